@@ -1,0 +1,22 @@
+// y[i] = f(a[i], b[i]), elementwise over one shape.
+//
+// Layout: a, b and y are any shape, four elements at a time. Reference: src/ops/elementwise.rs.
+// One invocation makes 4 elements, one workgroup 4 * workgroup_size.
+// Overrides: function (see binary_function.wgsl), workgroup_size.
+// Providers: load_a, load_b and store (binary_separate or binary_in_place), binary_function, lib/grid, lib/float.
+
+override function: u32 = 0u;
+override workgroup_size: u32 = 64u;
+
+struct Params {
+    grid: Grid,
+    quads: u32,
+}
+
+@compute @workgroup_size(workgroup_size)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let i = workgroup_index(group) * workgroup_size + local;
+    if (i < params.quads) {
+        store(i, apply(load_a(i), load_b(i)));
+    }
+}

@@ -1,0 +1,34 @@
+// y[i] = f(x[i]), elementwise.
+//
+// Layout: x and y are any shape, four elements at a time. Reference: src/ops/elementwise.rs.
+// One invocation makes 4 elements, one workgroup 4 * workgroup_size.
+// Overrides: function (0 relu, 1 scale by params.a), workgroup_size.
+// Providers: load and store (unary_separate or unary_in_place), lib/grid, lib/float.
+
+override function: u32 = 0u;
+override workgroup_size: u32 = 64u;
+
+struct Params {
+    grid: Grid,
+    quads: u32,
+    a: f32,
+}
+
+fn apply(x: vec4<f32>) -> vec4<f32> {
+    switch function {
+        case 0u: {
+            return select(x, vec4<f32>(0.0), (x <= vec4<f32>(0.0)) & !is_nan4(x));
+        }
+        default: {
+            return params.a * x;
+        }
+    }
+}
+
+@compute @workgroup_size(workgroup_size)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let i = workgroup_index(group) * workgroup_size + local;
+    if (i < params.quads) {
+        store(i, apply(load(i)));
+    }
+}

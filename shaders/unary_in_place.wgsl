@@ -1,0 +1,12 @@
+// Provider of load and store: y takes the place of x.
+
+@group(0) @binding(0) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(1) var<uniform> params: Params;
+
+fn load(i: u32) -> vec4<f32> {
+    return y[i];
+}
+
+fn store(i: u32, value: vec4<f32>) {
+    y[i] = value;
+}

@@ -1,0 +1,44 @@
+//! A graph as text, one line per node.
+
+use std::fmt;
+
+use super::{Graph, Source, Value};
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "%{}", self.0)
+    }
+}
+
+impl fmt::Display for Graph {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for value in self.values() {
+            let definition = &self.values[value.index()];
+            let ty = &definition.ty;
+            match &definition.source {
+                Source::Input(name) => writeln!(f, "{value}: {ty} = input \"{name}\"")?,
+                Source::State(index) => {
+                    writeln!(f, "{value}: {ty} = state \"{}\"", self.states[*index].name)?;
+                }
+                Source::Constant(_) => writeln!(f, "{value}: {ty} = constant")?,
+                Source::Node { node, output: 0 } => {
+                    let node = &self.nodes[*node];
+                    for (i, output) in node.outputs.iter().enumerate() {
+                        let ty = &self.values[output.index()].ty;
+                        write!(f, "{}{output}: {ty}", if i > 0 { ", " } else { "" })?;
+                    }
+                    write!(f, " = {}(", node.op.name())?;
+                    for (i, input) in node.inputs.iter().enumerate() {
+                        write!(f, "{}{input}", if i > 0 { ", " } else { "" })?;
+                    }
+                    writeln!(f, ")")?;
+                }
+                Source::Node { .. } => {}
+            }
+        }
+        for (state, value) in &self.assigns {
+            writeln!(f, "{state} <- {value}")?;
+        }
+        Ok(())
+    }
+}

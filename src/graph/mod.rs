@@ -1,0 +1,356 @@
+//! The static graph: typed values, the ops that make them, named state, and assignments.
+
+mod display;
+mod op;
+
+pub use op::{Op, Split};
+
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::shape::{DType, Shape, Type};
+use crate::tensor::Tensor;
+
+/// A value of a [`Graph`]: an edge. Only meaningful in the graph that made it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Value(u32);
+
+impl Value {
+    pub(crate) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// An op at its place in a graph.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// What it computes.
+    pub op: Arc<dyn Op>,
+    /// What it reads.
+    pub inputs: Vec<Value>,
+    /// What it makes.
+    pub outputs: Vec<Value>,
+}
+
+/// Where a value comes from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// Written by the host before a run.
+    Input(String),
+    /// The state of this index in [`Graph::states`], as it was before the step.
+    State(usize),
+    /// Fixed when the graph was built.
+    Constant(Arc<Tensor>),
+    /// Output `output` of node `node`.
+    Node {
+        /// Index in [`Graph::nodes`].
+        node: usize,
+        /// Which of its outputs.
+        output: usize,
+    },
+}
+
+/// What a state is for. Entries of one kind are packed together in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// Trained weights and biases.
+    Parameter,
+    /// Gradients that are kept, each at its parameter's offset.
+    Gradient,
+    /// Optimizer moment of the given number, each at its parameter's offset.
+    Moment(u8),
+    /// Running statistics of normalisation.
+    Statistic,
+    /// Step scalars: learning rate, clock. Bound as uniforms.
+    Scalar,
+    /// Counters of loss and accuracy.
+    Metric,
+    /// Data sets and tables.
+    Data,
+}
+
+/// How a state begins.
+#[derive(Debug, Clone)]
+pub enum Init {
+    /// All elements this number (floats) or its integer part.
+    Constant(f32),
+    /// Uniform in [-bound, bound), from Philox keyed by the seed and the state's name.
+    Uniform {
+        /// Half the width of the interval.
+        bound: f32,
+    },
+    /// Normal with mean 0, from Philox keyed by the seed and the state's name.
+    Normal {
+        /// Standard deviation.
+        std: f32,
+    },
+    /// These elements.
+    Tensor(Arc<Tensor>),
+}
+
+/// A named value that outlives the step and is kept in a store.
+#[derive(Debug, Clone)]
+pub struct State {
+    /// Unique in the graph; checkpoints use it.
+    pub name: String,
+    /// Shape and element type.
+    pub ty: Type,
+    /// What it is for.
+    pub kind: Kind,
+    /// How it begins.
+    pub init: Init,
+    /// The parameter at whose offset it is stored, for gradients and moments.
+    pub like: Option<usize>,
+    /// The value that reads it.
+    pub value: Value,
+}
+
+#[derive(Debug, Clone)]
+struct Definition {
+    ty: Type,
+    source: Source,
+}
+
+/// A static graph of ops over typed values.
+#[derive(Debug, Clone, Default)]
+pub struct Graph {
+    nodes: Vec<Node>,
+    values: Vec<Definition>,
+    states: Vec<State>,
+    assigns: Vec<(Value, Value)>,
+    streams: u32,
+}
+
+impl Graph {
+    /// An empty graph.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn define(&mut self, ty: Type, source: Source) -> Result<Value> {
+        ty.check()?;
+        let value = Value(self.values.len() as u32);
+        self.values.push(Definition { ty, source });
+        Ok(value)
+    }
+
+    fn definition(&self, value: Value) -> Result<&Definition> {
+        self.values.get(value.index()).ok_or_else(|| {
+            Error::graph(format!(
+                "value {} does not belong to this graph of {} values",
+                value.0,
+                self.values.len()
+            ))
+        })
+    }
+
+    /// A value that the host writes before it runs a session.
+    pub fn input(&mut self, name: &str, ty: Type) -> Result<Value> {
+        let taken = |d: &Definition| matches!(&d.source, Source::Input(other) if other == name);
+        if self.values.iter().any(taken) {
+            return Err(Error::graph(format!("input \"{name}\" exists already")));
+        }
+        self.define(ty, Source::Input(name.to_owned()))
+    }
+
+    /// A value that never changes.
+    pub fn constant(&mut self, tensor: Tensor) -> Result<Value> {
+        self.define(tensor.ty().clone(), Source::Constant(Arc::new(tensor)))
+    }
+
+    /// A named state. `like` places it at the offset of that state (a parameter) within its own kind.
+    pub fn state(
+        &mut self,
+        name: &str,
+        ty: Type,
+        kind: Kind,
+        init: Init,
+        like: Option<Value>,
+    ) -> Result<Value> {
+        if self.states.iter().any(|s| s.name == name) {
+            return Err(Error::graph(format!("state \"{name}\" exists already")));
+        }
+        if let Init::Tensor(tensor) = &init
+            && tensor.ty() != &ty
+        {
+            return Err(Error::shape(format!(
+                "state \"{name}\" is {ty}, its initial tensor {}",
+                tensor.ty()
+            )));
+        }
+        let like = match like {
+            None => None,
+            Some(twin) => {
+                let Source::State(index) = self.definition(twin)?.source else {
+                    return Err(Error::graph(format!(
+                        "state \"{name}\" can only be stored like a state"
+                    )));
+                };
+                if self.states[index].ty != ty {
+                    return Err(Error::shape(format!(
+                        "state \"{name}\" is {ty}, \"{}\" like which it is stored {}",
+                        self.states[index].name, self.states[index].ty
+                    )));
+                }
+                Some(index)
+            }
+        };
+        let value = self.define(ty.clone(), Source::State(self.states.len()))?;
+        self.states.push(State {
+            name: name.to_owned(),
+            ty,
+            kind,
+            init,
+            like,
+            value,
+        });
+        Ok(value)
+    }
+
+    /// A trained parameter.
+    pub fn parameter(&mut self, name: &str, shape: impl Into<Shape>, init: Init) -> Result<Value> {
+        self.state(name, Type::f32(shape), Kind::Parameter, init, None)
+    }
+
+    /// The seed and step counter, `u32 [4]`: seed low, seed high, step, unused. Made on first use under the name `clock`.
+    pub fn clock(&mut self) -> Result<Value> {
+        if let Some(clock) = self.find_state("clock") {
+            return Ok(clock);
+        }
+        self.state(
+            "clock",
+            Type::u32([4]),
+            Kind::Scalar,
+            Init::Constant(0.0),
+            None,
+        )
+    }
+
+    /// The state of this name.
+    pub fn find_state(&self, name: &str) -> Option<Value> {
+        self.states.iter().find(|s| s.name == name).map(|s| s.value)
+    }
+
+    /// A number that no other random op of this graph has.
+    pub fn new_stream(&mut self) -> u32 {
+        self.streams += 1;
+        self.streams
+    }
+
+    /// Appends an op; its type rule runs here.
+    pub fn add(&mut self, op: impl Op, inputs: &[Value]) -> Result<Vec<Value>> {
+        self.add_shared(Arc::new(op), inputs)
+    }
+
+    /// Appends an op that is shared with another node.
+    pub fn add_shared(&mut self, op: Arc<dyn Op>, inputs: &[Value]) -> Result<Vec<Value>> {
+        let types = inputs
+            .iter()
+            .map(|&v| self.ty(v))
+            .collect::<Result<Vec<_>>>()
+            .map_err(|e| e.context(op.name()))?;
+        let outputs = op.infer(&types)?;
+        for ty in &outputs {
+            ty.check().map_err(|e| e.context(op.name()))?;
+        }
+        let node = self.nodes.len();
+        let outputs = outputs
+            .into_iter()
+            .enumerate()
+            .map(|(output, ty)| self.define(ty, Source::Node { node, output }))
+            .collect::<Result<Vec<_>>>()?;
+        self.nodes.push(Node {
+            op,
+            inputs: inputs.to_vec(),
+            outputs: outputs.clone(),
+        });
+        Ok(outputs)
+    }
+
+    /// Appends an op with one output.
+    pub fn add1(&mut self, op: impl Op, inputs: &[Value]) -> Result<Value> {
+        Ok(self.add(op, inputs)?[0])
+    }
+
+    /// Writes `value` into `state` at the end of every step. Reads within the step see the value from before it.
+    pub fn assign(&mut self, state: Value, value: Value) -> Result<()> {
+        let Source::State(index) = self.definition(state)?.source else {
+            return Err(Error::graph("assign: the target is not a state"));
+        };
+        let name = &self.states[index].name;
+        if self.ty(value)? != &self.states[index].ty {
+            return Err(Error::shape(format!(
+                "assign: state \"{name}\" is {}, the value {}",
+                self.states[index].ty,
+                self.ty(value)?
+            )));
+        }
+        if self.assigns.iter().any(|&(s, _)| s == state) {
+            return Err(Error::graph(format!(
+                "assign: state \"{name}\" is assigned twice"
+            )));
+        }
+        self.assigns.push((state, value));
+        Ok(())
+    }
+
+    /// Type of a value.
+    pub fn ty(&self, value: Value) -> Result<&Type> {
+        Ok(&self.definition(value)?.ty)
+    }
+
+    /// Extents of a value.
+    pub fn shape(&self, value: Value) -> Result<&Shape> {
+        Ok(&self.ty(value)?.shape)
+    }
+
+    /// Element type of a value.
+    pub fn dtype(&self, value: Value) -> Result<DType> {
+        Ok(self.ty(value)?.dtype)
+    }
+
+    /// Where a value comes from.
+    pub fn source(&self, value: Value) -> Result<&Source> {
+        Ok(&self.definition(value)?.source)
+    }
+
+    /// The node that makes a value, if one does.
+    pub fn producer(&self, value: Value) -> Option<usize> {
+        match self.values.get(value.index())?.source {
+            Source::Node { node, .. } => Some(node),
+            _ => None,
+        }
+    }
+
+    /// All nodes, in the order in which they were added: inputs come before users.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// All states.
+    pub fn states(&self) -> &[State] {
+        &self.states
+    }
+
+    /// All assignments as (state, value).
+    pub fn assigns(&self) -> &[(Value, Value)] {
+        &self.assigns
+    }
+
+    /// Number of values.
+    pub fn value_count(&self) -> usize {
+        self.values.len()
+    }
+
+    /// All values, in the order in which they were made.
+    pub fn values(&self) -> impl Iterator<Item = Value> + use<> {
+        (0..self.values.len() as u32).map(Value)
+    }
+
+    /// The input of this name.
+    pub fn find_input(&self, name: &str) -> Option<Value> {
+        self.values().find(
+            |v| matches!(&self.values[v.index()].source, Source::Input(other) if other == name),
+        )
+    }
+}

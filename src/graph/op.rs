@@ -1,0 +1,57 @@
+//! The contract of an op.
+
+use std::any::Any;
+use std::fmt::Debug;
+
+use super::{Graph, Node, Value};
+use crate::error::Result;
+use crate::kernel::{Caps, Io, Lowering};
+use crate::shape::Type;
+use crate::tensor::Array;
+
+/// How the CPU executor may cut an `eval` into runs of rows (axis 0) that are computed apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Split {
+    /// Not at all.
+    Whole,
+    /// The listed inputs are cut, the others passed whole, the outputs laid one after the other.
+    Rows(&'static [usize]),
+    /// The listed inputs are cut, the others passed whole, the float outputs added up.
+    Sum(&'static [usize]),
+}
+
+/// One operation on values: pure, with its type rule, reference, gradient and GPU form.
+///
+/// `infer` runs first and guards the others: they may rely on the types it accepted.
+pub trait Op: Debug + Any + Send + Sync {
+    /// Name in messages and dumps, in PyTorch's words where it has them.
+    fn name(&self) -> &'static str;
+
+    /// Types of the outputs, or an error that names the op, the operand and the numbers.
+    fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>>;
+
+    /// The reference: plain loops in `f64` or exact integers.
+    fn eval(&self, inputs: &[&Array]) -> Vec<Array>;
+
+    /// Gradients of the inputs given those of the outputs (`dy`), built as graph nodes;
+    /// `None` for an input without a gradient.
+    fn vjp(&self, g: &mut Graph, at: &Node, dy: &[Value]) -> Result<Vec<Option<Value>>>;
+
+    /// Pairs (input, output) that may share one buffer.
+    fn in_place(&self) -> &[(usize, usize)] {
+        &[]
+    }
+
+    /// Whether output 0 is the bytes of input 0 under another shape; `lower` is then never called.
+    fn view(&self) -> bool {
+        false
+    }
+
+    /// How the CPU executor may split `eval`.
+    fn split(&self) -> Split {
+        Split::Whole
+    }
+
+    /// Emits the dispatches that compute the outputs.
+    fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()>;
+}

@@ -1,0 +1,363 @@
+//! GPU work as plain data: kernels, dispatches, and what an op is told when it lowers. No wgpu type appears here.
+
+use std::borrow::Cow;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::shape::Type;
+
+/// One set of override constants, by WGSL name.
+pub type Overrides = &'static [(&'static str, u32)];
+
+/// WGSL text of a kernel.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Wgsl {
+    /// A body and the provider files appended after it: together one module.
+    Files(&'static [&'static str]),
+    /// A whole module.
+    Module(String),
+}
+
+/// A compute shader.
+///
+/// The entry point is `main`. Bindings are in group 0: buffers in the order of [`Dispatch::bindings`], then
+/// `var<uniform> params: Params`, whose first field is `grid: Grid` (see `shaders/lib/grid.wgsl`).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Kernel {
+    /// Name for labels and messages.
+    pub name: Cow<'static, str>,
+    /// What it runs.
+    pub wgsl: Wgsl,
+    /// Every override set that a dispatch may choose.
+    pub variants: &'static [Overrides],
+}
+
+impl Kernel {
+    /// A kernel made of files that are compiled in.
+    pub const fn new(
+        name: &'static str,
+        files: &'static [&'static str],
+        variants: &'static [Overrides],
+    ) -> Self {
+        Self {
+            name: Cow::Borrowed(name),
+            wgsl: Wgsl::Files(files),
+            variants,
+        }
+    }
+
+    /// The complete WGSL text.
+    pub fn source(&self) -> Cow<'_, str> {
+        match &self.wgsl {
+            Wgsl::Files(files) => Cow::Owned(files.join("\n")),
+            Wgsl::Module(text) => Cow::Borrowed(text),
+        }
+    }
+}
+
+/// A value as an op sees it while it lowers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Operand {
+    /// Input number i of the node.
+    Input(usize),
+    /// Output number i of the node.
+    Output(usize),
+    /// A buffer that lives only while the node runs, from [`Lowering::scratch`].
+    Scratch(usize),
+}
+
+/// How a kernel uses a binding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Access {
+    /// `var<storage, read>`.
+    Read,
+    /// `var<storage, read_write>`.
+    ReadWrite,
+    /// `var<uniform>`: step scalars.
+    Uniform,
+}
+
+/// A buffer range bound to a dispatch: one part of an operand, or a run of operands that lie side by side in the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Binding {
+    /// Where the range starts.
+    pub operand: Operand,
+    /// Which part of the operand.
+    pub part: usize,
+    /// The operand with which the range ends, if it spans several (see [`Io::location`]).
+    pub through: Option<Operand>,
+    /// How the kernel uses it.
+    pub access: Access,
+}
+
+/// A named field of the uniform block, after `grid`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Param {
+    /// Field name in the WGSL `Params` struct.
+    pub name: &'static str,
+    /// Bits of the `u32` or `f32`.
+    pub bits: u32,
+    /// Whether the field is an `f32`.
+    pub float: bool,
+}
+
+/// One compute dispatch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dispatch {
+    /// What runs.
+    pub kernel: Cow<'static, Kernel>,
+    /// Override constants, one of `kernel.variants`.
+    pub overrides: Overrides,
+    /// Bindings in order of their WGSL numbers.
+    pub bindings: Vec<Binding>,
+    /// Fields of the uniform block in order.
+    pub params: Vec<Param>,
+    /// Number of workgroups; the plan folds it into the device's limits.
+    pub workgroups: u64,
+}
+
+impl Dispatch {
+    /// A dispatch of a kernel of this crate.
+    pub fn new(kernel: &'static Kernel, overrides: Overrides) -> Self {
+        Self::of(Cow::Borrowed(kernel), overrides)
+    }
+
+    /// A dispatch of any kernel.
+    pub fn of(kernel: Cow<'static, Kernel>, overrides: Overrides) -> Self {
+        Self {
+            kernel,
+            overrides,
+            bindings: Vec::new(),
+            params: Vec::new(),
+            workgroups: 0,
+        }
+    }
+
+    fn bind(mut self, operand: Operand, access: Access) -> Self {
+        self.bindings.push(Binding {
+            operand,
+            part: 0,
+            through: None,
+            access,
+        });
+        self
+    }
+
+    /// Binds an operand for reading.
+    pub fn read(self, operand: Operand) -> Self {
+        self.bind(operand, Access::Read)
+    }
+
+    /// Binds an operand for reading and writing.
+    pub fn write(self, operand: Operand) -> Self {
+        self.bind(operand, Access::ReadWrite)
+    }
+
+    /// Binds a small operand as a uniform.
+    pub fn uniform(self, operand: Operand) -> Self {
+        self.bind(operand, Access::Uniform)
+    }
+
+    /// Makes the last binding refer to part `part` of its operand.
+    pub fn part(mut self, part: usize) -> Self {
+        if let Some(last) = self.bindings.last_mut() {
+            last.part = part;
+        }
+        self
+    }
+
+    /// Extends the last binding to the end of `operand`, which lies after it in the same store chunk.
+    pub fn through(mut self, operand: Operand) -> Self {
+        if let Some(last) = self.bindings.last_mut() {
+            last.through = Some(operand);
+        }
+        self
+    }
+
+    /// Appends a `u32` field. Extents stay below 2^31 by [`Type::check`].
+    pub fn param(mut self, name: &'static str, value: usize) -> Self {
+        self.params.push(Param {
+            name,
+            bits: value as u32,
+            float: false,
+        });
+        self
+    }
+
+    /// Appends an `f32` field.
+    pub fn param_f32(mut self, name: &'static str, value: f32) -> Self {
+        self.params.push(Param {
+            name,
+            bits: value.to_bits(),
+            float: true,
+        });
+        self
+    }
+
+    /// Sets the number of workgroups.
+    pub fn workgroups(mut self, count: usize) -> Self {
+        self.workgroups = count as u64;
+        self
+    }
+}
+
+/// Which body of the matrix-shaped kernels runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Body {
+    /// Registers only: software adapters, GL.
+    Registers,
+    /// Tiles in workgroup memory: GPUs and browsers.
+    Shared,
+}
+
+/// What the device offers, as far as lowering may depend on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caps {
+    /// Body of the matrix-shaped kernels.
+    pub body: Body,
+    /// Largest storage binding, in bytes.
+    pub max_binding: u64,
+    /// Largest uniform binding, in bytes.
+    pub max_uniform: u64,
+    /// Workgroups per dimension.
+    pub max_workgroups: u32,
+}
+
+impl Default for Caps {
+    /// WebGPU's default limits and the shared-memory bodies.
+    fn default() -> Self {
+        Self {
+            body: Body::Shared,
+            max_binding: 128 << 20,
+            max_uniform: 16 << 10,
+            max_workgroups: 65_535,
+        }
+    }
+}
+
+/// A run of rows (axis 0) of a value that lies within one binding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// First row.
+    pub start: usize,
+    /// Number of rows.
+    pub rows: usize,
+}
+
+/// Cuts a type into parts whose bytes fit `max_binding`: equal runs of rows, the last one shorter.
+pub fn parts_of(ty: &Type, max_binding: u64) -> Result<Vec<Part>> {
+    if ty.bytes() <= max_binding {
+        return Ok(vec![Part {
+            start: 0,
+            rows: ty.shape.rows(),
+        }]);
+    }
+    let rows = ty.shape.rows();
+    let row_bytes = (ty.count() / rows * ty.dtype.size()) as u64;
+    let per_part = (max_binding / 16 * 16 / row_bytes) as usize;
+    if per_part == 0 {
+        return Err(Error::new(
+            ErrorKind::Limit,
+            format!(
+                "{ty}: one row takes {row_bytes} bytes, the device binds {max_binding} at most"
+            ),
+        ));
+    }
+    Ok((0..rows)
+        .step_by(per_part)
+        .map(|start| Part {
+            start,
+            rows: per_part.min(rows - start),
+        })
+        .collect())
+}
+
+/// Where a stateful operand lies in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Location {
+    /// Chunk buffer.
+    pub chunk: usize,
+    /// First byte.
+    pub offset: u64,
+    /// Bytes up to the next entry.
+    pub bytes: u64,
+}
+
+/// What an op knows of its operands while it lowers.
+#[derive(Debug, Clone, Default)]
+pub struct Io {
+    /// Types of the inputs.
+    pub inputs: Vec<Type>,
+    /// Types of the outputs.
+    pub outputs: Vec<Type>,
+    /// For each output, the input whose buffer it shares.
+    pub in_place: Vec<Option<usize>>,
+    /// Parts of each input.
+    pub input_parts: Vec<Vec<Part>>,
+    /// Parts of each output.
+    pub output_parts: Vec<Vec<Part>>,
+    /// Store location of each input that is state in one part.
+    pub input_locations: Vec<Option<Location>>,
+    /// Store location of each output that is written straight into state in one part.
+    pub output_locations: Vec<Option<Location>>,
+}
+
+impl Io {
+    /// Parts of an operand; scratch has one.
+    pub fn parts(&self, operand: Operand) -> &[Part] {
+        match operand {
+            Operand::Input(i) => &self.input_parts[i],
+            Operand::Output(i) => &self.output_parts[i],
+            Operand::Scratch(_) => &[],
+        }
+    }
+
+    /// Where an operand lies in the store, if it does, in one part.
+    pub fn location(&self, operand: Operand) -> Option<Location> {
+        match operand {
+            Operand::Input(i) => self.input_locations[i],
+            Operand::Output(i) => self.output_locations[i],
+            Operand::Scratch(_) => None,
+        }
+    }
+
+    /// Fails if any operand is cut into several parts: for ops that work on whole values.
+    pub fn whole(&self, op: &str) -> Result<()> {
+        let inputs = self.inputs.iter().zip(&self.input_parts);
+        let outputs = self.outputs.iter().zip(&self.output_parts);
+        match inputs.chain(outputs).find(|(_, parts)| parts.len() > 1) {
+            None => Ok(()),
+            Some((ty, parts)) => Err(Error::new(
+                ErrorKind::Limit,
+                format!(
+                    "{op}: {ty} takes {} bytes, more than the device binds at once, and {op} does not work on {} parts",
+                    ty.bytes(),
+                    parts.len()
+                ),
+            )),
+        }
+    }
+}
+
+/// The dispatches of one node, as `lower` emits them.
+#[derive(Debug, Clone, Default)]
+pub struct Lowering {
+    /// In the order in which they run.
+    pub dispatches: Vec<Dispatch>,
+    /// Types of the scratch buffers.
+    pub scratch: Vec<Type>,
+}
+
+impl Lowering {
+    /// A buffer that lives while the node runs. Its content is undefined until written.
+    pub fn scratch(&mut self, ty: Type) -> Operand {
+        self.scratch.push(ty);
+        Operand::Scratch(self.scratch.len() - 1)
+    }
+
+    /// Appends a dispatch; one without workgroups is dropped.
+    pub fn push(&mut self, dispatch: Dispatch) {
+        if dispatch.workgroups > 0 {
+            self.dispatches.push(dispatch);
+        }
+    }
+}

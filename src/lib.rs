@@ -1,0 +1,11 @@
+//! Convolutional networks, trained and run as hand-written WGSL compute shaders through `wgpu`.
+
+pub mod autodiff;
+pub mod error;
+pub mod graph;
+pub mod kernel;
+pub mod ops;
+pub mod reference;
+pub mod rng;
+pub mod shape;
+pub mod tensor;

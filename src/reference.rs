@@ -1,0 +1,136 @@
+//! The CPU reference: a graph evaluated with `Op::eval` in `f64`, in the order in which it was written.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::graph::{Graph, Source, Split, Value};
+use crate::tensor::Array;
+
+/// Runs of rows into which a node's evaluation is cut; fixed, so that results do not depend on the number of threads.
+const CHUNKS: usize = 8;
+
+/// Evaluates the nodes that `wanted` needs and returns the arrays of `wanted` in order.
+///
+/// `given` holds the arrays of inputs and states by value. With `threads` above 1, ops whose rows are independent are cut
+/// into eight runs of rows computed on that many threads; sums are added in the order of the runs.
+///
+/// # Errors
+/// `Graph` if an input or state that is needed is not given.
+pub fn evaluate(
+    graph: &Graph,
+    given: &HashMap<Value, Arc<Array>>,
+    wanted: &[Value],
+    threads: usize,
+) -> Result<Vec<Arc<Array>>> {
+    let mut uses = vec![0usize; graph.value_count()];
+    let mut needed = vec![false; graph.nodes().len()];
+    for &value in wanted {
+        graph.ty(value)?;
+        uses[value.index()] += 1;
+    }
+    for (index, node) in graph.nodes().iter().enumerate().rev() {
+        if node.outputs.iter().any(|v| uses[v.index()] > 0) {
+            needed[index] = true;
+            for input in &node.inputs {
+                uses[input.index()] += 1;
+            }
+        }
+    }
+    let mut arrays: Vec<Option<Arc<Array>>> = vec![None; graph.value_count()];
+    for value in graph.values().filter(|v| uses[v.index()] > 0) {
+        arrays[value.index()] = match graph.source(value)? {
+            Source::Node { .. } => None,
+            Source::Constant(tensor) => Some(Arc::new(tensor.to_array()?)),
+            Source::Input(name) => Some(find(given, value, "input", name)?),
+            Source::State(index) => {
+                Some(find(given, value, "state", &graph.states()[*index].name)?)
+            }
+        };
+    }
+    for (index, node) in graph.nodes().iter().enumerate() {
+        if !needed[index] {
+            continue;
+        }
+        let inputs: Vec<Arc<Array>> = node
+            .inputs
+            .iter()
+            .map(|v| arrays[v.index()].clone().expect("inputs come before users"))
+            .collect();
+        let inputs: Vec<&Array> = inputs.iter().map(|a| a.as_ref()).collect();
+        let outputs = eval_split(node.op.as_ref(), &inputs, threads);
+        for (&output, array) in node.outputs.iter().zip(outputs) {
+            debug_assert_eq!(graph.ty(output)?, array.ty(), "{}", node.op.name());
+            arrays[output.index()] = Some(Arc::new(array));
+        }
+        for &input in &node.inputs {
+            uses[input.index()] -= 1;
+            if uses[input.index()] == 0 {
+                arrays[input.index()] = None;
+            }
+        }
+    }
+    Ok(wanted
+        .iter()
+        .map(|v| arrays[v.index()].clone().expect("wanted values are kept"))
+        .collect())
+}
+
+fn find(
+    given: &HashMap<Value, Arc<Array>>,
+    value: Value,
+    what: &str,
+    name: &str,
+) -> Result<Arc<Array>> {
+    given
+        .get(&value)
+        .cloned()
+        .ok_or_else(|| Error::graph(format!("{what} \"{name}\" has no value")))
+}
+
+fn eval_split(op: &dyn crate::graph::Op, inputs: &[&Array], threads: usize) -> Vec<Array> {
+    let (split, sum) = match op.split() {
+        Split::Whole => return op.eval(inputs),
+        Split::Rows(split) => (split, false),
+        Split::Sum(split) => (split, true),
+    };
+    let rows = split.first().map_or(0, |&i| match inputs[i].shape().len() {
+        0 => 0,
+        _ => inputs[i].shape()[0],
+    });
+    if threads < 2 || rows < 2 * CHUNKS {
+        return op.eval(inputs);
+    }
+    let chunk = |index: usize| {
+        let (start, end) = (index * rows / CHUNKS, (index + 1) * rows / CHUNKS);
+        let own: Vec<Array> = split.iter().map(|&i| inputs[i].rows(start, end)).collect();
+        let mut cut = inputs.to_vec();
+        for (&i, array) in split.iter().zip(&own) {
+            cut[i] = array;
+        }
+        op.eval(&cut)
+    };
+    let mut results: Vec<Option<Vec<Array>>> = vec![None; CHUNKS];
+    std::thread::scope(|scope| {
+        for own in results.chunks_mut(CHUNKS.div_ceil(threads)).enumerate() {
+            let (first, own) = (own.0 * CHUNKS.div_ceil(threads), own.1);
+            let chunk = &chunk;
+            scope.spawn(move || {
+                for (offset, result) in own.iter_mut().enumerate() {
+                    *result = Some(chunk(first + offset));
+                }
+            });
+        }
+    });
+    let results: Vec<Vec<Array>> = results.into_iter().flatten().collect();
+    (0..results[0].len())
+        .map(|output| {
+            let parts: Vec<Array> = results.iter().map(|r| r[output].clone()).collect();
+            if sum {
+                Array::sum(&parts)
+            } else {
+                Array::concat(&parts)
+            }
+        })
+        .collect()
+}
