@@ -6,7 +6,7 @@ use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides};
 use crate::shape::{Shape, Type};
 use crate::tensor::Array;
 
-use super::{expect_f32, shader_files};
+use super::expect_f32;
 
 // Parameters and builder.
 

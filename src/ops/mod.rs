@@ -10,7 +10,6 @@ macro_rules! shader_files {
         &[$(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $name, ".wgsl"))),+]
     };
 }
-pub(self) use shader_files;
 
 mod elementwise;
 mod movement;
