@@ -17,11 +17,12 @@ mod reduce;
 
 pub use elementwise::{Binary, BinaryFunction, Fill, Unary, UnaryFunction};
 pub use movement::Reshape;
+pub(crate) use movement::copy;
 pub use reduce::Sum;
 
 /// Every kernel of the crate, for tests that translate and measure them.
 pub fn kernels() -> Vec<&'static Kernel> {
-    [elementwise::KERNELS, reduce::KERNELS].concat()
+    [elementwise::KERNELS, movement::KERNELS, reduce::KERNELS].concat()
 }
 
 /// Fails unless `operand` of `op` has the dtype that the op needs.
