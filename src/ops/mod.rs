@@ -13,15 +13,17 @@ macro_rules! shader_files {
 
 mod elementwise;
 mod movement;
+mod pool;
 mod reduce;
 
 pub use elementwise::{Binary, BinaryFunction, Fill, Unary, UnaryFunction};
 pub use movement::Reshape;
+pub use pool::{AvgPool2d, AvgPool2dGrad, MaxPool2d, MaxPool2dForward, MaxPool2dGrad};
 pub use reduce::Sum;
 
 /// Every kernel of the crate, for tests that translate and measure them.
 pub fn kernels() -> Vec<&'static Kernel> {
-    [elementwise::KERNELS, reduce::KERNELS].concat()
+    [elementwise::KERNELS, pool::KERNELS, reduce::KERNELS].concat()
 }
 
 /// Fails unless `operand` of `op` has the dtype that the op needs.

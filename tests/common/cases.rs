@@ -2,7 +2,9 @@
 
 use striate::error::Result;
 use striate::graph::{Graph, Value};
+use striate::ops::{AvgPool2d, MaxPool2d, MaxPool2dForward};
 use striate::shape::{Shape, Type};
+use striate::tensor::Tensor;
 
 /// How the elements of a case's input are drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -136,7 +138,7 @@ pub fn below(shape: impl Into<Shape>, limit: u32) -> Input {
 
 /// All cases.
 pub fn cases() -> Vec<Case> {
-    [elementwise()].into_iter().flatten().collect()
+    [elementwise(), pool()].into_iter().flatten().collect()
 }
 
 fn elementwise() -> Vec<Case> {
@@ -201,6 +203,96 @@ fn elementwise() -> Vec<Case> {
             .gradients(&[0, 1], bound)
             .linear(),
         );
+    }
+    cases
+}
+
+fn pool() -> Vec<Case> {
+    let mut cases = Vec::new();
+    // Shape, kernel, stride, padding.
+    let windows: [([usize; 4], [usize; 2], [usize; 2], [usize; 2]); 12] = [
+        ([2, 6, 28, 28], [2, 2], [2, 2], [0, 0]),
+        ([3, 5, 10, 10], [2, 2], [2, 2], [0, 0]),
+        ([1, 1, 2, 2], [2, 2], [2, 2], [0, 0]),
+        ([2, 3, 7, 6], [2, 2], [2, 2], [0, 0]),
+        ([2, 3, 6, 7], [2, 2], [2, 2], [0, 0]),
+        ([2, 3, 9, 8], [3, 3], [2, 2], [1, 1]),
+        ([1, 2, 8, 7], [3, 2], [1, 3], [1, 0]),
+        ([2, 1, 5, 5], [5, 5], [1, 1], [2, 2]),
+        ([1, 3, 11, 4], [2, 1], [4, 1], [1, 0]),
+        ([1, 2, 1, 1], [3, 3], [7, 7], [1, 1]),
+        ([0, 3, 4, 4], [2, 2], [2, 2], [0, 0]),
+        ([2, 0, 5, 5], [3, 3], [2, 2], [1, 1]),
+    ];
+    for (shape, kernel, stride, padding) in windows {
+        let name = format!("{shape:?}/k{kernel:?}/s{stride:?}/p{padding:?}");
+        let k = kernel[0] * kernel[1];
+        let pool = MaxPool2d {
+            kernel,
+            stride,
+            padding,
+        };
+        cases.push(
+            Case::new(
+                format!("max_pool2d/{name}"),
+                vec![drawn(shape, Draw::Distinct)],
+                move |g, x| {
+                    let (y, index) = g.max_pool2d_with_indices(x[0], pool)?;
+                    Ok(vec![y, index])
+                },
+            )
+            .gradients(&[0], Bound::Sum { k }),
+        );
+        let values = MaxPool2dForward {
+            pool,
+            with_indices: false,
+        };
+        cases.push(Case::new(
+            format!("max_pool2d/values/{name}"),
+            vec![real(shape)],
+            move |g, x| g.add(values, x),
+        ));
+        for count_include_pad in [true, false] {
+            let pool = AvgPool2d {
+                kernel,
+                stride,
+                padding,
+                count_include_pad,
+            };
+            cases.push(
+                Case::new(
+                    format!("avg_pool2d/{name}/pad {count_include_pad}"),
+                    vec![real(shape)],
+                    move |g, x| Ok(vec![g.avg_pool2d(x[0], pool)?]),
+                )
+                .bound(Bound::Sum { k })
+                .gradients(&[0], Bound::Sum { k })
+                .inexact()
+                .linear(),
+            );
+        }
+    }
+    // NaN wins, the last one over others; the first of equals wins, -inf too. Each index shows which.
+    let (nan, inf) = (f32::NAN, f32::INFINITY);
+    let special = vec![
+        nan, inf, 1.0, nan, 2.0, 2.0, -inf, -inf, //
+        3.0, 9.0, -nan, nan, 2.0, 2.0, -inf, -inf,
+    ];
+    for (stride, name) in [([2, 2], "2x2"), ([2, 1], "2x2 overlapping")] {
+        let pool = MaxPool2d {
+            kernel: [2, 2],
+            stride,
+            padding: [0, 0],
+        };
+        let special = special.clone();
+        cases.push(Case::new(
+            format!("max_pool2d/nan/{name}"),
+            vec![],
+            move |g, _| {
+                let x = g.constant(Tensor::f32([1, 1, 2, 8], special.clone())?)?;
+                Ok(vec![g.max_pool2d_with_indices(x, pool)?.1])
+            },
+        ));
     }
     cases
 }
