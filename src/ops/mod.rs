@@ -15,15 +15,23 @@ mod elementwise;
 mod movement;
 mod pool;
 mod reduce;
+mod update;
 
 pub use elementwise::{Binary, BinaryFunction, Fill, Unary, UnaryFunction};
 pub use movement::Reshape;
 pub use pool::{AvgPool2d, AvgPool2dGrad, MaxPool2d, MaxPool2dForward, MaxPool2dGrad};
 pub use reduce::Sum;
+pub use update::{Adam, Lookup, Rule, Sgd, Update, Updated};
 
 /// Every kernel of the crate, for tests that translate and measure them.
 pub fn kernels() -> Vec<&'static Kernel> {
-    [elementwise::KERNELS, pool::KERNELS, reduce::KERNELS].concat()
+    [
+        elementwise::KERNELS,
+        pool::KERNELS,
+        reduce::KERNELS,
+        update::KERNELS,
+    ]
+    .concat()
 }
 
 /// Fails unless `operand` of `op` has the dtype that the op needs.

@@ -1,0 +1,23 @@
+// y[i] = x[i], bit for bit.
+//
+// Layout: any type, as vec4s of 32-bit words. One invocation copies 16 bytes, one workgroup 16 * workgroup_size.
+// Overrides: workgroup_size. Providers: lib/grid.
+
+override workgroup_size: u32 = 64u;
+
+struct Params {
+    grid: Grid,
+    quads: u32,
+}
+
+@group(0) @binding(0) var<storage, read> x: array<vec4<u32>>;
+@group(0) @binding(1) var<storage, read_write> y: array<vec4<u32>>;
+@group(0) @binding(2) var<uniform> params: Params;
+
+@compute @workgroup_size(workgroup_size)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let i = workgroup_index(group) * workgroup_size + local;
+    if (i < params.quads) {
+        y[i] = x[i];
+    }
+}
