@@ -1,6 +1,6 @@
-// y[i] = x[i], bit for bit.
+// y = x, sixteen bytes at a time, of any element type.
 //
-// Layout: any type, as vec4s of 32-bit words. One invocation copies 16 bytes, one workgroup 16 * workgroup_size.
+// Reference: Op::eval of whoever copies. One invocation copies one vec4, one workgroup workgroup_size of them.
 // Overrides: workgroup_size. Providers: lib/grid.
 
 override workgroup_size: u32 = 64u;

@@ -6,7 +6,7 @@ use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Pa
 use crate::shape::{DType, Type, Window2d};
 use crate::tensor::Array;
 
-use super::{expect_dtype, expect_f32};
+use super::{expect_dtype, expect_f32, expect_inputs};
 
 // Parameters and builder.
 
@@ -211,6 +211,7 @@ impl Op for MaxPool2dForward {
     }
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+        expect_inputs(self.name(), inputs, 1)?;
         let y = infer_pool(self.name(), &self.pool.window(), inputs[0])?;
         Ok(match self.with_indices {
             true => vec![y.clone(), Type::u32(y.shape)],
@@ -324,6 +325,7 @@ impl Op for MaxPool2dGrad {
     }
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+        expect_inputs(self.name(), inputs, 2)?;
         let (dy, index) = (inputs[0], inputs[1]);
         let dx = infer_grad(self.name(), &self.pool.window(), self.input, dy)?;
         expect_dtype(self.name(), "index", index, DType::U32)?;
@@ -421,6 +423,7 @@ impl Op for AvgPool2d {
     }
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+        expect_inputs(self.name(), inputs, 1)?;
         Ok(vec![infer_pool(self.name(), &self.window(), inputs[0])?])
     }
 
@@ -493,13 +496,10 @@ impl Op for AvgPool2dGrad {
     }
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+        expect_inputs(self.name(), inputs, 1)?;
         let window = self.pool.window();
-        Ok(vec![infer_grad(
-            self.name(),
-            &window,
-            self.input,
-            inputs[0],
-        )?])
+        let dx = infer_grad(self.name(), &window, self.input, inputs[0])?;
+        Ok(vec![dx])
     }
 
     // Reference.

@@ -1,4 +1,4 @@
-//! Optimizer updates over many parameters at once, learning-rate schedules, and the copy that keeps updates pure.
+//! Optimizer updates over many parameters at once, and learning-rate schedules.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Node, Op, Value};
@@ -6,7 +6,7 @@ use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides};
 use crate::shape::{DType, Type};
 use crate::tensor::Array;
 
-use super::{expect_dtype, expect_f32};
+use super::{copy, expect_dtype, expect_f32, expect_inputs};
 
 // Parameters and builder.
 
@@ -225,14 +225,7 @@ impl Op for Update {
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
         let name = self.name();
         self.rule.check()?;
-        if inputs.len() != self.tensors() + 2 {
-            return Err(Error::shape(format!(
-                "{name}: {} inputs, {} parameters need {}",
-                inputs.len(),
-                self.count,
-                self.tensors() + 2
-            )));
-        }
+        expect_inputs(name, inputs, self.tensors() + 2)?;
         for (i, ty) in inputs[..self.tensors()].iter().enumerate() {
             expect_f32(name, "a parameter, gradient or moment", ty)?;
             let param = inputs[i % self.count];
@@ -323,8 +316,17 @@ impl Op for Update {
 
     fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         for &(input, output) in &self.in_place {
-            if io.in_place[output] != Some(input) {
-                copy(io, Operand::Input(input), Operand::Output(output), out);
+            if io.in_place[output] == Some(input) {
+                continue;
+            }
+            let (from, to) = (Operand::Input(input), Operand::Output(output));
+            for (part, rows) in io.output_parts[output].iter().enumerate() {
+                let bytes = 16 * quads(&io.outputs[output], rows.rows) as u64;
+                let mut dispatch = copy(from, to, bytes);
+                for binding in &mut dispatch.bindings {
+                    binding.part = part;
+                }
+                out.push(dispatch);
             }
         }
         let mut i = 0;
@@ -448,6 +450,7 @@ impl Op for Lookup {
     // Shape rule.
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+        expect_inputs("lookup", inputs, 2)?;
         let (table, clock) = (inputs[0], inputs[1]);
         expect_dtype("lookup", "table", table, DType::F32)?;
         if table.shape.len() != 1 || table.count() == 0 {
@@ -492,31 +495,9 @@ impl Op for Lookup {
 
 const WORKGROUP: usize = 64;
 
-/// Number of `vec4`s of 32-bit words that hold `rows` rows of `ty`.
+/// Number of `vec4`s that hold `rows` rows of `ty`.
 fn quads(ty: &Type, rows: usize) -> usize {
-    let count = ty.count() / ty.shape.rows().max(1) * rows;
-    (count * ty.dtype.size()).div_ceil(16)
-}
-
-/// Copies all parts of `from` to `to`, of the same type, bit for bit.
-pub(super) fn copy(io: &Io, from: Operand, to: Operand, out: &mut Lowering) {
-    let ty = match to {
-        Operand::Input(i) => &io.inputs[i],
-        Operand::Output(i) => &io.outputs[i],
-        Operand::Scratch(_) => return,
-    };
-    for (part, rows) in io.parts(to).iter().enumerate() {
-        let quads = quads(ty, rows.rows);
-        out.push(
-            Dispatch::new(&COPY, VARIANTS[0])
-                .read(from)
-                .part(part)
-                .write(to)
-                .part(part)
-                .param("quads", quads)
-                .workgroups(quads.div_ceil(WORKGROUP)),
-        );
-    }
+    (ty.count() / ty.shape.rows().max(1) * rows).div_ceil(4)
 }
 
 const VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
@@ -534,6 +515,5 @@ static SGD_MOMENTUM: Kernel = Kernel::new(
 );
 static ADAM: Kernel = Kernel::new("adam", shader_files!["adam", "lib/grid"], VARIANTS);
 static LOOKUP: Kernel = Kernel::new("lookup", shader_files!["lookup", "lib/grid"], &[ONE]);
-static COPY: Kernel = Kernel::new("copy", shader_files!["copy", "lib/grid"], VARIANTS);
 
-pub(super) const KERNELS: &[&Kernel] = &[&SGD, &SGD_MOMENTUM, &ADAM, &LOOKUP, &COPY];
+pub(super) const KERNELS: &[&Kernel] = &[&SGD, &SGD_MOMENTUM, &ADAM, &LOOKUP];
