@@ -16,14 +16,18 @@ mod conv2d;
 mod elementwise;
 mod matmul;
 mod movement;
+mod pool;
 mod reduce;
+mod update;
 
 pub use conv2d::{Conv2d, Conv2dForward, Conv2dGradInput, Conv2dGradWeight};
 pub use elementwise::{Binary, BinaryFunction, Fill, Unary, UnaryFunction};
 pub use matmul::MatMul;
 pub use movement::Reshape;
 pub(crate) use movement::copy;
+pub use pool::{AvgPool2d, AvgPool2dGrad, MaxPool2d, MaxPool2dForward, MaxPool2dGrad};
 pub use reduce::Sum;
+pub use update::{Adam, Lookup, Rule, Sgd, Update, Updated};
 
 /// Every kernel of the crate, for tests that translate and measure them.
 pub fn kernels() -> Vec<&'static Kernel> {
@@ -32,7 +36,9 @@ pub fn kernels() -> Vec<&'static Kernel> {
         elementwise::KERNELS,
         matmul::KERNELS,
         movement::KERNELS,
+        pool::KERNELS,
         reduce::KERNELS,
+        update::KERNELS,
     ]
     .concat()
 }
@@ -82,4 +88,15 @@ fn finish(y: &mut [f64], relu: bool, mask: Option<&Array>) {
             *value = 0.0;
         }
     }
+}
+
+/// Fails unless the op got `count` inputs.
+fn expect_inputs(op: &str, inputs: &[&Type], count: usize) -> Result<()> {
+    if inputs.len() == count {
+        return Ok(());
+    }
+    Err(Error::shape(format!(
+        "{op}: {} inputs, {count} are needed",
+        inputs.len()
+    )))
 }
