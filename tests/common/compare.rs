@@ -92,8 +92,11 @@ fn integers<T: PartialEq + ToString + Copy>(got: &[T], want: &[T]) -> Vec<Check>
         .collect()
 }
 
-/// Tolerance of each element; `None` asks for the reference's bits.
-fn tolerances(
+/// Tolerance of each element of the float array `want`; `None` asks for the reference's bits.
+///
+/// # Errors
+/// If the bound needs `abs_sum` and it is missing or misshapen.
+pub fn tolerances(
     want: &Array,
     bound: Bound,
     abs_sum: Option<&Array>,
