@@ -8,8 +8,8 @@ use std::sync::Arc;
 use super::program::Program;
 use crate::graph::{Node, Op, Value};
 use crate::ops::{
-    Binary, BinaryFunction, Conv2dForward, Conv2dGradInput, MatMul, MaxPool2dForward, MaxPool2dGrad,
-    Reshape, Unary, UnaryFunction,
+    Binary, BinaryFunction, Conv2dForward, Conv2dGradInput, MatMul, MaxPool2dForward,
+    MaxPool2dGrad, Reshape, Unary, UnaryFunction,
 };
 
 /// Applies all rewrites until none applies.
@@ -40,7 +40,10 @@ fn sole_producer(program: &Program, uses: &[usize], value: Value) -> Option<usiz
 }
 
 /// Finds the first node at which `rewrite` applies.
-fn first(program: &Program, rewrite: impl Fn(&Node) -> Option<Rewrite>) -> Option<(usize, Rewrite)> {
+fn first(
+    program: &Program,
+    rewrite: impl Fn(&Node) -> Option<Rewrite>,
+) -> Option<(usize, Rewrite)> {
     let at = |(index, node): (usize, &Node)| rewrite(node).map(|rewrite| (index, rewrite));
     program.nodes.iter().enumerate().find_map(at)
 }
@@ -72,17 +75,26 @@ fn relu_into_product(program: &mut Program) -> bool {
         let gone = sole_producer(program, &uses, node.inputs[0])?;
         let product = &program.nodes[gone];
         let fused: Arc<dyn Op> = if let Some(conv) = op::<Conv2dForward>(product) {
-            Arc::new(Conv2dForward { relu: true, ..*conv })
+            Arc::new(Conv2dForward {
+                relu: true,
+                ..*conv
+            })
         } else {
             let matmul = op::<MatMul>(product).filter(|m| !m.mask)?;
-            Arc::new(MatMul { relu: true, ..*matmul })
+            Arc::new(MatMul {
+                relu: true,
+                ..*matmul
+            })
         };
         let by = vec![Node {
             op: fused,
             inputs: product.inputs.clone(),
             outputs: node.outputs.clone(),
         }];
-        Some(Rewrite { gone: Some(gone), by })
+        Some(Rewrite {
+            gone: Some(gone),
+            by,
+        })
     });
     apply(program, found)
 }
@@ -95,7 +107,9 @@ fn is_relu_mask(node: &Node) -> bool {
 fn mask_into_product(program: &mut Program) -> bool {
     let uses = program.use_counts();
     let found = first(program, |node| {
-        if !is_relu_mask(node) || program.types[node.inputs[0].index()] != program.types[node.inputs[1].index()] {
+        if !is_relu_mask(node)
+            || program.types[node.inputs[0].index()] != program.types[node.inputs[1].index()]
+        {
             return None;
         }
         let gone = sole_producer(program, &uses, node.inputs[1])?;
@@ -104,10 +118,16 @@ fn mask_into_product(program: &mut Program) -> bool {
             if grad.mask {
                 return None;
             }
-            Arc::new(Conv2dGradInput { mask: true, ..*grad })
+            Arc::new(Conv2dGradInput {
+                mask: true,
+                ..*grad
+            })
         } else {
             let matmul = op::<MatMul>(product).filter(|m| !m.mask && !m.relu && !m.bias)?;
-            Arc::new(MatMul { mask: true, ..*matmul })
+            Arc::new(MatMul {
+                mask: true,
+                ..*matmul
+            })
         };
         let mut inputs = product.inputs.clone();
         inputs.push(node.inputs[0]);
@@ -116,7 +136,10 @@ fn mask_into_product(program: &mut Program) -> bool {
             inputs,
             outputs: node.outputs.clone(),
         }];
-        Some(Rewrite { gone: Some(gone), by })
+        Some(Rewrite {
+            gone: Some(gone),
+            by,
+        })
     });
     apply(program, found)
 }
@@ -133,27 +156,36 @@ fn mask_through_max_pool(program: &mut Program) -> bool {
         let grad = &program.nodes[gone];
         op::<MaxPool2dGrad>(grad)?;
         let (dy, index) = (grad.inputs[0], grad.inputs[1]);
-        let pool = program.nodes.iter().find(|n| n.outputs.get(1) == Some(&index))?;
+        let pool = program
+            .nodes
+            .iter()
+            .find(|n| n.outputs.get(1) == Some(&index))?;
         op::<MaxPool2dForward>(pool)?;
         if pool.inputs[0] != node.inputs[0] {
             return None;
         }
-        Some((gone, grad.clone(), pool.outputs[0], dy, node.outputs.clone()))
-            .map(|(gone, grad, y, dy, outputs)| Rewrite {
-                gone: Some(gone),
-                by: vec![
-                    Node {
-                        op: node.op.clone(),
-                        inputs: vec![y, dy],
-                        outputs: grad.outputs.clone(),
-                    },
-                    Node {
-                        op: grad.op,
-                        inputs: vec![grad.outputs[0], index],
-                        outputs,
-                    },
-                ],
-            })
+        Some((
+            gone,
+            grad.clone(),
+            pool.outputs[0],
+            dy,
+            node.outputs.clone(),
+        ))
+        .map(|(gone, grad, y, dy, outputs)| Rewrite {
+            gone: Some(gone),
+            by: vec![
+                Node {
+                    op: node.op.clone(),
+                    inputs: vec![y, dy],
+                    outputs: grad.outputs.clone(),
+                },
+                Node {
+                    op: grad.op,
+                    inputs: vec![grad.outputs[0], index],
+                    outputs,
+                },
+            ],
+        })
     });
     let masked = found.as_ref().map(|(_, rewrite)| {
         let mask = &rewrite.by[0];
@@ -220,7 +252,10 @@ fn unread_indices(program: &mut Program) -> bool {
         if uses[index.index()] > 0 {
             return None;
         }
-        let pool = MaxPool2dForward { with_indices: false, ..*pool };
+        let pool = MaxPool2dForward {
+            with_indices: false,
+            ..*pool
+        };
         let by = vec![Node {
             op: Arc::new(pool),
             inputs: node.inputs.clone(),
