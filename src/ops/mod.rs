@@ -14,6 +14,7 @@ macro_rules! shader_files {
 
 mod conv2d;
 mod elementwise;
+mod gemm;
 mod matmul;
 mod movement;
 mod pool;
@@ -30,17 +31,18 @@ pub use reduce::Sum;
 pub use update::{Adam, Lookup, Rule, Sgd, Update, Updated};
 
 /// Every kernel of the crate, for tests that translate and measure them.
-pub fn kernels() -> Vec<&'static Kernel> {
-    [
-        conv2d::KERNELS,
+pub fn kernels() -> Vec<Kernel> {
+    let fixed = [
         elementwise::KERNELS,
-        matmul::KERNELS,
+        gemm::KERNELS,
         movement::KERNELS,
         pool::KERNELS,
         reduce::KERNELS,
         update::KERNELS,
-    ]
-    .concat()
+    ];
+    let fixed = fixed.concat().into_iter().cloned();
+    let composed = [conv2d::kernels(), matmul::kernels()].concat();
+    fixed.chain(composed).collect()
 }
 
 /// Fails unless `operand` of `op` has the dtype that the op needs.
