@@ -249,10 +249,10 @@ fn matmul() -> Vec<Case> {
             let a = if ta { [k, m] } else { [m, k] };
             let b = if tb { [n, k] } else { [k, n] };
             let longest = m.max(n).max(k);
-            let t = |t| if t { "t" } else { "" };
+            let t = |t| if t { "t" } else { "n" };
             cases.push(
                 Case::new(
-                    format!("matmul/{m}x{n}x{k}{}{}", t(ta), t(tb)),
+                    format!("matmul/{}{}/{m}x{n}x{k}", t(ta), t(tb)),
                     vec![real(a), real(b)],
                     move |g, x| Ok(vec![g.matmul(x[0], x[1], ta, tb)?]),
                 )
