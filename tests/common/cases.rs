@@ -144,6 +144,7 @@ pub fn cases() -> Vec<Case> {
     [elementwise(), matmul(), conv2d(), pool(), update()]
         .into_iter()
         .flatten()
+        .chain(super::networks::networks())
         .collect()
 }
 
@@ -278,7 +279,7 @@ fn matmul() -> Vec<Case> {
 }
 
 /// A convolution's case: x `[n, c, h, w]`, `o` filters of `r` x `s`.
-fn convolution(x: [usize; 4], [o, r, s]: [usize; 3], bias: bool, conv: Conv2d) -> Case {
+pub fn convolution(x: [usize; 4], [o, r, s]: [usize; 3], bias: bool, conv: Conv2d) -> Case {
     let [n, c, h, w] = x;
     let per_group = c / conv.groups;
     let k = per_group * r * s + 1;
