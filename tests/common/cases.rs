@@ -144,6 +144,7 @@ pub fn cases() -> Vec<Case> {
     [elementwise(), matmul(), conv2d(), pool(), update()]
         .into_iter()
         .flatten()
+        .chain(super::networks::networks())
         .collect()
 }
 
@@ -249,10 +250,10 @@ fn matmul() -> Vec<Case> {
             let a = if ta { [k, m] } else { [m, k] };
             let b = if tb { [n, k] } else { [k, n] };
             let longest = m.max(n).max(k);
-            let t = |t| if t { "t" } else { "" };
+            let t = |t| if t { "t" } else { "n" };
             cases.push(
                 Case::new(
-                    format!("matmul/{m}x{n}x{k}{}{}", t(ta), t(tb)),
+                    format!("matmul/{}{}/{m}x{n}x{k}", t(ta), t(tb)),
                     vec![real(a), real(b)],
                     move |g, x| Ok(vec![g.matmul(x[0], x[1], ta, tb)?]),
                 )
@@ -278,7 +279,7 @@ fn matmul() -> Vec<Case> {
 }
 
 /// A convolution's case: x `[n, c, h, w]`, `o` filters of `r` x `s`.
-fn convolution(x: [usize; 4], [o, r, s]: [usize; 3], bias: bool, conv: Conv2d) -> Case {
+pub fn convolution(x: [usize; 4], [o, r, s]: [usize; 3], bias: bool, conv: Conv2d) -> Case {
     let [n, c, h, w] = x;
     let per_group = c / conv.groups;
     let k = per_group * r * s + 1;
