@@ -19,6 +19,10 @@ impl Value {
     pub(crate) fn index(self) -> usize {
         self.0 as usize
     }
+
+    pub(crate) fn from_index(index: usize) -> Self {
+        Value(index as u32)
+    }
 }
 
 /// An op at its place in a graph.
@@ -86,6 +90,8 @@ pub enum Init {
     },
     /// These elements.
     Tensor(Arc<Tensor>),
+    /// The store's seed in the first two words (low, high), 0 in the others: a clock.
+    Seed,
 }
 
 /// A named value that outlives the step and is kept in a store.
@@ -217,13 +223,7 @@ impl Graph {
         if let Some(clock) = self.find_state("clock") {
             return Ok(clock);
         }
-        self.state(
-            "clock",
-            Type::u32([4]),
-            Kind::Scalar,
-            Init::Constant(0.0),
-            None,
-        )
+        self.state("clock", Type::u32([4]), Kind::Scalar, Init::Seed, None)
     }
 
     /// The state of this name.

@@ -1,8 +1,9 @@
 //! The ops, one file per family: parameters and builder, shape rule, reference, gradient, lowering, in this order.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::Kernel;
 use crate::shape::{DType, Type};
+use crate::tensor::Array;
 
 /// The texts of WGSL files, named by their path below `shaders/` without the extension.
 macro_rules! shader_files {
@@ -11,17 +12,29 @@ macro_rules! shader_files {
     };
 }
 
+mod conv2d;
 mod elementwise;
+mod matmul;
 mod movement;
 mod reduce;
 
+pub use conv2d::{Conv2d, Conv2dForward, Conv2dGradInput, Conv2dGradWeight};
 pub use elementwise::{Binary, BinaryFunction, Fill, Unary, UnaryFunction};
+pub use matmul::MatMul;
 pub use movement::Reshape;
+pub(crate) use movement::copy;
 pub use reduce::Sum;
 
 /// Every kernel of the crate, for tests that translate and measure them.
 pub fn kernels() -> Vec<&'static Kernel> {
-    [elementwise::KERNELS, reduce::KERNELS].concat()
+    [
+        conv2d::KERNELS,
+        elementwise::KERNELS,
+        matmul::KERNELS,
+        movement::KERNELS,
+        reduce::KERNELS,
+    ]
+    .concat()
 }
 
 /// Fails unless `operand` of `op` has the dtype that the op needs.
@@ -37,4 +50,36 @@ fn expect_dtype(op: &str, operand: &str, ty: &Type, wanted: DType) -> Result<()>
 /// Fails unless `operand` of `op` is `f32`.
 fn expect_f32(op: &str, operand: &str, ty: &Type) -> Result<()> {
     expect_dtype(op, operand, ty, DType::F32)
+}
+
+/// Fails unless `operand` of `op` is there and of exactly this type.
+fn expect_type(op: &str, operand: &str, found: Option<&&Type>, wanted: &Type) -> Result<()> {
+    match found {
+        Some(ty) if *ty == wanted => Ok(()),
+        Some(ty) => Err(Error::shape(format!(
+            "{op}: {operand} is {ty}, {wanted} is needed"
+        ))),
+        None => Err(Error::shape(format!("{op}: {operand} is missing"))),
+    }
+}
+
+/// Fails for forms that only the plan makes, after gradients were built.
+fn expect_unfused(op: &str, fused: bool) -> Result<()> {
+    if fused {
+        return Err(Error::new(
+            ErrorKind::NotDifferentiable,
+            format!("{op}: a fused form has no gradient; build it from its parts"),
+        ));
+    }
+    Ok(())
+}
+
+/// What fused kernels do last, for the reference: relu, then zero where the mask is not positive.
+fn finish(y: &mut [f64], relu: bool, mask: Option<&Array>) {
+    for (i, value) in y.iter_mut().enumerate() {
+        let masked = mask.is_some_and(|mask| mask.floats()[i] <= 0.0);
+        if masked || (relu && *value <= 0.0) {
+            *value = 0.0;
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use striate::error::Result;
 use striate::graph::{Graph, Value};
+use striate::ops::Conv2d;
 use striate::shape::{Shape, Type};
 
 /// How the elements of a case's input are drawn.
@@ -136,7 +137,10 @@ pub fn below(shape: impl Into<Shape>, limit: u32) -> Input {
 
 /// All cases.
 pub fn cases() -> Vec<Case> {
-    [elementwise(), reduce()].into_iter().flatten().collect()
+    [elementwise(), matmul(), conv2d(), reduce()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn elementwise() -> Vec<Case> {
@@ -201,6 +205,141 @@ fn elementwise() -> Vec<Case> {
             .gradients(&[0, 1], bound)
             .linear(),
         );
+    }
+    cases
+}
+
+fn matmul() -> Vec<Case> {
+    let mut cases = Vec::new();
+    let sizes = [
+        [1, 1, 1],
+        [3, 5, 7],
+        [8, 8, 8],
+        [17, 33, 9],
+        [16, 120, 400],
+        [64, 84, 120],
+        [65, 10, 84],
+        [2, 130, 67],
+        [128, 64, 36],
+        [0, 4, 3],
+    ];
+    for [m, n, k] in sizes {
+        for (ta, tb) in [(false, false), (false, true), (true, false), (true, true)] {
+            let a = if ta { [k, m] } else { [m, k] };
+            let b = if tb { [n, k] } else { [k, n] };
+            let longest = m.max(n).max(k);
+            let t = |t| if t { "t" } else { "" };
+            cases.push(
+                Case::new(
+                    format!("matmul/{m}x{n}x{k}{}{}", t(ta), t(tb)),
+                    vec![real(a), real(b)],
+                    move |g, x| Ok(vec![g.matmul(x[0], x[1], ta, tb)?]),
+                )
+                .bound(Bound::Sum { k })
+                .gradients(&[0, 1], Bound::Sum { k: longest })
+                .linear(),
+            );
+        }
+    }
+    for (rows, features, out) in [(1, 1, 1), (7, 13, 5), (33, 84, 10), (128, 400, 120)] {
+        let longest = rows.max(features).max(out) + 1;
+        cases.push(
+            Case::new(
+                format!("linear/{rows}x{features}->{out}"),
+                vec![real([rows, features]), real([out, features]), real([out])],
+                |g, x| Ok(vec![g.linear(x[0], x[1], Some(x[2]))?]),
+            )
+            .bound(Bound::Sum { k: features + 1 })
+            .gradients(&[0, 1, 2], Bound::Sum { k: longest }),
+        );
+    }
+    cases
+}
+
+/// A convolution's case: x `[n, c, h, w]`, `o` filters of `r` x `s`.
+fn convolution(x: [usize; 4], [o, r, s]: [usize; 3], bias: bool, conv: Conv2d) -> Case {
+    let [n, c, h, w] = x;
+    let per_group = c / conv.groups;
+    let k = per_group * r * s + 1;
+    let longest = k.max(n * h * w).max(o * r * s);
+    let Conv2d {
+        stride,
+        padding,
+        dilation,
+        groups,
+    } = conv;
+    let name = format!(
+        "conv2d/{n}x{c}x{h}x{w}-{o}k{r}x{s}s{}x{}p{},{},{},{}d{}x{}g{groups}{}",
+        stride[0],
+        stride[1],
+        padding[0],
+        padding[1],
+        padding[2],
+        padding[3],
+        dilation[0],
+        dilation[1],
+        if bias { "b" } else { "" }
+    );
+    let mut inputs = vec![real(x), real([o, per_group, r, s])];
+    let mut wrt = vec![0, 1];
+    if bias {
+        inputs.push(real([o]));
+        wrt.push(2);
+    }
+    let case = Case::new(name, inputs, move |g, v| {
+        Ok(vec![g.conv2d(v[0], v[1], v.get(2).copied(), conv)?])
+    })
+    .bound(Bound::Sum { k })
+    .gradients(&wrt, Bound::Sum { k: longest });
+    if bias { case } else { case.linear() }
+}
+
+fn conv2d() -> Vec<Case> {
+    let plain = Conv2d::default;
+    let mut cases = vec![
+        convolution([1, 1, 1, 1], [1, 1, 1], false, plain()),
+        convolution([2, 1, 28, 28], [6, 5, 5], true, Conv2d::padding(2)),
+        convolution([3, 6, 14, 14], [16, 5, 5], true, plain()),
+        convolution([1, 3, 5, 5], [2, 5, 5], false, plain()),
+        convolution([0, 3, 5, 5], [2, 3, 3], false, plain()),
+    ];
+    for (n, c, h, w) in [(1, 1, 7, 9), (2, 3, 8, 5), (1, 8, 13, 11), (3, 5, 6, 17)] {
+        for (o, r, s) in [(1, 1, 1), (4, 3, 3), (9, 2, 3), (17, 5, 1)] {
+            for stride in [[1, 1], [2, 2], [1, 3]] {
+                for padding in [[0, 0, 0, 0], [1, 1, 1, 1], [0, 2, 1, 0]] {
+                    let fits = h + padding[0] + padding[1] >= r && w + padding[2] + padding[3] >= s;
+                    if fits {
+                        let conv = Conv2d {
+                            stride,
+                            padding,
+                            ..plain()
+                        };
+                        cases.push(convolution([n, c, h, w], [o, r, s], false, conv));
+                    }
+                }
+            }
+        }
+    }
+    for dilation in [[2, 2], [1, 3], [3, 1]] {
+        for stride in [[1, 1], [2, 1]] {
+            let conv = Conv2d {
+                dilation,
+                stride,
+                padding: [2, 1, 1, 2],
+                groups: 1,
+            };
+            cases.push(convolution([2, 4, 11, 12], [8, 3, 3], true, conv));
+        }
+    }
+    for (c, o, groups) in [(4, 4, 2), (6, 9, 3), (8, 8, 8), (5, 10, 5), (8, 16, 2)] {
+        for stride in [[1, 1], [2, 2]] {
+            let conv = Conv2d {
+                groups,
+                stride,
+                ..Conv2d::padding(1)
+            };
+            cases.push(convolution([2, c, 9, 10], [o, 3, 3], true, conv));
+        }
     }
     cases
 }

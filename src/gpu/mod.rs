@@ -1,0 +1,441 @@
+//! The device, own or borrowed: pipelines, buffers, readback. wgpu stops here, at the store and at the session.
+
+mod pipeline;
+mod readback;
+mod trusted;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::kernel::{Body, Caps};
+pub(crate) use pipeline::Pipeline;
+use pipeline::Pipelines;
+use readback::Readback;
+
+/// Which adapter an own device is made on, and how it is used.
+#[derive(Debug, Clone, Default)]
+pub struct GpuOptions {
+    /// Back ends to look at; by default those of the `WGPU_BACKEND` variable, else all.
+    pub backends: Option<wgpu::Backends>,
+    /// Part of the adapter's name, in any case of letters; by default `WGPU_ADAPTER_NAME`, else any.
+    pub adapter: Option<String>,
+    /// Body of the matrix-shaped kernels; by default registers on software adapters and GL, shared memory elsewhere.
+    pub body: Option<Body>,
+    /// A largest binding below the device's own, in bytes: to try how values in several parts behave.
+    pub max_binding: Option<u64>,
+}
+
+/// A wgpu device that runs sessions. Cloning shares it.
+#[derive(Clone)]
+pub struct Gpu(Arc<Inner>);
+
+struct Inner {
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    owned: bool,
+    info: wgpu::AdapterInfo,
+    caps: Caps,
+    pipelines: Pipelines,
+    /// Why the device was lost.
+    lost: Arc<Mutex<Option<String>>>,
+}
+
+impl std::fmt::Debug for Gpu {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Gpu({}, {})", self.0.info.name, self.0.info.backend)
+    }
+}
+
+/// All adapters that match `options`, the one that [`Gpu::new`] takes first.
+async fn adapters(options: &GpuOptions) -> Vec<wgpu::Adapter> {
+    let backends = options
+        .backends
+        .or_else(wgpu::Backends::from_env)
+        .unwrap_or(wgpu::Backends::all());
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
+    descriptor.backends = backends;
+    let instance = wgpu::Instance::new(descriptor);
+    let name = options
+        .adapter
+        .clone()
+        .or_else(|| std::env::var("WGPU_ADAPTER_NAME").ok())
+        .map(|name| name.to_lowercase());
+    let mut adapters = instance.enumerate_adapters(backends).await;
+    adapters.retain(|adapter| {
+        let own = adapter.get_info().name.to_lowercase();
+        name.as_ref().is_none_or(|name| own.contains(name))
+            && adapter
+                .get_downlevel_capabilities()
+                .flags
+                .contains(wgpu::DownlevelFlags::COMPUTE_SHADERS)
+    });
+    adapters.sort_by_key(|adapter| {
+        let info = adapter.get_info();
+        let kind = match info.device_type {
+            wgpu::DeviceType::DiscreteGpu => 0,
+            wgpu::DeviceType::IntegratedGpu => 1,
+            wgpu::DeviceType::VirtualGpu => 2,
+            wgpu::DeviceType::Other => 3,
+            wgpu::DeviceType::Cpu => 4,
+        };
+        (kind, info.backend == wgpu::Backend::Gl)
+    });
+    adapters
+}
+
+impl Gpu {
+    /// A device of its own on the best adapter that matches: discrete before integrated before software, GL last.
+    ///
+    /// # Errors
+    /// `NoAdapter` if none matches; the message says what was looked for.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn new(options: &GpuOptions) -> Result<Self> {
+        pollster::block_on(Self::new_async(options))
+    }
+
+    /// As `new`, for hosts that cannot block.
+    pub async fn new_async(options: &GpuOptions) -> Result<Self> {
+        match adapters(options).await.first() {
+            Some(adapter) => Self::from_adapter(adapter, options).await,
+            None => {
+                let backends = options.backends.or_else(wgpu::Backends::from_env);
+                let backends = backends.map_or("any back end".to_owned(), |b| format!("{b:?}"));
+                let name = options.adapter.as_ref();
+                let name = name.map_or(String::new(), |n| format!(" named \"{n}\""));
+                Err(Error::new(
+                    ErrorKind::NoAdapter,
+                    format!(
+                        "no adapter{name} was found on {backends}; on Debian and Ubuntu \
+                         `apt install mesa-vulkan-drivers` provides a software one"
+                    ),
+                ))
+            }
+        }
+    }
+
+    /// A device on every adapter that matches.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn all(options: &GpuOptions) -> Vec<Result<Self>> {
+        pollster::block_on(async {
+            let mut gpus = Vec::new();
+            for adapter in adapters(options).await {
+                gpus.push(Self::from_adapter(&adapter, options).await);
+            }
+            gpus
+        })
+    }
+
+    async fn from_adapter(adapter: &wgpu::Adapter, options: &GpuOptions) -> Result<Self> {
+        let info = adapter.get_info();
+        let (device, queue) = adapter
+            .request_device(&wgpu::DeviceDescriptor {
+                label: Some("striate"),
+                required_limits: adapter.limits(),
+                ..Default::default()
+            })
+            .await
+            .map_err(|e| {
+                let message = format!("adapter {} ({}) gave no device", info.name, info.backend);
+                Error::new(ErrorKind::NoAdapter, message).with_source(e)
+            })?;
+        let gpu = Self::build(device, queue, true, options)?;
+        let lost = gpu.0.lost.clone();
+        gpu.0
+            .device
+            .set_device_lost_callback(move |reason, message| {
+                let mut lost = lost.lock().unwrap_or_else(PoisonError::into_inner);
+                lost.get_or_insert(format!("{reason:?}: {message}"));
+            });
+        Ok(gpu)
+    }
+
+    /// Uses a device of the host's. Its callbacks are left alone and it is never polled: results arrive while the host polls.
+    ///
+    /// # Errors
+    /// `Limit` if the device allows less than the base kernels need.
+    pub fn from_device(device: wgpu::Device, queue: wgpu::Queue) -> Result<Self> {
+        Self::from_device_with(device, queue, &GpuOptions::default())
+    }
+
+    /// As [`from_device`](Self::from_device), with the options that apply to a given device: `body` and `max_binding`.
+    pub fn from_device_with(
+        device: wgpu::Device,
+        queue: wgpu::Queue,
+        options: &GpuOptions,
+    ) -> Result<Self> {
+        Self::build(device, queue, false, options)
+    }
+
+    fn build(
+        device: wgpu::Device,
+        queue: wgpu::Queue,
+        owned: bool,
+        options: &GpuOptions,
+    ) -> Result<Self> {
+        let (info, limits) = (device.adapter_info(), device.limits());
+        let needs = [
+            (
+                "max_storage_buffers_per_shader_stage",
+                limits.max_storage_buffers_per_shader_stage,
+                4,
+            ),
+            (
+                "max_compute_invocations_per_workgroup",
+                limits.max_compute_invocations_per_workgroup,
+                256,
+            ),
+            (
+                "max_compute_workgroup_size_x",
+                limits.max_compute_workgroup_size_x,
+                256,
+            ),
+            (
+                "max_compute_workgroup_storage_size",
+                limits.max_compute_workgroup_storage_size,
+                16_352,
+            ),
+            (
+                "max_compute_workgroups_per_dimension",
+                limits.max_compute_workgroups_per_dimension,
+                65_535,
+            ),
+        ];
+        for (name, offered, needed) in needs {
+            if offered < needed {
+                return Err(Error::new(
+                    ErrorKind::Limit,
+                    format!("{name}: the device allows {offered}, the kernels need {needed}"),
+                ));
+            }
+        }
+        let software = info.device_type == wgpu::DeviceType::Cpu;
+        let default_body = match info.backend {
+            wgpu::Backend::Gl => Body::Registers,
+            _ if software => Body::Registers,
+            _ => Body::Shared,
+        };
+        let binding = limits
+            .max_storage_buffer_binding_size
+            .min(limits.max_buffer_size)
+            // Byte offsets within a binding stay below 2^31 on every back end.
+            .min((1 << 31) - 256);
+        let caps = Caps {
+            body: options.body.unwrap_or(default_body),
+            max_binding: options.max_binding.map_or(binding, |max| max.min(binding)) / 256 * 256,
+            max_uniform: limits.max_uniform_buffer_binding_size,
+            max_workgroups: limits.max_compute_workgroups_per_dimension,
+        };
+        Ok(Self(Arc::new(Inner {
+            device,
+            queue,
+            owned,
+            info,
+            caps,
+            pipelines: Pipelines::default(),
+            lost: Arc::new(Mutex::new(None)),
+        })))
+    }
+
+    /// The device.
+    pub fn device(&self) -> &wgpu::Device {
+        &self.0.device
+    }
+
+    /// Its queue.
+    pub fn queue(&self) -> &wgpu::Queue {
+        &self.0.queue
+    }
+
+    /// Name, driver and back end of the adapter.
+    pub fn info(&self) -> &wgpu::AdapterInfo {
+        &self.0.info
+    }
+
+    /// What lowering may depend on.
+    pub fn caps(&self) -> &Caps {
+        &self.0.caps
+    }
+
+    /// How many pipelines have been built so far.
+    pub fn pipeline_count(&self) -> usize {
+        self.0.pipelines.count()
+    }
+
+    /// Tells the engine that a borrowed device is lost, from the host's own callback.
+    pub fn notify_device_lost(&self, reason: &str) {
+        let mut lost = self.0.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        lost.get_or_insert(reason.to_owned());
+    }
+
+    pub(crate) fn pipelines(&self) -> &Pipelines {
+        &self.0.pipelines
+    }
+
+    /// Fails with `DeviceLost` once the loss is known.
+    pub(crate) fn check_lost(&self) -> Result<()> {
+        let lost = self.0.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        match lost.as_ref() {
+            None => Ok(()),
+            Some(reason) => Err(Error::new(
+                ErrorKind::DeviceLost,
+                format!(
+                    "the device is lost ({reason}); build a new engine from the last checkpoint"
+                ),
+            )),
+        }
+    }
+
+    /// Runs `work` inside error scopes and returns what the device objected to as a typed error.
+    pub(crate) async fn scoped<T>(&self, what: &str, work: impl FnOnce() -> T) -> Result<T> {
+        let device = &self.0.device;
+        let internal = device.push_error_scope(wgpu::ErrorFilter::Internal);
+        let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let made = work();
+        // Scopes are a stack: all are popped before the first await.
+        let memory = memory.pop();
+        let validation = validation.pop();
+        let internal = internal.pop();
+        let memory = memory.await;
+        let other = match validation.await {
+            None => internal.await,
+            error => error,
+        };
+        self.check_lost()?;
+        if let Some(error) = memory {
+            let message = format!("{what}: the device has no memory left");
+            return Err(Error::new(ErrorKind::OutOfMemory, message).with_source(error));
+        }
+        match other {
+            None => Ok(made),
+            Some(error) => {
+                let message = format!("{what}: {error}");
+                Err(Error::new(ErrorKind::Shader, message).with_source(error))
+            }
+        }
+    }
+
+    /// A buffer that kernels, copies and uniforms may use. Its content is zero.
+    pub(crate) fn create_buffer(&self, label: &str, bytes: u64) -> wgpu::Buffer {
+        self.0.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(label),
+            size: bytes.max(16),
+            usage: wgpu::BufferUsages::STORAGE
+                | wgpu::BufferUsages::UNIFORM
+                | wgpu::BufferUsages::COPY_SRC
+                | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        })
+    }
+
+    /// Copies buffer ranges (offset and size multiples of 4) into a staging buffer, one after the other, and returns the bytes.
+    pub(crate) async fn read(&self, ranges: &[(&wgpu::Buffer, u64, u64)]) -> Result<Vec<u8>> {
+        self.check_lost()?;
+        let start = || {
+            let size = ranges.iter().map(|(_, _, bytes)| bytes).sum::<u64>().max(4);
+            let staging = self.0.device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some("readback"),
+                size,
+                usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            });
+            let mut encoder = self.0.device.create_command_encoder(&Default::default());
+            let mut end = 0;
+            for &(buffer, offset, bytes) in ranges {
+                encoder.copy_buffer_to_buffer(buffer, offset, &staging, end, bytes);
+                end += bytes;
+            }
+            self.0.queue.submit([encoder.finish()]);
+            Readback::start(staging)
+        };
+        let read = match self.scoped("readback", start).await {
+            Ok(readback) => readback.bytes().await,
+            Err(error) => Err(error),
+        };
+        match read {
+            Err(error) if error.kind() != ErrorKind::OutOfMemory => {
+                // The ranges and usages are ours and valid: only a lost device refuses to copy or map them.
+                self.notify_device_lost(&error.to_string());
+                self.check_lost()?;
+                Err(error)
+            }
+            read => read,
+        }
+    }
+
+    /// Blocks until all submitted work is done.
+    ///
+    /// # Errors
+    /// `Unsupported` on a borrowed device, which only its host polls; `DeviceLost`.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn wait(&self) -> Result<()> {
+        if !self.0.owned {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "a borrowed device is polled by its host only: await the asynchronous form instead",
+            ));
+        }
+        self.check_lost()?;
+        // wgpu's poll panics when the device is lost while it waits.
+        let poll = || self.0.device.poll(wgpu::PollType::wait_indefinitely());
+        let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(poll));
+        match polled {
+            Ok(Ok(_)) => self.check_lost(),
+            Ok(Err(e)) => {
+                Err(Error::new(ErrorKind::Readback, "waiting for the device").with_source(e))
+            }
+            Err(_) => {
+                self.notify_device_lost("poll failed");
+                self.check_lost()
+            }
+        }
+    }
+}
+
+/// Where sessions run.
+#[derive(Debug, Clone)]
+pub enum Engine {
+    /// The reference, in `f64`, with runs of rows spread over this many threads.
+    Cpu {
+        /// Number of threads.
+        threads: usize,
+    },
+    /// A GPU.
+    Gpu(Gpu),
+}
+
+impl Engine {
+    /// The CPU reference on all cores.
+    pub fn cpu() -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
+        Engine::Cpu { threads }
+    }
+
+    /// What lowering may depend on; the CPU has WebGPU's default limits.
+    pub fn caps(&self) -> Caps {
+        match self {
+            Engine::Cpu { .. } => Caps::default(),
+            Engine::Gpu(gpu) => gpu.caps().clone(),
+        }
+    }
+
+    /// One line for people: adapter, driver and back end.
+    pub fn describe(&self) -> String {
+        match self {
+            Engine::Cpu { threads } => format!("CPU reference, {threads} threads"),
+            Engine::Gpu(gpu) => {
+                let info = gpu.info();
+                format!(
+                    "{} ({}, {} {})",
+                    info.name, info.backend, info.driver, info.driver_info
+                )
+            }
+        }
+    }
+}
+
+impl From<Gpu> for Engine {
+    fn from(gpu: Gpu) -> Self {
+        Engine::Gpu(gpu)
+    }
+}

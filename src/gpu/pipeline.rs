@@ -1,0 +1,123 @@
+//! Compute pipelines, built once per kernel, override set and binding layout.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::trusted;
+use crate::kernel::{Access, Kernel, Overrides, Wgsl};
+
+/// A pipeline and the layout of its bind group.
+pub(crate) struct Pipeline {
+    pub pipeline: wgpu::ComputePipeline,
+    pub layout: wgpu::BindGroupLayout,
+}
+
+#[derive(PartialEq, Eq, Hash)]
+struct Key {
+    kernel: Kernel,
+    overrides: Overrides,
+    accesses: Vec<Access>,
+}
+
+/// The pipelines of an engine.
+#[derive(Default)]
+pub(crate) struct Pipelines {
+    built: Mutex<HashMap<Key, Arc<Pipeline>>>,
+}
+
+impl Pipelines {
+    /// The pipeline for this use of `kernel`, built on first use.
+    pub fn get(
+        &self,
+        device: &wgpu::Device,
+        kernel: &Kernel,
+        overrides: Overrides,
+        accesses: &[Access],
+    ) -> Arc<Pipeline> {
+        let key = Key {
+            kernel: kernel.clone(),
+            overrides,
+            accesses: accesses.to_vec(),
+        };
+        let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
+        built
+            .entry(key)
+            .or_insert_with(|| Arc::new(build(device, kernel, overrides, accesses)))
+            .clone()
+    }
+
+    /// How many have been built.
+    pub fn count(&self) -> usize {
+        let built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
+        built.len()
+    }
+
+    /// Forgets everything, after a build that failed.
+    pub fn clear(&self) {
+        let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
+        built.clear();
+    }
+}
+
+fn build(
+    device: &wgpu::Device,
+    kernel: &Kernel,
+    overrides: Overrides,
+    accesses: &[Access],
+) -> Pipeline {
+    let label = kernel.name.as_ref();
+    let source = kernel.source();
+    let module = match kernel.wgsl {
+        Wgsl::Files(_) => trusted::create_module(device, label, &source),
+        // Text from outside the crate keeps every check.
+        Wgsl::Module(_) => device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: Some(label),
+            source: wgpu::ShaderSource::Wgsl(source),
+        }),
+    };
+    let uniform_params = std::iter::once(&Access::Uniform);
+    let entries: Vec<wgpu::BindGroupLayoutEntry> = accesses
+        .iter()
+        .chain(uniform_params)
+        .enumerate()
+        .map(|(binding, access)| wgpu::BindGroupLayoutEntry {
+            binding: binding as u32,
+            visibility: wgpu::ShaderStages::COMPUTE,
+            ty: wgpu::BindingType::Buffer {
+                ty: match access {
+                    Access::Read => wgpu::BufferBindingType::Storage { read_only: true },
+                    Access::ReadWrite => wgpu::BufferBindingType::Storage { read_only: false },
+                    Access::Uniform => wgpu::BufferBindingType::Uniform,
+                },
+                has_dynamic_offset: false,
+                min_binding_size: None,
+            },
+            count: None,
+        })
+        .collect();
+    let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+        label: Some(label),
+        entries: &entries,
+    });
+    let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+        label: Some(label),
+        bind_group_layouts: &[Some(&layout)],
+        immediate_size: 0,
+    });
+    let constants: Vec<(&str, f64)> = overrides
+        .iter()
+        .map(|&(name, value)| (name, f64::from(value)))
+        .collect();
+    let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+        label: Some(label),
+        layout: Some(&pipeline_layout),
+        module: &module,
+        entry_point: Some("main"),
+        compilation_options: wgpu::PipelineCompilationOptions {
+            constants: &constants,
+            zero_initialize_workgroup_memory: matches!(kernel.wgsl, Wgsl::Module(_)),
+        },
+        cache: None,
+    });
+    Pipeline { pipeline, layout }
+}

@@ -1,0 +1,197 @@
+//! Matrix product in all transposed forms, and the linear layer.
+
+use crate::error::{Error, Result};
+use crate::graph::{Graph, Node, Op, Split, Value};
+use crate::kernel::{Caps, Io, Kernel, Lowering};
+use crate::shape::Type;
+use crate::tensor::Array;
+
+use super::expect_f32;
+
+// Parameters and builder.
+
+/// y = op(a) op(b), `[m, n]`, where op transposes or not; with what may follow in the same kernel.
+///
+/// Inputs: a, b, then the bias `[n]` if `bias`, then the mask `[m, n]` if `mask`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MatMul {
+    /// a is given as `[k, m]` instead of `[m, k]`.
+    pub transpose_a: bool,
+    /// b is given as `[n, k]` instead of `[k, n]`.
+    pub transpose_b: bool,
+    /// Adds a bias to every row.
+    pub bias: bool,
+    /// Then takes max(y, 0).
+    pub relu: bool,
+    /// Then zeroes y where the mask, an activation after relu, is not positive.
+    pub mask: bool,
+}
+
+impl Graph {
+    /// The product of two matrices, each transposed first if asked.
+    pub fn matmul(
+        &mut self,
+        a: Value,
+        b: Value,
+        transpose_a: bool,
+        transpose_b: bool,
+    ) -> Result<Value> {
+        let op = MatMul {
+            transpose_a,
+            transpose_b,
+            ..MatMul::default()
+        };
+        self.add1(op, &[a, b])
+    }
+
+    /// y = x weight^T + bias, with x `[..., in]`, weight `[out, in]`, bias `[out]` and y `[..., out]`, as PyTorch's Linear.
+    pub fn linear(&mut self, x: Value, weight: Value, bias: Option<Value>) -> Result<Value> {
+        let (x_shape, w_shape) = (self.shape(x)?.clone(), self.shape(weight)?.clone());
+        let features = match (x_shape.last(), &w_shape[..]) {
+            (Some(&features), &[_, k]) if k == features => features,
+            _ => {
+                return Err(Error::shape(format!(
+                    "linear: weight {w_shape} must be [out, in] with in the last axis of x {x_shape}"
+                )));
+            }
+        };
+        let rows = x_shape[..x_shape.len() - 1].iter().product::<usize>();
+        let flat = self.reshape(x, [rows, features])?;
+        let op = MatMul {
+            transpose_b: true,
+            bias: bias.is_some(),
+            ..MatMul::default()
+        };
+        let inputs: Vec<Value> = [flat, weight].into_iter().chain(bias).collect();
+        let y = self.add1(op, &inputs).map_err(|e| e.context("linear"))?;
+        let mut shape = x_shape.to_vec();
+        shape[x_shape.len() - 1] = w_shape[0];
+        self.reshape(y, shape)
+    }
+}
+
+/// Sizes m, n, k of a product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Sizes {
+    m: usize,
+    n: usize,
+    k: usize,
+}
+
+impl MatMul {
+    fn sizes(&self, a: &Type, b: &Type) -> Result<Sizes> {
+        let (&[a0, a1], &[b0, b1]) = (&a.shape[..], &b.shape[..]) else {
+            return Err(Error::shape(format!(
+                "matmul: a {} and b {} must be matrices",
+                a.shape, b.shape
+            )));
+        };
+        let (m, k) = if self.transpose_a { (a1, a0) } else { (a0, a1) };
+        let (other, n) = if self.transpose_b { (b1, b0) } else { (b0, b1) };
+        if k != other {
+            return Err(Error::shape(format!(
+                "matmul: a {}{} sums over {k}, b {}{} over {other}",
+                a.shape,
+                if self.transpose_a { " transposed" } else { "" },
+                b.shape,
+                if self.transpose_b { " transposed" } else { "" },
+            )));
+        }
+        Ok(Sizes { m, n, k })
+    }
+}
+
+// Shape rule.
+
+impl Op for MatMul {
+    fn name(&self) -> &'static str {
+        "matmul"
+    }
+
+    fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+        expect_f32("matmul", "a", inputs[0])?;
+        expect_f32("matmul", "b", inputs[1])?;
+        let Sizes { m, n, .. } = self.sizes(inputs[0], inputs[1])?;
+        let y = Type::f32([m, n]);
+        let mut rest = inputs[2..].iter();
+        if self.bias {
+            super::expect_type("matmul", "bias", rest.next(), &Type::f32([n]))?;
+        }
+        if self.mask {
+            super::expect_type("matmul", "mask", rest.next(), &y)?;
+        }
+        Ok(vec![y])
+    }
+
+    // Reference.
+
+    fn eval(&self, inputs: &[&Array]) -> Vec<Array> {
+        let (a, b) = (inputs[0], inputs[1]);
+        let Sizes { m, n, k } = self
+            .sizes(a.ty(), b.ty())
+            .expect("infer accepted the shapes");
+        let (a_row, a_column) = if self.transpose_a { (1, m) } else { (k, 1) };
+        let (b_row, b_column) = if self.transpose_b { (1, k) } else { (n, 1) };
+        let mut y = vec![0.0; m * n];
+        for i in 0..m {
+            for l in 0..k {
+                let left = a.floats()[i * a_row + l * a_column];
+                for j in 0..n {
+                    y[i * n + j] += left * b.floats()[l * b_row + j * b_column];
+                }
+            }
+        }
+        let mut rest = inputs[2..].iter();
+        if let Some(bias) = self.bias.then(|| rest.next()).flatten() {
+            for (i, value) in y.iter_mut().enumerate() {
+                *value += bias.floats()[i % n];
+            }
+        }
+        let mask = self.mask.then(|| rest.next()).flatten();
+        super::finish(&mut y, self.relu, mask.copied());
+        vec![Array::float([m, n], y)]
+    }
+
+    // Gradient.
+
+    fn vjp(&self, g: &mut Graph, at: &Node, dy: &[Value]) -> Result<Vec<Option<Value>>> {
+        super::expect_unfused("matmul", self.relu || self.mask)?;
+        let (a, b, dy) = (at.inputs[0], at.inputs[1], dy[0]);
+        let (ta, tb) = (self.transpose_a, self.transpose_b);
+        let da = if ta {
+            g.matmul(b, dy, tb, true)?
+        } else {
+            g.matmul(dy, b, false, !tb)?
+        };
+        let db = if tb {
+            g.matmul(dy, a, true, ta)?
+        } else {
+            g.matmul(a, dy, !ta, false)?
+        };
+        let mut gradients = vec![Some(da), Some(db)];
+        if self.bias {
+            gradients.push(Some(g.sum(dy, &[0], false)?));
+        }
+        Ok(gradients)
+    }
+
+    fn split(&self) -> Split {
+        match (self.transpose_a, self.transpose_b) {
+            _ if self.bias || self.mask || self.relu => Split::Whole,
+            (false, _) => Split::Rows(&[0]),
+            (true, false) => Split::Sum(&[0, 1]),
+            (true, true) => Split::Whole,
+        }
+    }
+
+    // Lowering.
+
+    fn lower(&self, _io: &Io, _caps: &Caps, _out: &mut Lowering) -> Result<()> {
+        Err(Error::new(
+            crate::error::ErrorKind::Unsupported,
+            "matmul: no GPU form yet",
+        ))
+    }
+}
+
+pub(super) const KERNELS: &[&Kernel] = &[];

@@ -1,0 +1,663 @@
+//! From a graph to a list of dispatches over placed buffers. Knows nothing of training, nor of wgpu.
+//!
+//! In this order: cut to what is needed, fuse, schedule, homes and in-place marks, lower, slots, resolve.
+
+mod fuse;
+mod program;
+mod schedule;
+mod slots;
+mod states;
+
+pub use slots::{Life, assign, peak};
+pub use states::{Chunk, Entry, StateLayout, StatePart};
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::graph::{Graph, Value};
+use crate::kernel::{
+    Access, Binding, Caps, Dispatch, Io, Kernel, Location, Lowering, Operand, Overrides, Param,
+    Part, parts_of,
+};
+use crate::ops::copy;
+use crate::shape::Type;
+use program::{Origin, Program};
+use schedule::{Home, Storage};
+
+/// A buffer of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Buffer {
+    /// A slot, shared over time.
+    Slot(usize),
+    /// A chunk of the store.
+    Chunk(usize),
+    /// Part of an input that the host writes.
+    Input(Value, usize),
+    /// Part of a constant.
+    Constant(Value, usize),
+}
+
+/// A range of a buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// Which buffer.
+    pub buffer: Buffer,
+    /// First byte.
+    pub offset: u64,
+    /// Bytes, a multiple of 16.
+    pub bytes: u64,
+}
+
+/// The place of a run of rows of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Placed {
+    /// Which rows.
+    pub rows: Part,
+    /// Where their bytes are.
+    pub span: Span,
+}
+
+/// A dispatch with its buffers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// Name of the op that emitted it.
+    pub op: &'static str,
+    /// What runs.
+    pub kernel: Cow<'static, Kernel>,
+    /// Override constants.
+    pub overrides: Overrides,
+    /// Buffer ranges in order of their binding numbers.
+    pub bindings: Vec<(Span, Access)>,
+    /// Fields of the uniform block after `grid`.
+    pub params: Vec<Param>,
+    /// First workgroup, for dispatches that were cut.
+    pub base: u32,
+    /// Workgroups that count.
+    pub count: u32,
+    /// Workgroups dispatched along x and y.
+    pub grid: [u32; 2],
+}
+
+/// Bytes that a plan needs, apart from the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Bytes {
+    /// All slots.
+    pub slots: u64,
+    /// The most bytes of slot values alive at one time.
+    pub live: u64,
+    /// One buffer for every value of the unfused graph that does not lie in the store.
+    pub unplanned: u64,
+    /// Inputs that the host writes.
+    pub inputs: u64,
+    /// Constants.
+    pub constants: u64,
+    /// Uniform blocks of the dispatches.
+    pub uniforms: u64,
+}
+
+impl Bytes {
+    /// Everything a session allocates.
+    pub fn total(&self) -> u64 {
+        self.slots + self.inputs + self.constants + self.uniforms
+    }
+}
+
+/// Bytes between the uniform blocks of two dispatches.
+pub const UNIFORM_STRIDE: u64 = 256;
+
+/// How a plan is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlanOptions {
+    /// Whether graph rewrites run.
+    pub fuse: bool,
+    /// The most bytes the session may allocate, apart from the store.
+    pub memory_cap: Option<u64>,
+}
+
+impl Default for PlanOptions {
+    fn default() -> Self {
+        Self {
+            fuse: true,
+            memory_cap: None,
+        }
+    }
+}
+
+/// What a session runs in one step, and the buffers it needs.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Dispatches in order.
+    pub steps: Vec<Step>,
+    /// Bytes of each slot.
+    pub slots: Vec<u64>,
+    /// Places of inputs, constants, states and fetched values.
+    pub places: HashMap<Value, Vec<Placed>>,
+    /// What it needs, exactly.
+    pub bytes: Bytes,
+}
+
+impl Plan {
+    /// Plans one step of `graph`: its assignments and the values of `fetched`, with states placed by `states`.
+    ///
+    /// # Errors
+    /// `Limit` if a value cannot be bound on this device or the plan exceeds the memory cap; `Graph` or `Shape` if
+    /// `states` does not hold a state of the graph; whatever an op's `lower` returns.
+    pub fn new(
+        graph: &Graph,
+        states: &StateLayout,
+        fetched: &[Value],
+        caps: &Caps,
+        options: PlanOptions,
+    ) -> Result<Self> {
+        let mut program = Program::new(graph, fetched)?;
+        let entries = graph
+            .states()
+            .iter()
+            .map(|state| states.check(&state.name, &state.ty))
+            .collect::<Result<Vec<_>>>()?;
+        let chunks_of = |state: usize| entries[state].parts.iter().map(|p| p.chunk).collect();
+        schedule::schedule(&mut program);
+        let unplanned = unplanned_bytes(&program, &Storage::new(&program, chunks_of));
+        if options.fuse {
+            fuse::fuse(&mut program);
+            schedule::schedule(&mut program);
+        }
+        let storage = Storage::new(&program, chunks_of);
+        let mut builder = Builder {
+            program: &program,
+            storage: &storage,
+            entries: &entries,
+            caps,
+            lives: Vec::new(),
+            slot_lives: HashMap::new(),
+            drafts: Vec::new(),
+        };
+        builder.name_slots()?;
+        for position in 0..program.nodes.len() {
+            builder.lower(position)?;
+        }
+        builder.assignments()?;
+        let (chosen, slots) = slots::assign(&builder.lives);
+        let live = slots::peak(&builder.lives);
+        let resolve = |spot: Spot| match spot {
+            Spot::Life(life, offset, bytes) => Span {
+                buffer: Buffer::Slot(chosen[life]),
+                offset,
+                bytes,
+            },
+            Spot::Fixed(span) => span,
+        };
+        let mut steps = Vec::new();
+        for draft in &builder.drafts {
+            let bindings: Vec<(Span, Access)> = draft
+                .bindings
+                .iter()
+                .map(|&(spot, access)| (resolve(spot), access))
+                .collect();
+            cut(draft, bindings, caps, &mut steps)?;
+        }
+        let mut places = HashMap::new();
+        let mut bytes = Bytes {
+            slots: slots.iter().sum(),
+            live,
+            unplanned,
+            uniforms: steps.len() as u64 * UNIFORM_STRIDE,
+            ..Bytes::default()
+        };
+        for value in graph.values() {
+            let size = || -> Result<u64> {
+                let parts = builder.parts(value)?;
+                Ok(parts.iter().map(|p| builder.part_bytes(value, *p)).sum())
+            };
+            match program.origins[value.index()] {
+                Origin::Input => bytes.inputs += size()?,
+                Origin::Constant => bytes.constants += size()?,
+                Origin::State(_) => {}
+                Origin::Node if fetched.contains(&value) => {}
+                Origin::Node => continue,
+            }
+            let placed = builder
+                .parts(value)?
+                .into_iter()
+                .enumerate()
+                .map(|(index, rows)| {
+                    let span = resolve(builder.spot(value, index)?);
+                    Ok(Placed { rows, span })
+                })
+                .collect::<Result<Vec<_>>>()?;
+            places.insert(value, placed);
+        }
+        let plan = Self {
+            steps,
+            slots,
+            places,
+            bytes,
+        };
+        plan.check_bindings()?;
+        match options.memory_cap {
+            Some(cap) if plan.bytes.total() > cap => Err(Error::new(
+                ErrorKind::Limit,
+                format!(
+                    "memory cap: the session needs {} bytes ({} in slots, {} inputs, {} constants, {} uniforms), the cap is {cap}: {} bytes are missing",
+                    plan.bytes.total(),
+                    plan.bytes.slots,
+                    plan.bytes.inputs,
+                    plan.bytes.constants,
+                    plan.bytes.uniforms,
+                    plan.bytes.total() - cap
+                ),
+            )),
+            _ => Ok(plan),
+        }
+    }
+
+    /// WebGPU refuses a dispatch that binds one buffer for writing and in any other way.
+    fn check_bindings(&self) -> Result<()> {
+        for step in &self.steps {
+            for (i, (a, access_a)) in step.bindings.iter().enumerate() {
+                for (b, access_b) in &step.bindings[i + 1..] {
+                    let both_ways = a.buffer == b.buffer
+                        && access_a != access_b
+                        && (*access_a == Access::ReadWrite || *access_b == Access::ReadWrite);
+                    if both_ways {
+                        return Err(Error::graph(format!(
+                            "{}: kernel {} binds {:?} for reading and for writing",
+                            step.op, step.kernel.name, a.buffer
+                        )));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One buffer per value of the program as written, but for those that lie in the store.
+fn unplanned_bytes(program: &Program, storage: &Storage) -> u64 {
+    let made = program.nodes.iter().filter(|n| !n.op.view());
+    made.flat_map(|n| &n.outputs)
+        .filter(|v| !matches!(storage.homes[v.index()], Some(Home::State(_))))
+        .map(|v| program.types[v.index()].bytes())
+        .sum()
+}
+
+/// A place that may still wait for its slot.
+#[derive(Debug, Clone, Copy)]
+enum Spot {
+    /// Number of the life, offset, bytes.
+    Life(usize, u64, u64),
+    Fixed(Span),
+}
+
+/// A dispatch whose slots are not chosen yet.
+struct Draft {
+    op: &'static str,
+    dispatch: Dispatch,
+    bindings: Vec<(Spot, Access)>,
+}
+
+struct Builder<'a> {
+    program: &'a Program,
+    storage: &'a Storage,
+    entries: &'a [&'a Entry],
+    caps: &'a Caps,
+    lives: Vec<Life>,
+    /// First life of each value that names a slot; its parts follow.
+    slot_lives: HashMap<Value, usize>,
+    drafts: Vec<Draft>,
+}
+
+impl Builder<'_> {
+    fn parts(&self, value: Value) -> Result<Vec<Part>> {
+        parts_of(&self.program.types[value.index()], self.caps.max_binding)
+    }
+
+    fn part_bytes(&self, value: Value, part: Part) -> u64 {
+        let ty = &self.program.types[value.index()];
+        let row = ty.count() / ty.shape.rows().max(1);
+        ty.padded_bytes(row * part.rows)
+    }
+
+    /// Gives every value that names a slot its lives, one per part.
+    fn name_slots(&mut self) -> Result<()> {
+        for (index, life) in self.storage.lives.iter().enumerate() {
+            let Some((first, last)) = *life else { continue };
+            let value = Value::from_index(index);
+            self.slot_lives.insert(value, self.lives.len());
+            for part in self.parts(value)? {
+                self.lives.push(Life {
+                    bytes: self.part_bytes(value, part),
+                    first,
+                    last,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn spot(&self, value: Value, part: usize) -> Result<Spot> {
+        let parts = self.parts(value)?;
+        let rows = *parts.get(part).ok_or_else(|| {
+            Error::graph(format!("{value} has {} parts, not {part}", parts.len()))
+        })?;
+        let bytes = self.part_bytes(value, rows);
+        let fixed = |buffer| {
+            Spot::Fixed(Span {
+                buffer,
+                offset: 0,
+                bytes,
+            })
+        };
+        let root = self.root(value);
+        Ok(match self.storage.homes[value.index()] {
+            Some(Home::Slot(name)) => Spot::Life(self.slot_lives[&name] + part, 0, bytes),
+            Some(Home::State(state)) => {
+                let place = self.entries[state].parts[part];
+                Spot::Fixed(Span {
+                    buffer: Buffer::Chunk(place.chunk),
+                    offset: place.offset,
+                    bytes,
+                })
+            }
+            Some(Home::Input) => fixed(Buffer::Input(root, part)),
+            Some(Home::Constant) => fixed(Buffer::Constant(root, part)),
+            None => return Err(Error::graph(format!("{value} is never made"))),
+        })
+    }
+
+    /// The input or constant that a value views.
+    fn root(&self, value: Value) -> Value {
+        let mut root = value;
+        while let Some(node) = self
+            .program
+            .nodes
+            .iter()
+            .find(|n| n.op.view() && n.outputs[0] == root)
+        {
+            root = node.inputs[0];
+        }
+        root
+    }
+
+    /// The store location of a value that is state in one part.
+    fn location(&self, value: Value) -> Option<Location> {
+        match self.storage.homes[value.index()] {
+            Some(Home::State(state)) => match self.entries[state].parts[..] {
+                [place] => Some(Location {
+                    chunk: place.chunk,
+                    offset: place.offset,
+                    bytes: place.bytes.next_multiple_of(256),
+                }),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn io(&self, inputs: &[Value], outputs: &[Value], in_place: &[Option<usize>]) -> Result<Io> {
+        let types = |values: &[Value]| -> Vec<Type> {
+            values
+                .iter()
+                .map(|v| self.program.types[v.index()].clone())
+                .collect()
+        };
+        let parts = |values: &[Value]| -> Result<Vec<Vec<Part>>> {
+            values.iter().map(|&v| self.parts(v)).collect()
+        };
+        let locations = |values: &[Value]| values.iter().map(|&v| self.location(v)).collect();
+        for &input in inputs {
+            self.check_view(input)?;
+        }
+        Ok(Io {
+            inputs: types(inputs),
+            outputs: types(outputs),
+            in_place: in_place.to_vec(),
+            input_parts: parts(inputs)?,
+            output_parts: parts(outputs)?,
+            input_locations: locations(inputs),
+            output_locations: locations(outputs),
+        })
+    }
+
+    /// A view must be cut as its root is: rows that do not line up cannot be bound.
+    fn check_view(&self, value: Value) -> Result<()> {
+        let (root, own) = (self.root(value), self.parts(value)?);
+        if root == value || own.len() == 1 {
+            return Ok(());
+        }
+        let row = |v: Value| {
+            let ty = &self.program.types[v.index()];
+            ty.count() / ty.shape.rows().max(1)
+        };
+        let theirs = self.parts(root)?;
+        let cut_alike = |(a, b): (&Part, &Part)| a.rows * row(value) == b.rows * row(root);
+        if own.len() == theirs.len() && own.iter().zip(&theirs).all(cut_alike) {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Limit,
+            format!(
+                "reshape of {} to {} cuts across its {} parts",
+                self.program.types[root.index()],
+                self.program.types[value.index()],
+                theirs.len()
+            ),
+        ))
+    }
+
+    fn lower(&mut self, position: usize) -> Result<()> {
+        let node = &self.program.nodes[position];
+        if node.op.view() {
+            return Ok(());
+        }
+        let io = self.io(
+            &node.inputs,
+            &node.outputs,
+            &self.storage.in_place[position],
+        )?;
+        let mut lowering = Lowering::default();
+        node.op.lower(&io, self.caps, &mut lowering)?;
+        self.take(
+            node.op.name(),
+            position,
+            &node.inputs,
+            &node.outputs,
+            lowering,
+        )
+    }
+
+    /// Copies what could not be written in place, reading every state before it is overwritten.
+    fn assignments(&mut self) -> Result<()> {
+        let end = self.program.nodes.len();
+        let mut sources = Vec::new();
+        for &(state, value) in &self.storage.copies {
+            // A value that is itself a state (or an alias of one) is first copied aside, in case that state is assigned too.
+            let aside = matches!(self.storage.homes[value.index()], Some(Home::State(_)));
+            let ty = &self.program.types[value.index()];
+            let mut spots = Vec::new();
+            for (index, rows) in self.parts(value)?.into_iter().enumerate() {
+                let from = self.spot(value, index)?;
+                let bytes = self.part_bytes(value, rows);
+                if !aside {
+                    spots.push((from, bytes));
+                    continue;
+                }
+                self.lives.push(Life {
+                    bytes,
+                    first: end,
+                    last: usize::MAX,
+                });
+                let to = Spot::Life(self.lives.len() - 1, 0, bytes);
+                self.copy(from, to, bytes, ty)?;
+                spots.push((to, bytes));
+            }
+            sources.push((state, spots, ty));
+        }
+        for (state, spots, ty) in sources {
+            for (index, (from, bytes)) in spots.into_iter().enumerate() {
+                let to = self.spot(self.program.states[state], index)?;
+                self.copy(from, to, bytes, ty)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn copy(&mut self, from: Spot, to: Spot, bytes: u64, ty: &Type) -> Result<()> {
+        if ty.count() == 0 {
+            return Ok(());
+        }
+        self.drafts.push(Draft {
+            op: "assign",
+            dispatch: copy(Operand::Input(0), Operand::Output(0), bytes),
+            bindings: vec![(from, Access::Read), (to, Access::ReadWrite)],
+        });
+        Ok(())
+    }
+
+    /// Turns an op's dispatches into drafts, with lives for its scratch buffers.
+    fn take(
+        &mut self,
+        op: &'static str,
+        position: usize,
+        inputs: &[Value],
+        outputs: &[Value],
+        lowering: Lowering,
+    ) -> Result<()> {
+        let first_scratch = self.lives.len();
+        for ty in &lowering.scratch {
+            if ty.bytes() > self.caps.max_binding {
+                return Err(Error::new(
+                    ErrorKind::Limit,
+                    format!(
+                        "{op}: scratch of {ty} takes {} bytes, the device binds {} at most",
+                        ty.bytes(),
+                        self.caps.max_binding
+                    ),
+                ));
+            }
+            self.lives.push(Life {
+                bytes: ty.bytes(),
+                first: position,
+                last: position,
+            });
+        }
+        for dispatch in lowering.dispatches {
+            if !dispatch.kernel.variants.contains(&dispatch.overrides) {
+                return Err(Error::graph(format!(
+                    "{op}: kernel {} does not list the overrides {:?}",
+                    dispatch.kernel.name, dispatch.overrides
+                )));
+            }
+            let spot = |operand: Operand, part: usize| match operand {
+                Operand::Input(i) => self.spot(inputs[i], part),
+                Operand::Output(o) => self.spot(outputs[o], part),
+                Operand::Scratch(s) => Ok(Spot::Life(
+                    first_scratch + s,
+                    0,
+                    lowering.scratch[s].bytes(),
+                )),
+            };
+            let bindings = dispatch
+                .bindings
+                .iter()
+                .map(|binding: &Binding| {
+                    let start = spot(binding.operand, binding.part)?;
+                    let Some(through) = binding.through else {
+                        return Ok((start, binding.access));
+                    };
+                    match (start, spot(through, 0)?) {
+                        (Spot::Fixed(start), Spot::Fixed(end))
+                            if start.buffer == end.buffer && start.offset <= end.offset =>
+                        {
+                            let bytes = end.offset + end.bytes - start.offset;
+                            Ok((Spot::Fixed(Span { bytes, ..start }), binding.access))
+                        }
+                        _ => Err(Error::graph(format!(
+                            "{op}: a binding runs through operands that do not lie together"
+                        ))),
+                    }
+                })
+                .collect::<Result<Vec<_>>>()?;
+            self.drafts.push(Draft {
+                op,
+                dispatch,
+                bindings,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Folds a dispatch into the device's grid, cutting it where even two dimensions do not hold it.
+fn cut(
+    draft: &Draft,
+    bindings: Vec<(Span, Access)>,
+    caps: &Caps,
+    steps: &mut Vec<Step>,
+) -> Result<()> {
+    let max = u64::from(caps.max_workgroups);
+    let total = draft.dispatch.workgroups;
+    if total > u64::from(u32::MAX) - max {
+        return Err(Error::new(
+            ErrorKind::Limit,
+            format!("{}: {total} workgroups in one dispatch", draft.op),
+        ));
+    }
+    let mut base = 0;
+    while base < total {
+        let count = (total - base).min(max * max);
+        let rows = count.div_ceil(max);
+        let width = count.div_ceil(rows);
+        steps.push(Step {
+            op: draft.op,
+            kernel: draft.dispatch.kernel.clone(),
+            overrides: draft.dispatch.overrides,
+            bindings: bindings.clone(),
+            params: draft.dispatch.params.clone(),
+            base: base as u32,
+            count: total as u32,
+            grid: [width as u32, rows as u32],
+        });
+        base += count;
+    }
+    Ok(())
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for step in &self.steps {
+            write!(f, "{} {}", step.op, step.kernel.name)?;
+            for (name, value) in step.overrides {
+                write!(f, " {name}={value}")?;
+            }
+            write!(f, " [{}x{}]", step.grid[0], step.grid[1])?;
+            for (span, access) in &step.bindings {
+                let mode = match access {
+                    Access::Read => "r",
+                    Access::ReadWrite => "rw",
+                    Access::Uniform => "u",
+                };
+                write!(
+                    f,
+                    " {mode}:{:?}+{}:{}",
+                    span.buffer, span.offset, span.bytes
+                )?;
+            }
+            writeln!(f)?;
+        }
+        let b = &self.bytes;
+        write!(
+            f,
+            "{} dispatches, {} slots of {} bytes (live {}, unplanned {}), inputs {}, constants {}",
+            self.steps.len(),
+            self.slots.len(),
+            b.slots,
+            b.live,
+            b.unplanned,
+            b.inputs,
+            b.constants
+        )
+    }
+}

@@ -1,0 +1,123 @@
+//! The nodes that a session runs: those that are needed, fused, in order.
+
+use std::collections::HashMap;
+
+use crate::error::Result;
+use crate::graph::{Graph, Node, Source, Value};
+use crate::shape::Type;
+
+/// Where the content of a value comes from, once the graph is cut down to what runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    Input,
+    Constant,
+    State(usize),
+    Node,
+}
+
+/// A cut of a graph that can be rewritten: values keep their numbers, new ones are appended.
+#[derive(Debug, Clone)]
+pub(super) struct Program {
+    pub nodes: Vec<Node>,
+    pub types: Vec<Type>,
+    pub origins: Vec<Origin>,
+    /// Values that must be readable after a step.
+    pub fetched: Vec<Value>,
+    /// Assignments (state index, value), in order.
+    pub assigns: Vec<(usize, Value)>,
+    /// The value that reads each state.
+    pub states: Vec<Value>,
+}
+
+impl Program {
+    /// The part of `graph` that `fetched` and, with `assigns`, its assignments need.
+    pub fn new(graph: &Graph, fetched: &[Value]) -> Result<Self> {
+        let mut types = Vec::with_capacity(graph.value_count());
+        let mut origins = Vec::with_capacity(graph.value_count());
+        for value in graph.values() {
+            types.push(graph.ty(value)?.clone());
+            origins.push(match graph.source(value)? {
+                Source::Input(_) => Origin::Input,
+                Source::Constant(_) => Origin::Constant,
+                Source::State(index) => Origin::State(*index),
+                Source::Node { .. } => Origin::Node,
+            });
+        }
+        for &value in fetched {
+            graph.ty(value)?;
+        }
+        let mut assigns = Vec::new();
+        for &(state, value) in graph.assigns() {
+            if let Source::State(index) = graph.source(state)? {
+                assigns.push((*index, value));
+            }
+        }
+        let mut program = Self {
+            nodes: graph.nodes().to_vec(),
+            types,
+            origins,
+            fetched: fetched.to_vec(),
+            assigns,
+            states: graph.states().iter().map(|s| s.value).collect(),
+        };
+        program.drop_unused();
+        Ok(program)
+    }
+
+    /// Removes nodes whose outputs nobody needs.
+    pub fn drop_unused(&mut self) {
+        let mut needed = vec![false; self.types.len()];
+        let kept = self
+            .fetched
+            .iter()
+            .chain(self.assigns.iter().map(|(_, v)| v));
+        for value in kept {
+            needed[value.index()] = true;
+        }
+        let mut nodes = std::mem::take(&mut self.nodes);
+        nodes.reverse();
+        nodes.retain(|node| {
+            let keep = node.outputs.iter().any(|v| needed[v.index()]);
+            if keep {
+                for input in &node.inputs {
+                    needed[input.index()] = true;
+                }
+            }
+            keep
+        });
+        nodes.reverse();
+        self.nodes = nodes;
+    }
+
+    /// A new value of this type, to be made by a node.
+    pub fn new_value(&mut self, ty: Type) -> Value {
+        self.types.push(ty);
+        self.origins.push(Origin::Node);
+        Value::from_index(self.types.len() - 1)
+    }
+
+    /// How often each value is read by nodes, fetched or assigned.
+    pub fn use_counts(&self) -> Vec<usize> {
+        let mut uses = vec![0; self.types.len()];
+        let reads = self.nodes.iter().flat_map(|n| &n.inputs);
+        let kept = self
+            .fetched
+            .iter()
+            .chain(self.assigns.iter().map(|(_, v)| v));
+        for value in reads.chain(kept) {
+            uses[value.index()] += 1;
+        }
+        uses
+    }
+
+    /// Index of the node that makes each value.
+    pub fn producers(&self) -> HashMap<Value, usize> {
+        let mut producers = HashMap::new();
+        for (index, node) in self.nodes.iter().enumerate() {
+            for &output in &node.outputs {
+                producers.insert(output, index);
+            }
+        }
+        producers
+    }
+}

@@ -1,0 +1,179 @@
+//! Sessions over a store: assignment semantics, several steps per submit, readback.
+
+use striate::error::{ErrorKind, Result};
+use striate::gpu::{Engine, Gpu, GpuOptions};
+use striate::graph::{Graph, Init, Kind, Value};
+use striate::plan::PlanOptions;
+use striate::session::Session;
+use striate::shape::Type;
+use striate::store::Store;
+use striate::tensor::Tensor;
+
+/// The CPU reference and every adapter found.
+fn engines() -> Vec<Engine> {
+    let gpus: Result<Vec<Gpu>> = Gpu::all(&GpuOptions::default()).into_iter().collect();
+    let gpus = gpus.expect("every adapter gives a device");
+    if gpus.is_empty() {
+        assert_ne!(
+            std::env::var("STRIATE_REQUIRE_GPU").as_deref(),
+            Ok("1"),
+            "no adapter"
+        );
+        println!("skipped on GPU: no adapter");
+    }
+    let gpus = gpus.into_iter().map(Engine::from);
+    std::iter::once(Engine::cpu()).chain(gpus).collect()
+}
+
+fn state(g: &mut Graph, name: &str, values: &[f32]) -> Value {
+    let tensor = Tensor::f32([values.len()], values.to_vec()).unwrap();
+    let ty = tensor.ty().clone();
+    g.state(name, ty, Kind::Parameter, Init::Tensor(tensor.into()), None)
+        .unwrap()
+}
+
+#[test]
+fn assignments_see_the_values_from_before_the_step() {
+    for engine in engines() {
+        let mut g = Graph::new();
+        let (a, b) = (
+            state(&mut g, "a", &[1.0, 2.0]),
+            state(&mut g, "b", &[10.0, 20.0]),
+        );
+        let sum = g.add_values(a, b).unwrap();
+        // Swap, and keep the sum of the old values.
+        g.assign(a, b).unwrap();
+        g.assign(b, a).unwrap();
+        let c = state(&mut g, "c", &[0.0, 0.0]);
+        g.assign(c, sum).unwrap();
+        let store = Store::new(&engine, &[&g], 0).unwrap();
+        let mut session = Session::new(&store, &g, &[sum]).unwrap();
+        session.run(3).unwrap();
+        let get = |name| store.get(name).unwrap().as_f32().unwrap().to_vec();
+        assert_eq!(get("a"), [10.0, 20.0], "{engine:?}");
+        assert_eq!(get("b"), [1.0, 2.0], "{engine:?}");
+        assert_eq!(get("c"), [11.0, 22.0], "{engine:?}");
+        assert_eq!(session.read(sum).unwrap().as_f32().unwrap(), [11.0, 22.0]);
+    }
+}
+
+#[test]
+fn state_is_updated_in_place_after_its_readers() {
+    for engine in engines() {
+        let mut g = Graph::new();
+        let x = g.input("x", Type::f32([3])).unwrap();
+        let total = state(&mut g, "total", &[0.0; 3]);
+        let new = g.add_values(total, x).unwrap();
+        g.assign(total, new).unwrap();
+        // Written after the update, but reads the old value.
+        let old = g.scale(total, 2.0).unwrap();
+        let store = Store::new(&engine, &[&g], 0).unwrap();
+        let mut session = Session::new(&store, &g, &[old]).unwrap();
+        session
+            .write(x, &Tensor::f32([3], vec![1.0, 2.0, 3.0]).unwrap())
+            .unwrap();
+        session.run(100).unwrap();
+        assert_eq!(
+            store.get("total").unwrap().as_f32().unwrap(),
+            [100.0, 200.0, 300.0]
+        );
+        assert_eq!(
+            session.read(old).unwrap().as_f32().unwrap(),
+            [198.0, 396.0, 594.0]
+        );
+        if let Some(plan) = session.plan() {
+            assert_eq!(plan.steps.len(), 2, "no copies:\n{plan}");
+        }
+    }
+}
+
+#[test]
+fn values_in_several_parts() {
+    let options = GpuOptions {
+        max_binding: Some(256),
+        ..GpuOptions::default()
+    };
+    for gpu in Gpu::all(&options) {
+        let engine = Engine::from(gpu.unwrap());
+        let mut g = Graph::new();
+        let x = g.input("x", Type::f32([50, 3])).unwrap();
+        let y = g.relu(x).unwrap();
+        let z = g.add_values(y, x).unwrap();
+        let s = g
+            .state(
+                "s",
+                Type::f32([50, 3]),
+                Kind::Parameter,
+                Init::Constant(0.0),
+                None,
+            )
+            .unwrap();
+        g.assign(s, z).unwrap();
+        let store = Store::new(&engine, &[&g], 0).unwrap();
+        let mut session = Session::new(&store, &g, &[z]).unwrap();
+        let values: Vec<f32> = (0..150).map(|i| i as f32 - 75.0).collect();
+        session
+            .write(x, &Tensor::f32([50, 3], values.clone()).unwrap())
+            .unwrap();
+        session.run(1).unwrap();
+        let want: Vec<f32> = values.iter().map(|&x| x.max(0.0) + x).collect();
+        assert_eq!(session.read(z).unwrap().as_f32().unwrap(), want);
+        assert_eq!(store.get("s").unwrap().as_f32().unwrap(), want);
+    }
+}
+
+#[test]
+fn another_batch_size_compiles_nothing() {
+    for engine in engines() {
+        let Engine::Gpu(gpu) = &engine else { continue };
+        let pipelines = |batch: usize| {
+            let mut g = Graph::new();
+            let x = g.input("x", Type::f32([batch, 5])).unwrap();
+            let y = g.relu(x).unwrap();
+            let store = Store::new(&engine, &[&g], 0).unwrap();
+            Session::new(&store, &g, &[y]).unwrap();
+            gpu.pipeline_count()
+        };
+        assert_eq!(pipelines(3), pipelines(64));
+    }
+}
+
+#[test]
+fn a_cap_too_small_says_how_much_is_missing() {
+    for engine in engines() {
+        let mut g = Graph::new();
+        let x = g.input("x", Type::f32([1000])).unwrap();
+        let y = g.relu(x).unwrap();
+        let store = Store::new(&engine, &[&g], 0).unwrap();
+        let options = PlanOptions {
+            memory_cap: Some(5000),
+            ..PlanOptions::default()
+        };
+        let session = Session::with_options(&store, &g, &[y], options);
+        if let Engine::Gpu(_) = engine {
+            let error = session.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Limit);
+            assert!(
+                error.to_string().contains("3256 bytes are missing"),
+                "{error}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_lost_device_is_an_error() {
+    for gpu in Gpu::all(&GpuOptions::default()) {
+        let gpu = gpu.unwrap();
+        let engine = Engine::from(gpu.clone());
+        let mut g = Graph::new();
+        let x = g.input("x", Type::f32([4])).unwrap();
+        let y = g.relu(x).unwrap();
+        let store = Store::new(&engine, &[&g], 0).unwrap();
+        let mut session = Session::new(&store, &g, &[y]).unwrap();
+        session.run(1).unwrap();
+        gpu.device().destroy();
+        let outcome = session.run(1).and_then(|()| session.read(y).map(drop));
+        assert_eq!(outcome.unwrap_err().kind(), ErrorKind::DeviceLost);
+    }
+}
