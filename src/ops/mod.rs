@@ -21,8 +21,8 @@ mod reduce;
 pub use conv2d::{Conv2d, Conv2dForward, Conv2dGradInput, Conv2dGradWeight};
 pub use elementwise::{Binary, BinaryFunction, Fill, Unary, UnaryFunction};
 pub use matmul::MatMul;
-pub use movement::Reshape;
 pub(crate) use movement::copy;
+pub use movement::{Permute, Reshape};
 pub use reduce::Sum;
 
 /// Every kernel of the crate, for tests that translate and measure them.
