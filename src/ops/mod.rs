@@ -14,25 +14,31 @@ macro_rules! shader_files {
 
 mod conv2d;
 mod elementwise;
+mod loss;
 mod matmul;
 mod movement;
 mod reduce;
+mod softmax;
 
 pub use conv2d::{Conv2d, Conv2dForward, Conv2dGradInput, Conv2dGradWeight};
 pub use elementwise::{Binary, BinaryFunction, Fill, Unary, UnaryFunction};
+pub use loss::{CountCorrect, MseLoss, SoftmaxCrossEntropy, SoftmaxCrossEntropyGrad};
 pub use matmul::MatMul;
 pub(crate) use movement::copy;
 pub use movement::{Permute, Reshape};
 pub use reduce::Sum;
+pub use softmax::{Softmax, SoftmaxGrad};
 
 /// Every kernel of the crate, for tests that translate and measure them.
 pub fn kernels() -> Vec<&'static Kernel> {
     [
         conv2d::KERNELS,
         elementwise::KERNELS,
+        loss::KERNELS,
         matmul::KERNELS,
         movement::KERNELS,
         reduce::KERNELS,
+        softmax::KERNELS,
     ]
     .concat()
 }
