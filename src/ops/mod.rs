@@ -14,18 +14,22 @@ macro_rules! shader_files {
 
 mod conv2d;
 mod elementwise;
+mod gather;
 mod loss;
 mod matmul;
 mod movement;
+mod random;
 mod reduce;
 mod softmax;
 
 pub use conv2d::{Conv2d, Conv2dForward, Conv2dGradInput, Conv2dGradWeight};
 pub use elementwise::{Binary, BinaryFunction, Fill, Unary, UnaryFunction};
+pub use gather::{GatherLabels, GatherRows};
 pub use loss::{CountCorrect, MseLoss, SoftmaxCrossEntropy, SoftmaxCrossEntropyGrad};
 pub use matmul::MatMul;
 pub(crate) use movement::copy;
 pub use movement::{Permute, Reshape};
+pub use random::{Advance, Dropout, ShuffledBatch};
 pub use reduce::Sum;
 pub use softmax::{Softmax, SoftmaxGrad};
 
@@ -34,9 +38,11 @@ pub fn kernels() -> Vec<&'static Kernel> {
     [
         conv2d::KERNELS,
         elementwise::KERNELS,
+        gather::KERNELS,
         loss::KERNELS,
         matmul::KERNELS,
         movement::KERNELS,
+        random::KERNELS,
         reduce::KERNELS,
         softmax::KERNELS,
     ]
