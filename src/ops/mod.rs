@@ -18,9 +18,11 @@ mod gather;
 mod loss;
 mod matmul;
 mod movement;
+mod pool;
 mod random;
 mod reduce;
 mod softmax;
+mod update;
 
 pub use conv2d::{Conv2d, Conv2dForward, Conv2dGradInput, Conv2dGradWeight};
 pub use elementwise::{Binary, BinaryFunction, Fill, Unary, UnaryFunction};
@@ -29,9 +31,11 @@ pub use loss::{CountCorrect, MseLoss, SoftmaxCrossEntropy, SoftmaxCrossEntropyGr
 pub use matmul::MatMul;
 pub(crate) use movement::copy;
 pub use movement::{Permute, Reshape};
+pub use pool::{AvgPool2d, AvgPool2dGrad, MaxPool2d, MaxPool2dForward, MaxPool2dGrad};
 pub use random::{Advance, Dropout, ShuffledBatch};
 pub use reduce::Sum;
 pub use softmax::{Softmax, SoftmaxGrad};
+pub use update::{Adam, Lookup, Rule, Sgd, Update, Updated};
 
 /// Every kernel of the crate, for tests that translate and measure them.
 pub fn kernels() -> Vec<&'static Kernel> {
@@ -42,9 +46,11 @@ pub fn kernels() -> Vec<&'static Kernel> {
         loss::KERNELS,
         matmul::KERNELS,
         movement::KERNELS,
+        pool::KERNELS,
         random::KERNELS,
         reduce::KERNELS,
         softmax::KERNELS,
+        update::KERNELS,
     ]
     .concat()
 }
@@ -94,4 +100,15 @@ fn finish(y: &mut [f64], relu: bool, mask: Option<&Array>) {
             *value = 0.0;
         }
     }
+}
+
+/// Fails unless the op got `count` inputs.
+fn expect_inputs(op: &str, inputs: &[&Type], count: usize) -> Result<()> {
+    if inputs.len() == count {
+        return Ok(());
+    }
+    Err(Error::shape(format!(
+        "{op}: {} inputs, {count} are needed",
+        inputs.len()
+    )))
 }

@@ -2,8 +2,12 @@
 
 use striate::error::Result;
 use striate::graph::{Graph, Value};
-use striate::ops::Conv2d;
+use striate::ops::{
+    Adam, AvgPool2d, Binary, BinaryFunction, Conv2d, Lookup, MaxPool2d, MaxPool2dForward, Rule,
+    Sgd, Update,
+};
 use striate::shape::{Shape, Type};
+use striate::tensor::Tensor;
 
 /// How the elements of a case's input are drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -141,6 +145,8 @@ pub fn cases() -> Vec<Case> {
         elementwise(),
         matmul(),
         conv2d(),
+        pool(),
+        update(),
         reduce(),
         movement(),
         softmax(),
@@ -215,6 +221,23 @@ fn elementwise() -> Vec<Case> {
             .gradients(&[0, 1], bound)
             .linear(),
         );
+    }
+    for (a, b) in [([3, 5], [3, 5]), ([3, 5], [1, 5])] {
+        let (a, b) = (Shape::from(a), Shape::from(b));
+        cases.push(
+            Case::new(
+                format!("relu_mask/{a}?{b}"),
+                vec![drawn(a, Draw::AwayFromZero), real(b)],
+                |g, x| Ok(vec![g.add1(Binary(BinaryFunction::ReluMask), x)?]),
+            )
+            .gradients(&[1], Bound::Sum { k: 15 })
+            .linear(),
+        );
+    }
+    for shape in [Shape::from([]), [3, 7].into(), [0].into()] {
+        cases.push(Case::new(format!("fill/{shape}"), vec![], move |g, _| {
+            Ok(vec![g.fill(shape.clone(), 0.1)?])
+        }));
     }
     cases
 }
@@ -350,6 +373,187 @@ fn conv2d() -> Vec<Case> {
             };
             cases.push(convolution([2, c, 9, 10], [o, 3, 3], true, conv));
         }
+    }
+    cases
+}
+
+fn pool() -> Vec<Case> {
+    let mut cases = Vec::new();
+    // Shape, kernel, stride, padding.
+    let windows: [([usize; 4], [usize; 2], [usize; 2], [usize; 2]); 12] = [
+        ([2, 6, 28, 28], [2, 2], [2, 2], [0, 0]),
+        ([3, 5, 10, 10], [2, 2], [2, 2], [0, 0]),
+        ([1, 1, 2, 2], [2, 2], [2, 2], [0, 0]),
+        ([2, 3, 7, 6], [2, 2], [2, 2], [0, 0]),
+        ([2, 3, 6, 7], [2, 2], [2, 2], [0, 0]),
+        ([2, 3, 9, 8], [3, 3], [2, 2], [1, 1]),
+        ([1, 2, 8, 7], [3, 2], [1, 3], [1, 0]),
+        ([2, 1, 5, 5], [5, 5], [1, 1], [2, 2]),
+        ([1, 3, 11, 4], [2, 1], [4, 1], [1, 0]),
+        ([1, 2, 1, 1], [3, 3], [7, 7], [1, 1]),
+        ([0, 3, 4, 4], [2, 2], [2, 2], [0, 0]),
+        ([2, 0, 5, 5], [3, 3], [2, 2], [1, 1]),
+    ];
+    for (shape, kernel, stride, padding) in windows {
+        let name = format!("{shape:?}/k{kernel:?}/s{stride:?}/p{padding:?}");
+        let k = kernel[0] * kernel[1];
+        let pool = MaxPool2d {
+            kernel,
+            stride,
+            padding,
+        };
+        cases.push(
+            Case::new(
+                format!("max_pool2d/{name}"),
+                vec![drawn(shape, Draw::Distinct)],
+                move |g, x| {
+                    let (y, index) = g.max_pool2d_with_indices(x[0], pool)?;
+                    Ok(vec![y, index])
+                },
+            )
+            .gradients(&[0], Bound::Sum { k }),
+        );
+        let values = MaxPool2dForward {
+            pool,
+            with_indices: false,
+        };
+        cases.push(Case::new(
+            format!("max_pool2d/values/{name}"),
+            vec![real(shape)],
+            move |g, x| g.add(values, x),
+        ));
+        for count_include_pad in [true, false] {
+            let pool = AvgPool2d {
+                kernel,
+                stride,
+                padding,
+                count_include_pad,
+            };
+            cases.push(
+                Case::new(
+                    format!("avg_pool2d/{name}/pad {count_include_pad}"),
+                    vec![real(shape)],
+                    move |g, x| Ok(vec![g.avg_pool2d(x[0], pool)?]),
+                )
+                .bound(Bound::Sum { k })
+                .gradients(&[0], Bound::Sum { k })
+                .inexact()
+                .linear(),
+            );
+        }
+    }
+    // NaN wins, the last one over others; the first of equals wins, -inf too. Each index shows which.
+    let (nan, inf) = (f32::NAN, f32::INFINITY);
+    let special = vec![
+        nan, inf, 1.0, nan, 2.0, 2.0, -inf, -inf, //
+        3.0, 9.0, -nan, nan, 2.0, 2.0, -inf, -inf,
+    ];
+    for (stride, name) in [([2, 2], "2x2"), ([2, 1], "2x2 overlapping")] {
+        let pool = MaxPool2d {
+            kernel: [2, 2],
+            stride,
+            padding: [0, 0],
+        };
+        let special = special.clone();
+        cases.push(Case::new(
+            format!("max_pool2d/nan/{name}"),
+            vec![],
+            move |g, _| {
+                let x = g.constant(Tensor::f32([1, 1, 2, 8], special.clone())?)?;
+                Ok(vec![g.max_pool2d_with_indices(x, pool)?.1])
+            },
+        ));
+    }
+    cases
+}
+
+fn update() -> Vec<Case> {
+    let mut cases = Vec::new();
+    let shapes: [Shape; 5] = [
+        [6, 1, 5, 5].into(),
+        [7].into(),
+        [].into(),
+        [0, 3].into(),
+        [3, 87].into(),
+    ];
+    let n = shapes.len();
+    let tensors = |copies: usize| -> Vec<Input> {
+        let all = shapes.iter().cycle().take(copies * n);
+        all.map(|shape| real(shape.clone())).collect()
+    };
+    let scalars = |words| {
+        let ty = Type::u32([4]);
+        let draw = Draw::Words(words);
+        [real([]), Input { ty, draw }]
+    };
+    for (momentum, nesterov, weight_decay) in [
+        (0.0, false, 0.0),
+        (0.0, false, 0.25),
+        (0.5, false, 0.0),
+        (0.75, true, 0.125),
+    ] {
+        let rule = Rule::Sgd(Sgd {
+            momentum,
+            nesterov,
+            weight_decay,
+        });
+        let mut inputs = tensors(2 + rule.moments());
+        inputs.extend(scalars(&[1, 2, 3, 0]));
+        cases.push(
+            Case::new(
+                format!("sgd/{momentum}/{nesterov}/{weight_decay}"),
+                inputs,
+                move |g, x| g.add(Update::new(rule, n), x),
+            )
+            .bound(Bound::Sum { k: 6 }),
+        );
+    }
+    let clocks: [&[u32]; 3] = [&[0, 0, 0, 0], &[0, 0, 9, 0], &[0, 0, 4_000_000, 0]];
+    for clock in clocks {
+        for (weight_decay, decoupled) in [(0.0, false), (0.01, false), (0.01, true)] {
+            let adam = Adam {
+                weight_decay,
+                decoupled,
+                ..Adam::default()
+            };
+            let mut inputs = tensors(4);
+            inputs.extend(scalars(clock));
+            cases.push(
+                Case::new(
+                    format!("adam/{weight_decay}/{decoupled}/step {}", clock[2]),
+                    inputs,
+                    move |g, x| {
+                        let mut x = x.to_vec();
+                        for v in &mut x[3 * n..4 * n] {
+                            *v = g.mul(*v, *v)?;
+                        }
+                        let lr = x.len() - 2;
+                        x[lr] = g.scale(x[lr], 0.01)?;
+                        g.add(Update::new(Rule::Adam(adam), n), &x)
+                    },
+                )
+                // A sum of two products, a division, two roots and a product: WGSL 15.7.4 allows 2.5 units each for
+                // division and root; the bias correction is an exponential of 3 units.
+                .bound(Bound::Norm(2e-6))
+                .inexact(),
+            );
+        }
+    }
+    for (count, words) in [
+        (1, &[7, 7, 0, 7]),
+        (5, &[7, 7, 3, 7]),
+        (5, &[7, 7, 4, 7]),
+        (5, &[0, 0, 900, 0]),
+    ] {
+        let clock = Input {
+            ty: Type::u32([4]),
+            draw: Draw::Words(words),
+        };
+        cases.push(Case::new(
+            format!("lookup/{count}/step {}", words[2]),
+            vec![real([count]), clock],
+            |g, x| g.add(Lookup, x),
+        ));
     }
     cases
 }

@@ -1,0 +1,61 @@
+// dx[i] = sum of dy[o] / number of elements of window o, over the windows o that cover element i.
+//
+// Layout: dx [planes, height, width], dy [planes, out_height, out_width], counted from x_base and y_base.
+// Reference: src/ops/pool.rs. One invocation makes one element of dx, one workgroup workgroup_size.
+// Overrides: workgroup_size. Providers: lib/grid.
+
+override workgroup_size: u32 = 64u;
+
+struct Params {
+    grid: Grid,
+    count: u32,
+    x_base: u32,
+    y_base: u32,
+    height: u32,
+    width: u32,
+    out_height: u32,
+    out_width: u32,
+    kernel_height: u32,
+    kernel_width: u32,
+    stride_height: u32,
+    stride_width: u32,
+    pad_height: u32,
+    pad_width: u32,
+    include_pad: u32,
+}
+
+@group(0) @binding(0) var<storage, read> dy: array<f32>;
+@group(0) @binding(1) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(2) var<uniform> params: Params;
+
+// Rows or columns of window `out` that lie in the image.
+fn inside(out: u32, stride: u32, kernel: u32, pad: u32, extent: u32) -> u32 {
+    return min(out * stride + kernel - pad, extent) - (max(out * stride, pad) - pad);
+}
+
+@compute @workgroup_size(workgroup_size)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let i = workgroup_index(group) * workgroup_size + local;
+    if (i < params.count) {
+        let row = i / params.width;
+        let plane = row / params.height;
+        // Windows are counted in padded coordinates: window o covers o * stride .. o * stride + kernel.
+        let h = row - plane * params.height + params.pad_height;
+        let w = i - row * params.width + params.pad_width;
+        let h_begin = select((h - params.kernel_height) / params.stride_height + 1u, 0u, h < params.kernel_height);
+        let w_begin = select((w - params.kernel_width) / params.stride_width + 1u, 0u, w < params.kernel_width);
+        let h_end = min(h / params.stride_height + 1u, params.out_height);
+        let w_end = min(w / params.stride_width + 1u, params.out_width);
+        let base = params.y_base + plane * params.out_height * params.out_width;
+        var sum = 0.0;
+        for (var out_h = h_begin; out_h < h_end; out_h += 1u) {
+            let rows = inside(out_h, params.stride_height, params.kernel_height, params.pad_height, params.height);
+            for (var out_w = w_begin; out_w < w_end; out_w += 1u) {
+                let columns = inside(out_w, params.stride_width, params.kernel_width, params.pad_width, params.width);
+                let elements = select(rows * columns, params.kernel_height * params.kernel_width, params.include_pad == 1u);
+                sum += dy[base + out_h * params.out_width + out_w] / f32(elements);
+            }
+        }
+        dx[params.x_base + i] = sum;
+    }
+}

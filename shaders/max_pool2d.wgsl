@@ -1,0 +1,61 @@
+// y[o] = max of x over window o; padding counts as -inf, the first of equals wins, the last NaN wins over all.
+//
+// Layout: x [planes, height, width], y and index [planes, out_height, out_width], counted from x_base and y_base.
+// Reference: src/ops/pool.rs. One invocation makes one output, one workgroup workgroup_size.
+// Overrides: workgroup_size. Providers: store (max_pool2d_values or max_pool2d_indices), lib/grid, lib/float.
+
+override workgroup_size: u32 = 64u;
+
+struct Params {
+    grid: Grid,
+    count: u32,
+    x_base: u32,
+    y_base: u32,
+    height: u32,
+    width: u32,
+    out_height: u32,
+    out_width: u32,
+    kernel_height: u32,
+    kernel_width: u32,
+    stride_height: u32,
+    stride_width: u32,
+    pad_height: u32,
+    pad_width: u32,
+}
+
+alias Values = f32;
+alias Indices = u32;
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+
+@compute @workgroup_size(workgroup_size)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let i = workgroup_index(group) * workgroup_size + local;
+    if (i < params.count) {
+        let row = i / params.out_width;
+        let plane = row / params.out_height;
+        // The window in padded coordinates, then clipped to the image.
+        let top = (row - plane * params.out_height) * params.stride_height;
+        let left = (i - row * params.out_width) * params.stride_width;
+        let h_begin = max(top, params.pad_height) - params.pad_height;
+        let w_begin = max(left, params.pad_width) - params.pad_width;
+        let h_end = min(top + params.kernel_height - params.pad_height, params.height);
+        let w_end = min(left + params.kernel_width - params.pad_width, params.width);
+        let base = params.x_base + plane * params.height * params.width;
+        var best = 0.0;
+        var index = 0u;
+        var found = false;
+        for (var h = h_begin; h < h_end; h += 1u) {
+            for (var w = w_begin; w < w_end; w += 1u) {
+                let at = h * params.width + w;
+                let value = x[base + at];
+                if (!found || is_nan(value) || (value > best && !is_nan(best))) {
+                    best = value;
+                    index = at;
+                    found = true;
+                }
+            }
+        }
+        store(params.y_base + i, best, index);
+    }
+}
