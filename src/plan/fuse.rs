@@ -1,8 +1,267 @@
 //! Graph rewrites that save dispatches and memory. The only place that looks inside an op.
+//!
+//! Each rewrite leaves every fetched and assigned value equal, and is held so by a test against the unfused graph.
+
+use std::any::Any;
+use std::sync::Arc;
 
 use super::program::Program;
+use crate::graph::{Node, Op, Value};
+use crate::ops::{
+    Binary, BinaryFunction, Conv2dForward, Conv2dGradInput, MatMul, MaxPool2dForward,
+    MaxPool2dGrad, Reshape, Unary, UnaryFunction,
+};
 
-/// Applies all rewrites. Each leaves every fetched and assigned value equal to what it was.
+/// Applies all rewrites until none applies.
 pub(super) fn fuse(program: &mut Program) {
-    program.drop_unused();
+    let rules = [
+        relu_into_product,
+        mask_through_max_pool,
+        mask_through_view,
+        mask_into_product,
+        unread_indices,
+    ];
+    while rules.iter().any(|rule| rule(program)) {
+        program.drop_unused();
+    }
+}
+
+fn op<T: Op>(node: &Node) -> Option<&T> {
+    (node.op.as_ref() as &dyn Any).downcast_ref()
+}
+
+/// The node that makes `value`, if nothing but one use reads it.
+fn sole_producer(program: &Program, uses: &[usize], value: Value) -> Option<usize> {
+    let made = |node: &Node| node.outputs.contains(&value);
+    match uses[value.index()] {
+        1 => program.nodes.iter().position(made),
+        _ => None,
+    }
+}
+
+/// Finds the first node at which `rewrite` applies.
+fn first(
+    program: &Program,
+    rewrite: impl Fn(&Node) -> Option<Rewrite>,
+) -> Option<(usize, Rewrite)> {
+    let at = |(index, node): (usize, &Node)| rewrite(node).map(|rewrite| (index, rewrite));
+    program.nodes.iter().enumerate().find_map(at)
+}
+
+/// A node is replaced by others, and one before it disappears.
+struct Rewrite {
+    gone: Option<usize>,
+    by: Vec<Node>,
+}
+
+fn apply(program: &mut Program, found: Option<(usize, Rewrite)>) -> bool {
+    let Some((index, rewrite)) = found else {
+        return false;
+    };
+    program.nodes.splice(index..=index, rewrite.by);
+    if let Some(gone) = rewrite.gone {
+        program.nodes.remove(gone);
+    }
+    true
+}
+
+/// relu(conv2d(..)) and relu(matmul(..)) become one op.
+fn relu_into_product(program: &mut Program) -> bool {
+    let uses = program.use_counts();
+    let found = first(program, |node| {
+        if op::<Unary>(node)?.0 != UnaryFunction::Relu {
+            return None;
+        }
+        let gone = sole_producer(program, &uses, node.inputs[0])?;
+        let product = &program.nodes[gone];
+        let fused: Arc<dyn Op> = if let Some(conv) = op::<Conv2dForward>(product) {
+            Arc::new(Conv2dForward {
+                relu: true,
+                ..*conv
+            })
+        } else {
+            let matmul = op::<MatMul>(product).filter(|m| !m.mask)?;
+            Arc::new(MatMul {
+                relu: true,
+                ..*matmul
+            })
+        };
+        let by = vec![Node {
+            op: fused,
+            inputs: product.inputs.clone(),
+            outputs: node.outputs.clone(),
+        }];
+        Some(Rewrite {
+            gone: Some(gone),
+            by,
+        })
+    });
+    apply(program, found)
+}
+
+fn is_relu_mask(node: &Node) -> bool {
+    op::<Binary>(node).is_some_and(|binary| binary.0 == BinaryFunction::ReluMask)
+}
+
+/// A relu mask on the gradient of a convolution's input, or on a matrix product, moves into it.
+fn mask_into_product(program: &mut Program) -> bool {
+    let uses = program.use_counts();
+    let found = first(program, |node| {
+        if !is_relu_mask(node)
+            || program.types[node.inputs[0].index()] != program.types[node.inputs[1].index()]
+        {
+            return None;
+        }
+        let gone = sole_producer(program, &uses, node.inputs[1])?;
+        let product = &program.nodes[gone];
+        let fused: Arc<dyn Op> = if let Some(grad) = op::<Conv2dGradInput>(product) {
+            if grad.mask {
+                return None;
+            }
+            Arc::new(Conv2dGradInput {
+                mask: true,
+                ..*grad
+            })
+        } else {
+            let matmul = op::<MatMul>(product).filter(|m| !m.mask && !m.relu && !m.bias)?;
+            Arc::new(MatMul {
+                mask: true,
+                ..*matmul
+            })
+        };
+        let mut inputs = product.inputs.clone();
+        inputs.push(node.inputs[0]);
+        let by = vec![Node {
+            op: fused,
+            inputs,
+            outputs: node.outputs.clone(),
+        }];
+        Some(Rewrite {
+            gone: Some(gone),
+            by,
+        })
+    });
+    apply(program, found)
+}
+
+/// mask(x, max_pool_grad(dy)) = max_pool_grad(mask(y, dy)) where y = max_pool(x): at an argmax both masks look at the same number.
+/// The mask shrinks and x need not be kept.
+fn mask_through_max_pool(program: &mut Program) -> bool {
+    let uses = program.use_counts();
+    let found = first(program, |node| {
+        if !is_relu_mask(node) {
+            return None;
+        }
+        let gone = sole_producer(program, &uses, node.inputs[1])?;
+        let grad = &program.nodes[gone];
+        op::<MaxPool2dGrad>(grad)?;
+        let (dy, index) = (grad.inputs[0], grad.inputs[1]);
+        let pool = program
+            .nodes
+            .iter()
+            .find(|n| n.outputs.get(1) == Some(&index))?;
+        op::<MaxPool2dForward>(pool)?;
+        if pool.inputs[0] != node.inputs[0] {
+            return None;
+        }
+        Some((
+            gone,
+            grad.clone(),
+            pool.outputs[0],
+            dy,
+            node.outputs.clone(),
+        ))
+        .map(|(gone, grad, y, dy, outputs)| Rewrite {
+            gone: Some(gone),
+            by: vec![
+                Node {
+                    op: node.op.clone(),
+                    inputs: vec![y, dy],
+                    outputs: grad.outputs.clone(),
+                },
+                Node {
+                    op: grad.op,
+                    inputs: vec![grad.outputs[0], index],
+                    outputs,
+                },
+            ],
+        })
+    });
+    let masked = found.as_ref().map(|(_, rewrite)| {
+        let mask = &rewrite.by[0];
+        (mask.outputs[0], mask.inputs[1])
+    });
+    if let Some((value, like)) = masked {
+        // The value between the two now has the pooled shape.
+        program.types[value.index()] = program.types[like.index()].clone();
+    }
+    apply(program, found)
+}
+
+/// mask(m, reshape(d)) = reshape(mask(reshape(m), d)).
+fn mask_through_view(program: &mut Program) -> bool {
+    let uses = program.use_counts();
+    let found = first(program, |node| {
+        if !is_relu_mask(node) {
+            return None;
+        }
+        let gone = sole_producer(program, &uses, node.inputs[1])?;
+        let view = &program.nodes[gone];
+        op::<Reshape>(view)?;
+        Some(Rewrite {
+            gone: Some(gone),
+            by: vec![
+                Node {
+                    op: node.op.clone(),
+                    inputs: vec![node.inputs[0], view.inputs[0]],
+                    outputs: view.outputs.clone(),
+                },
+                Node {
+                    op: view.op.clone(),
+                    inputs: view.outputs.clone(),
+                    outputs: node.outputs.clone(),
+                },
+            ],
+        })
+    });
+    let Some((index, mut rewrite)) = found else {
+        return false;
+    };
+    let masked = &mut rewrite.by[0];
+    let ty = program.types[masked.inputs[1].index()].clone();
+    program.types[masked.outputs[0].index()] = ty.clone();
+    let mask = program.new_value(ty.clone());
+    let reshape = Node {
+        op: Arc::new(Reshape { shape: ty.shape }),
+        inputs: vec![masked.inputs[0]],
+        outputs: vec![mask],
+    };
+    masked.inputs[0] = mask;
+    rewrite.by.insert(0, reshape);
+    apply(program, Some((index, rewrite)))
+}
+
+/// A max pool whose indices nobody reads does not write them.
+fn unread_indices(program: &mut Program) -> bool {
+    let uses = program.use_counts();
+    let found = first(program, |node| {
+        let pool = op::<MaxPool2dForward>(node)?;
+        let &[y, index] = &node.outputs[..] else {
+            return None;
+        };
+        if uses[index.index()] > 0 {
+            return None;
+        }
+        let pool = MaxPool2dForward {
+            with_indices: false,
+            ..*pool
+        };
+        let by = vec![Node {
+            op: Arc::new(pool),
+            inputs: node.inputs.clone(),
+            outputs: vec![y],
+        }];
+        Some(Rewrite { gone: None, by })
+    });
+    apply(program, found)
 }

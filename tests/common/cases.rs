@@ -3,7 +3,8 @@
 use striate::error::Result;
 use striate::graph::{Graph, Value};
 use striate::ops::{
-    Adam, AvgPool2d, Conv2d, Lookup, MaxPool2d, MaxPool2dForward, Rule, Sgd, Update,
+    Adam, AvgPool2d, Binary, BinaryFunction, Conv2d, Lookup, MaxPool2d, MaxPool2dForward, Rule,
+    Sgd, Update,
 };
 use striate::shape::{Shape, Type};
 use striate::tensor::Tensor;
@@ -208,6 +209,23 @@ fn elementwise() -> Vec<Case> {
             .gradients(&[0, 1], bound)
             .linear(),
         );
+    }
+    for (a, b) in [([3, 5], [3, 5]), ([3, 5], [1, 5])] {
+        let (a, b) = (Shape::from(a), Shape::from(b));
+        cases.push(
+            Case::new(
+                format!("relu_mask/{a}?{b}"),
+                vec![drawn(a, Draw::AwayFromZero), real(b)],
+                |g, x| Ok(vec![g.add1(Binary(BinaryFunction::ReluMask), x)?]),
+            )
+            .gradients(&[1], Bound::Sum { k: 15 })
+            .linear(),
+        );
+    }
+    for shape in [Shape::from([]), [3, 7].into(), [0].into()] {
+        cases.push(Case::new(format!("fill/{shape}"), vec![], move |g, _| {
+            Ok(vec![g.fill(shape.clone(), 0.1)?])
+        }));
     }
     cases
 }

@@ -1,0 +1,272 @@
+//! A case on a GPU, held against the reference.
+
+use std::fmt;
+
+use std::sync::Arc;
+use striate::error::{Error, ErrorKind, Result};
+use striate::gpu::{Engine, Gpu, GpuOptions};
+use striate::kernel::Body;
+use striate::plan::{Plan, PlanOptions, StateLayout, Step};
+use striate::reference::evaluate;
+use striate::session::Session;
+use striate::store::Store;
+use striate::tensor::{Array, Tensor};
+
+use super::cases::{Bound, Case};
+use super::compare::{compare, tolerances};
+use super::draw::{Built, Numbers, absolute, arrays, build};
+use super::gpus;
+
+/// One way to run cases: an adapter with a body forced, or with values cut into small parts.
+pub struct Way {
+    pub gpu: Gpu,
+    label: String,
+    /// Cases that ran, with all their results right.
+    pub passed: usize,
+    /// Largest error met, in units of its bound.
+    pub worst: f64,
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}: {} cases checked, worst error {:.2} of its bound, {} pipelines",
+            self.label,
+            self.passed,
+            self.worst,
+            self.gpu.pipeline_count()
+        )
+    }
+}
+
+/// Every adapter with both bodies, and with values cut into parts of `max_binding` bytes.
+pub fn ways(max_binding: u64) -> Vec<Way> {
+    let options = GpuOptions::default();
+    let forms = [
+        (
+            "registers",
+            GpuOptions {
+                body: Some(Body::Registers),
+                ..options.clone()
+            },
+        ),
+        (
+            "shared",
+            GpuOptions {
+                body: Some(Body::Shared),
+                ..options.clone()
+            },
+        ),
+        (
+            "parts",
+            GpuOptions {
+                max_binding: Some(max_binding),
+                ..options
+            },
+        ),
+    ];
+    let mut ways = Vec::new();
+    for (form, options) in forms {
+        for gpu in gpus(&options) {
+            let label = format!("{}, {form}", Engine::from(gpu.clone()).describe());
+            ways.push(Way {
+                gpu,
+                label,
+                passed: 0,
+                worst: 0.0,
+            });
+        }
+    }
+    ways
+}
+
+/// A case with what the reference says.
+pub struct Prepared<'a> {
+    case: &'a Case,
+    built: Built,
+    runs: Vec<Run>,
+}
+
+/// One run's numbers.
+struct Run {
+    numbers: Numbers,
+    given: Vec<(striate::graph::Value, Tensor)>,
+    want: Vec<Arc<Array>>,
+    sums: Vec<Arc<Array>>,
+}
+
+impl<'a> Prepared<'a> {
+    /// Builds the case and evaluates it on real-valued and, if it promises bits for them, integer-valued inputs.
+    pub fn new(case: &'a Case) -> Result<Self> {
+        let built = build(case)?;
+        let results = built.results();
+        let mut kinds = vec![Numbers::Real];
+        if case.integers {
+            kinds.push(Numbers::Integers);
+        }
+        let runs = kinds
+            .into_iter()
+            .map(|numbers| {
+                let given = built.draw(case, numbers)?;
+                let states = built.states()?;
+                let exact = arrays(&[given.clone(), states].concat())?;
+                let threads = 2;
+                Ok(Run {
+                    numbers,
+                    want: evaluate(&built.graph, &exact, &results, threads)?,
+                    sums: evaluate(&built.graph, &absolute(&exact), &results, threads)?,
+                    given,
+                })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Self { case, built, runs })
+    }
+
+    /// What would run on this GPU.
+    fn plan(&self, gpu: &Gpu) -> Result<Vec<Step>> {
+        let graph = &self.built.graph;
+        let states = StateLayout::new(&[graph], gpu.caps().max_binding)?;
+        let results = self.built.results();
+        let plan = Plan::new(graph, &states, &results, gpu.caps(), PlanOptions::default())?;
+        Ok(plan.steps)
+    }
+
+    /// Runs the case on `way`; what is wrong, one line each.
+    pub fn check(&self, way: &mut Way) -> Result<Vec<String>> {
+        let store = Store::new(&Engine::from(way.gpu.clone()), &[&self.built.graph], 0)?;
+        let results = self.built.results();
+        let mut session = Session::new(&store, &self.built.graph, &results)?;
+        let mut wrong = Vec::new();
+        for run in &self.runs {
+            for (value, tensor) in &run.given {
+                session.write(*value, tensor)?;
+            }
+            session.poison();
+            session.run(1)?;
+            let mut got = Vec::new();
+            for &value in &results {
+                got.push(session.read(value)?);
+            }
+            for (i, got) in got.iter().enumerate() {
+                let bound = self.bound(run, i);
+                match compare(got, &run.want[i], bound, Some(&run.sums[i])) {
+                    Ok(units) => way.worst = way.worst.max(units),
+                    Err(message) => wrong.push(format!(
+                        "{}, {}, {:?}: {}: {message}",
+                        self.case.name,
+                        way.label,
+                        run.numbers,
+                        self.result_name(i)
+                    )),
+                }
+            }
+            if self.case.linear && wrong.is_empty() {
+                wrong.extend(self.check_adjoint(run, &got));
+            }
+        }
+        way.passed += usize::from(wrong.is_empty());
+        Ok(wrong)
+    }
+
+    fn bound(&self, run: &Run, result: usize) -> Bound {
+        match run.numbers {
+            Numbers::Integers => Bound::Exact,
+            Numbers::Real if result < self.built.outputs.len() => self.case.bound,
+            Numbers::Real => self.case.gradient_bound,
+        }
+    }
+
+    fn result_name(&self, result: usize) -> String {
+        match result.checked_sub(self.built.outputs.len()) {
+            None => format!("output {result}"),
+            Some(i) => format!("gradient of input {}", self.case.wrt[i]),
+        }
+    }
+
+    /// <f(x), dy> == <x, f^T(dy)> on the GPU's own results, as far as their bounds permit.
+    fn check_adjoint(&self, run: &Run, got: &[Tensor]) -> Option<String> {
+        let floats = |tensor: &Tensor| -> Vec<f64> {
+            let values = tensor.as_f32().unwrap_or_default();
+            values.iter().map(|&x| f64::from(x)).collect()
+        };
+        let find = |value| {
+            let given = run.given.iter().find(|(v, _)| *v == value);
+            given.map(|(_, tensor)| floats(tensor)).unwrap_or_default()
+        };
+        // The product of a result and its counterpart, and how far the result's bound lets it stray.
+        let dot = |result: usize, with: &[f64]| -> (f64, f64) {
+            let bound = self.bound(run, result);
+            let want = &run.want[result];
+            let slack = tolerances(want, bound, Some(&run.sums[result])).unwrap_or_default();
+            let rounding = want.floats().iter().map(|x| x.abs() * 2f64.powi(-24));
+            let slack = slack.iter().zip(rounding).map(|(s, r)| s.unwrap_or(r));
+            let got = floats(&got[result]);
+            (
+                got.iter().zip(with).map(|(a, b)| a * b).sum(),
+                slack.zip(with).map(|(s, b)| s * b.abs()).sum(),
+            )
+        };
+        let mut forward = (0.0, f64::from(f32::MIN_POSITIVE));
+        for (i, output) in self.built.outputs.iter().enumerate() {
+            if let Some(&(_, dy)) = self.built.seeds.iter().find(|(y, _)| y == output) {
+                let (product, slack) = dot(i, &find(dy));
+                forward = (forward.0 + product, forward.1 + slack);
+            }
+        }
+        for (i, &input) in self.case.wrt.iter().enumerate() {
+            let (product, slack) = dot(
+                self.built.outputs.len() + i,
+                &find(self.built.inputs[input]),
+            );
+            let error = (forward.0 - product).abs();
+            let allowed = (forward.1 + slack) * (1.0 + 1e-9) + 1e-12 * product.abs();
+            let holds = error <= allowed;
+            if !holds {
+                return Some(format!(
+                    "{}, {:?}: <f(x), dy> is {}, <x, f^T(dy)> for input {input} is {product}, off by {error:.3e}, allowed {allowed:.3e}",
+                    self.case.name, run.numbers, forward.0
+                ));
+            }
+        }
+        None
+    }
+}
+
+/// Checks `cases` in every way; what is wrong, one line each. A case that runs the same steps as in an earlier way of the
+/// same adapter is not repeated there.
+pub fn check_all(cases: &[Case], ways: &mut [Way]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for case in cases {
+        match check_one(case, ways) {
+            Ok(found) => wrong.extend(found),
+            Err(error) => wrong.push(format!("{}: {error}", case.name)),
+        }
+    }
+    wrong
+}
+
+fn check_one(case: &Case, ways: &mut [Way]) -> Result<Vec<String>> {
+    let prepared = Prepared::new(case)?;
+    let mut wrong = Vec::new();
+    let mut done: Vec<(String, Vec<Step>)> = Vec::new();
+    for way in ways {
+        let steps = match prepared.plan(&way.gpu) {
+            Ok(steps) => steps,
+            Err(error) if refused_parts(&way.gpu, &error) => continue,
+            Err(error) => return Err(error),
+        };
+        let adapter = Engine::from(way.gpu.clone()).describe();
+        if done.iter().any(|(a, s)| *a == adapter && *s == steps) {
+            continue;
+        }
+        wrong.extend(prepared.check(way)?);
+        done.push((adapter, steps));
+    }
+    Ok(wrong)
+}
+
+/// Ops that work on whole values refuse parts, with a typed error; only small bindings make parts of the cases' values.
+fn refused_parts(gpu: &Gpu, error: &Error) -> bool {
+    error.kind() == ErrorKind::Limit && gpu.caps().max_binding < 1 << 20
+}

@@ -1,0 +1,196 @@
+//! A case as a graph with gradients, and the numbers it runs on.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use striate::autodiff;
+use striate::error::Result;
+use striate::graph::{Graph, Init, Value};
+use striate::rng::{Stream, stream_of};
+use striate::shape::{DType, Type};
+use striate::tensor::{Array, Tensor};
+
+use super::cases::{Case, Draw};
+
+/// Which numbers float inputs hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Numbers {
+    /// Fractions.
+    Real,
+    /// Integers from -4 to 4 (all different for [`Draw::Distinct`]), so that sums of products stay exact in `f32`.
+    Integers,
+}
+
+/// A case built into a graph, its gradients for a given gradient of each float output included.
+pub struct Built {
+    /// The whole graph.
+    pub graph: Graph,
+    /// The case's inputs.
+    pub inputs: Vec<Value>,
+    /// The case's outputs.
+    pub outputs: Vec<Value>,
+    /// Each float output with the graph input that holds its gradient; empty for a case without gradients.
+    pub seeds: Vec<(Value, Value)>,
+    /// The gradients of `case.wrt`, in that order.
+    pub gradients: Vec<Value>,
+}
+
+/// Builds a case and its gradients.
+pub fn build(case: &Case) -> Result<Built> {
+    let mut graph = Graph::new();
+    let inputs = case
+        .inputs
+        .iter()
+        .enumerate()
+        .map(|(i, input)| graph.input(&format!("x{i}"), input.ty.clone()))
+        .collect::<Result<Vec<_>>>()?;
+    let outputs = (case.build)(&mut graph, &inputs)?;
+    let mut seeds = Vec::new();
+    let mut gradients = Vec::new();
+    if !case.wrt.is_empty() {
+        for (i, &output) in outputs.iter().enumerate() {
+            let ty = graph.ty(output)?.clone();
+            if ty.dtype == DType::F32 {
+                seeds.push((output, graph.input(&format!("dy{i}"), ty)?));
+            }
+        }
+        let wrt: Vec<Value> = case.wrt.iter().map(|&i| inputs[i]).collect();
+        let found = autodiff::gradients_from(&mut graph, &seeds, &wrt)?;
+        for (&i, gradient) in case.wrt.iter().zip(found) {
+            gradients.push(gradient.unwrap_or_else(|| {
+                panic!(
+                    "{}: input {i} is in `wrt` and gets no gradient\n{graph}",
+                    case.name
+                )
+            }));
+        }
+    }
+    Ok(Built {
+        graph,
+        inputs,
+        outputs,
+        seeds,
+        gradients,
+    })
+}
+
+impl Built {
+    /// Outputs, then gradients: everything that is compared.
+    pub fn results(&self) -> Vec<Value> {
+        [self.outputs.clone(), self.gradients.clone()].concat()
+    }
+
+    /// The graph's inputs with what they hold: those of the case, then the outputs' gradients.
+    pub fn draw(&self, case: &Case, numbers: Numbers) -> Result<Vec<(Value, Tensor)>> {
+        let mut given = Vec::new();
+        for (i, (&value, input)) in self.inputs.iter().zip(&case.inputs).enumerate() {
+            given.push((value, draw(&case.name, i, &input.ty, input.draw, numbers)?));
+        }
+        for (i, &(_, dy)) in self.seeds.iter().enumerate() {
+            let ty = self.graph.ty(dy)?;
+            let tensor = draw(&case.name, 1000 + i, ty, Draw::Real, numbers)?;
+            given.push((dy, tensor));
+        }
+        Ok(given)
+    }
+
+    /// The states of the graph as they begin, for cases that make some (a clock).
+    pub fn states(&self) -> Result<Vec<(Value, Tensor)>> {
+        self.graph
+            .states()
+            .iter()
+            .map(|state| {
+                let tensor = match (&state.init, state.ty.dtype) {
+                    (Init::Tensor(tensor), _) => tensor.as_ref().clone(),
+                    (&Init::Constant(x), DType::F32) => {
+                        Tensor::f32(state.ty.shape.clone(), vec![x; state.ty.count()])?
+                    }
+                    (Init::Constant(0.0), _) => Tensor::zeros(&state.ty),
+                    (init, _) => panic!("state \"{}\" of a case begins as {init:?}", state.name),
+                };
+                Ok((state.value, tensor))
+            })
+            .collect()
+    }
+}
+
+/// Tensors as the reference takes them.
+pub fn arrays(tensors: &[(Value, Tensor)]) -> Result<HashMap<Value, Arc<Array>>> {
+    tensors
+        .iter()
+        .map(|(value, tensor)| Ok((*value, Arc::new(tensor.to_array()?))))
+        .collect()
+}
+
+/// The same arrays with the absolute values of all floats: on these, the reference gives sums of absolute products.
+pub fn absolute(given: &HashMap<Value, Arc<Array>>) -> HashMap<Value, Arc<Array>> {
+    given
+        .iter()
+        .map(|(&value, array)| {
+            let array = match array.ty().dtype {
+                DType::F32 => Arc::new(map_floats(array, f64::abs)),
+                _ => array.clone(),
+            };
+            (value, array)
+        })
+        .collect()
+}
+
+/// A float array with `f` applied to each element.
+pub fn map_floats(array: &Array, f: impl Fn(f64) -> f64) -> Array {
+    let values = array.floats().iter().map(|&x| f(x)).collect();
+    Array::float(array.shape().clone(), values)
+}
+
+/// Input number `index` of the case `name`.
+pub fn draw(name: &str, index: usize, ty: &Type, draw: Draw, numbers: Numbers) -> Result<Tensor> {
+    let stream = Stream::new(0, stream_of(name), index as u32);
+    let words = || (0..ty.count() as u64).map(|i| stream.word(i));
+    let units = || (0..ty.count() as u64).map(|i| stream.unit(i));
+    let floats = |values: Vec<f32>| Tensor::f32(ty.shape.clone(), values);
+    match (ty.dtype, draw, numbers) {
+        (DType::F32, Draw::Real, Numbers::Real) => floats(units().map(|u| 2.0 * u - 1.0).collect()),
+        (DType::F32, Draw::Real, Numbers::Integers) => {
+            floats(words().map(|w| (w % 9) as f32 - 4.0).collect())
+        }
+        (DType::F32, Draw::AwayFromZero, Numbers::Real) => floats(
+            units()
+                .map(|u| 2.0 * u - 1.0)
+                .map(|x| x.signum() * (1.0 / 16.0 + x.abs() * 15.0 / 16.0))
+                .collect(),
+        ),
+        (DType::F32, Draw::AwayFromZero, Numbers::Integers) => floats(
+            words()
+                .map(|w| (w % 4 + 1) as f32 * if w & 4 == 0 { 1.0 } else { -1.0 })
+                .collect(),
+        ),
+        (DType::F32, Draw::Distinct, numbers) => {
+            let step = match numbers {
+                Numbers::Real => 1.0 / 64.0,
+                Numbers::Integers => 1.0,
+            };
+            let middle = (ty.count() / 2) as f32;
+            let mut order: Vec<(u32, usize)> = words().zip(0..).collect();
+            order.sort_unstable();
+            floats(
+                order
+                    .iter()
+                    .map(|&(_, rank)| (rank as f32 - middle) * step)
+                    .collect(),
+            )
+        }
+        (DType::U32, Draw::Below(limit), _) => Tensor::u32(
+            ty.shape.clone(),
+            words().map(|w| w % limit.max(1)).collect(),
+        ),
+        (DType::U32, Draw::Words(given), _) => Tensor::u32(ty.shape.clone(), given.to_vec()),
+        (DType::U8, Draw::Bytes, _) => {
+            Tensor::u8(ty.shape.clone(), words().map(|w| w as u8).collect())
+        }
+        (DType::U8, Draw::Below(limit), _) => Tensor::u8(
+            ty.shape.clone(),
+            words().map(|w| (w % limit.max(1)) as u8).collect(),
+        ),
+        _ => panic!("{name}: no numbers for {ty} drawn as {draw:?}"),
+    }
+}

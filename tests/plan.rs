@@ -1,0 +1,675 @@
+//! Plans of random graphs, run on symbols instead of numbers: whatever is read must be what the graph says.
+//!
+//! The ops are probes. A probe's dispatch names its node in the params, so that a simulated step knows what it should read
+//! and writes a symbol that stands for (node, output, inputs). Sharing of live buffers, reads before writes, lost states and
+//! wrong in-place marks all end in a wrong symbol.
+
+mod common;
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use proptest::prelude::*;
+use striate::error::{ErrorKind, Result};
+use striate::graph::{Graph, Init, Kind, Node, Op, Source, Value};
+use striate::kernel::{Access, Caps, Dispatch, Io, Kernel, Lowering, Operand, Wgsl, parts_of};
+use striate::plan::{Buffer, Life, Plan, PlanOptions, Span, StateLayout, Step, assign, peak};
+use striate::rng::Stream;
+use striate::shape::Type;
+use striate::tensor::{Array, Tensor};
+
+/// An op of any signature, known by its number.
+#[derive(Debug)]
+struct Probe {
+    id: usize,
+    outputs: Vec<Type>,
+    pairs: Vec<(usize, usize)>,
+    scratch: bool,
+    workgroups: usize,
+}
+
+fn probe_kernel() -> Kernel {
+    Kernel {
+        name: "probe".into(),
+        wgsl: Wgsl::Module(String::new()),
+        variants: &[&[]],
+    }
+}
+
+impl Op for Probe {
+    fn name(&self) -> &'static str {
+        "probe"
+    }
+
+    fn infer(&self, _: &[&Type]) -> Result<Vec<Type>> {
+        Ok(self.outputs.clone())
+    }
+
+    fn eval(&self, _: &[&Array]) -> Vec<Array> {
+        unreachable!("probes run on symbols")
+    }
+
+    fn vjp(&self, _: &mut Graph, _: &Node, _: &[Value]) -> Result<Vec<Option<Value>>> {
+        Ok(vec![])
+    }
+
+    fn in_place(&self) -> &[(usize, usize)] {
+        &self.pairs
+    }
+
+    fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
+        let shared = |input: usize| io.in_place.contains(&Some(input));
+        let scratch = self.scratch.then(|| out.scratch(Type::f32([40])));
+        for part in 0..io.output_parts[0].len() {
+            let start = |stage: usize| {
+                let mut dispatch = Dispatch::of(Cow::Owned(probe_kernel()), &[])
+                    .param("node", self.id)
+                    .param("part", part)
+                    .param("stage", stage)
+                    .param("inputs", io.inputs.len())
+                    .workgroups(self.workgroups);
+                for input in (0..io.inputs.len()).filter(|&i| !shared(i)) {
+                    dispatch = dispatch.read(Operand::Input(input)).part(part);
+                }
+                dispatch
+            };
+            if let Some(scratch) = scratch {
+                out.push(start(0).write(scratch));
+            }
+            let mut dispatch = start(1 + usize::from(self.scratch));
+            if let Some(scratch) = scratch {
+                dispatch = dispatch.read(scratch);
+            }
+            for output in 0..io.outputs.len() {
+                let input = io.in_place[output].map_or(0, |input| input + 1);
+                dispatch = dispatch
+                    .write(Operand::Output(output))
+                    .part(part)
+                    .param("shared", input);
+            }
+            out.push(dispatch);
+        }
+        Ok(())
+    }
+}
+
+type Symbol = u64;
+
+fn symbol(of: impl Hash) -> Symbol {
+    let mut hasher = DefaultHasher::new();
+    of.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn made(node: usize, part: usize, output: usize, inputs: &[Symbol]) -> Symbol {
+    symbol(("made", node, part, output, inputs))
+}
+
+/// The content of buffers: symbols of byte ranges.
+#[derive(Default)]
+struct Memory(HashMap<Buffer, BTreeMap<u64, (u64, Symbol)>>);
+
+impl Memory {
+    fn read(&self, span: Span) -> Result<Symbol, String> {
+        let content = self.0.get(&span.buffer).and_then(|b| b.get(&span.offset));
+        match content {
+            Some(&(bytes, symbol)) if bytes == span.bytes => Ok(symbol),
+            Some((bytes, _)) => Err(format!("{span:?} is read where {bytes} bytes were written")),
+            None => Err(format!("{span:?} is read, which nobody wrote")),
+        }
+    }
+
+    fn write(&mut self, span: Span, symbol: Symbol) {
+        let content = self.0.entry(span.buffer).or_default();
+        content.retain(|&offset, &mut (bytes, _)| {
+            offset + bytes <= span.offset || span.offset + span.bytes <= offset
+        });
+        content.insert(span.offset, (span.bytes, symbol));
+    }
+}
+
+/// Runs one step of a plan on `memory`.
+fn simulate(steps: &[Step], memory: &mut Memory) -> Result<(), String> {
+    for step in steps {
+        check_bindings(step)?;
+        let reads = |access: Access| access != Access::ReadWrite;
+        let read = step.bindings.iter().filter(|b| reads(b.1));
+        let read = read
+            .map(|(span, _)| memory.read(*span))
+            .collect::<Result<Vec<_>, _>>()?;
+        let written: Vec<Span> = step
+            .bindings
+            .iter()
+            .filter(|b| !reads(b.1))
+            .map(|b| b.0)
+            .collect();
+        if step.kernel.name == "copy" {
+            memory.write(written[0], read[0]);
+            continue;
+        }
+        let param = |i: usize| step.params[i].bits as usize;
+        let (node, part, stage, inputs) = (param(0), param(1), param(2), param(3));
+        if stage == 0 {
+            memory.write(written[0], symbol(("scratch", node, part)));
+            continue;
+        }
+        let mut read = read.into_iter();
+        let mut symbols = vec![None; inputs];
+        for (output, &span) in written.iter().enumerate() {
+            if let Some(input) = param(4 + output).checked_sub(1) {
+                symbols[input] = Some(memory.read(span)?);
+            }
+        }
+        for input in symbols.iter_mut().filter(|s| s.is_none()) {
+            *input = read.next();
+        }
+        if stage == 2 && read.next() != Some(symbol(("scratch", node, part))) {
+            return Err(format!("scratch of node {node} was overwritten"));
+        }
+        let symbols: Vec<Symbol> = symbols.into_iter().flatten().collect();
+        for (output, &span) in written.iter().enumerate() {
+            memory.write(span, made(node, part, output, &symbols));
+        }
+    }
+    Ok(())
+}
+
+/// What WebGPU asks of one dispatch: a buffer that is written is bound in no other way, and written ranges are apart.
+fn check_bindings(step: &Step) -> Result<(), String> {
+    for (i, (a, access_a)) in step.bindings.iter().enumerate() {
+        for (b, access_b) in &step.bindings[i + 1..] {
+            let written = [access_a, access_b].map(|&access| access == Access::ReadWrite);
+            let apart = a.offset + a.bytes <= b.offset || b.offset + b.bytes <= a.offset;
+            if a.buffer == b.buffer && (written[0] != written[1] || (written[0] && !apart)) {
+                return Err(format!(
+                    "{} binds {a:?} {access_a:?} and {b:?} {access_b:?}",
+                    step.op
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A random graph of probes with what was fetched.
+struct Random {
+    graph: Graph,
+    fetched: Vec<Value>,
+    caps: Caps,
+}
+
+struct Dice {
+    stream: Stream,
+    next: u64,
+}
+
+impl Dice {
+    fn below(&mut self, limit: usize) -> usize {
+        self.next += 1;
+        self.stream.word(self.next) as usize % limit.max(1)
+    }
+
+    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len())]
+    }
+}
+
+fn random_graph(seed: u64) -> Random {
+    let mut dice = Dice {
+        stream: Stream::new(seed, 0, 0),
+        next: 0,
+    };
+    // In parts, all values have one shape, so that their rows line up.
+    let parts = dice.below(3) == 0;
+    let caps = Caps {
+        max_binding: if parts { 1024 } else { 128 << 20 },
+        ..Caps::default()
+    };
+    let ty = |dice: &mut Dice| match parts {
+        true => Type::f32([30, 24]),
+        false => Type::f32([dice.pick(&[1, 7, 60, 64, 100]), 4]),
+    };
+    let mut g = Graph::new();
+    let mut values = Vec::new();
+    for i in 0..1 + dice.below(3) {
+        values.push(g.input(&format!("x{i}"), ty(&mut dice)).unwrap());
+    }
+    if dice.below(3) == 0 {
+        let ty = ty(&mut dice);
+        values.push(g.constant(Tensor::zeros(&ty)).unwrap());
+    }
+    let mut states = Vec::new();
+    for i in 0..dice.below(4) {
+        let (ty, init) = (ty(&mut dice), Init::Constant(0.0));
+        let kind = dice.pick(&[Kind::Parameter, Kind::Statistic]);
+        let state = g.state(&format!("s{i}"), ty, kind, init, None).unwrap();
+        states.push(state);
+        values.push(state);
+    }
+    for id in 0..1 + dice.below(12) {
+        if dice.below(6) == 0 {
+            let x = dice.pick(&values);
+            let mut shape = g.shape(x).unwrap().to_vec();
+            match shape.len() {
+                2 => shape.push(1),
+                _ => shape.truncate(2),
+            }
+            values.push(g.reshape(x, shape).unwrap());
+            continue;
+        }
+        let inputs: Vec<Value> = (0..dice.below(4)).map(|_| dice.pick(&values)).collect();
+        let mut outputs: Vec<Type> = (0..1 + dice.below(2)).map(|_| ty(&mut dice)).collect();
+        let mut pairs = Vec::new();
+        for (input, &x) in inputs.iter().enumerate() {
+            // Often a pair of one type, sometimes a pair that must be turned down.
+            let output = dice.below(outputs.len());
+            if dice.below(2) == 0 {
+                pairs.push((input, output));
+                if dice.below(4) > 0 {
+                    outputs[output] = g.ty(x).unwrap().clone();
+                }
+            }
+        }
+        let scratch = dice.below(4) == 0;
+        let op = Probe {
+            id,
+            outputs,
+            pairs,
+            scratch,
+            workgroups: 1,
+        };
+        values.extend(g.add(op, &inputs).unwrap());
+    }
+    for &state in &states {
+        let ty = g.ty(state).unwrap().clone();
+        let fits: Vec<Value> = values
+            .iter()
+            .copied()
+            .filter(|&v| g.ty(v).unwrap() == &ty)
+            .collect();
+        if dice.below(3) > 0 {
+            let value = dice.pick(&fits);
+            g.assign(state, value).unwrap();
+        }
+    }
+    let fetched = (0..1 + dice.below(3)).map(|_| dice.pick(&values)).collect();
+    Random {
+        graph: g,
+        fetched,
+        caps,
+    }
+}
+
+/// What each part of each value should hold in a step, given what the states hold.
+fn expected(
+    graph: &Graph,
+    parts: &impl Fn(Value) -> usize,
+    states: &HashMap<Value, Vec<Symbol>>,
+) -> HashMap<Value, Vec<Symbol>> {
+    let mut content = HashMap::new();
+    for value in graph.values() {
+        match graph.source(value).unwrap() {
+            Source::State(_) => content.insert(value, states[&value].clone()),
+            Source::Node { .. } => None,
+            _ => content.insert(
+                value,
+                (0..parts(value))
+                    .map(|part| symbol(("given", value, part)))
+                    .collect(),
+            ),
+        };
+    }
+    for node in graph.nodes() {
+        let any: &dyn std::any::Any = node.op.as_ref();
+        let Some(probe) = any.downcast_ref::<Probe>() else {
+            content.insert(node.outputs[0], content[&node.inputs[0]].clone());
+            continue;
+        };
+        for (output, &value) in node.outputs.iter().enumerate() {
+            let symbols = (0..parts(value))
+                .map(|part| {
+                    let inputs: Vec<Symbol> =
+                        node.inputs.iter().map(|v| content[v][part]).collect();
+                    made(probe.id, part, output, &inputs)
+                })
+                .collect();
+            content.insert(value, symbols);
+        }
+    }
+    content
+}
+
+fn plan_of(random: &Random) -> Result<(Plan, StateLayout)> {
+    let states = StateLayout::new(&[&random.graph], random.caps.max_binding)?;
+    let options = PlanOptions::default();
+    let plan = Plan::new(
+        &random.graph,
+        &states,
+        &random.fetched,
+        &random.caps,
+        options,
+    )?;
+    Ok((plan, states))
+}
+
+/// Simulates two steps of `plan` and holds them against the graph.
+fn verify(random: &Random, plan: &Plan, states: &StateLayout) -> Result<(), String> {
+    let graph = &random.graph;
+    let parts = |value: Value| {
+        let ty = graph.ty(value).unwrap();
+        parts_of(ty, random.caps.max_binding).unwrap().len()
+    };
+    let place = |state: usize| -> Vec<Span> {
+        let entry = &states.entries[&graph.states()[state].name];
+        let span = |p: &striate::plan::StatePart| Span {
+            buffer: Buffer::Chunk(p.chunk),
+            offset: p.offset,
+            bytes: p.bytes,
+        };
+        entry.parts.iter().map(span).collect()
+    };
+    let mut memory = Memory::default();
+    let mut held: HashMap<Value, Vec<Symbol>> = HashMap::new();
+    for (index, state) in graph.states().iter().enumerate() {
+        let spans = place(index);
+        let symbols: Vec<Symbol> = (0..spans.len())
+            .map(|part| symbol(("begin", index, part)))
+            .collect();
+        for (span, &symbol) in spans.iter().zip(&symbols) {
+            memory.write(*span, symbol);
+        }
+        held.insert(state.value, symbols);
+    }
+    let content = expected(graph, &parts, &held);
+    for (value, placed) in &plan.places {
+        if matches!(
+            graph.source(*value).unwrap(),
+            Source::Input(_) | Source::Constant(_)
+        ) {
+            for (placed, &symbol) in placed.iter().zip(&content[value]) {
+                memory.write(placed.span, symbol);
+            }
+        }
+    }
+    for step in 0..2 {
+        let content = expected(graph, &parts, &held);
+        simulate(&plan.steps, &mut memory)?;
+        for &(state, value) in graph.assigns() {
+            held.insert(state, content[&value].clone());
+        }
+        for (index, state) in graph.states().iter().enumerate() {
+            for (span, &symbol) in place(index).iter().zip(&held[&state.value]) {
+                if memory.read(*span)? != symbol {
+                    return Err(format!("state {} is wrong after step {step}", state.name));
+                }
+            }
+        }
+        for (value, placed) in &plan.places {
+            // A state reads as it is after the step.
+            let want = held.get(value).unwrap_or(&content[value]);
+            if placed.len() != want.len() {
+                return Err(format!(
+                    "{value} has {} parts, not {}",
+                    placed.len(),
+                    want.len()
+                ));
+            }
+            for (placed, &symbol) in placed.iter().zip(want) {
+                if memory.read(placed.span)? != symbol {
+                    return Err(format!("{value} is wrong after step {step}"));
+                }
+            }
+        }
+        if let Some(value) = random.fetched.iter().find(|v| !plan.places.contains_key(v)) {
+            return Err(format!("{value} was fetched and has no place"));
+        }
+    }
+    Ok(())
+}
+
+const GRAPHS: u64 = 2000;
+
+#[test]
+fn random_graphs_run_as_written() {
+    let mut in_place = 0;
+    let mut slots = 0;
+    for seed in 0..GRAPHS {
+        let random = random_graph(seed);
+        let (plan, states) = plan_of(&random).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+        if let Err(message) = verify(&random, &plan, &states) {
+            panic!(
+                "seed {seed}: {message}\nfetched {:?}\n{}\n{plan}",
+                random.fetched, random.graph
+            );
+        }
+        slots += plan.slots.len();
+        let shared = plan.steps.iter().flat_map(|s| &s.params);
+        in_place += shared.filter(|p| p.name == "shared" && p.bits > 0).count();
+    }
+    println!("{GRAPHS} graphs, {slots} slots, {in_place} in-place outputs");
+    assert!(in_place as u64 > GRAPHS / 10, "the graphs try too little");
+}
+
+/// The simulation sees a plan in which two buffers were made one, wherever both are used.
+#[test]
+fn a_plan_with_slots_thrown_together_is_rejected() {
+    let mut rejected = 0;
+    for seed in 0..200 {
+        let random = random_graph(seed);
+        let (mut plan, states) = plan_of(&random).unwrap();
+        if plan.slots.len() < 2 {
+            continue;
+        }
+        let merge = |span: &mut Span| {
+            if let Buffer::Slot(slot) = &mut span.buffer {
+                *slot = 0;
+            }
+        };
+        for step in &mut plan.steps {
+            step.bindings.iter_mut().for_each(|(span, _)| merge(span));
+        }
+        for placed in plan.places.values_mut().flatten() {
+            merge(&mut placed.span);
+        }
+        assert!(
+            verify(&random, &plan, &states).is_err(),
+            "seed {seed}\n{plan}"
+        );
+        rejected += 1;
+    }
+    assert!(rejected > 50);
+}
+
+#[test]
+fn bytes_are_what_is_allocated() {
+    for seed in 0..GRAPHS / 4 {
+        let random = random_graph(seed);
+        let (plan, _) = plan_of(&random).unwrap();
+        let bytes = plan.bytes;
+        assert_eq!(bytes.slots, plan.slots.iter().sum::<u64>(), "seed {seed}");
+        let mut buffers: HashMap<Buffer, u64> = HashMap::new();
+        let spans = plan.places.values().flatten().map(|p| p.span);
+        for span in spans.chain(plan.steps.iter().flat_map(|s| &s.bindings).map(|b| b.0)) {
+            assert_eq!(span.offset % 256, 0, "seed {seed}");
+            assert_eq!(span.bytes % 16, 0, "seed {seed}");
+            assert!(span.bytes <= random.caps.max_binding, "seed {seed}");
+            let size = buffers.entry(span.buffer).or_default();
+            *size = (*size).max(span.offset + span.bytes);
+        }
+        let total = |wanted: fn(&Buffer) -> bool| -> u64 {
+            let fit = buffers.iter().filter(|(buffer, _)| wanted(buffer));
+            fit.map(|(_, bytes)| bytes).sum()
+        };
+        assert_eq!(
+            bytes.inputs,
+            total(|b| matches!(b, Buffer::Input(..))),
+            "seed {seed}"
+        );
+        assert_eq!(
+            bytes.constants,
+            total(|b| matches!(b, Buffer::Constant(..))),
+            "seed {seed}"
+        );
+        for (buffer, size) in &buffers {
+            if let Buffer::Slot(slot) = buffer {
+                assert!(*size <= plan.slots[*slot], "seed {seed}");
+            }
+        }
+        assert_eq!(bytes.uniforms, 256 * plan.steps.len() as u64, "seed {seed}");
+        assert!(bytes.live <= bytes.slots, "seed {seed}");
+        let sum = bytes.slots + bytes.inputs + bytes.constants + bytes.uniforms;
+        assert_eq!(bytes.total(), sum, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_cap_too_small_says_what_is_missing() {
+    for seed in 0..100 {
+        let random = random_graph(seed);
+        let (plan, states) = plan_of(&random).unwrap();
+        let total = plan.bytes.total();
+        let capped = |cap| {
+            let options = PlanOptions {
+                memory_cap: Some(cap),
+                ..PlanOptions::default()
+            };
+            Plan::new(
+                &random.graph,
+                &states,
+                &random.fetched,
+                &random.caps,
+                options,
+            )
+        };
+        assert_eq!(capped(total).unwrap().steps, plan.steps);
+        for missing in [1, total / 2, total] {
+            if missing == 0 {
+                continue;
+            }
+            let error = capped(total - missing).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Limit);
+            let words = format!("{missing} bytes are missing");
+            assert!(error.to_string().contains(&words), "{error}");
+        }
+    }
+}
+
+#[test]
+fn plans_are_the_same_every_time() {
+    for seed in 0..50 {
+        let random = random_graph(seed);
+        let (first, second) = (plan_of(&random).unwrap().0, plan_of(&random).unwrap().0);
+        assert_eq!(first.steps, second.steps, "seed {seed}");
+        assert_eq!(first.slots, second.slots, "seed {seed}");
+    }
+}
+
+#[test]
+fn what_is_not_needed_does_not_run() {
+    let mut g = Graph::new();
+    let x = g.input("x", Type::f32([4])).unwrap();
+    let y = g.relu(x).unwrap();
+    g.scale(y, 2.0).unwrap();
+    let states = StateLayout::new(&[&g], 1 << 20).unwrap();
+    let plan = Plan::new(&g, &states, &[y], &Caps::default(), PlanOptions::default()).unwrap();
+    assert_eq!(plan.steps.len(), 1);
+}
+
+fn lives() -> impl Strategy<Value = Vec<Life>> {
+    let life = (1u64..2000, 0usize..40, 0usize..12).prop_map(|(bytes, first, length)| Life {
+        bytes: bytes * 16,
+        first,
+        last: first + length,
+    });
+    prop::collection::vec(life, 0..60)
+}
+
+proptest! {
+    #[test]
+    fn lives_that_overlap_never_share_a_slot(lives in lives()) {
+        let (chosen, slots) = assign(&lives);
+        prop_assert_eq!(chosen.len(), lives.len());
+        for (i, a) in lives.iter().enumerate() {
+            prop_assert!(a.bytes <= slots[chosen[i]]);
+            for (j, b) in lives.iter().enumerate().skip(i + 1) {
+                let overlap = a.first <= b.last && b.first <= a.last;
+                prop_assert!(!overlap || chosen[i] != chosen[j], "{:?} and {:?}", a, b);
+            }
+        }
+        prop_assert!(slots.iter().sum::<u64>() >= peak(&lives));
+        prop_assert!(slots.iter().sum::<u64>() <= lives.iter().map(|l| l.bytes).sum());
+    }
+
+    #[test]
+    fn every_workgroup_runs_once(workgroups in 1usize..400, max_workgroups in 1u32..8) {
+        let mut g = Graph::new();
+        let op = Probe {
+            id: 0,
+            outputs: vec![Type::f32([4])],
+            pairs: vec![],
+            scratch: false,
+            workgroups,
+        };
+        let y = g.add(op, &[]).unwrap()[0];
+        let caps = Caps { max_workgroups, ..Caps::default() };
+        let states = StateLayout::new(&[&g], caps.max_binding).unwrap();
+        let plan = Plan::new(&g, &states, &[y], &caps, PlanOptions::default()).unwrap();
+        let mut runs = vec![0; workgroups];
+        for step in &plan.steps {
+            let [width, height] = step.grid;
+            prop_assert!(width <= max_workgroups && height <= max_workgroups);
+            prop_assert_eq!(step.count as usize, workgroups);
+            // As `workgroup_index` in lib/grid.wgsl.
+            for y in 0..height {
+                for x in 0..width {
+                    let index = (step.base + y * width + x) as usize;
+                    if index < workgroups {
+                        runs[index] += 1;
+                    }
+                }
+            }
+        }
+        prop_assert!(runs.iter().all(|&n| n == 1), "{:?}", runs);
+    }
+
+    #[test]
+    fn states_lie_apart(sizes in prop::collection::vec((1usize..400, 0u8..3, any::<bool>()), 1..20)) {
+        let mut g = Graph::new();
+        let mut parameters = Vec::new();
+        for (i, &(rows, kind, twin)) in sizes.iter().enumerate() {
+            let kind = [Kind::Parameter, Kind::Statistic, Kind::Metric][usize::from(kind)];
+            let ty = Type::f32([rows, 3]);
+            let name = format!("s{i}");
+            let state = g.state(&name, ty.clone(), kind, Init::Constant(0.0), None).unwrap();
+            if kind == Kind::Parameter && twin {
+                let name = format!("m{i}");
+                let moment = Kind::Moment(0);
+                g.state(&name, ty, moment, Init::Constant(0.0), Some(state)).unwrap();
+                parameters.push(i);
+            }
+        }
+        let layout = StateLayout::new(&[&g], 2048).unwrap();
+        let mut spans: Vec<(usize, u64, u64)> = Vec::new();
+        for entry in layout.entries.values() {
+            let rows: usize = entry.parts.iter().map(|p| p.rows.rows).sum();
+            prop_assert_eq!(rows, entry.ty.shape.rows());
+            for part in &entry.parts {
+                prop_assert_eq!(part.offset % 256, 0);
+                prop_assert!(part.offset + part.bytes <= layout.chunks[part.chunk].bytes);
+                prop_assert!(layout.chunks[part.chunk].bytes <= 2048);
+                prop_assert_eq!(layout.chunks[part.chunk].kind, entry.kind);
+                spans.push((part.chunk, part.offset, part.offset + part.bytes));
+            }
+        }
+        spans.sort_unstable();
+        prop_assert!(spans.windows(2).all(|w| w[0].0 != w[1].0 || w[0].2 <= w[1].1));
+        for i in parameters {
+            let (own, twin) = (&layout.entries[&format!("s{i}")], &layout.entries[&format!("m{i}")]);
+            for (a, b) in own.parts.iter().zip(&twin.parts) {
+                prop_assert_eq!((a.offset, a.bytes, a.rows), (b.offset, b.bytes, b.rows));
+                prop_assert_eq!(layout.chunks[b.chunk].like, Some(a.chunk));
+            }
+        }
+    }
+}

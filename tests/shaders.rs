@@ -1,0 +1,684 @@
+//! Every kernel in every variant, without a GPU: valid with no optional capability, inside the limits of any host's device,
+//! in the house's binding convention, translatable for every back end, listed, and reached by some case.
+
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
+use std::path::Path;
+
+use common::cases::cases;
+use common::draw::build;
+use common::lower::lower;
+use naga::back::{glsl, hlsl, msl, pipeline_constants::process_overrides, spv};
+use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
+use naga::{AddressSpace, Module, ScalarKind, ShaderStage, Statement, StorageAccess, TypeInner};
+use striate::error::ErrorKind;
+use striate::kernel::{Access, Body, Caps, Dispatch, Io, Kernel, Operand, Overrides, Wgsl};
+use striate::ops::kernels;
+
+const MAX_INVOCATIONS: u32 = 256;
+const MAX_WORKGROUP_BYTES: u32 = 16_352;
+const MAX_STORAGE_BUFFERS: usize = 4;
+
+/// The WGSL files by path from the crate's root, sorted.
+fn files() -> BTreeMap<String, String> {
+    fn walk(folder: &Path, root: &Path, files: &mut BTreeMap<String, String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, root, files);
+            } else if path.extension().is_some_and(|e| e == "wgsl") {
+                let name = path.strip_prefix(root).unwrap().display().to_string();
+                files.insert(name, std::fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = BTreeMap::new();
+    walk(&root.join("shaders"), root, &mut files);
+    files
+}
+
+/// Line `line` (from 1) of a kernel's text as `file:line`.
+fn locate(kernel: &Kernel, line: u32) -> String {
+    let mut line = line as usize;
+    if let Wgsl::Files(texts) = &kernel.wgsl {
+        let files = files();
+        for text in *texts {
+            // `Kernel::source` joins the texts with line breaks.
+            let lines = text.matches('\n').count() + 1;
+            if line <= lines {
+                let name = files.iter().find(|(_, other)| other == text);
+                return format!("{}:{line}", name.map_or("?", |(name, _)| name));
+            }
+            line -= lines;
+        }
+    }
+    format!("kernel text:{line}")
+}
+
+/// Collects what is wrong, to report it all at once.
+#[derive(Default)]
+struct Findings(Vec<String>);
+
+impl Findings {
+    fn add(&mut self, what: impl Into<String>) {
+        self.0.push(what.into());
+    }
+
+    fn require(&mut self, holds: bool, what: impl FnOnce() -> String) {
+        if !holds {
+            self.add(what());
+        }
+    }
+
+    #[track_caller]
+    fn none(self) {
+        assert!(self.0.is_empty(), "{}", self.0.join("\n"));
+    }
+}
+
+fn parse(kernel: &Kernel) -> Result<(Module, ModuleInfo), String> {
+    let source = kernel.source();
+    let at = |location: Option<naga::SourceLocation>, error: &dyn Display| {
+        let place = location.map_or_else(String::new, |l| locate(kernel, l.line_number));
+        format!("{place}: kernel {}: {error}", kernel.name)
+    };
+    let module = naga::front::wgsl::parse_str(&source)
+        .map_err(|e| at(e.location(&source), &e.emit_to_string(&source)))?;
+    let info = Validator::new(ValidationFlags::all(), Capabilities::empty())
+        .validate(&module)
+        .map_err(|e| at(e.location(&source), &e.emit_to_string(&source)))?;
+    Ok((module, info))
+}
+
+/// One resource of a kernel, by number.
+struct Resource {
+    name: String,
+    access: Access,
+    ty: naga::Handle<naga::Type>,
+}
+
+/// The kernel's bindings in order, `params` last; anything outside the convention is an error.
+fn resources(module: &Module) -> Result<Vec<Resource>, String> {
+    let mut bound = BTreeMap::new();
+    for (_, global) in module.global_variables.iter() {
+        let Some(binding) = &global.binding else {
+            continue;
+        };
+        let name = global.name.clone().unwrap_or_default();
+        let access = match global.space {
+            AddressSpace::Uniform => Access::Uniform,
+            AddressSpace::Storage { access } if access == StorageAccess::LOAD => Access::Read,
+            AddressSpace::Storage { access }
+                if access == StorageAccess::LOAD | StorageAccess::STORE =>
+            {
+                Access::ReadWrite
+            }
+            other => return Err(format!("{name} is bound in {other:?}")),
+        };
+        if binding.group != 0 {
+            return Err(format!("{name} is in group {}", binding.group));
+        }
+        let resource = Resource {
+            name,
+            access,
+            ty: global.ty,
+        };
+        if let Some(twin) = bound.insert(binding.binding, resource) {
+            return Err(format!(
+                "binding {} is used twice ({})",
+                binding.binding, twin.name
+            ));
+        }
+    }
+    if let Some((i, (number, _))) = (0..).zip(&bound).find(|(i, (number, _))| i != *number) {
+        return Err(format!("binding {i} is missing, {number} follows"));
+    }
+    let resources: Vec<Resource> = bound.into_values().collect();
+    match resources.last() {
+        Some(last) if last.name == "params" && last.access == Access::Uniform => Ok(resources),
+        _ => Err("the last binding is not `var<uniform> params`".to_owned()),
+    }
+}
+
+/// Names of the fields of `Params` after `grid`, and whether each is an `f32`.
+fn params(module: &Module) -> Result<Vec<(String, bool)>, String> {
+    let resources = resources(module)?;
+    let ty = &module.types[resources[resources.len() - 1].ty];
+    let TypeInner::Struct { members, .. } = &ty.inner else {
+        return Err("params is not a struct".to_owned());
+    };
+    if ty.name.as_deref() != Some("Params") {
+        return Err(format!("params is a {:?}", ty.name));
+    }
+    let mut fields = members.iter();
+    match fields.next() {
+        Some(grid)
+            if grid.name.as_deref() == Some("grid")
+                && module.types[grid.ty].name.as_deref() == Some("Grid") => {}
+        _ => return Err("the first field of Params is not `grid: Grid`".to_owned()),
+    }
+    (0u32..)
+        .zip(fields)
+        .map(|(i, member)| {
+            let name = member.name.clone().unwrap_or_default();
+            if member.offset != 16 + 4 * i {
+                return Err(format!("params.{name} lies at byte {}", member.offset));
+            }
+            match &module.types[member.ty].inner {
+                TypeInner::Scalar(s) if s.width == 4 && s.kind == ScalarKind::Uint => {
+                    Ok((name, false))
+                }
+                TypeInner::Scalar(s) if s.width == 4 && s.kind == ScalarKind::Float => {
+                    Ok((name, true))
+                }
+                other => Err(format!("params.{name} is {other:?}")),
+            }
+        })
+        .collect()
+}
+
+fn any_statement(block: &naga::Block, test: &impl Fn(&Statement) -> bool) -> bool {
+    block.iter().any(|statement| {
+        test(statement)
+            || match statement {
+                Statement::Block(block) => any_statement(block, test),
+                Statement::If { accept, reject, .. } => {
+                    any_statement(accept, test) || any_statement(reject, test)
+                }
+                Statement::Switch { cases, .. } => {
+                    cases.iter().any(|case| any_statement(&case.body, test))
+                }
+                Statement::Loop {
+                    body, continuing, ..
+                } => any_statement(body, test) || any_statement(continuing, test),
+                _ => false,
+            }
+    })
+}
+
+/// Whether the kernel has a barrier and `main` may return before its end.
+fn returns_early(module: &Module) -> bool {
+    let barrier = |s: &Statement| {
+        matches!(
+            s,
+            Statement::ControlBarrier(_) | Statement::WorkGroupUniformLoad { .. }
+        )
+    };
+    let main = &module.entry_points[0].function.body;
+    let barriers = any_statement(main, &barrier)
+        || module
+            .functions
+            .iter()
+            .any(|(_, function)| any_statement(&function.body, &barrier));
+    let is_return = |s: &Statement| matches!(s, Statement::Return { .. });
+    let returns = main.iter().filter(|s| is_return(s)).count();
+    let ends = usize::from(main.last().is_some_and(is_return));
+    let nested = main
+        .iter()
+        .filter(|s| !is_return(s))
+        .any(|s| any_statement(&naga::Block::from_vec(vec![s.clone()]), &is_return));
+    barriers && (nested || returns > ends)
+}
+
+fn check_convention(module: &Module) -> Result<(), String> {
+    match &module.entry_points[..] {
+        [main] if main.name == "main" && main.stage == ShaderStage::Compute => {}
+        _ => return Err("there is not one compute entry point `main`".to_owned()),
+    }
+    let storage = resources(module)?
+        .iter()
+        .filter(|r| r.access != Access::Uniform)
+        .count();
+    if storage > MAX_STORAGE_BUFFERS {
+        return Err(format!(
+            "{storage} storage buffers, {MAX_STORAGE_BUFFERS} at most"
+        ));
+    }
+    params(module)?;
+    if returns_early(module) {
+        return Err("it has a barrier and returns early".to_owned());
+    }
+    Ok(())
+}
+
+fn check_variant(module: &Module, info: &ModuleInfo, overrides: Overrides) -> Result<(), String> {
+    let constants = overrides
+        .iter()
+        .map(|&(name, value)| (name.to_owned(), f64::from(value)))
+        .collect();
+    let main = Some((ShaderStage::Compute, "main"));
+    let (module, info) =
+        process_overrides(module, info, main, &constants).map_err(|e| e.to_string())?;
+    let size = module.entry_points[0].workgroup_size;
+    let invocations: u32 = size.iter().product();
+    if invocations > MAX_INVOCATIONS || invocations == 0 {
+        return Err(format!(
+            "workgroup of {size:?}, {MAX_INVOCATIONS} invocations at most"
+        ));
+    }
+    let memory: u32 = module
+        .global_variables
+        .iter()
+        .filter(|(_, global)| global.space == AddressSpace::WorkGroup)
+        .map(|(_, global)| {
+            module.types[global.ty]
+                .inner
+                .size(module.to_ctx())
+                .next_multiple_of(16)
+        })
+        .sum();
+    if memory > MAX_WORKGROUP_BYTES {
+        return Err(format!(
+            "{memory} bytes of workgroup memory, {MAX_WORKGROUP_BYTES} at most"
+        ));
+    }
+    translate(&module, &info)
+}
+
+fn translate(module: &Module, info: &ModuleInfo) -> Result<(), String> {
+    let main = (ShaderStage::Compute, "main".to_owned());
+    let options = spv::PipelineOptions {
+        shader_stage: main.0,
+        entry_point: main.1.clone(),
+    };
+    spv::write_vec(module, info, &spv::Options::default(), Some(&options))
+        .map_err(|e| format!("SPIR-V: {e}"))?;
+
+    let options = msl::Options {
+        lang_version: (2, 0),
+        ..Default::default()
+    };
+    let pipeline = msl::PipelineOptions {
+        entry_point: Some(main.clone()),
+        ..Default::default()
+    };
+    let (_, translated) =
+        msl::write_string(module, info, &options, &pipeline).map_err(|e| format!("MSL: {e}"))?;
+    for name in translated.entry_point_names {
+        name.map_err(|e| format!("MSL: {e}"))?;
+    }
+
+    let options = hlsl::Options::default();
+    let pipeline = hlsl::PipelineOptions {
+        entry_point: Some(main.clone()),
+    };
+    let mut text = String::new();
+    let translated = hlsl::Writer::new(&mut text, &options, &pipeline)
+        .write(module, info, None)
+        .map_err(|e| format!("HLSL: {e}"))?;
+    for name in translated.entry_point_names {
+        name.map_err(|e| format!("HLSL: {e}"))?;
+    }
+
+    let options = glsl::Options {
+        version: glsl::Version::Embedded {
+            version: 310,
+            is_webgl: false,
+        },
+        ..Default::default()
+    };
+    let pipeline = glsl::PipelineOptions {
+        shader_stage: main.0,
+        entry_point: main.1,
+        multiview: None,
+    };
+    let mut text = String::new();
+    glsl::Writer::new(
+        &mut text,
+        module,
+        info,
+        &options,
+        &pipeline,
+        Default::default(),
+    )
+    .and_then(|mut writer| writer.write())
+    .map_err(|e| format!("GLSL ES 3.10: {e}"))?;
+    Ok(())
+}
+
+#[test]
+fn kernels_are_valid_and_translate_in_every_variant() {
+    let mut findings = Findings::default();
+    let mut variants = 0;
+    for kernel in kernels() {
+        let (module, info) = match parse(kernel) {
+            Ok(parsed) => parsed,
+            Err(message) => {
+                findings.add(message);
+                continue;
+            }
+        };
+        if let Err(message) = check_convention(&module) {
+            findings.add(format!("kernel {}: {message}", kernel.name));
+            continue;
+        }
+        findings.require(!kernel.variants.is_empty(), || {
+            format!("kernel {} has no variants", kernel.name)
+        });
+        for overrides in kernel.variants {
+            variants += 1;
+            if let Err(message) = check_variant(&module, &info, overrides) {
+                findings.add(format!("kernel {} {overrides:?}: {message}", kernel.name));
+            }
+        }
+    }
+    findings.none();
+    println!("{} kernels, {variants} variants", kernels().len());
+}
+
+#[test]
+fn faults_are_named_by_file_and_line() {
+    static BROKEN: Kernel = Kernel::new(
+        "broken",
+        &[
+            include_str!("../shaders/unary.wgsl"),
+            include_str!("../shaders/unary_separate.wgsl"),
+            include_str!("../shaders/lib/grid.wgsl"),
+        ],
+        &[&[("workgroup_size", 64)]],
+    );
+    let message = parse(&BROKEN).unwrap_err();
+    let line = include_str!("../shaders/unary.wgsl")
+        .lines()
+        .position(|line| line.contains("is_nan4"))
+        .unwrap();
+    let place = format!("shaders/unary.wgsl:{}: kernel broken", line + 1);
+    assert!(message.contains(&place), "{message}");
+    assert_eq!(
+        locate(
+            &BROKEN,
+            BROKEN
+                .source()
+                .lines()
+                .position(|l| l.contains("fn workgroup_index"))
+                .unwrap() as u32
+                + 1
+        ),
+        format!(
+            "shaders/lib/grid.wgsl:{}",
+            include_str!("../shaders/lib/grid.wgsl")
+                .lines()
+                .position(|l| l.contains("fn workgroup_index"))
+                .unwrap()
+                + 1
+        )
+    );
+}
+
+/// The checks above on kernels that break one rule each.
+#[test]
+fn the_rules_are_enforced() {
+    const GRID: &str = "struct Grid { base: u32, width: u32, count: u32, unused: u32 }";
+    let broken = |resources: &str, main: &str| {
+        let text = format!("{GRID}\n{resources}\n@compute @workgroup_size(64) {main}");
+        let kernel = Kernel {
+            name: "broken".into(),
+            wgsl: Wgsl::Module(text),
+            variants: &[&[]],
+        };
+        parse(&kernel)
+            .and_then(|(module, info)| {
+                check_convention(&module)?;
+                check_variant(&module, &info, &[])
+            })
+            .expect_err("a broken kernel was accepted")
+    };
+    let params = "struct Params { grid: Grid, n: u32 }";
+    let cases = [
+        (
+            format!("{params} @group(1) @binding(0) var<uniform> params: Params;"),
+            "fn main() { _ = params.n; }",
+            "group 1",
+        ),
+        (
+            format!("{params} @group(0) @binding(1) var<uniform> params: Params;"),
+            "fn main() { _ = params.n; }",
+            "binding 0 is missing",
+        ),
+        (
+            "@group(0) @binding(0) var<storage, read> x: array<f32>;".to_owned(),
+            "fn main() { _ = x[0]; }",
+            "params",
+        ),
+        (
+            "struct Params { n: u32 } @group(0) @binding(0) var<uniform> params: Params;".to_owned(),
+            "fn main() { _ = params.n; }",
+            "grid",
+        ),
+        (
+            "struct Params { grid: Grid, n: vec2<u32> } @group(0) @binding(0) var<uniform> params: Params;".to_owned(),
+            "fn main() { _ = params.n; }",
+            "params.n",
+        ),
+        (
+            format!("{params} @group(0) @binding(0) var<uniform> params: Params; var<workgroup> tile: array<f32, 4089>;"),
+            "fn main() { tile[0] = f32(params.n); }",
+            "workgroup memory",
+        ),
+        (
+            format!("{params} @group(0) @binding(0) var<uniform> params: Params; var<workgroup> tile: array<u32, 64>;"),
+            "fn main(@builtin(local_invocation_index) i: u32) { if (params.n == 3u) { return; } tile[i] = i; workgroupBarrier(); }",
+            "returns early",
+        ),
+        (
+            format!("enable f16; {params} @group(0) @binding(0) var<uniform> params: Params;"),
+            "fn main() { _ = params.n; }",
+            "enable",
+        ),
+    ];
+    for (resources, main, words) in cases {
+        let message = broken(&resources, main);
+        assert!(message.contains(words), "{message:?} lacks {words:?}");
+    }
+    let wide = Kernel {
+        name: "wide".into(),
+        wgsl: Wgsl::Module(format!(
+            "{GRID} {params} override size: u32 = 64u; @group(0) @binding(0) var<uniform> params: Params;
+             @compute @workgroup_size(size) fn main() {{ _ = params.n; }}"
+        )),
+        variants: &[],
+    };
+    let (module, info) = parse(&wide).unwrap();
+    check_variant(&module, &info, &[("size", 256)]).unwrap();
+    check_variant(&module, &info, &[("size", 257)]).unwrap_err();
+    check_variant(&module, &info, &[("sise", 64)]).unwrap_err();
+}
+
+#[test]
+fn kernel_names_are_unique() {
+    let mut names = BTreeSet::new();
+    for kernel in kernels() {
+        assert!(
+            names.insert(&kernel.name),
+            "two kernels are {}",
+            kernel.name
+        );
+    }
+}
+
+#[test]
+fn every_file_is_part_of_a_kernel() {
+    let used: BTreeSet<&str> = kernels()
+        .iter()
+        .filter_map(|kernel| match &kernel.wgsl {
+            Wgsl::Files(texts) => Some(texts.iter().copied()),
+            Wgsl::Module(_) => None,
+        })
+        .flatten()
+        .collect();
+    let mut findings = Findings::default();
+    for (name, text) in files() {
+        findings.require(used.contains(text.as_str()), || {
+            format!("{name} is in no kernel of ops::kernels()")
+        });
+    }
+    findings.none();
+}
+
+#[test]
+fn every_body_names_its_reference() {
+    let mut findings = Findings::default();
+    for (name, text) in files() {
+        findings.require(text.starts_with("// "), || format!("{name} has no header"));
+        if !text.contains("@compute") {
+            continue;
+        }
+        let header: Vec<&str> = text.lines().take_while(|l| l.starts_with("//")).collect();
+        let header = header.join(" ");
+        let reference = header
+            .split(|c: char| c.is_whitespace())
+            .map(|word| word.trim_end_matches(['.', ',', ';']))
+            .find(|word| word.starts_with("src/") && word.ends_with(".rs"));
+        match reference {
+            Some(path) => findings.require(
+                Path::new(env!("CARGO_MANIFEST_DIR")).join(path).exists(),
+                || format!("{name} names {path}, which does not exist"),
+            ),
+            None => findings.add(format!("{name}: the header names no reference (src/...rs)")),
+        }
+        for word in text.lines().filter_map(|l| l.strip_prefix("override ")) {
+            let word = word.split(':').next().unwrap_or_default();
+            findings.require(header.contains(word), || {
+                format!("{name}: the header does not explain the override {word}")
+            });
+        }
+    }
+    findings.none();
+}
+
+/// The choices of `lower` that depend on the device: both bodies, buffers shared or not, values cut into parts.
+fn capabilities() -> Vec<(Caps, bool)> {
+    let mut all = Vec::new();
+    for body in [Body::Shared, Body::Registers] {
+        for max_binding in [128 << 20, 256] {
+            for share in [false, true] {
+                let caps = Caps {
+                    body,
+                    max_binding,
+                    ..Caps::default()
+                };
+                all.push((caps, share));
+            }
+        }
+    }
+    all
+}
+
+/// What is wrong with a dispatch, against the kernel's text.
+fn check_dispatch(dispatch: &Dispatch, io: &Io, module: &Module, findings: &mut Findings) {
+    let kernel = &dispatch.kernel;
+    findings.require(kernel.variants.contains(&dispatch.overrides), || {
+        format!("{:?} is none of its variants", dispatch.overrides)
+    });
+    match params(module) {
+        Err(message) => findings.add(message),
+        Ok(wanted) => {
+            let given: Vec<(String, bool)> = dispatch
+                .params
+                .iter()
+                .map(|p| (p.name.to_owned(), p.float))
+                .collect();
+            findings.require(given == wanted, || {
+                format!("params (name, is f32) are {given:?}, its struct has {wanted:?}")
+            });
+        }
+    }
+    match resources(module) {
+        Err(message) => findings.add(message),
+        Ok(resources) => {
+            let buffers = &resources[..resources.len() - 1];
+            let names: Vec<&str> = buffers.iter().map(|r| r.name.as_str()).collect();
+            let wanted: Vec<Access> = buffers.iter().map(|r| r.access).collect();
+            let given: Vec<Access> = dispatch.bindings.iter().map(|b| b.access).collect();
+            findings.require(given == wanted, || {
+                format!("bindings are {given:?}, it has {names:?} as {wanted:?}")
+            });
+        }
+    }
+    // Outputs that share an input's buffer are that buffer: bound once, for reading and writing.
+    let buffer = |operand: Operand| match operand {
+        Operand::Output(o) => io.in_place[o].map_or(operand, Operand::Input),
+        other => other,
+    };
+    for (i, a) in dispatch.bindings.iter().enumerate() {
+        for b in &dispatch.bindings[i + 1..] {
+            let same = buffer(a.operand) == buffer(b.operand);
+            let written = a.access == Access::ReadWrite || b.access == Access::ReadWrite;
+            findings.require(!(same && written), || {
+                format!(
+                    "{:?} and {:?} are one buffer, bound twice and written",
+                    a.operand, b.operand
+                )
+            });
+        }
+    }
+    for binding in &dispatch.bindings {
+        let exists = match binding.operand {
+            Operand::Input(i) => i < io.inputs.len() && binding.part < io.input_parts[i].len(),
+            Operand::Output(o) => o < io.outputs.len() && binding.part < io.output_parts[o].len(),
+            Operand::Scratch(_) => true,
+        };
+        findings.require(exists, || {
+            format!("{:?} has no part {}", binding.operand, binding.part)
+        });
+    }
+    findings.require(dispatch.workgroups < 1 << 32, || {
+        format!("{} workgroups do not fit u32", dispatch.workgroups)
+    });
+}
+
+#[test]
+fn cases_reach_every_variant_with_dispatches_that_fit() {
+    let mut findings = Findings::default();
+    let mut modules: BTreeMap<String, Module> = BTreeMap::new();
+    let mut missed: BTreeSet<(String, Overrides)> = BTreeSet::new();
+    for kernel in kernels() {
+        if let Ok((module, _)) = parse(kernel) {
+            modules.insert(kernel.name.to_string(), module);
+        }
+        for &overrides in kernel.variants {
+            missed.insert((kernel.name.to_string(), overrides));
+        }
+    }
+    for case in cases() {
+        let built = build(&case).unwrap();
+        for node in built.graph.nodes() {
+            for (caps, share) in capabilities() {
+                let (io, lowering) = match lower(&built.graph, node, &caps, share) {
+                    Ok(lowered) => lowered,
+                    // A value that cannot be cut is refused on a small device, with a typed error.
+                    Err(e) if caps.max_binding == 256 && e.kind() == ErrorKind::Limit => continue,
+                    Err(e) => {
+                        findings.add(format!("{}: {}: {e}", case.name, node.op.name()));
+                        continue;
+                    }
+                };
+                let empty = io.outputs.iter().all(|ty| ty.count() == 0);
+                findings.require(!empty || lowering.dispatches.is_empty(), || {
+                    format!("{}: {} dispatches for nothing", case.name, node.op.name())
+                });
+                for dispatch in &lowering.dispatches {
+                    let name = dispatch.kernel.name.to_string();
+                    let mut own = Findings::default();
+                    match modules.get(&name) {
+                        Some(module) => check_dispatch(dispatch, &io, module, &mut own),
+                        None => own.add("is not in ops::kernels() or not valid"),
+                    }
+                    for what in own.0 {
+                        findings.add(format!("{}: kernel {name}: {what}", case.name));
+                    }
+                    missed.remove(&(name, dispatch.overrides));
+                }
+            }
+        }
+    }
+    findings.0.sort();
+    findings.0.dedup();
+    for (name, overrides) in missed {
+        findings.add(format!("no case reaches kernel {name} {overrides:?}"));
+    }
+    findings.none();
+}
