@@ -6,6 +6,8 @@ pub mod error;
 pub mod gpu;
 pub mod graph;
 pub mod kernel;
+pub mod models;
+pub mod nn;
 pub mod ops;
 pub mod plan;
 pub mod reference;

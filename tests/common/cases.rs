@@ -443,14 +443,13 @@ fn pool() -> Vec<Case> {
             padding: [0, 0],
         };
         let special = special.clone();
-        cases.push(Case::new(
-            format!("max_pool2d/nan/{name}"),
-            vec![],
-            move |g, _| {
+        cases.push(
+            Case::new(format!("max_pool2d/nan/{name}"), vec![], move |g, _| {
                 let x = g.constant(Tensor::f32([1, 1, 2, 8], special.clone())?)?;
                 Ok(vec![g.max_pool2d_with_indices(x, pool)?.1])
-            },
-        ));
+            })
+            .inexact(),
+        );
     }
     cases
 }
@@ -493,7 +492,8 @@ fn update() -> Vec<Case> {
                 inputs,
                 move |g, x| g.add(Update::new(rule, n), x),
             )
-            .bound(Bound::Sum { k: 6 }),
+            // As a sum of six products; its terms cancel, so that their size is taken from the largest output.
+            .bound(Bound::Norm(2e-6)),
         );
     }
     let clocks: [&[u32]; 3] = [&[0, 0, 0, 0], &[0, 0, 9, 0], &[0, 0, 4_000_000, 0]];
