@@ -5,6 +5,7 @@ pub mod data;
 pub mod error;
 pub mod gpu;
 pub mod graph;
+pub mod interop;
 pub mod kernel;
 pub mod models;
 pub mod nn;
