@@ -456,13 +456,14 @@ fn pool() -> Vec<Case> {
             padding: [0, 0],
         };
         let special = special.clone();
-        cases.push(
-            Case::new(format!("max_pool2d/nan/{name}"), vec![], move |g, _| {
+        cases.push(Case::new(
+            format!("max_pool2d/nan/{name}"),
+            vec![],
+            move |g, _| {
                 let x = g.constant(Tensor::f32([1, 1, 2, 8], special.clone())?)?;
                 Ok(vec![g.max_pool2d_with_indices(x, pool)?.1])
-            })
-            .inexact(),
-        );
+            },
+        ));
     }
     cases
 }
@@ -505,8 +506,8 @@ fn update() -> Vec<Case> {
                 inputs,
                 move |g, x| g.add(Update::new(rule, n), x),
             )
-            // As a sum of six products; its terms cancel, so that their size is taken from the largest output.
-            .bound(Bound::Norm(2e-6)),
+            // Six roundings, each of at most the largest operand's last place; p may cancel, so no ULP bound holds.
+            .bound(Bound::Norm(6.0 / 16_777_216.0)),
         );
     }
     let clocks: [&[u32]; 3] = [&[0, 0, 0, 0], &[0, 0, 9, 0], &[0, 0, 4_000_000, 0]];
