@@ -381,7 +381,8 @@ fn conv2d() -> Vec<Case> {
 fn pool() -> Vec<Case> {
     let mut cases = Vec::new();
     // Shape, kernel, stride, padding.
-    let windows: [([usize; 4], [usize; 2], [usize; 2], [usize; 2]); 12] = [
+    type Pair = [usize; 2];
+    let windows: [([usize; 4], Pair, Pair, Pair); 12] = [
         ([2, 6, 28, 28], [2, 2], [2, 2], [0, 0]),
         ([3, 5, 10, 10], [2, 2], [2, 2], [0, 0]),
         ([1, 1, 2, 2], [2, 2], [2, 2], [0, 0]),
