@@ -14,33 +14,47 @@ macro_rules! shader_files {
 
 mod conv2d;
 mod elementwise;
+mod gather;
+mod gemm;
+mod loss;
 mod matmul;
 mod movement;
 mod pool;
+mod random;
 mod reduce;
+mod softmax;
 mod update;
 
 pub use conv2d::{Conv2d, Conv2dForward, Conv2dGradInput, Conv2dGradWeight};
 pub use elementwise::{Binary, BinaryFunction, Fill, Unary, UnaryFunction};
+pub use gather::{GatherLabels, GatherRows};
+pub use loss::{CountCorrect, MseLoss, SoftmaxCrossEntropy, SoftmaxCrossEntropyGrad};
 pub use matmul::MatMul;
-pub use movement::Reshape;
 pub(crate) use movement::copy;
+pub use movement::{Permute, Reshape};
 pub use pool::{AvgPool2d, AvgPool2dGrad, MaxPool2d, MaxPool2dForward, MaxPool2dGrad};
+pub use random::{Advance, Dropout, ShuffledBatch};
 pub use reduce::Sum;
+pub use softmax::{Softmax, SoftmaxGrad};
 pub use update::{Adam, Lookup, Rule, Sgd, Update, Updated};
 
 /// Every kernel of the crate, for tests that translate and measure them.
-pub fn kernels() -> Vec<&'static Kernel> {
-    [
-        conv2d::KERNELS,
+pub fn kernels() -> Vec<Kernel> {
+    let fixed = [
         elementwise::KERNELS,
-        matmul::KERNELS,
+        gather::KERNELS,
+        gemm::KERNELS,
+        loss::KERNELS,
         movement::KERNELS,
         pool::KERNELS,
+        random::KERNELS,
         reduce::KERNELS,
+        softmax::KERNELS,
         update::KERNELS,
-    ]
-    .concat()
+    ];
+    let fixed = fixed.concat().into_iter().cloned();
+    let composed = [conv2d::kernels(), matmul::kernels()].concat();
+    fixed.chain(composed).collect()
 }
 
 /// Fails unless `operand` of `op` has the dtype that the op needs.

@@ -1,9 +1,9 @@
 //! Ops that move elements without changing them: reshape, flatten; and the copy that others emit.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Node, Op, Value};
 use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides};
-use crate::shape::{Shape, Type};
+use crate::shape::{DType, Shape, Type};
 use crate::tensor::Array;
 
 // Parameters and builder.
@@ -13,6 +13,13 @@ use crate::tensor::Array;
 pub struct Reshape {
     /// The new extents.
     pub shape: Shape,
+}
+
+/// The same elements with the axes in another order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Permute {
+    /// For each axis of the output, the axis of the input.
+    pub axes: Vec<usize>,
 }
 
 impl Graph {
@@ -36,6 +43,32 @@ impl Graph {
         let mut flat = shape[..start].to_vec();
         flat.push(shape[start..].iter().product());
         self.reshape(x, flat)
+    }
+
+    /// `x` with its axes in the order `axes`: axis i of the result is axis `axes[i]` of `x`, an `f32` or `u32` value.
+    /// Costs nothing if only axes of extent 1 move.
+    pub fn permute(&mut self, x: Value, axes: &[usize]) -> Result<Value> {
+        let op = Permute {
+            axes: axes.to_vec(),
+        };
+        let ty = self.ty(x)?;
+        let shape = op.infer(&[ty])?.remove(0).shape;
+        let moving = axes.iter().filter(|&&axis| ty.shape[axis] != 1);
+        if moving.is_sorted() {
+            return self.reshape(x, shape);
+        }
+        self.add1(op, &[x])
+    }
+
+    /// The transpose of a matrix: `[m, n]` to `[n, m]`.
+    pub fn transpose(&mut self, x: Value) -> Result<Value> {
+        let shape = self.shape(x)?;
+        if shape.len() != 2 {
+            return Err(Error::shape(format!(
+                "transpose: x {shape} must have 2 axes; permute takes any number"
+            )));
+        }
+        self.permute(x, &[1, 0])
     }
 }
 
@@ -86,6 +119,183 @@ impl Op for Reshape {
     }
 }
 
+impl Op for Permute {
+    fn name(&self) -> &'static str {
+        "permute"
+    }
+
+    // Shape rule.
+
+    fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+        let x = inputs[0];
+        if !matches!(x.dtype, DType::F32 | DType::U32) {
+            return Err(Error::shape(format!(
+                "permute: x is {x}, f32 or u32 is needed"
+            )));
+        }
+        let mut sorted = self.axes.clone();
+        sorted.sort_unstable();
+        if !sorted.into_iter().eq(0..x.shape.len()) {
+            return Err(Error::shape(format!(
+                "permute: axes {:?} do not name each axis of {} once",
+                self.axes, x.shape
+            )));
+        }
+        let shape: Vec<usize> = self.axes.iter().map(|&axis| x.shape[axis]).collect();
+        Ok(vec![Type::new(x.dtype, shape)])
+    }
+
+    // Reference.
+
+    fn eval(&self, inputs: &[&Array]) -> Vec<Array> {
+        let x = inputs[0];
+        let shape: Shape = self
+            .axes
+            .iter()
+            .map(|&axis| x.shape()[axis])
+            .collect::<Vec<_>>()
+            .into();
+        let (strides, strides_x) = (shape.strides(), x.shape().strides());
+        let from = (0..shape.count()).map(|i| {
+            (0..shape.len())
+                .map(|axis| i / strides[axis] % shape[axis] * strides_x[self.axes[axis]])
+                .sum::<usize>()
+        });
+        vec![match x.ty().dtype {
+            DType::U32 => {
+                let y = from.map(|i| x.u32s()[i]).collect();
+                Array::u32(shape.clone(), y)
+            }
+            _ => {
+                let y = from.map(|i| x.floats()[i]).collect();
+                Array::float(shape.clone(), y)
+            }
+        }]
+    }
+
+    // Gradient.
+
+    fn vjp(&self, g: &mut Graph, _: &Node, dy: &[Value]) -> Result<Vec<Option<Value>>> {
+        let mut inverse = vec![0; self.axes.len()];
+        for (i, &axis) in self.axes.iter().enumerate() {
+            inverse[axis] = i;
+        }
+        Ok(vec![Some(g.permute(dy[0], &inverse)?)])
+    }
+
+    // Lowering.
+
+    fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
+        io.whole("permute")?;
+        let (shape, count) = (&io.inputs[0].shape, io.inputs[0].count());
+        let axes = merge(shape, &self.axes);
+        if axes.len() > 6 {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!(
+                    "permute: {shape} in the order {:?} moves {} runs of axes, 6 are supported",
+                    self.axes,
+                    axes.len()
+                ),
+            ));
+        }
+        let Some(&[last, last_stride]) = axes.last() else {
+            out.push(copy(Operand::Input(0), Operand::Output(0), 16));
+            return Ok(());
+        };
+        let quads = |extent: usize| extent.is_multiple_of(4);
+        if last_stride == 1 {
+            let (kernel, width) = match quads(last) {
+                true => (&PERMUTE_QUADS, 4),
+                false => (&PERMUTE, 1),
+            };
+            let axes: Vec<[usize; 2]> = axes
+                .iter()
+                .map(|&[extent, stride]| match stride {
+                    1 => [extent / width, 1],
+                    _ => [extent, stride / width],
+                })
+                .collect();
+            out.push(permute(kernel, count / width, &axes));
+            return Ok(());
+        }
+        let inner = axes.iter().position(|&[_, stride]| stride == 1);
+        if let Some(inner) = inner.filter(|&inner| quads(last) && quads(axes[inner][0])) {
+            out.push(permute_blocks(count / 16, &axes, inner));
+        } else {
+            out.push(permute(&PERMUTE, count, &axes));
+        }
+        Ok(())
+    }
+}
+
+/// The output's axes as [extent, stride in the input], neighbours that stay neighbours merged, extents of 1 dropped.
+fn merge(shape: &Shape, order: &[usize]) -> Vec<[usize; 2]> {
+    let strides = shape.strides();
+    let mut axes: Vec<[usize; 2]> = Vec::new();
+    for &axis in order.iter().filter(|&&axis| shape[axis] != 1) {
+        let (extent, stride) = (shape[axis], strides[axis]);
+        match axes.last_mut() {
+            Some([outer, outer_stride]) if *outer_stride == extent * stride => {
+                *outer *= extent;
+                *outer_stride = stride;
+            }
+            _ => axes.push([extent, stride]),
+        }
+    }
+    axes
+}
+
+/// Axis `i` of six, where `axes` are the innermost ones.
+fn of_six<const N: usize>(axes: &[[usize; N]], i: usize, none: [usize; N]) -> [usize; N] {
+    (i + axes.len())
+        .checked_sub(6)
+        .map_or(none, |own| axes[own])
+}
+
+fn permute(kernel: &'static Kernel, count: usize, axes: &[[usize; 2]]) -> Dispatch {
+    let variant = if axes.len() > 4 { 1 } else { 0 };
+    let mut dispatch = Dispatch::new(kernel, PERMUTE_VARIANTS[variant])
+        .read(Operand::Input(0))
+        .write(Operand::Output(0))
+        .param("count", count);
+    for (i, [extent, stride]) in PERMUTE_AXES.into_iter().enumerate() {
+        let axis = of_six(axes, i, [1, 0]);
+        dispatch = dispatch.param(extent, axis[0]).param(stride, axis[1]);
+    }
+    dispatch.workgroups(count.div_ceil(64))
+}
+
+/// `inner` is the output axis that is innermost in the input.
+fn permute_blocks(count: usize, axes: &[[usize; 2]], inner: usize) -> Dispatch {
+    let last = axes.len() - 1;
+    let extents: Vec<usize> = axes.iter().map(|axis| axis[0]).collect();
+    let strides_y = Shape::from(extents).strides();
+    let blocks: Vec<[usize; 3]> = axes
+        .iter()
+        .enumerate()
+        .map(|(i, &[extent, stride])| match i {
+            _ if i == inner => [extent / 4, 1, strides_y[i]],
+            _ if i == last => [extent / 4, stride, 1],
+            _ => [extent, stride / 4, strides_y[i] / 4],
+        })
+        .collect();
+    let mut dispatch = Dispatch::new(&PERMUTE_BLOCKS, PERMUTE_BLOCKS_VARIANTS[0])
+        .read(Operand::Input(0))
+        .write(Operand::Output(0))
+        .param("count", count)
+        .param("row_x", axes[last][1] / 4)
+        .param("row_y", strides_y[inner] / 4);
+    for (i, [extent, stride_x, stride_y]) in PERMUTE_BLOCKS_AXES.into_iter().enumerate() {
+        let axis = of_six(&blocks, i, [1, 0, 0]);
+        dispatch = dispatch
+            .param(extent, axis[0])
+            .param(stride_x, axis[1])
+            .param(stride_y, axis[2]);
+    }
+    dispatch.workgroups(count.div_ceil(64))
+}
+
 /// A dispatch that copies `bytes` (a multiple of 16) from one operand to another.
 pub(crate) fn copy(from: Operand, to: Operand, bytes: u64) -> Dispatch {
     let quads = (bytes / 16) as usize;
@@ -97,7 +307,43 @@ pub(crate) fn copy(from: Operand, to: Operand, bytes: u64) -> Dispatch {
 }
 
 const COPY_VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
+const PERMUTE_AXES: [[&str; 2]; 6] = [
+    ["extent0", "stride0"],
+    ["extent1", "stride1"],
+    ["extent2", "stride2"],
+    ["extent3", "stride3"],
+    ["extent4", "stride4"],
+    ["extent5", "stride5"],
+];
+const PERMUTE_VARIANTS: &[Overrides] = &[
+    &[("axes", 4), ("workgroup_size", 64)],
+    &[("axes", 6), ("workgroup_size", 64)],
+];
+const PERMUTE_BLOCKS_AXES: [[&str; 3]; 6] = [
+    ["extent0", "x0", "y0"],
+    ["extent1", "x1", "y1"],
+    ["extent2", "x2", "y2"],
+    ["extent3", "x3", "y3"],
+    ["extent4", "x4", "y4"],
+    ["extent5", "x5", "y5"],
+];
+const PERMUTE_BLOCKS_VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
 
 static COPY: Kernel = Kernel::new("copy", shader_files!["copy", "lib/grid"], COPY_VARIANTS);
+static PERMUTE: Kernel = Kernel::new(
+    "permute",
+    shader_files!["permute", "permute_elements", "lib/grid"],
+    PERMUTE_VARIANTS,
+);
+static PERMUTE_QUADS: Kernel = Kernel::new(
+    "permute_quads",
+    shader_files!["permute", "permute_quads", "lib/grid"],
+    PERMUTE_VARIANTS,
+);
+static PERMUTE_BLOCKS: Kernel = Kernel::new(
+    "permute_blocks",
+    shader_files!["permute_blocks", "lib/grid"],
+    PERMUTE_BLOCKS_VARIANTS,
+);
 
-pub(super) const KERNELS: &[&Kernel] = &[&COPY];
+pub(super) const KERNELS: &[&Kernel] = &[&COPY, &PERMUTE, &PERMUTE_QUADS, &PERMUTE_BLOCKS];

@@ -141,11 +141,23 @@ pub fn below(shape: impl Into<Shape>, limit: u32) -> Input {
 
 /// All cases.
 pub fn cases() -> Vec<Case> {
-    [elementwise(), matmul(), conv2d(), pool(), update()]
-        .into_iter()
-        .flatten()
-        .chain(super::networks::networks())
-        .collect()
+    [
+        elementwise(),
+        matmul(),
+        conv2d(),
+        pool(),
+        update(),
+        reduce(),
+        movement(),
+        softmax(),
+        loss(),
+        random(),
+        gather(),
+    ]
+    .into_iter()
+    .flatten()
+    .chain(super::networks::networks())
+    .collect()
 }
 
 fn elementwise() -> Vec<Case> {
@@ -444,14 +456,13 @@ fn pool() -> Vec<Case> {
             padding: [0, 0],
         };
         let special = special.clone();
-        cases.push(Case::new(
-            format!("max_pool2d/nan/{name}"),
-            vec![],
-            move |g, _| {
+        cases.push(
+            Case::new(format!("max_pool2d/nan/{name}"), vec![], move |g, _| {
                 let x = g.constant(Tensor::f32([1, 1, 2, 8], special.clone())?)?;
                 Ok(vec![g.max_pool2d_with_indices(x, pool)?.1])
-            },
-        ));
+            })
+            .inexact(),
+        );
     }
     cases
 }
@@ -494,8 +505,8 @@ fn update() -> Vec<Case> {
                 inputs,
                 move |g, x| g.add(Update::new(rule, n), x),
             )
-            // At most six terms of at most 4, each rounded to 2^-24: sums that cancel have no better bound.
-            .bound(Bound::Norm(1e-6)),
+            // Six roundings, each of at most the largest operand's last place; p may cancel, so no ULP bound holds.
+            .bound(Bound::Norm(6.0 / 16_777_216.0)),
         );
     }
     let clocks: [&[u32]; 3] = [&[0, 0, 0, 0], &[0, 0, 9, 0], &[0, 0, 4_000_000, 0]];
@@ -543,6 +554,352 @@ fn update() -> Vec<Case> {
             format!("lookup/{count}/step {}", words[2]),
             vec![real([count]), clock],
             |g, x| g.add(Lookup, x),
+        ));
+    }
+    cases
+}
+
+fn reduce() -> Vec<Case> {
+    let mut cases = Vec::new();
+    let sums: [(Shape, &'static [usize]); 26] = [
+        ([1].into(), &[0]),
+        ([].into(), &[]),
+        ([5].into(), &[0]),
+        ([5, 3].into(), &[]),
+        ([0, 3].into(), &[0]),
+        ([3, 0].into(), &[0]),
+        ([257].into(), &[0]),
+        ([4, 7].into(), &[1]),
+        ([7, 8].into(), &[1]),
+        ([7, 8].into(), &[0]),
+        ([7, 5].into(), &[0]),
+        ([67, 3].into(), &[0, 1]),
+        ([2, 3, 5, 4].into(), &[0, 2, 3]),
+        ([2, 3, 4, 5].into(), &[1]),
+        ([2, 3, 4, 5].into(), &[1, 3]),
+        ([1, 7, 1, 5].into(), &[0, 2]),
+        ([2, 3, 1, 2, 5, 3].into(), &[0, 3, 5]),
+        ([3, 2, 2, 3, 2, 4].into(), &[1, 3, 5]),
+        ([2, 3, 2, 2, 3, 4].into(), &[0, 2, 4]),
+        ([1031].into(), &[0]),
+        ([40_004].into(), &[0]),
+        ([2, 401].into(), &[1]),
+        ([509, 3].into(), &[0]),
+        ([1025, 12].into(), &[0]),
+        ([17, 6, 11, 4].into(), &[0, 2, 3]),
+        ([19, 5, 7, 7].into(), &[0, 2, 3]),
+    ];
+    for (shape, axes) in sums {
+        let k: usize = axes.iter().map(|&axis| shape[axis]).product();
+        cases.push(
+            Case::new(
+                format!("sum/{shape}/{axes:?}"),
+                vec![real(shape)],
+                |g, x| Ok(vec![g.sum(x[0], axes, false)?]),
+            )
+            .bound(Bound::Sum { k })
+            .gradients(&[0], Bound::Ulp(1.0))
+            .linear(),
+        );
+    }
+    for (shape, axes) in [
+        (Shape::from([6, 5]), &[1][..]),
+        ([4, 3, 7, 7].into(), &[2, 3]),
+        ([600].into(), &[0]),
+    ] {
+        let k: usize = axes.iter().map(|&axis| shape[axis]).product();
+        cases.push(
+            Case::new(
+                format!("mean/{shape}/{axes:?}"),
+                vec![real(shape)],
+                move |g, x| Ok(vec![g.mean(x[0], axes, true)?]),
+            )
+            .inexact()
+            .bound(Bound::Sum { k })
+            .gradients(&[0], Bound::Ulp(1.0))
+            .linear(),
+        );
+    }
+    cases
+}
+
+fn movement() -> Vec<Case> {
+    let mut cases = Vec::new();
+    let orders: [(Shape, &'static [usize]); 17] = [
+        ([1].into(), &[0]),
+        ([1, 5].into(), &[1, 0]),
+        ([3, 5].into(), &[1, 0]),
+        ([0, 5].into(), &[1, 0]),
+        ([67, 31].into(), &[1, 0]),
+        ([4, 8].into(), &[1, 0]),
+        ([36, 52].into(), &[1, 0]),
+        ([4, 7].into(), &[1, 0]),
+        ([7, 4].into(), &[1, 0]),
+        ([2, 3, 5, 7].into(), &[0, 2, 3, 1]),
+        ([2, 4, 2, 6].into(), &[0, 2, 3, 1]),
+        ([2, 3, 5, 4].into(), &[0, 2, 1, 3]),
+        ([3, 2, 5, 3].into(), &[1, 0, 2, 3]),
+        ([4, 3, 8].into(), &[2, 1, 0]),
+        ([2, 3, 2, 3, 2, 5].into(), &[5, 4, 3, 2, 1, 0]),
+        ([4, 3, 2, 3, 2, 8].into(), &[5, 4, 3, 2, 1, 0]),
+        ([2, 3, 2, 1, 3, 2, 4].into(), &[4, 2, 1, 3, 5, 0, 6]),
+    ];
+    for (shape, axes) in orders {
+        cases.push(
+            Case::new(
+                format!("permute/{shape}/{axes:?}"),
+                vec![real(shape)],
+                |g, x| Ok(vec![g.permute(x[0], axes)?]),
+            )
+            .gradients(&[0], Bound::Exact)
+            .linear(),
+        );
+    }
+    cases.push(Case::new(
+        "transpose/u32",
+        vec![below([5, 3], u32::MAX)],
+        |g, x| Ok(vec![g.transpose(x[0])?]),
+    ));
+    cases
+}
+
+fn softmax() -> Vec<Case> {
+    let shapes: [Shape; 9] = [
+        [3, 1].into(),
+        [1, 2].into(),
+        [5].into(),
+        [2, 3, 7].into(),
+        [0, 4].into(),
+        [131, 10].into(),
+        [2, 64].into(),
+        [3, 65].into(),
+        [2, 1031].into(),
+    ];
+    shapes
+        .into_iter()
+        .map(|shape| {
+            let n = *shape.last().unwrap_or(&1) as f64;
+            let case = Case::new(format!("softmax/{shape}"), vec![real(shape)], |g, x| {
+                Ok(vec![g.softmax(x[0])?])
+            })
+            .inexact()
+            // exp is good to 3 + 2|x| ULP with |x| at most 2, a quotient to 2.5, the sum to n.
+            .bound(Bound::Ulp(3.0 * n + 20.0));
+            match n {
+                1.0 => case,
+                // dy - sum(dy * y) may cancel, to an eighth of its terms in these cases.
+                _ => case.gradients(&[0], Bound::Norm((3.0 * n + 20.0) * 2f64.powi(-20))),
+            }
+        })
+        .collect()
+}
+
+fn labels(rows: usize, classes: u32) -> Input {
+    below([rows], classes)
+}
+
+fn words(words: &'static [u32]) -> Input {
+    Input {
+        ty: Type::u32([words.len()]),
+        draw: Draw::Words(words),
+    }
+}
+
+fn loss() -> Vec<Case> {
+    let mut cases = Vec::new();
+    let batches: [(usize, usize, &'static [u32]); 10] = [
+        (1, 2, &[1]),
+        (3, 2, &[3]),
+        (5, 3, &[2]),
+        (4, 7, &[0]),
+        (2, 5, &[9]),
+        (67, 10, &[67]),
+        (257, 10, &[131]),
+        (3, 64, &[3]),
+        (5, 65, &[4]),
+        (2, 1031, &[2]),
+    ];
+    for (rows, classes, valid) in batches {
+        // exp and log as in softmax; the loss is at least 1/8 because all classes stay within 2 of each other.
+        let bound = Bound::Norm((3.0 * classes as f64 + rows as f64 + 20.0) * 2f64.powi(-20));
+        let inputs = |classes_drawn: u32| {
+            vec![
+                real([rows, classes]),
+                labels(rows, classes_drawn),
+                words(valid),
+            ]
+        };
+        cases.push(
+            Case::new(
+                format!("softmax_cross_entropy/{rows}x{classes}/valid {}", valid[0]),
+                inputs(classes as u32),
+                |g, x| Ok(vec![g.softmax_cross_entropy(x[0], x[1], x[2])?]),
+            )
+            .inexact()
+            .bound(bound)
+            .gradients(&[0], bound),
+        );
+        let mut counted = inputs(classes as u32 + 1);
+        counted.push(words(&[7, 4_294_967_290]));
+        cases.push(Case::new(
+            format!("count_correct/{rows}x{classes}/valid {}", valid[0]),
+            counted,
+            |g, x| Ok(vec![g.count_correct(x[0], x[1], x[2], x[3])?]),
+        ));
+    }
+    cases.push(
+        Case::new(
+            "softmax_cross_entropy/label beyond the classes",
+            vec![real([3, 2]), words(&[0, 2, u32::MAX]), words(&[2])],
+            |g, x| Ok(vec![g.softmax_cross_entropy(x[0], x[1], x[2])?]),
+        )
+        .inexact()
+        .bound(Bound::Norm(2f64.powi(-16))),
+    );
+    for shape in [
+        Shape::from([1]),
+        [3].into(),
+        [2, 3, 5, 7].into(),
+        [257].into(),
+        [3, 1031].into(),
+        [0].into(),
+        [].into(),
+    ] {
+        let k = shape.count();
+        cases.push(
+            Case::new(
+                format!("mse_loss/{shape}"),
+                vec![real(shape.clone()), real(shape)],
+                |g, x| Ok(vec![g.mse_loss(x[0], x[1])?]),
+            )
+            .inexact()
+            // Squares of differences: on absolute values those cancel, so relative to the sum itself.
+            .bound(Bound::Norm((k as f64 + 8.0) * 2f64.powi(-24)))
+            .gradients(&[0, 1], Bound::Norm(4.0 * 2f64.powi(-24))),
+        );
+    }
+    cases
+}
+
+fn random() -> Vec<Case> {
+    const CLOCK: &[u32] = &[0xffff_fff1, 0x1234_5678, 41, 0];
+    let mut cases = Vec::new();
+    for (shape, p) in [
+        (Shape::from([1]), 0.5),
+        ([7].into(), 0.0),
+        ([3, 5, 7].into(), 0.25),
+        ([2, 3, 4, 5].into(), 0.1),
+        ([1031].into(), 0.75),
+        ([0, 3].into(), 0.5),
+    ] {
+        cases.push(
+            Case::new(
+                format!("dropout/{shape}/p {p}"),
+                vec![real(shape), words(CLOCK)],
+                move |g, x| Ok(vec![g.dropout(x[0], p, x[1])?]),
+            )
+            .bound(Bound::Ulp(1.0))
+            .gradients(&[0], Bound::Ulp(1.0))
+            .linear(),
+        );
+    }
+    for shape in [
+        Shape::from([1, 1, 1, 1]),
+        [2, 3, 5].into(),
+        [3, 7, 5, 3].into(),
+        [5, 13, 4, 4].into(),
+    ] {
+        cases.push(
+            Case::new(
+                format!("dropout2d/{shape}"),
+                vec![real(shape), words(CLOCK)],
+                |g, x| Ok(vec![g.dropout2d(x[0], 0.5, x[1])?]),
+            )
+            .bound(Bound::Ulp(1.0))
+            .gradients(&[0], Bound::Ulp(1.0))
+            .linear(),
+        );
+    }
+    let batches: [(usize, usize, &'static [u32]); 8] = [
+        (1, 1, &[1, 2, 3, 0]),
+        (5, 3, &[1, 2, 0, 0]),
+        (5, 3, &[1, 2, 1, 0]),
+        (17, 32, &[9, 0, 4, 0]),
+        (1000, 129, &[9, 7, 6, 0]),
+        (1000, 129, &[9, 7, 7, 0]),
+        (60_000, 67, &[u32::MAX, u32::MAX, u32::MAX, 0]),
+        ((1 << 31) - 1, 65, &[5, 6, 1_000_000, 0]),
+    ];
+    for (count, batch, clock) in batches {
+        for shuffle in [false, true] {
+            cases.push(Case::new(
+                format!(
+                    "shuffled_batch/{batch} of {count}/step {}/{shuffle}",
+                    clock[2]
+                ),
+                vec![words(clock)],
+                move |g, x| {
+                    let (indices, valid) = g.shuffled_batch(x[0], count, batch, shuffle)?;
+                    Ok(vec![indices, valid])
+                },
+            ));
+        }
+    }
+    for clock in [&[1, 2, 3, 4], &[u32::MAX; 4]] {
+        cases.push(Case::new(
+            format!("advance/{}", clock[2]),
+            vec![words(clock)],
+            |g, x| Ok(vec![g.advance(x[0])?]),
+        ));
+    }
+    cases
+}
+
+fn gather() -> Vec<Case> {
+    let mut cases = Vec::new();
+    let rows: [(Shape, usize, &'static [u32]); 8] = [
+        ([1].into(), 1, &[1]),
+        ([5].into(), 7, &[6]),
+        ([7, 3].into(), 5, &[5]),
+        ([7, 2, 2, 3].into(), 5, &[3]),
+        ([31, 1, 28, 28].into(), 3, &[2]),
+        ([31, 3, 5, 7].into(), 67, &[131]),
+        ([3, 4].into(), 2, &[0]),
+        ([3, 0].into(), 2, &[2]),
+    ];
+    for (shape, batch, valid) in rows {
+        let name = format!("gather_rows/{batch} of {shape}/valid {}", valid[0]);
+        let inputs = vec![
+            Input {
+                ty: Type::u8(shape.clone()),
+                draw: Draw::Bytes,
+            },
+            // One beyond the last row is drawn too.
+            below([batch], shape[0] as u32 + 1),
+            words(valid),
+        ];
+        cases.push(
+            Case::new(format!("{name}/normalised"), inputs.clone(), |g, x| {
+                let (scale, shift) = (1.0 / (255.0 * 0.3081), -0.1307 / 0.3081);
+                Ok(vec![g.gather_rows(x[0], x[1], x[2], scale, shift)?])
+            })
+            .inexact()
+            // A product and a sum, each of at most about the largest magnitude.
+            .bound(Bound::Norm(4.0 * 2f64.powi(-24))),
+        );
+        cases.push(Case::new(name, inputs, |g, x| {
+            Ok(vec![g.gather_rows(x[0], x[1], x[2], 2.0, -3.0)?])
+        }));
+    }
+    for (n, batch, valid) in [(1, 1, &[1]), (5, 7, &[6]), (257, 67, &[131]), (9, 4, &[0])] {
+        cases.push(Case::new(
+            format!("gather_labels/{batch} of {n}/valid {}", valid[0]),
+            vec![
+                below([n], u32::MAX),
+                below([batch], n as u32 + 1),
+                words(valid),
+            ],
+            |g, x| Ok(vec![g.gather_labels(x[0], x[1], x[2])?]),
         ));
     }
     cases

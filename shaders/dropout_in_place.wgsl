@@ -1,0 +1,13 @@
+// Provider of load, store and clock: y takes the place of x.
+
+@group(0) @binding(0) var<uniform> clock: vec4<u32>;
+@group(0) @binding(1) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(2) var<uniform> params: Params;
+
+fn load(i: u32) -> vec4<f32> {
+    return y[i];
+}
+
+fn store(i: u32, value: vec4<f32>) {
+    y[i] = value;
+}

@@ -1,0 +1,51 @@
+// right[row] = 1 where the label's logit is the largest of its row, the first of equal ones, else 0; 0 for rows from valid on.
+//
+// Layout: logits [rows, columns], labels and right [rows], valid one word. A row with a NaN, or with a label that is not below
+// columns, is wrong. Reference: src/ops/loss.rs. A row is judged by one invocation or by one workgroup, as the provider says.
+// Overrides: workgroup_size. Providers: lib/row_alone or lib/row_shared, lib/grid, lib/float.
+
+override workgroup_size: u32 = 64u;
+
+struct Params {
+    grid: Grid,
+    rows: u32,
+    columns: u32,
+}
+
+@group(0) @binding(0) var<storage, read> logits: array<f32>;
+@group(0) @binding(1) var<storage, read> labels: array<u32>;
+@group(0) @binding(2) var<uniform> valid: u32;
+@group(0) @binding(3) var<storage, read_write> right: array<u32>;
+@group(0) @binding(4) var<uniform> params: Params;
+
+@compute @workgroup_size(workgroup_size)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let row = row_index(workgroup_index(group), local);
+    let lane = row_lane(local);
+    let inside = row < min(valid, params.rows);
+    let start = select(0u, row * params.columns, inside);
+    var end = start;
+    var at = start;
+    var wrong = 1.0;
+    if (inside) {
+        let label = labels[row];
+        if (label < params.columns) {
+            at = start + label;
+            end = start + params.columns;
+            wrong = 0.0;
+        }
+    }
+    if (end > start) {
+        let own = logits[at];
+        for (var i = start + lane; i < end; i += LANES) {
+            let other = logits[i];
+            if (is_nan(other) || other > own || (other == own && i < at)) {
+                wrong = 1.0;
+            }
+        }
+    }
+    wrong = row_max(wrong, local);
+    if (row < params.rows && lane == 0u) {
+        right[row] = select(0u, 1u, wrong == 0.0);
+    }
+}

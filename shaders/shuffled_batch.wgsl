@@ -1,0 +1,61 @@
+// indices[row] = the element number position * batch + row of the epoch's order of 0..count, valid = how many of them there are.
+//
+// Layout: clock is seed low, seed high, step, unused; indices [batch], valid one word. An epoch has `steps` steps. The order is a
+// balanced Feistel network of 8 rounds on 2 * half_bits bits, applied until the result is below count; its round function is Philox,
+// keyed by the seed. Rows beyond valid get 0. Reference: src/ops/random.rs.
+// One invocation makes one row, one workgroup workgroup_size of them.
+// Overrides: shuffle (0 leaves the order as it is), workgroup_size. Providers: lib/philox, lib/grid.
+
+override shuffle: u32 = 1u;
+override workgroup_size: u32 = 64u;
+
+struct Params {
+    grid: Grid,
+    count: u32,
+    batch: u32,
+    steps: u32,
+    half_bits: u32,
+    stream: u32,
+}
+
+@group(0) @binding(0) var<uniform> clock: vec4<u32>;
+@group(0) @binding(1) var<storage, read_write> indices: array<u32>;
+@group(0) @binding(2) var<storage, read_write> valid: array<u32>;
+@group(0) @binding(3) var<uniform> params: Params;
+
+fn permute(value: u32, epoch: u32) -> u32 {
+    let mask = (1u << params.half_bits) - 1u;
+    var left = value >> params.half_bits;
+    var right = value & mask;
+    for (var round = 0u; round < 8u; round++) {
+        let word = philox(vec4<u32>(right, round, params.stream, epoch), clock.xy).x;
+        let next = left ^ (word & mask);
+        left = right;
+        right = next;
+    }
+    return (left << params.half_bits) | right;
+}
+
+@compute @workgroup_size(workgroup_size)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let row = workgroup_index(group) * workgroup_size + local;
+    if (row < params.batch) {
+        let epoch = clock.z / params.steps;
+        let start = (clock.z % params.steps) * params.batch;
+        let rows = min(params.batch, params.count - start);
+        var element = 0u;
+        if (row < rows) {
+            element = start + row;
+            if (shuffle == 1u) {
+                element = permute(element, epoch);
+                while (element >= params.count) {
+                    element = permute(element, epoch);
+                }
+            }
+        }
+        indices[row] = element;
+        if (row == 0u) {
+            valid[0] = rows;
+        }
+    }
+}
