@@ -157,6 +157,7 @@ pub fn cases() -> Vec<Case> {
     .into_iter()
     .flatten()
     .chain(super::networks::networks())
+    .chain(super::products::products())
     .collect()
 }
 
