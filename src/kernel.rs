@@ -11,10 +11,21 @@ pub type Overrides = &'static [(&'static str, u32)];
 /// WGSL text of a kernel.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Wgsl {
-    /// A body and the provider files appended after it: together one module.
-    Files(&'static [&'static str]),
-    /// A whole module.
+    /// Files of this crate: a body and the providers appended after it, together one module. Translated without run-time checks.
+    Files(Files),
+    /// A whole module from elsewhere, translated with every check.
     Module(String),
+}
+
+/// Texts that are compiled into this crate; nothing else makes them.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Files(Cow<'static, [&'static str]>);
+
+impl std::ops::Deref for Files {
+    type Target = [&'static str];
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
 }
 
 /// A compute shader.
@@ -33,14 +44,40 @@ pub struct Kernel {
 
 impl Kernel {
     /// A kernel made of files that are compiled in.
-    pub const fn new(
+    pub(crate) const fn new(
         name: &'static str,
         files: &'static [&'static str],
         variants: &'static [Overrides],
     ) -> Self {
         Self {
             name: Cow::Borrowed(name),
-            wgsl: Wgsl::Files(files),
+            wgsl: Wgsl::Files(Files(Cow::Borrowed(files))),
+            variants,
+        }
+    }
+
+    /// A kernel whose providers are chosen when an op lowers.
+    pub(crate) fn composed(
+        name: String,
+        files: Vec<&'static str>,
+        variants: &'static [Overrides],
+    ) -> Self {
+        Self {
+            name: Cow::Owned(name),
+            wgsl: Wgsl::Files(Files(Cow::Owned(files))),
+            variants,
+        }
+    }
+
+    /// A kernel of the caller's: a whole WGSL module with the entry point `main`.
+    pub fn module(
+        name: impl Into<Cow<'static, str>>,
+        text: impl Into<String>,
+        variants: &'static [Overrides],
+    ) -> Self {
+        Self {
+            name: name.into(),
+            wgsl: Wgsl::Module(text.into()),
             variants,
         }
     }

@@ -181,7 +181,9 @@ fn integer_runs_stay_below_2_24() {
         let values: Vec<Value> = built.graph.values().collect();
         for (value, array) in values.iter().zip(run(&built, &given, &values)) {
             if array.ty().dtype == DType::F32 {
-                let largest = array.floats().iter().fold(0.0, |a: f64, x| a.max(x.abs()));
+                // NaN and infinities, where a case has them, are exact.
+                let finite = array.floats().iter().filter(|x| x.is_finite());
+                let largest = finite.fold(0.0, |a: f64, x| a.max(x.abs()));
                 assert!(
                     largest < 16_777_216.0,
                     "{}: {value} reaches {largest} on integers",

@@ -14,8 +14,11 @@ use naga::back::{glsl, hlsl, msl, pipeline_constants::process_overrides, spv};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, ScalarKind, ShaderStage, Statement, StorageAccess, TypeInner};
 use striate::error::ErrorKind;
-use striate::kernel::{Access, Body, Caps, Dispatch, Io, Kernel, Operand, Overrides, Wgsl};
+use striate::graph::{Graph, Init, Value};
+use striate::kernel::{Access, Body, Caps, Dispatch, Io, Kernel, Operand, Overrides, Param, Wgsl};
 use striate::ops::kernels;
+use striate::plan::{Plan, PlanOptions, StateLayout};
+use striate::shape::Type;
 
 const MAX_INVOCATIONS: u32 = 256;
 const MAX_WORKGROUP_BYTES: u32 = 16_352;
@@ -45,7 +48,7 @@ fn locate(kernel: &Kernel, line: u32) -> String {
     let mut line = line as usize;
     if let Wgsl::Files(texts) = &kernel.wgsl {
         let files = files();
-        for text in *texts {
+        for text in texts.iter() {
             // `Kernel::source` joins the texts with line breaks.
             let lines = text.matches('\n').count() + 1;
             if line <= lines {
@@ -344,7 +347,7 @@ fn kernels_are_valid_and_translate_in_every_variant() {
     let mut findings = Findings::default();
     let mut variants = 0;
     for kernel in kernels() {
-        let (module, info) = match parse(kernel) {
+        let (module, info) = match parse(&kernel) {
             Ok(parsed) => parsed,
             Err(message) => {
                 findings.add(message);
@@ -371,41 +374,23 @@ fn kernels_are_valid_and_translate_in_every_variant() {
 
 #[test]
 fn faults_are_named_by_file_and_line() {
-    static BROKEN: Kernel = Kernel::new(
-        "broken",
-        &[
-            include_str!("../shaders/unary.wgsl"),
-            include_str!("../shaders/unary_separate.wgsl"),
+    let kernels = kernels();
+    let unary = kernels.iter().find(|k| k.name == "unary").unwrap();
+    let line_of = |text: &str, what: &str| text.lines().position(|l| l.contains(what)).unwrap() + 1;
+    for (file, text, what) in [
+        ("unary", include_str!("../shaders/unary.wgsl"), "fn main"),
+        (
+            "lib/grid",
             include_str!("../shaders/lib/grid.wgsl"),
-        ],
-        &[&[("workgroup_size", 64)]],
-    );
-    let message = parse(&BROKEN).unwrap_err();
-    let line = include_str!("../shaders/unary.wgsl")
-        .lines()
-        .position(|line| line.contains("is_nan4"))
-        .unwrap();
-    let place = format!("shaders/unary.wgsl:{}: kernel broken", line + 1);
-    assert!(message.contains(&place), "{message}");
-    assert_eq!(
-        locate(
-            &BROKEN,
-            BROKEN
-                .source()
-                .lines()
-                .position(|l| l.contains("fn workgroup_index"))
-                .unwrap() as u32
-                + 1
+            "fn workgroup_index",
         ),
-        format!(
-            "shaders/lib/grid.wgsl:{}",
-            include_str!("../shaders/lib/grid.wgsl")
-                .lines()
-                .position(|l| l.contains("fn workgroup_index"))
-                .unwrap()
-                + 1
-        )
-    );
+    ] {
+        let place = locate(unary, line_of(&unary.source(), what) as u32);
+        assert_eq!(
+            place,
+            format!("shaders/{file}.wgsl:{}", line_of(text, what))
+        );
+    }
 }
 
 /// The checks above on kernels that break one rule each.
@@ -492,7 +477,7 @@ fn kernel_names_are_unique() {
     let mut names = BTreeSet::new();
     for kernel in kernels() {
         assert!(
-            names.insert(&kernel.name),
+            names.insert(kernel.name.clone()),
             "two kernels are {}",
             kernel.name
         );
@@ -501,7 +486,8 @@ fn kernel_names_are_unique() {
 
 #[test]
 fn every_file_is_part_of_a_kernel() {
-    let used: BTreeSet<&str> = kernels()
+    let kernels = kernels();
+    let used: BTreeSet<&str> = kernels
         .iter()
         .filter_map(|kernel| match &kernel.wgsl {
             Wgsl::Files(texts) => Some(texts.iter().copied()),
@@ -567,20 +553,13 @@ fn capabilities() -> Vec<(Caps, bool)> {
     all
 }
 
-/// What is wrong with a dispatch, against the kernel's text.
-fn check_dispatch(dispatch: &Dispatch, io: &Io, module: &Module, findings: &mut Findings) {
-    let kernel = &dispatch.kernel;
-    findings.require(kernel.variants.contains(&dispatch.overrides), || {
-        format!("{:?} is none of its variants", dispatch.overrides)
-    });
+/// Whether params and bindings are what the kernel's text says.
+fn check_against(module: &Module, given: &[Param], accesses: &[Access], findings: &mut Findings) {
     match params(module) {
         Err(message) => findings.add(message),
         Ok(wanted) => {
-            let given: Vec<(String, bool)> = dispatch
-                .params
-                .iter()
-                .map(|p| (p.name.to_owned(), p.float))
-                .collect();
+            let given: Vec<(String, bool)> =
+                given.iter().map(|p| (p.name.to_owned(), p.float)).collect();
             findings.require(given == wanted, || {
                 format!("params (name, is f32) are {given:?}, its struct has {wanted:?}")
             });
@@ -592,12 +571,21 @@ fn check_dispatch(dispatch: &Dispatch, io: &Io, module: &Module, findings: &mut 
             let buffers = &resources[..resources.len() - 1];
             let names: Vec<&str> = buffers.iter().map(|r| r.name.as_str()).collect();
             let wanted: Vec<Access> = buffers.iter().map(|r| r.access).collect();
-            let given: Vec<Access> = dispatch.bindings.iter().map(|b| b.access).collect();
-            findings.require(given == wanted, || {
-                format!("bindings are {given:?}, it has {names:?} as {wanted:?}")
+            findings.require(accesses == wanted, || {
+                format!("bindings are {accesses:?}, it has {names:?} as {wanted:?}")
             });
         }
     }
+}
+
+/// What is wrong with a dispatch, against the kernel's text.
+fn check_dispatch(dispatch: &Dispatch, io: &Io, module: &Module, findings: &mut Findings) {
+    let kernel = &dispatch.kernel;
+    findings.require(kernel.variants.contains(&dispatch.overrides), || {
+        format!("{:?} is none of its variants", dispatch.overrides)
+    });
+    let accesses: Vec<Access> = dispatch.bindings.iter().map(|b| b.access).collect();
+    check_against(module, &dispatch.params, &accesses, findings);
     // Outputs that share an input's buffer are that buffer: bound once, for reading and writing.
     let buffer = |operand: Operand| match operand {
         Operand::Output(o) => io.in_place[o].map_or(operand, Operand::Input),
@@ -630,13 +618,41 @@ fn check_dispatch(dispatch: &Dispatch, io: &Io, module: &Module, findings: &mut 
     });
 }
 
+/// Plans of all cases with both bodies, fused; and of a graph whose assignment has to be copied.
+fn plans() -> Vec<(String, Plan)> {
+    let mut plans = Vec::new();
+    let mut plan = |name: &str, graph: &Graph, fetched: &[Value]| {
+        for body in [Body::Shared, Body::Registers] {
+            let caps = Caps {
+                body,
+                ..Caps::default()
+            };
+            let states = StateLayout::new(&[graph], caps.max_binding).unwrap();
+            // What cannot be lowered is reported node by node.
+            if let Ok(plan) = Plan::new(graph, &states, fetched, &caps, PlanOptions::default()) {
+                plans.push((name.to_owned(), plan));
+            }
+        }
+    };
+    for case in cases() {
+        let built = build(&case).unwrap();
+        plan(&case.name, &built.graph, &built.results());
+    }
+    let mut g = Graph::new();
+    let x = g.input("x", Type::f32([5])).unwrap();
+    let state = g.parameter("state", [5], Init::Constant(0.0)).unwrap();
+    g.assign(state, x).unwrap();
+    plan("assign", &g, &[]);
+    plans
+}
+
 #[test]
 fn cases_reach_every_variant_with_dispatches_that_fit() {
     let mut findings = Findings::default();
     let mut modules: BTreeMap<String, Module> = BTreeMap::new();
     let mut missed: BTreeSet<(String, Overrides)> = BTreeSet::new();
     for kernel in kernels() {
-        if let Ok((module, _)) = parse(kernel) {
+        if let Ok((module, _)) = parse(&kernel) {
             modules.insert(kernel.name.to_string(), module);
         }
         for &overrides in kernel.variants {
@@ -673,6 +689,21 @@ fn cases_reach_every_variant_with_dispatches_that_fit() {
                     missed.remove(&(name, dispatch.overrides));
                 }
             }
+        }
+    }
+    for (name, plan) in plans() {
+        for step in plan.steps {
+            let kernel = step.kernel.name.to_string();
+            let mut own = Findings::default();
+            let accesses: Vec<Access> = step.bindings.iter().map(|b| b.1).collect();
+            match modules.get(&kernel) {
+                Some(module) => check_against(module, &step.params, &accesses, &mut own),
+                None => own.add("is not in ops::kernels() or not valid"),
+            }
+            for what in own.0 {
+                findings.add(format!("{name}: kernel {kernel}: {what}"));
+            }
+            missed.remove(&(kernel, step.overrides));
         }
     }
     findings.0.sort();

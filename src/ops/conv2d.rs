@@ -1,11 +1,14 @@
 //! 2D convolution (cross-correlation, as PyTorch's Conv2d) and its two gradients, each an op of its own.
 
+use std::borrow::Cow;
+
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
-use crate::kernel::{Caps, Io, Kernel, Lowering};
+use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand};
 use crate::shape::{Type, Window2d};
 use crate::tensor::Array;
 
+use super::gemm::{End, Product, SHARED_VARIANTS, split_scratch, sum_parts};
 use super::{expect_f32, expect_type};
 
 // Parameters and builder.
@@ -276,11 +279,19 @@ impl Op for Conv2dForward {
 
     // Lowering.
 
-    fn lower(&self, _io: &Io, _caps: &Caps, _out: &mut Lowering) -> Result<()> {
-        Err(Error::new(
-            crate::error::ErrorKind::Unsupported,
-            "conv2d: no GPU form yet",
-        ))
+    fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
+        io.whole(self.name())?;
+        let sizes = self.sizes(&io.inputs[0].shape, &io.inputs[1].shape)?;
+        let end = End::new(self.name(), self.bias, self.relu, false)?;
+        let [oh, ow] = sizes.output;
+        let product = Product {
+            m: sizes.o / sizes.groups,
+            n: sizes.n * oh * ow,
+            k: sizes.taps(),
+            groups: sizes.groups,
+        };
+        sizes.lower_shared(io, Map::Forward, product, end, out);
+        Ok(())
     }
 }
 
@@ -359,11 +370,20 @@ impl Op for Conv2dGradInput {
 
     // Lowering.
 
-    fn lower(&self, _io: &Io, _caps: &Caps, _out: &mut Lowering) -> Result<()> {
-        Err(Error::new(
-            crate::error::ErrorKind::Unsupported,
-            "conv2d_grad_input: no GPU form yet",
-        ))
+    fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
+        io.whole(self.name())?;
+        let sizes = self.sizes(&io.inputs[0].shape, &io.inputs[1].shape)?;
+        let end = End::new(self.name(), false, false, self.mask)?;
+        let [h, w] = sizes.input;
+        let [r, s] = sizes.window.kernel;
+        let product = Product {
+            m: sizes.c / sizes.groups,
+            n: sizes.n * h * w,
+            k: sizes.o / sizes.groups * r * s,
+            groups: sizes.groups,
+        };
+        sizes.lower_shared(io, Map::GradInput, product, end, out);
+        Ok(())
     }
 }
 
@@ -438,12 +458,110 @@ impl Op for Conv2dGradWeight {
 
     // Lowering.
 
-    fn lower(&self, _io: &Io, _caps: &Caps, _out: &mut Lowering) -> Result<()> {
-        Err(Error::new(
-            crate::error::ErrorKind::Unsupported,
-            "conv2d_grad_weight: no GPU form yet",
-        ))
+    fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
+        io.whole(self.name())?;
+        let sizes = self.sizes(&io.inputs[0].shape, &io.inputs[1].shape)?;
+        let [oh, ow] = sizes.output;
+        let product = Product {
+            m: sizes.o / sizes.groups,
+            n: sizes.taps(),
+            k: sizes.n * oh * ow,
+            groups: sizes.groups,
+        };
+        sizes.lower_shared(io, Map::GradWeight, product, End::None, out);
+        Ok(())
     }
 }
 
-pub(super) const KERNELS: &[&Kernel] = &[];
+/// Which product a convolution is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Map {
+    Forward,
+    GradInput,
+    GradWeight,
+}
+
+impl Sizes {
+    /// Weights per filter.
+    fn taps(&self) -> usize {
+        let [r, s] = self.window.kernel;
+        self.c / self.groups * r * s
+    }
+
+    fn lower_shared(&self, io: &Io, map: Map, product: Product, end: End, out: &mut Lowering) {
+        if io.outputs[0].count() == 0 {
+            return;
+        }
+        let tiling = product.tiling(map == Map::GradWeight);
+        let (y, part) = match tiling.splits {
+            1 => (Operand::Output(0), 0),
+            splits => split_scratch(out, splits, &io.outputs[0]),
+        };
+        let dispatch = Dispatch::of(Cow::Owned(shared_kernel(map, end)), tiling.overrides)
+            .read(Operand::Input(0))
+            .read(Operand::Input(1));
+        let dispatch = product.params(&tiling, part, end.bind(dispatch, y));
+        out.push(self.params(dispatch));
+        if tiling.splits > 1 {
+            sum_parts(y, tiling.splits, io, out);
+        }
+    }
+
+    fn params(&self, dispatch: Dispatch) -> Dispatch {
+        let Window2d {
+            kernel,
+            stride,
+            before,
+            dilation,
+            ..
+        } = self.window;
+        dispatch
+            .param("groups", self.groups)
+            .param("channels", self.c / self.groups)
+            .param("outs", self.o / self.groups)
+            .param("height", self.input[0])
+            .param("width", self.input[1])
+            .param("out_height", self.output[0])
+            .param("out_width", self.output[1])
+            .param("kernel_h", kernel[0])
+            .param("kernel_w", kernel[1])
+            .param("stride_h", stride[0])
+            .param("stride_w", stride[1])
+            .param("dilation_h", dilation[0])
+            .param("dilation_w", dilation[1])
+            .param("pad_h", before[0])
+            .param("pad_w", before[1])
+    }
+}
+
+fn shared_kernel(map: Map, end: End) -> Kernel {
+    let [body, params, forward, grad_input, grad_weight, grid, float] = *shader_files![
+        "gemm_shared",
+        "conv_params",
+        "conv_forward_shared",
+        "conv_grad_input_shared",
+        "conv_grad_weight_shared",
+        "lib/grid",
+        "lib/float",
+    ];
+    let (name, map) = match map {
+        Map::Forward => ("conv_forward_shared", forward),
+        Map::GradInput => ("conv_grad_input_shared", grad_input),
+        Map::GradWeight => ("conv_grad_weight_shared", grad_weight),
+    };
+    let (end_name, end) = end.file();
+    Kernel::composed(
+        format!("{name}{end_name}"),
+        vec![body, params, map, end, grid, float],
+        SHARED_VARIANTS,
+    )
+}
+
+/// Every kernel of this file.
+pub(super) fn kernels() -> Vec<Kernel> {
+    let forward = [End::None, End::Relu, End::Bias, End::BiasRelu].map(|end| (Map::Forward, end));
+    let grad_input = [End::None, End::Mask].map(|end| (Map::GradInput, end));
+    let grad_weight = [(Map::GradWeight, End::None)];
+    let all = forward.into_iter().chain(grad_input).chain(grad_weight);
+    all.map(|(map, end)| shared_kernel(map, end)).collect()
+}

@@ -1,12 +1,15 @@
 //! Matrix product in all transposed forms, and the linear layer.
 
+use std::borrow::Cow;
+
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
-use crate::kernel::{Caps, Io, Kernel, Lowering};
+use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand};
 use crate::shape::Type;
 use crate::tensor::Array;
 
 use super::expect_f32;
+use super::gemm::{End, Product, SHARED_VARIANTS, split_scratch, sum_parts};
 
 // Parameters and builder.
 
@@ -186,12 +189,68 @@ impl Op for MatMul {
 
     // Lowering.
 
-    fn lower(&self, _io: &Io, _caps: &Caps, _out: &mut Lowering) -> Result<()> {
-        Err(Error::new(
-            crate::error::ErrorKind::Unsupported,
-            "matmul: no GPU form yet",
-        ))
+    fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
+        io.whole("matmul")?;
+        let Sizes { m, n, k } = self.sizes(&io.inputs[0], &io.inputs[1])?;
+        let end = End::new("matmul", self.bias, self.relu, self.mask)?;
+        if m * n == 0 {
+            return Ok(());
+        }
+        let product = Product { m, n, k, groups: 1 };
+        // Only a plain sum can be cut: what follows must see all of it.
+        let tiling = product.tiling(end == End::None);
+        let kernel = shared_kernel(self.transpose_a, self.transpose_b, end);
+        let (y, part) = match tiling.splits {
+            1 => (Operand::Output(0), 0),
+            splits => split_scratch(out, splits, &io.outputs[0]),
+        };
+        let dispatch = Dispatch::of(Cow::Owned(kernel), tiling.overrides)
+            .read(Operand::Input(0))
+            .read(Operand::Input(1));
+        out.push(product.params(&tiling, part, end.bind(dispatch, y)));
+        if tiling.splits > 1 {
+            sum_parts(y, tiling.splits, io, out);
+        }
+        Ok(())
     }
 }
 
-pub(super) const KERNELS: &[&Kernel] = &[];
+fn shared_kernel(transpose_a: bool, transpose_b: bool, end: End) -> Kernel {
+    let [body, map, a, a_transposed, b, b_transposed, grid, float] = *shader_files![
+        "gemm_shared",
+        "matmul_shared",
+        "matmul_a",
+        "matmul_a_transposed",
+        "matmul_b",
+        "matmul_b_transposed",
+        "lib/grid",
+        "lib/float",
+    ];
+    let (a_name, a) = if transpose_a {
+        ("t", a_transposed)
+    } else {
+        ("n", a)
+    };
+    let (b_name, b) = if transpose_b {
+        ("t", b_transposed)
+    } else {
+        ("n", b)
+    };
+    let (end_name, end) = end.file();
+    Kernel::composed(
+        format!("matmul_shared_{a_name}{b_name}{end_name}"),
+        vec![body, map, a, b, end, grid, float],
+        SHARED_VARIANTS,
+    )
+}
+
+/// Every kernel of this file.
+pub(super) fn kernels() -> Vec<Kernel> {
+    let mut kernels = Vec::new();
+    for (transpose_a, transpose_b) in [(false, false), (false, true), (true, false), (true, true)] {
+        for end in End::ALL {
+            kernels.push(shared_kernel(transpose_a, transpose_b, end));
+        }
+    }
+    kernels
+}

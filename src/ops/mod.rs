@@ -15,6 +15,7 @@ macro_rules! shader_files {
 mod conv2d;
 mod elementwise;
 mod gather;
+mod gemm;
 mod loss;
 mod matmul;
 mod movement;
@@ -38,21 +39,22 @@ pub use softmax::{Softmax, SoftmaxGrad};
 pub use update::{Adam, Lookup, Rule, Sgd, Update, Updated};
 
 /// Every kernel of the crate, for tests that translate and measure them.
-pub fn kernels() -> Vec<&'static Kernel> {
-    [
-        conv2d::KERNELS,
+pub fn kernels() -> Vec<Kernel> {
+    let fixed = [
         elementwise::KERNELS,
         gather::KERNELS,
+        gemm::KERNELS,
         loss::KERNELS,
-        matmul::KERNELS,
         movement::KERNELS,
         pool::KERNELS,
         random::KERNELS,
         reduce::KERNELS,
         softmax::KERNELS,
         update::KERNELS,
-    ]
-    .concat()
+    ];
+    let fixed = fixed.concat().into_iter().cloned();
+    let composed = [conv2d::kernels(), matmul::kernels()].concat();
+    fixed.chain(composed).collect()
 }
 
 /// Fails unless `operand` of `op` has the dtype that the op needs.

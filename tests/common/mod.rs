@@ -8,6 +8,7 @@ pub mod check;
 pub mod compare;
 pub mod draw;
 pub mod lower;
+pub mod networks;
 
 use striate::gpu::{Gpu, GpuOptions};
 

@@ -1,0 +1,81 @@
+// Provider for gemm_shared: y[o, pixel] = sum over (c, r, s) of weight[o, (c, r, s)] x[(c, r, s), pixel].
+//
+// x [N, C, H, W], weight [O, C / groups, R, S], y [N, O, OH, OW]. Rows are the filters of a group, columns its output pixels.
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> weight: array<f32>;
+
+const ROWS_FIRST: bool = false;
+
+// Four output pixels: where their image begins in x, and the input coordinates of their first tap (they may wrap below 0).
+struct Columns {
+    image: vec4<u32>,
+    row: vec4<u32>,
+    column: vec4<u32>,
+}
+
+fn rows(group: u32, first: u32) -> vec4<u32> {
+    return (group * params.m + min(first + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.m - 1u))) * params.k;
+}
+
+fn columns(group: u32, first: u32) -> Columns {
+    let pixel = min(first + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.n - 1u));
+    let line = pixel / params.out_width;
+    let image = line / params.out_height;
+    return Columns(
+        (image * params.groups + group) * params.channels * params.height * params.width,
+        (line - image * params.out_height) * params.stride_h - params.pad_h,
+        (pixel - line * params.out_width) * params.stride_w - params.pad_w);
+}
+
+fn load_a(row: vec4<u32>, k: u32, end: u32) -> vec4<f32> {
+    if k >= end {
+        return vec4<f32>();
+    }
+    let at = row + k;
+    return vec4<f32>(weight[at.x], weight[at.y], weight[at.z], weight[at.w]);
+}
+
+fn load_b(columns: Columns, k: u32, end: u32) -> vec4<f32> {
+    let taps = params.kernel_h * params.kernel_w;
+    let channel = k / taps;
+    let tap = k - channel * taps;
+    let r = tap / params.kernel_w;
+    let h = columns.row + r * params.dilation_h;
+    let w = columns.column + (tap - r * params.kernel_w) * params.dilation_w;
+    let inside = (h < vec4<u32>(params.height)) & (w < vec4<u32>(params.width)) & vec4<bool>(k < end);
+    let at = columns.image + (channel * params.height + h) * params.width + w;
+    var value = vec4<f32>();
+    if inside.x {
+        value.x = x[at.x];
+    }
+    if inside.y {
+        value.y = x[at.y];
+    }
+    if inside.z {
+        value.z = x[at.z];
+    }
+    if inside.w {
+        value.w = x[at.w];
+    }
+    return value;
+}
+
+fn store_one(group: u32, row: u32, pixel: u32, value: f32) {
+    if pixel < params.n {
+        let plane = params.out_height * params.out_width;
+        let image = pixel / plane;
+        let channel = group * params.outs + row;
+        let at = (image * params.groups * params.outs + channel) * plane + pixel - image * plane;
+        y[at] = finish(value, channel, at);
+    }
+}
+
+fn store(group: u32, split: u32, row: u32, column: u32, value: vec4<f32>) {
+    if row < params.m {
+        store_one(group, row, column, value.x);
+        store_one(group, row, column + 1u, value.y);
+        store_one(group, row, column + 2u, value.z);
+        store_one(group, row, column + 3u, value.w);
+    }
+}

@@ -1,0 +1,59 @@
+// Provider for gemm_shared: a matrix product. A and B come from matmul_shared_a* and matmul_shared_b*.
+
+struct Params {
+    grid: Grid,
+    m: u32,
+    n: u32,
+    k: u32,
+    tiles_m: u32,
+    tiles_n: u32,
+    splits: u32,
+    depth: u32,
+    part: u32,
+}
+
+@group(0) @binding(0) var<storage, read> a: array<f32>;
+@group(0) @binding(1) var<storage, read> b: array<f32>;
+
+fn rows(group: u32, first: u32) -> vec4<u32> {
+    return min(first + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.m - 1u));
+}
+
+fn columns(group: u32, first: u32) -> vec4<u32> {
+    return min(first + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.n - 1u));
+}
+
+fn load_a(row: vec4<u32>, k: u32, end: u32) -> vec4<f32> {
+    if k >= end {
+        return vec4<f32>();
+    }
+    let at = a_at(row, k);
+    return vec4<f32>(a[at.x], a[at.y], a[at.z], a[at.w]);
+}
+
+fn load_b(column: vec4<u32>, k: u32, end: u32) -> vec4<f32> {
+    if k >= end {
+        return vec4<f32>();
+    }
+    let at = b_at(column, k);
+    return vec4<f32>(b[at.x], b[at.y], b[at.z], b[at.w]);
+}
+
+fn store(group: u32, split: u32, row: u32, column: u32, value: vec4<f32>) {
+    if row >= params.m {
+        return;
+    }
+    let at = split * params.part + row * params.n + column;
+    if column < params.n {
+        y[at] = finish(value.x, column, at);
+    }
+    if column + 1u < params.n {
+        y[at + 1u] = finish(value.y, column + 1u, at + 1u);
+    }
+    if column + 2u < params.n {
+        y[at + 2u] = finish(value.z, column + 2u, at + 2u);
+    }
+    if column + 3u < params.n {
+        y[at + 3u] = finish(value.w, column + 3u, at + 3u);
+    }
+}

@@ -1,0 +1,28 @@
+// y[i] = sum over p of parts[p, i], in order: the second stage of split sums.
+//
+// Layout: parts [parts, 4 * quads], each padded to whole vec4s. Reference: Op::eval of whoever splits.
+// One invocation makes 4 elements, one workgroup 4 * workgroup_size. Overrides: workgroup_size. Providers: lib/grid.
+
+override workgroup_size: u32 = 64u;
+
+struct Params {
+    grid: Grid,
+    quads: u32,
+    parts: u32,
+}
+
+@group(0) @binding(0) var<storage, read> parts: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(2) var<uniform> params: Params;
+
+@compute @workgroup_size(workgroup_size)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let i = workgroup_index(group) * workgroup_size + local;
+    if (i < params.quads) {
+        var sum = parts[i];
+        for (var p = 1u; p < params.parts; p++) {
+            sum += parts[p * params.quads + i];
+        }
+        y[i] = sum;
+    }
+}

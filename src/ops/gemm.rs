@@ -1,0 +1,160 @@
+//! What matrix products and convolutions share: how a product is cut into tiles, and what may follow it in one kernel.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::kernel::{Dispatch, Io, Kernel, Lowering, Operand, Overrides};
+use crate::shape::Type;
+
+/// What follows a product before it is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    None,
+    Relu,
+    Bias,
+    BiasRelu,
+    Mask,
+}
+
+impl End {
+    /// All of them, for lists of kernels.
+    pub const ALL: [End; 5] = [End::None, End::Relu, End::Bias, End::BiasRelu, End::Mask];
+
+    /// The end for these flags of an op.
+    pub fn new(op: &str, bias: bool, relu: bool, mask: bool) -> Result<Self> {
+        match (bias, relu, mask) {
+            (false, false, false) => Ok(End::None),
+            (false, true, false) => Ok(End::Relu),
+            (true, false, false) => Ok(End::Bias),
+            (true, true, false) => Ok(End::BiasRelu),
+            (false, false, true) => Ok(End::Mask),
+            _ => Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("{op}: a mask together with a bias or relu has no kernel"),
+            )),
+        }
+    }
+
+    /// Name and provider file.
+    pub fn file(self) -> (&'static str, &'static str) {
+        let [none, relu, bias, bias_relu, mask] = *shader_files![
+            "end_none",
+            "end_relu",
+            "end_bias",
+            "end_bias_relu",
+            "end_mask"
+        ];
+        match self {
+            End::None => ("", none),
+            End::Relu => ("_relu", relu),
+            End::Bias => ("_bias", bias),
+            End::BiasRelu => ("_bias_relu", bias_relu),
+            End::Mask => ("_mask", mask),
+        }
+    }
+
+    /// Binds what the end reads, the third input, and the output after it.
+    pub fn bind(self, dispatch: Dispatch, y: Operand) -> Dispatch {
+        match self {
+            End::None | End::Relu => dispatch.write(y),
+            _ => dispatch.read(Operand::Input(2)).write(y),
+        }
+    }
+}
+
+/// A product y = A B of `m x k` and `k x n` per group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Product {
+    pub m: usize,
+    pub n: usize,
+    pub k: usize,
+    pub groups: usize,
+}
+
+/// A product cut into tiles of workgroup memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Tiling {
+    pub overrides: Overrides,
+    tiles: [usize; 2],
+    /// Runs of terms that are summed apart.
+    pub splits: usize,
+    depth: usize,
+}
+
+/// Terms that pass through workgroup memory at a time.
+const DEPTH: usize = 16;
+
+/// Workgroups below which a GPU is not filled.
+const ENOUGH_WORKGROUPS: usize = 128;
+
+pub(super) const SHARED_VARIANTS: &[Overrides] = &[
+    &[("tile", 64), ("tall", 2), ("workgroup_size", 128)],
+    &[("tile", 32), ("tall", 1), ("workgroup_size", 64)],
+];
+
+impl Product {
+    /// The larger tile where it fills the device, and a split of long sums over few tiles if `may_split`.
+    pub fn tiling(&self, may_split: bool) -> Tiling {
+        let tiles = |tile| [self.m.div_ceil(tile), self.n.div_ceil(tile)];
+        let count = |[m, n]: [usize; 2]| m * n * self.groups;
+        let large = count(tiles(64)) >= ENOUGH_WORKGROUPS && self.m > 32 && self.n > 32;
+        let (overrides, tiles) = match large {
+            true => (SHARED_VARIANTS[0], tiles(64)),
+            false => (SHARED_VARIANTS[1], tiles(32)),
+        };
+        let wanted = ENOUGH_WORKGROUPS.div_ceil(count(tiles).max(1));
+        let splits = match may_split {
+            true => wanted.min(self.k / (8 * DEPTH)).max(1),
+            false => 1,
+        };
+        let depth = self.k.div_ceil(splits).next_multiple_of(DEPTH).max(DEPTH);
+        Tiling {
+            overrides,
+            tiles,
+            splits: self.k.div_ceil(depth).max(1),
+            depth,
+        }
+    }
+
+    /// Appends the params that the shared body reads, and the workgroups.
+    pub fn params(&self, tiling: &Tiling, part: usize, dispatch: Dispatch) -> Dispatch {
+        let [tiles_m, tiles_n] = tiling.tiles;
+        dispatch
+            .param("m", self.m)
+            .param("n", self.n)
+            .param("k", self.k)
+            .param("tiles_m", tiles_m)
+            .param("tiles_n", tiles_n)
+            .param("splits", tiling.splits)
+            .param("depth", tiling.depth)
+            .param("part", part)
+            .workgroups(tiles_m * tiles_n * tiling.splits * self.groups)
+    }
+}
+
+/// Where a product of several splits goes first: scratch for all of them, each padded to whole `vec4`s.
+pub(super) fn split_scratch(out: &mut Lowering, splits: usize, y: &Type) -> (Operand, usize) {
+    let part = y.count().next_multiple_of(4);
+    (out.scratch(Type::f32([splits, part])), part)
+}
+
+/// Adds up `splits` results of `part` elements each, in order, into output 0.
+pub(super) fn sum_parts(parts: Operand, splits: usize, io: &Io, out: &mut Lowering) {
+    let quads = io.outputs[0].count().div_ceil(4);
+    out.push(
+        Dispatch::new(&SUM_PARTS, SUM_PARTS_VARIANTS[0])
+            .read(parts)
+            .write(Operand::Output(0))
+            .param("quads", quads)
+            .param("parts", splits)
+            .workgroups(quads.div_ceil(64)),
+    );
+}
+
+const SUM_PARTS_VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
+
+static SUM_PARTS: Kernel = Kernel::new(
+    "sum_parts",
+    shader_files!["sum_parts", "lib/grid"],
+    SUM_PARTS_VARIANTS,
+);
+
+pub(super) const KERNELS: &[&Kernel] = &[&SUM_PARTS];

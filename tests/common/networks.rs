@@ -1,0 +1,161 @@
+//! Small networks as cases: what fusion and scheduling see only where ops follow each other.
+
+use striate::ops::{AvgPool2d, Conv2d, MaxPool2d};
+use striate::shape::Shape;
+
+use super::cases::{Bound, Case, Input, real};
+
+/// Two to six layers of float rounding, each near 2^-24 * k relative to the sum of its absolute products: far below what a
+/// wrong mask, index or tap would do to elements of the size of the largest.
+const BOUND: Bound = Bound::Norm(2e-5);
+
+fn inputs(shapes: &[&[usize]]) -> Vec<Input> {
+    let shapes = shapes.iter();
+    shapes.map(|&shape| real(Shape::from(shape))).collect()
+}
+
+/// All networks, with the gradients of everything.
+pub fn networks() -> Vec<Case> {
+    let network = |case: Case| {
+        let all: Vec<usize> = (0..case.inputs.len()).collect();
+        case.bound(BOUND).gradients(&all, BOUND)
+    };
+    let same = Conv2d::padding(1);
+    let halves = MaxPool2d::square(2);
+    let cases = vec![
+        Case::new(
+            "network/conv-relu",
+            inputs(&[&[2, 3, 7, 6], &[5, 3, 3, 3], &[5]]),
+            move |g, v| {
+                let y = g.conv2d(v[0], v[1], Some(v[2]), same)?;
+                Ok(vec![g.relu(y)?])
+            },
+        ),
+        Case::new(
+            "network/conv-relu-conv",
+            inputs(&[&[2, 3, 7, 6], &[5, 3, 3, 3], &[5], &[4, 5, 3, 3]]),
+            move |g, v| {
+                let y = g.conv2d(v[0], v[1], Some(v[2]), same)?;
+                let y = g.relu(y)?;
+                Ok(vec![g.conv2d(y, v[3], None, same)?])
+            },
+        ),
+        Case::new(
+            "network/conv-relu-pool-conv-relu-pool",
+            inputs(&[&[3, 1, 12, 12], &[4, 1, 5, 5], &[4], &[6, 4, 3, 3], &[6]]),
+            move |g, v| {
+                let y = g.conv2d(v[0], v[1], Some(v[2]), Conv2d::default())?;
+                let y = g.relu(y)?;
+                let y = g.max_pool2d(y, halves)?;
+                let y = g.conv2d(y, v[3], Some(v[4]), same)?;
+                let y = g.relu(y)?;
+                Ok(vec![g.max_pool2d(y, halves)?])
+            },
+        ),
+        Case::new(
+            "network/pool-relu-conv",
+            inputs(&[&[2, 3, 8, 8], &[4, 3, 3, 3]]),
+            move |g, v| {
+                let y = g.max_pool2d(v[0], halves)?;
+                let y = g.relu(y)?;
+                Ok(vec![g.conv2d(y, v[1], None, same)?])
+            },
+        ),
+        Case::new(
+            "network/overlapping-pool",
+            inputs(&[&[2, 2, 9, 9], &[3, 2, 3, 3], &[3]]),
+            move |g, v| {
+                let y = g.conv2d(v[0], v[1], Some(v[2]), same)?;
+                let y = g.relu(y)?;
+                let pool = MaxPool2d {
+                    kernel: [3, 3],
+                    stride: [2, 2],
+                    padding: [1, 1],
+                };
+                Ok(vec![g.max_pool2d(y, pool)?])
+            },
+        ),
+        Case::new(
+            "network/linear-relu-linear",
+            inputs(&[&[5, 7], &[9, 7], &[9], &[3, 9], &[3]]),
+            |g, v| {
+                let y = g.linear(v[0], v[1], Some(v[2]))?;
+                let y = g.relu(y)?;
+                Ok(vec![g.linear(y, v[3], Some(v[4]))?])
+            },
+        ),
+        Case::new(
+            "network/lenet",
+            inputs(&[
+                &[2, 1, 16, 16],
+                &[4, 1, 5, 5],
+                &[4],
+                &[6, 4, 3, 3],
+                &[6],
+                &[10, 24],
+                &[10],
+                &[7, 10],
+                &[7],
+            ]),
+            move |g, v| {
+                let y = g.conv2d(v[0], v[1], Some(v[2]), Conv2d::default())?;
+                let y = g.relu(y)?;
+                let y = g.max_pool2d(y, halves)?;
+                let y = g.conv2d(y, v[3], Some(v[4]), Conv2d::default())?;
+                let y = g.relu(y)?;
+                let y = g.max_pool2d(y, halves)?;
+                let y = g.flatten(y, 1)?;
+                let y = g.linear(y, v[5], Some(v[6]))?;
+                let y = g.relu(y)?;
+                Ok(vec![g.linear(y, v[7], Some(v[8]))?])
+            },
+        )
+        // Its integers outgrow 2^24.
+        .inexact(),
+        Case::new(
+            "network/residual",
+            inputs(&[&[2, 4, 6, 6], &[4, 4, 3, 3], &[4], &[4, 4, 3, 3], &[4]]),
+            move |g, v| {
+                let y = g.conv2d(v[0], v[1], Some(v[2]), same)?;
+                let y = g.relu(y)?;
+                let y = g.conv2d(y, v[3], Some(v[4]), same)?;
+                let y = g.add_values(y, v[0])?;
+                Ok(vec![g.relu(y)?])
+            },
+        ),
+        // The activation is an output too: what fusion must not take away.
+        Case::new(
+            "network/shown-activation",
+            inputs(&[&[2, 3, 6, 6], &[4, 3, 3, 3]]),
+            move |g, v| {
+                let y = g.conv2d(v[0], v[1], None, same)?;
+                let shown = g.relu(y)?;
+                let pooled = g.max_pool2d(shown, halves)?;
+                Ok(vec![y, shown, pooled])
+            },
+        ),
+        // One weight in two places.
+        Case::new(
+            "network/shared-weight",
+            inputs(&[&[2, 3, 6, 6], &[3, 3, 3, 3], &[3]]),
+            move |g, v| {
+                let y = g.conv2d(v[0], v[1], Some(v[2]), same)?;
+                let y = g.relu(y)?;
+                let y = g.conv2d(y, v[1], Some(v[2]), same)?;
+                Ok(vec![g.relu(y)?])
+            },
+        ),
+    ];
+    let average = Case::new(
+        "network/average-pools",
+        inputs(&[&[2, 3, 8, 8], &[4, 3, 3, 3], &[4]]),
+        move |g, v| {
+            let y = g.conv2d(v[0], v[1], Some(v[2]), same)?;
+            let y = g.relu(y)?;
+            let y = g.avg_pool2d(y, AvgPool2d::square(2))?;
+            Ok(vec![g.global_avg_pool2d(y)?])
+        },
+    );
+    let cases = cases.into_iter().chain([average.inexact()]);
+    cases.map(network).collect()
+}
