@@ -3,7 +3,7 @@
 // Layout: the output as at most six collapsed axes, outermost first; a and b by a stride per axis, 0 where they stretch.
 // Reference: src/ops/elementwise.rs. One invocation makes one element, one workgroup workgroup_size.
 // Overrides: function (see binary_function.wgsl), workgroup_size.
-// Providers: binary_function, lib/grid, lib/float.
+// Providers: load_a, load_b and store (binary_broadcast_separate or binary_broadcast_in_place), binary_function, lib/grid, lib/float.
 
 override function: u32 = 0u;
 override workgroup_size: u32 = 64u;
@@ -31,11 +31,6 @@ struct Params {
     b5: u32,
 }
 
-@group(0) @binding(0) var<storage, read> a: array<f32>;
-@group(0) @binding(1) var<storage, read> b: array<f32>;
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;
-@group(0) @binding(3) var<uniform> params: Params;
-
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let i = workgroup_index(group) * workgroup_size + local;
@@ -53,6 +48,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let i0 = rest / params.extent1;
         let at_a = i0 * params.a0 + i1 * params.a1 + i2 * params.a2 + i3 * params.a3 + i4 * params.a4 + i5 * params.a5;
         let at_b = i0 * params.b0 + i1 * params.b1 + i2 * params.b2 + i3 * params.b3 + i4 * params.b4 + i5 * params.b5;
-        y[i] = apply(vec4<f32>(a[at_a]), vec4<f32>(b[at_b])).x;
+        store(i, apply(vec4<f32>(load_a(at_a)), vec4<f32>(load_b(at_b))).x);
     }
 }

@@ -1,7 +1,7 @@
 //! Convolutional networks, trained and run as hand-written WGSL compute shaders through `wgpu`.
 
 pub mod autodiff;
-pub mod data;
+
 pub mod error;
 pub mod gpu;
 pub mod graph;

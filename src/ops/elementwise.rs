@@ -320,8 +320,11 @@ impl Op for Binary {
                 .checked_sub(6)
                 .map_or([1, 0, 0], |own| axes[own])
         };
-        let mut dispatch = Dispatch::new(&BINARY_BROADCAST, variant)
-            .read(Operand::Input(0))
+        let dispatch = match io.in_place[0] {
+            Some(_) => Dispatch::new(&BINARY_BROADCAST_IN_PLACE, variant),
+            None => Dispatch::new(&BINARY_BROADCAST, variant).read(Operand::Input(0)),
+        };
+        let mut dispatch = dispatch
             .read(Operand::Input(1))
             .write(Operand::Output(0))
             .param("count", y.count());
@@ -455,6 +458,18 @@ static BINARY_BROADCAST: Kernel = Kernel::new(
     "binary_broadcast",
     shader_files![
         "binary_broadcast",
+        "binary_broadcast_separate",
+        "binary_function",
+        "lib/grid",
+        "lib/float"
+    ],
+    BINARY_VARIANTS,
+);
+static BINARY_BROADCAST_IN_PLACE: Kernel = Kernel::new(
+    "binary_broadcast_in_place",
+    shader_files![
+        "binary_broadcast",
+        "binary_broadcast_in_place",
         "binary_function",
         "lib/grid",
         "lib/float"
@@ -469,5 +484,6 @@ pub(super) const KERNELS: &[&Kernel] = &[
     &BINARY,
     &BINARY_IN_PLACE,
     &BINARY_BROADCAST,
+    &BINARY_BROADCAST_IN_PLACE,
     &FILL,
 ];
