@@ -1,11 +1,50 @@
 //! Convolutional networks, trained and run as hand-written WGSL compute shaders through `wgpu`.
+//!
+//! A [`Graph`](graph::Graph) of pure ops is built once; gradients and optimizer steps are more ops in it. A
+//! [`Session`](session::Session) compiles it for a GPU, an own one or the host application's, or for the CPU reference:
+//! a list of dispatches over buffers that are planned and allocated before the first step. Named state lives in a
+//! [`Store`](store::Store) that sessions share: training and inference are two graphs over it.
+//!
+//! ```
+//! use striate::prelude::*;
+//!
+//! # fn main() -> Result<()> {
+//! // y = max(x w^T, 0), and the gradient of sum(y) with respect to w.
+//! let mut g = Graph::new();
+//! let x = g.input("x", Type::f32([2, 3]))?;
+//! let w = g.parameter("w", [4, 3], Init::Uniform { bound: 0.5 })?;
+//! let y = g.linear(x, w, None)?;
+//! let y = g.relu(y)?;
+//! let loss = g.sum(y, &[0, 1], false)?;
+//! let dw = gradients(&mut g, loss, &[w])?[0];
+//!
+//! // The CPU reference; `Gpu::new(&GpuOptions::default())?.into()` is a GPU.
+//! let engine = Engine::cpu();
+//! let store = Store::new(&engine, &[&g], 42)?;
+//! let mut session = Session::new(&store, &g, &[loss, dw])?;
+//! session.write(x, &Tensor::f32([2, 3], vec![1.0; 6])?)?;
+//! session.run(1)?;
+//! assert_eq!(session.read(dw)?.shape()[..], [4, 3]);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The way data takes, in the order of the modules: [`graph`] builds and infers types, [`ops`] holds each op with its type rule,
+//! reference, gradient and GPU form, [`autodiff`] appends gradients, [`reference`](mod@reference) evaluates on the CPU, [`plan`] fuses,
+//! schedules and places, [`gpu`] owns the device, [`store`] the state, [`session`] runs. [`nn`], [`models`] and [`train`] are thin
+//! layers on top; [`data`] and [`interop`] read and write files.
+//!
+//! Not supported: dynamic shapes, eager execution, arithmetic in `f16`.
 
 pub mod autodiff;
-
+pub mod data;
 pub mod error;
 pub mod gpu;
 pub mod graph;
+pub mod interop;
 pub mod kernel;
+pub mod models;
+pub mod nn;
 pub mod ops;
 pub mod plan;
 pub mod reference;
@@ -14,3 +53,18 @@ pub mod session;
 pub mod shape;
 pub mod store;
 pub mod tensor;
+pub mod train;
+
+pub use wgpu;
+
+/// What most programs need.
+pub mod prelude {
+    pub use crate::autodiff::gradients;
+    pub use crate::error::{Error, ErrorKind, Result};
+    pub use crate::gpu::{Engine, Gpu, GpuOptions};
+    pub use crate::graph::{Graph, Init, Kind, Value};
+    pub use crate::session::Session;
+    pub use crate::shape::{DType, Shape, Type};
+    pub use crate::store::Store;
+    pub use crate::tensor::Tensor;
+}

@@ -82,7 +82,15 @@ impl Classifier {
 
         let mut train = Graph::new();
         let clock = train.clock()?;
-        let batch = Batch::new(&mut train, "train", &data.train, clock, options.batch, true, normalise)?;
+        let batch = Batch::new(
+            &mut train,
+            "train",
+            &data.train,
+            clock,
+            options.batch,
+            true,
+            normalise,
+        )?;
         let logits = model(&mut train, batch.images, Mode::Train)?;
         let loss = train.softmax_cross_entropy(logits, batch.labels, batch.valid)?;
         batch.count(&mut train, logits, Some(loss))?;
@@ -91,8 +99,16 @@ impl Classifier {
         minimize(&mut train, loss, &trained, options.rule, rate)?;
 
         let mut test = Graph::new();
-        let clock = test.state("test.clock", Type::u32([4]), Kind::Scalar, Init::Constant(0.0), None)?;
-        let batch = Batch::new(&mut test, "test", &data.test, clock, test_batch, false, normalise)?;
+        let clock = test.state(
+            "test.clock",
+            Type::u32([4]),
+            Kind::Scalar,
+            Init::Constant(0.0),
+            None,
+        )?;
+        let batch = Batch::new(
+            &mut test, "test", &data.test, clock, test_batch, false, normalise,
+        )?;
         let logits = model(&mut test, batch.images, Mode::Infer)?;
         batch.count(&mut test, logits, None)?;
         let next = test.advance(clock)?;
@@ -145,7 +161,8 @@ impl Classifier {
 
     /// Classifies the whole test set and returns the share that was right, 0 to 1.
     pub fn test(&mut self) -> Result<f64> {
-        self.store.set("test.clock", &Tensor::u32([4], vec![0; 4])?)?;
+        self.store
+            .set("test.clock", &Tensor::u32([4], vec![0; 4])?)?;
         self.take_counts("test")?;
         self.test.run(self.steps_per_test)?;
         let (correct, images) = self.take_counts("test")?;
@@ -212,7 +229,13 @@ impl Batch {
         let labels = Tensor::u32([data.count], labels)?;
         let mut resident = |what: &str, tensor: Tensor| {
             let ty = tensor.ty().clone();
-            g.state(&format!("{set}.{what}"), ty, Kind::Data, Init::Tensor(tensor.into()), None)
+            g.state(
+                &format!("{set}.{what}"),
+                ty,
+                Kind::Data,
+                Init::Tensor(tensor.into()),
+                None,
+            )
         };
         let images = resident("images", images)?;
         let labels = resident("labels", labels)?;

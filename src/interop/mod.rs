@@ -1,0 +1,4 @@
+//! Files that other programs read and write.
+
+#[cfg(feature = "interop")]
+pub mod safetensors;

@@ -1,0 +1,284 @@
+//! Layers as thin builders over the graph, named as in PyTorch's `torch.nn`.
+//!
+//! A module is a recipe: it holds sizes, no state. [`Module::build`] appends its ops to a graph and declares its parameters
+//! there by name (`conv1.weight`, `fc1.bias`, as in a `state_dict`). A parameter that the graph has already is used again: a
+//! module built twice under one name shares its weights.
+
+pub mod init;
+
+use std::fmt::Debug;
+
+use crate::error::{Error, Result};
+use crate::graph::{Graph, Init, Kind, Source, Value};
+use crate::ops;
+use crate::shape::{Shape, Type};
+use init::Scheme;
+
+pub use crate::ops::{AvgPool2d, MaxPool2d};
+
+/// What a graph is for. Modules such as dropout differ between the two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// Gradients will be taken.
+    Train,
+    /// Only the outputs count.
+    Infer,
+}
+
+/// Something that turns one value into another, with parameters named after it.
+pub trait Module: Debug {
+    /// Appends the module to the graph. Its parameters are called `name.weight` and so on; with an empty name, `weight`.
+    fn build(&self, g: &mut Graph, name: &str, x: Value, mode: Mode) -> Result<Value>;
+}
+
+/// `name.child`, or `child` if the name is empty.
+pub fn join(name: &str, child: &str) -> String {
+    match name {
+        "" => child.to_owned(),
+        _ => format!("{name}.{child}"),
+    }
+}
+
+/// The parameter of this name: a new one, or the one that the graph has.
+///
+/// # Errors
+/// `Graph` if the graph has a state of this name that is no parameter of this shape.
+pub fn parameter(g: &mut Graph, name: &str, shape: impl Into<Shape>, init: Init) -> Result<Value> {
+    let ty = Type::f32(shape);
+    let Some(value) = g.find_state(name) else {
+        return g.parameter(name, ty.shape, init);
+    };
+    if let Source::State(index) = *g.source(value)? {
+        let state = &g.states()[index];
+        if state.kind != Kind::Parameter || state.ty != ty {
+            return Err(Error::graph(format!(
+                "parameter \"{name}\" {ty}: the graph has a {:?} of this name, {}",
+                state.kind, state.ty
+            )));
+        }
+    }
+    Ok(value)
+}
+
+/// A 2D convolution over `[n, in_channels, h, w]`, with parameters `weight` `[out_channels, in_channels / groups, r, s]` and
+/// `bias` `[out_channels]`.
+#[derive(Debug, Clone)]
+pub struct Conv2d {
+    /// Channels of the input.
+    pub in_channels: usize,
+    /// Channels of the output.
+    pub out_channels: usize,
+    /// Height and width of the kernel.
+    pub kernel: [usize; 2],
+    /// Stride, padding, dilation, groups.
+    pub conv: ops::Conv2d,
+    /// Whether there is a bias; it begins as U(-b, b) with b = 1 / sqrt(fan in).
+    pub bias: bool,
+    /// How the weight begins.
+    pub init: Scheme,
+}
+
+impl Conv2d {
+    /// A square kernel, stride 1, no padding, with bias.
+    pub fn new(in_channels: usize, out_channels: usize, kernel: usize) -> Self {
+        Self {
+            in_channels,
+            out_channels,
+            kernel: [kernel; 2],
+            conv: ops::Conv2d::default(),
+            bias: true,
+            init: Scheme::Default,
+        }
+    }
+
+    /// Steps along height and width.
+    pub fn stride(mut self, stride: usize) -> Self {
+        self.conv.stride = [stride; 2];
+        self
+    }
+
+    /// Zeros on all four sides.
+    pub fn padding(mut self, padding: usize) -> Self {
+        self.conv.padding = [padding; 4];
+        self
+    }
+
+    /// Groups of channels that do not see each other.
+    pub fn groups(mut self, groups: usize) -> Self {
+        self.conv.groups = groups;
+        self
+    }
+
+    /// Without bias, as before a normalisation.
+    pub fn without_bias(mut self) -> Self {
+        self.bias = false;
+        self
+    }
+
+    /// Draws the weight differently.
+    pub fn init(mut self, scheme: Scheme) -> Self {
+        self.init = scheme;
+        self
+    }
+}
+
+impl Module for Conv2d {
+    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
+        let groups = self.conv.groups;
+        if groups == 0 || self.in_channels % groups != 0 {
+            return Err(Error::shape(format!(
+                "conv2d: {} input channels do not divide into {groups} groups",
+                self.in_channels
+            )));
+        }
+        let [r, s] = self.kernel;
+        let shape = [self.out_channels, self.in_channels / groups, r, s];
+        let (weight, bias) = weight_and_bias(g, name, &shape.into(), &self.init, self.bias)?;
+        g.conv2d(x, weight, bias, self.conv)
+    }
+}
+
+/// y = x weight^T + bias over the last axis, with parameters `weight` `[out_features, in_features]` and `bias` `[out_features]`.
+#[derive(Debug, Clone)]
+pub struct Linear {
+    /// Extent of the last axis of x.
+    pub in_features: usize,
+    /// Extent of the last axis of y.
+    pub out_features: usize,
+    /// Whether there is a bias; it begins as U(-b, b) with b = 1 / sqrt(in_features).
+    pub bias: bool,
+    /// How the weight begins.
+    pub init: Scheme,
+}
+
+impl Linear {
+    /// With bias.
+    pub fn new(in_features: usize, out_features: usize) -> Self {
+        Self {
+            in_features,
+            out_features,
+            bias: true,
+            init: Scheme::Default,
+        }
+    }
+
+    /// Without bias.
+    pub fn without_bias(mut self) -> Self {
+        self.bias = false;
+        self
+    }
+
+    /// Draws the weight differently.
+    pub fn init(mut self, scheme: Scheme) -> Self {
+        self.init = scheme;
+        self
+    }
+}
+
+impl Module for Linear {
+    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
+        let shape = [self.out_features, self.in_features].into();
+        let (weight, bias) = weight_and_bias(g, name, &shape, &self.init, self.bias)?;
+        g.linear(x, weight, bias)
+    }
+}
+
+/// The parameters `name.weight` of this shape `[out, in, ...]` and, if wanted, `name.bias` `[out]`.
+fn weight_and_bias(
+    g: &mut Graph,
+    name: &str,
+    shape: &Shape,
+    scheme: &Scheme,
+    bias: bool,
+) -> Result<(Value, Option<Value>)> {
+    let weight = parameter(g, &join(name, "weight"), shape.clone(), scheme.init(shape)?)?;
+    let bias = match bias {
+        true => {
+            let init = Scheme::Default.init(shape)?;
+            Some(parameter(g, &join(name, "bias"), [shape[0]], init)?)
+        }
+        false => None,
+    };
+    Ok((weight, bias))
+}
+
+impl Module for MaxPool2d {
+    fn build(&self, g: &mut Graph, _: &str, x: Value, mode: Mode) -> Result<Value> {
+        let op = ops::MaxPool2dForward {
+            pool: *self,
+            with_indices: mode == Mode::Train,
+        };
+        Ok(g.add(op, &[x])?[0])
+    }
+}
+
+impl Module for AvgPool2d {
+    fn build(&self, g: &mut Graph, _: &str, x: Value, _: Mode) -> Result<Value> {
+        g.avg_pool2d(x, *self)
+    }
+}
+
+/// The mean of each plane: `[n, c, h, w]` gives `[n, c, 1, 1]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct GlobalAvgPool2d;
+
+impl Module for GlobalAvgPool2d {
+    fn build(&self, g: &mut Graph, _: &str, x: Value, _: Mode) -> Result<Value> {
+        g.global_avg_pool2d(x)
+    }
+}
+
+/// max(x, 0).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Relu;
+
+impl Module for Relu {
+    fn build(&self, g: &mut Graph, _: &str, x: Value, _: Mode) -> Result<Value> {
+        g.relu(x)
+    }
+}
+
+/// All axes from the second on as one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Flatten;
+
+impl Module for Flatten {
+    fn build(&self, g: &mut Graph, _: &str, x: Value, _: Mode) -> Result<Value> {
+        g.flatten(x, 1)
+    }
+}
+
+/// Modules one after the other.
+#[derive(Debug, Default)]
+pub struct Sequential {
+    children: Vec<(String, Box<dyn Module>)>,
+}
+
+impl Sequential {
+    /// No modules: the identity.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Appends a module that is called by its number, as in PyTorch.
+    pub fn then(self, module: impl Module + 'static) -> Self {
+        let number = self.children.len().to_string();
+        self.named(&number, module)
+    }
+
+    /// Appends a module of this name.
+    pub fn named(mut self, name: &str, module: impl Module + 'static) -> Self {
+        self.children.push((name.to_owned(), Box::new(module)));
+        self
+    }
+}
+
+impl Module for Sequential {
+    fn build(&self, g: &mut Graph, name: &str, x: Value, mode: Mode) -> Result<Value> {
+        self.children.iter().try_fold(x, |x, (child, module)| {
+            module
+                .build(g, &join(name, child), x, mode)
+                .map_err(|e| e.context(child))
+        })
+    }
+}

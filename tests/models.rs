@@ -1,0 +1,131 @@
+//! Layers and models: parameter names and sharing, train and inference forms over one store.
+
+use striate::error::ErrorKind;
+use striate::gpu::Engine;
+use striate::graph::{Graph, Init, Kind, Value};
+use striate::models::lenet5;
+use striate::nn::{
+    AvgPool2d, Conv2d, Flatten, GlobalAvgPool2d, Linear, MaxPool2d, Mode, Module, Relu, Sequential,
+};
+use striate::session::Session;
+use striate::shape::{Shape, Type};
+use striate::store::Store;
+use striate::tensor::Tensor;
+
+fn input(g: &mut Graph, shape: impl Into<Shape>) -> Value {
+    g.input("x", Type::f32(shape)).unwrap()
+}
+
+fn parameters(g: &Graph) -> Vec<(&str, &[usize])> {
+    let states = g.states().iter().filter(|s| s.kind == Kind::Parameter);
+    states.map(|s| (s.name.as_str(), &s.ty.shape[..])).collect()
+}
+
+#[test]
+fn lenet5_has_the_parameters_of_its_state_dict() {
+    let mut g = Graph::new();
+    let x = input(&mut g, [4, 1, 28, 28]);
+    let logits = lenet5(&mut g, x, Mode::Train).unwrap();
+    assert_eq!(g.shape(logits).unwrap()[..], [4, 10]);
+    let wanted: [(&str, &[usize]); 10] = [
+        ("conv1.weight", &[6, 1, 5, 5]),
+        ("conv1.bias", &[6]),
+        ("conv2.weight", &[16, 6, 5, 5]),
+        ("conv2.bias", &[16]),
+        ("fc1.weight", &[120, 400]),
+        ("fc1.bias", &[120]),
+        ("fc2.weight", &[84, 120]),
+        ("fc2.bias", &[84]),
+        ("fc3.weight", &[10, 84]),
+        ("fc3.bias", &[10]),
+    ];
+    assert_eq!(parameters(&g), wanted);
+    let count: usize = wanted
+        .iter()
+        .map(|(_, s)| s.iter().product::<usize>())
+        .sum();
+    assert_eq!(count, 61_706);
+}
+
+#[test]
+fn train_and_inference_forms_agree_over_one_store() {
+    let graph = |mode, batch: usize| {
+        let mut g = Graph::new();
+        let x = input(&mut g, [batch, 1, 28, 28]);
+        let logits = lenet5(&mut g, x, mode).unwrap();
+        (g, x, logits)
+    };
+    let (train, infer) = (graph(Mode::Train, 3), graph(Mode::Infer, 1));
+    let store = Store::new(&Engine::cpu(), &[&train.0, &infer.0], 5).unwrap();
+    let image: Vec<f32> = (0..784).map(|i| (i % 29) as f32 / 29.0).collect();
+    let logits = |(g, x, logits): &(Graph, Value, Value), batch: usize| {
+        let mut session = Session::new(&store, g, &[*logits]).unwrap();
+        let images = Tensor::f32([batch, 1, 28, 28], image.repeat(batch)).unwrap();
+        session.write(*x, &images).unwrap();
+        session.run(1).unwrap();
+        session.read(*logits).unwrap().as_f32().unwrap()[..10].to_vec()
+    };
+    let found = logits(&train, 3);
+    assert_eq!(found, logits(&infer, 1));
+    assert!(found.iter().any(|&logit| logit != 0.0));
+}
+
+#[test]
+fn a_wrong_image_is_an_error_that_names_the_layer() {
+    let mut g = Graph::new();
+    let x = input(&mut g, [4, 3, 28, 28]);
+    let error = lenet5(&mut g, x, Mode::Infer).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Shape);
+    let message = error.to_string();
+    assert!(message.starts_with("lenet5: conv1: conv2d: "), "{message}");
+}
+
+#[test]
+fn a_module_built_twice_under_one_name_shares_its_parameters() {
+    let mut g = Graph::new();
+    let x = input(&mut g, [2, 6]);
+    let layer = Linear::new(6, 6);
+    let once = layer.build(&mut g, "fc", x, Mode::Train).unwrap();
+    layer.build(&mut g, "fc", once, Mode::Train).unwrap();
+    assert_eq!(
+        parameters(&g),
+        [("fc.weight", &[6, 6][..]), ("fc.bias", &[6])]
+    );
+    let error = Linear::new(6, 7)
+        .build(&mut g, "fc", x, Mode::Train)
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Graph);
+    assert_eq!(
+        error.to_string(),
+        "parameter \"fc.weight\" f32 [7, 6]: the graph has a Parameter of this name, f32 [6, 6]"
+    );
+    let zero = Init::Constant(0.0);
+    g.state("table", Type::f32([3]), Kind::Data, zero.clone(), None)
+        .unwrap();
+    assert!(striate::nn::parameter(&mut g, "table", [3], zero).is_err());
+}
+
+#[test]
+fn sequential_names_by_number_and_by_name() {
+    let mut g = Graph::new();
+    let x = input(&mut g, [2, 4, 8, 8]);
+    let inner = Sequential::new()
+        .then(Conv2d::new(4, 8, 3).padding(1).groups(2).without_bias())
+        .then(Relu)
+        .then(AvgPool2d::square(2));
+    let net = Sequential::new()
+        .named("features", inner)
+        .then(MaxPool2d::square(2))
+        .then(GlobalAvgPool2d)
+        .then(Flatten)
+        .named("head", Linear::new(8, 3).without_bias());
+    let y = net.build(&mut g, "net", x, Mode::Infer).unwrap();
+    assert_eq!(g.shape(y).unwrap()[..], [2, 3]);
+    assert_eq!(
+        parameters(&g),
+        [
+            ("net.features.0.weight", &[8, 2, 3, 3][..]),
+            ("net.head.weight", &[3, 8]),
+        ]
+    );
+}
