@@ -106,9 +106,12 @@ impl Op for Sum {
         for &axis in &self.axes {
             kept[axis] = 1;
         }
-        let dy = g.reshape(dy[0], kept)?;
-        let spread = g.fill(shape, self.scale)?;
-        Ok(vec![Some(g.mul(spread, dy)?)])
+        let dy = match self.scale {
+            1.0 => dy[0],
+            scale => g.scale(dy[0], scale)?,
+        };
+        let dy = g.reshape(dy, kept)?;
+        Ok(vec![Some(g.expand(dy, shape)?)])
     }
 
     // Lowering.
