@@ -59,7 +59,7 @@ impl Conv2d {
     }
 }
 
-/// y[n, o, i, j] = bias[o] + sum over c, r, s of x[n, c, i * stride + r * dilation - top, ...] * weight[o, c, r, s].
+/// `y[n, o, i, j] = bias[o] + sum over c, r, s of x[n, c, i * stride + r * dilation - top, ...] * weight[o, c, r, s]`.
 ///
 /// Inputs: x `[N, C, H, W]`, weight `[O, C / groups, R, S]`, then the bias `[O]` if `bias`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
