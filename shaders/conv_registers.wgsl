@@ -7,7 +7,7 @@
 // One invocation makes `strip` columns of one row of 4 * blocks channels of y; it holds the columns of x that a run needs in registers.
 // One workgroup makes workgroup_size such strips, along the row, then along the batch, so that rows outside of x are skipped together.
 // Overrides: strip (8, 12 or 16), blocks (1 or 2), taps (1 to 5), workgroup_size.
-// Providers: window (conv_window_*), weights (conv_weights_*), finish_row, finish_one (end_*), lib/grid, lib/divide.
+// Providers: window (conv_window_*), weights (conv_weights_*), store_row (conv_store_*), finish_row, finish_one (end_*), lib/grid, lib/divide.
 
 struct Params {
     grid: Grid,
@@ -114,12 +114,7 @@ fn store(value: mat4x4<f32>, out: u32, group: u32, at: u32, col: u32) {
     for (var i = 0u; i < params.four; i++) {
         if out + i < params.outs {
             let line = finish_row(lines[i], group * params.outs + out + i);
-            for (var j = 0u; j < params.four; j++) {
-                if col + j < params.cols {
-                    let one = at + i * params.out_plane + j * params.out_col;
-                    y[one] = finish_one(line[j], one);
-                }
-            }
+            store_row(line, at + i * params.out_plane, col);
         }
     }
 }
@@ -142,11 +137,18 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
     // The last chunk of an odd number of quads computes its first one twice.
     let second = min(1u, params.out_quads - 1u - quad_out);
     let plane_x = params.height * params.width;
-    let steps = params.channels * params.taps_h * params.phases * params.runs;
-    var at = group * steps * taps * params.out_quads + quad_out;
-    var plane = (n * params.groups + group) * params.channels * plane_x;
+    let row_runs = params.phases * params.runs;
+    let row_weights = row_runs * taps * params.out_quads;
     let top = row * params.stride_h - params.pad_h;
     let left = col * params.stride_w - params.pad_w;
+    // The rows of taps that meet x: all others would add zeros.
+    let above = bitcast<u32>(max(-bitcast<i32>(top), 0));
+    let until = bitcast<u32>(max(bitcast<i32>(params.height - top), 0));
+    let end_i = min(quotient(until + params.dilation_h - 1u, params.dilation_h), params.taps_h);
+    let first_i = min(quotient(above + params.dilation_h - 1u, params.dilation_h), end_i);
+    let skipped = (params.taps_h - (end_i - first_i)) * row_weights;
+    var at = group * params.channels * params.taps_h * row_weights + first_i * row_weights + quad_out;
+    var plane = (n * params.groups + group) * params.channels * plane_x;
 
     // cij: four columns, number i of the strip, of four channels, number j.
     var c00 = mat4x4<f32>();
@@ -158,36 +160,34 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
     var c21 = mat4x4<f32>();
     var c31 = mat4x4<f32>();
     // One loop over (channel, i, phase, run): nested loops would carry every sum through each of their heads.
-    var i = 0u;
+    var i = first_i;
     var phase = 0u;
     var run = 0u;
-    for (var step = 0u; step < steps; step++) {
+    for (var left_over = params.channels * (end_i - first_i) * row_runs; left_over > 0u; left_over--) {
         let h = top + i * params.dilation_h;
-        if h < params.height {
-            let x = window(plane + h * params.width, left + phase * params.dilation_w + run * taps * params.stride_w, true);
-            let k = run_at(at);
-            c00 = add_lines(c00, x.a, x.b, k);
+        let x = window(plane + h * params.width, left + phase * params.dilation_w + run * taps * params.stride_w, true);
+        let k = run_at(at);
+        c00 = add_lines(c00, x.a, x.b, k);
+        if strip > 4u {
+            c10 = add_lines(c10, x.b, x.c, k);
+        }
+        if strip > 8u {
+            c20 = add_lines(c20, x.c, x.d, k);
+        }
+        if strip > 12u {
+            c30 = add_lines(c30, x.d, x.e, k);
+        }
+        if blocks > 1u {
+            let l = run_at(at + second);
+            c01 = add_lines(c01, x.a, x.b, l);
             if strip > 4u {
-                c10 = add_lines(c10, x.b, x.c, k);
+                c11 = add_lines(c11, x.b, x.c, l);
             }
             if strip > 8u {
-                c20 = add_lines(c20, x.c, x.d, k);
+                c21 = add_lines(c21, x.c, x.d, l);
             }
             if strip > 12u {
-                c30 = add_lines(c30, x.d, x.e, k);
-            }
-            if blocks > 1u {
-                let l = run_at(at + second);
-                c01 = add_lines(c01, x.a, x.b, l);
-                if strip > 4u {
-                    c11 = add_lines(c11, x.b, x.c, l);
-                }
-                if strip > 8u {
-                    c21 = add_lines(c21, x.c, x.d, l);
-                }
-                if strip > 12u {
-                    c31 = add_lines(c31, x.d, x.e, l);
-                }
+                c31 = add_lines(c31, x.d, x.e, l);
             }
         }
         at += taps * params.out_quads;
@@ -198,8 +198,9 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
         let end_of_row = phase == params.phases;
         phase = select(phase, 0u, end_of_row);
         i = select(i, i + 1u, end_of_row);
-        let end_of_plane = i == params.taps_h;
-        i = select(i, 0u, end_of_plane);
+        let end_of_plane = i == end_i;
+        i = select(i, first_i, end_of_plane);
+        at = select(at, at + skipped, end_of_plane);
         plane = select(plane, plane + plane_x, end_of_plane);
     }
 

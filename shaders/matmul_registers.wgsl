@@ -15,6 +15,7 @@ struct Params {
     k: u32,
     last_a: u32, // vec4 of a
     last_b: u32,
+    stores: u32, // high * wide
     four: u32, // 4: a bound that no compiler unrolls
 }
 
@@ -118,24 +119,22 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
             }
         }
     }
-    store(c00, row, column);
-    if wide > 1u {
-        store(c01, row, column + 4u);
-    }
-    if high > 1u {
-        store(c10, row + 4u, column);
+    // The blocks move up through c00, so that there is one store to compile.
+    for (var block = 0u; block < params.stores; block++) {
+        let down = block / wide;
+        store(c00, row + 4u * down, column + 4u * (block - down * wide));
         if wide > 1u {
-            store(c11, row + 4u, column + 4u);
-        }
-    }
-    if high > 2u {
-        store(c20, row + 8u, column);
-        if wide > 1u {
-            store(c21, row + 8u, column + 4u);
-        }
-        store(c30, row + 12u, column);
-        if wide > 1u {
-            store(c31, row + 12u, column + 4u);
+            c00 = c01;
+            c01 = c10;
+            c10 = c11;
+            c11 = c20;
+            c20 = c21;
+            c21 = c30;
+            c30 = c31;
+        } else {
+            c00 = c10;
+            c10 = c20;
+            c20 = c30;
         }
     }
 }

@@ -547,9 +547,19 @@ impl Sizes {
 }
 
 fn shared_kernel(map: Map, end: End) -> Kernel {
-    let [body, params, forward, grad_input, grad_weight, grid, float] = *shader_files![
+    let [
+        body,
+        params,
+        y,
+        forward,
+        grad_input,
+        grad_weight,
+        grid,
+        float,
+    ] = *shader_files![
         "gemm_shared",
         "conv_params",
+        "y_elements",
         "conv_forward_shared",
         "conv_grad_input_shared",
         "conv_grad_weight_shared",
@@ -564,7 +574,7 @@ fn shared_kernel(map: Map, end: End) -> Kernel {
     let (end_name, end) = end.file();
     Kernel::composed(
         format!("{name}{end_name}"),
-        vec![body, params, map, end, grid, float],
+        vec![body, params, map, end, y, grid, float],
         SHARED_VARIANTS,
     )
 }

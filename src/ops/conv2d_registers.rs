@@ -113,10 +113,10 @@ impl Runs {
     }
 }
 
-/// How x and the weights are read.
+/// How x and the weights are read, and y written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reads {
-    /// Columns as they lie; weights from a uniform.
+    /// Columns as they lie; few weights, from a uniform; y by two columns, since few weights do not hide the cost of writing.
     Uniform,
     /// Columns as they lie.
     Flat,
@@ -245,7 +245,10 @@ impl Class {
         let packed = 4 * self.packed_quads(groups, &runs);
         let binds = caps.max_uniform >= 4 * UNIFORM_FLOATS as u64;
         let narrow = self.quads() < 2 || self.axes[1].taps < 3;
-        if binds && !narrow && packed > 0 && packed <= UNIFORM_FLOATS {
+        let [out_plane, out_first, out_row, out_col] = self.place;
+        let places = [out_plane, out_first, out_row, self.output[2]];
+        let pairs = out_col == 1 && places.iter().all(|place| place % 2 == 0);
+        if binds && pairs && !narrow && packed > 0 && packed <= UNIFORM_FLOATS {
             return (Reads::Uniform, overrides);
         }
         (Reads::Flat, cheapest(Reads::Flat))
@@ -501,25 +504,38 @@ pub(super) const KERNELS: &[&Kernel] =
     &[&PACK, &GRAD_WEIGHT, &GRAD_WEIGHT_STRIDED, &GRAD_WEIGHT_SUM];
 
 fn registers_kernel(reads: Reads, end: End) -> Kernel {
-    let [body, flat, strided, uniform, storage, grid, divide, float] = *shader_files![
+    let [
+        body,
+        flat,
+        strided,
+        uniform,
+        storage,
+        elements,
+        pairs,
+        grid,
+        divide,
+        float,
+    ] = *shader_files![
         "conv_registers",
         "conv_window_flat",
         "conv_window_strided",
         "conv_weights_uniform",
         "conv_weights_storage",
+        "conv_store_elements",
+        "conv_store_pairs",
         "lib/grid",
         "lib/divide",
         "lib/float",
     ];
-    let (name, window, weights) = match reads {
-        Reads::Uniform => ("_uniform", flat, uniform),
-        Reads::Flat => ("", flat, storage),
-        Reads::Strided => ("_strided", strided, storage),
+    let (name, window, weights, store) = match reads {
+        Reads::Uniform => ("_uniform", flat, uniform, pairs),
+        Reads::Flat => ("", flat, storage, elements),
+        Reads::Strided => ("_strided", strided, storage, elements),
     };
     let (end_name, end) = end.file();
     Kernel::composed(
         format!("conv_registers{name}{end_name}"),
-        vec![body, window, weights, end, grid, divide, float],
+        vec![body, window, weights, end, store, grid, divide, float],
         reads.variants(),
     )
 }

@@ -228,10 +228,10 @@ impl MatMul {
         let row_b = if self.transpose_b { k } else { n };
         let aligned = row_a % 4 == 0 && row_b % 4 == 0;
         let large = tiles(4).iter().product::<usize>() >= ENOUGH_TILES;
-        let (overrides, [tiles_m, tiles_n]) = match (large, aligned) {
-            (true, true) => (REGISTER_VARIANTS[0], tiles(4)),
-            (true, false) => (REGISTER_VARIANTS[1], tiles(4)),
-            (false, _) => (REGISTER_VARIANTS[2], tiles(1)),
+        let (overrides, [tiles_m, tiles_n], stores) = match (large, aligned) {
+            (true, true) => (REGISTER_VARIANTS[0], tiles(4), 8),
+            (true, false) => (REGISTER_VARIANTS[1], tiles(4), 8),
+            (false, _) => (REGISTER_VARIANTS[2], tiles(1), 2),
         };
         let kernel = registers_kernel(self.transpose_a, self.transpose_b, end);
         let dispatch = Dispatch::of(Cow::Owned(kernel), overrides)
@@ -246,6 +246,7 @@ impl MatMul {
                 .param("k", k)
                 .param("last_a", (m * k).div_ceil(4).max(1) - 1)
                 .param("last_b", (n * k).div_ceil(4).max(1) - 1)
+                .param("stores", stores)
                 .param("four", 4)
                 .workgroups((tiles_m * tiles_n).div_ceil(16)),
         );
@@ -262,12 +263,23 @@ const REGISTER_VARIANTS: &[Overrides] = &[
 ];
 
 fn registers_kernel(transpose_a: bool, transpose_b: bool, end: End) -> Kernel {
-    let [body, a, a_transposed, b, b_transposed, grid, divide, float] = *shader_files![
+    let [
+        body,
+        a,
+        a_transposed,
+        b,
+        b_transposed,
+        y,
+        grid,
+        divide,
+        float,
+    ] = *shader_files![
         "matmul_registers",
         "matmul_block_a",
         "matmul_block_a_transposed",
         "matmul_block_b",
         "matmul_block_b_transposed",
+        "y_elements",
         "lib/grid",
         "lib/divide",
         "lib/float",
@@ -285,19 +297,20 @@ fn registers_kernel(transpose_a: bool, transpose_b: bool, end: End) -> Kernel {
     let (end_name, end) = end.file();
     Kernel::composed(
         format!("matmul_registers_{a_name}{b_name}{end_name}"),
-        vec![body, a, b, end, grid, divide, float],
+        vec![body, a, b, end, y, grid, divide, float],
         REGISTER_VARIANTS,
     )
 }
 
 fn shared_kernel(transpose_a: bool, transpose_b: bool, end: End) -> Kernel {
-    let [body, map, a, a_transposed, b, b_transposed, grid, float] = *shader_files![
+    let [body, map, a, a_transposed, b, b_transposed, y, grid, float] = *shader_files![
         "gemm_shared",
         "matmul_shared",
         "matmul_a",
         "matmul_a_transposed",
         "matmul_b",
         "matmul_b_transposed",
+        "y_elements",
         "lib/grid",
         "lib/float",
     ];
@@ -314,7 +327,7 @@ fn shared_kernel(transpose_a: bool, transpose_b: bool, end: End) -> Kernel {
     let (end_name, end) = end.file();
     Kernel::composed(
         format!("matmul_shared_{a_name}{b_name}{end_name}"),
-        vec![body, map, a, b, end, grid, float],
+        vec![body, map, a, b, end, y, grid, float],
         SHARED_VARIANTS,
     )
 }
