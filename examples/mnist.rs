@@ -20,7 +20,7 @@ struct Args {
     /// Directory with the four MNIST files; default data/mnist if it exists, else built-in digits
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Times to walk over the training set; default 10, on the CPU 1. With 0 it only evaluates
+    /// Times to walk over the training set; default 6, on the CPU 1. With 0 it only evaluates
     #[arg(long, value_name = "N")]
     epochs: Option<usize>,
     /// Images per training step
@@ -30,7 +30,7 @@ struct Args {
     #[arg(long, value_name = "X")]
     lr: Option<f32>,
     /// How parameters are updated
-    #[arg(long, value_enum, default_value_t = Optimizer::Sgd)]
+    #[arg(long, value_enum, default_value_t = Optimizer::Adam)]
     optimizer: Optimizer,
     /// Keys initial parameters and the order of images
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -121,7 +121,7 @@ fn run(args: &Args) -> Result<()> {
     println!("device: {}", engine.describe());
 
     let on_cpu = matches!(engine, Engine::Cpu { .. });
-    let epochs = args.epochs.unwrap_or(if on_cpu { 1 } else { 10 });
+    let epochs = args.epochs.unwrap_or(if on_cpu { 1 } else { 6 });
     let steps_per_epoch = data.train.count.div_ceil(args.batch);
     let options = ClassifierOptions {
         batch: args.batch,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
-use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand};
+use crate::kernel::{Body, Caps, Dispatch, Io, Kernel, Lowering, Operand};
 use crate::shape::{Type, Window2d};
 use crate::tensor::Array;
 
@@ -117,14 +117,14 @@ impl Graph {
 
 /// The extents of a convolution: one set serves all three ops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Sizes {
-    n: usize,
-    c: usize,
-    o: usize,
-    groups: usize,
-    input: [usize; 2],
-    output: [usize; 2],
-    window: Window2d,
+pub(super) struct Sizes {
+    pub n: usize,
+    pub c: usize,
+    pub o: usize,
+    pub groups: usize,
+    pub input: [usize; 2],
+    pub output: [usize; 2],
+    pub window: Window2d,
 }
 
 impl Sizes {
@@ -159,7 +159,7 @@ impl Sizes {
         })
     }
 
-    fn x(&self) -> [usize; 4] {
+    pub fn x(&self) -> [usize; 4] {
         [self.n, self.c, self.input[0], self.input[1]]
     }
 
@@ -168,7 +168,7 @@ impl Sizes {
         [self.o, self.c / self.groups, r, s]
     }
 
-    fn y(&self) -> [usize; 4] {
+    pub fn y(&self) -> [usize; 4] {
         [self.n, self.o, self.output[0], self.output[1]]
     }
 
@@ -279,10 +279,14 @@ impl Op for Conv2dForward {
 
     // Lowering.
 
-    fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
+    fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         io.whole(self.name())?;
         let sizes = self.sizes(&io.inputs[0].shape, &io.inputs[1].shape)?;
         let end = End::new(self.name(), self.bias, self.relu, false)?;
+        if caps.body == Body::Registers {
+            sizes.lower_forward_registers(end, caps, out);
+            return Ok(());
+        }
         let [oh, ow] = sizes.output;
         let product = Product {
             m: sizes.o / sizes.groups,
@@ -370,10 +374,14 @@ impl Op for Conv2dGradInput {
 
     // Lowering.
 
-    fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
+    fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         io.whole(self.name())?;
         let sizes = self.sizes(&io.inputs[0].shape, &io.inputs[1].shape)?;
         let end = End::new(self.name(), false, false, self.mask)?;
+        if caps.body == Body::Registers {
+            sizes.lower_grad_input_registers(end, caps, out);
+            return Ok(());
+        }
         let [h, w] = sizes.input;
         let [r, s] = sizes.window.kernel;
         let product = Product {
@@ -458,9 +466,13 @@ impl Op for Conv2dGradWeight {
 
     // Lowering.
 
-    fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
+    fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         io.whole(self.name())?;
         let sizes = self.sizes(&io.inputs[0].shape, &io.inputs[1].shape)?;
+        if caps.body == Body::Registers {
+            sizes.lower_grad_weight_registers(out);
+            return Ok(());
+        }
         let [oh, ow] = sizes.output;
         let product = Product {
             m: sizes.o / sizes.groups,
@@ -535,9 +547,19 @@ impl Sizes {
 }
 
 fn shared_kernel(map: Map, end: End) -> Kernel {
-    let [body, params, forward, grad_input, grad_weight, grid, float] = *shader_files![
+    let [
+        body,
+        params,
+        y,
+        forward,
+        grad_input,
+        grad_weight,
+        grid,
+        float,
+    ] = *shader_files![
         "gemm_shared",
         "conv_params",
+        "y_elements",
         "conv_forward_shared",
         "conv_grad_input_shared",
         "conv_grad_weight_shared",
@@ -552,7 +574,7 @@ fn shared_kernel(map: Map, end: End) -> Kernel {
     let (end_name, end) = end.file();
     Kernel::composed(
         format!("{name}{end_name}"),
-        vec![body, params, map, end, grid, float],
+        vec![body, params, map, end, y, grid, float],
         SHARED_VARIANTS,
     )
 }

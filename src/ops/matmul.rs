@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
-use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand};
+use crate::kernel::{Body, Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides};
 use crate::shape::Type;
 use crate::tensor::Array;
 
@@ -189,13 +189,22 @@ impl Op for MatMul {
 
     // Lowering.
 
-    fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
+    fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         io.whole("matmul")?;
-        let Sizes { m, n, k } = self.sizes(&io.inputs[0], &io.inputs[1])?;
+        let sizes = self.sizes(&io.inputs[0], &io.inputs[1])?;
         let end = End::new("matmul", self.bias, self.relu, self.mask)?;
-        if m * n == 0 {
-            return Ok(());
+        if sizes.m * sizes.n > 0 {
+            match caps.body {
+                Body::Registers => self.lower_registers(sizes, end, out),
+                Body::Shared => self.lower_shared(io, sizes, end, out),
+            }
         }
+        Ok(())
+    }
+}
+
+impl MatMul {
+    fn lower_shared(&self, io: &Io, Sizes { m, n, k }: Sizes, end: End, out: &mut Lowering) {
         let product = Product { m, n, k, groups: 1 };
         // Only a plain sum can be cut: what follows must see all of it.
         let tiling = product.tiling(end == End::None);
@@ -211,18 +220,97 @@ impl Op for MatMul {
         if tiling.splits > 1 {
             sum_parts(y, tiling.splits, io, out);
         }
-        Ok(())
+    }
+
+    fn lower_registers(&self, Sizes { m, n, k }: Sizes, end: End, out: &mut Lowering) {
+        let tiles = |high: usize| [m.div_ceil(4 * high), n.div_ceil(8)];
+        let row_a = if self.transpose_a { m } else { k };
+        let row_b = if self.transpose_b { k } else { n };
+        let aligned = row_a % 4 == 0 && row_b % 4 == 0;
+        let large = tiles(4).iter().product::<usize>() >= ENOUGH_TILES;
+        let (overrides, [tiles_m, tiles_n], stores) = match (large, aligned) {
+            (true, true) => (REGISTER_VARIANTS[0], tiles(4), 8),
+            (true, false) => (REGISTER_VARIANTS[1], tiles(4), 8),
+            (false, _) => (REGISTER_VARIANTS[2], tiles(1), 2),
+        };
+        let kernel = registers_kernel(self.transpose_a, self.transpose_b, end);
+        let dispatch = Dispatch::of(Cow::Owned(kernel), overrides)
+            .read(Operand::Input(0))
+            .read(Operand::Input(1));
+        out.push(
+            end.bind(dispatch, Operand::Output(0))
+                .param("tiles", tiles_m * tiles_n)
+                .param("tiles_n", tiles_n)
+                .param("m", m)
+                .param("n", n)
+                .param("k", k)
+                .param("last_a", (m * k).div_ceil(4).max(1) - 1)
+                .param("last_b", (n * k).div_ceil(4).max(1) - 1)
+                .param("stores", stores)
+                .param("four", 4)
+                .workgroups((tiles_m * tiles_n).div_ceil(16)),
+        );
     }
 }
 
+/// Tiles of 16 rows and 8 columns from which on they keep a processor busy.
+const ENOUGH_TILES: usize = 40;
+
+const REGISTER_VARIANTS: &[Overrides] = &[
+    &[("high", 4), ("aligned", 1)],
+    &[("high", 4), ("aligned", 0)],
+    &[("high", 1), ("aligned", 0)],
+];
+
+fn registers_kernel(transpose_a: bool, transpose_b: bool, end: End) -> Kernel {
+    let [
+        body,
+        a,
+        a_transposed,
+        b,
+        b_transposed,
+        y,
+        grid,
+        divide,
+        float,
+    ] = *shader_files![
+        "matmul_registers",
+        "matmul_block_a",
+        "matmul_block_a_transposed",
+        "matmul_block_b",
+        "matmul_block_b_transposed",
+        "y_elements",
+        "lib/grid",
+        "lib/divide",
+        "lib/float",
+    ];
+    let (a_name, a) = if transpose_a {
+        ("t", a_transposed)
+    } else {
+        ("n", a)
+    };
+    let (b_name, b) = if transpose_b {
+        ("t", b_transposed)
+    } else {
+        ("n", b)
+    };
+    let (end_name, end) = end.file();
+    Kernel::composed(
+        format!("matmul_registers_{a_name}{b_name}{end_name}"),
+        vec![body, a, b, end, y, grid, divide, float],
+        REGISTER_VARIANTS,
+    )
+}
+
 fn shared_kernel(transpose_a: bool, transpose_b: bool, end: End) -> Kernel {
-    let [body, map, a, a_transposed, b, b_transposed, grid, float] = *shader_files![
+    let [body, map, a, a_transposed, b, b_transposed, y, grid, float] = *shader_files![
         "gemm_shared",
         "matmul_shared",
         "matmul_a",
         "matmul_a_transposed",
         "matmul_b",
         "matmul_b_transposed",
+        "y_elements",
         "lib/grid",
         "lib/float",
     ];
@@ -239,7 +327,7 @@ fn shared_kernel(transpose_a: bool, transpose_b: bool, end: End) -> Kernel {
     let (end_name, end) = end.file();
     Kernel::composed(
         format!("matmul_shared_{a_name}{b_name}{end_name}"),
-        vec![body, map, a, b, end, grid, float],
+        vec![body, map, a, b, end, y, grid, float],
         SHARED_VARIANTS,
     )
 }
@@ -250,6 +338,7 @@ pub(super) fn kernels() -> Vec<Kernel> {
     for (transpose_a, transpose_b) in [(false, false), (false, true), (true, false), (true, true)] {
         for end in End::ALL {
             kernels.push(shared_kernel(transpose_a, transpose_b, end));
+            kernels.push(registers_kernel(transpose_a, transpose_b, end));
         }
     }
     kernels

@@ -13,6 +13,7 @@ macro_rules! shader_files {
 }
 
 mod conv2d;
+mod conv2d_registers;
 mod elementwise;
 mod gather;
 mod gemm;
@@ -41,6 +42,7 @@ pub use update::{Adam, Lookup, Rule, Sgd, Update, Updated};
 /// Every kernel of the crate, for tests that translate and measure them.
 pub fn kernels() -> Vec<Kernel> {
     let fixed = [
+        conv2d_registers::KERNELS,
         elementwise::KERNELS,
         gather::KERNELS,
         gemm::KERNELS,
@@ -53,7 +55,12 @@ pub fn kernels() -> Vec<Kernel> {
         update::KERNELS,
     ];
     let fixed = fixed.concat().into_iter().cloned();
-    let composed = [conv2d::kernels(), matmul::kernels()].concat();
+    let composed = [
+        conv2d::kernels(),
+        conv2d_registers::kernels(),
+        matmul::kernels(),
+    ]
+    .concat();
     fixed.chain(composed).collect()
 }
 

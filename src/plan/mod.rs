@@ -459,12 +459,14 @@ impl Builder<'_> {
         )?;
         let mut lowering = Lowering::default();
         if node.op.view() {
-            io.whole(node.op.name())?;
-            lowering.push(copy(
-                Operand::Input(0),
-                Operand::Output(0),
-                io.inputs[0].bytes(),
-            ));
+            for (part, rows) in self.parts(node.outputs[0])?.into_iter().enumerate() {
+                let bytes = self.part_bytes(node.outputs[0], rows);
+                let mut dispatch = copy(Operand::Input(0), Operand::Output(0), bytes);
+                for binding in &mut dispatch.bindings {
+                    binding.part = part;
+                }
+                lowering.push(dispatch);
+            }
         } else {
             node.op.lower(&io, self.caps, &mut lowering)?;
         }

@@ -151,9 +151,12 @@ impl Storage {
                         .filter(|v| home(**v) == home(operand))
                         .count()
                         == 1;
-                    let same_bytes = program.types[operand.index()].bytes()
-                        == program.types[value.index()].bytes();
-                    once && same_bytes
+                    let (from, to) = (
+                        &program.types[operand.index()],
+                        &program.types[value.index()],
+                    );
+                    let same_size = from.dtype == to.dtype && from.count() == to.count();
+                    once && same_size
                         && match home(operand) {
                             Some(Home::State(state)) => target == Some(state),
                             Some(Home::Slot(name)) => {

@@ -1,0 +1,283 @@
+// The gradient of a convolution's weight in registers, in parts of the batch. x [N, G * C, H, W], dy [N, G * O, OH, OW]:
+//   dweight[o, c, i, j] = sum over n, row, col of dy[n, o, row, col] x[n, c, row * stride_h + i * dilation_h - pad_h, col * stride_w + j * dilation_w - pad_w]
+//
+// Part k sums `share` images into parts[k][group][chunk][channel][band][phase][run][block][line][tap], vec4s of four channels of dy;
+// conv_grad_weight_sum adds the parts up and puts them in order. Phases and runs of taps: see conv_registers. Reference: src/ops/conv2d_registers.rs.
+// One invocation takes 4 * blocks channels of dy, one channel of x, `lines` rows and `taps` columns of the kernel. It walks down strips of
+// four columns of dy; the rows of x slide through registers, since the next row of dy sees what the next row of the kernel saw.
+// One workgroup takes workgroup_size of these, parts first.
+// Overrides: lines (1, or as taps where stride_h = dilation_h), taps (1 to 5), blocks (1 or 2), aligned (1 if the rows of dy are multiples
+// of 4 long), workgroup_size.
+// Providers: window (conv_window_*), lib/grid, lib/divide.
+
+struct Params {
+    grid: Grid,
+    count: u32, // invocations
+    parts: u32,
+    batch: u32,
+    share: u32, // images per part
+    chunks: u32, // runs of 4 * blocks channels of dy in a group
+    groups: u32,
+    outs: u32, // channels of dy per group
+    channels: u32, // channels of x per group
+    height: u32,
+    width: u32,
+    rows: u32, // of dy
+    cols: u32,
+    bands: u32, // runs of `lines` rows of the kernel
+    phases: u32,
+    runs: u32,
+    stride_h: u32,
+    stride_w: u32,
+    dilation_h: u32,
+    dilation_w: u32,
+    pad_h: u32,
+    pad_w: u32,
+    last: u32, // vec4 of x
+    last_dy: u32,
+}
+
+@group(0) @binding(1) var<storage, read> dy: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> parts: array<vec4<f32>>;
+@group(0) @binding(3) var<uniform> params: Params;
+
+override lines: u32 = 3u;
+override taps: u32 = 3u;
+override blocks: u32 = 2u;
+override aligned: u32 = 0u;
+override workgroup_size: u32 = 16u;
+
+const strip: u32 = 4u;
+
+struct Window {
+    a: vec4<f32>,
+    b: vec4<f32>,
+    c: vec4<f32>,
+    d: vec4<f32>,
+    e: vec4<f32>,
+}
+
+// Eight columns of a row of x.
+struct Row {
+    a: vec4<f32>,
+    b: vec4<f32>,
+}
+
+// The sums of one row of taps.
+struct Line {
+    a: vec4<f32>,
+    b: vec4<f32>,
+    c: vec4<f32>,
+    d: vec4<f32>,
+    e: vec4<f32>,
+}
+
+// Adds the products of four columns g, each of four channels, with the columns of x that each tap sees.
+fn add_line(sum: Line, x: Row, g: mat4x4<f32>) -> Line {
+    var s = sum;
+    s.a += x.a * g;
+    if taps > 1u {
+        s.b += vec4<f32>(x.a.yzw, x.b.x) * g;
+    }
+    if taps > 2u {
+        s.c += vec4<f32>(x.a.zw, x.b.xy) * g;
+    }
+    if taps > 3u {
+        s.d += vec4<f32>(x.a.w, x.b.xyz) * g;
+    }
+    if taps > 4u {
+        s.e += x.b * g;
+    }
+    return s;
+}
+
+// Four columns of a row of dy from element `at` on, the row's column `col`; 0 past the row's end.
+fn four_dy(at: u32, col: u32) -> vec4<f32> {
+    let a = dy[at / 4u];
+    if aligned != 0u {
+        return a;
+    }
+    let b = dy[min(at / 4u + 1u, params.last_dy)];
+    let odd = (at & 1u) != 0u;
+    let c = select(a, vec4<f32>(a.yzw, b.x), odd);
+    let d = select(b.xy, b.yz, odd);
+    let value = select(c, vec4<f32>(c.zw, d), (at & 2u) != 0u);
+    return select(vec4<f32>(), value, vec4<u32>(col) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(params.cols));
+}
+
+fn row_of_x(plane: u32, h: u32, w: u32) -> Row {
+    let x = window(plane + h * params.width, w, h < params.height);
+    return Row(x.a, x.b);
+}
+
+fn store(line: Line, at: u32) {
+    parts[at] = line.a;
+    if taps > 1u {
+        parts[at + 1u] = line.b;
+    }
+    if taps > 2u {
+        parts[at + 2u] = line.c;
+    }
+    if taps > 3u {
+        parts[at + 3u] = line.d;
+    }
+    if taps > 4u {
+        parts[at + 4u] = line.e;
+    }
+}
+
+@compute @workgroup_size(workgroup_size)
+fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let index = workgroup_index(group_id) * workgroup_size + local;
+    if index >= params.count {
+        return;
+    }
+    var rest = quotient(index, params.parts);
+    let part = index - rest * params.parts;
+    let tile = rest;
+    var next = quotient(rest, params.runs);
+    let run = rest - next * params.runs;
+    rest = quotient(next, params.phases);
+    let phase = next - rest * params.phases;
+    next = quotient(rest, params.bands);
+    let band = rest - next * params.bands;
+    rest = quotient(next, params.channels);
+    let channel = next - rest * params.channels;
+    let group = quotient(rest, params.chunks);
+    let out = (rest - group * params.chunks) * 4u * blocks;
+
+    let plane_y = params.rows * params.cols;
+    // Channels past the last read the last one again; their sums are not stored.
+    let final_out = params.outs - 1u;
+    let o0 = min(out, final_out) * plane_y;
+    let o1 = min(out + 1u, final_out) * plane_y;
+    let o2 = min(out + 2u, final_out) * plane_y;
+    let o3 = min(out + 3u, final_out) * plane_y;
+    let o4 = min(out + 4u, final_out) * plane_y;
+    let o5 = min(out + 5u, final_out) * plane_y;
+    let o6 = min(out + 6u, final_out) * plane_y;
+    let o7 = min(out + 7u, final_out) * plane_y;
+    let top = band * lines * params.dilation_h - params.pad_h;
+    let left = (phase + run * taps * params.phases) * params.dilation_w - params.pad_w;
+
+    var s0 = Line();
+    var s1 = Line();
+    var s2 = Line();
+    var s3 = Line();
+    var s4 = Line();
+    var t0 = Line();
+    var t1 = Line();
+    var t2 = Line();
+    var t3 = Line();
+    var t4 = Line();
+    let end = min((part + 1u) * params.share, params.batch);
+    for (var n = part * params.share; n < end; n++) {
+        let plane = (n * params.groups * params.channels + group * params.channels + channel) * params.height * params.width;
+        let base = (n * params.groups + group) * params.outs * plane_y;
+        for (var col = 0u; col < params.cols; col += 4u) {
+            let w = left + col * params.stride_w;
+            var h = top;
+            var x0 = Row();
+            var x1 = Row();
+            var x2 = Row();
+            var x3 = Row();
+            var x4 = Row();
+            if lines > 4u {
+                x1 = row_of_x(plane, h, w);
+                h += params.stride_h;
+            }
+            if lines > 3u {
+                x2 = row_of_x(plane, h, w);
+                h += params.stride_h;
+            }
+            if lines > 2u {
+                x3 = row_of_x(plane, h, w);
+                h += params.stride_h;
+            }
+            if lines > 1u {
+                x4 = row_of_x(plane, h, w);
+                h += params.stride_h;
+            }
+            var at = base + col;
+            for (var row = 0u; row < params.rows; row++) {
+                if lines > 4u {
+                    x0 = x1;
+                }
+                if lines > 3u {
+                    x1 = x2;
+                }
+                if lines > 2u {
+                    x2 = x3;
+                }
+                if lines > 1u {
+                    x3 = x4;
+                }
+                x4 = row_of_x(plane, h, w);
+                h += params.stride_h;
+                let g = mat4x4<f32>(four_dy(at + o0, col), four_dy(at + o1, col), four_dy(at + o2, col), four_dy(at + o3, col));
+                s4 = add_line(s4, x4, g);
+                if lines > 1u {
+                    s3 = add_line(s3, x3, g);
+                }
+                if lines > 2u {
+                    s2 = add_line(s2, x2, g);
+                }
+                if lines > 3u {
+                    s1 = add_line(s1, x1, g);
+                }
+                if lines > 4u {
+                    s0 = add_line(s0, x0, g);
+                }
+                if blocks > 1u {
+                    let f = mat4x4<f32>(four_dy(at + o4, col), four_dy(at + o5, col), four_dy(at + o6, col), four_dy(at + o7, col));
+                    t4 = add_line(t4, x4, f);
+                    if lines > 1u {
+                        t3 = add_line(t3, x3, f);
+                    }
+                    if lines > 2u {
+                        t2 = add_line(t2, x2, f);
+                    }
+                    if lines > 3u {
+                        t1 = add_line(t1, x1, f);
+                    }
+                    if lines > 4u {
+                        t0 = add_line(t0, x0, f);
+                    }
+                }
+                at += params.cols;
+            }
+        }
+    }
+
+    let step = params.chunks * params.bands * params.channels * params.groups * params.phases * params.runs;
+    let to = (part * step + tile) * (blocks * lines * taps);
+    store(s4, to + (lines - 1u) * taps);
+    if lines > 1u {
+        store(s3, to + (lines - 2u) * taps);
+    }
+    if lines > 2u {
+        store(s2, to + (lines - 3u) * taps);
+    }
+    if lines > 3u {
+        store(s1, to + (lines - 4u) * taps);
+    }
+    if lines > 4u {
+        store(s0, to);
+    }
+    if blocks > 1u {
+        let next_to = to + lines * taps;
+        store(t4, next_to + (lines - 1u) * taps);
+        if lines > 1u {
+            store(t3, next_to + (lines - 2u) * taps);
+        }
+        if lines > 2u {
+            store(t2, next_to + (lines - 3u) * taps);
+        }
+        if lines > 3u {
+            store(t1, next_to + (lines - 4u) * taps);
+        }
+        if lines > 4u {
+            store(t0, next_to);
+        }
+    }
+}

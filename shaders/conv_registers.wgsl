@@ -1,0 +1,231 @@
+// A convolution in registers: conv2d, and the gradient of its input. x [N, G * C, H, W], y [N, G * O, .., ..], weights as conv_pack makes them:
+//   y[n, o, row, col] = sum over c, i, j of weights[c, i, j, o] x[n, c, row * stride_h + i * dilation_h - pad_h, col * stride_w + j * dilation_w - pad_w]
+//
+// A gradient at stride > 1 is one such convolution for each residue class of the stride: rows and cols then count within the class, and
+// out_first, out_row and out_col place it in y. The taps of a row come in `phases`, dilation_w apart, within which the next tap sees the columns
+// of the one before it, one place further; a phase is cut into `runs` of `taps`, filled up with zero weights. Reference: src/ops/conv2d_registers.rs.
+// One invocation makes `strip` columns of one row of 4 * blocks channels of y; it holds the columns of x that a run needs in registers.
+// One workgroup makes workgroup_size such strips, along the row, then along the batch, so that rows outside of x are skipped together.
+// Overrides: strip (8, 12 or 16), blocks (1 or 2), taps (1 to 5), workgroup_size.
+// Providers: window (conv_window_*), weights (conv_weights_*), store_row (conv_store_*), finish_row, finish_one (end_*), lib/grid, lib/divide.
+
+struct Params {
+    grid: Grid,
+    count: u32, // invocations
+    strips: u32, // per row
+    batch: u32,
+    rows: u32,
+    cols: u32,
+    chunks: u32, // runs of `blocks` vec4s that cover the channels of y of a group
+    groups: u32,
+    out_quads: u32, // vec4s of packed channels of y per group
+    outs: u32, // channels of y per group
+    channels: u32, // channels of x per group
+    height: u32,
+    width: u32,
+    taps_h: u32,
+    phases: u32,
+    runs: u32,
+    stride_h: u32,
+    stride_w: u32,
+    dilation_h: u32,
+    dilation_w: u32,
+    pad_h: u32, // may be negative: it wraps
+    pad_w: u32,
+    out_plane: u32, // elements of y per channel
+    out_first: u32,
+    out_row: u32,
+    out_col: u32,
+    last: u32, // vec4 of x
+    stores: u32, // strip / 4 * blocks
+    four: u32, // 4: a bound that no compiler unrolls
+}
+
+override strip: u32 = 8u;
+override blocks: u32 = 2u;
+override taps: u32 = 3u;
+override workgroup_size: u32 = 64u;
+
+struct Window {
+    a: vec4<f32>,
+    b: vec4<f32>,
+    c: vec4<f32>,
+    d: vec4<f32>,
+    e: vec4<f32>,
+}
+
+// The weights of a run of taps for four channels.
+struct Run {
+    a: vec4<f32>,
+    b: vec4<f32>,
+    c: vec4<f32>,
+    d: vec4<f32>,
+    e: vec4<f32>,
+}
+
+fn run_at(at: u32) -> Run {
+    var run: Run;
+    run.a = weights(at);
+    if taps > 1u {
+        run.b = weights(at + params.out_quads);
+    }
+    if taps > 2u {
+        run.c = weights(at + 2u * params.out_quads);
+    }
+    if taps > 3u {
+        run.d = weights(at + 3u * params.out_quads);
+    }
+    if taps > 4u {
+        run.e = weights(at + 4u * params.out_quads);
+    }
+    return run;
+}
+
+// Four columns of one channel: sum, plus the taps (k, last) over the eight columns (a, b).
+fn add_line(sum: vec4<f32>, a: vec4<f32>, b: vec4<f32>, k: vec4<f32>, last: f32) -> vec4<f32> {
+    var s = sum + a * k.x;
+    if taps > 1u {
+        s += vec4<f32>(a.yzw, b.x) * k.y;
+    }
+    if taps > 2u {
+        s += vec4<f32>(a.zw, b.xy) * k.z;
+    }
+    if taps > 3u {
+        s += vec4<f32>(a.w, b.xyz) * k.w;
+    }
+    if taps > 4u {
+        s += b * last;
+    }
+    return s;
+}
+
+// The same of four channels.
+fn add_lines(sum: mat4x4<f32>, a: vec4<f32>, b: vec4<f32>, k: Run) -> mat4x4<f32> {
+    return mat4x4<f32>(
+        add_line(sum[0], a, b, vec4<f32>(k.a.x, k.b.x, k.c.x, k.d.x), k.e.x),
+        add_line(sum[1], a, b, vec4<f32>(k.a.y, k.b.y, k.c.y, k.d.y), k.e.y),
+        add_line(sum[2], a, b, vec4<f32>(k.a.z, k.b.z, k.c.z, k.d.z), k.e.z),
+        add_line(sum[3], a, b, vec4<f32>(k.a.w, k.b.w, k.c.w, k.d.w), k.e.w));
+}
+
+// Four columns from `col` on of four channels from `out` on, the first of them at element `at` of y.
+fn store(value: mat4x4<f32>, out: u32, group: u32, at: u32, col: u32) {
+    let lines = value;
+    for (var i = 0u; i < params.four; i++) {
+        if out + i < params.outs {
+            let line = finish_row(lines[i], group * params.outs + out + i);
+            store_row(line, at + i * params.out_plane, col);
+        }
+    }
+}
+
+@compute @workgroup_size(workgroup_size)
+fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let index = workgroup_index(group_id) * workgroup_size + local;
+    if index >= params.count {
+        return;
+    }
+    var rest = quotient(index, params.strips);
+    let col = (index - rest * params.strips) * strip;
+    var next = quotient(rest, params.batch);
+    let n = rest - next * params.batch;
+    rest = quotient(next, params.rows);
+    let row = next - rest * params.rows;
+    let group = quotient(rest, params.chunks);
+    let quad_out = (rest - group * params.chunks) * blocks;
+
+    // The last chunk of an odd number of quads computes its first one twice.
+    let second = min(1u, params.out_quads - 1u - quad_out);
+    let plane_x = params.height * params.width;
+    let row_runs = params.phases * params.runs;
+    let row_weights = row_runs * taps * params.out_quads;
+    let top = row * params.stride_h - params.pad_h;
+    let left = col * params.stride_w - params.pad_w;
+    // The rows of taps that meet x: all others would add zeros.
+    let above = bitcast<u32>(max(-bitcast<i32>(top), 0));
+    let until = bitcast<u32>(max(bitcast<i32>(params.height - top), 0));
+    let end_i = min(quotient(until + params.dilation_h - 1u, params.dilation_h), params.taps_h);
+    let first_i = min(quotient(above + params.dilation_h - 1u, params.dilation_h), end_i);
+    let skipped = (params.taps_h - (end_i - first_i)) * row_weights;
+    var at = group * params.channels * params.taps_h * row_weights + first_i * row_weights + quad_out;
+    var plane = (n * params.groups + group) * params.channels * plane_x;
+
+    // cij: four columns, number i of the strip, of four channels, number j.
+    var c00 = mat4x4<f32>();
+    var c10 = mat4x4<f32>();
+    var c20 = mat4x4<f32>();
+    var c30 = mat4x4<f32>();
+    var c01 = mat4x4<f32>();
+    var c11 = mat4x4<f32>();
+    var c21 = mat4x4<f32>();
+    var c31 = mat4x4<f32>();
+    // One loop over (channel, i, phase, run): nested loops would carry every sum through each of their heads.
+    var i = first_i;
+    var phase = 0u;
+    var run = 0u;
+    for (var left_over = params.channels * (end_i - first_i) * row_runs; left_over > 0u; left_over--) {
+        let h = top + i * params.dilation_h;
+        let x = window(plane + h * params.width, left + phase * params.dilation_w + run * taps * params.stride_w, true);
+        let k = run_at(at);
+        c00 = add_lines(c00, x.a, x.b, k);
+        if strip > 4u {
+            c10 = add_lines(c10, x.b, x.c, k);
+        }
+        if strip > 8u {
+            c20 = add_lines(c20, x.c, x.d, k);
+        }
+        if strip > 12u {
+            c30 = add_lines(c30, x.d, x.e, k);
+        }
+        if blocks > 1u {
+            let l = run_at(at + second);
+            c01 = add_lines(c01, x.a, x.b, l);
+            if strip > 4u {
+                c11 = add_lines(c11, x.b, x.c, l);
+            }
+            if strip > 8u {
+                c21 = add_lines(c21, x.c, x.d, l);
+            }
+            if strip > 12u {
+                c31 = add_lines(c31, x.d, x.e, l);
+            }
+        }
+        at += taps * params.out_quads;
+        run++;
+        let end_of_phase = run == params.runs;
+        run = select(run, 0u, end_of_phase);
+        phase = select(phase, phase + 1u, end_of_phase);
+        let end_of_row = phase == params.phases;
+        phase = select(phase, 0u, end_of_row);
+        i = select(i, i + 1u, end_of_row);
+        let end_of_plane = i == end_i;
+        i = select(i, first_i, end_of_plane);
+        at = select(at, at + skipped, end_of_plane);
+        plane = select(plane, plane + plane_x, end_of_plane);
+    }
+
+    // The blocks move up through c00, so that there is one store to compile.
+    var out = quad_out * 4u;
+    let line_y = params.out_first + row * params.out_row;
+    var part = 0u;
+    for (var stored = 0u; stored < params.stores; stored++) {
+        let first = ((n * params.groups + group) * params.outs + out) * params.out_plane;
+        store(c00, out, group, first + line_y + (col + part) * params.out_col, col + part);
+        part += 4u;
+        out = select(out, out + 4u, part == strip);
+        part = select(part, 0u, part == strip);
+        c00 = c10;
+        c10 = c01;
+        if strip > 8u {
+            c10 = c20;
+            c20 = c01;
+        }
+        if strip > 12u {
+            c20 = c30;
+            c30 = c01;
+        }
+        c01 = c11;
+        c11 = c21;
+        c21 = c31;
+    }
+}

@@ -1,0 +1,15 @@
+// Provider of y, params and store_row for conv_registers: y is written two elements at a time, its rows being even and whole (out_col is 1),
+// which costs a CPU adapter half as much. Y comes from end_*.
+
+@group(0) @binding(Y) var<storage, read_write> y: array<vec2<f32>>;
+@group(0) @binding(Y + 1u) var<uniform> params: Params;
+
+// Four columns from `col` on, the first of them at element `at` of y; those past the end of the row are left out.
+fn store_row(value: vec4<f32>, at: u32, col: u32) {
+    if col < params.cols {
+        y[at / 2u] = vec2<f32>(finish_one(value.x, at), finish_one(value.y, at + 1u));
+    }
+    if col + 2u < params.cols {
+        y[at / 2u + 1u] = vec2<f32>(finish_one(value.z, at + 2u), finish_one(value.w, at + 3u));
+    }
+}
