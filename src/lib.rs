@@ -73,3 +73,8 @@ pub mod prelude {
     pub use crate::store::Store;
     pub use crate::tensor::Tensor;
 }
+
+/// The example in the README compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
