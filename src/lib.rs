@@ -36,6 +36,11 @@
 //!
 //! Not supported: dynamic shapes, eager execution, arithmetic in `f16`.
 
+#![cfg_attr(
+    not(test),
+    warn(clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used)
+)]
+
 pub mod autodiff;
 pub mod data;
 pub mod error;

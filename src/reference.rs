@@ -98,7 +98,8 @@ fn eval_split(op: &dyn crate::graph::Op, inputs: &[&Array], threads: usize) -> V
         0 => 0,
         _ => inputs[i].shape()[0],
     });
-    if threads < 2 || rows < 2 * CHUNKS {
+    // A browser's workers are not std's threads.
+    if threads < 2 || rows < 2 * CHUNKS || cfg!(target_arch = "wasm32") {
         return op.eval(inputs);
     }
     let chunk = |index: usize| {

@@ -203,15 +203,16 @@ pub(crate) fn blocking<T>(engine: &Engine, work: impl Future<Output = Result<T>>
     use std::task::{Context, Poll, Waker};
 
     let mut work = std::pin::pin!(work);
-    // The first poll submits the copy; the device is then waited for, which completes the map.
     let mut context = Context::from_waker(Waker::noop());
-    if let Poll::Ready(result) = work.as_mut().poll(&mut context) {
-        return result;
+    loop {
+        // A poll submits the next copy; the device is then waited for, which completes its map.
+        if let Poll::Ready(result) = work.as_mut().poll(&mut context) {
+            return result;
+        }
+        if let Engine::Gpu(gpu) = engine {
+            gpu.wait()?;
+        }
     }
-    if let Engine::Gpu(gpu) = engine {
-        gpu.wait()?;
-    }
-    pollster::block_on(work)
 }
 
 /// Writes bytes, padded with zeros to a multiple of 4.

@@ -32,6 +32,10 @@ pub struct Gpu(Arc<Inner>);
 struct Inner {
     device: wgpu::Device,
     queue: wgpu::Queue,
+    #[cfg_attr(
+        target_arch = "wasm32",
+        expect(dead_code, reason = "who cannot block never polls")
+    )]
     owned: bool,
     info: wgpu::AdapterInfo,
     caps: Caps,
@@ -304,13 +308,13 @@ impl Gpu {
         self.check_lost()?;
         if let Some(error) = memory {
             let message = format!("{what}: the device has no memory left");
-            return Err(Error::new(ErrorKind::OutOfMemory, message).with_source(error));
+            return Err(Error::new(ErrorKind::OutOfMemory, message).with_source(portable(error)));
         }
         match other {
             None => Ok(made),
             Some(error) => {
                 let message = format!("{what}: {error}");
-                Err(Error::new(ErrorKind::Shader, message).with_source(error))
+                Err(Error::new(ErrorKind::Shader, message).with_source(portable(error)))
             }
         }
     }
@@ -390,6 +394,14 @@ impl Gpu {
             }
         }
     }
+}
+
+/// A device's error as a source: as it is, or its text in a browser, whose errors stay in their thread.
+fn portable(error: wgpu::Error) -> Box<dyn std::error::Error + Send + Sync> {
+    #[cfg(not(target_arch = "wasm32"))]
+    return Box::new(error);
+    #[cfg(target_arch = "wasm32")]
+    return error.to_string().into();
 }
 
 /// Where sessions run.

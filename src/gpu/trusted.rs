@@ -1,5 +1,8 @@
 //! The only unsafe code of the crate.
-#![allow(unsafe_code)]
+#![allow(
+    unsafe_code,
+    reason = "unchecked shader modules; see the comment at the call"
+)]
 
 /// A module of one of this crate's own kernels, without the checks that translation would add (index clamps, loop bounds,
 /// guards on integer division): they cost up to half of a kernel's speed.

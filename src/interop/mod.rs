@@ -3,7 +3,7 @@
 #[cfg(feature = "interop")]
 pub mod safetensors;
 
-#[cfg(feature = "interop")]
+#[cfg(all(feature = "interop", not(target_arch = "wasm32")))]
 mod checkpoint;
-#[cfg(feature = "interop")]
+#[cfg(all(feature = "interop", not(target_arch = "wasm32")))]
 pub use checkpoint::{load_parameters, save_parameters};

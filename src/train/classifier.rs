@@ -6,9 +6,12 @@ use crate::gpu::Engine;
 use crate::graph::{Graph, Init, Kind, Value};
 use crate::nn::Mode;
 use crate::ops::Rule;
+use crate::plan::PlanOptions;
 use crate::session::Session;
 use crate::shape::Type;
 use crate::store::Store;
+#[cfg(not(target_arch = "wasm32"))]
+use crate::store::blocking;
 use crate::tensor::Tensor;
 
 use super::{minimize, parameters, scheduled};
@@ -62,7 +65,18 @@ impl Classifier {
     ///
     /// # Errors
     /// `Data` if a set is empty, `Shape` from the model, and whatever compiling returns.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn new(
+        engine: &Engine,
+        model: impl Fn(&mut Graph, Value, Mode) -> Result<Value>,
+        data: &Split,
+        options: &ClassifierOptions,
+    ) -> Result<Self> {
+        pollster::block_on(Self::new_async(engine, model, data, options))
+    }
+
+    /// As `new`, for hosts that cannot block.
+    pub async fn new_async(
         engine: &Engine,
         model: impl Fn(&mut Graph, Value, Mode) -> Result<Value>,
         data: &Split,
@@ -114,10 +128,11 @@ impl Classifier {
         let next = test.advance(clock)?;
         test.assign(clock, next)?;
 
-        let store = Store::new(engine, &[&train, &test], options.seed)?;
+        let store = Store::new_async(engine, &[&train, &test], options.seed).await?;
+        let plan = PlanOptions::default();
         Ok(Self {
-            train: Session::new(&store, &train, &[loss])?,
-            test: Session::new(&store, &test, &[])?,
+            train: Session::new_async(&store, &train, &[loss], plan).await?,
+            test: Session::new_async(&store, &test, &[], plan).await?,
             store,
             steps_per_epoch: data.train.count.div_ceil(options.batch),
             steps_per_test: data.test.count.div_ceil(test_batch),
@@ -147,11 +162,21 @@ impl Classifier {
     }
 
     /// What training counted since this was last called; waits for the steps submitted so far.
+    ///
+    /// # Errors
+    /// `Unsupported` on a borrowed device: await [`metrics_async`](Self::metrics_async) there.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn metrics(&mut self) -> Result<Metrics> {
+        let store = self.store.clone();
+        blocking(store.engine(), self.metrics_async())
+    }
+
+    /// As `metrics`, for hosts that cannot block.
+    pub async fn metrics_async(&mut self) -> Result<Metrics> {
         let steps = std::mem::take(&mut self.unread).max(1);
-        let loss = self.store.get("train.loss")?.item()?;
+        let loss = self.store.get_async("train.loss").await?.item()?;
         self.store.set("train.loss", &Tensor::scalar(0.0))?;
-        let (correct, images) = self.take_counts("train")?;
+        let (correct, images) = self.take_counts("train").await?;
         Ok(Metrics {
             loss: f64::from(loss) / steps as f64,
             accuracy: f64::from(correct) / f64::from(images.max(1)),
@@ -160,19 +185,29 @@ impl Classifier {
     }
 
     /// Classifies the whole test set and returns the share that was right, 0 to 1.
+    ///
+    /// # Errors
+    /// `Unsupported` on a borrowed device: await [`test_async`](Self::test_async) there.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn test(&mut self) -> Result<f64> {
+        let store = self.store.clone();
+        blocking(store.engine(), self.test_async())
+    }
+
+    /// As `test`, for hosts that cannot block.
+    pub async fn test_async(&mut self) -> Result<f64> {
         self.store
             .set("test.clock", &Tensor::u32([4], vec![0; 4])?)?;
-        self.take_counts("test")?;
+        self.take_counts("test").await?;
         self.test.run(self.steps_per_test)?;
-        let (correct, images) = self.take_counts("test")?;
+        let (correct, images) = self.take_counts("test").await?;
         Ok(f64::from(correct) / f64::from(images.max(1)))
     }
 
     /// Reads and clears a set's counts: right ones, all.
-    fn take_counts(&self, set: &str) -> Result<(u32, u32)> {
+    async fn take_counts(&self, set: &str) -> Result<(u32, u32)> {
         let name = format!("{set}.{COUNTS}");
-        let counts = self.store.get(&name)?;
+        let counts = self.store.get_async(&name).await?;
         self.store.set(&name, &Tensor::u32([2], vec![0; 2])?)?;
         match counts.as_u32()? {
             &[correct, images] => Ok((correct, images)),

@@ -1,7 +1,6 @@
 //! What the tests share: the table of cases, the drawing of their inputs, the comparer, the adapters.
 
-// Each test binary uses its own part of this.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test binary uses its own part of this")]
 
 pub mod cases;
 pub mod check;
