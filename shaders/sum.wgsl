@@ -4,7 +4,7 @@
 // innermost of its kind. Strides and loads are in elements or in quads, as the provider says. The sum of an output is cut into
 // outer_chunks * inner_chunks chunks: chunk (m, l) takes every outer_chunks-th index of summed run 0 from m on and every
 // inner_chunks-th of summed run 2 from l on, so that neighbouring invocations read neighbouring addresses. With one chunk y is the
-// result, else [outputs, chunks] or, with chunks_first, [chunks, outputs], which another dispatch sums.
+// result, else [outputs, chunks] or, with chunks_first, [chunks, outputs], which another dispatch sums; some chunks may be empty.
 // Reference: src/ops/reduce.rs. One invocation makes one chunk of one output, one workgroup workgroup_size of them.
 // Overrides: chunks_first (the innermost run is kept), workgroup_size.
 // Providers: Element, load and store (sum_elements, sum_row_quads or sum_column_quads), lib/grid.

@@ -3,6 +3,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Value};
 use crate::shape::DType;
+use crate::tensor::Tensor;
 
 /// Appends the gradients of the scalar `loss` to the graph, one for each value of `wrt`, of that value's shape.
 ///
@@ -19,7 +20,7 @@ pub fn gradients(g: &mut Graph, loss: Value, wrt: &[Value]) -> Result<Vec<Value>
             "gradients: the loss must be one f32 element, it is {ty}"
         )));
     }
-    let one = g.fill(ty.shape, 1.0)?;
+    let one = g.constant(Tensor::f32(ty.shape, vec![1.0])?)?;
     let found = gradients_from(g, &[(loss, one)], wrt)?;
     wrt.iter()
         .zip(found)

@@ -1,11 +1,14 @@
 //! Layers and models: parameter names and sharing, train and inference forms over one store.
 
+mod common;
+
 use striate::error::ErrorKind;
-use striate::gpu::Engine;
+use striate::gpu::{Engine, GpuOptions};
 use striate::graph::{Graph, Init, Kind, Value};
 use striate::models::lenet5;
 use striate::nn::{
-    AvgPool2d, Conv2d, Flatten, GlobalAvgPool2d, Linear, MaxPool2d, Mode, Module, Relu, Sequential,
+    AvgPool2d, Conv2d, Dropout, Dropout2d, Flatten, GlobalAvgPool2d, Linear, MaxPool2d, Mode,
+    Module, Relu, Sequential,
 };
 use striate::session::Session;
 use striate::shape::{Shape, Type};
@@ -56,18 +59,26 @@ fn train_and_inference_forms_agree_over_one_store() {
         (g, x, logits)
     };
     let (train, infer) = (graph(Mode::Train, 3), graph(Mode::Infer, 1));
-    let store = Store::new(&Engine::cpu(), &[&train.0, &infer.0], 5).unwrap();
     let image: Vec<f32> = (0..784).map(|i| (i % 29) as f32 / 29.0).collect();
-    let logits = |(g, x, logits): &(Graph, Value, Value), batch: usize| {
-        let mut session = Session::new(&store, g, &[*logits]).unwrap();
-        let images = Tensor::f32([batch, 1, 28, 28], image.repeat(batch)).unwrap();
-        session.write(*x, &images).unwrap();
-        session.run(1).unwrap();
-        session.read(*logits).unwrap().as_f32().unwrap()[..10].to_vec()
-    };
-    let found = logits(&train, 3);
-    assert_eq!(found, logits(&infer, 1));
-    assert!(found.iter().any(|&logit| logit != 0.0));
+    let gpus = common::gpus(&GpuOptions::default());
+    let mut reference: Option<Vec<f32>> = None;
+    for engine in std::iter::once(Engine::cpu()).chain(gpus.into_iter().map(Engine::from)) {
+        let store = Store::new(&engine, &[&train.0, &infer.0], 5).unwrap();
+        let logits = |(g, x, logits): &(Graph, Value, Value), batch: usize| {
+            let mut session = Session::new(&store, g, &[*logits]).unwrap();
+            let images = Tensor::f32([batch, 1, 28, 28], image.repeat(batch)).unwrap();
+            session.write(*x, &images).unwrap();
+            session.run(1).unwrap();
+            session.read(*logits).unwrap().as_f32().unwrap()[..10].to_vec()
+        };
+        for found in [logits(&train, 3), logits(&infer, 1)] {
+            let wanted = reference.get_or_insert(found.clone());
+            assert!(wanted.iter().any(|&logit| logit.abs() > 1e-3));
+            for (a, b) in wanted.iter().zip(found) {
+                assert!((*a - b).abs() < 1e-5, "{engine:?}: {b}, not {a}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -128,4 +139,17 @@ fn sequential_names_by_number_and_by_name() {
             ("net.head.weight", &[3, 8]),
         ]
     );
+}
+
+#[test]
+fn dropout_is_nothing_in_inference() {
+    for module in [&Dropout { p: 0.5 } as &dyn Module, &Dropout2d { p: 0.5 }] {
+        let mut g = Graph::new();
+        let x = input(&mut g, [2, 4, 3, 3]);
+        assert_eq!(module.build(&mut g, "", x, Mode::Infer).unwrap(), x);
+        assert!(g.find_state("clock").is_none());
+        let y = module.build(&mut g, "", x, Mode::Train).unwrap();
+        assert_ne!(y, x);
+        assert_eq!(g.ty(y).unwrap(), g.ty(x).unwrap());
+    }
 }

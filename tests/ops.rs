@@ -1,9 +1,15 @@
-//! Every case on every adapter: outputs and gradients within their bounds on fractions, bit for bit on integers.
+//! Every case, and random shapes, on every adapter: outputs and gradients within their bounds on fractions, bit for bit on
+//! integers.
 
 mod common;
 
-use common::cases::cases;
-use common::check::{check_all, ways};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use common::cases::{Bound, Case, Draw, cases, convolution, drawn, real};
+use common::check::{Way, check_all, ways};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestCaseResult};
+use striate::ops::{AvgPool2d, Conv2d, MaxPool2d};
 
 #[test]
 fn cases_agree_with_the_reference() {
@@ -18,4 +24,101 @@ fn cases_agree_with_the_reference() {
         wrong.len(),
         wrong.join("\n")
     );
+}
+
+/// Checks one random case. All of them share their devices, so that only the first shapes compile pipelines.
+fn check(case: Case) -> TestCaseResult {
+    static WAYS: OnceLock<Mutex<Vec<Way>>> = OnceLock::new();
+    let ways = WAYS.get_or_init(|| Mutex::new(ways(128 << 20)));
+    let mut ways = ways.lock().unwrap_or_else(PoisonError::into_inner);
+    let wrong = check_all(&[case], &mut ways);
+    prop_assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    Ok(())
+}
+
+fn pair(range: std::ops::RangeInclusive<usize>) -> impl Strategy<Value = [usize; 2]> {
+    [range.clone(), range]
+}
+
+proptest! {
+    #![proptest_config(Config { cases: 100, failure_persistence: None, ..Config::default() })]
+
+    #[test]
+    fn random_convolutions(
+        n in 1usize..=3,
+        [channels, filters] in pair(1..=6),
+        groups in 1usize..=3,
+        kernel in pair(1..=4),
+        stride in pair(1..=3),
+        dilation in pair(1..=2),
+        padding in [0usize..=2, 0..=2, 0..=2, 0..=2],
+        extra in pair(0..=8),
+        bias in any::<bool>(),
+    ) {
+        let conv = Conv2d { stride, padding, dilation, groups };
+        // The smallest input that the kernel fits, and something more.
+        let input: [usize; 2] = std::array::from_fn(|axis| {
+            let span = dilation[axis] * (kernel[axis] - 1) + 1;
+            let padded = padding[2 * axis] + padding[2 * axis + 1];
+            span.saturating_sub(padded).max(1) + extra[axis]
+        });
+        let x = [n, channels * groups, input[0], input[1]];
+        check(convolution(x, [filters * groups, kernel[0], kernel[1]], bias, conv))?;
+    }
+
+    #[test]
+    fn random_products(
+        [m, n, k] in [1usize..=90, 1..=90, 1..=90],
+        [transpose_a, transpose_b] in [any::<bool>(), any::<bool>()],
+    ) {
+        let a = if transpose_a { [k, m] } else { [m, k] };
+        let b = if transpose_b { [n, k] } else { [k, n] };
+        let case = Case::new(
+            format!("matmul/{transpose_a}{transpose_b}/{m}x{n}x{k}"),
+            vec![real(a), real(b)],
+            move |g, x| Ok(vec![g.matmul(x[0], x[1], transpose_a, transpose_b)?]),
+        );
+        let longest = m.max(n).max(k);
+        check(
+            case.bound(Bound::Sum { k })
+                .gradients(&[0, 1], Bound::Sum { k: longest })
+                .linear(),
+        )?;
+    }
+
+    #[test]
+    fn random_pools(
+        [n, c] in pair(1..=4),
+        kernel in pair(1..=4),
+        stride in pair(1..=4),
+        halves in pair(0..=2),
+        extra in pair(0..=9),
+        count_include_pad in any::<bool>(),
+    ) {
+        // Padding is at most half the kernel.
+        let padding: [usize; 2] = std::array::from_fn(|axis| halves[axis].min(kernel[axis] / 2));
+        let shape = [n, c, kernel[0] + extra[0], kernel[1] + extra[1]];
+        let name = format!("{shape:?}/{kernel:?}/{stride:?}/{padding:?}");
+        let k = kernel[0] * kernel[1];
+        let max = MaxPool2d { kernel, stride, padding };
+        check(
+            Case::new(format!("max_pool2d/{name}"), vec![drawn(shape, Draw::Distinct)], move |g, x| {
+                let (y, index) = g.max_pool2d_with_indices(x[0], max)?;
+                Ok(vec![y, index])
+            })
+            .gradients(&[0], Bound::Sum { k }),
+        )?;
+        let average = AvgPool2d { kernel, stride, padding, count_include_pad };
+        check(
+            Case::new(
+                format!("avg_pool2d/{name}/{count_include_pad}"),
+                vec![real(shape)],
+                move |g, x| Ok(vec![g.avg_pool2d(x[0], average)?]),
+            )
+            .bound(Bound::Sum { k })
+            .gradients(&[0], Bound::Sum { k })
+            .inexact()
+            .linear(),
+        )?;
+    }
 }

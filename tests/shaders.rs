@@ -216,14 +216,31 @@ fn returns_early(module: &Module) -> bool {
             .functions
             .iter()
             .any(|(_, function)| any_statement(&function.body, &barrier));
-    let is_return = |s: &Statement| matches!(s, Statement::Return { .. });
-    let returns = main.iter().filter(|s| is_return(s)).count();
-    let ends = usize::from(main.last().is_some_and(is_return));
-    let nested = main
-        .iter()
-        .filter(|s| !is_return(s))
-        .any(|s| any_statement(&naga::Block::from_vec(vec![s.clone()]), &is_return));
-    barriers && (nested || returns > ends)
+    barriers && returns_inside(main, true)
+}
+
+/// Whether `block` returns anywhere but at its end; `tail` says that nothing follows the block. Naga writes out the return at
+/// the end of every branch that ends the function.
+fn returns_inside(block: &naga::Block, tail: bool) -> bool {
+    let last = block.len().saturating_sub(1);
+    block.iter().enumerate().any(|(i, statement)| {
+        let tail = tail && i == last;
+        match statement {
+            Statement::Return { .. } => !tail,
+            Statement::Block(block) => returns_inside(block, tail),
+            Statement::If { accept, reject, .. } => {
+                returns_inside(accept, tail) || returns_inside(reject, tail)
+            }
+            Statement::Switch { cases, .. } => {
+                let mut bodies = cases.iter().map(|case| &case.body);
+                bodies.any(|body| returns_inside(body, tail))
+            }
+            Statement::Loop {
+                body, continuing, ..
+            } => returns_inside(body, false) || returns_inside(continuing, false),
+            _ => false,
+        }
+    })
 }
 
 fn check_convention(module: &Module) -> Result<(), String> {

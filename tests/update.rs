@@ -1,6 +1,8 @@
 //! Optimizer updates over a store: many parameters in one dispatch, the same numbers as the reference.
 
-use striate::gpu::{Engine, Gpu, GpuOptions};
+mod common;
+
+use striate::gpu::{Engine, GpuOptions};
 use striate::graph::{Graph, Init, Kind, Value};
 use striate::ops::{Adam, Rule, Sgd};
 use striate::session::Session;
@@ -10,20 +12,10 @@ use striate::tensor::Tensor;
 
 /// The CPU reference and every adapter found.
 fn engines() -> Vec<Engine> {
-    let gpus: Vec<Gpu> = Gpu::all(&GpuOptions::default())
-        .into_iter()
-        .collect::<Result<_, _>>()
-        .expect("every adapter gives a device");
-    if gpus.is_empty() {
-        assert_ne!(
-            std::env::var("STRIATE_REQUIRE_GPU").as_deref(),
-            Ok("1"),
-            "no adapter"
-        );
-        println!("skipped on GPU: no adapter");
-    }
-    let gpus = gpus.into_iter().map(Engine::from);
-    std::iter::once(Engine::cpu()).chain(gpus).collect()
+    let gpus = common::gpus(&GpuOptions::default());
+    std::iter::once(Engine::cpu())
+        .chain(gpus.into_iter().map(Engine::from))
+        .collect()
 }
 
 fn shapes() -> [Shape; 4] {

@@ -125,7 +125,7 @@ impl Conv2d {
 impl Module for Conv2d {
     fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
         let groups = self.conv.groups;
-        if groups == 0 || self.in_channels % groups != 0 {
+        if groups == 0 || !self.in_channels.is_multiple_of(groups) {
             return Err(Error::shape(format!(
                 "conv2d: {} input channels do not divide into {groups} groups",
                 self.in_channels
@@ -235,6 +235,41 @@ pub struct Relu;
 impl Module for Relu {
     fn build(&self, g: &mut Graph, _: &str, x: Value, _: Mode) -> Result<Value> {
         g.relu(x)
+    }
+}
+
+/// In training, each element zeroed with probability `p` and the others scaled by 1 / (1 - p), anew in each step of the
+/// graph's clock; nothing else.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Dropout {
+    /// Probability of zero, in [0, 1).
+    pub p: f32,
+}
+
+impl Module for Dropout {
+    fn build(&self, g: &mut Graph, _: &str, x: Value, mode: Mode) -> Result<Value> {
+        if mode == Mode::Infer {
+            return Ok(x);
+        }
+        let clock = g.clock()?;
+        g.dropout(x, self.p, clock)
+    }
+}
+
+/// As [`Dropout`], for whole feature maps of `[n, c, ...]`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Dropout2d {
+    /// Probability of zero, in [0, 1).
+    pub p: f32,
+}
+
+impl Module for Dropout2d {
+    fn build(&self, g: &mut Graph, _: &str, x: Value, mode: Mode) -> Result<Value> {
+        if mode == Mode::Infer {
+            return Ok(x);
+        }
+        let clock = g.clock()?;
+        g.dropout2d(x, self.p, clock)
     }
 }
 

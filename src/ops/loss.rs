@@ -29,7 +29,7 @@ pub struct MseLoss;
 pub struct CountCorrect;
 
 impl Graph {
-    /// Mean over the first `valid` rows of -log(softmax(logits)[label]): `logits` f32 `[batch, classes]`, `labels` u32 `[batch]`,
+    /// Mean over the first `valid` rows of `-log(softmax(logits)[label])`: `logits` f32 `[batch, classes]`, `labels` u32 `[batch]`,
     /// `valid` u32 `[1]`, the result a scalar.
     ///
     /// Rows from `valid` on count nowhere. `valid` 0 gives 0; one above `batch` counts as `batch`. A label that is not below `classes`

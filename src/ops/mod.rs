@@ -32,7 +32,7 @@ pub use gather::{GatherLabels, GatherRows};
 pub use loss::{CountCorrect, MseLoss, SoftmaxCrossEntropy, SoftmaxCrossEntropyGrad};
 pub use matmul::MatMul;
 pub(crate) use movement::copy;
-pub use movement::{Permute, Reshape};
+pub use movement::{Expand, Permute, Reshape};
 pub use pool::{AvgPool2d, AvgPool2dGrad, MaxPool2d, MaxPool2dForward, MaxPool2dGrad};
 pub use random::{Advance, Dropout, ShuffledBatch};
 pub use reduce::Sum;

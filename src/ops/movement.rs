@@ -22,6 +22,13 @@ pub struct Permute {
     pub axes: Vec<usize>,
 }
 
+/// The same elements repeated along new axes and axes of extent 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expand {
+    /// The new extents.
+    pub shape: Shape,
+}
+
 impl Graph {
     /// The same elements under another shape of equal count. Costs nothing.
     pub fn reshape(&mut self, x: Value, shape: impl Into<Shape>) -> Result<Value> {
@@ -69,6 +76,15 @@ impl Graph {
             )));
         }
         self.permute(x, &[1, 0])
+    }
+
+    /// `x`, an `f32` or `u32` value, broadcast to `shape`: repeated along new leading axes and along axes where its extent is 1.
+    pub fn expand(&mut self, x: Value, shape: impl Into<Shape>) -> Result<Value> {
+        let shape = shape.into();
+        if self.shape(x)? == &shape {
+            return Ok(x);
+        }
+        self.add1(Expand { shape }, &[x])
     }
 }
 
@@ -128,11 +144,7 @@ impl Op for Permute {
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
         let x = inputs[0];
-        if !matches!(x.dtype, DType::F32 | DType::U32) {
-            return Err(Error::shape(format!(
-                "permute: x is {x}, f32 or u32 is needed"
-            )));
-        }
+        expect_words("permute", x)?;
         let mut sorted = self.axes.clone();
         sorted.sort_unstable();
         if !sorted.into_iter().eq(0..x.shape.len()) {
@@ -155,22 +167,9 @@ impl Op for Permute {
             .map(|&axis| x.shape()[axis])
             .collect::<Vec<_>>()
             .into();
-        let (strides, strides_x) = (shape.strides(), x.shape().strides());
-        let from = (0..shape.count()).map(|i| {
-            (0..shape.len())
-                .map(|axis| i / strides[axis] % shape[axis] * strides_x[self.axes[axis]])
-                .sum::<usize>()
-        });
-        vec![match x.ty().dtype {
-            DType::U32 => {
-                let y = from.map(|i| x.u32s()[i]).collect();
-                Array::u32(shape.clone(), y)
-            }
-            _ => {
-                let y = from.map(|i| x.floats()[i]).collect();
-                Array::float(shape.clone(), y)
-            }
-        }]
+        let strides_x = x.shape().strides();
+        let strides: Vec<usize> = self.axes.iter().map(|&axis| strides_x[axis]).collect();
+        vec![strided(x, shape, &strides)]
     }
 
     // Gradient.
@@ -186,55 +185,140 @@ impl Op for Permute {
     // Lowering.
 
     fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
-        io.whole("permute")?;
-        let (shape, count) = (&io.inputs[0].shape, io.inputs[0].count());
-        let axes = merge(shape, &self.axes);
-        if axes.len() > 6 {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                format!(
-                    "permute: {shape} in the order {:?} moves {} runs of axes, 6 are supported",
-                    self.axes,
-                    axes.len()
-                ),
-            ));
-        }
-        let Some(&[last, last_stride]) = axes.last() else {
-            out.push(copy(Operand::Input(0), Operand::Output(0), 16));
-            return Ok(());
-        };
-        let quads = |extent: usize| extent.is_multiple_of(4);
-        if last_stride == 1 {
-            let (kernel, width) = match quads(last) {
-                true => (&PERMUTE_QUADS, 4),
-                false => (&PERMUTE, 1),
-            };
-            let axes: Vec<[usize; 2]> = axes
-                .iter()
-                .map(|&[extent, stride]| match stride {
-                    1 => [extent / width, 1],
-                    _ => [extent, stride / width],
-                })
-                .collect();
-            out.push(permute(kernel, count / width, &axes));
-            return Ok(());
-        }
-        let inner = axes.iter().position(|&[_, stride]| stride == 1);
-        if let Some(inner) = inner.filter(|&inner| quads(last) && quads(axes[inner][0])) {
-            out.push(permute_blocks(count / 16, &axes, inner));
-        } else {
-            out.push(permute(&PERMUTE, count, &axes));
-        }
-        Ok(())
+        let strides = io.inputs[0].shape.strides();
+        let strides: Vec<usize> = self.axes.iter().map(|&axis| strides[axis]).collect();
+        lower_strided("permute", io, &strides, out)
     }
 }
 
+impl Op for Expand {
+    fn name(&self) -> &'static str {
+        "expand"
+    }
+
+    // Shape rule.
+
+    fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+        let x = inputs[0];
+        expect_words("expand", x)?;
+        if x.shape.broadcast(&self.shape).as_ref() != Some(&self.shape) {
+            return Err(Error::shape(format!(
+                "expand: {} does not broadcast to {}",
+                x.shape, self.shape
+            )));
+        }
+        Ok(vec![Type::new(x.dtype, self.shape.clone())])
+    }
+
+    // Reference.
+
+    fn eval(&self, inputs: &[&Array]) -> Vec<Array> {
+        let strides = self.strides(inputs[0].shape());
+        vec![strided(inputs[0], self.shape.clone(), &strides)]
+    }
+
+    // Gradient.
+
+    fn vjp(&self, g: &mut Graph, at: &Node, dy: &[Value]) -> Result<Vec<Option<Value>>> {
+        let shape = g.shape(at.inputs[0])?.clone();
+        let missing = self.shape.len() - shape.len();
+        let repeated: Vec<usize> = (0..self.shape.len())
+            .filter(|&axis| axis < missing || shape[axis - missing] != self.shape[axis])
+            .collect();
+        let sum = g.sum(dy[0], &repeated, false)?;
+        Ok(vec![Some(g.reshape(sum, shape)?)])
+    }
+
+    // Lowering.
+
+    fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
+        lower_strided("expand", io, &self.strides(&io.inputs[0].shape), out)
+    }
+}
+
+impl Expand {
+    /// Strides of the input along the axes of the output.
+    fn strides(&self, input: &Shape) -> Vec<usize> {
+        let (own, missing) = (input.strides(), self.shape.len() - input.len());
+        (0..self.shape.len())
+            .map(|axis| match axis.checked_sub(missing) {
+                Some(i) if input[i] == self.shape[axis] => own[i],
+                _ => 0,
+            })
+            .collect()
+    }
+}
+
+fn expect_words(op: &str, x: &Type) -> Result<()> {
+    match x.dtype {
+        DType::F32 | DType::U32 => Ok(()),
+        _ => Err(Error::shape(format!(
+            "{op}: x is {x}, f32 or u32 is needed"
+        ))),
+    }
+}
+
+/// The array of `shape` whose axes have these strides in `x`.
+fn strided(x: &Array, shape: Shape, strides: &[usize]) -> Array {
+    let own = shape.strides();
+    let at = (0..shape.count()).map(|i| {
+        (0..shape.len())
+            .map(|axis| i / own[axis] % shape[axis] * strides[axis])
+            .sum::<usize>()
+    });
+    match x.ty().dtype {
+        DType::U32 => Array::u32(shape.clone(), at.map(|i| x.u32s()[i]).collect()),
+        _ => Array::float(shape.clone(), at.map(|i| x.floats()[i]).collect()),
+    }
+}
+
+/// Emits output 0 of an op as input 0 read with `strides` along the output's axes.
+fn lower_strided(op: &str, io: &Io, strides: &[usize], out: &mut Lowering) -> Result<()> {
+    io.whole(op)?;
+    let (shape, count) = (&io.outputs[0].shape, io.outputs[0].count());
+    let axes = merge(shape, strides);
+    if axes.len() > 6 {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            format!(
+                "{op}: {} to {shape} moves {} runs of axes, 6 are supported",
+                io.inputs[0].shape,
+                axes.len()
+            ),
+        ));
+    }
+    let [last, last_stride] = axes.last().copied().unwrap_or([1, 1]);
+    let inner = axes.iter().position(|&[_, stride]| stride == 1);
+    let quads = |extent: usize| extent.is_multiple_of(4);
+    // The strides of the other axes are multiples of the extent of the axis with stride 1.
+    let dispatch = match (last_stride, inner) {
+        (1, _) if quads(last) => {
+            let axes: Vec<[usize; 2]> = axes
+                .iter()
+                .map(|&[extent, stride]| match stride {
+                    1 => [extent / 4, 1],
+                    _ => [extent, stride / 4],
+                })
+                .collect();
+            permute(&PERMUTE_QUADS, count / 4, &axes)
+        }
+        (2.., Some(inner)) if quads(last) && quads(axes[inner][0]) => {
+            permute_blocks(count / 16, &axes, inner)
+        }
+        _ => permute(&PERMUTE, count, &axes),
+    };
+    out.push(dispatch);
+    Ok(())
+}
+
 /// The output's axes as [extent, stride in the input], neighbours that stay neighbours merged, extents of 1 dropped.
-fn merge(shape: &Shape, order: &[usize]) -> Vec<[usize; 2]> {
-    let strides = shape.strides();
+fn merge(shape: &Shape, strides: &[usize]) -> Vec<[usize; 2]> {
     let mut axes: Vec<[usize; 2]> = Vec::new();
-    for &axis in order.iter().filter(|&&axis| shape[axis] != 1) {
-        let (extent, stride) = (shape[axis], strides[axis]);
+    for (&extent, &stride) in shape
+        .iter()
+        .zip(strides)
+        .filter(|(extent, _)| **extent != 1)
+    {
         match axes.last_mut() {
             Some([outer, outer_stride]) if *outer_stride == extent * stride => {
                 *outer *= extent;

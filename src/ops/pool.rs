@@ -287,7 +287,10 @@ impl Op for MaxPool2dForward {
             let count = both.rows * row_count(y);
             let x_base = both.a_row * row_count(&io.inputs[0]);
             let y_base = both.b_row * row_count(y);
-            let quads = pairs(&window) && w % 2 == 0 && y_base % 4 == 0 && x_base % 2 == 0;
+            let quads = pairs(&window)
+                && w.is_multiple_of(2)
+                && y_base.is_multiple_of(4)
+                && x_base.is_multiple_of(2);
             let kernel = match (quads, self.with_indices) {
                 (true, true) => &MAX_POOL2D_2X2_INDICES,
                 (true, false) => &MAX_POOL2D_2X2,
@@ -388,8 +391,8 @@ impl Op for MaxPool2dGrad {
             // Windows side by side that leave nothing over: an invocation owns four windows.
             let quads = pairs(&window)
                 && [h, w] == [2 * out_h, 2 * out_w]
-                && y_base % 4 == 0
-                && x_base % 2 == 0;
+                && y_base.is_multiple_of(4)
+                && x_base.is_multiple_of(2);
             let (kernel, count) = match quads {
                 true => (&MAX_POOL2D_2X2_GRAD, both.rows * row_count(dy)),
                 false => (&MAX_POOL2D_GRAD, both.rows * row_count(dx)),

@@ -106,9 +106,12 @@ impl Op for Sum {
         for &axis in &self.axes {
             kept[axis] = 1;
         }
-        let dy = g.reshape(dy[0], kept)?;
-        let spread = g.fill(shape, self.scale)?;
-        Ok(vec![Some(g.mul(spread, dy)?)])
+        let dy = match self.scale {
+            1.0 => dy[0],
+            scale => g.scale(dy[0], scale)?,
+        };
+        let dy = g.reshape(dy, kept)?;
+        Ok(vec![Some(g.expand(dy, shape)?)])
     }
 
     // Lowering.
@@ -168,15 +171,25 @@ const SERIAL: usize = 128;
 /// Invocations that are enough to fill a device.
 const INVOCATIONS: usize = 16_384;
 
+/// Indices that lie side by side and are read by neighbouring invocations, if the sum is cut along another axis too.
+const ADJACENT: usize = 16;
+
 /// Into how many strided chunks the outermost and the innermost summed run are cut: a pure function of the shapes.
 fn chunks(outputs: usize, length: usize, outer: usize, inner: usize) -> (usize, usize) {
     let wanted = (length.isqrt().max(length / 64)).min(INVOCATIONS / outputs.max(1));
     if length <= SERIAL || wanted < 2 {
         return (1, 1);
     }
-    let share = inner.div_ceil(wanted.min(inner));
-    let inner_chunks = inner.div_ceil(share);
-    (wanted.div_ceil(inner_chunks).min(outer), inner_chunks)
+    // The fewest chunks of `extent` indices that leave the longest one as short as `count` chunks do.
+    let even = |extent: usize, count: usize| extent.div_ceil(extent.div_ceil(count.min(extent)));
+    let outer_chunks = even(outer, (wanted / ADJACENT.min(inner)).max(1));
+    let inner_chunks = even(inner, wanted.div_ceil(outer_chunks));
+    // Some empty chunks, so that the next stage can load quads.
+    if inner_chunks >= outer_chunks {
+        (outer_chunks, inner_chunks.next_multiple_of(4))
+    } else {
+        (outer_chunks.next_multiple_of(4), inner_chunks)
+    }
 }
 
 fn lower_runs(x: Operand, runs: &[Run], scale: f32, y: Operand, out: &mut Lowering) {

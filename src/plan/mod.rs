@@ -276,7 +276,7 @@ impl Plan {
 
 /// One buffer per value of the program as written, but for those that lie in the store.
 fn unplanned_bytes(program: &Program, storage: &Storage) -> u64 {
-    let made = program.nodes.iter().filter(|n| !n.op.view());
+    let made = program.nodes.iter().filter(|n| !program.is_view(n));
     made.flat_map(|n| &n.outputs)
         .filter(|v| !matches!(storage.homes[v.index()], Some(Home::State(_))))
         .map(|v| program.types[v.index()].bytes())
@@ -374,7 +374,7 @@ impl Builder<'_> {
             .program
             .nodes
             .iter()
-            .find(|n| n.op.view() && n.outputs[0] == root)
+            .find(|n| self.program.is_view(n) && n.outputs[0] == root)
         {
             root = node.inputs[0];
         }
@@ -449,7 +449,7 @@ impl Builder<'_> {
 
     fn lower(&mut self, position: usize) -> Result<()> {
         let node = &self.program.nodes[position];
-        if node.op.view() {
+        if self.program.is_view(node) {
             return Ok(());
         }
         let io = self.io(
@@ -458,7 +458,18 @@ impl Builder<'_> {
             &self.storage.in_place[position],
         )?;
         let mut lowering = Lowering::default();
-        node.op.lower(&io, self.caps, &mut lowering)?;
+        if node.op.view() {
+            for (part, rows) in self.parts(node.outputs[0])?.into_iter().enumerate() {
+                let bytes = self.part_bytes(node.outputs[0], rows);
+                let mut dispatch = copy(Operand::Input(0), Operand::Output(0), bytes);
+                for binding in &mut dispatch.bindings {
+                    binding.part = part;
+                }
+                lowering.push(dispatch);
+            }
+        } else {
+            node.op.lower(&io, self.caps, &mut lowering)?;
+        }
         self.take(
             node.op.name(),
             position,

@@ -1,6 +1,6 @@
 //! The nodes that a session runs: those that are needed, fused, in order.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::error::Result;
 use crate::graph::{Graph, Node, Source, Value};
@@ -27,6 +27,8 @@ pub(super) struct Program {
     pub assigns: Vec<(usize, Value)>,
     /// The value that reads each state.
     pub states: Vec<Value>,
+    /// Views that are copied all the same: they show a state from before the step and are read after it.
+    copied: HashSet<Value>,
 }
 
 impl Program {
@@ -59,9 +61,36 @@ impl Program {
             fetched: fetched.to_vec(),
             assigns,
             states: graph.states().iter().map(|s| s.value).collect(),
+            copied: HashSet::new(),
         };
         program.drop_unused();
+        program.keep_old_states();
         Ok(program)
+    }
+
+    /// Whether the node's output is its input's bytes.
+    pub fn is_view(&self, node: &Node) -> bool {
+        node.op.view() && !self.copied.contains(&node.outputs[0])
+    }
+
+    /// Follows views to the value whose bytes they are.
+    pub fn roots(&self) -> Vec<Value> {
+        let mut roots: Vec<Value> = (0..self.types.len()).map(Value::from_index).collect();
+        for node in self.nodes.iter().filter(|n| self.is_view(n)) {
+            roots[node.outputs[0].index()] = roots[node.inputs[0].index()];
+        }
+        roots
+    }
+
+    /// Fetched views of states that the step overwrites become copies.
+    fn keep_old_states(&mut self) {
+        let roots = self.roots();
+        let old = |value: &&Value| {
+            let root = roots[value.index()];
+            let assigned = |&(state, _): &(usize, Value)| self.states[state] == root;
+            **value != root && self.assigns.iter().any(assigned)
+        };
+        self.copied = self.fetched.iter().filter(old).copied().collect();
     }
 
     /// Removes nodes whose outputs nobody needs.

@@ -4,21 +4,12 @@ use crate::graph::Value;
 
 use super::program::{Origin, Program};
 
-/// Follows views to the value whose bytes they are.
-pub(super) fn roots(program: &Program) -> Vec<Value> {
-    let mut roots: Vec<Value> = (0..program.types.len()).map(Value::from_index).collect();
-    for node in program.nodes.iter().filter(|n| n.op.view()) {
-        roots[node.outputs[0].index()] = roots[node.inputs[0].index()];
-    }
-    roots
-}
-
 /// Reorders the nodes so that states can be written in place where the graph permits: for each assignment, the nodes that read
 /// the old value come before the node that makes the new one, unless one of them depends on it.
 pub(super) fn schedule(program: &mut Program) {
     let count = program.nodes.len();
     let producers = program.producers();
-    let roots = roots(program);
+    let roots = program.roots();
     // Edges from a node to those that must come before it.
     let mut before: Vec<Vec<usize>> = program
         .nodes
@@ -39,7 +30,7 @@ pub(super) fn schedule(program: &mut Program) {
             .filter(|&n| {
                 let reads = |v: &Value| roots[v.index()] == state;
                 n != writer
-                    && !program.nodes[n].op.view()
+                    && !program.is_view(&program.nodes[n])
                     && program.nodes[n].inputs.iter().any(reads)
             })
             .collect();
@@ -120,7 +111,7 @@ pub(super) struct Storage {
 impl Storage {
     /// `chunk_of` gives the store chunks of a state.
     pub fn new(program: &Program, chunks_of: impl Fn(usize) -> Vec<usize>) -> Self {
-        let roots = roots(program);
+        let roots = program.roots();
         let last_use = last_uses(program, &roots);
         let mut storage = Self {
             homes: vec![None; program.types.len()],
@@ -138,7 +129,7 @@ impl Storage {
         let targets = storage.targets(program, &roots, &chunks_of);
         for (position, node) in program.nodes.iter().enumerate() {
             let mut in_place = vec![None; node.outputs.len()];
-            if node.op.view() {
+            if program.is_view(node) {
                 storage.homes[node.outputs[0].index()] = storage.homes[node.inputs[0].index()];
                 storage.in_place.push(in_place);
                 continue;
@@ -160,9 +151,12 @@ impl Storage {
                         .filter(|v| home(**v) == home(operand))
                         .count()
                         == 1;
-                    let same_bytes = program.types[operand.index()].bytes()
-                        == program.types[value.index()].bytes();
-                    once && same_bytes
+                    let (from, to) = (
+                        &program.types[operand.index()],
+                        &program.types[value.index()],
+                    );
+                    let same_size = from.dtype == to.dtype && from.count() == to.count();
+                    once && same_size
                         && match home(operand) {
                             Some(Home::State(state)) => target == Some(state),
                             Some(Home::Slot(name)) => {
@@ -216,7 +210,7 @@ impl Storage {
             let old = program.states[state];
             let read_later = program.nodes[writer + 1..]
                 .iter()
-                .any(|n| !n.op.view() && n.inputs.iter().any(|v| roots[v.index()] == old));
+                .any(|n| !program.is_view(n) && n.inputs.iter().any(|v| roots[v.index()] == old));
             // A state whose old value is fetched or assigned elsewhere must survive the step.
             let kept = program.fetched.iter().any(|v| roots[v.index()] == old)
                 || program.assigns.iter().any(|(_, v)| roots[v.index()] == old);
@@ -245,28 +239,24 @@ impl Storage {
                                 .is_some_and(|v| targets[v.index()] == Some(state))
                     })
             };
+            // Old values of states, and new ones that earlier nodes have put there.
             let read: Vec<usize> = (0..node.inputs.len())
                 .filter(|&input| !paired(input))
                 .filter_map(|input| {
-                    match program.origins[roots[node.inputs[input].index()].index()] {
-                        Origin::State(state) => Some(chunks_of(state)),
-                        _ => None,
+                    let root = roots[node.inputs[input].index()].index();
+                    match program.origins[root] {
+                        Origin::State(state) => Some(state),
+                        _ => targets[root],
                     }
                 })
-                .flatten()
+                .flat_map(chunks_of)
                 .collect();
-            let clash: Vec<Value> = node
-                .outputs
-                .iter()
-                .copied()
-                .filter(|v| {
-                    targets[v.index()].is_some_and(|state| {
-                        chunks_of(state).iter().any(|chunk| read.contains(chunk))
-                    })
-                })
-                .collect();
+            let clash = node.outputs.iter().any(|v| {
+                let written = targets[v.index()].map(chunks_of).unwrap_or_default();
+                written.iter().any(|chunk| read.contains(chunk))
+            });
             // One clash takes all targets of the node away: pairs stand or fall together.
-            if !clash.is_empty() {
+            if clash {
                 for output in &node.outputs {
                     targets[output.index()] = None;
                 }
@@ -283,7 +273,7 @@ fn last_uses(program: &Program, roots: &[Value]) -> Vec<usize> {
         for output in &node.outputs {
             last[output.index()] = last[output.index()].max(position);
         }
-        if !node.op.view() {
+        if !program.is_view(node) {
             for input in &node.inputs {
                 last[roots[input.index()].index()] = position;
             }

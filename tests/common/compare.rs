@@ -25,71 +25,46 @@ pub fn compare(
     if got.ty() != want.ty() {
         return Err(format!("got {}, want {}", got.ty(), want.ty()));
     }
-    let checks: Vec<Check> = match want.ty().dtype {
-        DType::U32 => integers(got.as_u32().map_err(|e| e.to_string())?, want.u32s()),
-        DType::U8 => integers(got.as_u8().map_err(|e| e.to_string())?, want.u8s()),
+    let units: Vec<f64>;
+    let message: Box<dyn Fn(usize) -> String>;
+    match want.ty().dtype {
+        DType::U32 => {
+            let (got, want) = (got.as_u32().map_err(|e| e.to_string())?, want.u32s());
+            units = got.iter().zip(want).map(|(g, w)| unequal(g != w)).collect();
+            message = Box::new(move |i| format!("got {}, want {}", got[i], want[i]));
+        }
+        DType::U8 => {
+            let (got, want) = (got.as_u8().map_err(|e| e.to_string())?, want.u8s());
+            units = got.iter().zip(want).map(|(g, w)| unequal(g != w)).collect();
+            message = Box::new(move |i| format!("got {}, want {}", got[i], want[i]));
+        }
         DType::F32 | DType::F16 => {
-            let got = got.as_f32().map_err(|e| e.to_string())?;
             let tolerances = tolerances(want, bound, abs_sum)?;
-            let pairs = got.iter().zip(want.floats());
-            pairs
-                .zip(tolerances)
-                .map(|((&got, &want), tolerance)| float(got, want, tolerance))
-                .collect()
+            let (got, want) = (got.as_f32().map_err(|e| e.to_string())?, want.floats());
+            let pairs = got.iter().zip(want).zip(&tolerances);
+            units = pairs.map(|((&g, &w), &t)| error(g, w, t)).collect();
+            message = Box::new(move |i| describe(got[i], want[i], tolerances[i]));
         }
-    };
-    let mut worst = 0;
-    let mut wrong = 0;
-    for (i, check) in checks.iter().enumerate() {
-        if check.units > checks[worst].units {
-            worst = i;
-        }
-        wrong += usize::from(check.units > 1.0);
     }
-    match checks.get(worst) {
-        Some(check) if wrong > 0 => Err(format!(
+    let wrong = units.iter().filter(|&&units| units > 1.0).count();
+    let worst = (0..units.len()).fold(
+        0,
+        |worst, i| if units[i] > units[worst] { i } else { worst },
+    );
+    match units.get(worst) {
+        Some(_) if wrong > 0 => Err(format!(
             "{wrong} of {} elements are wrong; the worst, {}: {} (bound {bound:?})",
-            checks.len(),
+            units.len(),
             place(want.ty(), worst),
-            check.message
+            message(worst)
         )),
-        check => Ok(check.map_or(0.0, |check| check.units)),
+        units => Ok(units.copied().unwrap_or(0.0)),
     }
 }
 
-/// One element: its error in units of the bound, and what to say if that exceeds 1.
-struct Check {
-    units: f64,
-    message: String,
-}
-
-impl Check {
-    fn equal() -> Self {
-        Self {
-            units: 0.0,
-            message: String::new(),
-        }
-    }
-
-    fn wrong(got: impl ToString, want: impl ToString) -> Self {
-        Self {
-            units: f64::INFINITY,
-            message: format!("got {}, want {}", got.to_string(), want.to_string()),
-        }
-    }
-}
-
-fn integers<T: PartialEq + ToString + Copy>(got: &[T], want: &[T]) -> Vec<Check> {
-    got.iter()
-        .zip(want)
-        .map(|(&got, &want)| {
-            if got == want {
-                Check::equal()
-            } else {
-                Check::wrong(got, want)
-            }
-        })
-        .collect()
+/// The error of an element that must be equal.
+fn unequal(differs: bool) -> f64 {
+    if differs { f64::INFINITY } else { 0.0 }
 }
 
 /// Tolerance of each element of the float array `want`; `None` asks for the reference's bits.
@@ -135,38 +110,38 @@ fn ulp(x: f64) -> f64 {
     2f64.powi(exponent.max(-126) - 23)
 }
 
-fn float(got: f32, want: f64, tolerance: Option<f64>) -> Check {
+/// The error of an element in units of its tolerance.
+fn error(got: f32, want: f64, tolerance: Option<f64>) -> f64 {
     let rounded = want as f32;
     if got == rounded || (got.is_nan() && rounded.is_nan()) {
-        return Check::equal();
+        return 0.0;
     }
     if !got.is_finite() || !rounded.is_finite() {
-        return Check::wrong(got, rounded);
+        return f64::INFINITY;
     }
-    let error = (f64::from(got) - want).abs();
     match tolerance {
-        None if got == 0.0 && f64::from(rounded.abs()) < FLUSHED => Check::equal(),
-        None => Check {
-            units: f64::INFINITY,
-            message: format!(
-                "got {got} (0x{:08x}), want {rounded} (0x{:08x}), off by {error:.3e}",
-                got.to_bits(),
-                rounded.to_bits()
-            ),
-        },
+        None => unequal(got != 0.0 || f64::from(rounded.abs()) >= FLUSHED),
         Some(tolerance) if tolerance.is_finite() => {
-            let tolerance = tolerance + FLUSHED;
-            Check {
-                units: error / tolerance,
-                message: format!(
-                    "got {got}, want {want}, off by {error:.3e}, allowed {tolerance:.3e}"
-                ),
-            }
+            (f64::from(got) - want).abs() / (tolerance + FLUSHED)
         }
-        Some(tolerance) => Check {
-            units: f64::INFINITY,
-            message: format!("got {got}, want {want}, and the bound is {tolerance}"),
-        },
+        Some(_) => f64::INFINITY,
+    }
+}
+
+fn describe(got: f32, want: f64, tolerance: Option<f64>) -> String {
+    let off = (f64::from(got) - want).abs();
+    match tolerance {
+        Some(tolerance) => {
+            format!("got {got}, want {want}, off by {off:.3e}, allowed {tolerance:.3e}")
+        }
+        None => {
+            let rounded = want as f32;
+            let bits = [got, rounded].map(f32::to_bits);
+            format!(
+                "got {got} (0x{:08x}), want {rounded} (0x{:08x}), off by {off:.3e}",
+                bits[0], bits[1]
+            )
+        }
     }
 }
 

@@ -21,7 +21,8 @@ pub fn lower(graph: &Graph, node: &Node, caps: &Caps, share: bool) -> Result<(Io
     let mut in_place = vec![None; outputs.len()];
     if share {
         for &(input, output) in node.op.in_place() {
-            if inputs[input].bytes() == outputs[output].bytes() {
+            let (from, to) = (&inputs[input], &outputs[output]);
+            if from.dtype == to.dtype && from.count() == to.count() {
                 in_place[output] = Some(input);
             }
         }

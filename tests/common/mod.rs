@@ -9,6 +9,7 @@ pub mod compare;
 pub mod draw;
 pub mod lower;
 pub mod networks;
+pub mod products;
 
 use striate::gpu::{Gpu, GpuOptions};
 

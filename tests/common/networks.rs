@@ -134,6 +134,18 @@ pub fn networks() -> Vec<Case> {
                 Ok(vec![y, shown, pooled])
             },
         ),
+        // An operand that stretches is as large as the sum once both are padded, and yet cannot share its buffer.
+        Case::new(
+            "network/stretched",
+            inputs(&[&[1], &[3], &[3, 1]]),
+            |g, v| {
+                let one = g.scale(v[0], 2.0)?;
+                let three = g.add_values(one, v[1])?;
+                let column = g.scale(v[2], 2.0)?;
+                let square = g.mul(column, three)?;
+                Ok(vec![three, square])
+            },
+        ),
         // One weight in two places.
         Case::new(
             "network/shared-weight",

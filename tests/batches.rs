@@ -1,0 +1,300 @@
+//! Batches, dropout, losses and the accuracy counter in sessions: whole epochs, rows that do not count, what is not a number.
+
+mod common;
+
+use common::gpus;
+use striate::autodiff::gradients;
+use striate::error::Result;
+use striate::gpu::{Engine, GpuOptions};
+use striate::graph::{Graph, Init, Kind, Value};
+use striate::session::Session;
+use striate::shape::Type;
+use striate::store::Store;
+use striate::tensor::Tensor;
+
+/// The CPU reference and every adapter found.
+fn engines() -> Vec<Engine> {
+    let gpus = gpus(&GpuOptions::default()).into_iter().map(Engine::from);
+    std::iter::once(Engine::cpu()).chain(gpus).collect()
+}
+
+fn constant_f32(g: &mut Graph, shape: &[usize], data: &[f32]) -> Value {
+    g.constant(Tensor::f32(shape, data.to_vec()).unwrap())
+        .unwrap()
+}
+
+fn constant_u32(g: &mut Graph, data: &[u32]) -> Value {
+    g.constant(Tensor::u32([data.len()], data.to_vec()).unwrap())
+        .unwrap()
+}
+
+/// Runs a graph once and reads floats.
+fn once(engine: &Engine, g: &Graph, value: Value) -> Vec<f32> {
+    let store = Store::new(engine, &[g], 0).unwrap();
+    let mut session = Session::new(&store, g, &[value]).unwrap();
+    session.poison();
+    session.run(1).unwrap();
+    session.read(value).unwrap().as_f32().unwrap().to_vec()
+}
+
+#[test]
+fn an_epoch_shows_every_row_once() {
+    const ROWS: usize = 67;
+    const BATCH: usize = 16;
+    let steps = ROWS.div_ceil(BATCH);
+    for shuffle in [false, true] {
+        let mut orders = Vec::new();
+        for engine in engines() {
+            let mut g = Graph::new();
+            let data: Vec<u8> = (0..ROWS * 3).map(|i| (i / 3 + i % 3) as u8).collect();
+            let data = g.constant(Tensor::u8([ROWS, 3], data).unwrap()).unwrap();
+            let labels: Vec<u32> = (0..ROWS as u32).map(|i| i * 10).collect();
+            let labels = constant_u32(&mut g, &labels);
+            let clock = g.clock().unwrap();
+            let (indices, valid) = g.shuffled_batch(clock, ROWS, BATCH, shuffle).unwrap();
+            let x = g.gather_rows(data, indices, valid, 1.0, 0.0).unwrap();
+            let y = g.gather_labels(labels, indices, valid).unwrap();
+            let next = g.advance(clock).unwrap();
+            g.assign(clock, next).unwrap();
+            let store = Store::new(&engine, &[&g], 11).unwrap();
+            let mut session = Session::new(&store, &g, &[indices, valid, x, y]).unwrap();
+            let mut order = Vec::new();
+            for step in 0..2 * steps {
+                session.run(1).unwrap();
+                let read = |value| session.read(value).unwrap();
+                let valid = read(valid).as_u32().unwrap()[0] as usize;
+                let last = step % steps == steps - 1;
+                assert_eq!(valid, if last { ROWS % BATCH } else { BATCH });
+                let indices = read(indices).as_u32().unwrap().to_vec();
+                assert!(indices[valid..].iter().all(|&i| i == 0));
+                for (row, &index) in indices.iter().enumerate() {
+                    let shown = if row < valid { index } else { 0 };
+                    let x = read(x).as_f32().unwrap()[3 * row..3 * row + 3].to_vec();
+                    let bytes = if row < valid {
+                        [0.0, 1.0, 2.0]
+                    } else {
+                        [0.0; 3]
+                    };
+                    assert_eq!(x, bytes.map(|b| b + shown as f32), "{engine:?}");
+                    assert_eq!(read(y).as_u32().unwrap()[row], shown * 10);
+                }
+                order.extend_from_slice(&indices[..valid]);
+            }
+            for epoch in order.chunks(ROWS) {
+                let mut sorted = epoch.to_vec();
+                sorted.sort_unstable();
+                assert!(sorted.iter().copied().eq(0..ROWS as u32));
+                assert_eq!(shuffle, sorted != epoch);
+            }
+            assert_eq!(shuffle, order[..ROWS] != order[ROWS..]);
+            orders.push(order);
+        }
+        assert!(orders.windows(2).all(|pair| pair[0] == pair[1]));
+    }
+}
+
+#[test]
+fn dropout_keeps_its_share_and_its_mask() {
+    const COUNT: usize = 40_000;
+    for engine in engines() {
+        let mut g = Graph::new();
+        let clock = g.clock().unwrap();
+        let ones = vec![1.0; COUNT];
+        let x = g
+            .state(
+                "x",
+                Type::f32([COUNT]),
+                Kind::Parameter,
+                Init::Constant(1.0),
+                None,
+            )
+            .unwrap();
+        let a = g.dropout(x, 0.25, clock).unwrap();
+        let b = g.dropout(x, 0.25, clock).unwrap();
+        let loss = g.sum(a, &[0], false).unwrap();
+        let dx = gradients(&mut g, loss, &[x]).unwrap()[0];
+        let next = g.advance(clock).unwrap();
+        g.assign(clock, next).unwrap();
+        let store = Store::new(&engine, &[&g], 5).unwrap();
+        let mut session = Session::new(&store, &g, &[a, b, dx]).unwrap();
+        let mut run = || -> Result<[Vec<f32>; 3]> {
+            session.run(1)?;
+            let read = |value| Ok(session.read(value)?.as_f32()?.to_vec());
+            Ok([read(a)?, read(b)?, read(dx)?])
+        };
+        let [first, other, dx] = run().unwrap();
+        let [second, _, _] = run().unwrap();
+        assert_ne!(first, ones);
+        assert_eq!(first, dx, "the gradient has the mask of its forward op");
+        assert_ne!(first, other, "each op has its own mask");
+        assert_ne!(first, second, "each step has its own mask");
+        let kept = first.iter().filter(|&&y| y == 1.0 / 0.75).count();
+        let zeros = first.iter().filter(|&&y| y == 0.0).count();
+        assert_eq!(kept + zeros, COUNT);
+        // Five standard deviations of a binomial count.
+        let deviation = 5.0 * (COUNT as f64 * 0.25 * 0.75).sqrt();
+        assert!((kept as f64 - 0.75 * COUNT as f64).abs() < deviation);
+    }
+}
+
+#[test]
+fn dropout2d_drops_whole_maps() {
+    for engine in engines() {
+        let mut g = Graph::new();
+        let clock = g.clock().unwrap();
+        let x = g.fill([16, 8, 3, 5], 1.0).unwrap();
+        let y = g.dropout2d(x, 0.5, clock).unwrap();
+        let y = once(&engine, &g, y);
+        let maps: Vec<&[f32]> = y.chunks(15).collect();
+        assert!(maps.iter().all(|map| map.iter().all(|&v| v == map[0])));
+        let dropped = maps.iter().filter(|map| map[0] == 0.0).count();
+        assert!((30..98).contains(&dropped), "{dropped} of 128");
+        assert!(y.iter().all(|&v| v == 0.0 || v == 2.0));
+    }
+}
+
+#[test]
+fn counting_breaks_ties_low_and_refuses_nan() {
+    for engine in engines() {
+        let nan = f32::NAN;
+        #[rustfmt::skip]
+        let rows = [
+            // Right, wrong, tie won by the lower class, tie lost, NaN in the label's class, NaN elsewhere, no such class, all -inf.
+            ([1.0, 2.0, 0.0], 1), ([1.0, 2.0, 0.0], 0), ([3.0, 3.0, 1.0], 0), ([3.0, 3.0, 1.0], 1),
+            ([nan, 2.0, 1.0], 0), ([nan, 2.0, 1.0], 1), ([1.0, 2.0, 0.0], 3), ([f32::NEG_INFINITY; 3], 0),
+            // Beyond valid.
+            ([1.0, 0.0, 0.0], 0),
+        ];
+        // Short rows have one invocation each, long ones a workgroup.
+        for columns in [3, 100] {
+            let mut g = Graph::new();
+            let logits: Vec<f32> = rows
+                .iter()
+                .flat_map(|(row, _)| {
+                    let rest = std::iter::repeat(f32::NEG_INFINITY);
+                    row.iter().copied().chain(rest).take(columns)
+                })
+                .collect();
+            let labels = rows.map(|(_, label)| if label == 3 { columns as u32 } else { label });
+            let logits = constant_f32(&mut g, &[rows.len(), columns], &logits);
+            let labels = constant_u32(&mut g, &labels);
+            let valid = constant_u32(&mut g, &[8]);
+            let ty = Type::u32([2]);
+            let counter = g
+                .state("counter", ty, Kind::Metric, Init::Constant(0.0), None)
+                .unwrap();
+            let new = g.count_correct(logits, labels, valid, counter).unwrap();
+            g.assign(counter, new).unwrap();
+            let store = Store::new(&engine, &[&g], 0).unwrap();
+            let mut session = Session::new(&store, &g, &[]).unwrap();
+            session.run(3).unwrap();
+            let counter = store.get("counter").unwrap();
+            assert_eq!(counter.as_u32().unwrap(), [9, 24], "{engine:?} {columns}");
+        }
+    }
+}
+
+#[test]
+fn a_label_beyond_the_classes_makes_its_row_nan() {
+    for engine in engines() {
+        for (columns, label) in [(2, 2), (2, u32::MAX), (100, 100)] {
+            let mut g = Graph::new();
+            let logits = constant_f32(&mut g, &[3, columns], &vec![0.5; 3 * columns]);
+            let logits = g.scale(logits, 1.0).unwrap();
+            let labels = constant_u32(&mut g, &[1, label, label]);
+            let valid = constant_u32(&mut g, &[2]);
+            let loss = g.softmax_cross_entropy(logits, labels, valid).unwrap();
+            let dlogits = gradients(&mut g, loss, &[logits]).unwrap()[0];
+            assert!(once(&engine, &g, loss)[0].is_nan(), "{engine:?}");
+            let dlogits = once(&engine, &g, dlogits);
+            let rows: Vec<&[f32]> = dlogits.chunks(columns).collect();
+            assert!(rows[0].iter().all(|d| d.is_finite()), "{engine:?}");
+            assert!(rows[1].iter().all(|d| d.is_nan()), "{engine:?}");
+            assert!(rows[2].iter().all(|&d| d == 0.0), "{engine:?}");
+        }
+    }
+}
+
+#[test]
+fn cross_entropy_survives_large_logits() {
+    for engine in engines() {
+        let mut g = Graph::new();
+        let data = [1e4, -1e4, 0.0, -1e30, 1e30, 1e30];
+        let logits = constant_f32(&mut g, &[2, 3], &data);
+        let logits = g.scale(logits, 1.0).unwrap();
+        let labels = constant_u32(&mut g, &[0, 1]);
+        let valid = constant_u32(&mut g, &[2]);
+        let loss = g.softmax_cross_entropy(logits, labels, valid).unwrap();
+        let dlogits = gradients(&mut g, loss, &[logits]).unwrap()[0];
+        let loss = once(&engine, &g, loss)[0];
+        assert!((loss - 0.5 * 2f32.ln()).abs() < 1e-5, "{engine:?} {loss}");
+        let want = [0.0, 0.0, 0.0, 0.0, -0.25, 0.25];
+        for (d, want) in once(&engine, &g, dlogits).into_iter().zip(want) {
+            assert!((d - want).abs() < 1e-6, "{engine:?} {d} {want}");
+        }
+    }
+}
+
+#[test]
+fn refusals_name_the_numbers() {
+    let mut g = Graph::new();
+    let x = g.input("x", Type::f32([4, 3])).unwrap();
+    let bytes = g.input("bytes", Type::u8([4, 3])).unwrap();
+    let labels = g.input("labels", Type::u32([5])).unwrap();
+    let valid = g.input("valid", Type::u32([1])).unwrap();
+    let clock = g.clock().unwrap();
+    let scalar = g.fill([], 1.0).unwrap();
+    let refused = |result: Result<Value>, message: &str| {
+        assert_eq!(result.unwrap_err().to_string(), message);
+    };
+    refused(
+        g.softmax_cross_entropy(x, labels, valid),
+        "softmax_cross_entropy: labels is u32 [5], u32 [4] is needed",
+    );
+    refused(
+        g.softmax_cross_entropy(scalar, labels, valid),
+        "softmax_cross_entropy: logits [] must have 2 axes, [batch, classes]",
+    );
+    refused(g.softmax(scalar), "softmax: x [] has no last axis");
+    refused(
+        g.dropout(x, 1.0, clock),
+        "dropout: p 1 must be at least 0 and below 1",
+    );
+    refused(
+        g.dropout(x, f32::NAN, clock),
+        "dropout: p NaN must be at least 0 and below 1",
+    );
+    refused(
+        g.dropout(x, 0.5, valid),
+        "dropout: clock is u32 [1], u32 [4] is needed",
+    );
+    refused(
+        g.dropout2d(x, 0.5, clock),
+        "dropout2d: x [4, 3] must have at least 3 axes, [n, c, ...]",
+    );
+    refused(
+        g.shuffled_batch(clock, 0, 3, true)
+            .map(|(indices, _)| indices),
+        "shuffled_batch: count 0 must be at least 1 and below 2^31",
+    );
+    refused(
+        g.gather_rows(x, labels, valid, 1.0, 0.0),
+        "gather_rows: data is f32 [4, 3], u8 is needed",
+    );
+    refused(
+        g.gather_labels(labels, bytes, valid),
+        "gather_labels: indices [4, 3] must have 1 axis, [batch]",
+    );
+    refused(
+        g.permute(x, &[0, 0]),
+        "permute: axes [0, 0] do not name each axis of [4, 3] once",
+    );
+    refused(
+        g.transpose(labels),
+        "transpose: x [5] must have 2 axes; permute takes any number",
+    );
+    refused(
+        g.mse_loss(x, scalar),
+        "mse_loss: y is f32 [], f32 [4, 3] is needed",
+    );
+}

@@ -1,0 +1,126 @@
+//! Matrix products and convolutions with all that may follow them in one kernel, in both sizes of tile.
+
+use striate::ops::{Conv2d, Conv2dForward, Conv2dGradInput, Conv2dGradWeight, MatMul};
+use striate::shape::Shape;
+
+use super::cases::{Bound, Case, Draw, drawn, real};
+
+/// What may follow a product: bias, relu, mask.
+const ENDS: [(bool, bool, bool); 5] = [
+    (false, false, false),
+    (false, true, false),
+    (true, false, false),
+    (true, true, false),
+    (false, false, true),
+];
+
+fn end_name((bias, relu, mask): (bool, bool, bool)) -> String {
+    let names = [(bias, "-bias"), (relu, "-relu"), (mask, "-mask")];
+    let chosen = names.iter().filter(|(chosen, _)| *chosen);
+    chosen.map(|(_, name)| *name).collect()
+}
+
+/// All of them. Large ones have enough tiles of 64 x 64 to fill a device, and few terms.
+pub fn products() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for [m, n, k] in [[19, 37, 21], [520, 1000, 5]] {
+        for (transpose_a, transpose_b) in
+            [(false, false), (false, true), (true, false), (true, true)]
+        {
+            for (bias, relu, mask) in ENDS {
+                let op = MatMul {
+                    transpose_a,
+                    transpose_b,
+                    bias,
+                    relu,
+                    mask,
+                };
+                let mut inputs = vec![
+                    real(if transpose_a { [k, m] } else { [m, k] }),
+                    real(if transpose_b { [n, k] } else { [k, n] }),
+                ];
+                if bias {
+                    inputs.push(real([n]));
+                }
+                if mask {
+                    inputs.push(drawn([m, n], Draw::AwayFromZero));
+                }
+                let t = |t| if t { "t" } else { "n" };
+                let (a, b) = (t(transpose_a), t(transpose_b));
+                let end = end_name((bias, relu, mask));
+                cases.push(
+                    Case::new(
+                        format!("product/{a}{b}{end}/{m}x{n}x{k}"),
+                        inputs,
+                        move |g, v| g.add(op, v),
+                    )
+                    .bound(Bound::Sum { k: k + 1 }),
+                );
+            }
+        }
+    }
+    let conv = Conv2d::padding(1);
+    // Input, filters.
+    for (x, o) in [([2, 3, 9, 7], 5), ([2, 3, 64, 65], 40)] {
+        let [n, c, h, w] = x;
+        let k = c * 9 + 1;
+        for (bias, relu, _) in ENDS.into_iter().filter(|end| !end.2) {
+            let op = Conv2dForward { conv, bias, relu };
+            let mut inputs = vec![real(x), real([o, c, 3, 3])];
+            if bias {
+                inputs.push(real([o]));
+            }
+            let end = end_name((bias, relu, false));
+            cases.push(
+                Case::new(
+                    format!("convolution/forward{end}/{x:?}x{o}"),
+                    inputs,
+                    move |g, v| g.add(op, v),
+                )
+                .bound(Bound::Sum { k }),
+            );
+        }
+        // The same extents the other way round: dx has o channels, dy has c.
+        for mask in [false, true] {
+            let op = Conv2dGradInput {
+                conv,
+                input: [h, w],
+                mask,
+            };
+            let mut inputs = vec![real([n, c, h, w]), real([c, o, 3, 3])];
+            if mask {
+                inputs.push(drawn([n, o, h, w], Draw::AwayFromZero));
+            }
+            let end = end_name((false, false, mask));
+            cases.push(
+                Case::new(
+                    format!("convolution/grad_input{end}/{x:?}x{o}"),
+                    inputs,
+                    move |g, v| g.add(op, v),
+                )
+                .bound(Bound::Sum { k }),
+            );
+        }
+    }
+    for (x, o) in [
+        ([3, 4, 6, 5], 5),
+        ([2, 1024, 1, 2], 520),
+        ([8, 3, 40, 40], 7),
+    ] {
+        let [n, c, h, w] = x;
+        let op = Conv2dGradWeight {
+            conv: Conv2d::default(),
+            kernel: [1, 1],
+        };
+        let dy = Shape::from([n, o, h, w]);
+        cases.push(
+            Case::new(
+                format!("convolution/grad_weight/{x:?}x{o}"),
+                vec![real([n, c, h, w]), real(dy)],
+                move |g, v| g.add(op, v),
+            )
+            .bound(Bound::Sum { k: n * h * w }),
+        );
+    }
+    cases
+}
