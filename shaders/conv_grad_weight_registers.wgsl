@@ -6,8 +6,7 @@
 // One invocation takes 4 * blocks channels of dy, one channel of x, `lines` rows and `taps` columns of the kernel. It walks down strips of
 // four columns of dy; the rows of x slide through registers, since the next row of dy sees what the next row of the kernel saw.
 // One workgroup takes workgroup_size of these, parts first.
-// Overrides: lines (1, or as taps where stride_h = dilation_h), taps (1 to 5), blocks (1 or 2), aligned (1 if the rows of dy are multiples
-// of 4 long), workgroup_size.
+// Overrides: lines (1, or as taps where stride_h = dilation_h), taps (1 to 5), blocks (1 or 2), workgroup_size.
 // Providers: window (conv_window_*), lib/grid, lib/divide.
 
 struct Params {
@@ -27,6 +26,7 @@ struct Params {
     bands: u32, // runs of `lines` rows of the kernel
     phases: u32,
     runs: u32,
+    lines: u32, // the override: a bound that no compiler unrolls
     stride_h: u32,
     stride_w: u32,
     dilation_h: u32,
@@ -44,7 +44,6 @@ struct Params {
 override lines: u32 = 3u;
 override taps: u32 = 3u;
 override blocks: u32 = 2u;
-override aligned: u32 = 0u;
 override workgroup_size: u32 = 16u;
 
 const strip: u32 = 4u;
@@ -94,9 +93,6 @@ fn add_line(sum: Line, x: Row, g: mat4x4<f32>) -> Line {
 // Four columns of a row of dy from element `at` on, the row's column `col`; 0 past the row's end.
 fn four_dy(at: u32, col: u32) -> vec4<f32> {
     let a = dy[at / 4u];
-    if aligned != 0u {
-        return a;
-    }
     let b = dy[min(at / 4u + 1u, params.last_dy)];
     let odd = (at & 1u) != 0u;
     let c = select(a, vec4<f32>(a.yzw, b.x), odd);
@@ -182,19 +178,10 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
             var x2 = Row();
             var x3 = Row();
             var x4 = Row();
-            if lines > 4u {
-                x1 = row_of_x(plane, h, w);
-                h += params.stride_h;
-            }
-            if lines > 3u {
-                x2 = row_of_x(plane, h, w);
-                h += params.stride_h;
-            }
-            if lines > 2u {
-                x3 = row_of_x(plane, h, w);
-                h += params.stride_h;
-            }
-            if lines > 1u {
+            for (var line = 1u; line < params.lines; line++) {
+                x1 = x2;
+                x2 = x3;
+                x3 = x4;
                 x4 = row_of_x(plane, h, w);
                 h += params.stride_h;
             }
@@ -251,33 +238,20 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
 
     let step = params.chunks * params.bands * params.channels * params.groups * params.phases * params.runs;
     let to = (part * step + tile) * (blocks * lines * taps);
-    store(s4, to + (lines - 1u) * taps);
-    if lines > 1u {
-        store(s3, to + (lines - 2u) * taps);
-    }
-    if lines > 2u {
-        store(s2, to + (lines - 3u) * taps);
-    }
-    if lines > 3u {
-        store(s1, to + (lines - 4u) * taps);
-    }
-    if lines > 4u {
-        store(s0, to);
+    for (var line = params.lines; line > 0u; line--) {
+        store(s4, to + (line - 1u) * taps);
+        s4 = s3;
+        s3 = s2;
+        s2 = s1;
+        s1 = s0;
     }
     if blocks > 1u {
-        let next_to = to + lines * taps;
-        store(t4, next_to + (lines - 1u) * taps);
-        if lines > 1u {
-            store(t3, next_to + (lines - 2u) * taps);
-        }
-        if lines > 2u {
-            store(t2, next_to + (lines - 3u) * taps);
-        }
-        if lines > 3u {
-            store(t1, next_to + (lines - 4u) * taps);
-        }
-        if lines > 4u {
-            store(t0, next_to);
+        for (var line = params.lines; line > 0u; line--) {
+            store(t4, to + (lines + line - 1u) * taps);
+            t4 = t3;
+            t3 = t2;
+            t2 = t1;
+            t1 = t0;
         }
     }
 }

@@ -227,7 +227,7 @@ impl MatMul {
         let row_a = if self.transpose_a { m } else { k };
         let row_b = if self.transpose_b { k } else { n };
         let aligned = row_a % 4 == 0 && row_b % 4 == 0;
-        let large = tiles(4).iter().product::<usize>() >= ENOUGH_TILES;
+        let large = tiles(4).iter().product::<usize>() >= ENOUGH_TILES && m * n * k >= ENOUGH_TERMS;
         let (overrides, [tiles_m, tiles_n], stores) = match (large, aligned) {
             (true, true) => (REGISTER_VARIANTS[0], tiles(4), 8),
             (true, false) => (REGISTER_VARIANTS[1], tiles(4), 8),
@@ -255,6 +255,9 @@ impl MatMul {
 
 /// Tiles of 16 rows and 8 columns from which on they keep a processor busy.
 const ENOUGH_TILES: usize = 40;
+
+/// Products of two numbers from which on the larger tile is worth a pipeline of its own.
+const ENOUGH_TERMS: usize = 1 << 18;
 
 const REGISTER_VARIANTS: &[Overrides] = &[
     &[("high", 4), ("aligned", 1)],
