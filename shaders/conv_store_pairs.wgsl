@@ -14,3 +14,8 @@ fn store_row(value: vec4<f32>, at: u32, col: u32) {
         rest = rest.zwxy;
     }
 }
+
+// What y held.
+fn y_at(at: u32) -> f32 {
+    return y[at / 2u][at & 1u];
+}

@@ -542,7 +542,9 @@ pub(super) fn kernels() -> Vec<Kernel> {
     let all = reads.map(|reads| {
         // The gradient of an input, which takes the mask, never strides.
         let ends = End::ALL.into_iter();
-        let ends = ends.filter(move |&end| reads != Reads::Strided || end != End::Mask);
+        let ends = ends.filter(move |end| {
+            reads != Reads::Strided || !matches!(end, End::Mask | End::MaskInPlace)
+        });
         ends.map(move |end| registers_kernel(reads, end))
     });
     all.into_iter().flatten().collect()
