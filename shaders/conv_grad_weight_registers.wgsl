@@ -6,7 +6,8 @@
 // One invocation takes 4 * blocks channels of dy, one channel of x, `lines` rows and `taps` columns of the kernel. It walks down strips of
 // four columns of dy; the rows of x slide through registers, since the next row of dy sees what the next row of the kernel saw.
 // One workgroup takes workgroup_size of these, parts first.
-// Overrides: lines (1, or as taps where stride_h = dilation_h), taps (1 to 5), blocks (1 or 2), workgroup_size.
+// Overrides: lines (1, or as taps where stride_h = dilation_h), taps (1 to 5), blocks (1 or 2), aligned (1 if the rows of dy are multiples
+// of 4 long), workgroup_size.
 // Providers: window (conv_window_*), lib/grid, lib/divide.
 
 struct Params {
@@ -44,6 +45,7 @@ struct Params {
 override lines: u32 = 3u;
 override taps: u32 = 3u;
 override blocks: u32 = 2u;
+override aligned: u32 = 0u;
 override workgroup_size: u32 = 16u;
 
 const strip: u32 = 4u;
@@ -93,6 +95,9 @@ fn add_line(sum: Line, x: Row, g: mat4x4<f32>) -> Line {
 // Four columns of a row of dy from element `at` on, the row's column `col`; 0 past the row's end.
 fn four_dy(at: u32, col: u32) -> vec4<f32> {
     let a = dy[at / 4u];
+    if aligned != 0u {
+        return a;
+    }
     let b = dy[min(at / 4u + 1u, params.last_dy)];
     let odd = (at & 1u) != 0u;
     let c = select(a, vec4<f32>(a.yzw, b.x), odd);

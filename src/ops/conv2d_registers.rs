@@ -383,10 +383,12 @@ impl Sizes {
             1 => &GRAD_WEIGHT,
             _ => &GRAD_WEIGHT_STRIDED,
         };
+        let aligned = usize::from(horizontal.stride == 1 && cols % 4 == 0);
         let slides = vertical.stride == vertical.dilation;
         let overrides = kernel.variants.iter().copied();
         let overrides = overrides
             .filter(|v| slides || value(v, "lines") == 1)
+            .filter(|v| value(v, "aligned") == aligned)
             .min_by_key(|v| self.grad_weight_cost(v))
             .unwrap_or_default();
         let [lines, taps, blocks] = ["lines", "taps", "blocks"].map(|n| value(overrides, n));
@@ -469,10 +471,14 @@ static GRAD_WEIGHT: Kernel = Kernel::new(
         "lib/divide"
     ],
     &[
-        &[("lines", 1), ("taps", 1), ("blocks", 2)],
-        &[("lines", 1), ("taps", 3), ("blocks", 2)],
-        &[("lines", 3), ("taps", 3), ("blocks", 2)],
-        &[("lines", 5), ("taps", 5), ("blocks", 1)],
+        &[("lines", 1), ("taps", 1), ("blocks", 2), ("aligned", 0)],
+        &[("lines", 1), ("taps", 1), ("blocks", 2), ("aligned", 1)],
+        &[("lines", 1), ("taps", 3), ("blocks", 2), ("aligned", 0)],
+        &[("lines", 1), ("taps", 3), ("blocks", 2), ("aligned", 1)],
+        &[("lines", 3), ("taps", 3), ("blocks", 2), ("aligned", 0)],
+        &[("lines", 3), ("taps", 3), ("blocks", 2), ("aligned", 1)],
+        &[("lines", 5), ("taps", 5), ("blocks", 1), ("aligned", 0)],
+        &[("lines", 5), ("taps", 5), ("blocks", 1), ("aligned", 1)],
     ],
 );
 
@@ -485,8 +491,8 @@ static GRAD_WEIGHT_STRIDED: Kernel = Kernel::new(
         "lib/divide"
     ],
     &[
-        &[("lines", 1), ("taps", 1), ("blocks", 2)],
-        &[("lines", 1), ("taps", 3), ("blocks", 2)],
+        &[("lines", 1), ("taps", 1), ("blocks", 2), ("aligned", 0)],
+        &[("lines", 1), ("taps", 3), ("blocks", 2), ("aligned", 0)],
     ],
 );
 
