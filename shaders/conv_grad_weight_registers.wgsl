@@ -27,6 +27,7 @@ struct Params {
     bands: u32, // runs of `lines` rows of the kernel
     phases: u32,
     runs: u32,
+    lines: u32, // the override: a bound that no compiler unrolls
     stride_h: u32,
     stride_w: u32,
     dilation_h: u32,
@@ -182,19 +183,10 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
             var x2 = Row();
             var x3 = Row();
             var x4 = Row();
-            if lines > 4u {
-                x1 = row_of_x(plane, h, w);
-                h += params.stride_h;
-            }
-            if lines > 3u {
-                x2 = row_of_x(plane, h, w);
-                h += params.stride_h;
-            }
-            if lines > 2u {
-                x3 = row_of_x(plane, h, w);
-                h += params.stride_h;
-            }
-            if lines > 1u {
+            for (var line = 1u; line < params.lines; line++) {
+                x1 = x2;
+                x2 = x3;
+                x3 = x4;
                 x4 = row_of_x(plane, h, w);
                 h += params.stride_h;
             }
@@ -251,33 +243,20 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
 
     let step = params.chunks * params.bands * params.channels * params.groups * params.phases * params.runs;
     let to = (part * step + tile) * (blocks * lines * taps);
-    store(s4, to + (lines - 1u) * taps);
-    if lines > 1u {
-        store(s3, to + (lines - 2u) * taps);
-    }
-    if lines > 2u {
-        store(s2, to + (lines - 3u) * taps);
-    }
-    if lines > 3u {
-        store(s1, to + (lines - 4u) * taps);
-    }
-    if lines > 4u {
-        store(s0, to);
+    for (var line = params.lines; line > 0u; line--) {
+        store(s4, to + (line - 1u) * taps);
+        s4 = s3;
+        s3 = s2;
+        s2 = s1;
+        s1 = s0;
     }
     if blocks > 1u {
-        let next_to = to + lines * taps;
-        store(t4, next_to + (lines - 1u) * taps);
-        if lines > 1u {
-            store(t3, next_to + (lines - 2u) * taps);
-        }
-        if lines > 2u {
-            store(t2, next_to + (lines - 3u) * taps);
-        }
-        if lines > 3u {
-            store(t1, next_to + (lines - 4u) * taps);
-        }
-        if lines > 4u {
-            store(t0, next_to);
+        for (var line = params.lines; line > 0u; line--) {
+            store(t4, to + (lines + line - 1u) * taps);
+            t4 = t3;
+            t3 = t2;
+            t2 = t1;
+            t1 = t0;
         }
     }
 }

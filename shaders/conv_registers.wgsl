@@ -110,12 +110,13 @@ fn add_lines(sum: mat4x4<f32>, a: vec4<f32>, b: vec4<f32>, k: Run) -> mat4x4<f32
 
 // Four columns from `col` on of four channels from `out` on, the first of them at element `at` of y.
 fn store(value: mat4x4<f32>, out: u32, group: u32, at: u32, col: u32) {
-    let lines = value;
+    var rest = value;
     for (var i = 0u; i < params.four; i++) {
         if out + i < params.outs {
-            let line = finish_row(lines[i], group * params.outs + out + i);
+            let line = finish_row(rest[0], group * params.outs + out + i);
             store_row(line, at + i * params.out_plane, col);
         }
+        rest = mat4x4<f32>(rest[1], rest[2], rest[3], rest[0]);
     }
 }
 

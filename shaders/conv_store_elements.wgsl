@@ -5,11 +5,17 @@
 
 // Four columns from `col` on, the first of them at element `at` of y; those past the end of the row are left out.
 fn store_row(value: vec4<f32>, at: u32, col: u32) {
-    let elements = value;
+    var rest = value;
     for (var j = 0u; j < params.four; j++) {
         if col + j < params.cols {
             let one = at + j * params.out_col;
-            y[one] = finish_one(elements[j], one);
+            y[one] = finish_one(rest.x, one);
         }
+        rest = rest.yzwx;
     }
+}
+
+// What y held.
+fn y_at(at: u32) -> f32 {
+    return y[at];
 }

@@ -6,10 +6,16 @@
 
 // Four columns from `col` on, the first of them at element `at` of y; those past the end of the row are left out.
 fn store_row(value: vec4<f32>, at: u32, col: u32) {
-    if col < params.cols {
-        y[at / 2u] = vec2<f32>(finish_one(value.x, at), finish_one(value.y, at + 1u));
+    var rest = value;
+    for (var j = 0u; j < params.four; j += 2u) {
+        if col + j < params.cols {
+            y[(at + j) / 2u] = vec2<f32>(finish_one(rest.x, at + j), finish_one(rest.y, at + j + 1u));
+        }
+        rest = rest.zwxy;
     }
-    if col + 2u < params.cols {
-        y[at / 2u + 1u] = vec2<f32>(finish_one(value.z, at + 2u), finish_one(value.w, at + 3u));
-    }
+}
+
+// What y held.
+fn y_at(at: u32) -> f32 {
+    return y[at / 2u][at & 1u];
 }

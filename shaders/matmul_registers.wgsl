@@ -58,15 +58,17 @@ fn along_k(v: vec4<f32>, k: u32) -> vec4<f32> {
 }
 
 fn store(value: mat4x4<f32>, row: u32, column: u32) {
-    let rows = value;
+    var rest = value;
     for (var i = 0u; i < params.four; i++) {
-        let some = rows[i];
+        var line = rest[0];
         for (var j = 0u; j < params.four; j++) {
             if row + i < params.m && column + j < params.n {
                 let at = (row + i) * params.n + column + j;
-                y[at] = finish(some[j], column + j, at);
+                y[at] = finish(line.x, column + j, at);
             }
+            line = line.yzwx;
         }
+        rest = mat4x4<f32>(rest[1], rest[2], rest[3], rest[0]);
     }
 }
 

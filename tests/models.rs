@@ -153,3 +153,39 @@ fn dropout_is_nothing_in_inference() {
         assert_eq!(g.ty(y).unwrap(), g.ty(x).unwrap());
     }
 }
+
+/// Training LeNet-5 with another batch size builds no pipeline, in either body.
+#[test]
+fn another_batch_size_compiles_nothing() {
+    use striate::kernel::Body;
+    use striate::ops::{Rule, Sgd};
+    use striate::train::{learning_rate, minimize, parameters};
+    for body in [Body::Registers, Body::Shared] {
+        let options = striate::gpu::GpuOptions {
+            body: Some(body),
+            ..Default::default()
+        };
+        for gpu in striate::gpu::Gpu::all(&options) {
+            let gpu = gpu.unwrap();
+            let pipelines = |batch: usize| {
+                let mut g = Graph::new();
+                let x = g.input("x", Type::f32([batch, 1, 28, 28])).unwrap();
+                let labels = g.input("labels", Type::u32([batch])).unwrap();
+                let valid = g.input("valid", Type::u32([1])).unwrap();
+                let logits = lenet5(&mut g, x, Mode::Train).unwrap();
+                let loss = g.softmax_cross_entropy(logits, labels, valid).unwrap();
+                let params = parameters(&g);
+                let rate = learning_rate(&mut g, 0.01).unwrap();
+                minimize(&mut g, loss, &params, Rule::Sgd(Sgd::default()), rate).unwrap();
+                let store = Store::new(&gpu.clone().into(), &[&g], 0).unwrap();
+                Session::new(&store, &g, &[loss]).unwrap();
+                gpu.pipeline_count()
+            };
+            let first = pipelines(128);
+            // Batches that are no multiple of 4 sum their losses one by one: a variant of its own.
+            for batch in [4, 64, 1000] {
+                assert_eq!(pipelines(batch), first, "{body:?}, batch {batch}");
+            }
+        }
+    }
+}

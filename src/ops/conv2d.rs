@@ -8,7 +8,7 @@ use crate::kernel::{Body, Caps, Dispatch, Io, Kernel, Lowering, Operand};
 use crate::shape::{Type, Window2d};
 use crate::tensor::Array;
 
-use super::gemm::{End, Product, SHARED_VARIANTS, split_scratch, sum_parts};
+use super::gemm::{End, MASK_PAIR, Product, SHARED_VARIANTS, split_scratch, sum_parts};
 use super::{expect_f32, expect_type};
 
 // Parameters and builder.
@@ -282,7 +282,7 @@ impl Op for Conv2dForward {
     fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         io.whole(self.name())?;
         let sizes = self.sizes(&io.inputs[0].shape, &io.inputs[1].shape)?;
-        let end = End::new(self.name(), self.bias, self.relu, false)?;
+        let end = End::new(self.name(), self.bias, self.relu, false, io)?;
         if caps.body == Body::Registers {
             sizes.lower_forward_registers(end, caps, out);
             return Ok(());
@@ -364,6 +364,10 @@ impl Op for Conv2dGradInput {
         Ok(vec![Some(forward), Some(dweight)])
     }
 
+    fn in_place(&self) -> &[(usize, usize)] {
+        if self.mask { MASK_PAIR } else { &[] }
+    }
+
     fn split(&self) -> Split {
         if self.mask {
             Split::Rows(&[0, 2])
@@ -377,7 +381,7 @@ impl Op for Conv2dGradInput {
     fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         io.whole(self.name())?;
         let sizes = self.sizes(&io.inputs[0].shape, &io.inputs[1].shape)?;
-        let end = End::new(self.name(), false, false, self.mask)?;
+        let end = End::new(self.name(), false, false, self.mask, io)?;
         if caps.body == Body::Registers {
             sizes.lower_grad_input_registers(end, caps, out);
             return Ok(());
@@ -504,7 +508,11 @@ impl Sizes {
         if io.outputs[0].count() == 0 {
             return;
         }
-        let tiling = product.tiling(map == Map::GradWeight);
+        let width = match map {
+            Map::Forward | Map::GradInput => product.m,
+            Map::GradWeight => product.m.min(product.n),
+        };
+        let tiling = product.tiling(width, map == Map::GradWeight);
         let (y, part) = match tiling.splits {
             1 => (Operand::Output(0), 0),
             splits => split_scratch(out, splits, &io.outputs[0]),
@@ -582,7 +590,7 @@ fn shared_kernel(map: Map, end: End) -> Kernel {
 /// Every kernel of this file.
 pub(super) fn kernels() -> Vec<Kernel> {
     let forward = [End::None, End::Relu, End::Bias, End::BiasRelu].map(|end| (Map::Forward, end));
-    let grad_input = [End::None, End::Mask].map(|end| (Map::GradInput, end));
+    let grad_input = [End::None, End::Mask, End::MaskInPlace].map(|end| (Map::GradInput, end));
     let grad_weight = [(Map::GradWeight, End::None)];
     let all = forward.into_iter().chain(grad_input).chain(grad_weight);
     all.map(|(map, end)| shared_kernel(map, end)).collect()

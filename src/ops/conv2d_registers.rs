@@ -387,7 +387,8 @@ impl Sizes {
         let slides = vertical.stride == vertical.dilation;
         let overrides = kernel.variants.iter().copied();
         let overrides = overrides
-            .filter(|v| (slides || value(v, "lines") == 1) && value(v, "aligned") == aligned)
+            .filter(|v| slides || value(v, "lines") == 1)
+            .filter(|v| value(v, "aligned") == aligned)
             .min_by_key(|v| self.grad_weight_cost(v))
             .unwrap_or_default();
         let [lines, taps, blocks] = ["lines", "taps", "blocks"].map(|n| value(overrides, n));
@@ -419,6 +420,7 @@ impl Sizes {
                 .param("bands", bands)
                 .param("phases", runs.phases)
                 .param("runs", runs.runs)
+                .param("lines", lines)
                 .param("stride_h", vertical.stride)
                 .param("stride_w", horizontal.stride)
                 .param("dilation_h", vertical.dilation)
@@ -546,7 +548,9 @@ pub(super) fn kernels() -> Vec<Kernel> {
     let all = reads.map(|reads| {
         // The gradient of an input, which takes the mask, never strides.
         let ends = End::ALL.into_iter();
-        let ends = ends.filter(move |&end| reads != Reads::Strided || end != End::Mask);
+        let ends = ends.filter(move |end| {
+            reads != Reads::Strided || !matches!(end, End::Mask | End::MaskInPlace)
+        });
         ends.map(move |end| registers_kernel(reads, end))
     });
     all.into_iter().flatten().collect()

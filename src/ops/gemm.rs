@@ -12,15 +12,28 @@ pub(super) enum End {
     Bias,
     BiasRelu,
     Mask,
+    /// The mask lies where the product is stored.
+    MaskInPlace,
 }
+
+/// The mask, a product's third input, may give its buffer to the output.
+pub(super) const MASK_PAIR: &[(usize, usize)] = &[(2, 0)];
 
 impl End {
     /// All of them, for lists of kernels.
-    pub const ALL: [End; 5] = [End::None, End::Relu, End::Bias, End::BiasRelu, End::Mask];
+    pub const ALL: [End; 6] = [
+        End::None,
+        End::Relu,
+        End::Bias,
+        End::BiasRelu,
+        End::Mask,
+        End::MaskInPlace,
+    ];
 
     /// The end for these flags of an op.
-    pub fn new(op: &str, bias: bool, relu: bool, mask: bool) -> Result<Self> {
+    pub fn new(op: &str, bias: bool, relu: bool, mask: bool, io: &Io) -> Result<Self> {
         match (bias, relu, mask) {
+            (false, false, true) if io.in_place[0].is_some() => Ok(End::MaskInPlace),
             (false, false, false) => Ok(End::None),
             (false, true, false) => Ok(End::Relu),
             (true, false, false) => Ok(End::Bias),
@@ -35,12 +48,13 @@ impl End {
 
     /// Name and provider file.
     pub fn file(self) -> (&'static str, &'static str) {
-        let [none, relu, bias, bias_relu, mask] = *shader_files![
+        let [none, relu, bias, bias_relu, mask, mask_in_place] = *shader_files![
             "end_none",
             "end_relu",
             "end_bias",
             "end_bias_relu",
-            "end_mask"
+            "end_mask",
+            "end_mask_in_place",
         ];
         match self {
             End::None => ("", none),
@@ -48,13 +62,14 @@ impl End {
             End::Bias => ("_bias", bias),
             End::BiasRelu => ("_bias_relu", bias_relu),
             End::Mask => ("_mask", mask),
+            End::MaskInPlace => ("_mask_in_place", mask_in_place),
         }
     }
 
     /// Binds what the end reads, the third input, and the output after it.
     pub fn bind(self, dispatch: Dispatch, y: Operand) -> Dispatch {
         match self {
-            End::None | End::Relu => dispatch.write(y),
+            End::None | End::Relu | End::MaskInPlace => dispatch.write(y),
             _ => dispatch.read(Operand::Input(2)).write(y),
         }
     }
@@ -91,16 +106,16 @@ pub(super) const SHARED_VARIANTS: &[Overrides] = &[
 ];
 
 impl Product {
-    /// The larger tile where it fills the device, and a split of long sums over few tiles if `may_split`.
-    pub fn tiling(&self, may_split: bool) -> Tiling {
-        let tiles = |tile| [self.m.div_ceil(tile), self.n.div_ceil(tile)];
-        let count = |[m, n]: [usize; 2]| m * n * self.groups;
-        let large = count(tiles(64)) >= ENOUGH_WORKGROUPS && self.m > 32 && self.n > 32;
-        let (overrides, tiles) = match large {
-            true => (SHARED_VARIANTS[0], tiles(64)),
-            false => (SHARED_VARIANTS[1], tiles(32)),
+    /// The larger tile where `width`, the smallest extent of the product that no batch enters, fills it, so that another batch
+    /// size needs no other kernel; and a split of long sums over few tiles if `may_split`.
+    pub fn tiling(&self, width: usize, may_split: bool) -> Tiling {
+        let (overrides, tile) = match width > 32 {
+            true => (SHARED_VARIANTS[0], 64),
+            false => (SHARED_VARIANTS[1], 32),
         };
-        let wanted = ENOUGH_WORKGROUPS.div_ceil(count(tiles).max(1));
+        let tiles = [self.m.div_ceil(tile), self.n.div_ceil(tile)];
+        let count = tiles[0] * tiles[1] * self.groups;
+        let wanted = ENOUGH_WORKGROUPS.div_ceil(count.max(1));
         let splits = match may_split {
             true => wanted.min(self.k / (8 * DEPTH)).max(1),
             false => 1,

@@ -9,7 +9,7 @@ use crate::shape::Type;
 use crate::tensor::Array;
 
 use super::expect_f32;
-use super::gemm::{End, Product, SHARED_VARIANTS, split_scratch, sum_parts};
+use super::gemm::{End, MASK_PAIR, Product, SHARED_VARIANTS, split_scratch, sum_parts};
 
 // Parameters and builder.
 
@@ -178,6 +178,14 @@ impl Op for MatMul {
         Ok(gradients)
     }
 
+    fn in_place(&self) -> &[(usize, usize)] {
+        if self.mask && !self.bias {
+            MASK_PAIR
+        } else {
+            &[]
+        }
+    }
+
     fn split(&self) -> Split {
         match (self.transpose_a, self.transpose_b) {
             _ if self.bias || self.mask || self.relu => Split::Whole,
@@ -192,7 +200,7 @@ impl Op for MatMul {
     fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         io.whole("matmul")?;
         let sizes = self.sizes(&io.inputs[0], &io.inputs[1])?;
-        let end = End::new("matmul", self.bias, self.relu, self.mask)?;
+        let end = End::new("matmul", self.bias, self.relu, self.mask, io)?;
         if sizes.m * sizes.n > 0 {
             match caps.body {
                 Body::Registers => self.lower_registers(sizes, end, out),
@@ -207,7 +215,7 @@ impl MatMul {
     fn lower_shared(&self, io: &Io, Sizes { m, n, k }: Sizes, end: End, out: &mut Lowering) {
         let product = Product { m, n, k, groups: 1 };
         // Only a plain sum can be cut: what follows must see all of it.
-        let tiling = product.tiling(end == End::None);
+        let tiling = product.tiling(n, end == End::None);
         let kernel = shared_kernel(self.transpose_a, self.transpose_b, end);
         let (y, part) = match tiling.splits {
             1 => (Operand::Output(0), 0),
@@ -227,7 +235,9 @@ impl MatMul {
         let row_a = if self.transpose_a { m } else { k };
         let row_b = if self.transpose_b { k } else { n };
         let aligned = row_a % 4 == 0 && row_b % 4 == 0;
-        let large = tiles(4).iter().product::<usize>() >= ENOUGH_TILES;
+        // By the size of the weight, into which no batch enters: another one must not need another kernel.
+        let weight = if self.transpose_a { m * n } else { n * k };
+        let large = weight >= LARGE_WEIGHT;
         let (overrides, [tiles_m, tiles_n], stores) = match (large, aligned) {
             (true, true) => (REGISTER_VARIANTS[0], tiles(4), 8),
             (true, false) => (REGISTER_VARIANTS[1], tiles(4), 8),
@@ -253,8 +263,8 @@ impl MatMul {
     }
 }
 
-/// Tiles of 16 rows and 8 columns from which on they keep a processor busy.
-const ENOUGH_TILES: usize = 40;
+/// Elements of a linear layer's weight from which on the larger tile is worth a pipeline of its own.
+const LARGE_WEIGHT: usize = 2048;
 
 const REGISTER_VARIANTS: &[Overrides] = &[
     &[("high", 4), ("aligned", 1)],

@@ -3,8 +3,8 @@
 use striate::error::Result;
 use striate::graph::{Graph, Value};
 use striate::ops::{
-    Adam, AvgPool2d, Binary, BinaryFunction, Conv2d, Lookup, MaxPool2d, MaxPool2dForward, Rule,
-    Sgd, Update,
+    Adam, AvgPool2d, Binary, BinaryFunction, Conv2d, Conv2dForward, Conv2dGradInput,
+    Conv2dGradWeight, Lookup, MatMul, MaxPool2d, MaxPool2dForward, Rule, Sgd, Update,
 };
 use striate::shape::{Shape, Type};
 use striate::tensor::Tensor;
@@ -144,7 +144,9 @@ pub fn cases() -> Vec<Case> {
     [
         elementwise(),
         matmul(),
+        matmul_kernels(),
         conv2d(),
+        conv2d_kernels(),
         pool(),
         update(),
         reduce(),
@@ -376,6 +378,143 @@ fn conv2d() -> Vec<Case> {
             cases.push(convolution([2, c, 9, 10], [o, 3, 3], true, conv));
         }
     }
+    cases
+}
+
+/// Every form and end of a matrix product, at sizes that reach every variant of its kernels.
+fn matmul_kernels() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for [m, n, k] in [[5, 7, 6], [65, 81, 53], [768, 704, 4]] {
+        for (ta, tb) in [(false, false), (false, true), (true, false), (true, true)] {
+            for (bias, relu, mask) in ENDS {
+                let op = MatMul {
+                    transpose_a: ta,
+                    transpose_b: tb,
+                    bias,
+                    relu,
+                    mask,
+                };
+                let a = if ta { [k, m] } else { [m, k] };
+                let b = if tb { [n, k] } else { [k, n] };
+                let mut inputs = vec![real(a), real(b)];
+                inputs.extend(bias.then(|| real([n])));
+                inputs.extend(mask.then(|| real([m, n])));
+                cases.push(
+                    Case::new(format!("{op:?}/{m}x{n}x{k}"), inputs, move |g, v| {
+                        Ok(vec![g.add1(op, v)?])
+                    })
+                    .bound(Bound::Sum { k: k + 1 }),
+                );
+            }
+        }
+    }
+    cases
+}
+
+/// What may follow a product: bias, relu, mask.
+const ENDS: [(bool, bool, bool); 5] = [
+    (false, false, false),
+    (false, true, false),
+    (true, false, false),
+    (true, true, false),
+    (false, false, true),
+];
+
+/// One of a convolution's three ops by itself, with what may follow it: `c` channels to `o`, kernel 1 x `s` or, at stride 1, `s` x `s`.
+/// At another stride the columns of the kernel lie as far apart.
+fn conv2d_kernel(
+    [n, h, w]: [usize; 3],
+    [c, o, s]: [usize; 3],
+    stride: usize,
+    (bias, relu, mask): (bool, bool, bool),
+) -> Case {
+    let kernel = [if stride == 1 { s } else { 1 }, s];
+    let before = kernel[0] / 2;
+    let conv = Conv2d {
+        stride: [1, stride],
+        padding: [before, kernel[0] - 1 - before, 0, (s - 1) * stride],
+        dilation: [1, stride],
+        groups: 1,
+    };
+    let columns = w.div_ceil(stride);
+    let (x, y) = ([n, c, h, w], [n, o, h, columns]);
+    let weight = real([o, c, kernel[0], s]);
+    let taps = kernel[0] * s;
+    let name = format!("{x:?}-{o}k{kernel:?}s{stride}");
+    if mask {
+        let op = Conv2dGradInput {
+            conv,
+            input: [h, w],
+            mask,
+        };
+        let inputs = vec![real(y), weight, real(x)];
+        let build =
+            move |g: &mut Graph, v: &[Value]| -> Result<Vec<Value>> { Ok(vec![g.add1(op, v)?]) };
+        return Case::new(format!("conv2d_grad_input/mask/{name}"), inputs, build)
+            .bound(Bound::Sum { k: o * taps });
+    }
+    let op = Conv2dForward { conv, bias, relu };
+    let mut inputs = vec![real(x), weight];
+    inputs.extend(bias.then(|| real([o])));
+    let build =
+        move |g: &mut Graph, v: &[Value]| -> Result<Vec<Value>> { Ok(vec![g.add1(op, v)?]) };
+    Case::new(
+        format!("conv2d/bias {bias} relu {relu}/{name}"),
+        inputs,
+        build,
+    )
+    .bound(Bound::Sum { k: c * taps + 1 })
+}
+
+/// Sizes that reach every variant of the kernels of convolutions with every end.
+fn conv2d_kernels() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for end in ENDS {
+        // Channels that are written come second; the gradient of the input writes those that the convolution reads.
+        let channels = |out: usize, s: usize| if end.2 { [out, 2, s] } else { [2, out, s] };
+        for s in [3, 5] {
+            for w in [8, 12, 16] {
+                cases.push(conv2d_kernel([1, 4, w], channels(8, s), 1, end));
+            }
+        }
+        for s in [1, 3, 5] {
+            for (w, out) in [(7, 3), (7, 7), (15, 5)] {
+                cases.push(conv2d_kernel([2, 3, w], channels(out, s), 1, end));
+            }
+            if !end.2 {
+                for out in [3, 5] {
+                    cases.push(conv2d_kernel([2, 3, 13], channels(out, s), 2, end));
+                }
+            }
+        }
+        // Enough tiles for the larger of the shared ones.
+        cases.push(conv2d_kernel([2, 64, 64], channels(64, 1), 1, end));
+    }
+    let input = Conv2dGradInput {
+        conv: Conv2d::default(),
+        input: [64, 64],
+        mask: false,
+    };
+    cases.push(
+        Case::new(
+            "conv2d_grad_input/64 channels",
+            vec![real([2, 1, 64, 64]), real([1, 64, 1, 1])],
+            move |g, v| Ok(vec![g.add1(input, v)?]),
+        )
+        .bound(Bound::Sum { k: 1 }),
+    );
+    let weight = Conv2dGradWeight {
+        conv: Conv2d::default(),
+        kernel: [1, 1],
+    };
+    cases.push(
+        Case::new(
+            "conv2d_grad_weight/704 to 768 channels",
+            vec![real([3, 704, 1, 1]), real([3, 768, 1, 1])],
+            move |g, v| Ok(vec![g.add1(weight, v)?]),
+        )
+        .bound(Bound::Sum { k: 3 }),
+    );
     cases
 }
 
