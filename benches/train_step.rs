@@ -18,7 +18,7 @@ use striate::train::{Classifier, ClassifierOptions, constant};
 
 #[derive(Parser)]
 struct Args {
-    /// Appends one JSON line per case and adapter to this file
+    /// Writes one JSON line per case and adapter to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Part of the adapter's name
@@ -75,11 +75,7 @@ fn run(args: &Args) -> Result<()> {
             )
             .with_source(e)
         };
-        let mut file = File::options()
-            .create(true)
-            .append(true)
-            .open(path)
-            .map_err(failed)?;
+        let mut file = File::create(path).map_err(failed)?;
         for line in &lines {
             writeln!(file, "{line}").map_err(failed)?;
         }

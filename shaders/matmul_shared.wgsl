@@ -1,4 +1,4 @@
-// Provider for gemm_shared: a matrix product. A and B come from matmul_shared_a* and matmul_shared_b*.
+// Provider for gemm_shared: a matrix product. A and B come from matmul_a* and matmul_b*.
 
 struct Params {
     grid: Grid,

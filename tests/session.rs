@@ -177,3 +177,56 @@ fn a_lost_device_is_an_error() {
         assert_eq!(outcome.unwrap_err().kind(), ErrorKind::DeviceLost);
     }
 }
+
+/// A host's device of default limits and no features: the session records into the host's encoder, the host submits and polls,
+/// and no error reaches the host's handler.
+#[test]
+fn a_borrowed_device_is_recorded_into() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use striate::wgpu;
+
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    for adapter in pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all())) {
+        let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
+            required_limits: wgpu::Limits::default(),
+            ..Default::default()
+        }))
+        .unwrap();
+        let errors = Arc::new(AtomicUsize::new(0));
+        let seen = errors.clone();
+        device.on_uncaptured_error(Arc::new(move |_: wgpu::Error| {
+            seen.fetch_add(1, Ordering::Relaxed);
+        }));
+        let gpu = Gpu::from_device(device.clone(), queue.clone()).unwrap();
+        let engine = Engine::from(gpu);
+
+        let mut g = Graph::new();
+        let x = g.input("x", Type::f32([3])).unwrap();
+        let total = state(&mut g, "total", &[0.0; 3]);
+        let new = g.add_values(total, x).unwrap();
+        g.assign(total, new).unwrap();
+        let store = Store::new(&engine, &[&g], 0).unwrap();
+        let mut session = Session::new(&store, &g, &[]).unwrap();
+        session
+            .write(x, &Tensor::f32([3], vec![1.0, 2.0, 3.0]).unwrap())
+            .unwrap();
+        let mut encoder = device.create_command_encoder(&Default::default());
+        session.record(&mut encoder, 2).unwrap();
+        session.record(&mut encoder, 3).unwrap();
+        queue.submit([encoder.finish()]);
+
+        // Blocking forms would have to poll.
+        assert_eq!(
+            session.read(total).unwrap_err().kind(),
+            ErrorKind::Unsupported
+        );
+        let mut read = std::pin::pin!(session.read_async(total));
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(read.as_mut().poll(&mut context).is_pending());
+        device.poll(wgpu::PollType::wait_indefinitely()).unwrap();
+        let result = pollster::block_on(read).unwrap();
+        assert_eq!(result.as_f32().unwrap(), [5.0, 10.0, 15.0]);
+        assert_eq!(errors.load(Ordering::Relaxed), 0);
+    }
+}
