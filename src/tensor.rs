@@ -219,6 +219,19 @@ impl Array {
         }
     }
 
+    /// A `u8` array.
+    ///
+    /// # Panics
+    /// If `values` does not fill `shape`: a bug in the op that built it.
+    pub fn u8(shape: impl Into<Shape>, values: Vec<u8>) -> Self {
+        let ty = Type::u8(shape);
+        assert_eq!(ty.count(), values.len(), "array of {ty}");
+        Self {
+            ty,
+            values: Values::U8(values),
+        }
+    }
+
     /// Shape and element type.
     pub fn ty(&self) -> &Type {
         &self.ty

@@ -103,6 +103,12 @@ proptest! {
         let max = MaxPool2d { kernel, stride, padding };
         check(
             Case::new(format!("max_pool2d/{name}"), vec![drawn(shape, Draw::Distinct)], move |g, x| {
+                common::cases::with_smallest_indices(g, x[0], max)
+            })
+            .gradients(&[0], Bound::Sum { k }),
+        )?;
+        check(
+            Case::new(format!("max_pool2d/plane/{name}"), vec![drawn(shape, Draw::Distinct)], move |g, x| {
                 let (y, index) = g.max_pool2d_with_indices(x[0], max)?;
                 Ok(vec![y, index])
             })

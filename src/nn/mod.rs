@@ -204,9 +204,12 @@ fn weight_and_bias(
 
 impl Module for MaxPool2d {
     fn build(&self, g: &mut Graph, _: &str, x: Value, mode: Mode) -> Result<Value> {
+        if mode == Mode::Train {
+            return g.max_pool2d(x, *self);
+        }
         let op = ops::MaxPool2dForward {
             pool: *self,
-            with_indices: mode == Mode::Train,
+            indices: ops::Indices::None,
         };
         Ok(g.add(op, &[x])?[0])
     }

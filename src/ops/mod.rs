@@ -33,7 +33,7 @@ pub use loss::{CountCorrect, MseLoss, SoftmaxCrossEntropy, SoftmaxCrossEntropyGr
 pub use matmul::MatMul;
 pub(crate) use movement::copy;
 pub use movement::{Expand, Permute, Reshape};
-pub use pool::{AvgPool2d, AvgPool2dGrad, MaxPool2d, MaxPool2dForward, MaxPool2dGrad};
+pub use pool::{AvgPool2d, AvgPool2dGrad, Indices, MaxPool2d, MaxPool2dForward, MaxPool2dGrad};
 pub use random::{Advance, Dropout, ShuffledBatch};
 pub use reduce::Sum;
 pub use softmax::{Softmax, SoftmaxGrad};
@@ -59,6 +59,7 @@ pub fn kernels() -> Vec<Kernel> {
         conv2d::kernels(),
         conv2d_registers::kernels(),
         matmul::kernels(),
+        pool::kernels(),
     ]
     .concat();
     fixed.chain(composed).collect()

@@ -1,5 +1,7 @@
 //! 2D pooling: max with indices, average, global average.
 
+use std::borrow::Cow;
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
 use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Part};
@@ -91,19 +93,31 @@ fn window(kernel: [usize; 2], stride: [usize; 2], padding: [usize; 2]) -> Window
     }
 }
 
+/// How a max pooling tells where each element lay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Indices {
+    /// Not at all.
+    None,
+    /// By its place in the window, `u8` tap_h * kernel width + tap_w. For windows of at most 256 places, and a multiple of 4
+    /// windows in each image: words hold 4 bytes, and no image ends inside a word.
+    Window,
+    /// By its place in the plane, `u32` h * width + w: PyTorch's `return_indices`.
+    Plane,
+}
+
 /// The largest element of each window of x `[n, c, h, w]`, and where it lies.
 ///
-/// Output 0 is y `[n, c, out_h, out_w]`; output 1, with `with_indices`, the `u32` index h * width + w of the element in its
-/// plane. The first of equal elements wins; NaN wins over all, the last NaN over others, as in PyTorch.
+/// Output 0 is y `[n, c, out_h, out_w]`; output 1, unless `indices` is `None`, the index of each element. The first of equal
+/// elements wins; NaN wins over all, the last NaN over others, as in PyTorch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MaxPool2dForward {
     /// The windows.
     pub pool: MaxPool2d,
-    /// Whether there is an output 1.
-    pub with_indices: bool,
+    /// What output 1 holds.
+    pub indices: Indices,
 }
 
-/// dx `[n, c, h, w]` of a max pooling from dy and the indices: each dy goes to the element that its index names.
+/// dx `[n, c, h, w]` of a max pooling from dy and the indices (of either dtype): each dy goes to the element that its index names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MaxPool2dGrad {
     /// The windows.
@@ -124,16 +138,31 @@ pub struct AvgPool2dGrad {
 impl Graph {
     /// The largest element of each window of x `[n, c, h, w]`.
     pub fn max_pool2d(&mut self, x: Value, pool: MaxPool2d) -> Result<Value> {
-        Ok(self.max_pool2d_with_indices(x, pool)?.0)
+        Ok(self.max_pool2d_for_gradient(x, pool)?.0)
     }
 
     /// As [`Graph::max_pool2d`], with the `u32` index h * width + w of each element in its plane.
     pub fn max_pool2d_with_indices(&mut self, x: Value, pool: MaxPool2d) -> Result<(Value, Value)> {
-        let op = MaxPool2dForward {
-            pool,
-            with_indices: true,
+        self.max_pool2d_with(x, pool, Indices::Plane)
+    }
+
+    /// With the smallest indices from which the gradient can be made.
+    fn max_pool2d_for_gradient(&mut self, x: Value, pool: MaxPool2d) -> Result<(Value, Value)> {
+        let y = infer_pool("max_pool2d", &pool.window(), self.ty(x)?)?;
+        let indices = match check_window_indices(&pool, &y) {
+            Ok(()) => Indices::Window,
+            Err(_) => Indices::Plane,
         };
-        let outputs = self.add(op, &[x])?;
+        self.max_pool2d_with(x, pool, indices)
+    }
+
+    fn max_pool2d_with(
+        &mut self,
+        x: Value,
+        pool: MaxPool2d,
+        indices: Indices,
+    ) -> Result<(Value, Value)> {
+        let outputs = self.add(MaxPool2dForward { pool, indices }, &[x])?;
         Ok((outputs[0], outputs[1]))
     }
 
@@ -193,6 +222,24 @@ fn infer_grad(op: &str, window: &Window2d, input: [usize; 2], dy: &Type) -> Resu
     Ok(dx)
 }
 
+/// Fails where bytes cannot be the indices of a max pooling with output y.
+fn check_window_indices(pool: &MaxPool2d, y: &Type) -> Result<()> {
+    let [height, width] = pool.kernel;
+    let per_image = row_count(y);
+    if height.saturating_mul(width) > 256 {
+        return Err(Error::shape(format!(
+            "max_pool2d: places of a window {height} x {width} do not fit in a byte"
+        )));
+    }
+    if !per_image.is_multiple_of(4) {
+        return Err(Error::shape(format!(
+            "max_pool2d: indices in bytes need a multiple of 4 windows per image, y {} has {per_image}",
+            y.shape
+        )));
+    }
+    Ok(())
+}
+
 /// `[n, c, h, w]` of a shape that a shape rule accepted.
 fn image(ty: &Type) -> [usize; 4] {
     [ty.shape[0], ty.shape[1], ty.shape[2], ty.shape[3]]
@@ -213,9 +260,13 @@ impl Op for MaxPool2dForward {
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
         expect_inputs(self.name(), inputs, 1)?;
         let y = infer_pool(self.name(), &self.pool.window(), inputs[0])?;
-        Ok(match self.with_indices {
-            true => vec![y.clone(), Type::u32(y.shape)],
-            false => vec![y],
+        Ok(match self.indices {
+            Indices::None => vec![y],
+            Indices::Window => {
+                check_window_indices(&self.pool, &y)?;
+                vec![y.clone(), Type::u8(y.shape)]
+            }
+            Indices::Plane => vec![y.clone(), Type::u32(y.shape)],
         })
     }
 
@@ -226,7 +277,7 @@ impl Op for MaxPool2dForward {
         let [_, _, h, w] = image(inputs[0].ty());
         let [n, c, out_h, out_w] = image(ty);
         let window = self.pool.window();
-        let (mut y, mut index) = (Vec::new(), Vec::new());
+        let (mut y, mut taps, mut places) = (Vec::new(), Vec::new(), Vec::new());
         for plane in inputs[0].floats().chunks_exact(h * w).take(n * c) {
             for row in 0..out_h {
                 for column in 0..out_w {
@@ -239,21 +290,24 @@ impl Op for MaxPool2dForward {
                                 continue;
                             };
                             let value = plane[at_h * w + at_w];
-                            if best.is_none_or(|(max, _)| value > max || value.is_nan()) {
-                                best = Some((value, at_h * w + at_w));
+                            if best.is_none_or(|(max, _, _)| value > max || value.is_nan()) {
+                                let tap = tap_h * window.kernel[1] + tap_w;
+                                best = Some((value, tap, at_h * w + at_w));
                             }
                         }
                     }
-                    let (max, at) = best.expect("padding is at most half the kernel");
+                    let (max, tap, place) = best.expect("padding is at most half the kernel");
                     y.push(max);
-                    index.push(at as u32);
+                    taps.push(tap as u8);
+                    places.push(place as u32);
                 }
             }
         }
         let y = Array::float(ty.shape.clone(), y);
-        match self.with_indices {
-            true => vec![y, Array::u32(ty.shape.clone(), index)],
-            false => vec![y],
+        match self.indices {
+            Indices::None => vec![y],
+            Indices::Window => vec![y, Array::u8(ty.shape.clone(), taps)],
+            Indices::Plane => vec![y, Array::u32(ty.shape.clone(), places)],
         }
     }
 
@@ -261,9 +315,9 @@ impl Op for MaxPool2dForward {
 
     fn vjp(&self, g: &mut Graph, at: &Node, dy: &[Value]) -> Result<Vec<Option<Value>>> {
         let [_, _, h, w] = image(g.ty(at.inputs[0])?);
-        let index = match self.with_indices {
-            true => at.outputs[1],
-            false => g.max_pool2d_with_indices(at.inputs[0], self.pool)?.1,
+        let index = match self.indices {
+            Indices::None => g.max_pool2d_for_gradient(at.inputs[0], self.pool)?.1,
+            Indices::Window | Indices::Plane => at.outputs[1],
         };
         let grad = MaxPool2dGrad {
             pool: self.pool,
@@ -279,44 +333,38 @@ impl Op for MaxPool2dForward {
     }
 
     fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
-        let [_, _, h, w] = image(&io.inputs[0]);
-        let y = &io.outputs[0];
-        let [_, _, out_h, out_w] = image(y);
+        let (x, y) = (&io.inputs[0], &io.outputs[0]);
         let window = self.pool.window();
-        for both in overlaps(&io.input_parts[0], &io.output_parts[0]) {
-            let count = both.rows * row_count(y);
-            let x_base = both.a_row * row_count(&io.inputs[0]);
-            let y_base = both.b_row * row_count(y);
-            let quads = pairs(&window)
-                && w.is_multiple_of(2)
-                && y_base.is_multiple_of(4)
-                && x_base.is_multiple_of(2);
-            let kernel = match (quads, self.with_indices) {
-                (true, true) => &MAX_POOL2D_2X2_INDICES,
-                (true, false) => &MAX_POOL2D_2X2,
-                (false, true) => &MAX_POOL2D_INDICES,
-                (false, false) => &MAX_POOL2D,
+        let mut parts = vec![&io.input_parts[0][..], &io.output_parts[0]];
+        // Bytes are cut at other rows than floats.
+        parts.extend(io.output_parts.get(1).map(|parts| &parts[..]));
+        for rows in overlaps(&parts) {
+            let count = rows.count * row_count(y);
+            let x_base = rows.first[0] * row_count(x);
+            let y_base = rows.first[1] * row_count(y);
+            let index_base = rows.first.get(2).map_or(0, |row| row * row_count(y));
+            let form = match pairs(&window) {
+                true => Form::of_pairs(image(x)[3], x_base, [y_base, index_base]),
+                false => Form::Any,
             };
-            let mut dispatch = Dispatch::new(kernel, VARIANTS[0])
+            let kernel = max_pool2d(form, self.indices);
+            let mut dispatch = Dispatch::of(Cow::Owned(kernel), VARIANTS[0])
                 .read(Operand::Input(0))
-                .part(both.a)
+                .part(rows.part[0])
                 .write(Operand::Output(0))
-                .part(both.b);
-            if self.with_indices {
-                dispatch = dispatch.write(Operand::Output(1)).part(both.b);
+                .part(rows.part[1]);
+            if self.indices != Indices::None {
+                dispatch = dispatch.write(Operand::Output(1)).part(rows.part[2]);
             }
             dispatch = dispatch
                 .param("count", count)
                 .param("x_base", x_base)
-                .param("y_base", y_base)
-                .param("height", h)
-                .param("width", w)
-                .param("out_height", out_h)
-                .param("out_width", out_w);
-            out.push(match quads {
-                true => dispatch.workgroups(count.div_ceil(4).div_ceil(WORKGROUP)),
-                false => taps(dispatch, &window).workgroups(count.div_ceil(WORKGROUP)),
-            });
+                .param("y_base", y_base);
+            dispatch = indexed(dispatch, &window, self.indices, index_base, x, y);
+            if form == Form::Any {
+                dispatch = taps(dispatch, &window);
+            }
+            out.push(dispatch.workgroups(count.div_ceil(4).div_ceil(WORKGROUP)));
         }
         Ok(())
     }
@@ -331,7 +379,10 @@ impl Op for MaxPool2dGrad {
         expect_inputs(self.name(), inputs, 2)?;
         let (dy, index) = (inputs[0], inputs[1]);
         let dx = infer_grad(self.name(), &self.pool.window(), self.input, dy)?;
-        expect_dtype(self.name(), "index", index, DType::U32)?;
+        match index.dtype {
+            DType::U8 => check_window_indices(&self.pool, dy)?,
+            _ => expect_dtype(self.name(), "index", index, DType::U32)?,
+        }
         if index.shape != dy.shape {
             return Err(Error::shape(format!(
                 "{}: index {}, dy {}",
@@ -350,15 +401,18 @@ impl Op for MaxPool2dGrad {
         let [h, w] = self.input;
         let window = self.pool.window();
         let mut dx = vec![0.0; n * c * h * w];
-        let dy = inputs[0].floats().iter().zip(inputs[1].u32s());
-        for (i, (dy, &index)) in dy.enumerate() {
+        for (i, dy) in inputs[0].floats().iter().enumerate() {
             let (row, column) = (i / out_w % out_h, i % out_w);
+            let named = |tap: usize, place: usize| match inputs[1].ty().dtype {
+                DType::U8 => tap == usize::from(inputs[1].u8s()[i]),
+                _ => place == inputs[1].u32s()[i] as usize,
+            };
             for tap_h in 0..window.kernel[0] {
                 for tap_w in 0..window.kernel[1] {
                     let at_h = window.input(0, row, tap_h, h);
                     let at_w = window.input(1, column, tap_w, w);
                     if let (Some(at_h), Some(at_w)) = (at_h, at_w)
-                        && at_h * w + at_w == index as usize
+                        && named(tap_h * window.kernel[1] + tap_w, at_h * w + at_w)
                     {
                         dx[i / (out_h * out_w) * h * w + at_h * w + at_w] += dy;
                     }
@@ -381,39 +435,44 @@ impl Op for MaxPool2dGrad {
     }
 
     fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
-        let (dy, dx) = (&io.inputs[0], &io.outputs[0]);
-        let [h, w] = self.input;
+        let (dy, index, dx) = (&io.inputs[0], &io.inputs[1], &io.outputs[0]);
         let [_, _, out_h, out_w] = image(dy);
         let window = self.pool.window();
-        for both in overlaps(&io.input_parts[0], &io.output_parts[0]) {
-            let y_base = both.a_row * row_count(dy);
-            let x_base = both.b_row * row_count(dx);
-            // Windows side by side that leave nothing over: an invocation owns four windows.
-            let quads = pairs(&window)
-                && [h, w] == [2 * out_h, 2 * out_w]
-                && y_base.is_multiple_of(4)
-                && x_base.is_multiple_of(2);
-            let (kernel, count) = match quads {
-                true => (&MAX_POOL2D_2X2_GRAD, both.rows * row_count(dy)),
-                false => (&MAX_POOL2D_GRAD, both.rows * row_count(dx)),
+        let indices = match index.dtype {
+            DType::U8 => Indices::Window,
+            _ => Indices::Plane,
+        };
+        // Windows side by side that leave nothing over: an invocation fills four of them.
+        let tiled = pairs(&window) && self.input == [2 * out_h, 2 * out_w];
+        for rows in overlaps(&[&io.input_parts[0], &io.input_parts[1], &io.output_parts[0]]) {
+            let y_base = rows.first[0] * row_count(dy);
+            let index_base = rows.first[1] * row_count(dy);
+            let x_base = rows.first[2] * row_count(dx);
+            let form = match tiled {
+                true => Form::of_pairs(self.input[1], x_base, [y_base, index_base]),
+                false => Form::Any,
             };
-            let dispatch = Dispatch::new(kernel, VARIANTS[0])
+            let count = match form {
+                Form::Any => rows.count * row_count(dx),
+                Form::Pairs | Form::Quads => rows.count * row_count(dy),
+            };
+            let kernel = max_pool2d_grad(form, indices);
+            let dispatch = Dispatch::of(Cow::Owned(kernel), VARIANTS[0])
                 .read(Operand::Input(0))
-                .part(both.a)
+                .part(rows.part[0])
                 .read(Operand::Input(1))
-                .part(both.a)
+                .part(rows.part[1])
                 .write(Operand::Output(0))
-                .part(both.b)
+                .part(rows.part[2])
                 .param("count", count)
                 .param("x_base", x_base)
-                .param("y_base", y_base)
-                .param("height", h)
-                .param("width", w)
-                .param("out_height", out_h)
-                .param("out_width", out_w);
-            out.push(match quads {
-                true => dispatch.workgroups(count.div_ceil(4).div_ceil(WORKGROUP)),
-                false => taps(dispatch, &window).workgroups(count.div_ceil(WORKGROUP)),
+                .param("y_base", y_base);
+            let dispatch = indexed(dispatch, &window, indices, index_base, dx, dy);
+            out.push(match form {
+                Form::Any => taps(dispatch, &window).workgroups(count.div_ceil(WORKGROUP)),
+                Form::Pairs | Form::Quads => {
+                    dispatch.workgroups(count.div_ceil(4).div_ceil(WORKGROUP))
+                }
             });
         }
         Ok(())
@@ -477,16 +536,16 @@ impl Op for AvgPool2d {
 
     fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
         let (x, y) = (&io.inputs[0], &io.outputs[0]);
-        for both in overlaps(&io.input_parts[0], &io.output_parts[0]) {
-            let count = both.rows * row_count(y);
+        for rows in overlaps(&[&io.input_parts[0], &io.output_parts[0]]) {
+            let count = rows.count * row_count(y);
             let dispatch = Dispatch::new(&AVG_POOL2D, VARIANTS[0])
                 .read(Operand::Input(0))
-                .part(both.a)
+                .part(rows.part[0])
                 .write(Operand::Output(0))
-                .part(both.b)
+                .part(rows.part[1])
                 .param("count", count)
-                .param("x_base", both.a_row * row_count(x))
-                .param("y_base", both.b_row * row_count(y));
+                .param("x_base", rows.first[0] * row_count(x))
+                .param("y_base", rows.first[1] * row_count(y));
             out.push(averages(dispatch, self, x, y).workgroups(count.div_ceil(WORKGROUP)));
         }
         Ok(())
@@ -542,16 +601,16 @@ impl Op for AvgPool2dGrad {
 
     fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
         let (dy, dx) = (&io.inputs[0], &io.outputs[0]);
-        for both in overlaps(&io.input_parts[0], &io.output_parts[0]) {
-            let count = both.rows * row_count(dx);
+        for rows in overlaps(&[&io.input_parts[0], &io.output_parts[0]]) {
+            let count = rows.count * row_count(dx);
             let dispatch = Dispatch::new(&AVG_POOL2D_GRAD, VARIANTS[0])
                 .read(Operand::Input(0))
-                .part(both.a)
+                .part(rows.part[0])
                 .write(Operand::Output(0))
-                .part(both.b)
+                .part(rows.part[1])
                 .param("count", count)
-                .param("x_base", both.b_row * row_count(dx))
-                .param("y_base", both.a_row * row_count(dy));
+                .param("x_base", rows.first[1] * row_count(dx))
+                .param("y_base", rows.first[0] * row_count(dy));
             out.push(averages(dispatch, &self.pool, dx, dy).workgroups(count.div_ceil(WORKGROUP)));
         }
         Ok(())
@@ -563,6 +622,29 @@ const WORKGROUP: usize = 64;
 /// Whether the windows are 2 x 2, side by side.
 fn pairs(window: &Window2d) -> bool {
     window.kernel == [2; 2] && window.stride == [2; 2] && window.before == [0; 2]
+}
+
+/// How the windows of a max pooling lie in x.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// Anyhow.
+    Any,
+    /// 2 x 2 side by side, in rows of aligned pairs of elements.
+    Pairs,
+    /// 2 x 2 side by side, in rows of aligned quads of elements.
+    Quads,
+}
+
+impl Form {
+    /// Form of 2 x 2 windows side by side, four of which are loaded and stored at once.
+    fn of_pairs(width: usize, x_base: usize, y_bases: [usize; 2]) -> Self {
+        let aligned = |to: usize| width.is_multiple_of(to) && x_base.is_multiple_of(to);
+        match y_bases.iter().all(|base| base.is_multiple_of(4)) {
+            true if aligned(4) => Form::Quads,
+            true if aligned(2) => Form::Pairs,
+            _ => Form::Any,
+        }
+    }
 }
 
 /// Elements in one row of axis 0.
@@ -582,6 +664,31 @@ fn taps(dispatch: Dispatch, window: &Window2d) -> Dispatch {
         .param("pad_width", window.before[1])
 }
 
+/// Appends what the max kernels know of indices and extents. An index is `index_corner` * (place of the window's first element in
+/// its plane) + `index_pitch` * tap_h + tap_w.
+fn indexed(
+    dispatch: Dispatch,
+    window: &Window2d,
+    indices: Indices,
+    index_base: usize,
+    x: &Type,
+    y: &Type,
+) -> Dispatch {
+    let ([_, _, h, w], [_, _, out_h, out_w]) = (image(x), image(y));
+    let (corner, pitch) = match indices {
+        Indices::None | Indices::Window => (0, window.kernel[1]),
+        Indices::Plane => (1, w),
+    };
+    dispatch
+        .param("index_base", index_base)
+        .param("index_corner", corner)
+        .param("index_pitch", pitch)
+        .param("height", h)
+        .param("width", w)
+        .param("out_height", out_h)
+        .param("out_width", out_w)
+}
+
 fn averages(dispatch: Dispatch, pool: &AvgPool2d, x: &Type, y: &Type) -> Dispatch {
     let ([_, _, h, w], [_, _, out_h, out_w]) = (image(x), image(y));
     let dispatch = dispatch
@@ -592,80 +699,119 @@ fn averages(dispatch: Dispatch, pool: &AvgPool2d, x: &Type, y: &Type) -> Dispatc
     taps(dispatch, &pool.window()).param("include_pad", pool.count_include_pad.into())
 }
 
-/// Rows that lie in part `a` of one operand and part `b` of another.
-struct Overlap {
-    a: usize,
-    b: usize,
-    /// First of them within part `a`.
-    a_row: usize,
-    /// First of them within part `b`.
-    b_row: usize,
-    rows: usize,
+/// A run of rows that lies in one part of each operand.
+#[derive(Debug, PartialEq, Eq)]
+struct Rows {
+    count: usize,
+    /// The part of each operand.
+    part: Vec<usize>,
+    /// The first of the rows within that part.
+    first: Vec<usize>,
 }
 
-/// The rows of two operands of equal row count, cut wherever either is.
-fn overlaps(a: &[Part], b: &[Part]) -> Vec<Overlap> {
-    let mut found = Vec::new();
-    for (ia, pa) in a.iter().enumerate() {
-        for (ib, pb) in b.iter().enumerate() {
-            let start = pa.start.max(pb.start);
-            let end = (pa.start + pa.rows).min(pb.start + pb.rows);
-            if start < end {
-                found.push(Overlap {
-                    a: ia,
-                    b: ib,
-                    a_row: start - pa.start,
-                    b_row: start - pb.start,
-                    rows: end - start,
-                });
-            }
+/// The rows of operands with equal row counts, cut wherever any of them is.
+fn overlaps(operands: &[&[Part]]) -> Vec<Rows> {
+    let parts = operands.iter().copied().flatten();
+    let mut cuts: Vec<usize> = parts.flat_map(|p| [p.start, p.start + p.rows]).collect();
+    cuts.sort_unstable();
+    cuts.dedup();
+    let runs = cuts.windows(2).map(|run| {
+        let part_of = |parts: &&[Part]| parts.partition_point(|p| p.start + p.rows <= run[0]);
+        let part: Vec<usize> = operands.iter().map(part_of).collect();
+        let places = operands.iter().zip(&part);
+        Rows {
+            count: run[1] - run[0],
+            first: places.map(|(parts, &p)| run[0] - parts[p].start).collect(),
+            part,
         }
-    }
-    found
+    });
+    runs.collect()
 }
 
 const VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
 
-static MAX_POOL2D: Kernel = Kernel::new(
-    "max_pool2d",
-    shader_files!["max_pool2d", "max_pool2d_values", "lib/grid", "lib/float"],
-    VARIANTS,
-);
-static MAX_POOL2D_INDICES: Kernel = Kernel::new(
-    "max_pool2d_indices",
-    shader_files!["max_pool2d", "max_pool2d_indices", "lib/grid", "lib/float"],
-    VARIANTS,
-);
-static MAX_POOL2D_2X2: Kernel = Kernel::new(
-    "max_pool2d_2x2",
-    shader_files![
+fn max_pool2d(form: Form, indices: Indices) -> Kernel {
+    let [
+        any,
+        two,
+        pairs,
+        quads,
+        values,
+        window,
+        plane,
+        place,
+        grid,
+        float,
+    ] = *shader_files![
+        "max_pool2d",
         "max_pool2d_2x2",
+        "max_pool2d_pairs",
+        "max_pool2d_quads",
         "max_pool2d_values",
+        "max_pool2d_window",
+        "max_pool2d_plane",
+        "max_pool2d_place",
         "lib/grid",
         "lib/float"
-    ],
-    VARIANTS,
-);
-static MAX_POOL2D_2X2_INDICES: Kernel = Kernel::new(
-    "max_pool2d_2x2_indices",
-    shader_files![
-        "max_pool2d_2x2",
-        "max_pool2d_indices",
-        "lib/grid",
-        "lib/float"
-    ],
-    VARIANTS,
-);
-static MAX_POOL2D_GRAD: Kernel = Kernel::new(
-    "max_pool2d_grad",
-    shader_files!["max_pool2d_grad", "lib/grid"],
-    VARIANTS,
-);
-static MAX_POOL2D_2X2_GRAD: Kernel = Kernel::new(
-    "max_pool2d_2x2_grad",
-    shader_files!["max_pool2d_2x2_grad", "lib/grid"],
-    VARIANTS,
-);
+    ];
+    let (form_name, mut files) = match form {
+        Form::Any => ("", vec![any]),
+        Form::Pairs => ("_pairs", vec![two, pairs]),
+        Form::Quads => ("_quads", vec![two, quads]),
+    };
+    let (store_name, store) = match indices {
+        Indices::None => ("", values),
+        Indices::Window => ("_window", window),
+        Indices::Plane => ("_plane", plane),
+    };
+    files.extend([store, place, grid, float]);
+    Kernel::composed(
+        format!("max_pool2d{form_name}{store_name}"),
+        files,
+        VARIANTS,
+    )
+}
+
+fn max_pool2d_grad(form: Form, indices: Indices) -> Kernel {
+    let [any, two, pairs, quads, window, plane, place, grid] = *shader_files![
+        "max_pool2d_grad",
+        "max_pool2d_2x2_grad",
+        "max_pool2d_grad_pairs",
+        "max_pool2d_grad_quads",
+        "index_window",
+        "index_plane",
+        "max_pool2d_place",
+        "lib/grid"
+    ];
+    let (form_name, mut files) = match form {
+        Form::Any => ("", vec![any]),
+        Form::Pairs => ("_pairs", vec![two, pairs, place]),
+        Form::Quads => ("_quads", vec![two, quads, place]),
+    };
+    let (index_name, index) = match indices {
+        Indices::None | Indices::Window => ("_window", window),
+        Indices::Plane => ("_plane", plane),
+    };
+    files.extend([index, grid]);
+    Kernel::composed(
+        format!("max_pool2d_grad{form_name}{index_name}"),
+        files,
+        VARIANTS,
+    )
+}
+
+/// The kernels that are composed when an op lowers.
+pub(super) fn kernels() -> Vec<Kernel> {
+    let mut all = Vec::new();
+    for form in [Form::Any, Form::Pairs, Form::Quads] {
+        let stores = [Indices::None, Indices::Window, Indices::Plane];
+        all.extend(stores.map(|indices| max_pool2d(form, indices)));
+        let read = [Indices::Window, Indices::Plane];
+        all.extend(read.map(|indices| max_pool2d_grad(form, indices)));
+    }
+    all
+}
+
 static AVG_POOL2D: Kernel = Kernel::new(
     "avg_pool2d",
     shader_files!["avg_pool2d", "lib/grid"],
@@ -677,16 +823,7 @@ static AVG_POOL2D_GRAD: Kernel = Kernel::new(
     VARIANTS,
 );
 
-pub(super) const KERNELS: &[&Kernel] = &[
-    &MAX_POOL2D,
-    &MAX_POOL2D_INDICES,
-    &MAX_POOL2D_2X2,
-    &MAX_POOL2D_2X2_INDICES,
-    &MAX_POOL2D_GRAD,
-    &MAX_POOL2D_2X2_GRAD,
-    &AVG_POOL2D,
-    &AVG_POOL2D_GRAD,
-];
+pub(super) const KERNELS: &[&Kernel] = &[&AVG_POOL2D, &AVG_POOL2D_GRAD];
 
 #[cfg(test)]
 mod tests {
@@ -698,21 +835,24 @@ mod tests {
 
     #[test]
     fn overlaps_cover_every_row_once() {
-        let found = overlaps(
+        let found = overlaps(&[
             &[part(0, 3), part(3, 3), part(6, 1)],
             &[part(0, 5), part(5, 2)],
-        );
-        let rows: Vec<_> = found
-            .iter()
-            .map(|o| (o.a, o.a_row, o.b, o.b_row, o.rows))
-            .collect();
+            &[part(0, 7)],
+        ]);
+        let rows = |count, part: [usize; 3], first: [usize; 3]| Rows {
+            count,
+            part: part.to_vec(),
+            first: first.to_vec(),
+        };
         let wanted = [
-            (0, 0, 0, 0, 3),
-            (1, 0, 0, 3, 2),
-            (1, 2, 1, 0, 1),
-            (2, 0, 1, 1, 1),
+            rows(3, [0, 0, 0], [0, 0, 0]),
+            rows(2, [1, 0, 0], [0, 3, 3]),
+            rows(1, [1, 1, 0], [2, 0, 5]),
+            rows(1, [2, 1, 0], [0, 1, 6]),
         ];
-        assert_eq!(rows, wanted);
+        assert_eq!(found, wanted);
+        assert_eq!(overlaps(&[&[part(0, 0)], &[part(0, 0)]]), []);
     }
 
     #[test]
@@ -737,6 +877,23 @@ mod tests {
         assert_eq!(
             message(g.max_pool2d(flat, MaxPool2d::square(2))),
             "max_pool2d: x [4, 4] is not [batch, channels, height, width] with at least one pixel"
+        );
+        let window = MaxPool2dForward {
+            pool: MaxPool2d::square(3),
+            indices: Indices::Window,
+        };
+        assert_eq!(
+            message(g.add1(window, &[x])),
+            "max_pool2d: indices in bytes need a multiple of 4 windows per image, y [1, 2, 1, 1] has 2"
+        );
+        let large = g.input("large", Type::f32([1, 4, 17, 17])).unwrap();
+        let window = MaxPool2dForward {
+            pool: MaxPool2d::square(17),
+            ..window
+        };
+        assert_eq!(
+            message(g.add1(window, &[large])),
+            "max_pool2d: places of a window 17 x 17 do not fit in a byte"
         );
         assert!(message(g.avg_pool2d(none, AvgPool2d::square(1))).contains("at least one pixel"));
         assert!(message(g.avg_pool2d(x, AvgPool2d::square(5))).contains("does not fit height 4"));

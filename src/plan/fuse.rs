@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::program::Program;
 use crate::graph::{Node, Op, Value};
 use crate::ops::{
-    Binary, BinaryFunction, Conv2dForward, Conv2dGradInput, MatMul, MaxPool2dForward,
+    Binary, BinaryFunction, Conv2dForward, Conv2dGradInput, Indices, MatMul, MaxPool2dForward,
     MaxPool2dGrad, Reshape, Unary, UnaryFunction,
 };
 
@@ -253,7 +253,7 @@ fn unread_indices(program: &mut Program) -> bool {
             return None;
         }
         let pool = MaxPool2dForward {
-            with_indices: false,
+            indices: Indices::None,
             ..*pool
         };
         let by = vec![Node {

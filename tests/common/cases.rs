@@ -3,8 +3,8 @@
 use striate::error::Result;
 use striate::graph::{Graph, Value};
 use striate::ops::{
-    Adam, AvgPool2d, Binary, BinaryFunction, Conv2d, Lookup, MaxPool2d, MaxPool2dForward, Rule,
-    Sgd, Update,
+    Adam, AvgPool2d, Binary, BinaryFunction, Conv2d, Indices, Lookup, MaxPool2d, MaxPool2dForward,
+    Rule, Sgd, Update,
 };
 use striate::shape::{Shape, Type};
 use striate::tensor::Tensor;
@@ -379,19 +379,33 @@ fn conv2d() -> Vec<Case> {
     cases
 }
 
+/// Output and indices of the op that `Graph::max_pool2d` makes.
+pub fn with_smallest_indices(g: &mut Graph, x: Value, pool: MaxPool2d) -> Result<Vec<Value>> {
+    let y = g.max_pool2d(x, pool)?;
+    let node = g.nodes().iter().find(|node| node.outputs[0] == y);
+    Ok(node.expect("y was just made").outputs.clone())
+}
+
 fn pool() -> Vec<Case> {
     let mut cases = Vec::new();
     // Shape, kernel, stride, padding.
     type Pair = [usize; 2];
-    let windows: [([usize; 4], Pair, Pair, Pair); 12] = [
+    let windows: [([usize; 4], Pair, Pair, Pair); 19] = [
         ([2, 6, 28, 28], [2, 2], [2, 2], [0, 0]),
         ([3, 5, 10, 10], [2, 2], [2, 2], [0, 0]),
+        ([3, 4, 10, 10], [2, 2], [2, 2], [0, 0]),
+        ([1, 3, 6, 4], [2, 2], [2, 2], [0, 0]),
+        ([2, 1, 5, 8], [2, 2], [2, 2], [0, 0]),
+        ([2, 4, 7, 6], [2, 2], [2, 2], [0, 0]),
         ([1, 1, 2, 2], [2, 2], [2, 2], [0, 0]),
         ([2, 3, 7, 6], [2, 2], [2, 2], [0, 0]),
         ([2, 3, 6, 7], [2, 2], [2, 2], [0, 0]),
         ([2, 3, 9, 8], [3, 3], [2, 2], [1, 1]),
         ([1, 2, 8, 7], [3, 2], [1, 3], [1, 0]),
         ([2, 1, 5, 5], [5, 5], [1, 1], [2, 2]),
+        ([2, 4, 5, 5], [5, 5], [1, 1], [2, 2]),
+        ([1, 2, 17, 21], [16, 16], [1, 2], [0, 2]),
+        ([1, 2, 20, 17], [17, 16], [2, 1], [0, 0]),
         ([1, 3, 11, 4], [2, 1], [4, 1], [1, 0]),
         ([1, 2, 1, 1], [3, 3], [7, 7], [1, 1]),
         ([0, 3, 4, 4], [2, 2], [2, 2], [0, 0]),
@@ -409,6 +423,14 @@ fn pool() -> Vec<Case> {
             Case::new(
                 format!("max_pool2d/{name}"),
                 vec![drawn(shape, Draw::Distinct)],
+                move |g, x| with_smallest_indices(g, x[0], pool),
+            )
+            .gradients(&[0], Bound::Sum { k }),
+        );
+        cases.push(
+            Case::new(
+                format!("max_pool2d/plane/{name}"),
+                vec![drawn(shape, Draw::Distinct)],
                 move |g, x| {
                     let (y, index) = g.max_pool2d_with_indices(x[0], pool)?;
                     Ok(vec![y, index])
@@ -418,7 +440,7 @@ fn pool() -> Vec<Case> {
         );
         let values = MaxPool2dForward {
             pool,
-            with_indices: false,
+            indices: Indices::None,
         };
         cases.push(Case::new(
             format!("max_pool2d/values/{name}"),
@@ -463,7 +485,9 @@ fn pool() -> Vec<Case> {
             vec![],
             move |g, _| {
                 let x = g.constant(Tensor::f32([1, 1, 2, 8], special.clone())?)?;
-                Ok(vec![g.max_pool2d_with_indices(x, pool)?.1])
+                let mut indices = with_smallest_indices(g, x, pool)?;
+                indices.push(g.max_pool2d_with_indices(x, pool)?.1);
+                Ok(indices.split_off(1))
             },
         ));
     }
