@@ -4,8 +4,7 @@
 // The index of an element is index_corner * (its window's first place in the plane) + index_pitch * row + column in the window.
 // Reference: src/ops/pool.rs. One invocation makes 4 outputs that follow each other, one workgroup 4 * workgroup_size.
 // Overrides: workgroup_size.
-// Providers: store_indices (max_pool2d_values, max_pool2d_window or max_pool2d_plane), max_pool2d_place, lib/grid, lib/divide,
-// lib/float.
+// Providers: store_indices (max_pool2d_values, max_pool2d_window or max_pool2d_plane), max_pool2d_place, lib/grid, lib/float.
 
 override workgroup_size: u32 = 64u;
 

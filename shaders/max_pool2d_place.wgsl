@@ -1,4 +1,4 @@
-// Provider of Place, place and next: where outputs lie. Needs lib/divide.
+// Provider of Place, place and next: where outputs lie.
 
 struct Place {
     plane: u32,
@@ -7,8 +7,8 @@ struct Place {
 }
 
 fn place(o: u32) -> Place {
-    let line = quotient(o, params.out_width);
-    let plane = quotient(line, params.out_height);
+    let line = o / params.out_width;
+    let plane = line / params.out_height;
     return Place(plane, line - plane * params.out_height, o - line * params.out_width);
 }
 

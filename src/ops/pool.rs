@@ -741,7 +741,6 @@ fn max_pool2d(form: Form, indices: Indices) -> Kernel {
         plane,
         place,
         grid,
-        divide,
         float,
     ] = *shader_files![
         "max_pool2d",
@@ -753,7 +752,6 @@ fn max_pool2d(form: Form, indices: Indices) -> Kernel {
         "max_pool2d_plane",
         "max_pool2d_place",
         "lib/grid",
-        "lib/divide",
         "lib/float"
     ];
     let (form_name, mut files) = match form {
@@ -766,7 +764,7 @@ fn max_pool2d(form: Form, indices: Indices) -> Kernel {
         Indices::Window => ("_window", window),
         Indices::Plane => ("_plane", plane),
     };
-    files.extend([store, place, grid, divide, float]);
+    files.extend([store, place, grid, float]);
     Kernel::composed(
         format!("max_pool2d{form_name}{store_name}"),
         files,
@@ -775,7 +773,7 @@ fn max_pool2d(form: Form, indices: Indices) -> Kernel {
 }
 
 fn max_pool2d_grad(form: Form, indices: Indices) -> Kernel {
-    let [any, two, pairs, quads, window, plane, place, grid, divide] = *shader_files![
+    let [any, two, pairs, quads, window, plane, place, grid] = *shader_files![
         "max_pool2d_grad",
         "max_pool2d_2x2_grad",
         "max_pool2d_grad_pairs",
@@ -783,8 +781,7 @@ fn max_pool2d_grad(form: Form, indices: Indices) -> Kernel {
         "index_window",
         "index_plane",
         "max_pool2d_place",
-        "lib/grid",
-        "lib/divide"
+        "lib/grid"
     ];
     let (form_name, mut files) = match form {
         Form::Any => ("", vec![any]),
@@ -795,7 +792,7 @@ fn max_pool2d_grad(form: Form, indices: Indices) -> Kernel {
         Indices::None | Indices::Window => ("_window", window),
         Indices::Plane => ("_plane", plane),
     };
-    files.extend([index, grid, divide]);
+    files.extend([index, grid]);
     Kernel::composed(
         format!("max_pool2d_grad{form_name}{index_name}"),
         files,
