@@ -19,7 +19,10 @@ var<workgroup> tile_b: array<vec4<f32>, tile * 4u>;
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let quads = tile / 4u;
-    var place = workgroup_index(group_id);
+    let index = workgroup_index(group_id);
+    // Workgroups that only fill the last fold sum no terms and store nothing.
+    let counts = index < params.grid.count;
+    var place = select(0u, index, counts);
     let first_column = place % params.tiles_n * tile;
     place = place / params.tiles_n;
     let first_row = place % params.tiles_m * tile;
@@ -48,7 +51,7 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
     var c5 = vec4<f32>();
     var c6 = vec4<f32>();
     var c7 = vec4<f32>();
-    let end = min(params.k, (split + 1u) * params.depth);
+    let end = select(0u, min(params.k, (split + 1u) * params.depth), counts);
     for (var k = split * params.depth; k < end; k += DEPTH) {
         if ROWS_FIRST {
             let own_rows = rows(group, first_row + 4u * a_quad);
@@ -82,16 +85,18 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
         workgroupBarrier();
     }
 
-    let y_row = first_row + row * tall * 4u;
-    let y_column = first_column + column * 4u;
-    store(group, split, y_row, y_column, c0);
-    store(group, split, y_row + 1u, y_column, c1);
-    store(group, split, y_row + 2u, y_column, c2);
-    store(group, split, y_row + 3u, y_column, c3);
-    if tall > 1u {
-        store(group, split, y_row + 4u, y_column, c4);
-        store(group, split, y_row + 5u, y_column, c5);
-        store(group, split, y_row + 6u, y_column, c6);
-        store(group, split, y_row + 7u, y_column, c7);
+    if counts {
+        let y_row = first_row + row * tall * 4u;
+        let y_column = first_column + column * 4u;
+        store(group, split, y_row, y_column, c0);
+        store(group, split, y_row + 1u, y_column, c1);
+        store(group, split, y_row + 2u, y_column, c2);
+        store(group, split, y_row + 3u, y_column, c3);
+        if tall > 1u {
+            store(group, split, y_row + 4u, y_column, c4);
+            store(group, split, y_row + 5u, y_column, c5);
+            store(group, split, y_row + 6u, y_column, c6);
+            store(group, split, y_row + 7u, y_column, c7);
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Source, Split, Value};
+use crate::shape::Type;
 use crate::tensor::Array;
 
 /// Runs of rows into which a node's evaluation is cut; fixed, so that results do not depend on the number of threads.
@@ -12,8 +13,8 @@ const CHUNKS: usize = 8;
 
 /// Evaluates the nodes that `wanted` needs and returns the arrays of `wanted` in order.
 ///
-/// `given` holds the arrays of inputs and states by value. With `threads` above 1, ops whose rows are independent are cut
-/// into eight runs of rows computed on that many threads; sums are added in the order of the runs.
+/// `given` holds the arrays of inputs and states by value. Ops whose rows are independent are cut into eight runs of rows, computed on
+/// `threads` threads; sums are added in the order of the runs.
 ///
 /// # Errors
 /// `Graph` if an input or state that is needed is not given.
@@ -42,10 +43,14 @@ pub fn evaluate(
         arrays[value.index()] = match graph.source(value)? {
             Source::Node { .. } => None,
             Source::Constant(tensor) => Some(Arc::new(tensor.to_array()?)),
-            Source::Input(name) => Some(find(given, value, "input", name)?),
-            Source::State(index) => {
-                Some(find(given, value, "state", &graph.states()[*index].name)?)
-            }
+            Source::Input(name) => Some(find(given, value, graph.ty(value)?, "input", name)?),
+            Source::State(index) => Some(find(
+                given,
+                value,
+                graph.ty(value)?,
+                "state",
+                &graph.states()[*index].name,
+            )?),
         };
     }
     for (index, node) in graph.nodes().iter().enumerate() {
@@ -61,7 +66,9 @@ pub fn evaluate(
         let outputs = eval_split(node.op.as_ref(), &inputs, threads);
         for (&output, array) in node.outputs.iter().zip(outputs) {
             debug_assert_eq!(graph.ty(output)?, array.ty(), "{}", node.op.name());
-            arrays[output.index()] = Some(Arc::new(array));
+            if uses[output.index()] > 0 {
+                arrays[output.index()] = Some(Arc::new(array));
+            }
         }
         for &input in &node.inputs {
             uses[input.index()] -= 1;
@@ -79,13 +86,18 @@ pub fn evaluate(
 fn find(
     given: &HashMap<Value, Arc<Array>>,
     value: Value,
+    ty: &Type,
     what: &str,
     name: &str,
 ) -> Result<Arc<Array>> {
-    given
-        .get(&value)
-        .cloned()
-        .ok_or_else(|| Error::graph(format!("{what} \"{name}\" has no value")))
+    match given.get(&value) {
+        Some(array) if array.ty() == ty => Ok(array.clone()),
+        Some(array) => Err(Error::shape(format!(
+            "{what} \"{name}\" is {ty}, the array {}",
+            array.ty()
+        ))),
+        None => Err(Error::graph(format!("{what} \"{name}\" has no value"))),
+    }
 }
 
 fn eval_split(op: &dyn crate::graph::Op, inputs: &[&Array], threads: usize) -> Vec<Array> {
@@ -98,8 +110,7 @@ fn eval_split(op: &dyn crate::graph::Op, inputs: &[&Array], threads: usize) -> V
         0 => 0,
         _ => inputs[i].shape()[0],
     });
-    // A browser's workers are not std's threads.
-    if threads < 2 || rows < 2 * CHUNKS || cfg!(target_arch = "wasm32") {
+    if rows < 2 * CHUNKS {
         return op.eval(inputs);
     }
     let chunk = |index: usize| {
@@ -111,19 +122,29 @@ fn eval_split(op: &dyn crate::graph::Op, inputs: &[&Array], threads: usize) -> V
         }
         op.eval(&cut)
     };
-    let mut results: Vec<Option<Vec<Array>>> = vec![None; CHUNKS];
-    std::thread::scope(|scope| {
-        for own in results.chunks_mut(CHUNKS.div_ceil(threads)).enumerate() {
-            let (first, own) = (own.0 * CHUNKS.div_ceil(threads), own.1);
-            let chunk = &chunk;
-            scope.spawn(move || {
-                for (offset, result) in own.iter_mut().enumerate() {
-                    *result = Some(chunk(first + offset));
-                }
-            });
-        }
-    });
-    let results: Vec<Vec<Array>> = results.into_iter().flatten().collect();
+    // A browser's workers are not std's threads.
+    let threads = if cfg!(target_arch = "wasm32") {
+        1
+    } else {
+        threads.clamp(1, CHUNKS)
+    };
+    let results: Vec<Vec<Array>> = if threads == 1 {
+        (0..CHUNKS).map(chunk).collect()
+    } else {
+        let mut results: Vec<Option<Vec<Array>>> = vec![None; CHUNKS];
+        let share = CHUNKS.div_ceil(threads);
+        std::thread::scope(|scope| {
+            for (turn, own) in results.chunks_mut(share).enumerate() {
+                let chunk = &chunk;
+                scope.spawn(move || {
+                    for (offset, result) in own.iter_mut().enumerate() {
+                        *result = Some(chunk(turn * share + offset));
+                    }
+                });
+            }
+        });
+        results.into_iter().flatten().collect()
+    };
     (0..results[0].len())
         .map(|output| {
             let parts: Vec<Array> = results.iter().map(|r| r[output].clone()).collect();

@@ -1,15 +1,14 @@
 //! A compiled graph over a store: compile once, run or record many times, read back.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::{Engine, Gpu, Pipeline};
 use crate::graph::{Graph, Source, Value};
-use crate::kernel::Access;
 use crate::plan::{Buffer, Plan, PlanOptions, Step, UNIFORM_STRIDE};
 use crate::reference::evaluate;
-use crate::store::{Store, gather_parts, write};
+use crate::store::{Place, Store, download, upload};
 use crate::tensor::{Array, Tensor};
 
 /// Steps that go to the queue together.
@@ -20,6 +19,10 @@ pub struct Session {
     store: Store,
     graph: Graph,
     form: Form,
+    /// Inputs that the host has set.
+    written: HashSet<Value>,
+    /// Whether a step has run.
+    ran: bool,
 }
 
 enum Form {
@@ -103,6 +106,8 @@ impl Session {
             store: store.clone(),
             graph: graph.clone(),
             form,
+            written: HashSet::new(),
+            ran: false,
         })
     }
 
@@ -114,7 +119,7 @@ impl Session {
         }
     }
 
-    /// Sets an input for the runs that follow.
+    /// Sets an input for the runs that follow. Steps that were recorded but not yet submitted see it too.
     ///
     /// # Errors
     /// `Graph` if `input` is not an input of the graph; `Shape` if the tensor does not fit it.
@@ -136,22 +141,37 @@ impl Session {
                 arrays.insert(input, Arc::new(tensor.to_array()?));
             }
             Form::Gpu(form) => {
-                form.gpu.check_lost()?;
-                let row = tensor.bytes().len() / ty.shape.rows().max(1);
-                for placed in &form.plan.places[&input] {
-                    let start = placed.rows.start * row;
-                    let bytes = &tensor.bytes()[start..start + placed.rows.rows * row];
-                    if let Some(buffer) = form.fixed.get(&placed.span.buffer) {
-                        write(&form.gpu, buffer, placed.span.offset, bytes);
-                    }
+                // An input that nothing reads has no place.
+                if form.plan.places.contains_key(&input) {
+                    upload(&form.gpu, tensor, form.places(&self.store, input)?)?;
                 }
             }
         }
+        self.written.insert(input);
+        Ok(())
+    }
+
+    /// Fails if an input that the plan reads was never set.
+    fn begin(&mut self) -> Result<()> {
+        if let Form::Gpu(form) = &self.form {
+            for &value in form.plan.places.keys() {
+                if let Source::Input(name) = self.graph.source(value)?
+                    && !self.written.contains(&value)
+                {
+                    return Err(Error::graph(format!("input \"{name}\" has no value")));
+                }
+            }
+        }
+        self.ran = true;
         Ok(())
     }
 
     /// Runs `steps` steps. On a GPU they are submitted, many at a time, and not waited for.
+    ///
+    /// # Errors
+    /// `Graph` if an input has no value; `OutOfMemory`, `DeviceLost`.
     pub fn run(&mut self, steps: usize) -> Result<()> {
+        self.begin()?;
         match &mut self.form {
             Form::Gpu(form) => form.submit(steps),
             Form::Cpu {
@@ -171,7 +191,8 @@ impl Session {
     ///
     /// # Errors
     /// `Unsupported` on the CPU reference; `DeviceLost`.
-    pub fn record(&self, encoder: &mut wgpu::CommandEncoder, steps: usize) -> Result<()> {
+    pub fn record(&mut self, encoder: &mut wgpu::CommandEncoder, steps: usize) -> Result<()> {
+        self.begin()?;
         match &self.form {
             Form::Gpu(form) => {
                 form.gpu.check_lost()?;
@@ -185,7 +206,7 @@ impl Session {
         }
     }
 
-    /// Reads a fetched value, an input or a state, as it is after the runs so far.
+    /// Reads a fetched value, an input or a state, as it is after the runs so far. A fetched value that is assigned is read from its state.
     pub async fn read_async(&self, value: Value) -> Result<Tensor> {
         let ty = self.graph.ty(value)?;
         if let Source::State(index) = self.graph.source(value)? {
@@ -195,18 +216,20 @@ impl Session {
                 .await;
         }
         let absent = || Error::graph(format!("{value} was not fetched, or nothing ran yet"));
+        let there = match self.graph.source(value)? {
+            Source::Input(_) => self.written.contains(&value),
+            _ => self.ran,
+        };
+        if !there {
+            return Err(absent());
+        }
         match &self.form {
             Form::Cpu { arrays, .. } => Ok(arrays.get(&value).ok_or_else(absent)?.to_tensor()),
             Form::Gpu(form) => {
-                let placed = form.plan.places.get(&value).ok_or_else(absent)?;
-                let mut ranges = Vec::new();
-                for part in placed {
-                    let buffer = form.buffer(&self.store, part.span.buffer)?;
-                    ranges.push((buffer, part.span.offset, part.span.bytes));
+                if !form.plan.places.contains_key(&value) {
+                    return Err(absent());
                 }
-                let rows: Vec<usize> = placed.iter().map(|p| p.rows.rows).collect();
-                let bytes = form.gpu.read(&ranges).await?;
-                gather_parts(ty, &rows, &bytes)
+                download(&form.gpu, ty, form.places(&self.store, value)?).await
             }
         }
     }
@@ -221,13 +244,15 @@ impl Session {
     }
 
     /// Fills every slot with NaN, so that a kernel which reads what nobody wrote shows it. For tests.
-    pub fn poison(&self) {
+    #[doc(hidden)]
+    pub fn poison(&self) -> Result<()> {
         if let Form::Gpu(form) = &self.form {
             for slot in &form.slots {
                 let words = vec![f32::NAN; (slot.size() / 4) as usize];
-                write(&form.gpu, slot, 0, bytemuck::cast_slice(&words));
+                form.gpu.write(slot, 0, bytemuck::cast_slice(&words))?;
             }
         }
+        Ok(())
     }
 }
 
@@ -261,18 +286,11 @@ fn run_reference(
 impl GpuForm {
     async fn new(gpu: &Gpu, store: &Store, graph: &Graph, plan: Plan) -> Result<Self> {
         gpu.check_lost()?;
-        let build = || {
-            plan.steps
-                .iter()
-                .map(|step| {
-                    let accesses: Vec<Access> = step.bindings.iter().map(|b| b.1).collect();
-                    let pipelines = gpu.pipelines();
-                    pipelines.get(gpu.device(), &step.kernel, step.overrides, &accesses)
-                })
-                .collect::<Vec<_>>()
-        };
-        let built = gpu.scoped("building pipelines", build).await;
-        let pipelines = built.inspect_err(|_| gpu.pipelines().clear())?;
+        let uses = plan.steps.iter().map(|step| {
+            let accesses = step.bindings.iter().map(|b| b.1).collect();
+            (step.kernel.as_ref(), step.overrides, accesses)
+        });
+        let pipelines = gpu.pipelines().get(gpu, uses.collect()).await?;
         let allocate = || {
             let slots: Vec<_> = plan
                 .slots
@@ -297,7 +315,7 @@ impl GpuForm {
             fixed,
             dispatches: Vec::new(),
         };
-        form.fill_constants(graph)?;
+        form.fill_constants(store, graph)?;
         let mut blocks = vec![0; form.plan.steps.len() * UNIFORM_STRIDE as usize];
         for (step, block) in form
             .plan
@@ -308,7 +326,7 @@ impl GpuForm {
             let words = uniform_words(step)?;
             block[..words.len() * 4].copy_from_slice(bytemuck::cast_slice(&words));
         }
-        write(gpu, &uniforms, 0, &blocks);
+        gpu.write(&uniforms, 0, &blocks)?;
         let mut resources = Vec::new();
         for step in &form.plan.steps {
             let buffers = step
@@ -345,21 +363,21 @@ impl GpuForm {
         Ok(form)
     }
 
-    fn fill_constants(&self, graph: &Graph) -> Result<()> {
-        for (&value, placed) in &self.plan.places {
-            let Source::Constant(tensor) = graph.source(value)? else {
-                continue;
-            };
-            let row = tensor.bytes().len() / tensor.shape().rows().max(1);
-            for part in placed {
-                let start = part.rows.start * row;
-                let bytes = &tensor.bytes()[start..start + part.rows.rows * row];
-                if let Some(buffer) = self.fixed.get(&part.span.buffer) {
-                    write(&self.gpu, buffer, part.span.offset, bytes);
-                }
+    fn fill_constants(&self, store: &Store, graph: &Graph) -> Result<()> {
+        for &value in self.plan.places.keys() {
+            if let Source::Constant(tensor) = graph.source(value)? {
+                upload(&self.gpu, tensor, self.places(store, value)?)?;
             }
         }
         Ok(())
+    }
+
+    /// Where the parts of an input, constant or fetched value lie.
+    fn places<'a>(&'a self, store: &'a Store, value: Value) -> Result<Vec<Place<'a>>> {
+        let placed = self.plan.places.get(&value).into_iter().flatten();
+        placed
+            .map(|p| Ok((self.buffer(store, p.span.buffer)?, p.span.offset, p.rows)))
+            .collect()
     }
 
     fn buffer<'a>(&'a self, store: &'a Store, buffer: Buffer) -> Result<&'a wgpu::Buffer> {
@@ -378,14 +396,15 @@ impl GpuForm {
     fn submit(&self, steps: usize) -> Result<()> {
         let mut left = steps;
         while left > 0 {
-            self.gpu.check_lost()?;
             let now = left.min(STEPS_PER_SUBMIT);
-            let mut encoder = self
-                .gpu
-                .device()
-                .create_command_encoder(&Default::default());
-            self.record(&mut encoder, now);
-            self.gpu.queue().submit([encoder.finish()]);
+            self.gpu.guarded("submitting steps", || {
+                let mut encoder = self
+                    .gpu
+                    .device()
+                    .create_command_encoder(&Default::default());
+                self.record(&mut encoder, now);
+                self.gpu.queue().submit([encoder.finish()]);
+            })?;
             left -= now;
         }
         Ok(())

@@ -152,6 +152,11 @@ impl Type {
         self.shape.count()
     }
 
+    /// Elements of one row (axis 0); all of them for a scalar.
+    pub fn row(&self) -> usize {
+        self.shape.iter().skip(1).product()
+    }
+
     /// Bytes that hold `count` elements, rounded up to 16 so that any value can be read as `vec4`s.
     pub fn padded_bytes(&self, count: usize) -> u64 {
         ((count as u64 * self.dtype.size() as u64).div_ceil(16) * 16).max(16)
@@ -162,12 +167,11 @@ impl Type {
         self.padded_bytes(self.count())
     }
 
-    /// Checks that the element count stays below 2^31, so that `u32` indices never overflow.
+    /// Checks that the element count stays below 2^31, so that `u32` indices never overflow; a zero extent counts as 1.
     pub fn check(&self) -> Result<()> {
-        let count = self
-            .shape
-            .iter()
-            .try_fold(1u64, |product, &extent| product.checked_mul(extent as u64));
+        let count = self.shape.iter().try_fold(1u64, |product, &extent| {
+            product.checked_mul(extent.max(1) as u64)
+        });
         match count {
             Some(count) if count < 1 << 31 => Ok(()),
             _ => Err(Error::shape(format!(
@@ -209,6 +213,11 @@ impl Window2d {
             if kernel == 0 || stride == 0 || dilation == 0 {
                 return Err(Error::shape(format!(
                     "{op}: kernel {kernel}, stride {stride} and dilation {dilation} along {name} must be at least 1"
+                )));
+            }
+            if stride.max(dilation) >= 1 << 31 {
+                return Err(Error::shape(format!(
+                    "{op}: stride {stride} and dilation {dilation} along {name} must be below 2^31"
                 )));
             }
             let span = dilation

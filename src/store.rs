@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::{Engine, Gpu};
 use crate::graph::{Graph, Init, Kind};
+use crate::kernel::Part;
 use crate::plan::{Entry, StateLayout};
 use crate::rng::{Stream, stream_of};
 use crate::shape::{DType, Type};
@@ -107,7 +108,7 @@ impl Store {
         entry.ok_or_else(|| Error::graph(format!("the store has no state \"{name}\"")))
     }
 
-    /// Overwrites a state, after all steps submitted so far.
+    /// Overwrites a state, after all steps submitted so far and before steps that are recorded but not yet submitted.
     pub fn set(&self, name: &str, tensor: &Tensor) -> Result<()> {
         let entry = self.entry(name)?;
         if tensor.ty() != &entry.ty {
@@ -123,13 +124,9 @@ impl Store {
                 self.arrays()?.insert(name.to_owned(), Arc::new(array));
             }
             Content::Gpu { gpu, chunks } => {
-                gpu.check_lost()?;
-                let row = tensor.bytes().len() / entry.ty.shape.rows().max(1);
-                for part in &entry.parts {
-                    let start = part.rows.start * row;
-                    let bytes = &tensor.bytes()[start..start + part.rows.rows * row];
-                    write(gpu, &chunks[part.chunk], part.offset, bytes);
-                }
+                let parts = entry.parts.iter();
+                let places = parts.map(|p| (&chunks[p.chunk], p.offset, p.rows));
+                upload(gpu, tensor, places)?;
             }
         }
         Ok(())
@@ -141,14 +138,9 @@ impl Store {
         match &self.0.content {
             Content::Cpu(_) => Ok(self.array(name)?.to_tensor()),
             Content::Gpu { gpu, chunks } => {
-                let ranges: Vec<_> = entry
-                    .parts
-                    .iter()
-                    .map(|p| (&chunks[p.chunk], p.offset, p.bytes))
-                    .collect();
-                let rows: Vec<usize> = entry.parts.iter().map(|p| p.rows.rows).collect();
-                let bytes = gpu.read(&ranges).await?;
-                gather_parts(&entry.ty, &rows, &bytes)
+                let parts = entry.parts.iter();
+                let places = parts.map(|p| (&chunks[p.chunk], p.offset, p.rows));
+                download(gpu, &entry.ty, places).await
             }
         }
     }
@@ -202,6 +194,9 @@ impl Store {
 pub(crate) fn blocking<T>(engine: &Engine, work: impl Future<Output = Result<T>>) -> Result<T> {
     use std::task::{Context, Poll, Waker};
 
+    if let Engine::Gpu(gpu) = engine {
+        gpu.expect_owned()?;
+    }
     let mut work = std::pin::pin!(work);
     let mut context = Context::from_waker(Waker::noop());
     loop {
@@ -215,26 +210,42 @@ pub(crate) fn blocking<T>(engine: &Engine, work: impl Future<Output = Result<T>>
     }
 }
 
-/// Writes bytes, padded with zeros to a multiple of 4.
-pub(crate) fn write(gpu: &Gpu, buffer: &wgpu::Buffer, offset: u64, bytes: &[u8]) {
-    let whole = bytes.len() / 4 * 4;
-    gpu.queue().write_buffer(buffer, offset, &bytes[..whole]);
-    if whole < bytes.len() {
-        let mut last = [0; 4];
-        last[..bytes.len() - whole].copy_from_slice(&bytes[whole..]);
-        gpu.queue()
-            .write_buffer(buffer, offset + whole as u64, &last);
+/// Where a run of rows of a value lies: buffer, first byte, rows.
+pub(crate) type Place<'a> = (&'a wgpu::Buffer, u64, Part);
+
+/// Writes a tensor to the places of its parts.
+pub(crate) fn upload<'a>(
+    gpu: &Gpu,
+    tensor: &Tensor,
+    places: impl IntoIterator<Item = Place<'a>>,
+) -> Result<()> {
+    let row = tensor.ty().row() * tensor.ty().dtype.size();
+    for (buffer, offset, part) in places {
+        let start = part.start * row;
+        gpu.write(
+            buffer,
+            offset,
+            &tensor.bytes()[start..start + part.rows * row],
+        )?;
     }
+    Ok(())
 }
 
-/// A tensor from its parts' padded bytes, laid one after the other.
-pub(crate) fn gather_parts(ty: &Type, rows: &[usize], bytes: &[u8]) -> Result<Tensor> {
-    let row = ty.count() / ty.shape.rows().max(1);
-    let mut joined = Vec::with_capacity(ty.count() * ty.dtype.size());
-    let mut start = 0;
-    for &rows in rows {
-        joined.extend_from_slice(&bytes[start..start + rows * row * ty.dtype.size()]);
-        start += ty.padded_bytes(rows * row) as usize;
+/// Reads a tensor from the places of its parts.
+pub(crate) async fn download<'a>(
+    gpu: &Gpu,
+    ty: &Type,
+    places: impl IntoIterator<Item = Place<'a>>,
+) -> Result<Tensor> {
+    let row = ty.row();
+    let (mut ranges, mut sizes) = (Vec::new(), Vec::new());
+    for (buffer, offset, part) in places {
+        ranges.push((buffer, offset, ty.padded_bytes(part.rows * row)));
+        sizes.push(part.rows * row * ty.dtype.size());
+    }
+    let mut joined = Vec::with_capacity(sizes.iter().sum());
+    for (part, size) in gpu.read(&ranges).await?.iter().zip(sizes) {
+        joined.extend_from_slice(&part[..size]);
     }
     Tensor::from_bytes(ty, &joined)
 }

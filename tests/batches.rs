@@ -32,7 +32,7 @@ fn constant_u32(g: &mut Graph, data: &[u32]) -> Value {
 fn once(engine: &Engine, g: &Graph, value: Value) -> Vec<f32> {
     let store = Store::new(engine, &[g], 0).unwrap();
     let mut session = Session::new(&store, g, &[value]).unwrap();
-    session.poison();
+    session.poison().unwrap();
     session.run(1).unwrap();
     session.read(value).unwrap().as_f32().unwrap().to_vec()
 }

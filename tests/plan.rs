@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use striate::error::{ErrorKind, Result};
 use striate::graph::{Graph, Init, Kind, Node, Op, Source, Value};
 use striate::kernel::{Access, Caps, Dispatch, Io, Kernel, Lowering, Operand, Wgsl, parts_of};
-use striate::plan::{Buffer, Life, Plan, PlanOptions, Span, StateLayout, Step, assign, peak};
+use striate::plan::{Buffer, Life, Plan, PlanOptions, Span, StateLayout, Step, peak, place};
 use striate::rng::Stream;
 use striate::shape::Type;
 use striate::tensor::{Array, Tensor};
@@ -588,7 +588,7 @@ fn lives() -> impl Strategy<Value = Vec<Life>> {
 proptest! {
     #[test]
     fn lives_that_overlap_never_share_a_slot(lives in lives()) {
-        let (chosen, slots) = assign(&lives);
+        let (chosen, slots) = place(&lives);
         prop_assert_eq!(chosen.len(), lives.len());
         for (i, a) in lives.iter().enumerate() {
             prop_assert!(a.bytes <= slots[chosen[i]]);

@@ -171,6 +171,9 @@ fn a_lost_device_is_an_error() {
         let y = g.relu(x).unwrap();
         let store = Store::new(&engine, &[&g], 0).unwrap();
         let mut session = Session::new(&store, &g, &[y]).unwrap();
+        session
+            .write(x, &Tensor::f32([4], vec![1.0; 4]).unwrap())
+            .unwrap();
         session.run(1).unwrap();
         gpu.device().destroy();
         let outcome = session.run(1).and_then(|()| session.read(y).map(drop));

@@ -23,6 +23,8 @@ pub struct GpuOptions {
     pub body: Option<Body>,
     /// A largest binding below the device's own, in bytes: to try how values in several parts behave.
     pub max_binding: Option<u64>,
+    /// Workgroups per dimension below the device's own: to try how dispatches fold.
+    pub max_workgroups: Option<u32>,
 }
 
 /// A wgpu device that runs sessions. Cloning shares it.
@@ -50,6 +52,12 @@ impl std::fmt::Debug for Gpu {
     }
 }
 
+/// The part of an adapter's name that is looked for.
+fn wanted_name(options: &GpuOptions) -> Option<String> {
+    let variable = || std::env::var("WGPU_ADAPTER_NAME").ok();
+    options.adapter.clone().or_else(variable)
+}
+
 /// All adapters that match `options`, the one that [`Gpu::new`] takes first.
 async fn adapters(options: &GpuOptions) -> Vec<wgpu::Adapter> {
     let backends = options
@@ -59,11 +67,7 @@ async fn adapters(options: &GpuOptions) -> Vec<wgpu::Adapter> {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
     descriptor.backends = backends;
     let instance = wgpu::Instance::new(descriptor);
-    let name = options
-        .adapter
-        .clone()
-        .or_else(|| std::env::var("WGPU_ADAPTER_NAME").ok())
-        .map(|name| name.to_lowercase());
+    let name = wanted_name(options).map(|name| name.to_lowercase());
     let mut adapters = instance.enumerate_adapters(backends).await;
     adapters.retain(|adapter| {
         let own = adapter.get_info().name.to_lowercase();
@@ -99,22 +103,32 @@ impl Gpu {
 
     /// As `new`, for hosts that cannot block.
     pub async fn new_async(options: &GpuOptions) -> Result<Self> {
-        match adapters(options).await.first() {
-            Some(adapter) => Self::from_adapter(adapter, options).await,
-            None => {
-                let backends = options.backends.or_else(wgpu::Backends::from_env);
-                let backends = backends.map_or("any back end".to_owned(), |b| format!("{b:?}"));
-                let name = options.adapter.as_ref();
-                let name = name.map_or(String::new(), |n| format!(" named \"{n}\""));
-                Err(Error::new(
-                    ErrorKind::NoAdapter,
-                    format!(
-                        "no adapter{name} was found on {backends}; on Debian and Ubuntu \
-                         `apt install mesa-vulkan-drivers` provides a software one"
-                    ),
-                ))
+        let mut failed = None;
+        for adapter in adapters(options).await {
+            match Self::from_adapter(&adapter, options).await {
+                Ok(gpu) => return Ok(gpu),
+                Err(error) => failed = failed.or(Some(error)),
             }
         }
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        let backends = options.backends.or_else(wgpu::Backends::from_env);
+        let backends = backends.map_or("any back end".to_owned(), |b| {
+            let names: Vec<String> = b
+                .iter_names()
+                .map(|(name, _)| name.to_lowercase())
+                .collect();
+            names.join(", ")
+        });
+        let name = wanted_name(options).map_or(String::new(), |name| format!(" named \"{name}\""));
+        Err(Error::new(
+            ErrorKind::NoAdapter,
+            format!(
+                "no adapter{name} was found on {backends}; on Debian and Ubuntu \
+                 `apt install mesa-vulkan-drivers` provides a software one"
+            ),
+        ))
     }
 
     /// A device on every adapter that matches.
@@ -161,7 +175,7 @@ impl Gpu {
         Self::from_device_with(device, queue, &GpuOptions::default())
     }
 
-    /// As [`from_device`](Self::from_device), with the options that apply to a given device: `body` and `max_binding`.
+    /// As [`from_device`](Self::from_device), with the options that apply to a given device: `body`, `max_binding` and `max_workgroups`.
     pub fn from_device_with(
         device: wgpu::Device,
         queue: wgpu::Queue,
@@ -225,9 +239,13 @@ impl Gpu {
             .min((1 << 31) - 256);
         let caps = Caps {
             body: options.body.unwrap_or(default_body),
-            max_binding: options.max_binding.map_or(binding, |max| max.min(binding)) / 256 * 256,
+            max_binding: options
+                .max_binding
+                .map_or(binding, |max| max.clamp(256, binding))
+                / 256
+                * 256,
             max_uniform: limits.max_uniform_buffer_binding_size,
-            max_workgroups: limits.max_compute_workgroups_per_dimension,
+            max_workgroups: options.max_workgroups.unwrap_or(65_535).clamp(1, 65_535),
         };
         Ok(Self(Arc::new(Inner {
             device,
@@ -332,39 +350,81 @@ impl Gpu {
         })
     }
 
-    /// Copies buffer ranges (offset and size multiples of 4) into a staging buffer, one after the other, and returns the bytes.
-    pub(crate) async fn read(&self, ranges: &[(&wgpu::Buffer, u64, u64)]) -> Result<Vec<u8>> {
+    /// As [`scoped`](Self::scoped), without waiting for the verdict where only a browser's event loop brings it.
+    pub(crate) fn guarded<T>(&self, what: &str, work: impl FnOnce() -> T) -> Result<T> {
+        self.check_lost()?;
+        #[cfg(not(target_arch = "wasm32"))]
+        return pollster::block_on(self.scoped(what, work));
+        #[cfg(target_arch = "wasm32")]
+        {
+            let mut made = None;
+            // The scopes open and close in the first poll; what they caught is logged by the browser.
+            let scoped = std::pin::pin!(self.scoped(what, || made = Some(work())));
+            let _ = scoped.poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+            made.ok_or_else(|| Error::new(ErrorKind::Shader, format!("{what}: did not run")))
+        }
+    }
+
+    /// Writes bytes, padded with zeros to a multiple of 4, after all work submitted so far.
+    pub(crate) fn write(&self, buffer: &wgpu::Buffer, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.guarded("writing a buffer", || {
+            let whole = bytes.len() / 4 * 4;
+            self.0.queue.write_buffer(buffer, offset, &bytes[..whole]);
+            if whole < bytes.len() {
+                let mut last = [0; 4];
+                last[..bytes.len() - whole].copy_from_slice(&bytes[whole..]);
+                let end = offset + whole as u64;
+                self.0.queue.write_buffer(buffer, end, &last);
+            }
+        })
+    }
+
+    /// The bytes of buffer ranges (offset and size multiples of 4), each through a staging buffer of its own.
+    pub(crate) async fn read(&self, ranges: &[(&wgpu::Buffer, u64, u64)]) -> Result<Vec<Vec<u8>>> {
         self.check_lost()?;
         let start = || {
-            let size = ranges.iter().map(|(_, _, bytes)| bytes).sum::<u64>().max(4);
-            let staging = self.0.device.create_buffer(&wgpu::BufferDescriptor {
-                label: Some("readback"),
-                size,
-                usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-                mapped_at_creation: false,
-            });
             let mut encoder = self.0.device.create_command_encoder(&Default::default());
-            let mut end = 0;
+            let mut staged = Vec::new();
             for &(buffer, offset, bytes) in ranges {
-                encoder.copy_buffer_to_buffer(buffer, offset, &staging, end, bytes);
-                end += bytes;
+                let staging = self.0.device.create_buffer(&wgpu::BufferDescriptor {
+                    label: Some("readback"),
+                    size: bytes,
+                    usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+                    mapped_at_creation: false,
+                });
+                encoder.copy_buffer_to_buffer(buffer, offset, &staging, 0, bytes);
+                staged.push(staging);
             }
             self.0.queue.submit([encoder.finish()]);
-            Readback::start(staging)
+            staged.into_iter().map(Readback::start).collect::<Vec<_>>()
         };
-        let read = match self.scoped("readback", start).await {
-            Ok(readback) => readback.bytes().await,
-            Err(error) => Err(error),
-        };
-        match read {
-            Err(error) if error.kind() != ErrorKind::OutOfMemory => {
-                // The ranges and usages are ours and valid: only a lost device refuses to copy or map them.
-                self.notify_device_lost(&error.to_string());
-                self.check_lost()?;
-                Err(error)
+        let read = async {
+            let mut parts = Vec::new();
+            for readback in self.scoped("readback", start).await? {
+                parts.push(readback.bytes().await?);
             }
-            read => read,
+            Ok(parts)
+        };
+        read.await.map_err(|error: Error| {
+            if error.kind() == ErrorKind::OutOfMemory {
+                return error;
+            }
+            // Ranges and usages are the engine's own and valid: only a lost device refuses to copy or map them.
+            self.notify_device_lost(&error.to_string());
+            self.check_lost().err().unwrap_or(error)
+        })
+    }
+
+    /// Fails on a borrowed device, which only its host may poll.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn expect_owned(&self) -> Result<()> {
+        if self.0.owned {
+            return Ok(());
         }
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            "a borrowed device is polled by its host only: await the asynchronous form instead",
+        ))
     }
 
     /// Blocks until all submitted work is done.
@@ -373,12 +433,7 @@ impl Gpu {
     /// `Unsupported` on a borrowed device, which only its host polls; `DeviceLost`.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn wait(&self) -> Result<()> {
-        if !self.0.owned {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                "a borrowed device is polled by its host only: await the asynchronous form instead",
-            ));
-        }
+        self.expect_owned()?;
         self.check_lost()?;
         // wgpu's poll panics when the device is lost while it waits.
         let poll = || self.0.device.poll(wgpu::PollType::wait_indefinitely());

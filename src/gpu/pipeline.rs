@@ -1,9 +1,10 @@
 //! Compute pipelines, built once per kernel, override set and binding layout.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::trusted;
+use super::{Gpu, trusted};
+use crate::error::Result;
 use crate::kernel::{Access, Kernel, Overrides, Wgsl};
 
 /// A pipeline and the layout of its bind group.
@@ -12,7 +13,7 @@ pub(crate) struct Pipeline {
     pub layout: wgpu::BindGroupLayout,
 }
 
-#[derive(PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 struct Key {
     kernel: Kernel,
     overrides: Overrides,
@@ -25,37 +26,54 @@ pub(crate) struct Pipelines {
     built: Mutex<HashMap<Key, Arc<Pipeline>>>,
 }
 
+/// One use of a kernel.
+pub(crate) type Use<'a> = (&'a Kernel, Overrides, Vec<Access>);
+
 impl Pipelines {
-    /// The pipeline for this use of `kernel`, built on first use.
-    pub fn get(
-        &self,
-        device: &wgpu::Device,
-        kernel: &Kernel,
-        overrides: Overrides,
-        accesses: &[Access],
-    ) -> Arc<Pipeline> {
-        let key = Key {
-            kernel: kernel.clone(),
-            overrides,
-            accesses: accesses.to_vec(),
+    /// The pipelines of these uses, in order; those that are not there yet are built, and kept only if nothing went wrong.
+    pub async fn get(&self, gpu: &Gpu, uses: Vec<Use<'_>>) -> Result<Vec<Arc<Pipeline>>> {
+        let keys: Vec<Key> = uses
+            .into_iter()
+            .map(|(kernel, overrides, accesses)| Key {
+                kernel: kernel.clone(),
+                overrides,
+                accesses,
+            })
+            .collect();
+        let make = || {
+            let mut fresh: HashMap<&Key, Arc<Pipeline>> = HashMap::new();
+            let built = self.lock();
+            for key in keys.iter().filter(|&key| !built.contains_key(key)) {
+                let make = || {
+                    Arc::new(build(
+                        gpu.device(),
+                        &key.kernel,
+                        key.overrides,
+                        &key.accesses,
+                    ))
+                };
+                fresh.entry(key).or_insert_with(make);
+            }
+            fresh
         };
-        let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
-        built
-            .entry(key)
-            .or_insert_with(|| Arc::new(build(device, kernel, overrides, accesses)))
-            .clone()
+        let fresh = gpu.scoped("building pipelines", make).await?;
+        let mut built = self.lock();
+        for (key, pipeline) in fresh {
+            built.entry(key.clone()).or_insert(pipeline);
+        }
+        Ok(keys
+            .iter()
+            .filter_map(|key| built.get(key).cloned())
+            .collect())
     }
 
     /// How many have been built.
     pub fn count(&self) -> usize {
-        let built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
-        built.len()
+        self.lock().len()
     }
 
-    /// Forgets everything, after a build that failed.
-    pub fn clear(&self) {
-        let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
-        built.clear();
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Arc<Pipeline>>> {
+        self.built.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

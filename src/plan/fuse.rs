@@ -99,17 +99,17 @@ fn relu_into_product(program: &mut Program) -> bool {
     apply(program, found)
 }
 
-fn is_relu_mask(node: &Node) -> bool {
+/// A relu mask whose operands do not broadcast.
+fn is_relu_mask(program: &Program, node: &Node) -> bool {
     op::<Binary>(node).is_some_and(|binary| binary.0 == BinaryFunction::ReluMask)
+        && program.types[node.inputs[0].index()] == program.types[node.inputs[1].index()]
 }
 
 /// A relu mask on the gradient of a convolution's input, or on a matrix product, moves into it.
 fn mask_into_product(program: &mut Program) -> bool {
     let uses = program.use_counts();
     let found = first(program, |node| {
-        if !is_relu_mask(node)
-            || program.types[node.inputs[0].index()] != program.types[node.inputs[1].index()]
-        {
+        if !is_relu_mask(program, node) {
             return None;
         }
         let gone = sole_producer(program, &uses, node.inputs[1])?;
@@ -149,7 +149,7 @@ fn mask_into_product(program: &mut Program) -> bool {
 fn mask_through_max_pool(program: &mut Program) -> bool {
     let uses = program.use_counts();
     let found = first(program, |node| {
-        if !is_relu_mask(node) {
+        if !is_relu_mask(program, node) {
             return None;
         }
         let gone = sole_producer(program, &uses, node.inputs[1])?;
@@ -164,25 +164,18 @@ fn mask_through_max_pool(program: &mut Program) -> bool {
         if pool.inputs[0] != node.inputs[0] {
             return None;
         }
-        Some((
-            gone,
-            grad.clone(),
-            pool.outputs[0],
-            dy,
-            node.outputs.clone(),
-        ))
-        .map(|(gone, grad, y, dy, outputs)| Rewrite {
+        Some(Rewrite {
             gone: Some(gone),
             by: vec![
                 Node {
                     op: node.op.clone(),
-                    inputs: vec![y, dy],
+                    inputs: vec![pool.outputs[0], dy],
                     outputs: grad.outputs.clone(),
                 },
                 Node {
-                    op: grad.op,
+                    op: grad.op.clone(),
                     inputs: vec![grad.outputs[0], index],
-                    outputs,
+                    outputs: node.outputs.clone(),
                 },
             ],
         })
@@ -202,7 +195,7 @@ fn mask_through_max_pool(program: &mut Program) -> bool {
 fn mask_through_view(program: &mut Program) -> bool {
     let uses = program.use_counts();
     let found = first(program, |node| {
-        if !is_relu_mask(node) {
+        if !is_relu_mask(program, node) {
             return None;
         }
         let gone = sole_producer(program, &uses, node.inputs[1])?;

@@ -8,7 +8,7 @@ mod schedule;
 mod slots;
 mod states;
 
-pub use slots::{Life, assign, peak};
+pub use slots::{Life, peak, place};
 pub use states::{Chunk, Entry, StateLayout, StatePart};
 
 use std::borrow::Cow;
@@ -173,13 +173,14 @@ impl Plan {
             lives: Vec::new(),
             slot_lives: HashMap::new(),
             drafts: Vec::new(),
+            roots: program.roots(),
         };
         builder.name_slots()?;
         for position in 0..program.nodes.len() {
             builder.lower(position)?;
         }
         builder.assignments()?;
-        let (chosen, slots) = slots::assign(&builder.lives);
+        let (chosen, slots) = slots::place(&builder.lives);
         let live = slots::peak(&builder.lives);
         let resolve = |spot: Spot| match spot {
             Spot::Life(life, offset, bytes) => Span {
@@ -206,12 +207,14 @@ impl Plan {
             uniforms: steps.len() as u64 * UNIFORM_STRIDE,
             ..Bytes::default()
         };
+        let used = program.used();
         for value in graph.values() {
             let size = || -> Result<u64> {
                 let parts = builder.parts(value)?;
                 Ok(parts.iter().map(|p| builder.part_bytes(value, *p)).sum())
             };
             match program.origins[value.index()] {
+                Origin::Input | Origin::Constant if !used[value.index()] => continue,
                 Origin::Input => bytes.inputs += size()?,
                 Origin::Constant => bytes.constants += size()?,
                 Origin::State(_) => {}
@@ -307,6 +310,8 @@ struct Builder<'a> {
     /// First life of each value that names a slot; its parts follow.
     slot_lives: HashMap<Value, usize>,
     drafts: Vec<Draft>,
+    /// For each value, the one whose bytes it shows through views.
+    roots: Vec<Value>,
 }
 
 impl Builder<'_> {
@@ -316,8 +321,7 @@ impl Builder<'_> {
 
     fn part_bytes(&self, value: Value, part: Part) -> u64 {
         let ty = &self.program.types[value.index()];
-        let row = ty.count() / ty.shape.rows().max(1);
-        ty.padded_bytes(row * part.rows)
+        ty.padded_bytes(ty.row() * part.rows)
     }
 
     /// Gives every value that names a slot its lives, one per part.
@@ -338,6 +342,7 @@ impl Builder<'_> {
     }
 
     fn spot(&self, value: Value, part: usize) -> Result<Spot> {
+        self.check_cut(value)?;
         let parts = self.parts(value)?;
         let rows = *parts.get(part).ok_or_else(|| {
             Error::graph(format!("{value} has {} parts, not {part}", parts.len()))
@@ -367,18 +372,8 @@ impl Builder<'_> {
         })
     }
 
-    /// The input or constant that a value views.
     fn root(&self, value: Value) -> Value {
-        let mut root = value;
-        while let Some(node) = self
-            .program
-            .nodes
-            .iter()
-            .find(|n| self.program.is_view(n) && n.outputs[0] == root)
-        {
-            root = node.inputs[0];
-        }
-        root
+        self.roots[value.index()]
     }
 
     /// The store location of a value that is state in one part.
@@ -407,9 +402,6 @@ impl Builder<'_> {
             values.iter().map(|&v| self.parts(v)).collect()
         };
         let locations = |values: &[Value]| values.iter().map(|&v| self.location(v)).collect();
-        for &input in inputs {
-            self.check_view(input)?;
-        }
         Ok(Io {
             inputs: types(inputs),
             outputs: types(outputs),
@@ -421,28 +413,31 @@ impl Builder<'_> {
         })
     }
 
-    /// A view must be cut as its root is: rows that do not line up cannot be bound.
-    fn check_view(&self, value: Value) -> Result<()> {
-        let (root, own) = (self.root(value), self.parts(value)?);
-        if root == value || own.len() == 1 {
-            return Ok(());
-        }
-        let row = |v: Value| {
-            let ty = &self.program.types[v.index()];
-            ty.count() / ty.shape.rows().max(1)
+    /// A value must be cut as the value is whose bytes it shows: rows that do not line up cannot be bound.
+    fn check_cut(&self, value: Value) -> Result<()> {
+        let own = &self.program.types[value.index()];
+        let owner = match self.storage.homes[value.index()] {
+            Some(Home::Slot(name)) => &self.program.types[name.index()],
+            Some(Home::State(state)) => &self.entries[state].ty,
+            _ => &self.program.types[self.root(value).index()],
         };
-        let theirs = self.parts(root)?;
-        let cut_alike = |(a, b): (&Part, &Part)| a.rows * row(value) == b.rows * row(root);
-        if own.len() == theirs.len() && own.iter().zip(&theirs).all(cut_alike) {
+        self.check_cut_alike(own, owner)
+    }
+
+    fn check_cut_alike(&self, own: &Type, owner: &Type) -> Result<()> {
+        let cuts = |ty: &Type| -> Result<Vec<usize>> {
+            let parts = parts_of(ty, self.caps.max_binding)?;
+            Ok(parts.iter().map(|p| p.rows * ty.row()).collect())
+        };
+        let (own_cuts, owner_cuts) = (cuts(own)?, cuts(owner)?);
+        if own_cuts == owner_cuts {
             return Ok(());
         }
         Err(Error::new(
             ErrorKind::Limit,
             format!(
-                "reshape of {} to {} cuts across its {} parts",
-                self.program.types[root.index()],
-                self.program.types[value.index()],
-                theirs.len()
+                "reshape of {owner} to {own} cuts across its {} parts",
+                owner_cuts.len()
             ),
         ))
     }
@@ -459,6 +454,7 @@ impl Builder<'_> {
         )?;
         let mut lowering = Lowering::default();
         if node.op.view() {
+            self.check_cut_alike(&io.outputs[0], &io.inputs[0])?;
             for (part, rows) in self.parts(node.outputs[0])?.into_iter().enumerate() {
                 let bytes = self.part_bytes(node.outputs[0], rows);
                 let mut dispatch = copy(Operand::Input(0), Operand::Output(0), bytes);
@@ -561,14 +557,17 @@ impl Builder<'_> {
                     dispatch.kernel.name, dispatch.overrides
                 )));
             }
-            let spot = |operand: Operand, part: usize| match operand {
-                Operand::Input(i) => self.spot(inputs[i], part),
-                Operand::Output(o) => self.spot(outputs[o], part),
-                Operand::Scratch(s) => Ok(Spot::Life(
-                    first_scratch + s,
-                    0,
-                    lowering.scratch[s].bytes(),
-                )),
+            let spot = |operand: Operand, part: usize| {
+                let absent =
+                    || Error::graph(format!("{op}: lower binds {operand:?}, which is not there"));
+                match operand {
+                    Operand::Input(i) => self.spot(*inputs.get(i).ok_or_else(absent)?, part),
+                    Operand::Output(o) => self.spot(*outputs.get(o).ok_or_else(absent)?, part),
+                    Operand::Scratch(s) => {
+                        let bytes = lowering.scratch.get(s).ok_or_else(absent)?.bytes();
+                        Ok(Spot::Life(first_scratch + s, 0, bytes))
+                    }
+                }
             };
             let bindings = dispatch
                 .bindings

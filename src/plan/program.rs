@@ -32,7 +32,7 @@ pub(super) struct Program {
 }
 
 impl Program {
-    /// The part of `graph` that `fetched` and, with `assigns`, its assignments need.
+    /// The part of `graph` that `fetched` and its assignments need.
     pub fn new(graph: &Graph, fetched: &[Value]) -> Result<Self> {
         let mut types = Vec::with_capacity(graph.value_count());
         let mut origins = Vec::with_capacity(graph.value_count());
@@ -80,6 +80,11 @@ impl Program {
             roots[node.outputs[0].index()] = roots[node.inputs[0].index()];
         }
         roots
+    }
+
+    /// Which values are read, fetched or assigned, themselves or through a view.
+    pub fn used(&self) -> Vec<bool> {
+        self.use_counts().iter().map(|&uses| uses > 0).collect()
     }
 
     /// Fetched views of states that the step overwrites become copies.

@@ -109,7 +109,7 @@ pub(super) struct Storage {
 }
 
 impl Storage {
-    /// `chunk_of` gives the store chunks of a state.
+    /// `chunks_of` gives the store chunks of a state.
     pub fn new(program: &Program, chunks_of: impl Fn(usize) -> Vec<usize>) -> Self {
         let roots = program.roots();
         let last_use = last_uses(program, &roots);
@@ -211,9 +211,8 @@ impl Storage {
             let read_later = program.nodes[writer + 1..]
                 .iter()
                 .any(|n| !program.is_view(n) && n.inputs.iter().any(|v| roots[v.index()] == old));
-            // A state whose old value is fetched or assigned elsewhere must survive the step.
-            let kept = program.fetched.iter().any(|v| roots[v.index()] == old)
-                || program.assigns.iter().any(|(_, v)| roots[v.index()] == old);
+            // A state whose old value is assigned elsewhere must survive the step.
+            let kept = program.assigns.iter().any(|(_, v)| roots[v.index()] == old);
             if targets[root.index()].is_none() && !read_later && !kept {
                 targets[root.index()] = Some(state);
             }

@@ -15,7 +15,7 @@ pub struct Life {
 ///
 /// Greedy by size (Pisarchyk and Lee 2020, "Efficient memory management for deep neural net inference"): the largest first,
 /// each into the slot that is free for its time; and greedy by time, best fit. The smaller of the two plans is taken.
-pub fn assign(lives: &[Life]) -> (Vec<usize>, Vec<u64>) {
+pub fn place(lives: &[Life]) -> (Vec<usize>, Vec<u64>) {
     let by_size = greedy(lives, |l| (u64::MAX - l.bytes, l.first));
     let by_time = greedy(lives, |l| (l.first as u64, usize::MAX - l.last));
     let total = |plan: &(Vec<usize>, Vec<u64>)| plan.1.iter().sum::<u64>();

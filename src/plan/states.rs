@@ -68,7 +68,13 @@ impl StateLayout {
         for graph in graphs {
             for state in graph.states() {
                 if layout.entries.contains_key(&state.name) {
-                    layout.check(&state.name, &state.ty)?;
+                    let entry = layout.check(&state.name, &state.ty)?;
+                    if entry.kind != state.kind {
+                        return Err(Error::graph(format!(
+                            "state \"{}\" is declared as {:?} and as {:?}",
+                            state.name, entry.kind, state.kind
+                        )));
+                    }
                     continue;
                 }
                 let parts = parts_of(&state.ty, max_binding)
@@ -79,12 +85,12 @@ impl StateLayout {
                     .into_iter()
                     .enumerate()
                     .map(|(index, rows)| {
-                        let row = state.ty.count() / state.ty.shape.rows().max(1);
-                        let bytes = state.ty.padded_bytes(row * rows.rows);
+                        let bytes = state.ty.padded_bytes(state.ty.row() * rows.rows);
                         let (chunk, offset) = match &twin {
                             Some(twin) => {
                                 let place = twin.parts[index];
-                                let chunk = layout.twin_chunk(state.kind, place.chunk);
+                                let chunk =
+                                    layout.twin_chunk(state.kind, place.chunk, place.offset);
                                 (chunk, place.offset)
                             }
                             None => layout.append(state.kind, bytes, max_binding),
@@ -132,11 +138,16 @@ impl StateLayout {
         self.chunks.iter().map(|c| c.bytes).sum()
     }
 
-    fn twin_chunk(&mut self, kind: Kind, like: usize) -> usize {
-        let found = self
-            .chunks
-            .iter()
-            .position(|c| c.kind == kind && c.like == Some(like));
+    /// The chunk of `kind` that goes with chunk `like` and is free at `offset`: several states may be stored like one.
+    fn twin_chunk(&mut self, kind: Kind, like: usize, offset: u64) -> usize {
+        let taken = |chunk: usize| {
+            let mut parts = self.entries.values().flat_map(|e| &e.parts);
+            parts.any(|p| p.chunk == chunk && p.offset == offset)
+        };
+        let found = (0..self.chunks.len()).find(|&chunk| {
+            let own = &self.chunks[chunk];
+            own.kind == kind && own.like == Some(like) && !taken(chunk)
+        });
         found.unwrap_or_else(|| self.new_chunk(kind, Some(like)))
     }
 

@@ -142,7 +142,7 @@ impl<'a> Prepared<'a> {
             for (value, tensor) in &run.given {
                 session.write(*value, tensor)?;
             }
-            session.poison();
+            session.poison().unwrap();
             session.run(1)?;
             let mut got = Vec::new();
             for &value in &results {
