@@ -3,6 +3,7 @@
 use striate::error::{ErrorKind, Result};
 use striate::gpu::{Engine, Gpu, GpuOptions};
 use striate::graph::{Graph, Init, Kind, Value};
+use striate::ops::{Binary, BinaryFunction};
 use striate::plan::PlanOptions;
 use striate::session::Session;
 use striate::shape::Type;
@@ -231,5 +232,96 @@ fn a_borrowed_device_is_recorded_into() {
         let result = pollster::block_on(read).unwrap();
         assert_eq!(result.as_f32().unwrap(), [5.0, 10.0, 15.0]);
         assert_eq!(errors.load(Ordering::Relaxed), 0);
+    }
+}
+
+/// Views that cut across the parts of what they show are refused, wherever they are used.
+#[test]
+fn views_across_parts_are_refused() {
+    let options = GpuOptions {
+        max_binding: Some(256),
+        ..GpuOptions::default()
+    };
+    for gpu in Gpu::all(&options) {
+        let engine = Engine::from(gpu.unwrap());
+        type Build = fn(&mut Graph) -> Vec<Value>;
+        let cases: [Build; 3] = [
+            |g| {
+                let x = g.input("x", Type::f32([50, 3])).unwrap();
+                let y = g.relu(x).unwrap();
+                vec![g.reshape(y, [150]).unwrap()]
+            },
+            |g| {
+                let x = g.input("x", Type::f32([160])).unwrap();
+                let y = g.relu(x).unwrap();
+                vec![g.reshape(y, [4, 40]).unwrap()]
+            },
+            |g| {
+                let x = g.input("x", Type::f32([4, 40])).unwrap();
+                let flat = g.reshape(x, [160]).unwrap();
+                let s = state(g, "s", &[0.0; 160]);
+                g.assign(s, flat).unwrap();
+                vec![]
+            },
+        ];
+        for build in cases {
+            let mut g = Graph::new();
+            let fetched = build(&mut g);
+            let store = Store::new(&engine, &[&g], 0).unwrap();
+            let error = Session::new(&store, &g, &fetched).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Limit, "{error}");
+        }
+    }
+}
+
+/// Several states of one kind may be stored like one parameter.
+#[test]
+fn twins_do_not_overlap() {
+    for engine in engines() {
+        let mut g = Graph::new();
+        let w = state(&mut g, "w", &[1.0, 2.0]);
+        let twin = |g: &mut Graph, name: &str, value: f32| {
+            let init = Init::Constant(value);
+            g.state(name, Type::f32([2]), Kind::Gradient, init, Some(w))
+                .unwrap()
+        };
+        twin(&mut g, "a", 3.0);
+        twin(&mut g, "b", 4.0);
+        let store = Store::new(&engine, &[&g], 0).unwrap();
+        assert_eq!(store.get("a").unwrap().as_f32().unwrap(), [3.0, 3.0]);
+        assert_eq!(store.get("b").unwrap().as_f32().unwrap(), [4.0, 4.0]);
+    }
+}
+
+/// A mask that stretches is not moved through a reshape.
+#[test]
+fn broadcast_masks_survive_fusion() {
+    for engine in engines() {
+        let mut g = Graph::new();
+        let m = g.input("m", Type::f32([1])).unwrap();
+        let d = g.input("d", Type::f32([2, 3])).unwrap();
+        let twice = g.scale(d, 2.0).unwrap();
+        let flat = g.reshape(twice, [6]).unwrap();
+        let y = g
+            .add1(Binary(BinaryFunction::ReluMask), &[m, flat])
+            .unwrap();
+        let store = Store::new(&engine, &[&g], 0).unwrap();
+        let mut session = Session::new(&store, &g, &[y]).unwrap();
+        let error = session.run(1).unwrap_err();
+        assert!(error.to_string().contains("has no value"), "{error}");
+        session
+            .write(m, &Tensor::f32([1], vec![1.0]).unwrap())
+            .unwrap();
+        let values = vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+        session
+            .write(d, &Tensor::f32([2, 3], values).unwrap())
+            .unwrap();
+        session.run(1).unwrap();
+        let want = [2.0, 4.0, 6.0, 8.0, 10.0, 12.0];
+        assert_eq!(
+            session.read(y).unwrap().as_f32().unwrap(),
+            want,
+            "{engine:?}"
+        );
     }
 }

@@ -53,6 +53,14 @@ pub fn ways(max_binding: u64) -> Vec<Way> {
         ("shared", options(Some(Body::Shared), None), true),
         ("unfused", options(None, None), false),
         ("parts", options(None, Some(max_binding)), true),
+        (
+            "folded",
+            GpuOptions {
+                max_workgroups: Some(3),
+                ..options(Some(Body::Shared), None)
+            },
+            true,
+        ),
     ];
     let mut ways = Vec::new();
     for (form, options, fuse) in forms {
