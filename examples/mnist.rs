@@ -27,7 +27,7 @@ struct Args {
     #[arg(long, value_name = "N", default_value_t = 128)]
     batch: usize,
     /// Highest learning rate; default 0.1 for sgd, 0.003 for adam and adamw
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
     lr: Option<f32>,
     /// How parameters are updated
     #[arg(long, value_enum, default_value_t = Optimizer::Adam)]
@@ -237,7 +237,7 @@ fn train_epoch(
     on_cpu: bool,
 ) -> Result<()> {
     let steps = classifier.steps_per_epoch();
-    // The CPU reports every step, a GPU is asked rarely: each question waits for it.
+    // A GPU is asked rarely: each question waits for it.
     let stride = if on_cpu { 4 } else { 100 };
     let start = Instant::now();
     let bar = match std::io::stderr().is_terminal() {

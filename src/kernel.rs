@@ -210,7 +210,7 @@ impl Dispatch {
         self
     }
 
-    /// Appends a `u32` field. Extents stay below 2^31 by [`Type::check`].
+    /// Appends a `u32` field. Extents, strides and dilations stay below 2^31 by [`Type::check`] and the rules of windows; offsets may wrap.
     pub fn param(mut self, name: &'static str, value: usize) -> Self {
         self.params.push(Param {
             name,
@@ -339,15 +339,6 @@ pub struct Io {
 }
 
 impl Io {
-    /// Parts of an operand; scratch has one.
-    pub fn parts(&self, operand: Operand) -> &[Part] {
-        match operand {
-            Operand::Input(i) => &self.input_parts[i],
-            Operand::Output(i) => &self.output_parts[i],
-            Operand::Scratch(_) => &[],
-        }
-    }
-
     /// Where an operand lies in the store, if it does, in one part.
     pub fn location(&self, operand: Operand) -> Option<Location> {
         match operand {

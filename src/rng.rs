@@ -1,7 +1,7 @@
 //! Counter-based random numbers: Philox 4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3").
 //!
 //! The same words come out of `shaders/lib/philox.wgsl`, bit for bit. A draw is a pure function of
-//! (seed, stream, step, index): nothing is stored, so a checkpoint needs the seed and the step alone.
+//! (seed, stream, step, index): nothing is stored, and seed and step alone repeat it.
 
 /// Ten rounds of Philox 4x32.
 pub fn philox4x32(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {

@@ -287,7 +287,7 @@ impl Array {
 
     /// Rows `start..end` of axis 0.
     pub fn rows(&self, start: usize, end: usize) -> Self {
-        let row = self.ty.count() / self.ty.shape.rows().max(1);
+        let row = self.ty.row();
         let mut shape = self.ty.shape.to_vec();
         shape[0] = end - start;
         let range = start * row..end * row;

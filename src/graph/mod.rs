@@ -76,7 +76,7 @@ pub enum Kind {
 /// How a state begins.
 #[derive(Debug, Clone)]
 pub enum Init {
-    /// All elements this number (floats) or its integer part.
+    /// All elements this number (`f32`) or its integer part (`u32`).
     Constant(f32),
     /// Uniform in [-bound, bound), from Philox keyed by the seed and the state's name.
     Uniform {

@@ -20,7 +20,8 @@ fn names(store: &Store) -> Vec<String> {
 /// Writes the parameters and running statistics of a store to a safetensors file: all of them, or nothing.
 ///
 /// # Errors
-/// `Io` if the file cannot be written, `DeviceLost` or `Readback` from the device.
+/// `Io` if the file cannot be written, `DeviceLost` or `Readback` from the device, `Unsupported` on a borrowed one, which only its
+/// host may wait for.
 pub fn save_parameters(path: impl AsRef<Path>, store: &Store) -> Result<()> {
     let names = names(store).into_iter();
     let tensors = names.map(|name| store.get(&name).map(|tensor| (name, tensor)));

@@ -203,15 +203,8 @@ fn weight_and_bias(
 }
 
 impl Module for MaxPool2d {
-    fn build(&self, g: &mut Graph, _: &str, x: Value, mode: Mode) -> Result<Value> {
-        if mode == Mode::Train {
-            return g.max_pool2d(x, *self);
-        }
-        let op = ops::MaxPool2dForward {
-            pool: *self,
-            indices: ops::Indices::None,
-        };
-        Ok(g.add(op, &[x])?[0])
+    fn build(&self, g: &mut Graph, _: &str, x: Value, _: Mode) -> Result<Value> {
+        g.max_pool2d(x, *self)
     }
 }
 

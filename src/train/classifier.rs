@@ -173,10 +173,10 @@ impl Classifier {
 
     /// As `metrics`, for hosts that cannot block.
     pub async fn metrics_async(&mut self) -> Result<Metrics> {
-        let steps = std::mem::take(&mut self.unread).max(1);
         let loss = self.store.get_async("train.loss").await?.item()?;
-        self.store.set("train.loss", &Tensor::scalar(0.0))?;
         let (correct, images) = self.take_counts("train").await?;
+        self.store.set("train.loss", &Tensor::scalar(0.0))?;
+        let steps = std::mem::take(&mut self.unread).max(1);
         Ok(Metrics {
             loss: f64::from(loss) / steps as f64,
             accuracy: f64::from(correct) / f64::from(images.max(1)),
