@@ -1,5 +1,6 @@
 //! The device, own or borrowed: pipelines, buffers, readback. wgpu stops here, at the store and at the session.
 
+mod engine;
 mod pipeline;
 mod readback;
 mod trusted;
@@ -8,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::{Body, Caps};
+pub use engine::Engine;
 pub(crate) use pipeline::Pipeline;
 use pipeline::Pipelines;
 use readback::Readback;
@@ -457,52 +459,4 @@ fn portable(error: wgpu::Error) -> Box<dyn std::error::Error + Send + Sync> {
     return Box::new(error);
     #[cfg(target_arch = "wasm32")]
     return error.to_string().into();
-}
-
-/// Where sessions run.
-#[derive(Debug, Clone)]
-pub enum Engine {
-    /// The reference, in `f64`, with runs of rows spread over this many threads.
-    Cpu {
-        /// Number of threads.
-        threads: usize,
-    },
-    /// A GPU.
-    Gpu(Gpu),
-}
-
-impl Engine {
-    /// The CPU reference on all cores.
-    pub fn cpu() -> Self {
-        let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
-        Engine::Cpu { threads }
-    }
-
-    /// What lowering may depend on; the CPU has WebGPU's default limits.
-    pub fn caps(&self) -> Caps {
-        match self {
-            Engine::Cpu { .. } => Caps::default(),
-            Engine::Gpu(gpu) => gpu.caps().clone(),
-        }
-    }
-
-    /// One line for people: adapter, driver and back end.
-    pub fn describe(&self) -> String {
-        match self {
-            Engine::Cpu { threads } => format!("CPU reference, {threads} threads"),
-            Engine::Gpu(gpu) => {
-                let info = gpu.info();
-                format!(
-                    "{} ({}, {} {})",
-                    info.name, info.backend, info.driver, info.driver_info
-                )
-            }
-        }
-    }
-}
-
-impl From<Gpu> for Engine {
-    fn from(gpu: Gpu) -> Self {
-        Engine::Gpu(gpu)
-    }
 }
