@@ -6,7 +6,7 @@ use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides};
 use crate::shape::{Shape, Type};
 use crate::tensor::Array;
 
-use super::expect_f32;
+use super::{expect_f32, expect_inputs};
 
 // Parameters and builder.
 
@@ -85,6 +85,7 @@ impl Graph {
 // Shape rule.
 
 fn infer_binary(op: &str, inputs: &[&Type]) -> Result<Vec<Type>> {
+    expect_inputs(op, inputs, 2)?;
     expect_f32(op, "a", inputs[0])?;
     expect_f32(op, "b", inputs[1])?;
     match inputs[0].shape.broadcast(&inputs[1].shape) {
@@ -131,6 +132,7 @@ impl Op for Unary {
     }
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+        expect_inputs(self.name(), inputs, 1)?;
         expect_f32(self.name(), "x", inputs[0])?;
         Ok(vec![inputs[0].clone()])
     }
@@ -343,7 +345,8 @@ impl Op for Fill {
         "fill"
     }
 
-    fn infer(&self, _: &[&Type]) -> Result<Vec<Type>> {
+    fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+        expect_inputs(self.name(), inputs, 0)?;
         Ok(vec![Type::f32(self.shape.clone())])
     }
 

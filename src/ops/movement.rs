@@ -6,6 +6,8 @@ use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides};
 use crate::shape::{DType, Shape, Type};
 use crate::tensor::Array;
 
+use super::expect_inputs;
+
 // Parameters and builder.
 
 /// The same elements under another shape.
@@ -96,6 +98,7 @@ impl Op for Reshape {
     // Shape rule.
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+        expect_inputs(self.name(), inputs, 1)?;
         let x = inputs[0];
         let ty = Type::new(x.dtype, self.shape.clone());
         ty.check()?;
@@ -143,6 +146,7 @@ impl Op for Permute {
     // Shape rule.
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+        expect_inputs(self.name(), inputs, 1)?;
         let x = inputs[0];
         expect_words("permute", x)?;
         let mut sorted = self.axes.clone();
@@ -199,6 +203,7 @@ impl Op for Expand {
     // Shape rule.
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+        expect_inputs(self.name(), inputs, 1)?;
         let x = inputs[0];
         expect_words("expand", x)?;
         if x.shape.broadcast(&self.shape).as_ref() != Some(&self.shape) {
