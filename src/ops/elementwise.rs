@@ -6,7 +6,7 @@ use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides};
 use crate::shape::{Shape, Type};
 use crate::tensor::Array;
 
-use super::{expect_f32, expect_inputs};
+use super::{expect_f32, expect_inputs, quads};
 
 // Parameters and builder.
 
@@ -98,7 +98,7 @@ fn infer_binary(op: &str, inputs: &[&Type]) -> Result<Vec<Type>> {
 }
 
 /// Strides of `shape` seen as `target`, 0 along axes that stretch.
-fn broadcast_strides(shape: &Shape, target: &Shape) -> Vec<usize> {
+pub(super) fn broadcast_strides(shape: &Shape, target: &Shape) -> Vec<usize> {
     let own = shape.strides();
     let missing = target.len() - shape.len();
     (0..target.len())
@@ -382,11 +382,6 @@ impl Op for Fill {
 }
 
 const WORKGROUP: usize = 64;
-
-/// Number of `vec4`s that hold `rows` rows of `ty`.
-fn quads(ty: &Type, rows: usize) -> usize {
-    (ty.count() / ty.shape.rows().max(1) * rows).div_ceil(4)
-}
 
 /// The output's axes as [extent, stride of a, stride of b], neighbours merged where both strides allow, extents of 1 dropped.
 fn collapse(a: &Shape, b: &Shape, y: &Shape) -> Vec<[usize; 3]> {

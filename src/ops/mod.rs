@@ -126,3 +126,8 @@ fn finish(y: &mut [f64], relu: bool, mask: Option<&Array>) {
         }
     }
 }
+
+/// Number of `vec4`s that hold `rows` rows of `ty`.
+fn quads(ty: &Type, rows: usize) -> usize {
+    (ty.row() * rows).div_ceil(4)
+}

@@ -6,7 +6,7 @@ use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides};
 use crate::shape::{DType, Type};
 use crate::tensor::Array;
 
-use super::{copy, expect_clock, expect_dtype, expect_f32, expect_inputs};
+use super::{copy, expect_clock, expect_dtype, expect_f32, expect_inputs, quads};
 
 // Parameters and builder.
 
@@ -485,11 +485,6 @@ impl Op for Lookup {
 }
 
 const WORKGROUP: usize = 64;
-
-/// Number of `vec4`s that hold `rows` rows of `ty`.
-fn quads(ty: &Type, rows: usize) -> usize {
-    (ty.count() / ty.shape.rows().max(1) * rows).div_ceil(4)
-}
 
 const VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
 const ONE: Overrides = &[];
