@@ -327,11 +327,13 @@ fn too_many_groups_are_refused() {
     };
     let (x, weight) = (Type::f32([1, 0, 3, 3]), Type::f32([0, 2, 3, 3]));
     let dy = Type::f32([1, 4, 1, 1]);
-    for (op, inputs) in [
-        (&forward as &dyn Op, [&x, &weight]),
-        (&grad as &dyn Op, [&dy, &weight]),
+    let expects = format!("expects {} input channels", usize::MAX);
+    for (op, inputs, told) in [
+        (&forward as &dyn Op, [&x, &weight], &expects[..]),
+        (&grad as &dyn Op, [&dy, &weight], "too many input channels"),
     ] {
         let error = op.infer(&inputs).expect_err(op.name());
         assert_eq!(error.kind(), ErrorKind::Shape, "{error}");
+        assert!(error.to_string().contains(told), "{error}");
     }
 }
