@@ -69,21 +69,10 @@ fn load_b(columns: Columns, k: u32, end: u32) -> vec4<f32> {
     return value;
 }
 
-fn store_one(group: u32, row: u32, pixel: u32, value: f32) {
-    if pixel < params.n {
-        let plane = params.height * params.width;
-        let image = pixel / plane;
-        let channel = group * params.channels + row;
-        let at = (image * params.groups * params.channels + channel) * plane + pixel - image * plane;
-        y[at] = finish(value, channel, at);
-    }
-}
-
-fn store(group: u32, split: u32, row: u32, column: u32, value: vec4<f32>) {
-    if row < params.m {
-        store_one(group, row, column, value.x);
-        store_one(group, row, column + 1u, value.y);
-        store_one(group, row, column + 2u, value.z);
-        store_one(group, row, column + 3u, value.w);
-    }
+fn store_one(group: u32, split: u32, row: u32, pixel: u32, value: f32) {
+    let plane = params.height * params.width;
+    let image = pixel / plane;
+    let channel = group * params.channels + row;
+    let at = (image * params.groups * params.channels + channel) * plane + pixel - image * plane;
+    y[at] = finish(value, channel, at);
 }

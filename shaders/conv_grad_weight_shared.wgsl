@@ -65,17 +65,6 @@ fn load_b(columns: Columns, k: u32, end: u32) -> vec4<f32> {
 }
 
 fn store_one(group: u32, split: u32, row: u32, column: u32, value: f32) {
-    if column < params.n {
-        let at = split * params.part + (group * params.m + row) * params.n + column;
-        y[at] = finish(value, row, at);
-    }
-}
-
-fn store(group: u32, split: u32, row: u32, column: u32, value: vec4<f32>) {
-    if row < params.m {
-        store_one(group, split, row, column, value.x);
-        store_one(group, split, row, column + 1u, value.y);
-        store_one(group, split, row, column + 2u, value.z);
-        store_one(group, split, row, column + 3u, value.w);
-    }
+    let at = split * params.part + (group * params.m + row) * params.n + column;
+    y[at] = finish(value, row, at);
 }

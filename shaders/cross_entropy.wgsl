@@ -1,6 +1,6 @@
-// losses[row] = (log(sum(exp(logits[row] - max))) - (logits[row, label] - max)) / valid, 0 for rows from valid on.
+// losses[row] = (log(sum(exp(logits[row] - max))) - (logits[row, label] - max)) / valid, 0 for rows from valid on and for those of the padding.
 //
-// Layout: logits [rows, columns], labels and losses [rows], valid one word. A label that is not below columns gives NaN.
+// Layout: logits [rows, columns], labels [rows], losses [padded], valid one word. A label that is not below columns gives NaN.
 // Reference: src/ops/loss.rs. A row is made by one invocation or by one workgroup, as the provider says.
 // Overrides: workgroup_size. Providers: lib/row_alone or lib/row_shared, lib/grid, lib/float.
 
@@ -9,6 +9,7 @@ override workgroup_size: u32 = 64u;
 struct Params {
     grid: Grid,
     rows: u32,
+    padded: u32,
     columns: u32,
     nan: f32,
 }
@@ -38,7 +39,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         sum += exp(logits[i] - top);
     }
     sum = row_sum(sum, local);
-    if (row < params.rows && lane == 0u) {
+    if (row < params.padded && lane == 0u) {
         var loss = 0.0;
         if (inside) {
             let label = labels[row];

@@ -1,13 +1,9 @@
-// Provider of Y, the binding of y, and of finish, finish_row and finish_one: zero where the mask, an activation after relu
+// Provider of Y, the binding of y, finish_row and finish_one: zero where the mask, an activation after relu
 // that y takes the place of, is not positive; NaN lets pass.
 
 const Y: u32 = 2u;
 
-fn finish(value: f32, channel: u32, at: u32) -> f32 {
-    return select(value, 0.0, y_at(at) <= 0.0 && !is_nan(y_at(at)));
-}
-
-// The same of four values of one channel in two steps: what depends on the channel, then what depends on the place.
+// What depends on the channel, for four values of one, then what depends on the place.
 fn finish_row(value: vec4<f32>, channel: u32) -> vec4<f32> {
     return value;
 }

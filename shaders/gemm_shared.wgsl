@@ -5,7 +5,7 @@
 // One workgroup makes tile x tile elements of y, one invocation 4 * tall rows of 4 columns, in registers; A and B pass through
 // workgroup memory sixteen terms at a time, as vec4s along m and n, so that neighbours read neighbouring words.
 // Overrides: tile (64 or 32), tall (2 or 1), workgroup_size = tile * tile / (16 * tall).
-// Providers: Params, rows, columns, load_a, load_b, store, ROWS_FIRST; finish (end_*); lib/grid.
+// Providers: Params, rows, columns, load_a, load_b, store_one, ROWS_FIRST; end_*; y and finish (y_elements); lib/grid.
 
 override tile: u32 = 64u;
 override tall: u32 = 2u;
@@ -15,6 +15,25 @@ const DEPTH: u32 = 16u;
 
 var<workgroup> tile_a: array<vec4<f32>, tile * 4u>;
 var<workgroup> tile_b: array<vec4<f32>, tile * 4u>;
+
+// Four columns of a row of y, as far as they lie inside.
+fn store(group: u32, split: u32, row: u32, column: u32, value: vec4<f32>) {
+    if row >= params.m {
+        return;
+    }
+    if column < params.n {
+        store_one(group, split, row, column, value.x);
+    }
+    if column + 1u < params.n {
+        store_one(group, split, row, column + 1u, value.y);
+    }
+    if column + 2u < params.n {
+        store_one(group, split, row, column + 2u, value.z);
+    }
+    if column + 3u < params.n {
+        store_one(group, split, row, column + 3u, value.w);
+    }
+}
 
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_index) local: u32) {

@@ -4,7 +4,7 @@
 // One invocation makes 4 * high rows of 4 * wide columns of y, four terms at a time. One workgroup makes workgroup_size such tiles, side by side.
 // Overrides: high (1, 2 or 4), wide (1 or 2), aligned (1 where the rows of a and b as stored are multiples of 4 long, so that every vec4 begins
 // at one), workgroup_size.
-// Providers: block_a (matmul_block_a*), block_b (matmul_block_b*), finish (end_*), lib/grid, lib/divide.
+// Providers: block_a (matmul_block_a*), block_b (matmul_block_b*), end_*, y and finish (y_elements), lib/grid, lib/divide.
 
 struct Params {
     grid: Grid,

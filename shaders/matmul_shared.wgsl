@@ -39,21 +39,7 @@ fn load_b(column: vec4<u32>, k: u32, end: u32) -> vec4<f32> {
     return vec4<f32>(b[at.x], b[at.y], b[at.z], b[at.w]);
 }
 
-fn store(group: u32, split: u32, row: u32, column: u32, value: vec4<f32>) {
-    if row >= params.m {
-        return;
-    }
+fn store_one(group: u32, split: u32, row: u32, column: u32, value: f32) {
     let at = split * params.part + row * params.n + column;
-    if column < params.n {
-        y[at] = finish(value.x, column, at);
-    }
-    if column + 1u < params.n {
-        y[at + 1u] = finish(value.y, column + 1u, at + 1u);
-    }
-    if column + 2u < params.n {
-        y[at + 2u] = finish(value.z, column + 2u, at + 2u);
-    }
-    if column + 3u < params.n {
-        y[at + 3u] = finish(value.w, column + 3u, at + 3u);
-    }
+    y[at] = finish(value, column, at);
 }

@@ -17,7 +17,7 @@ struct Params {
 fn apply(x: vec4<f32>) -> vec4<f32> {
     switch function {
         case 0u: {
-            return select(x, vec4<f32>(0.0), (x <= vec4<f32>(0.0)) & !is_nan4(x));
+            return relu4(x);
         }
         default: {
             return params.a * x;

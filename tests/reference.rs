@@ -8,8 +8,10 @@ use std::sync::Arc;
 use common::cases::{Bound, Case, cases, real};
 use common::draw::{Built, Numbers, absolute, arrays, build, map_floats};
 use striate::autodiff::{gradients, gradients_from};
+use striate::error::ErrorKind;
 use striate::graph::{Graph, Node, Op, Value};
 use striate::kernel::{Caps, Io, Lowering};
+use striate::ops::{Conv2d, Conv2dForward, Conv2dGradInput};
 use striate::reference::evaluate;
 use striate::rng::{Stream, stream_of};
 use striate::shape::{DType, Type};
@@ -282,4 +284,56 @@ fn what_has_no_path_has_no_gradient() {
     assert_eq!(kind, striate::error::ErrorKind::NotDifferentiable);
     let kind = gradients(&mut g, y, &[x]).unwrap_err().kind();
     assert_eq!(kind, striate::error::ErrorKind::NotDifferentiable);
+}
+
+/// Every op of every case, gradients included, refuses one operand fewer and one more.
+#[test]
+fn wrong_operand_counts_are_refused() {
+    for case in cases() {
+        let Built { graph, .. } = build(&case).unwrap();
+        for node in graph.nodes() {
+            let types = node.inputs.iter().map(|&x| graph.ty(x).unwrap());
+            let types: Vec<&Type> = types.collect();
+            let extra = Type::f32([1]);
+            let more = [&types[..], &[types.last().copied().unwrap_or(&extra)]].concat();
+            let fewer = types.split_last().map(|(_, fewer)| fewer.to_vec());
+            for types in [Some(more), fewer].into_iter().flatten() {
+                let error = node.op.infer(&types).expect_err(node.op.name());
+                let at = format!("{}: {:?}: {error}", case.name, node.op);
+                assert_eq!(error.kind(), ErrorKind::Shape, "{at}");
+                let told = format!("{}: {} inputs", node.op.name(), types.len());
+                assert!(error.to_string().contains(&told), "{at}");
+            }
+        }
+    }
+}
+
+/// Numbers of groups that overflow any product are refused.
+#[test]
+fn too_many_groups_are_refused() {
+    let conv = Conv2d {
+        groups: usize::MAX,
+        ..Conv2d::default()
+    };
+    let forward = Conv2dForward {
+        conv,
+        bias: false,
+        relu: false,
+    };
+    let grad = Conv2dGradInput {
+        conv,
+        input: [3, 3],
+        mask: false,
+    };
+    let (x, weight) = (Type::f32([1, 0, 3, 3]), Type::f32([0, 2, 3, 3]));
+    let dy = Type::f32([1, 4, 1, 1]);
+    let expects = format!("expects {} input channels", usize::MAX);
+    for (op, inputs, told) in [
+        (&forward as &dyn Op, [&x, &weight], &expects[..]),
+        (&grad as &dyn Op, [&dy, &weight], "too many input channels"),
+    ] {
+        let error = op.infer(&inputs).expect_err(op.name());
+        assert_eq!(error.kind(), ErrorKind::Shape, "{error}");
+        assert!(error.to_string().contains(told), "{error}");
+    }
 }

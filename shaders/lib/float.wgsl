@@ -10,10 +10,6 @@ fn is_nan4(x: vec4<f32>) -> vec4<bool> {
     return (bitcast<vec4<u32>>(x) & vec4<u32>(0x7fffffffu)) > vec4<u32>(0x7f800000u);
 }
 
-fn relu(x: f32) -> f32 {
-    return select(x, 0.0, x <= 0.0 && !is_nan(x));
-}
-
 fn relu4(x: vec4<f32>) -> vec4<f32> {
     return select(x, vec4<f32>(), (x <= vec4<f32>()) & !is_nan4(x));
 }

@@ -9,7 +9,7 @@ use crate::shape::{Type, Window2d};
 use crate::tensor::Array;
 
 use super::gemm::{End, MASK_PAIR, Product, SHARED_VARIANTS, split_scratch, sum_parts};
-use super::{expect_f32, expect_type};
+use super::{expect_f32, expect_inputs, expect_type};
 
 // Parameters and builder.
 
@@ -144,7 +144,7 @@ impl Sizes {
         if c / groups != per_group {
             return Err(Error::shape(format!(
                 "{op}: weight {weight:?} expects {} input channels, input {x:?} has {c}",
-                per_group * groups
+                per_group.saturating_mul(groups)
             )));
         }
         let window = conv.window([r, s]);
@@ -219,11 +219,12 @@ impl Op for Conv2dForward {
     // Shape rule.
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+        expect_inputs(self.name(), inputs, 2 + usize::from(self.bias))?;
         expect_f32("conv2d", "input", inputs[0])?;
         expect_f32("conv2d", "weight", inputs[1])?;
         let sizes = self.sizes(&inputs[0].shape, &inputs[1].shape)?;
         if self.bias {
-            expect_type("conv2d", "bias", inputs.get(2), &Type::f32([sizes.o]))?;
+            expect_type("conv2d", "bias", inputs[2], &Type::f32([sizes.o]))?;
         }
         Ok(vec![Type::f32(sizes.y())])
     }
@@ -307,7 +308,13 @@ impl Conv2dGradInput {
             )));
         };
         let [h, w] = self.input;
-        let x = [n, per_group * self.conv.groups, h, w];
+        let Some(c) = per_group.checked_mul(self.conv.groups) else {
+            return Err(Error::shape(format!(
+                "conv2d_grad_input: weight {weight:?} has too many input channels in {} groups",
+                self.conv.groups
+            )));
+        };
+        let x = [n, c, h, w];
         let sizes = Sizes::new("conv2d_grad_input", &self.conv, &x, weight)?;
         if sizes.y() != dy {
             return Err(Error::shape(format!(
@@ -327,12 +334,13 @@ impl Op for Conv2dGradInput {
     // Shape rule.
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+        expect_inputs(self.name(), inputs, 2 + usize::from(self.mask))?;
         expect_f32(self.name(), "dy", inputs[0])?;
         expect_f32(self.name(), "weight", inputs[1])?;
         let sizes = self.sizes(&inputs[0].shape, &inputs[1].shape)?;
         let dx = Type::f32(sizes.x());
         if self.mask {
-            expect_type(self.name(), "mask", inputs.get(2), &dx)?;
+            expect_type(self.name(), "mask", inputs[2], &dx)?;
         }
         Ok(vec![dx])
     }
@@ -428,6 +436,7 @@ impl Op for Conv2dGradWeight {
     // Shape rule.
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+        expect_inputs(self.name(), inputs, 2)?;
         expect_f32(self.name(), "input", inputs[0])?;
         expect_f32(self.name(), "dy", inputs[1])?;
         let sizes = self.sizes(&inputs[0].shape, &inputs[1].shape)?;

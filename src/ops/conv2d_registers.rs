@@ -115,7 +115,7 @@ impl Runs {
 
 /// How x and the weights are read, and y written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reads {
+enum Form {
     /// Columns as they lie; few weights, from a uniform; y by two columns, since few weights do not hide the cost of writing.
     Uniform,
     /// Columns as they lie.
@@ -124,11 +124,11 @@ enum Reads {
     Strided,
 }
 
-impl Reads {
+impl Form {
     /// Override sets of `conv_registers`: strip, blocks, taps.
     fn variants(self) -> &'static [Overrides] {
         match self {
-            Reads::Uniform => &[
+            Form::Uniform => &[
                 &[("strip", 16), ("blocks", 2), ("taps", 5)],
                 &[("strip", 16), ("blocks", 2), ("taps", 3)],
                 &[("strip", 12), ("blocks", 2), ("taps", 5)],
@@ -136,7 +136,7 @@ impl Reads {
                 &[("strip", 8), ("blocks", 2), ("taps", 5)],
                 &[("strip", 8), ("blocks", 2), ("taps", 3)],
             ],
-            Reads::Flat => &[
+            Form::Flat => &[
                 &[("strip", 16), ("blocks", 2), ("taps", 5)],
                 &[("strip", 16), ("blocks", 2), ("taps", 3)],
                 &[("strip", 16), ("blocks", 2), ("taps", 1)],
@@ -147,7 +147,7 @@ impl Reads {
                 &[("strip", 8), ("blocks", 1), ("taps", 3)],
                 &[("strip", 8), ("blocks", 1), ("taps", 1)],
             ],
-            Reads::Strided => &[
+            Form::Strided => &[
                 &[("strip", 8), ("blocks", 2), ("taps", 5)],
                 &[("strip", 8), ("blocks", 2), ("taps", 3)],
                 &[("strip", 8), ("blocks", 2), ("taps", 1)],
@@ -231,16 +231,16 @@ impl Class {
         strips * runs.phases * runs.runs.max(1) * (taps * blocks * (strip + 4) + 2 * strip)
     }
 
-    /// How it reads, and the cheapest variant.
-    fn choose(&self, groups: usize, caps: &Caps) -> (Reads, Overrides) {
-        let cheapest = |reads: Reads| {
-            let variants = reads.variants().iter().copied();
+    /// Its form, and the cheapest variant.
+    fn choose(&self, groups: usize, caps: &Caps) -> (Form, Overrides) {
+        let cheapest = |form: Form| {
+            let variants = form.variants().iter().copied();
             variants.min_by_key(|v| self.cost(v)).unwrap_or_default()
         };
         if self.axes[1].stride > 1 {
-            return (Reads::Strided, cheapest(Reads::Strided));
+            return (Form::Strided, cheapest(Form::Strided));
         }
-        let overrides = cheapest(Reads::Uniform);
+        let overrides = cheapest(Form::Uniform);
         let runs = Runs::new(&self.axes[1], value(overrides, "taps"));
         let packed = 4 * self.packed_quads(groups, &runs);
         let binds = caps.max_uniform >= 4 * UNIFORM_FLOATS as u64;
@@ -249,13 +249,13 @@ impl Class {
         let places = [out_plane, out_first, out_row, self.output[2]];
         let pairs = out_col == 1 && places.iter().all(|place| place % 2 == 0);
         if binds && pairs && !narrow && packed > 0 && packed <= UNIFORM_FLOATS {
-            return (Reads::Uniform, overrides);
+            return (Form::Uniform, overrides);
         }
-        (Reads::Flat, cheapest(Reads::Flat))
+        (Form::Flat, cheapest(Form::Flat))
     }
 
     fn lower(&self, n: usize, groups: usize, end: End, caps: &Caps, out: &mut Lowering) {
-        let (reads, overrides) = self.choose(groups, caps);
+        let (form, overrides) = self.choose(groups, caps);
         let [strip, blocks, taps] = ["strip", "blocks", "taps"].map(|n| value(overrides, n));
         let runs = Runs::new(&self.axes[1], taps);
         let [channels, height, width] = self.input;
@@ -267,13 +267,13 @@ impl Class {
         if count == 0 {
             return;
         }
-        let weights = self.pack(groups, &runs, reads, out);
+        let weights = self.pack(groups, &runs, form, out);
         let [out_plane, out_first, out_row, out_col] = self.place;
-        let dispatch = Dispatch::of(Cow::Owned(registers_kernel(reads, end)), overrides)
+        let dispatch = Dispatch::of(Cow::Owned(registers_kernel(form, end)), overrides)
             .read(Operand::Input(0));
-        let dispatch = match reads {
-            Reads::Uniform => dispatch.uniform(weights),
-            Reads::Flat | Reads::Strided => dispatch.read(weights),
+        let dispatch = match form {
+            Form::Uniform => dispatch.uniform(weights),
+            Form::Flat | Form::Strided => dispatch.read(weights),
         };
         out.push(
             end.bind(dispatch, Operand::Output(0))
@@ -310,7 +310,7 @@ impl Class {
     }
 
     /// The packed weights; the weights themselves where there are no taps to pack and none is read.
-    fn pack(&self, groups: usize, runs: &Runs, reads: Reads, out: &mut Lowering) -> Operand {
+    fn pack(&self, groups: usize, runs: &Runs, form: Form, out: &mut Lowering) -> Operand {
         let quads = self.packed_quads(groups, runs);
         if quads == 0 {
             return Operand::Input(1);
@@ -318,9 +318,9 @@ impl Class {
         let [vertical, horizontal] = &self.axes;
         let [group_step, in_step, out_step] = self.weight;
         let [row_step, col_step] = self.steps;
-        let packed = out.scratch(match reads {
-            Reads::Uniform => Type::f32([UNIFORM_FLOATS]),
-            Reads::Flat | Reads::Strided => Type::f32([quads, 4]),
+        let packed = out.scratch(match form {
+            Form::Uniform => Type::f32([UNIFORM_FLOATS]),
+            Form::Flat | Form::Strided => Type::f32([quads, 4]),
         });
         out.push(
             Dispatch::new(&PACK, PACK.variants[0])
@@ -505,7 +505,7 @@ static GRAD_WEIGHT_SUM: Kernel = Kernel::new(
 pub(super) const KERNELS: &[&Kernel] =
     &[&PACK, &GRAD_WEIGHT, &GRAD_WEIGHT_STRIDED, &GRAD_WEIGHT_SUM];
 
-fn registers_kernel(reads: Reads, end: End) -> Kernel {
+fn registers_kernel(form: Form, end: End) -> Kernel {
     let [
         body,
         flat,
@@ -529,29 +529,29 @@ fn registers_kernel(reads: Reads, end: End) -> Kernel {
         "lib/divide",
         "lib/float",
     ];
-    let (name, window, weights, store) = match reads {
-        Reads::Uniform => ("_uniform", flat, uniform, pairs),
-        Reads::Flat => ("", flat, storage, elements),
-        Reads::Strided => ("_strided", strided, storage, elements),
+    let (name, window, weights, store) = match form {
+        Form::Uniform => ("_uniform", flat, uniform, pairs),
+        Form::Flat => ("", flat, storage, elements),
+        Form::Strided => ("_strided", strided, storage, elements),
     };
     let (end_name, end) = end.file();
     Kernel::composed(
         format!("conv_registers{name}{end_name}"),
         vec![body, window, weights, end, store, grid, divide, float],
-        reads.variants(),
+        form.variants(),
     )
 }
 
 /// The kernels that are composed when an op lowers.
 pub(super) fn kernels() -> Vec<Kernel> {
-    let reads = [Reads::Uniform, Reads::Flat, Reads::Strided];
-    let all = reads.map(|reads| {
+    let forms = [Form::Uniform, Form::Flat, Form::Strided];
+    let all = forms.map(|form| {
         // The gradient of an input, which takes the mask, never strides.
         let ends = End::ALL.into_iter();
         let ends = ends.filter(move |end| {
-            reads != Reads::Strided || !matches!(end, End::Mask | End::MaskInPlace)
+            form != Form::Strided || !matches!(end, End::Mask | End::MaskInPlace)
         });
-        ends.map(move |end| registers_kernel(reads, end))
+        ends.map(move |end| registers_kernel(form, end))
     });
     all.into_iter().flatten().collect()
 }

@@ -6,7 +6,7 @@ use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides};
 use crate::shape::{Shape, Type};
 use crate::tensor::Array;
 
-use super::expect_f32;
+use super::{expect_f32, expect_inputs, quads};
 
 // Parameters and builder.
 
@@ -85,6 +85,7 @@ impl Graph {
 // Shape rule.
 
 fn infer_binary(op: &str, inputs: &[&Type]) -> Result<Vec<Type>> {
+    expect_inputs(op, inputs, 2)?;
     expect_f32(op, "a", inputs[0])?;
     expect_f32(op, "b", inputs[1])?;
     match inputs[0].shape.broadcast(&inputs[1].shape) {
@@ -97,7 +98,7 @@ fn infer_binary(op: &str, inputs: &[&Type]) -> Result<Vec<Type>> {
 }
 
 /// Strides of `shape` seen as `target`, 0 along axes that stretch.
-fn broadcast_strides(shape: &Shape, target: &Shape) -> Vec<usize> {
+pub(super) fn broadcast_strides(shape: &Shape, target: &Shape) -> Vec<usize> {
     let own = shape.strides();
     let missing = target.len() - shape.len();
     (0..target.len())
@@ -131,6 +132,7 @@ impl Op for Unary {
     }
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+        expect_inputs(self.name(), inputs, 1)?;
         expect_f32(self.name(), "x", inputs[0])?;
         Ok(vec![inputs[0].clone()])
     }
@@ -343,7 +345,8 @@ impl Op for Fill {
         "fill"
     }
 
-    fn infer(&self, _: &[&Type]) -> Result<Vec<Type>> {
+    fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+        expect_inputs(self.name(), inputs, 0)?;
         Ok(vec![Type::f32(self.shape.clone())])
     }
 
@@ -379,11 +382,6 @@ impl Op for Fill {
 }
 
 const WORKGROUP: usize = 64;
-
-/// Number of `vec4`s that hold `rows` rows of `ty`.
-fn quads(ty: &Type, rows: usize) -> usize {
-    (ty.count() / ty.shape.rows().max(1) * rows).div_ceil(4)
-}
 
 /// The output's axes as [extent, stride of a, stride of b], neighbours merged where both strides allow, extents of 1 dropped.
 fn collapse(a: &Shape, b: &Shape, y: &Shape) -> Vec<[usize; 3]> {

@@ -6,7 +6,7 @@ use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides};
 use crate::shape::{DType, Shape, Type};
 use crate::tensor::Array;
 
-use super::{expect_dtype, expect_type};
+use super::{expect_dtype, expect_inputs, expect_type};
 
 // Parameters and builder.
 
@@ -50,17 +50,14 @@ impl Graph {
 
 /// Checks indices and valid; returns the number of rows gathered.
 fn expect_indices(op: &str, inputs: &[&Type]) -> Result<usize> {
-    let batch = match inputs.get(1).map(|ty| &ty.shape[..]) {
-        Some(&[batch]) => batch,
-        Some(shape) => {
-            return Err(Error::shape(format!(
-                "{op}: indices {shape:?} must have 1 axis, [batch]"
-            )));
-        }
-        None => 0,
+    let &[batch] = &inputs[1].shape[..] else {
+        return Err(Error::shape(format!(
+            "{op}: indices {} must have 1 axis, [batch]",
+            inputs[1].shape
+        )));
     };
-    expect_type(op, "indices", inputs.get(1), &Type::u32([batch]))?;
-    expect_type(op, "valid", inputs.get(2), &Type::u32([1]))?;
+    expect_type(op, "indices", inputs[1], &Type::u32([batch]))?;
+    expect_type(op, "valid", inputs[2], &Type::u32([1]))?;
     Ok(batch)
 }
 
@@ -76,6 +73,7 @@ impl Op for GatherRows {
     }
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+        expect_inputs("gather_rows", inputs, 3)?;
         let data = inputs[0];
         expect_dtype("gather_rows", "data", data, DType::U8)?;
         if data.shape.is_empty() {
@@ -151,6 +149,7 @@ impl Op for GatherLabels {
     }
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+        expect_inputs("gather_labels", inputs, 3)?;
         let labels = inputs[0];
         expect_dtype("gather_labels", "labels", labels, DType::U32)?;
         if labels.shape.len() != 1 {

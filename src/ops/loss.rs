@@ -8,7 +8,7 @@ use crate::tensor::Array;
 
 use super::reduce::lower_sum;
 use super::softmax::{ROW_VARIANTS, by_rows, softmax_row};
-use super::{expect_f32, expect_type};
+use super::{expect_f32, expect_inputs, expect_type};
 
 // Parameters and builder.
 
@@ -65,18 +65,18 @@ impl Graph {
 
 // Shape rule.
 
-/// Checks logits, labels and valid; returns rows and columns of the logits.
-fn expect_batch(op: &str, inputs: &[&Type]) -> Result<(usize, usize)> {
+/// Checks the number of inputs, logits, labels and valid.
+fn expect_batch(op: &str, inputs: &[&Type], count: usize) -> Result<()> {
+    expect_inputs(op, inputs, count)?;
     expect_f32(op, "logits", inputs[0])?;
-    let [rows, columns] = inputs[0].shape[..] else {
+    let [rows, _] = inputs[0].shape[..] else {
         return Err(Error::shape(format!(
             "{op}: logits {} must have 2 axes, [batch, classes]",
             inputs[0].shape
         )));
     };
-    expect_type(op, "labels", inputs.get(1), &Type::u32([rows]))?;
-    expect_type(op, "valid", inputs.get(2), &Type::u32([1]))?;
-    Ok((rows, columns))
+    expect_type(op, "labels", inputs[1], &Type::u32([rows]))?;
+    expect_type(op, "valid", inputs[2], &Type::u32([1]))
 }
 
 fn extents(logits: &Shape) -> (usize, usize) {
@@ -89,7 +89,7 @@ impl Op for SoftmaxCrossEntropy {
     }
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
-        expect_batch(self.name(), inputs)?;
+        expect_batch(self.name(), inputs, 3)?;
         Ok(vec![Type::f32([])])
     }
 
@@ -126,18 +126,21 @@ impl Op for SoftmaxCrossEntropy {
     fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
         io.whole(self.name())?;
         let (rows, columns) = extents(&io.inputs[0].shape);
-        let losses = out.scratch(Type::f32([rows]));
+        // Rows of zeros up to a quad, so that every batch size is summed by the same kernel.
+        let padded = rows.next_multiple_of(4);
+        let losses = out.scratch(Type::f32([padded]));
         out.push(
-            by_rows(&CROSS_ENTROPY, &CROSS_ENTROPY_LONG, rows, columns)
+            by_rows(&CROSS_ENTROPY, &CROSS_ENTROPY_LONG, padded, columns)
                 .read(Operand::Input(0))
                 .read(Operand::Input(1))
                 .uniform(Operand::Input(2))
                 .write(losses)
                 .param("rows", rows)
+                .param("padded", padded)
                 .param("columns", columns)
                 .param_f32("nan", f32::NAN),
         );
-        lower_sum(losses, &[rows].into(), &[0], 1.0, Operand::Output(0), out)
+        lower_sum(losses, &[padded].into(), &[0], 1.0, Operand::Output(0), out)
     }
 }
 
@@ -147,8 +150,8 @@ impl Op for SoftmaxCrossEntropyGrad {
     }
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
-        expect_batch(self.name(), inputs)?;
-        expect_type(self.name(), "dloss", inputs.get(3), &Type::f32([]))?;
+        expect_batch(self.name(), inputs, 4)?;
+        expect_type(self.name(), "dloss", inputs[3], &Type::f32([]))?;
         Ok(vec![inputs[0].clone()])
     }
 
@@ -209,8 +212,9 @@ impl Op for MseLoss {
     }
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+        expect_inputs("mse_loss", inputs, 2)?;
         expect_f32("mse_loss", "x", inputs[0])?;
-        expect_type("mse_loss", "y", inputs.get(1), inputs[0])?;
+        expect_type("mse_loss", "y", inputs[1], inputs[0])?;
         Ok(vec![Type::f32([])])
     }
 
@@ -238,7 +242,8 @@ impl Op for MseLoss {
         io.whole("mse_loss")?;
         let count = io.inputs[0].count();
         let quads = count.div_ceil(4);
-        let chunks = quads.div_ceil(16).clamp(1, 16_384);
+        // Some empty chunks, so that every size is summed by the same kernel.
+        let chunks = quads.div_ceil(16).clamp(1, 16_384).next_multiple_of(4);
         let sums = out.scratch(Type::f32([chunks]));
         out.push(
             Dispatch::new(&SQUARED_ERROR, SQUARED_ERROR_VARIANTS[0])
@@ -260,9 +265,9 @@ impl Op for CountCorrect {
     }
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
-        expect_batch("count_correct", inputs)?;
+        expect_batch("count_correct", inputs, 4)?;
         let counter = Type::u32([2]);
-        expect_type("count_correct", "counter", inputs.get(3), &counter)?;
+        expect_type("count_correct", "counter", inputs[3], &counter)?;
         Ok(vec![counter])
     }
 

@@ -8,8 +8,8 @@ use crate::kernel::{Body, Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrid
 use crate::shape::Type;
 use crate::tensor::Array;
 
-use super::expect_f32;
 use super::gemm::{End, MASK_PAIR, Product, SHARED_VARIANTS, split_scratch, sum_parts};
+use super::{expect_f32, expect_inputs, expect_type};
 
 // Parameters and builder.
 
@@ -112,16 +112,17 @@ impl Op for MatMul {
     }
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+        let count = 2 + usize::from(self.bias) + usize::from(self.mask);
+        expect_inputs("matmul", inputs, count)?;
         expect_f32("matmul", "a", inputs[0])?;
         expect_f32("matmul", "b", inputs[1])?;
         let Sizes { m, n, .. } = self.sizes(inputs[0], inputs[1])?;
         let y = Type::f32([m, n]);
-        let mut rest = inputs[2..].iter();
         if self.bias {
-            super::expect_type("matmul", "bias", rest.next(), &Type::f32([n]))?;
+            expect_type("matmul", "bias", inputs[2], &Type::f32([n]))?;
         }
         if self.mask {
-            super::expect_type("matmul", "mask", rest.next(), &y)?;
+            expect_type("matmul", "mask", inputs[count - 1], &y)?;
         }
         Ok(vec![y])
     }

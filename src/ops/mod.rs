@@ -65,6 +65,17 @@ pub fn kernels() -> Vec<Kernel> {
     fixed.chain(composed).collect()
 }
 
+/// Fails unless the op got `count` inputs.
+fn expect_inputs(op: &str, inputs: &[&Type], count: usize) -> Result<()> {
+    if inputs.len() == count {
+        return Ok(());
+    }
+    Err(Error::shape(format!(
+        "{op}: {} inputs, {count} are needed",
+        inputs.len()
+    )))
+}
+
 /// Fails unless `operand` of `op` has the dtype that the op needs.
 fn expect_dtype(op: &str, operand: &str, ty: &Type, wanted: DType) -> Result<()> {
     if ty.dtype == wanted {
@@ -80,15 +91,19 @@ fn expect_f32(op: &str, operand: &str, ty: &Type) -> Result<()> {
     expect_dtype(op, operand, ty, DType::F32)
 }
 
-/// Fails unless `operand` of `op` is there and of exactly this type.
-fn expect_type(op: &str, operand: &str, found: Option<&&Type>, wanted: &Type) -> Result<()> {
-    match found {
-        Some(ty) if *ty == wanted => Ok(()),
-        Some(ty) => Err(Error::shape(format!(
-            "{op}: {operand} is {ty}, {wanted} is needed"
-        ))),
-        None => Err(Error::shape(format!("{op}: {operand} is missing"))),
+/// Fails unless `operand` of `op` is of exactly this type.
+fn expect_type(op: &str, operand: &str, ty: &Type, wanted: &Type) -> Result<()> {
+    if ty == wanted {
+        return Ok(());
     }
+    Err(Error::shape(format!(
+        "{op}: {operand} is {ty}, {wanted} is needed"
+    )))
+}
+
+/// Fails unless `ty`, an operand of `op`, is that of a clock.
+fn expect_clock(op: &str, ty: &Type) -> Result<()> {
+    expect_type(op, "clock", ty, &Type::u32([4]))
 }
 
 /// Fails for forms that only the plan makes, after gradients were built.
@@ -112,13 +127,7 @@ fn finish(y: &mut [f64], relu: bool, mask: Option<&Array>) {
     }
 }
 
-/// Fails unless the op got `count` inputs.
-fn expect_inputs(op: &str, inputs: &[&Type], count: usize) -> Result<()> {
-    if inputs.len() == count {
-        return Ok(());
-    }
-    Err(Error::shape(format!(
-        "{op}: {} inputs, {count} are needed",
-        inputs.len()
-    )))
+/// Number of `vec4`s that hold `rows` rows of `ty`.
+fn quads(ty: &Type, rows: usize) -> usize {
+    (ty.row() * rows).div_ceil(4)
 }

@@ -1,10 +1,13 @@
-//! Ops that move elements without changing them: reshape, flatten; and the copy that others emit.
+//! Ops that move elements without changing them: reshape, flatten, permute, expand; and the copy that others emit.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Node, Op, Value};
 use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides};
 use crate::shape::{DType, Shape, Type};
 use crate::tensor::Array;
+
+use super::elementwise::broadcast_strides;
+use super::expect_inputs;
 
 // Parameters and builder.
 
@@ -96,6 +99,7 @@ impl Op for Reshape {
     // Shape rule.
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+        expect_inputs(self.name(), inputs, 1)?;
         let x = inputs[0];
         let ty = Type::new(x.dtype, self.shape.clone());
         ty.check()?;
@@ -143,6 +147,7 @@ impl Op for Permute {
     // Shape rule.
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+        expect_inputs(self.name(), inputs, 1)?;
         let x = inputs[0];
         expect_words("permute", x)?;
         let mut sorted = self.axes.clone();
@@ -199,6 +204,7 @@ impl Op for Expand {
     // Shape rule.
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+        expect_inputs(self.name(), inputs, 1)?;
         let x = inputs[0];
         expect_words("expand", x)?;
         if x.shape.broadcast(&self.shape).as_ref() != Some(&self.shape) {
@@ -213,7 +219,7 @@ impl Op for Expand {
     // Reference.
 
     fn eval(&self, inputs: &[&Array]) -> Vec<Array> {
-        let strides = self.strides(inputs[0].shape());
+        let strides = broadcast_strides(inputs[0].shape(), &self.shape);
         vec![strided(inputs[0], self.shape.clone(), &strides)]
     }
 
@@ -232,20 +238,8 @@ impl Op for Expand {
     // Lowering.
 
     fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
-        lower_strided("expand", io, &self.strides(&io.inputs[0].shape), out)
-    }
-}
-
-impl Expand {
-    /// Strides of the input along the axes of the output.
-    fn strides(&self, input: &Shape) -> Vec<usize> {
-        let (own, missing) = (input.strides(), self.shape.len() - input.len());
-        (0..self.shape.len())
-            .map(|axis| match axis.checked_sub(missing) {
-                Some(i) if input[i] == self.shape[axis] => own[i],
-                _ => 0,
-            })
-            .collect()
+        let strides = broadcast_strides(&io.inputs[0].shape, &self.shape);
+        lower_strided("expand", io, &strides, out)
     }
 }
 

@@ -7,7 +7,7 @@ use crate::rng::{Stream, philox4x32};
 use crate::shape::Type;
 use crate::tensor::Array;
 
-use super::{expect_f32, expect_type};
+use super::{expect_clock, expect_f32, expect_inputs};
 
 // Parameters and builder.
 
@@ -90,18 +90,15 @@ impl Graph {
 
 // Shape rule.
 
-fn expect_clock(op: &str, clock: Option<&&Type>) -> Result<()> {
-    expect_type(op, "clock", clock, &Type::u32([4]))
-}
-
 impl Op for Dropout {
     fn name(&self) -> &'static str {
         "dropout"
     }
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+        expect_inputs("dropout", inputs, 2)?;
         expect_f32("dropout", "x", inputs[0])?;
-        expect_clock("dropout", inputs.get(1))?;
+        expect_clock("dropout", inputs[1])?;
         if !(0.0..1.0).contains(&self.p) {
             return Err(Error::shape(format!(
                 "dropout: p {} must be at least 0 and below 1",
@@ -176,7 +173,8 @@ impl Op for ShuffledBatch {
     }
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
-        expect_clock("shuffled_batch", inputs.first())?;
+        expect_inputs("shuffled_batch", inputs, 1)?;
+        expect_clock("shuffled_batch", inputs[0])?;
         for (name, extent) in [("count", self.count), ("batch", self.batch)] {
             if !(1..1 << 31).contains(&extent) {
                 return Err(Error::shape(format!(
@@ -278,7 +276,8 @@ impl Op for Advance {
     }
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
-        expect_clock("advance", inputs.first())?;
+        expect_inputs("advance", inputs, 1)?;
+        expect_clock("advance", inputs[0])?;
         Ok(vec![inputs[0].clone()])
     }
 

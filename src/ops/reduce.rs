@@ -6,6 +6,8 @@ use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides};
 use crate::shape::{Shape, Type};
 use crate::tensor::Array;
 
+use super::{expect_f32, expect_inputs};
+
 // Parameters and builder.
 
 /// Sums over axes and multiplies by a constant (1 for a sum, 1 / count for a mean).
@@ -57,8 +59,9 @@ impl Op for Sum {
     }
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+        expect_inputs("sum", inputs, 1)?;
         let x = inputs[0];
-        super::expect_f32("sum", "x", x)?;
+        expect_f32("sum", "x", x)?;
         let rank = x.shape.len();
         if self.axes.windows(2).any(|w| w[0] == w[1]) || self.axes.iter().any(|&a| a >= rank) {
             return Err(Error::shape(format!(

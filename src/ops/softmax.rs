@@ -6,7 +6,7 @@ use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides};
 use crate::shape::{Shape, Type};
 use crate::tensor::Array;
 
-use super::expect_f32;
+use super::{expect_f32, expect_inputs, expect_type};
 
 // Parameters and builder.
 
@@ -39,6 +39,7 @@ impl Op for Softmax {
     }
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+        expect_inputs("softmax", inputs, 1)?;
         expect_f32("softmax", "x", inputs[0])?;
         if inputs[0].shape.is_empty() {
             return Err(Error::shape("softmax: x [] has no last axis"));
@@ -96,8 +97,9 @@ impl Op for SoftmaxGrad {
     }
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+        expect_inputs("softmax_grad", inputs, 2)?;
         expect_f32("softmax_grad", "y", inputs[0])?;
-        super::expect_type("softmax_grad", "dy", inputs.get(1), inputs[0])?;
+        expect_type("softmax_grad", "dy", inputs[1], inputs[0])?;
         Ok(vec![inputs[0].clone()])
     }
 

@@ -6,7 +6,7 @@ use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides};
 use crate::shape::{DType, Type};
 use crate::tensor::Array;
 
-use super::{copy, expect_dtype, expect_f32, expect_inputs};
+use super::{copy, expect_clock, expect_dtype, expect_f32, expect_inputs, quads};
 
 // Parameters and builder.
 
@@ -204,15 +204,6 @@ impl Graph {
 /// Steps counted by a clock.
 fn step(clock: &Array) -> u32 {
     clock.u32s()[2]
-}
-
-fn expect_clock(op: &str, ty: &Type) -> Result<()> {
-    if ty == &Type::u32([4]) {
-        return Ok(());
-    }
-    Err(Error::shape(format!(
-        "{op}: clock is {ty}, u32 [4] is needed"
-    )))
 }
 
 impl Op for Update {
@@ -494,11 +485,6 @@ impl Op for Lookup {
 }
 
 const WORKGROUP: usize = 64;
-
-/// Number of `vec4`s that hold `rows` rows of `ty`.
-fn quads(ty: &Type, rows: usize) -> usize {
-    (ty.count() / ty.shape.rows().max(1) * rows).div_ceil(4)
-}
 
 const VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
 const ONE: Overrides = &[];
