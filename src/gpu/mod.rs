@@ -360,9 +360,11 @@ impl Gpu {
         #[cfg(target_arch = "wasm32")]
         {
             let mut made = None;
-            // The scopes open and close in the first poll; what they caught is logged by the browser.
-            let scoped = std::pin::pin!(self.scoped(what, || made = Some(work())));
-            let _ = scoped.poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+            {
+                // The scopes open and close in the first poll; what they caught is logged by the browser.
+                let scoped = std::pin::pin!(self.scoped(what, || made = Some(work())));
+                let _ = scoped.poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+            }
             made.ok_or_else(|| Error::new(ErrorKind::Shader, format!("{what}: did not run")))
         }
     }
