@@ -308,6 +308,36 @@ pub fn parts_of(ty: &Type, max_binding: u64) -> Result<Vec<Part>> {
         .collect())
 }
 
+/// A run of rows that lies in one part of each operand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rows {
+    /// How many.
+    pub count: usize,
+    /// The part of each operand.
+    pub part: Vec<usize>,
+    /// The first of the rows within that part.
+    pub first: Vec<usize>,
+}
+
+/// The rows of operands with equal row counts, cut wherever any of them is: what an op that works row by row runs through.
+pub fn overlaps(operands: &[&[Part]]) -> Vec<Rows> {
+    let parts = operands.iter().copied().flatten();
+    let mut cuts: Vec<usize> = parts.flat_map(|p| [p.start, p.start + p.rows]).collect();
+    cuts.sort_unstable();
+    cuts.dedup();
+    let runs = cuts.windows(2).map(|run| {
+        let part_of = |parts: &&[Part]| parts.partition_point(|p| p.start + p.rows <= run[0]);
+        let part: Vec<usize> = operands.iter().map(part_of).collect();
+        let places = operands.iter().zip(&part);
+        Rows {
+            count: run[1] - run[0],
+            first: places.map(|(parts, &p)| run[0] - parts[p].start).collect(),
+            part,
+        }
+    });
+    runs.collect()
+}
+
 /// Where a stateful operand lies in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Location {
@@ -387,5 +417,36 @@ impl Lowering {
         if dispatch.workgroups > 0 {
             self.dispatches.push(dispatch);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(start: usize, rows: usize) -> Part {
+        Part { start, rows }
+    }
+
+    #[test]
+    fn overlaps_cover_every_row_once() {
+        let found = overlaps(&[
+            &[part(0, 3), part(3, 3), part(6, 1)],
+            &[part(0, 5), part(5, 2)],
+            &[part(0, 7)],
+        ]);
+        let rows = |count, part: [usize; 3], first: [usize; 3]| Rows {
+            count,
+            part: part.to_vec(),
+            first: first.to_vec(),
+        };
+        let wanted = [
+            rows(3, [0, 0, 0], [0, 0, 0]),
+            rows(2, [1, 0, 0], [0, 3, 3]),
+            rows(1, [1, 1, 0], [2, 0, 5]),
+            rows(1, [2, 1, 0], [0, 1, 6]),
+        ];
+        assert_eq!(found, wanted);
+        assert_eq!(overlaps(&[&[part(0, 0)], &[part(0, 0)]]), []);
     }
 }

@@ -203,47 +203,94 @@ pub struct Window2d {
 }
 
 impl Window2d {
-    /// Output extents for an input of `[height, width]`:
-    /// `(in + before + after - dilation * (kernel - 1) - 1) / stride + 1`, as PyTorch's Conv2d.
-    pub fn output(&self, input: [usize; 2], op: &str) -> Result<[usize; 2]> {
-        let mut output = [0; 2];
-        for (axis, name) in ["height", "width"].into_iter().enumerate() {
-            let (kernel, stride, dilation) =
-                (self.kernel[axis], self.stride[axis], self.dilation[axis]);
-            if kernel == 0 || stride == 0 || dilation == 0 {
-                return Err(Error::shape(format!(
-                    "{op}: kernel {kernel}, stride {stride} and dilation {dilation} along {name} must be at least 1"
-                )));
-            }
-            if stride.max(dilation) >= 1 << 31 {
-                return Err(Error::shape(format!(
-                    "{op}: stride {stride} and dilation {dilation} along {name} must be below 2^31"
-                )));
-            }
-            let span = dilation
-                .checked_mul(kernel - 1)
-                .and_then(|taps| taps.checked_add(1));
-            let padded = self.before[axis]
-                .checked_add(self.after[axis])
-                .and_then(|padding| padding.checked_add(input[axis]))
-                .filter(|&padded| padded < 1 << 31);
-            output[axis] = match (span, padded) {
-                (Some(span), Some(padded)) if span <= padded => (padded - span) / stride + 1,
-                _ => {
-                    return Err(Error::shape(format!(
-                        "{op}: kernel {kernel} with dilation {dilation} does not fit {name} {} with padding {} and {}",
-                        input[axis], self.before[axis], self.after[axis]
-                    )));
-                }
-            };
+    fn axis(&self, axis: usize) -> Window {
+        Window {
+            kernel: self.kernel[axis],
+            stride: self.stride[axis],
+            before: self.before[axis],
+            after: self.after[axis],
+            dilation: self.dilation[axis],
         }
-        Ok(output)
+    }
+
+    /// Number of windows along height and width (see [`Window::output`]).
+    pub fn output(&self, input: [usize; 2], op: &str) -> Result<[usize; 2]> {
+        Ok([
+            self.axis(0).output(input[0], op, "height")?,
+            self.axis(1).output(input[1], op, "width")?,
+        ])
     }
 
     /// The input coordinate that output `out` and tap `tap` read along `axis`, or `None` in the padding.
     pub fn input(&self, axis: usize, out: usize, tap: usize, extent: usize) -> Option<usize> {
-        (out * self.stride[axis] + tap * self.dilation[axis])
-            .checked_sub(self.before[axis])
+        self.axis(axis).input(out, tap, extent)
+    }
+}
+
+/// How a window walks along one axis: convolution and pooling share it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Window {
+    /// Taps of the window.
+    pub kernel: usize,
+    /// Step between windows.
+    pub stride: usize,
+    /// Elements added before the first.
+    pub before: usize,
+    /// Elements added after the last.
+    pub after: usize,
+    /// Step between the taps of one window.
+    pub dilation: usize,
+}
+
+impl Window {
+    /// The window of an axis of extent 1 that is not there: it changes nothing.
+    pub const NONE: Self = Self {
+        kernel: 1,
+        stride: 1,
+        before: 0,
+        after: 0,
+        dilation: 1,
+    };
+
+    /// Number of windows along an axis of `extent` elements:
+    /// `(extent + before + after - dilation * (kernel - 1) - 1) / stride + 1`, rounded down, as PyTorch's Conv2d.
+    pub fn output(&self, extent: usize, op: &str, axis: &str) -> Result<usize> {
+        let Self {
+            kernel,
+            stride,
+            before,
+            after,
+            dilation,
+        } = *self;
+        if kernel == 0 || stride == 0 || dilation == 0 {
+            return Err(Error::shape(format!(
+                "{op}: kernel {kernel}, stride {stride} and dilation {dilation} along {axis} must be at least 1"
+            )));
+        }
+        if stride.max(dilation) >= 1 << 31 {
+            return Err(Error::shape(format!(
+                "{op}: stride {stride} and dilation {dilation} along {axis} must be below 2^31"
+            )));
+        }
+        let span = dilation
+            .checked_mul(kernel - 1)
+            .and_then(|taps| taps.checked_add(1));
+        let padded = before
+            .checked_add(after)
+            .and_then(|padding| padding.checked_add(extent))
+            .filter(|&padded| padded < 1 << 31);
+        match (span, padded) {
+            (Some(span), Some(padded)) if span <= padded => Ok((padded - span) / stride + 1),
+            _ => Err(Error::shape(format!(
+                "{op}: kernel {kernel} with dilation {dilation} does not fit {axis} {extent} with padding {before} and {after}"
+            ))),
+        }
+    }
+
+    /// The element that window number `window` reads with `tap`, or `None` in the padding.
+    pub fn input(&self, window: usize, tap: usize, extent: usize) -> Option<usize> {
+        (window * self.stride + tap * self.dilation)
+            .checked_sub(self.before)
             .filter(|&i| i < extent)
     }
 }

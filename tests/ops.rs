@@ -5,7 +5,7 @@ mod common;
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use common::cases::{Bound, Case, Draw, cases, convolution, drawn, real};
+use common::cases::{Bound, Case, Draw, cases, conv::convolution, drawn, real};
 use common::check::{Way, check_all, ways};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseResult};
@@ -103,7 +103,7 @@ proptest! {
         let max = MaxPool2d { kernel, stride, padding };
         check(
             Case::new(format!("max_pool2d/{name}"), vec![drawn(shape, Draw::Distinct)], move |g, x| {
-                common::cases::with_smallest_indices(g, x[0], max)
+                common::cases::pool::with_smallest_indices(g, x[0], max)
             })
             .gradients(&[0], Bound::Sum { k }),
         )?;

@@ -96,7 +96,7 @@ fn pooling_with_indices_in_bytes() {
                 stride: [stride; 2],
                 padding: [padding; 2],
             };
-            let mut fetched = common::cases::with_smallest_indices(&mut g, x, pool).unwrap();
+            let mut fetched = common::cases::pool::with_smallest_indices(&mut g, x, pool).unwrap();
             let (y, index) = (fetched[0], fetched[1]);
             assert_eq!(g.ty(index).unwrap().dtype, DType::U8);
             let ty = g.ty(y).unwrap().clone();

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
-use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Part};
+use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, overlaps};
 use crate::shape::{DType, Type, Window2d};
 use crate::tensor::Array;
 
@@ -699,35 +699,6 @@ fn averages(dispatch: Dispatch, pool: &AvgPool2d, x: &Type, y: &Type) -> Dispatc
     taps(dispatch, &pool.window()).param("include_pad", pool.count_include_pad.into())
 }
 
-/// A run of rows that lies in one part of each operand.
-#[derive(Debug, PartialEq, Eq)]
-struct Rows {
-    count: usize,
-    /// The part of each operand.
-    part: Vec<usize>,
-    /// The first of the rows within that part.
-    first: Vec<usize>,
-}
-
-/// The rows of operands with equal row counts, cut wherever any of them is.
-fn overlaps(operands: &[&[Part]]) -> Vec<Rows> {
-    let parts = operands.iter().copied().flatten();
-    let mut cuts: Vec<usize> = parts.flat_map(|p| [p.start, p.start + p.rows]).collect();
-    cuts.sort_unstable();
-    cuts.dedup();
-    let runs = cuts.windows(2).map(|run| {
-        let part_of = |parts: &&[Part]| parts.partition_point(|p| p.start + p.rows <= run[0]);
-        let part: Vec<usize> = operands.iter().map(part_of).collect();
-        let places = operands.iter().zip(&part);
-        Rows {
-            count: run[1] - run[0],
-            first: places.map(|(parts, &p)| run[0] - parts[p].start).collect(),
-            part,
-        }
-    });
-    runs.collect()
-}
-
 const VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
 
 fn max_pool2d(form: Form, indices: Indices) -> Kernel {
@@ -828,32 +799,6 @@ pub(super) const KERNELS: &[&Kernel] = &[&AVG_POOL2D, &AVG_POOL2D_GRAD];
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn part(start: usize, rows: usize) -> Part {
-        Part { start, rows }
-    }
-
-    #[test]
-    fn overlaps_cover_every_row_once() {
-        let found = overlaps(&[
-            &[part(0, 3), part(3, 3), part(6, 1)],
-            &[part(0, 5), part(5, 2)],
-            &[part(0, 7)],
-        ]);
-        let rows = |count, part: [usize; 3], first: [usize; 3]| Rows {
-            count,
-            part: part.to_vec(),
-            first: first.to_vec(),
-        };
-        let wanted = [
-            rows(3, [0, 0, 0], [0, 0, 0]),
-            rows(2, [1, 0, 0], [0, 3, 3]),
-            rows(1, [1, 1, 0], [2, 0, 5]),
-            rows(1, [2, 1, 0], [0, 1, 6]),
-        ];
-        assert_eq!(found, wanted);
-        assert_eq!(overlaps(&[&[part(0, 0)], &[part(0, 0)]]), []);
-    }
 
     #[test]
     fn errors_carry_the_numbers() {

@@ -143,6 +143,9 @@ pub fn map_floats(array: &Array, f: impl Fn(f64) -> f64) -> Array {
     Array::float(array.shape().clone(), values)
 }
 
+/// What [`Draw::Special`] sprinkles in.
+const SPECIAL: [f32; 5] = [f32::NAN, f32::INFINITY, -0.0, f32::NEG_INFINITY, 0.0];
+
 /// Input number `index` of the case `name`.
 pub fn draw(name: &str, index: usize, ty: &Type, draw: Draw, numbers: Numbers) -> Result<Tensor> {
     let stream = Stream::new(0, stream_of(name), index as u32);
@@ -179,6 +182,15 @@ pub fn draw(name: &str, index: usize, ty: &Type, draw: Draw, numbers: Numbers) -
                     .map(|&(_, rank)| (rank as f32 - middle) * step)
                     .collect(),
             )
+        }
+        (DType::F32, Draw::Special, numbers) => {
+            let plain = self::draw(name, index, ty, Draw::Real, numbers)?;
+            let mut values = plain.as_f32()?.to_vec();
+            let sprinkled = values.iter_mut().skip(3).step_by(11);
+            for (value, special) in sprinkled.zip(SPECIAL.into_iter().cycle()) {
+                *value = special;
+            }
+            floats(values)
         }
         (DType::U32, Draw::Below(limit), _) => Tensor::u32(
             ty.shape.clone(),

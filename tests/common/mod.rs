@@ -7,8 +7,6 @@ pub mod check;
 pub mod compare;
 pub mod draw;
 pub mod lower;
-pub mod networks;
-pub mod products;
 
 use striate::gpu::{Gpu, GpuOptions};
 

@@ -3,7 +3,7 @@
 use striate::ops::{AvgPool2d, Conv2d, MaxPool2d};
 use striate::shape::Shape;
 
-use super::cases::{Bound, Case, Input, real};
+use super::{Bound, Case, Input, real};
 
 /// Two to six layers of float rounding, each near 2^-24 * k relative to the sum of its absolute products: far below what a
 /// wrong mask, index or tap would do to elements of the size of the largest.

@@ -3,16 +3,7 @@
 use striate::ops::{Conv2d, Conv2dForward, Conv2dGradInput, Conv2dGradWeight, MatMul};
 use striate::shape::Shape;
 
-use super::cases::{Bound, Case, Draw, drawn, real};
-
-/// What may follow a product: bias, relu, mask.
-const ENDS: [(bool, bool, bool); 5] = [
-    (false, false, false),
-    (false, true, false),
-    (true, false, false),
-    (true, true, false),
-    (false, false, true),
-];
+use super::{Bound, Case, Draw, ENDS, drawn, real};
 
 fn end_name((bias, relu, mask): (bool, bool, bool)) -> String {
     let names = [(bias, "-bias"), (relu, "-relu"), (mask, "-mask")];

@@ -1,0 +1,66 @@
+//! Data movement.
+
+use striate::shape::Shape;
+
+use super::{Bound, Case, below, real};
+
+pub fn movement() -> Vec<Case> {
+    let mut cases = Vec::new();
+    let orders: [(Shape, &'static [usize]); 17] = [
+        ([1].into(), &[0]),
+        ([1, 5].into(), &[1, 0]),
+        ([3, 5].into(), &[1, 0]),
+        ([0, 5].into(), &[1, 0]),
+        ([67, 31].into(), &[1, 0]),
+        ([4, 8].into(), &[1, 0]),
+        ([36, 52].into(), &[1, 0]),
+        ([4, 7].into(), &[1, 0]),
+        ([7, 4].into(), &[1, 0]),
+        ([2, 3, 5, 7].into(), &[0, 2, 3, 1]),
+        ([2, 4, 2, 6].into(), &[0, 2, 3, 1]),
+        ([2, 3, 5, 4].into(), &[0, 2, 1, 3]),
+        ([3, 2, 5, 3].into(), &[1, 0, 2, 3]),
+        ([4, 3, 8].into(), &[2, 1, 0]),
+        ([2, 3, 2, 3, 2, 5].into(), &[5, 4, 3, 2, 1, 0]),
+        ([4, 3, 2, 3, 2, 8].into(), &[5, 4, 3, 2, 1, 0]),
+        ([2, 3, 2, 1, 3, 2, 4].into(), &[4, 2, 1, 3, 5, 0, 6]),
+    ];
+    for (shape, axes) in orders {
+        cases.push(
+            Case::new(
+                format!("permute/{shape}/{axes:?}"),
+                vec![real(shape)],
+                |g, x| Ok(vec![g.permute(x[0], axes)?]),
+            )
+            .gradients(&[0], Bound::Exact)
+            .linear(),
+        );
+    }
+    let expanded: [(Shape, Shape); 7] = [
+        ([].into(), [3].into()),
+        ([1, 5].into(), [3, 5].into()),
+        ([5, 1].into(), [5, 4].into()),
+        ([8].into(), [3, 2, 8].into()),
+        ([2, 3, 1, 1].into(), [2, 3, 5, 7].into()),
+        ([3, 1, 4, 1].into(), [2, 3, 4, 4, 4].into()),
+        ([2, 1].into(), [2, 0].into()),
+    ];
+    for (from, to) in expanded {
+        let k = to.count();
+        cases.push(
+            Case::new(
+                format!("expand/{from}->{to}"),
+                vec![real(from)],
+                move |g, x| Ok(vec![g.expand(x[0], to.clone())?]),
+            )
+            .gradients(&[0], Bound::Sum { k })
+            .linear(),
+        );
+    }
+    cases.push(Case::new(
+        "transpose/u32",
+        vec![below([5, 3], u32::MAX)],
+        |g, x| Ok(vec![g.transpose(x[0])?]),
+    ));
+    cases
+}

@@ -1,0 +1,79 @@
+//! Dropout, shuffles, clocks.
+
+use striate::shape::Shape;
+
+use super::{Bound, Case, real, words};
+
+pub fn random() -> Vec<Case> {
+    const CLOCK: &[u32] = &[0xffff_fff1, 0x1234_5678, 41, 0];
+    let mut cases = Vec::new();
+    for (shape, p) in [
+        (Shape::from([1]), 0.5),
+        ([7].into(), 0.0),
+        ([3, 5, 7].into(), 0.25),
+        ([2, 3, 4, 5].into(), 0.1),
+        ([1031].into(), 0.75),
+        ([0, 3].into(), 0.5),
+    ] {
+        cases.push(
+            Case::new(
+                format!("dropout/{shape}/p {p}"),
+                vec![real(shape), words(CLOCK)],
+                move |g, x| Ok(vec![g.dropout(x[0], p, x[1])?]),
+            )
+            .bound(Bound::Ulp(1.0))
+            .gradients(&[0], Bound::Ulp(1.0))
+            .linear(),
+        );
+    }
+    for shape in [
+        Shape::from([1, 1, 1, 1]),
+        [2, 3, 5].into(),
+        [3, 7, 5, 3].into(),
+        [5, 13, 4, 4].into(),
+    ] {
+        cases.push(
+            Case::new(
+                format!("dropout2d/{shape}"),
+                vec![real(shape), words(CLOCK)],
+                |g, x| Ok(vec![g.dropout2d(x[0], 0.5, x[1])?]),
+            )
+            .bound(Bound::Ulp(1.0))
+            .gradients(&[0], Bound::Ulp(1.0))
+            .linear(),
+        );
+    }
+    let batches: [(usize, usize, &'static [u32]); 8] = [
+        (1, 1, &[1, 2, 3, 0]),
+        (5, 3, &[1, 2, 0, 0]),
+        (5, 3, &[1, 2, 1, 0]),
+        (17, 32, &[9, 0, 4, 0]),
+        (1000, 129, &[9, 7, 6, 0]),
+        (1000, 129, &[9, 7, 7, 0]),
+        (60_000, 67, &[u32::MAX, u32::MAX, u32::MAX, 0]),
+        ((1 << 31) - 1, 65, &[5, 6, 1_000_000, 0]),
+    ];
+    for (count, batch, clock) in batches {
+        for shuffle in [false, true] {
+            cases.push(Case::new(
+                format!(
+                    "shuffled_batch/{batch} of {count}/step {}/{shuffle}",
+                    clock[2]
+                ),
+                vec![words(clock)],
+                move |g, x| {
+                    let (indices, valid) = g.shuffled_batch(x[0], count, batch, shuffle)?;
+                    Ok(vec![indices, valid])
+                },
+            ));
+        }
+    }
+    for clock in [&[1, 2, 3, 4], &[u32::MAX; 4]] {
+        cases.push(Case::new(
+            format!("advance/{}", clock[2]),
+            vec![words(clock)],
+            |g, x| Ok(vec![g.advance(x[0])?]),
+        ));
+    }
+    cases
+}
