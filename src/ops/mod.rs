@@ -17,9 +17,12 @@ mod conv2d_registers;
 mod elementwise;
 mod gather;
 mod gemm;
+mod local_response_norm;
 mod loss;
 mod matmul;
 mod movement;
+mod norm;
+mod norm_passes;
 mod pool;
 mod random;
 mod reduce;
@@ -29,10 +32,14 @@ mod update;
 pub use conv2d::{Conv2d, Conv2dForward, Conv2dGradInput, Conv2dGradWeight};
 pub use elementwise::{Binary, BinaryFunction, Fill, Unary, UnaryFunction};
 pub use gather::{GatherLabels, GatherRows};
+pub use local_response_norm::{LocalResponseNorm, LocalResponseNormGrad};
 pub use loss::{CountCorrect, MseLoss, SoftmaxCrossEntropy, SoftmaxCrossEntropyGrad};
 pub use matmul::MatMul;
 pub(crate) use movement::copy;
 pub use movement::{Expand, Permute, Reshape};
+pub use norm::{
+    Moments, NormStatistics, Normalize, NormalizeGrad, Over, RunningStatistic, StatisticPairs,
+};
 pub use pool::{AvgPool2d, AvgPool2dGrad, Indices, MaxPool2d, MaxPool2dForward, MaxPool2dGrad};
 pub use random::{Advance, Dropout, ShuffledBatch};
 pub use reduce::Sum;
@@ -46,8 +53,10 @@ pub fn kernels() -> Vec<Kernel> {
         elementwise::KERNELS,
         gather::KERNELS,
         gemm::KERNELS,
+        local_response_norm::KERNELS,
         loss::KERNELS,
         movement::KERNELS,
+        norm_passes::KERNELS,
         pool::KERNELS,
         random::KERNELS,
         reduce::KERNELS,
