@@ -71,7 +71,9 @@ impl LocalResponseNorm {
             let first = channel.saturating_sub(before);
             let last = channel.saturating_add(after).min(channels - 1);
             let window = first..=last;
-            window.map(|c| values[i + c * plane - channel * plane]).sum()
+            window
+                .map(|c| values[i + c * plane - channel * plane])
+                .sum()
         };
         (0..values.len()).map(sum).collect()
     }
@@ -185,9 +187,8 @@ impl Op for LocalResponseNormGrad {
             .collect();
         let [before, after] = norm.reach();
         let sums = norm.sums(&shares, channels, plane, [after, before]);
-        let dx = (0..x.len()).map(|i| {
-            dy[i] / divisors[i].powf(beta) - 2.0 * norm.share() * beta * x[i] * sums[i]
-        });
+        let dx = (0..x.len())
+            .map(|i| dy[i] / divisors[i].powf(beta) - 2.0 * norm.share() * beta * x[i] * sums[i]);
         vec![Array::float(inputs[1].shape().clone(), dx.collect())]
     }
 

@@ -7,6 +7,7 @@ mod loss;
 mod matmul;
 mod movement;
 mod networks;
+mod norm;
 pub mod pool;
 mod products;
 mod random;
@@ -61,6 +62,7 @@ fn families() -> Vec<Case> {
         matmul::matmul(),
         conv::conv2d(),
         pool::pool(),
+        norm::norm(),
         update::update(),
         reduce::reduce(),
         movement::movement(),
