@@ -21,28 +21,28 @@ struct Params {
 
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let set = workgroup_index(group) * workgroup_size + local;
-    if (set < params.sets) {
+    let own = workgroup_index(group) * workgroup_size + local;
+    if (own < params.sets) {
         let sets = params.sets;
         let end = params.chunks * sets;
         var origin = 0.0;
-        if (set < end) {
-            origin = partials[set].y;
+        if (own < end) {
+            origin = partials[own].y;
         }
         var sum = 0.0;
-        for (var i = set; i < end; i += sets) {
+        for (var i = own; i < end; i += sets) {
             let chunk = partials[i];
             sum += chunk.x * (chunk.y - origin);
         }
         let shift = sum * params.share;
         var squares = 0.0;
-        for (var i = set; i < end; i += sets) {
+        for (var i = own; i < end; i += sets) {
             let chunk = partials[i];
             let off = (chunk.y - origin) - shift;
             squares += chunk.z + chunk.x * off * off;
         }
         let variance = squares * params.share;
         let mean = select(origin + shift, variance, is_nan(variance));
-        statistics[params.first + set] = vec2<f32>(mean, variance);
+        statistics[params.first + own] = vec2<f32>(mean, variance);
     }
 }

@@ -41,7 +41,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let inner = select(params.chunks, params.sets, sets_first);
         let high = i / inner;
         let low = i % inner;
-        let set = select(high, low, sets_first);
+        let own = select(high, low, sets_first);
         let chunk = select(low, high, sets_first);
         let length = params.length;
         let chunks = params.chunks;
@@ -49,7 +49,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let step_runs = params.step_runs;
         let step_loads = params.step_loads;
         let loads = params.runs * length;
-        let start = set * length;
+        let start = own * length;
         var run = chunk / length;
         var load = chunk % length;
         var sums = Sums();
@@ -62,6 +62,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 run += 1u;
             }
         }
-        store((params.first_chunk + chunk) * params.all_sets + set, sums);
+        store((params.first_chunk + chunk) * params.all_sets + own, sums);
     }
 }

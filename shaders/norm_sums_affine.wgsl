@@ -11,7 +11,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> dbias: array<f32>;
 @group(0) @binding(3) var<uniform> params: Params;
 
-fn put(set: u32, sums: vec2<f32>) {
-    dweight[set] = sums.y;
-    dbias[set] = sums.x;
+fn put(own: u32, sums: vec2<f32>) {
+    dweight[own] = sums.y;
+    dbias[own] = sums.x;
 }

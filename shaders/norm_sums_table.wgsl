@@ -15,11 +15,11 @@ struct Params {
 @group(0) @binding(1) var<storage, read_write> table: array<vec4<f32>>;
 @group(0) @binding(2) var<uniform> params: Params;
 
-fn put(set: u32, sums: vec2<f32>) {
+fn put(own: u32, sums: vec2<f32>) {
     var weight = 1.0;
     if (params.weigh == 1u) {
-        weight = table[params.weights + set / 4u][set % 4u];
+        weight = table[params.weights + own / 4u][own % 4u];
     }
     let means = weight * sums * vec2<f32>(params.plain, params.scaled);
-    table[set] = vec4<f32>(table[set].xy, means);
+    table[own] = vec4<f32>(table[own].xy, means);
 }
