@@ -1,14 +1,16 @@
 //! A case on a GPU, held against the reference.
 
+use std::collections::BTreeMap;
 use std::fmt;
-
 use std::sync::Arc;
+
 use striate::error::{Error, ErrorKind, Result};
 use striate::gpu::{Engine, Gpu, GpuOptions};
 use striate::kernel::Body;
 use striate::plan::{Plan, PlanOptions, StateLayout, Step};
 use striate::reference::evaluate;
 use striate::session::Session;
+use striate::shape::Type;
 use striate::store::Store;
 use striate::tensor::{Array, Tensor};
 
@@ -22,8 +24,12 @@ pub struct Way {
     pub gpu: Gpu,
     label: String,
     fuse: bool,
+    /// Whether values are cut into parts.
+    parts: bool,
     /// Cases that ran, with all their results right.
     pub passed: usize,
+    /// How many cases each op refused in parts, by its name.
+    pub refused: BTreeMap<String, usize>,
     /// Largest error met, in units of its bound.
     pub worst: f64,
 }
@@ -32,45 +38,51 @@ impl fmt::Display for Way {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{}: {} cases checked, worst error {:.2} of its bound, {} pipelines",
-            self.label,
-            self.passed,
-            self.worst,
-            self.gpu.pipeline_count()
-        )
+            "{}: {} cases checked, worst error {:.2} of its bound",
+            self.label, self.passed, self.worst
+        )?;
+        match self.refused.is_empty() {
+            true => Ok(()),
+            false => write!(f, ", refused {:?}", self.refused),
+        }
     }
 }
 
-/// Every adapter with both bodies, without fusion, and with values cut into parts of `max_binding` bytes.
-pub fn ways(max_binding: u64) -> Vec<Way> {
-    let options = |body, max_binding| GpuOptions {
-        body,
-        max_binding,
-        ..GpuOptions::default()
+/// Every adapter with both bodies, without fusion, with values cut into parts, and with dispatches folded.
+pub fn ways() -> Vec<Way> {
+    let plain = GpuOptions::default();
+    let shared = GpuOptions {
+        body: Some(Body::Shared),
+        ..plain.clone()
     };
-    let forms = [
-        ("registers", options(Some(Body::Registers), None), true),
-        ("shared", options(Some(Body::Shared), None), true),
-        ("unfused", options(None, None), false),
-        ("parts", options(None, Some(max_binding)), true),
-        (
-            "folded",
-            GpuOptions {
-                max_workgroups: Some(3),
-                ..options(Some(Body::Shared), None)
-            },
-            true,
-        ),
-    ];
+    let registers = GpuOptions {
+        body: Some(Body::Registers),
+        ..plain.clone()
+    };
+    let folded = GpuOptions {
+        max_workgroups: Some(3),
+        ..shared.clone()
+    };
     let mut ways = Vec::new();
-    for (form, options, fuse) in forms {
-        for gpu in gpus(&options) {
-            let label = format!("{}, {form}", Engine::from(gpu.clone()).describe());
+    for gpu in gpus(&plain) {
+        let adapter = Engine::from(gpu.clone()).describe();
+        for (form, options, fuse, parts) in [
+            ("registers", &registers, true, false),
+            ("shared", &shared, true, false),
+            ("unfused", &plain, false, false),
+            ("registers in parts", &registers, true, true),
+            ("shared in parts", &shared, true, true),
+            ("folded", &folded, true, false),
+        ] {
             ways.push(Way {
-                gpu,
-                label,
+                gpu: gpu
+                    .with_options(options)
+                    .expect("fewer than the device's own"),
+                label: format!("{adapter}, {form}"),
                 fuse,
+                parts,
                 passed: 0,
+                refused: BTreeMap::new(),
                 worst: 0.0,
             });
         }
@@ -79,6 +91,21 @@ pub fn ways(max_binding: u64) -> Vec<Way> {
 }
 
 impl Way {
+    /// The device for a case whose values are these: in parts, each value is cut into up to about eight.
+    fn gpu(&self, types: &[Type]) -> Result<Gpu> {
+        if !self.parts {
+            return Ok(self.gpu.clone());
+        }
+        let row = |ty: &Type| ty.padded_bytes(ty.row());
+        let largest_row = types.iter().map(row).max().unwrap_or(0);
+        let eighth = types.iter().map(|ty| ty.bytes() / 8).max().unwrap_or(0);
+        self.gpu.with_options(&GpuOptions {
+            body: Some(self.gpu.caps().body),
+            max_binding: Some(largest_row.max(eighth).next_multiple_of(256)),
+            ..GpuOptions::default()
+        })
+    }
+
     fn options(&self) -> PlanOptions {
         PlanOptions {
             fuse: self.fuse,
@@ -130,18 +157,23 @@ impl<'a> Prepared<'a> {
     }
 
     /// What would run.
-    fn plan(&self, way: &Way) -> Result<Vec<Step>> {
+    fn plan(&self, way: &Way, gpu: &Gpu) -> Result<Vec<Step>> {
         let graph = &self.built.graph;
-        let caps = way.gpu.caps();
+        let caps = gpu.caps();
         let states = StateLayout::new(&[graph], caps.max_binding)?;
         let results = self.built.results();
         let plan = Plan::new(graph, &states, &results, caps, way.options())?;
         Ok(plan.steps)
     }
 
-    /// Runs the case on `way`; what is wrong, one line each.
-    pub fn check(&self, way: &mut Way) -> Result<Vec<String>> {
-        let store = Store::new(&Engine::from(way.gpu.clone()), &[&self.built.graph], 0)?;
+    fn types(&self) -> Result<Vec<Type>> {
+        let graph = &self.built.graph;
+        graph.values().map(|v| graph.ty(v).cloned()).collect()
+    }
+
+    /// Runs the case on `way`, with its device as the case needs it; what is wrong, one line each.
+    fn check(&self, way: &mut Way, gpu: Gpu) -> Result<Vec<String>> {
+        let store = Store::new(&Engine::from(gpu), &[&self.built.graph], 0)?;
         let results = self.built.results();
         let graph = &self.built.graph;
         let mut session = Session::with_options(&store, graph, &results, way.options())?;
@@ -258,23 +290,29 @@ fn check_one(case: &Case, ways: &mut [Way]) -> Result<Vec<String>> {
     let prepared = Prepared::new(case)?;
     let mut wrong = Vec::new();
     let mut done: Vec<(String, Vec<Step>)> = Vec::new();
+    let types = prepared.types()?;
     for way in ways {
-        let steps = match prepared.plan(way) {
+        let gpu = way.gpu(&types)?;
+        let steps = match prepared.plan(way, &gpu) {
             Ok(steps) => steps,
-            Err(error) if refused_parts(&way.gpu, &error) => continue,
+            Err(error) if way.parts && error.kind() == ErrorKind::Limit => {
+                *way.refused.entry(refuser(&error)).or_default() += 1;
+                continue;
+            }
             Err(error) => return Err(error),
         };
-        let adapter = Engine::from(way.gpu.clone()).describe();
+        let adapter = Engine::from(gpu.clone()).describe();
         if done.iter().any(|(a, s)| *a == adapter && *s == steps) {
             continue;
         }
-        wrong.extend(prepared.check(way)?);
+        wrong.extend(prepared.check(way, gpu)?);
         done.push((adapter, steps));
     }
     Ok(wrong)
 }
 
-/// Ops that work on whole values refuse parts, with a typed error; only small bindings make parts of the cases' values.
-fn refused_parts(gpu: &Gpu, error: &Error) -> bool {
-    error.kind() == ErrorKind::Limit && gpu.caps().max_binding < 1 << 20
+/// The op that works on whole values only, with which its message begins.
+fn refuser(error: &Error) -> String {
+    let message = error.to_string();
+    message.split(':').next().unwrap_or_default().to_owned()
 }
