@@ -1,8 +1,9 @@
 //! Matrix products.
 
+use striate::check::{Bound, Case, Draw, drawn, real};
 use striate::ops::MatMul;
 
-use super::{Bound, Case, Draw, ENDS, drawn, end_name, real};
+use super::{ENDS, end_name};
 
 const FORMS: [(bool, bool); 4] = [(false, false), (false, true), (true, false), (true, true)];
 

@@ -1,9 +1,10 @@
 //! Convolutions with all that may follow them in one kernel, in both sizes of tile.
 
+use striate::check::{Bound, Case, Draw, drawn, real};
 use striate::ops::{Conv2d, Conv2dForward, Conv2dGradInput, Conv2dGradWeight};
 use striate::shape::Shape;
 
-use super::{Bound, Case, Draw, ENDS, drawn, end_name, real};
+use super::{ENDS, end_name};
 
 /// All of them. Large ones have enough tiles of 64 x 64 to fill a device, and few terms.
 pub fn products() -> Vec<Case> {

@@ -1,8 +1,7 @@
 //! Sums and means over axes.
 
+use striate::check::{Bound, Case, real};
 use striate::shape::Shape;
-
-use super::{Bound, Case, real};
 
 pub fn reduce() -> Vec<Case> {
     let mut cases = Vec::new();
