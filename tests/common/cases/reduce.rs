@@ -1,8 +1,7 @@
 //! Sums and means over axes.
 
+use striate::check::{Bound, Case, Draw, drawn, real};
 use striate::shape::Shape;
-
-use super::{Bound, Case, Draw, drawn, real};
 
 pub fn reduce() -> Vec<Case> {
     let mut cases = Vec::new();
