@@ -24,6 +24,7 @@ mod movement;
 mod pool;
 mod random;
 mod reduce;
+mod reduction;
 mod softmax;
 mod update;
 
@@ -52,7 +53,6 @@ pub fn kernels() -> Vec<Kernel> {
         movement::KERNELS,
         pool::KERNELS,
         random::KERNELS,
-        reduce::KERNELS,
         softmax::KERNELS,
         update::KERNELS,
     ];
@@ -62,6 +62,7 @@ pub fn kernels() -> Vec<Kernel> {
         conv2d_registers::kernels(),
         matmul::kernels(),
         pool::kernels(),
+        reduction::kernels(),
     ]
     .concat();
     fixed.chain(composed).collect()
