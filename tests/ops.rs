@@ -52,7 +52,6 @@ const WHOLE_ONLY: &[&str] = &[
     "softmax_cross_entropy_grad",
     "softmax_grad",
     "sub",
-    "sum",
 ];
 
 /// Checks one random case. All of them share their devices, so that only the first shapes compile pipelines.
