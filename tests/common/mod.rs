@@ -4,6 +4,7 @@
 
 pub mod cases;
 pub mod lower;
+pub mod table;
 pub mod tally;
 
 use striate::check::Adapter;
