@@ -14,6 +14,7 @@ macro_rules! shader_files {
 
 mod conv2d;
 mod conv2d_registers;
+mod copy;
 mod elementwise;
 mod gather;
 mod gemm;
@@ -26,16 +27,17 @@ mod norm_passes;
 mod pool;
 mod random;
 mod reduce;
+mod reduction;
 mod softmax;
 mod update;
 
 pub use conv2d::{Conv2d, Conv2dForward, Conv2dGradInput, Conv2dGradWeight};
+pub(crate) use copy::{copy, copy_parts};
 pub use elementwise::{Binary, BinaryFunction, Fill, Unary, UnaryFunction};
 pub use gather::{GatherLabels, GatherRows};
 pub use local_response_norm::{LocalResponseNorm, LocalResponseNormGrad};
 pub use loss::{CountCorrect, MseLoss, SoftmaxCrossEntropy, SoftmaxCrossEntropyGrad};
 pub use matmul::MatMul;
-pub(crate) use movement::copy;
 pub use movement::{Expand, Permute, Reshape};
 pub use norm::{
     Moments, NormStatistics, Normalize, NormalizeGrad, Over, RunningStatistic, StatisticPairs,
@@ -50,6 +52,7 @@ pub use update::{Adam, Lookup, Rule, Sgd, Update, Updated};
 pub fn kernels() -> Vec<Kernel> {
     let fixed = [
         conv2d_registers::KERNELS,
+        copy::KERNELS,
         elementwise::KERNELS,
         gather::KERNELS,
         gemm::KERNELS,
@@ -59,7 +62,6 @@ pub fn kernels() -> Vec<Kernel> {
         norm_passes::KERNELS,
         pool::KERNELS,
         random::KERNELS,
-        reduce::KERNELS,
         softmax::KERNELS,
         update::KERNELS,
     ];
@@ -69,6 +71,7 @@ pub fn kernels() -> Vec<Kernel> {
         conv2d_registers::kernels(),
         matmul::kernels(),
         pool::kernels(),
+        reduction::kernels(),
     ]
     .concat();
     fixed.chain(composed).collect()
