@@ -19,13 +19,25 @@ fn add(sums: Sums, at: u32) -> Sums {
     let centered = params.flag == 1u;
     let origin = select(sums.origin, origin_of(value), centered && sums.number == 0.0);
     let number = sums.number + 1.0;
-    let share = select(0.0, 1.0 / number, centered);
     let deviation = (value - origin) - sums.mean;
-    let mean = sums.mean + share * deviation;
+    let mean = select(sums.mean, sums.mean + deviation * (1.0 / number), centered);
     let squares = sums.squares + deviation * ((value - origin) - mean);
     return Sums(number, origin, mean, squares);
 }
 
 fn store(i: u32, sums: Sums) {
     put_moments(i, sums.number, sums.origin, sums.mean, sums.squares);
+}
+
+// Two chunks as one (Chan, Golub and LeVeque 1983), either of them possibly empty.
+fn put(i: u32, moments: vec3<f32>) {
+    var before = vec4<f32>();
+    if (params.resume == 1u) {
+        before = partials[i];
+    }
+    let number = before.x + moments.x;
+    let share = moments.x / max(number, 1.0);
+    let apart = moments.y - before.y;
+    let squares = before.z + moments.z + apart * apart * before.x * share;
+    partials[i] = vec4<f32>(number, before.y + apart * share, squares, 0.0);
 }

@@ -7,5 +7,5 @@ fn origin_of(x: f32) -> f32 {
 }
 
 fn put_moments(i: u32, number: f32, origin: f32, mean: f32, squares: f32) {
-    partials[i] = vec4<f32>(number, origin + mean, squares, 0.0);
+    put(i, vec3<f32>(number, origin + mean, squares));
 }

@@ -3,7 +3,7 @@
 // Layout: set s is `runs` runs of `length` neighbouring loads; run r of it begins at load base + s * length + r * run_stride. A load
 // is one element or four of them (or, along columns, one element of each of four sets, and sets count fours). Chunk c takes every
 // chunks-th load of its set from c on. Neighbouring invocations make neighbouring chunks of one set or, with sets_first, the same
-// chunk of neighbouring sets, so that they read neighbouring addresses. partials is [chunks of all dispatches, all_sets].
+// chunk of neighbouring sets, so that they read neighbouring addresses. With resume = 1 the partials continue those of other rows.
 // Reference: src/ops/norm.rs. One invocation makes one chunk, one workgroup workgroup_size of them.
 // Overrides: workgroup_size.
 // Providers: Sums, add and store (norm_moments or norm_sums), Element (norm_elements or norm_quads), lib/grid; see there.
@@ -22,8 +22,7 @@ struct Params {
     // chunks / length and chunks % length.
     step_runs: u32,
     step_loads: u32,
-    first_chunk: u32,
-    all_sets: u32,
+    resume: u32,
     // Whether moments are taken about the mean; whether sums are weighted.
     flag: u32,
     statistic_length: u32,
@@ -62,6 +61,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 run += 1u;
             }
         }
-        store((params.first_chunk + chunk) * params.all_sets + own, sums);
+        store(chunk * params.sets + own, sums);
     }
 }

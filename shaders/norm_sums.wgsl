@@ -24,3 +24,11 @@ fn add(sums: Sums, at: u32) -> Sums {
 fn store(i: u32, sums: Sums) {
     put_sums(i, sums.plain, sums.scaled);
 }
+
+fn put(i: u32, sums: vec2<f32>) {
+    var before = vec2<f32>();
+    if (params.resume == 1u) {
+        before = partials[i];
+    }
+    partials[i] = before + sums;
+}

@@ -57,7 +57,10 @@ impl<const D: usize> Module for BatchNorm<D> {
                 let name = join(name, child);
                 state(g, &name, [self.features], Kind::Statistic, init)
             };
-            running = Some([statistic("running_mean", 0.0)?, statistic("running_var", 1.0)?]);
+            running = Some([
+                statistic("running_mean", 0.0)?,
+                statistic("running_var", 1.0)?,
+            ]);
         }
         if let (Mode::Infer, Some(running)) = (mode, running) {
             return g.batch_norm(x, running, weight, bias, self.eps);

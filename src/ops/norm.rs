@@ -513,9 +513,9 @@ impl Op for Normalize {
         }
     }
 
-    fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
+    fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         let map = Map::new(self.name(), self.over, &io.inputs[0])?;
-        lower_normalize(self, &map, io, out)
+        lower_normalize(self, &map, io, caps, out)
     }
 }
 
@@ -690,5 +690,82 @@ impl Op for RunningStatistic {
 
     fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
         lower_running(self, io, out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_carry_the_numbers() {
+        let mut g = Graph::new();
+        let x = g.input("x", Type::f32([2, 6, 3, 3])).unwrap();
+        let one = g.input("one", Type::f32([1, 3, 1, 1])).unwrap();
+        let flat = g.input("flat", Type::f32([5])).unwrap();
+        let weight = g.input("weight", Type::f32([5])).unwrap();
+        let message = |r: Result<Value>| {
+            let error = r.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Shape);
+            error.to_string()
+        };
+        assert_eq!(
+            message(g.batch_norm_train(one, None, None, 1e-5).map(|y| y.0)),
+            "batch_norm: training needs more than 1 value per channel, x [1, 3, 1, 1] has 1"
+        );
+        assert_eq!(
+            message(g.instance_norm(one, None, None, 1e-5)),
+            "instance_norm: training needs more than 1 value per channel of an image, x [1, 3, 1, 1] has 1"
+        );
+        assert_eq!(
+            message(g.group_norm(one, 3, None, None, 1e-5)),
+            "group_norm: training needs more than 1 value per group, x [1, 3, 1, 1] has 1"
+        );
+        assert_eq!(
+            message(g.group_norm(x, 4, None, None, 1e-5)),
+            "group_norm: 6 channels of x [2, 6, 3, 3] do not divide into 4 groups"
+        );
+        assert_eq!(
+            message(g.group_norm(x, 0, None, None, 1e-5)),
+            "group_norm: 6 channels of x [2, 6, 3, 3] do not divide into 0 groups"
+        );
+        assert_eq!(
+            message(g.layer_norm(x, 5, None, None, 1e-5)),
+            "layer_norm: 5 last axes of x [2, 6, 3, 3] cannot be normalised"
+        );
+        assert_eq!(
+            message(g.batch_norm_train(flat, None, None, 1e-5).map(|y| y.0)),
+            "batch_norm: x [5] is not [batch, channels, ...]"
+        );
+        assert_eq!(
+            message(g.instance_norm(x, Some(weight), None, 1e-5)),
+            "instance_norm: weight is f32 [5], f32 [6] is needed"
+        );
+        assert_eq!(
+            message(g.batch_norm(x, [weight, flat], None, None, 1e-5)),
+            "batch_norm: statistics is f32 [5, 2], f32 [6, 2] is needed"
+        );
+        assert_eq!(
+            message(g.batch_norm(x, [weight, x], None, None, 1e-5)),
+            "statistic_pairs: variance is f32 [2, 6, 3, 3], f32 [5] is needed"
+        );
+    }
+
+    #[test]
+    fn second_derivatives_are_refused() {
+        let mut g = Graph::new();
+        let x = g.input("x", Type::f32([4, 6])).unwrap();
+        let statistics = g.input("statistics", Type::f32([4, 2])).unwrap();
+        let norm = Normalize {
+            over: Over::Last(1),
+            eps: 1e-5,
+            own: None,
+            weight: false,
+            bias: false,
+        };
+        let dx = g.add(NormalizeGrad(norm), &[x, x, statistics]).unwrap();
+        let node = g.nodes()[0].clone();
+        let error = node.op.vjp(&mut g, &node, &dx).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotDifferentiable);
     }
 }

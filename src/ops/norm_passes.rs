@@ -95,8 +95,15 @@ impl Run {
     }
 }
 
-/// The runs of rows of x, input or output, and of its statistics.
-fn runs(op: &str, map: &Map, io: &Io, x: &[Part], statistics: Operand) -> Result<Vec<Run>> {
+/// The runs of rows of x and of its statistics, short enough for their tables and partial results to be bound.
+fn runs(
+    op: &str,
+    map: &Map,
+    io: &Io,
+    [x, statistics]: [Operand; 2],
+    caps: &Caps,
+) -> Result<Vec<Run>> {
+    let x = io.parts(x);
     if map.is_one_set() {
         // Rows of x are no rows of the statistics.
         io.whole(op)?;
@@ -112,15 +119,21 @@ fn runs(op: &str, map: &Map, io: &Io, x: &[Part], statistics: Operand) -> Result
         };
         return Ok(x.iter().enumerate().map(run).collect());
     }
-    let run = |rows: Rows| Run {
-        rows: rows.count,
-        part: rows.part[0],
-        first: rows.first[0],
-        statistics_part: rows.part[1],
-        statistics_first: rows.first[1],
+    let quads = (caps.max_binding / 16) as usize;
+    let room = quads.saturating_sub(2 * map.affines.div_ceil(4)) / map.per_row.max(1);
+    let room = room.max(1);
+    let cut = |rows: Rows| {
+        let starts = (0..rows.count).step_by(room);
+        starts.map(move |start| Run {
+            rows: room.min(rows.count - start),
+            part: rows.part[0],
+            first: rows.first[0] + start,
+            statistics_part: rows.part[1],
+            statistics_first: rows.first[1] + start,
+        })
     };
     let both = overlaps(&[x, io.parts(statistics)]);
-    Ok(both.into_iter().map(run).collect())
+    Ok(both.into_iter().flat_map(cut).collect())
 }
 
 /// Sets of a run of rows for sums: `sets` sets of `runs` runs of `length` elements, one run of each set after the other.
@@ -199,25 +212,24 @@ fn reduce(
     loads: Loads,
     map: &Map,
     runs: &[Run],
-    sets_of: impl Fn(&Map, &Run) -> Sets,
+    sets_of: fn(&Map, &Run) -> Sets,
     caps: &Caps,
     out: &mut Lowering,
 ) -> Partials {
     let lanes = loads.lanes();
     let sets: Vec<Sets> = runs.iter().map(|run| sets_of(map, run)).collect();
-    let all_sets = sets.first().map_or(0, |sets| sets.sets);
+    // Without rows, what goes across them is still there.
+    let all_sets = sets.first().map_or(map.affines, |sets| sets.sets);
     let words = match sum {
         Sum::Moments(..) => 4,
         Sum::Gradients(..) => 2,
     };
-    let room = (caps.max_binding / 4) as usize / words / all_sets.max(1) / runs.len().max(1);
-    let chunks: Vec<usize> = sets.iter().map(|sets| sets.chunks(lanes, room)).collect();
-    let all_chunks: usize = chunks.iter().sum();
-    let partials = out.scratch(Type::f32([all_chunks, all_sets, words]));
-    let mut first_chunk = 0;
+    let room = (caps.max_binding / 4) as usize / words / all_sets.max(1);
+    // The same chunks for all runs, each of which continues them; no run is longer than the first.
+    let chunks = sets.first().map_or(0, |sets| sets.chunks(lanes, room));
+    let partials = out.scratch(Type::f32([chunks, all_sets, words]));
     for (i, (run, sets)) in runs.iter().zip(&sets).enumerate() {
         let columns = sets.columns(lanes);
-        let chunks = chunks[i];
         let in_loads = |extent: usize| extent / lanes;
         let length = if columns { 1 } else { in_loads(sets.length) };
         let count = if columns {
@@ -252,17 +264,15 @@ fn reduce(
             .param("base", in_loads(run.first * map.row()))
             .param("step_runs", chunks.checked_div(length).unwrap_or(0))
             .param("step_loads", chunks.checked_rem(length).unwrap_or(0))
-            .param("first_chunk", first_chunk)
-            .param("all_sets", count)
+            .param("resume", usize::from(i > 0))
             .param("flag", usize::from(flag));
         let dispatch = places(dispatch, loads, map, run).param("weights", weights);
         out.push(dispatch.workgroups((count * chunks).div_ceil(WORKGROUP)));
-        first_chunk += chunks;
     }
     Partials {
         partials,
         sets: all_sets,
-        chunks: all_chunks,
+        chunks,
     }
 }
 
@@ -313,6 +323,11 @@ impl Given {
     fn table(&self, map: &Map, run: &Run, out: &mut Lowering) -> Table {
         let sets = run.sets(map);
         let quads = map.affines.div_ceil(4);
+        let entries = if run.count(map) > 0 {
+            sets.max(quads)
+        } else {
+            0
+        };
         let operand = out.scratch(Type::f32([sets + 2 * quads, 4]));
         let row = map.per_row * usize::from(!map.across);
         let statistics =
@@ -334,7 +349,7 @@ impl Given {
                 .param("has_weight", usize::from(self.weight.is_some()))
                 .param("has_bias", usize::from(self.bias.is_some()))
                 .param_f32("eps", self.eps)
-                .workgroups(sets.max(quads).div_ceil(WORKGROUP)),
+                .workgroups(entries.div_ceil(WORKGROUP)),
         );
         Table {
             operand,
@@ -352,9 +367,10 @@ pub(super) fn lower_statistics(
     out: &mut Lowering,
 ) -> Result<()> {
     let (x, statistics) = (Operand::Input(0), Operand::Output(0));
-    let runs = runs(op.over.op(), map, io, &io.input_parts[0], statistics)?;
     // Weights play no part.
-    let loads = Loads::of(&map.without_affine());
+    let map = &map.without_affine();
+    let runs = runs(op.over.op(), map, io, [x, statistics], caps)?;
+    let loads = Loads::of(map);
     let sum = Sum::Moments(x, op.moments);
     let share = 1.0 / map.set_count().max(1) as f32;
     // Sets across rows are finished once, others run by run.
@@ -382,6 +398,7 @@ pub(super) fn lower_normalize(
     op: &Normalize,
     map: &Map,
     io: &Io,
+    caps: &Caps,
     out: &mut Lowering,
 ) -> Result<()> {
     let affine = |has: bool, i: usize| has.then_some(Operand::Input(i));
@@ -393,9 +410,15 @@ pub(super) fn lower_normalize(
     };
     let affine: Vec<Operand> = given.weight.into_iter().chain(given.bias).collect();
     io.in_one_part(op.over.op(), &affine)?;
-    let runs = runs(op.over.op(), map, io, &io.input_parts[0], given.statistics)?;
     let plain = map.without_affine();
     let map = if affine.is_empty() { &plain } else { map };
+    let runs = runs(
+        op.over.op(),
+        map,
+        io,
+        [Operand::Input(0), given.statistics],
+        caps,
+    )?;
     let loads = Loads::of(map);
     let tables = given.tables(map, &runs, out);
     for (run, table) in runs.iter().zip(&tables) {
@@ -430,9 +453,9 @@ pub(super) fn lower_normalize_grad(
     let has_affine = op.weight || op.bias;
     let affine = [Operand::Output(1), Operand::Output(2)];
     io.in_one_part("norm_grad", if has_affine { &affine } else { &[] })?;
-    let runs = runs("norm_grad", map, io, &io.input_parts[1], given.statistics)?;
     let plain = map.without_affine();
     let map = if has_affine { map } else { &plain };
+    let runs = runs("norm_grad", map, io, [x, given.statistics], caps)?;
     let loads = Loads::of(map);
     let tables = given.tables(map, &runs, out);
     let sums = |weighted| Sum::Gradients(dy, x, &tables, weighted);
@@ -520,7 +543,10 @@ fn finish_table(
     map: &Map,
     out: &mut Lowering,
 ) {
-    let share = 1.0 / map.set_count().max(1) as f32;
+    if map.set_count() == 0 {
+        return;
+    }
+    let share = 1.0 / map.set_count() as f32;
     let plain = match moments {
         Moments::MeanVariance => share,
         Moments::MeanSquare => 0.0,
