@@ -340,3 +340,14 @@ fn every_case_builds_and_is_named_once() {
         built.states().unwrap();
     }
 }
+
+#[test]
+fn the_table_of_ops_is_current() {
+    let path = common::table::path();
+    let text = std::fs::read_to_string(&path).unwrap();
+    let renewed = common::table::renewed(&text).expect("the lines around the table");
+    assert!(
+        text == renewed,
+        "docs/ops.md is stale: cargo run --release --example verify -- --docs"
+    );
+}

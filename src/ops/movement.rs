@@ -1,8 +1,8 @@
-//! Ops that move elements without changing them: reshape, flatten, permute, expand; and the copy that others emit.
+//! Ops that move elements without changing them: reshape, flatten, permute, expand.
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Value};
-use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides};
+use crate::kernel::{Caps, Io, Lowering};
 use crate::shape::{DType, Shape, Type};
 use crate::tensor::Array;
 
@@ -317,17 +317,3 @@ fn lower_reading(
     };
     lower_strided(op, from, to, &axes.collect::<Vec<_>>(), out)
 }
-
-/// A dispatch that copies `bytes` (a multiple of 16) from one operand to another.
-pub(crate) fn copy(from: Operand, to: Operand, bytes: u64) -> Dispatch {
-    let quads = (bytes / 16) as usize;
-    Dispatch::new(&COPY, COPY_VARIANTS[0])
-        .read(from)
-        .write(to)
-        .param("quads", quads)
-        .workgroups(quads.div_ceil(64))
-}
-
-const COPY_VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
-static COPY: Kernel = Kernel::new("copy", shader_files!["copy", "lib/grid"], COPY_VARIANTS);
-pub(super) const KERNELS: &[&Kernel] = &[&COPY];
