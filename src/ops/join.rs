@@ -150,7 +150,7 @@ impl Graph {
             steps[axis] = step as isize;
             extents[axis] = end.min(shape[axis]).saturating_sub(start).div_ceil(step);
         }
-        if &extents[..] == &shape[..] {
+        if extents == shape[..] {
             return Ok(x);
         }
         let slice = Slice {

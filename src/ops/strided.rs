@@ -196,7 +196,7 @@ fn move_box(
                 && single
                 && last.y == 1
                 && inner + 1 < axes.len()
-                && axes[inner].extent % 4 == 0 =>
+                && axes[inner].extent.is_multiple_of(4) =>
         {
             let blocks: Vec<[isize; 3]> = axes
                 .iter()
