@@ -176,7 +176,7 @@ impl Sets {
         if loads == 0 || sets == 0 {
             return 0;
         }
-        let wanted = (INVOCATIONS / sets).max(ADJACENT).min(MOST_CHUNKS);
+        let wanted = (INVOCATIONS / sets).clamp(ADJACENT, MOST_CHUNKS);
         wanted.min(loads / SERIAL).min(most).max(1)
     }
 }

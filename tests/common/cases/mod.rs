@@ -3,11 +3,13 @@
 pub mod conv;
 mod elementwise;
 mod gather;
+mod join;
 mod loss;
 mod matmul;
 mod movement;
 mod networks;
 mod norm;
+mod pad;
 pub mod pool;
 mod products;
 mod random;
@@ -73,6 +75,8 @@ fn families() -> Vec<Case> {
         update::update(),
         reduce::reduce(),
         movement::movement(),
+        join::join(),
+        pad::pad(),
         softmax::softmax(),
         loss::loss(),
         random::random(),
