@@ -6,6 +6,7 @@
 
 pub mod init;
 mod norm;
+mod resize;
 
 use std::fmt::Debug;
 
@@ -20,6 +21,7 @@ pub use norm::{
     BatchNorm, BatchNorm1d, BatchNorm2d, BatchNorm3d, GroupNorm, InstanceNorm, InstanceNorm1d,
     InstanceNorm2d, InstanceNorm3d, LayerNorm, LocalResponseNorm, RmsNorm,
 };
+pub use resize::{InterpolateMode, Pad, PixelShuffle, PixelUnshuffle, Upsample};
 
 /// What a graph is for. Modules such as dropout differ between the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

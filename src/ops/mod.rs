@@ -30,6 +30,7 @@ mod pool;
 mod random;
 mod reduce;
 mod reduction;
+mod resize;
 mod softmax;
 mod strided;
 mod update;
@@ -50,6 +51,7 @@ pub use pad::{Pad, PadGrad};
 pub use pool::{AvgPool2d, AvgPool2dGrad, Indices, MaxPool2d, MaxPool2dForward, MaxPool2dGrad};
 pub use random::{Advance, Dropout, ShuffledBatch};
 pub use reduce::Sum;
+pub use resize::{Interpolate, InterpolateGrad, InterpolateMode};
 pub use softmax::{Softmax, SoftmaxGrad};
 pub use update::{Adam, Lookup, Rule, Sgd, Update, Updated};
 
@@ -67,6 +69,7 @@ pub fn kernels() -> Vec<Kernel> {
         pad::KERNELS,
         pool::KERNELS,
         random::KERNELS,
+        resize::KERNELS,
         softmax::KERNELS,
         strided::KERNELS,
         update::KERNELS,
