@@ -12,6 +12,8 @@ macro_rules! shader_files {
     };
 }
 
+mod blend;
+mod clip;
 mod conv2d;
 mod conv2d_registers;
 mod elementwise;
@@ -23,9 +25,14 @@ mod movement;
 mod pool;
 mod random;
 mod reduce;
+mod rule;
+mod runs;
+mod schedule;
 mod softmax;
 mod update;
 
+pub use blend::{Blend, Blending, Ema, Warmup};
+pub use clip::ClipGradNorm;
 pub use conv2d::{Conv2d, Conv2dForward, Conv2dGradInput, Conv2dGradWeight};
 pub use elementwise::{Binary, BinaryFunction, Fill, Unary, UnaryFunction};
 pub use gather::{GatherLabels, GatherRows};
@@ -36,12 +43,16 @@ pub use movement::{Expand, Permute, Reshape};
 pub use pool::{AvgPool2d, AvgPool2dGrad, Indices, MaxPool2d, MaxPool2dForward, MaxPool2dGrad};
 pub use random::{Advance, Dropout, ShuffledBatch};
 pub use reduce::Sum;
+pub use rule::{Adagrad, Adam, RmsProp, Rule, Sgd};
+pub use schedule::Lookup;
 pub use softmax::{Softmax, SoftmaxGrad};
-pub use update::{Adam, Lookup, Rule, Sgd, Update, Updated};
+pub use update::{Update, Updated, Updating};
 
 /// Every kernel of the crate, for tests that translate and measure them.
 pub fn kernels() -> Vec<Kernel> {
     let fixed = [
+        blend::KERNELS,
+        clip::KERNELS,
         conv2d_registers::KERNELS,
         elementwise::KERNELS,
         gather::KERNELS,
@@ -51,6 +62,7 @@ pub fn kernels() -> Vec<Kernel> {
         pool::KERNELS,
         random::KERNELS,
         reduce::KERNELS,
+        schedule::KERNELS,
         softmax::KERNELS,
         update::KERNELS,
     ];
