@@ -20,6 +20,8 @@ use super::{expect_f32, expect_inputs, expect_type};
 pub struct ClipGradNorm {
     /// The largest norm that stays; at least 0.
     pub max_norm: f64,
+    /// Number of gradients.
+    pub count: usize,
 }
 
 impl Graph {
@@ -35,7 +37,9 @@ impl Graph {
             Some(factor) => factor,
             None => self.constant(Tensor::scalar(1.0))?,
         };
-        let outputs = self.add(ClipGradNorm { max_norm }, &[grads, &[factor]].concat())?;
+        let count = grads.len();
+        let op = ClipGradNorm { max_norm, count };
+        let outputs = self.add(op, &[grads, &[factor]].concat())?;
         Ok((outputs[0], outputs[1]))
     }
 }
@@ -52,14 +56,14 @@ impl Op for ClipGradNorm {
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
         let name = self.name();
-        expect_inputs(name, inputs, inputs.len().max(1))?;
+        expect_inputs(name, inputs, self.count + 1)?;
         if self.max_norm.is_nan() || self.max_norm < 0.0 {
             return Err(Error::shape(format!(
                 "{name}: max_norm {} is not a number of at least 0",
                 self.max_norm
             )));
         }
-        let (factor, grads) = (inputs[inputs.len() - 1], &inputs[..inputs.len() - 1]);
+        let (factor, grads) = (inputs[self.count], &inputs[..self.count]);
         for ty in grads {
             expect_f32(name, "a gradient", ty)?;
         }
@@ -70,7 +74,7 @@ impl Op for ClipGradNorm {
     // Reference.
 
     fn eval(&self, inputs: &[&Array]) -> Vec<Array> {
-        let (grads, last) = inputs.split_at(inputs.len() - 1);
+        let (grads, last) = inputs.split_at(self.count);
         let factor = last[0].floats()[0];
         let mut sum = 0.0;
         for g in grads.iter().flat_map(|grad| grad.floats()) {
@@ -95,7 +99,7 @@ impl Op for ClipGradNorm {
     // Lowering.
 
     fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
-        let grads = io.inputs.len() - 1;
+        let grads = self.count;
         // A run may only hold gaps that nobody writes: a last vec4 that is not full may hold anything beyond its elements.
         let full = |ty: &Type| ty.count().is_multiple_of(4);
         let runs = runs(io, caps, grads, |i| vec![Operand::Input(i)], full);

@@ -16,6 +16,7 @@ mod blend;
 mod clip;
 mod conv2d;
 mod conv2d_registers;
+mod copy;
 mod elementwise;
 mod gather;
 mod gemm;
@@ -25,6 +26,7 @@ mod movement;
 mod pool;
 mod random;
 mod reduce;
+mod reduction;
 mod rule;
 mod runs;
 mod schedule;
@@ -34,11 +36,11 @@ mod update;
 pub use blend::{Blend, Blending, Ema, Warmup};
 pub use clip::ClipGradNorm;
 pub use conv2d::{Conv2d, Conv2dForward, Conv2dGradInput, Conv2dGradWeight};
+pub(crate) use copy::{copy, copy_parts};
 pub use elementwise::{Binary, BinaryFunction, Fill, Unary, UnaryFunction};
 pub use gather::{GatherLabels, GatherRows};
 pub use loss::{CountCorrect, MseLoss, SoftmaxCrossEntropy, SoftmaxCrossEntropyGrad};
 pub use matmul::MatMul;
-pub(crate) use movement::copy;
 pub use movement::{Expand, Permute, Reshape};
 pub use pool::{AvgPool2d, AvgPool2dGrad, Indices, MaxPool2d, MaxPool2dForward, MaxPool2dGrad};
 pub use random::{Advance, Dropout, ShuffledBatch};
@@ -54,6 +56,7 @@ pub fn kernels() -> Vec<Kernel> {
         blend::KERNELS,
         clip::KERNELS,
         conv2d_registers::KERNELS,
+        copy::KERNELS,
         elementwise::KERNELS,
         gather::KERNELS,
         gemm::KERNELS,
@@ -61,7 +64,6 @@ pub fn kernels() -> Vec<Kernel> {
         movement::KERNELS,
         pool::KERNELS,
         random::KERNELS,
-        reduce::KERNELS,
         schedule::KERNELS,
         softmax::KERNELS,
         update::KERNELS,
@@ -72,6 +74,7 @@ pub fn kernels() -> Vec<Kernel> {
         conv2d_registers::kernels(),
         matmul::kernels(),
         pool::kernels(),
+        reduction::kernels(),
     ]
     .concat();
     fixed.chain(composed).collect()

@@ -177,40 +177,31 @@ impl Rule {
     }
 
     pub(super) fn check(&self) -> Result<()> {
-        // Numbers of at least 0, numbers of [0, 1), and what is added to a root: unused elements between store entries are
-        // 0 / (0 + eps), so that it must be a normal f32.
-        let (positive, shares, eps): (Vec<(&str, f64)>, Vec<(&str, f64)>, _) = match *self {
-            Rule::Sgd(s) => (
-                vec![
-                    ("weight decay", s.weight_decay),
-                    ("momentum", s.momentum),
-                    ("dampening", s.dampening),
-                ],
-                vec![],
-                None,
-            ),
-            Rule::Adam(a) => (
-                vec![("weight decay", a.weight_decay)],
-                vec![("beta1", a.beta1), ("beta2", a.beta2)],
-                Some(a.eps),
-            ),
-            Rule::RmsProp(r) => (
-                vec![("weight decay", r.weight_decay), ("momentum", r.momentum)],
-                vec![("alpha", r.alpha)],
-                Some(r.eps),
-            ),
-            Rule::Adagrad(a) => (
-                vec![
-                    ("weight decay", a.weight_decay),
-                    ("lr decay", a.lr_decay),
-                    ("initial accumulator value", a.initial_accumulator_value),
-                ],
-                vec![],
-                Some(a.eps),
-            ),
+        // Numbers of at least 0, numbers of [0, 1), and what is added to a root.
+        let (positive, shares, eps) = match *self {
+            Rule::Sgd(s) => {
+                let moment = [("momentum", s.momentum), ("dampening", s.dampening)];
+                (moment.to_vec(), vec![], None)
+            }
+            Rule::Adam(a) => {
+                let betas = vec![("beta1", a.beta1), ("beta2", a.beta2)];
+                (vec![], betas, Some(a.eps))
+            }
+            Rule::RmsProp(r) => {
+                let alpha = vec![("alpha", r.alpha)];
+                (vec![("momentum", r.momentum)], alpha, Some(r.eps))
+            }
+            Rule::Adagrad(a) => {
+                let initial = ("initial accumulator value", a.initial_accumulator_value);
+                (vec![("lr decay", a.lr_decay), initial], vec![], Some(a.eps))
+            }
+        };
+        let decay = match self {
+            Rule::Adam(adam) => adam.weight_decay,
+            rule => rule.coupled_decay(),
         };
         let wrong = |what: String| Err(Error::shape(format!("{}: {what}", self.name())));
-        for (what, value) in positive {
+        for (what, value) in positive.into_iter().chain([("weight decay", decay)]) {
             if !(value >= 0.0 && value.is_finite()) {
                 return wrong(format!("{what} {value} is not a number of at least 0"));
             }
@@ -221,6 +212,7 @@ impl Rule {
             }
         }
         match (eps, self) {
+            // Unused elements between store entries are 0 / (0 + eps).
             (Some(eps), _) if !(eps >= f64::from(f32::MIN_POSITIVE) && eps.is_finite()) => {
                 wrong(format!("eps {eps} is not a normal number above 0"))
             }
@@ -256,7 +248,7 @@ impl Rule {
                 let mut square = moments[v];
                 if adam.amsgrad {
                     // NaN stays.
-                    if !(moments[2] > square) && !moments[2].is_nan() {
+                    if square.is_nan() || moments[2] <= square {
                         moments[2] = square;
                     }
                     square = moments[2];

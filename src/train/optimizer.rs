@@ -25,8 +25,10 @@ pub struct Group {
 #[derive(Clone)]
 enum Members {
     Named(Vec<String>),
-    Matching(Arc<dyn Fn(&str, &Shape) -> bool + Send + Sync>),
+    Matching(Arc<Predicate>),
 }
+
+type Predicate = dyn Fn(&str, &Shape) -> bool + Send + Sync;
 
 impl fmt::Debug for Group {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

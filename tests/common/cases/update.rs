@@ -1,11 +1,12 @@
 //! Optimizer steps: rules, the norm that clips, states that take up values, schedules.
 
+use striate::check::{Bound, Case, Draw, Input, drawn, real};
 use striate::ops::{
     Adagrad, Adam, Blend, Blending, ClipGradNorm, Ema, Lookup, RmsProp, Rule, Sgd, Update, Warmup,
 };
 use striate::shape::Shape;
 
-use super::{Bound, Case, Draw, Input, drawn, real, words};
+use super::words;
 
 /// Parameters whose elements fill their last vec4 and that do not, in one part of 256 bytes and in several.
 fn shapes() -> Vec<Shape> {
@@ -224,8 +225,9 @@ fn norms() -> Vec<Case> {
             let scaled = scaled.collect::<striate::error::Result<Vec<_>>>()?;
             // The factor is positive.
             let factor = g.mul(factor[0], factor[0])?;
+            let count = scaled.len();
             g.add(
-                ClipGradNorm { max_norm },
+                ClipGradNorm { max_norm, count },
                 &[&scaled[..], &[factor]].concat(),
             )
         });
