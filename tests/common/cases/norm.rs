@@ -12,19 +12,25 @@ const EPS: f32 = 1e-5;
 /// 2^-24: half a unit in the last place, relative.
 const HALF: f64 = 1.0 / 16_777_216.0;
 
-/// What y may be off, relative to its largest element. A variance of `set` terms about a mean taken from the data is good to
-/// set * 2^-24 (Chan, Golub and LeVeque 1983, two-pass and pairwise), its root to half of that, inverseSqrt to 2 ULP (WGSL 15.7.4), and
-/// four roundings follow. The mean is rounded when it is found and when it is stored, each time by 2^-24 of itself, which is
-/// `far` standard deviations.
-fn forward(set: usize, far: f64) -> Bound {
-    Bound::Norm((set as f64 / 2.0 + 16.0 + 2.0 * far) * HALF)
+/// Longest chain of additions in a sum of `terms` terms: chunks of at least 8 loads of one or four elements, or an eighth of them, one
+/// after the other.
+fn chain(terms: usize) -> f64 {
+    terms.min(24 + terms / 8) as f64
 }
 
-/// What a gradient may be off, relative to its largest element: sums of up to `terms` terms, good to (terms + 8) * 2^-24 of the sum of
+/// What y may be off, relative to its largest element. A variance whose sums are `chain` additions long, about a mean taken from the
+/// data, is good to chain * 2^-24 (Chan, Golub and LeVeque 1983), its root to half of that, inverseSqrt to 2 ULP (WGSL 15.7.4),
+/// and four roundings follow. The mean is rounded when it is found and when it is stored, each time by 2^-24 of itself, which
+/// is `far` standard deviations.
+fn forward(set: usize, far: f64) -> Bound {
+    Bound::Norm((chain(set) / 2.0 + 16.0 + 2.0 * far) * HALF)
+}
+
+/// What a gradient may be off, relative to its largest element: sums of up to `terms` terms, good to (chain + 8) * 2^-24 of the sum of
 /// their magnitudes, which random signs cancel to 1 / sqrt(terms) of it; the terms carry the errors of the normalised x.
 fn backward(terms: usize, far: f64) -> Bound {
-    let terms = terms as f64;
-    Bound::Norm((terms + 24.0 + 4.0 * far) * terms.sqrt() * HALF)
+    let cancelled = (terms as f64).sqrt();
+    Bound::Norm((chain(terms) + 24.0 + 4.0 * far) * cancelled * HALF)
 }
 
 /// Sets of few elements may have hardly any variance, and the gradient through them all but vanishes; a larger eps keeps both well away
