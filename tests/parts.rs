@@ -60,18 +60,18 @@ fn pooling_of_an_input_in_more_parts_than_its_output() {
             let mut g = Graph::new();
             let x = normal(&mut g, "x", Type::f32([7, 3, 6, 10]));
             let max = MaxPool2d {
-                kernel,
                 stride,
                 padding,
+                ..MaxPool2d::new(kernel)
             };
             let avg = AvgPool2d {
-                kernel,
                 stride,
                 padding,
                 count_include_pad: false,
+                ..AvgPool2d::new(kernel)
             };
-            let (y, index) = g.max_pool2d_with_indices(x, max).unwrap();
-            let mean = g.avg_pool2d(x, avg).unwrap();
+            let (y, index) = g.max_pool_with_indices(x, max).unwrap();
+            let mean = g.avg_pool(x, avg).unwrap();
             let ty = g.ty(y).unwrap().clone();
             let dy = normal(&mut g, "dy", ty);
             let mut fetched = vec![y, index, mean];
@@ -92,9 +92,9 @@ fn pooling_with_indices_in_bytes() {
             let mut g = Graph::new();
             let x = normal(&mut g, "x", Type::f32([40, 4, 6, 10]));
             let pool = MaxPool2d {
-                kernel: [kernel; 2],
                 stride: [stride; 2],
                 padding: [padding; 2],
+                ..MaxPool2d::square(kernel)
             };
             let mut fetched = common::cases::pool::with_smallest_indices(&mut g, x, pool).unwrap();
             let (y, index) = (fetched[0], fetched[1]);

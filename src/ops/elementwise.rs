@@ -368,17 +368,20 @@ impl Op for Fill {
     fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
         for (part, rows) in io.output_parts[0].iter().enumerate() {
             let quads = quads(&io.outputs[0], rows.rows);
-            out.push(
-                Dispatch::new(&FILL, FILL_VARIANTS[0])
-                    .write(Operand::Output(0))
-                    .part(part)
-                    .param("quads", quads)
-                    .param_f32("value", self.value)
-                    .workgroups(quads.div_ceil(WORKGROUP)),
-            );
+            out.push(fill(Operand::Output(0), part, quads, self.value));
         }
         Ok(())
     }
+}
+
+/// Writes `value` into so many quads of a part.
+pub(super) fn fill(y: Operand, part: usize, quads: usize, value: f32) -> Dispatch {
+    Dispatch::new(&FILL, FILL_VARIANTS[0])
+        .write(y)
+        .part(part)
+        .param("quads", quads)
+        .param_f32("value", value)
+        .workgroups(quads.div_ceil(WORKGROUP))
 }
 
 const WORKGROUP: usize = 64;

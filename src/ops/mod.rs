@@ -33,7 +33,7 @@ pub use loss::{CountCorrect, MseLoss, SoftmaxCrossEntropy, SoftmaxCrossEntropyGr
 pub use matmul::MatMul;
 pub(crate) use movement::copy;
 pub use movement::{Expand, Permute, Reshape};
-pub use pool::{AvgPool2d, AvgPool2dGrad, Indices, MaxPool2d, MaxPool2dForward, MaxPool2dGrad};
+pub use pool::*;
 pub use random::{Advance, Dropout, ShuffledBatch};
 pub use reduce::Sum;
 pub use softmax::{Softmax, SoftmaxGrad};
@@ -48,7 +48,8 @@ pub fn kernels() -> Vec<Kernel> {
         gemm::KERNELS,
         loss::KERNELS,
         movement::KERNELS,
-        pool::KERNELS,
+        pool::KERNELS[0],
+        pool::KERNELS[1],
         random::KERNELS,
         reduce::KERNELS,
         softmax::KERNELS,
