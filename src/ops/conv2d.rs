@@ -573,6 +573,7 @@ fn shared_kernel(map: Map, end: End) -> Kernel {
         grad_weight,
         grid,
         float,
+        pad,
     ] = *shader_files![
         "gemm_shared",
         "conv_params",
@@ -582,6 +583,7 @@ fn shared_kernel(map: Map, end: End) -> Kernel {
         "conv_grad_weight_shared",
         "lib/grid",
         "lib/float",
+        "lib/pad",
     ];
     let (name, map) = match map {
         Map::Forward => ("conv_forward_shared", forward),
@@ -591,7 +593,7 @@ fn shared_kernel(map: Map, end: End) -> Kernel {
     let (end_name, end) = end.file();
     Kernel::composed(
         format!("{name}{end_name}"),
-        vec![body, params, map, end, y, grid, float],
+        vec![body, params, map, end, y, grid, float, pad],
         SHARED_VARIANTS,
     )
 }

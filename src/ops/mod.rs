@@ -23,6 +23,7 @@ mod movement;
 mod pool;
 mod random;
 mod reduce;
+mod reduction;
 mod softmax;
 mod update;
 
@@ -48,10 +49,8 @@ pub fn kernels() -> Vec<Kernel> {
         gemm::KERNELS,
         loss::KERNELS,
         movement::KERNELS,
-        pool::KERNELS[0],
-        pool::KERNELS[1],
+        pool::KERNELS,
         random::KERNELS,
-        reduce::KERNELS,
         softmax::KERNELS,
         update::KERNELS,
     ];
@@ -61,6 +60,7 @@ pub fn kernels() -> Vec<Kernel> {
         conv2d_registers::kernels(),
         matmul::kernels(),
         pool::kernels(),
+        reduction::kernels(),
     ]
     .concat();
     fixed.chain(composed).collect()

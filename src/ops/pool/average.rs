@@ -1,14 +1,16 @@
 //! Average and Lp pooling: one walk, two functions of a window.
 
+use std::borrow::Cow;
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
-use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, overlaps};
+use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, overlaps};
 use crate::ops::{expect_inputs, expect_type};
 use crate::shape::Type;
 use crate::tensor::Array;
 
 use super::windows::{Numbers, Windows};
-use super::{VARIANTS, WORKGROUP};
+use super::{VARIANTS, WORKGROUP, operands};
 
 // Parameters and builder.
 
@@ -296,11 +298,6 @@ impl Op for AveragePool {
     fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
         let (x, y) = (&io.inputs[0], &io.outputs[0]);
         let (input, output) = (self.windows.extents(x), self.windows.extents(y));
-        let kernel = match (self.average, self.windows.is_adaptive()) {
-            (Average::Lp { .. }, _) => &LP_POOL,
-            (Average::Mean { .. }, true) => &ADAPTIVE_AVG_POOL,
-            (Average::Mean { .. }, false) => &AVG_POOL,
-        };
         for rows in overlaps(&[&io.input_parts[0], &io.output_parts[0]]) {
             let numbers = Numbers {
                 count: rows.count * y.row(),
@@ -308,11 +305,9 @@ impl Op for AveragePool {
                 y_base: rows.first[1] * y.row(),
                 ..self.numbers()
             };
-            let dispatch = Dispatch::new(kernel, VARIANTS[0])
-                .read(Operand::Input(0))
-                .part(rows.part[0])
-                .write(Operand::Output(0))
-                .part(rows.part[1]);
+            let kernel = kernel(&self.average, self.windows.is_adaptive(), false);
+            let dispatch = Dispatch::of(Cow::Owned(kernel), VARIANTS[0]);
+            let dispatch = operands(dispatch, &rows.part);
             let workgroups = numbers.count.div_ceil(WORKGROUP);
             let dispatch = self.windows.params(dispatch, input, output, &numbers);
             out.push(dispatch.workgroups(workgroups));
@@ -399,30 +394,19 @@ impl Op for AveragePoolGrad {
         let (dy, dx) = (&io.inputs[0], &io.outputs[0]);
         let windows = &self.pool.windows;
         let output = windows.extents(dy);
-        let kernel = match (self.pool.average, windows.is_adaptive()) {
-            (Average::Lp { .. }, _) => &LP_POOL_GRAD,
-            (Average::Mean { .. }, true) => &ADAPTIVE_AVG_POOL_GRAD,
-            (Average::Mean { .. }, false) => &AVG_POOL_GRAD,
-        };
-        // x is cut like dx, y like dy.
-        for rows in overlaps(&[&io.input_parts[0], &io.output_parts[0]]) {
+        let inputs = io.input_parts.iter().map(|parts| &parts[..]);
+        let parts: Vec<_> = inputs.chain([&io.output_parts[0][..]]).collect();
+        for rows in overlaps(&parts) {
+            // x is cut like dx, y like dy.
             let numbers = Numbers {
                 count: rows.count * dx.row(),
                 y_base: rows.first[0] * dy.row(),
-                x_base: rows.first[1] * dx.row(),
+                x_base: rows.first[parts.len() - 1] * dx.row(),
                 ..self.pool.numbers()
             };
-            let mut dispatch = Dispatch::new(kernel, VARIANTS[0])
-                .read(Operand::Input(0))
-                .part(rows.part[0]);
-            if let Average::Lp { .. } = self.pool.average {
-                dispatch = dispatch
-                    .read(Operand::Input(1))
-                    .part(rows.part[1])
-                    .read(Operand::Input(2))
-                    .part(rows.part[0]);
-            }
-            let dispatch = dispatch.write(Operand::Output(0)).part(rows.part[1]);
+            let kernel = kernel(&self.pool.average, windows.is_adaptive(), true);
+            let dispatch = Dispatch::of(Cow::Owned(kernel), VARIANTS[0]);
+            let dispatch = operands(dispatch, &rows.part);
             let workgroups = numbers.count.div_ceil(WORKGROUP);
             let dispatch = windows.params(dispatch, self.input, output, &numbers);
             out.push(dispatch.workgroups(workgroups));
@@ -431,86 +415,45 @@ impl Op for AveragePoolGrad {
     }
 }
 
-static AVG_POOL: Kernel = Kernel::new(
-    "avg_pool",
-    shader_files![
-        "average_pool",
-        "average_mean",
-        "pool_strided",
-        "pool_params",
-        "pool_place",
-        "lib/grid"
-    ],
-    VARIANTS,
-);
-static ADAPTIVE_AVG_POOL: Kernel = Kernel::new(
-    "adaptive_avg_pool",
-    shader_files![
-        "average_pool",
-        "average_mean",
-        "pool_adaptive",
-        "pool_params",
-        "pool_place",
-        "lib/grid"
-    ],
-    VARIANTS,
-);
-static LP_POOL: Kernel = Kernel::new(
-    "lp_pool",
-    shader_files![
-        "average_pool",
-        "average_lp",
-        "pool_strided",
-        "pool_params",
-        "pool_place",
-        "lib/grid",
-        "lib/float"
-    ],
-    VARIANTS,
-);
-static AVG_POOL_GRAD: Kernel = Kernel::new(
-    "avg_pool_grad",
-    shader_files![
-        "average_pool_grad",
-        "average_mean_grad",
-        "average_mean",
-        "pool_strided",
-        "pool_params",
-        "lib/grid"
-    ],
-    VARIANTS,
-);
-static ADAPTIVE_AVG_POOL_GRAD: Kernel = Kernel::new(
-    "adaptive_avg_pool_grad",
-    shader_files![
-        "average_pool_grad",
-        "average_mean_grad",
-        "average_mean",
-        "pool_adaptive",
-        "pool_params",
-        "lib/grid"
-    ],
-    VARIANTS,
-);
-static LP_POOL_GRAD: Kernel = Kernel::new(
-    "lp_pool_grad",
-    shader_files![
-        "average_pool_grad",
-        "average_lp_grad",
-        "average_lp",
-        "pool_strided",
-        "pool_params",
-        "lib/grid",
-        "lib/float"
-    ],
-    VARIANTS,
-);
+/// What makes y or, with `grad`, dx.
+fn kernel(average: &Average, adaptive: bool, grad: bool) -> Kernel {
+    let [forward, mean, lp] = *shader_files!["average_pool", "average_mean", "average_lp"];
+    let [backward, mean_grad, lp_grad] =
+        *shader_files!["average_pool_grad", "average_mean_grad", "average_lp_grad"];
+    let [strided, shared, place, float] =
+        *shader_files!["pool_strided", "pool_adaptive", "pool_place", "lib/float"];
+    let mut files = match grad {
+        true => vec![backward],
+        false => vec![forward, place],
+    };
+    let name = match average {
+        Average::Mean { .. } => {
+            files.push(mean);
+            files.extend(grad.then_some(mean_grad));
+            "avg_pool"
+        }
+        Average::Lp { .. } => {
+            files.extend([lp, float]);
+            files.extend(grad.then_some(lp_grad));
+            "lp_pool"
+        }
+    };
+    files.push(if adaptive { shared } else { strided });
+    files.extend(shader_files!["pool_params", "lib/grid"]);
+    let adaptive = if adaptive { "adaptive_" } else { "" };
+    let grad = if grad { "_grad" } else { "" };
+    Kernel::composed(format!("{adaptive}{name}{grad}"), files, VARIANTS)
+}
 
-pub(super) const KERNELS: &[&Kernel] = &[
-    &AVG_POOL,
-    &ADAPTIVE_AVG_POOL,
-    &LP_POOL,
-    &AVG_POOL_GRAD,
-    &ADAPTIVE_AVG_POOL_GRAD,
-    &LP_POOL_GRAD,
-];
+/// The kernels that are composed when an op lowers.
+pub(super) fn kernels() -> Vec<Kernel> {
+    let mean = Average::Mean {
+        count_include_pad: true,
+        divisor_override: None,
+    };
+    let norm = Average::Lp { norm_type: 2.0 };
+    let kinds = [(mean, false), (mean, true), (norm, false)];
+    let both =
+        kinds.map(|(average, adaptive)| [false, true].map(|grad| kernel(&average, adaptive, grad)));
+    both.concat()
+}

@@ -4,11 +4,13 @@ use std::borrow::Cow;
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
-use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, overlaps};
-use crate::ops::{expect_dtype, expect_inputs};
+use crate::kernel::{Caps, Dispatch, Io, Lowering, Operand, overlaps};
+use crate::ops::expect_inputs;
 use crate::shape::{DType, Type};
 use crate::tensor::Array;
 
+use super::max_grad::MaxPoolGrad;
+use super::max_kernels::{Form, max_pool};
 use super::windows::{Numbers, Tap, Windows};
 use super::{VARIANTS, WORKGROUP};
 
@@ -91,25 +93,6 @@ pub struct MaxPoolForward {
     pub indices: Indices,
 }
 
-/// dx `[n, c, ...]` of a max pooling from dy and the indices (of either dtype): each dy goes to the element that its index names.
-///
-/// The indices are those of a max pooling with these windows. Others never reach outside dx, but what they add where is not said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MaxPoolGrad {
-    /// The windows.
-    pub windows: Windows,
-    /// Extents of dx along the pooled axes, after ones.
-    pub input: [usize; 3],
-}
-
-/// y `[n, c, ...]` from x and the indices of a max pooling: the element that each window's index names, 0 where it names none. The
-/// gradient of [`MaxPoolGrad`] by dy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MaxPoolGather {
-    /// The windows.
-    pub windows: Windows,
-}
-
 impl Graph {
     /// The largest element of each window of x: `[n, c, length]`, `[n, c, height, width]` or `[n, c, depth, height, width]`.
     pub fn max_pool<const D: usize>(&mut self, x: Value, pool: MaxPool<D>) -> Result<Value> {
@@ -160,7 +143,7 @@ const ADAPTIVE_NAMES: [&str; 3] = [
 // Shape rule.
 
 /// Fails where bytes cannot be the indices of a max pooling with output y.
-fn check_window_indices(windows: &Windows, y: &Type) -> Result<()> {
+pub(super) fn check_window_indices(windows: &Windows, y: &Type) -> Result<()> {
     let name = windows.name(NAMES);
     let spans = windows.spans();
     let places = spans.iter().fold(1usize, |n, &span| n.saturating_mul(span));
@@ -177,30 +160,6 @@ fn check_window_indices(windows: &Windows, y: &Type) -> Result<()> {
         )));
     }
     Ok(())
-}
-
-/// What the indices of these windows, of a shape like y, count from.
-fn infer_indices(op: &str, windows: &Windows, index: &Type, y: &Type) -> Result<Indices> {
-    if index.shape != y.shape {
-        return Err(Error::shape(format!(
-            "{op}: index {} does not fit windows {}",
-            index.shape, y.shape
-        )));
-    }
-    if index.dtype == DType::U8 {
-        check_window_indices(windows, y)?;
-        return Ok(Indices::Window);
-    }
-    expect_dtype(op, "index", index, DType::U32)?;
-    Ok(Indices::Plane)
-}
-
-/// What indices of this dtype, accepted by a shape rule, count from.
-fn indices_of(index: &Type) -> Indices {
-    match index.dtype {
-        DType::U8 => Indices::Window,
-        _ => Indices::Plane,
-    }
 }
 
 impl Op for MaxPoolForward {
@@ -307,169 +266,8 @@ impl Op for MaxPoolForward {
     }
 }
 
-impl Op for MaxPoolGrad {
-    fn name(&self) -> &'static str {
-        self.windows.name(match self.windows.is_adaptive() {
-            true => [
-                "adaptive_max_pool1d_grad",
-                "adaptive_max_pool2d_grad",
-                "adaptive_max_pool3d_grad",
-            ],
-            false => ["max_pool1d_grad", "max_pool2d_grad", "max_pool3d_grad"],
-        })
-    }
-
-    fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
-        expect_inputs(self.name(), inputs, 2)?;
-        let dx = (self.windows).infer_grad(self.name(), self.input, inputs[0])?;
-        infer_indices(self.name(), &self.windows, inputs[1], inputs[0])?;
-        Ok(vec![dx])
-    }
-
-    // Reference.
-
-    fn eval(&self, inputs: &[&Array]) -> Vec<Array> {
-        let ty = output_shape(self, inputs);
-        let windows = Planes::new(&self.windows, &ty, inputs[0].ty());
-        let mut dx = vec![0.0; ty.count()];
-        for (o, dy) in inputs[0].floats().iter().enumerate() {
-            if let Some(i) = windows.named(inputs[1], o) {
-                dx[i] += dy;
-            }
-        }
-        vec![Array::float(ty.shape, dx)]
-    }
-
-    // Gradient.
-
-    fn vjp(&self, g: &mut Graph, at: &Node, dy: &[Value]) -> Result<Vec<Option<Value>>> {
-        let windows = self.windows;
-        let ddy = g.add1(MaxPoolGather { windows }, &[dy[0], at.inputs[1]])?;
-        Ok(vec![Some(ddy), None])
-    }
-
-    // Lowering.
-
-    fn split(&self) -> Split {
-        Split::Rows(&[0, 1])
-    }
-
-    fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
-        let (dy, dx) = (&io.inputs[0], &io.outputs[0]);
-        let indices = indices_of(&io.inputs[1]);
-        let output = self.windows.extents(dy);
-        // Windows side by side that leave nothing over: an invocation fills four of them.
-        let tiled = self.windows.are_pairs(self.input, output)
-            && self.input == [1, 2 * output[1], 2 * output[2]];
-        for rows in overlaps(&[&io.input_parts[0], &io.input_parts[1], &io.output_parts[0]]) {
-            let numbers = Numbers {
-                count: rows.count * dx.row(),
-                y_base: rows.first[0] * dy.row(),
-                index_base: rows.first[1] * dy.row(),
-                x_base: rows.first[2] * dx.row(),
-                indices,
-                ..Numbers::default()
-            };
-            let form = match tiled {
-                true => Form::of_pairs(self.input[2], &numbers),
-                false => Form::any(&self.windows),
-            };
-            let (count, invocations) = match form {
-                Form::Strided | Form::Adaptive => (numbers.count, numbers.count),
-                Form::Pairs | Form::Quads => {
-                    let windows = rows.count * dy.row();
-                    (windows, windows.div_ceil(4))
-                }
-            };
-            let numbers = Numbers { count, ..numbers };
-            let kernel = max_pool_grad(form, indices);
-            let dispatch = Dispatch::of(Cow::Owned(kernel), VARIANTS[0])
-                .read(Operand::Input(0))
-                .part(rows.part[0])
-                .read(Operand::Input(1))
-                .part(rows.part[1])
-                .write(Operand::Output(0))
-                .part(rows.part[2]);
-            let dispatch = (self.windows).params(dispatch, self.input, output, &numbers);
-            out.push(dispatch.workgroups(invocations.div_ceil(WORKGROUP)));
-        }
-        Ok(())
-    }
-}
-
-impl Op for MaxPoolGather {
-    fn name(&self) -> &'static str {
-        self.windows.name([
-            "max_pool1d_gather",
-            "max_pool2d_gather",
-            "max_pool3d_gather",
-        ])
-    }
-
-    fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
-        expect_inputs(self.name(), inputs, 2)?;
-        let y = self.windows.infer(self.name(), inputs[0])?;
-        infer_indices(self.name(), &self.windows, inputs[1], &y)?;
-        Ok(vec![y])
-    }
-
-    // Reference.
-
-    fn eval(&self, inputs: &[&Array]) -> Vec<Array> {
-        let ty = output_shape(self, inputs);
-        let windows = Planes::new(&self.windows, inputs[0].ty(), &ty);
-        let named = |o| windows.named(inputs[1], o);
-        let element = |o| named(o).map_or(0.0, |i| inputs[0].floats()[i]);
-        let y = (0..ty.count()).map(element).collect();
-        vec![Array::float(ty.shape, y)]
-    }
-
-    // Gradient.
-
-    fn vjp(&self, g: &mut Graph, at: &Node, dy: &[Value]) -> Result<Vec<Option<Value>>> {
-        let grad = MaxPoolGrad {
-            windows: self.windows,
-            input: self.windows.extents(g.ty(at.inputs[0])?),
-        };
-        Ok(vec![Some(g.add1(grad, &[dy[0], at.inputs[1]])?), None])
-    }
-
-    // Lowering.
-
-    fn split(&self) -> Split {
-        Split::Rows(&[0, 1])
-    }
-
-    fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
-        let (x, y) = (&io.inputs[0], &io.outputs[0]);
-        let (input, output) = (self.windows.extents(x), self.windows.extents(y));
-        let indices = indices_of(&io.inputs[1]);
-        for rows in overlaps(&[&io.input_parts[0], &io.input_parts[1], &io.output_parts[0]]) {
-            let numbers = Numbers {
-                count: rows.count * y.row(),
-                x_base: rows.first[0] * x.row(),
-                index_base: rows.first[1] * y.row(),
-                y_base: rows.first[2] * y.row(),
-                indices,
-                ..Numbers::default()
-            };
-            let dispatch = Dispatch::of(Cow::Owned(max_pool_gather(indices)), VARIANTS[0])
-                .read(Operand::Input(0))
-                .part(rows.part[0])
-                .read(Operand::Input(1))
-                .part(rows.part[1])
-                .write(Operand::Output(0))
-                .part(rows.part[2]);
-            let workgroups = numbers.count.div_ceil(WORKGROUP);
-            let dispatch = self.windows.params(dispatch, input, output, &numbers);
-            out.push(dispatch.workgroups(workgroups));
-        }
-        Ok(())
-    }
-}
-
 /// Type of output 0 of an op whose shape rule accepted these inputs.
-fn output_shape(op: &impl Op, inputs: &[&Array]) -> Type {
+pub(super) fn output_shape(op: &impl Op, inputs: &[&Array]) -> Type {
     let types: Vec<&Type> = inputs.iter().map(|array| array.ty()).collect();
     op.infer(&types)
         .expect("infer accepted the inputs")
@@ -477,7 +275,7 @@ fn output_shape(op: &impl Op, inputs: &[&Array]) -> Type {
 }
 
 /// The windows of each plane, for the reference.
-struct Planes {
+pub(super) struct Planes {
     /// Elements of a plane of x.
     input: usize,
     /// What each window of a plane reads.
@@ -485,7 +283,7 @@ struct Planes {
 }
 
 impl Planes {
-    fn new(windows: &Windows, x: &Type, y: &Type) -> Self {
+    pub(super) fn new(windows: &Windows, x: &Type, y: &Type) -> Self {
         let (input, output) = (windows.extents(x), windows.extents(y));
         Self {
             input: input.iter().product(),
@@ -494,7 +292,7 @@ impl Planes {
     }
 
     /// The element of x that the index of window o of all planes names.
-    fn named(&self, index: &Array, o: usize) -> Option<usize> {
+    pub(super) fn named(&self, index: &Array, o: usize) -> Option<usize> {
         let (plane, window) = (o / self.taps.len(), o % self.taps.len());
         let is_it = |tap: &&Tap| match index.ty().dtype {
             DType::U8 => tap.offset == usize::from(index.u8s()[o]),
@@ -503,140 +301,6 @@ impl Planes {
         let tap = self.taps[window].iter().find(is_it)?;
         Some(plane * self.input + tap.place)
     }
-}
-
-/// How the windows of a max pooling lie in x.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
-    /// At equal steps.
-    Strided,
-    /// Sharing each axis.
-    Adaptive,
-    /// 2 x 2 side by side, in rows of aligned pairs of elements.
-    Pairs,
-    /// 2 x 2 side by side, in rows of aligned quads of elements.
-    Quads,
-}
-
-impl Form {
-    fn any(windows: &Windows) -> Self {
-        match windows.is_adaptive() {
-            true => Form::Adaptive,
-            false => Form::Strided,
-        }
-    }
-
-    /// Form of 2 x 2 windows side by side, four of which are loaded and stored at once.
-    fn of_pairs(width: usize, numbers: &Numbers) -> Self {
-        let aligned = |to: usize| width.is_multiple_of(to) && numbers.x_base.is_multiple_of(to);
-        let bases = [numbers.y_base, numbers.index_base];
-        match bases.iter().all(|base| base.is_multiple_of(4)) {
-            true if aligned(4) => Form::Quads,
-            true if aligned(2) => Form::Pairs,
-            _ => Form::Strided,
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Form::Strided => "",
-            Form::Adaptive => "_adaptive",
-            Form::Pairs => "_pairs",
-            Form::Quads => "_quads",
-        }
-    }
-}
-
-fn max_pool(form: Form, indices: Indices) -> Kernel {
-    let [any, strided, adaptive, two, pairs, quads] = *shader_files![
-        "max_pool",
-        "pool_strided",
-        "pool_adaptive",
-        "max_pool2d_2x2",
-        "max_pool2d_pairs",
-        "max_pool2d_quads"
-    ];
-    let [values, window, plane] =
-        *shader_files!["max_pool_values", "max_pool_window", "max_pool_plane"];
-    let mut files = match form {
-        Form::Strided => vec![any, strided],
-        Form::Adaptive => vec![any, adaptive],
-        Form::Pairs => vec![two, pairs],
-        Form::Quads => vec![two, quads],
-    };
-    let (store_name, store) = match indices {
-        Indices::None => ("", values),
-        Indices::Window => ("_window", window),
-        Indices::Plane => ("_plane", plane),
-    };
-    files.push(store);
-    files.extend(shader_files![
-        "pool_params",
-        "pool_place",
-        "lib/grid",
-        "lib/float"
-    ]);
-    let name = format!("max_pool{}{store_name}", form.name());
-    Kernel::composed(name, files, VARIANTS)
-}
-
-fn max_pool_grad(form: Form, indices: Indices) -> Kernel {
-    let [any, strided, adaptive, two, pairs, quads, place] = *shader_files![
-        "max_pool_grad",
-        "pool_strided",
-        "pool_adaptive",
-        "max_pool2d_2x2_grad",
-        "max_pool2d_grad_pairs",
-        "max_pool2d_grad_quads",
-        "pool_place"
-    ];
-    let mut files = match form {
-        Form::Strided => vec![any, strided],
-        Form::Adaptive => vec![any, adaptive],
-        Form::Pairs => vec![two, pairs, place],
-        Form::Quads => vec![two, quads, place],
-    };
-    let (index_name, index) = index_reader(indices);
-    files.push(index);
-    files.extend(shader_files!["pool_params", "lib/grid"]);
-    let name = format!("max_pool_grad{}{index_name}", form.name());
-    Kernel::composed(name, files, VARIANTS)
-}
-
-/// Adaptive windows have indices in the plane, which need no windows.
-fn max_pool_gather(indices: Indices) -> Kernel {
-    let (index_name, index) = index_reader(indices);
-    let mut files = shader_files!["max_pool_gather", "pool_strided", "pool_place"].to_vec();
-    files.push(index);
-    files.extend(shader_files!["pool_params", "lib/grid"]);
-    Kernel::composed(format!("max_pool_gather{index_name}"), files, VARIANTS)
-}
-
-/// The provider of index_at, by name.
-fn index_reader(indices: Indices) -> (&'static str, &'static str) {
-    let [window, plane] = *shader_files!["index_window", "index_plane"];
-    match indices {
-        Indices::None | Indices::Window => ("_window", window),
-        Indices::Plane => ("_plane", plane),
-    }
-}
-
-/// The kernels that are composed when an op lowers.
-pub(super) fn kernels() -> Vec<Kernel> {
-    let read = [Indices::Window, Indices::Plane];
-    let mut all: Vec<Kernel> = read.map(max_pool_gather).to_vec();
-    for form in [Form::Strided, Form::Adaptive, Form::Pairs, Form::Quads] {
-        for indices in [Indices::None, Indices::Window, Indices::Plane] {
-            if form == Form::Adaptive && indices == Indices::Window {
-                continue;
-            }
-            all.push(max_pool(form, indices));
-            if indices != Indices::None {
-                all.push(max_pool_grad(form, indices));
-            }
-        }
-    }
-    all
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
-use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Rows, overlaps};
+use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, overlaps};
 use crate::ops::elementwise::fill;
 use crate::ops::{expect_f32, expect_inputs, expect_type, quads};
 use crate::shape::{Shape, Type};
@@ -177,23 +177,7 @@ impl Op for MaxUnpoolForward {
     }
 
     fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
-        let (x, y) = (&io.inputs[0], &io.outputs[0]);
-        let places = Places::new(x, y);
-        let runs = overlaps(&[&io.input_parts[0], &io.input_parts[1], &io.output_parts[0]]);
-        let winner = winner_scratch(&runs, y, out);
-        for rows in runs {
-            let [x_row, index_row, y_row] = [rows.first[0], rows.first[1], rows.first[2]];
-            let places = places.at(x_row, index_row, y_row);
-            places.find_winners(rows.count, rows.part[1], Operand::Input(1), winner, out);
-            let count = rows.count * y.row();
-            let dispatch = Dispatch::new(&MAX_UNPOOL, VARIANTS[0])
-                .read(Operand::Input(0))
-                .part(rows.part[0])
-                .read(winner)
-                .write(Operand::Output(0))
-                .part(rows.part[2]);
-            out.push(places.params(dispatch, count));
-        }
+        lower_unpool(io, false, out);
         Ok(())
     }
 }
@@ -245,25 +229,7 @@ impl Op for MaxUnpoolGrad {
     }
 
     fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
-        let (dy, dx) = (&io.inputs[0], &io.outputs[0]);
-        let places = Places::new(dx, dy);
-        let runs = overlaps(&[&io.input_parts[0], &io.input_parts[1], &io.output_parts[0]]);
-        let winner = winner_scratch(&runs, dy, out);
-        for rows in runs {
-            let [dy_row, index_row, dx_row] = [rows.first[0], rows.first[1], rows.first[2]];
-            let places = places.at(dx_row, index_row, dy_row);
-            places.find_winners(rows.count, rows.part[1], Operand::Input(1), winner, out);
-            let count = rows.count * dx.row();
-            let dispatch = Dispatch::new(&MAX_UNPOOL_GRAD, VARIANTS[0])
-                .read(Operand::Input(0))
-                .part(rows.part[0])
-                .read(Operand::Input(1))
-                .part(rows.part[1])
-                .read(winner)
-                .write(Operand::Output(0))
-                .part(rows.part[2]);
-            out.push(places.params(dispatch, count));
-        }
+        lower_unpool(io, true, out);
         Ok(())
     }
 }
@@ -281,74 +247,51 @@ fn winners(index: &Array, planes: &Shape) -> Vec<Option<usize>> {
     winners
 }
 
-/// A buffer for the winners of the longest of the runs over rows of y; nothing is there to be won in none.
-fn winner_scratch(runs: &[Rows], y: &Type, out: &mut Lowering) -> Operand {
-    let rows = runs.iter().map(|rows| rows.count).max().unwrap_or(0);
-    out.scratch(Type::u32([rows, y.row()]))
-}
-
-/// Where a run of rows lies in x, its indices and y.
-#[derive(Debug, Clone, Copy)]
-struct Places {
-    x_row: usize,
-    y_row: usize,
-    x_plane: usize,
-    y_plane: usize,
-    x_base: usize,
-    y_base: usize,
-    index_base: usize,
-}
-
-impl Places {
-    fn new(x: &Type, y: &Type) -> Self {
-        Self {
-            x_row: x.row(),
-            y_row: y.row(),
-            x_plane: x.shape[2..].iter().product(),
-            y_plane: y.shape[2..].iter().product(),
-            x_base: 0,
-            y_base: 0,
-            index_base: 0,
-        }
-    }
-
-    /// From these rows of x, of the indices and of y on.
-    fn at(self, x: usize, index: usize, y: usize) -> Self {
-        Self {
-            x_base: x * self.x_row,
-            index_base: index * self.x_row,
-            y_base: y * self.y_row,
-            ..self
-        }
-    }
-
-    /// Fills `winner` for `rows` rows of indices.
-    fn find_winners(
-        &self,
-        rows: usize,
-        part: usize,
-        index: Operand,
-        winner: Operand,
-        out: &mut Lowering,
-    ) {
-        let words = Type::u32([rows, self.y_row]);
-        out.push(fill(winner, 0, quads(&words, rows), 0.0));
-        let dispatch = Dispatch::new(&MAX_UNPOOL_WINNER, VARIANTS[0])
-            .read(index)
-            .part(part)
-            .write(winner);
-        out.push(self.params(dispatch, rows * self.x_row));
-    }
-
-    fn params(&self, dispatch: Dispatch, count: usize) -> Dispatch {
-        dispatch
-            .param("count", count)
-            .param("x_base", self.x_base)
-            .param("y_base", self.y_base)
-            .param("index_base", self.index_base)
-            .param("x_plane", self.x_plane)
-            .param("y_plane", self.y_plane)
-            .workgroups(count.div_ceil(WORKGROUP))
+/// From x to y or, with `back`, from dy to dx: who wins each place of y, then what goes there or comes from there.
+fn lower_unpool(io: &Io, back: bool, out: &mut Lowering) {
+    let (input, output) = (&io.inputs[0], &io.outputs[0]);
+    let (x, y) = if back {
+        (output, input)
+    } else {
+        (input, output)
+    };
+    let runs = overlaps(&[&io.input_parts[0], &io.input_parts[1], &io.output_parts[0]]);
+    let longest = runs.iter().map(|rows| rows.count).max().unwrap_or(0);
+    let winner = out.scratch(Type::u32([longest, y.row()]));
+    let plane = |ty: &Type| ty.shape[2..].iter().product::<usize>();
+    for rows in runs {
+        let [first_in, first_index, first_out] = [rows.first[0], rows.first[1], rows.first[2]];
+        let (x_row, y_row) = if back {
+            (first_out, first_in)
+        } else {
+            (first_in, first_out)
+        };
+        let push = |out: &mut Lowering, dispatch: Dispatch, count: usize| {
+            out.push(
+                dispatch
+                    .param("count", count)
+                    .param("x_base", x_row * x.row())
+                    .param("y_base", y_row * y.row())
+                    .param("index_base", first_index * x.row())
+                    .param("x_plane", plane(x))
+                    .param("y_plane", plane(y))
+                    .workgroups(count.div_ceil(WORKGROUP)),
+            );
+        };
+        let index = |dispatch: Dispatch| dispatch.read(Operand::Input(1)).part(rows.part[1]);
+        out.push(fill(winner, 0, quads(y, rows.count), 0.0));
+        let dispatch = index(Dispatch::new(&MAX_UNPOOL_WINNER, VARIANTS[0])).write(winner);
+        push(out, dispatch, rows.count * x.row());
+        let kernel = if back { &MAX_UNPOOL_GRAD } else { &MAX_UNPOOL };
+        let dispatch = Dispatch::new(kernel, VARIANTS[0])
+            .read(Operand::Input(0))
+            .part(rows.part[0]);
+        let dispatch = if back { index(dispatch) } else { dispatch };
+        let dispatch = dispatch
+            .read(winner)
+            .write(Operand::Output(0))
+            .part(rows.part[2]);
+        push(out, dispatch, rows.count * output.row());
     }
 }
 

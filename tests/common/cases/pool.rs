@@ -1,15 +1,12 @@
 //! Pooling.
 
 use striate::autodiff::gradients_from;
+use striate::check::{Bound, Case, Draw, drawn, real};
 use striate::error::Result;
 use striate::graph::{Graph, Value};
-use striate::ops::{
-    AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, AvgPool2d, Indices, LpPool, MaxPool, MaxPool1d,
-    MaxPool2d, MaxPoolForward, MaxUnpool,
-};
+use striate::ops::{AvgPool, AvgPool2d, Indices, MaxPool, MaxPool1d, MaxPool2d, MaxPoolForward};
+use striate::shape::Type;
 use striate::tensor::Tensor;
-
-use super::{Bound, Case, Draw, below, drawn, real};
 
 /// Output and indices of the op that `Graph::max_pool` makes.
 pub fn with_smallest_indices<const D: usize>(
@@ -23,11 +20,11 @@ pub fn with_smallest_indices<const D: usize>(
 }
 
 /// `[n, c, ...]`.
-fn image<const D: usize>([n, c]: [usize; 2], extents: [usize; D]) -> Vec<usize> {
+pub(super) fn image<const D: usize>([n, c]: [usize; 2], extents: [usize; D]) -> Vec<usize> {
     [&[n, c], &extents[..]].concat()
 }
 
-fn windows<const D: usize>(shape: &[usize], pool: &MaxPool<D>) -> String {
+pub(super) fn windows<const D: usize>(shape: &[usize], pool: &MaxPool<D>) -> String {
     let MaxPool {
         kernel,
         stride,
@@ -81,7 +78,7 @@ fn max_values<const D: usize>(shape: &[usize], pool: MaxPool<D>) -> Case {
 fn max_second<const D: usize>(shape: &[usize], pool: MaxPool<D>, plane: bool) -> Case {
     let k = pool.kernel.iter().product();
     let mut g = Graph::new();
-    let x = g.input("x", striate::shape::Type::f32(shape));
+    let x = g.input("x", Type::f32(shape));
     let y = x
         .and_then(|x| g.max_pool(x, pool))
         .expect("the pooling is right");
@@ -345,335 +342,11 @@ fn edges() -> Vec<Case> {
     cases
 }
 
-/// Lp pooling of positive numbers; for p = 1 and 2, of any.
-fn lp<const D: usize>(shape: &[usize], pool: LpPool<D>) -> Case {
-    let k: usize = pool.kernel.iter().product();
-    let p = pool.norm_type;
-    let LpPool { kernel, stride, .. } = pool;
-    let ceil = if pool.ceil_mode { "/ceil" } else { "" };
-    let case = Case::new(
-        format!("lp_pool{D}d/{shape:?}/p{p}/k{kernel:?}/s{stride:?}{ceil}"),
-        vec![drawn(shape, Draw::AwayFromZero)],
-        move |g, x| {
-            let x = match p {
-                1.0 | 2.0 => x[0],
-                _ => g.mul(x[0], x[0])?,
-            };
-            Ok(vec![g.lp_pool(x, pool)?])
-        },
-    );
-    match p {
-        1.0 if !pool.ceil_mode => case
-            .bound(Bound::Sum { k })
-            .gradients(&[0], Bound::Sum { k })
-            .linear(),
-        1.0 => case
-            .bound(Bound::Sum { k })
-            .gradients(&[0], Bound::Sum { k })
-            .inexact(),
-        // The sum of k positive products, halved by the root; sqrt as 1 / inverseSqrt: 2 ULP and 2.5 ULP. The gradient divides by
-        // it, and adds at most k terms.
-        2.0 => case
-            .bound(Bound::Ulp(k as f64 / 2.0 + 8.0))
-            .gradients(&[0], Bound::Norm((k as f64 + 16.0) * 2f64.powi(-23)))
-            .inexact(),
-        // exp2(log2(x) * p): log2 is off by 2^-21 within [0.5, 2], else by 3 ULP, at most 2^-19 for a magnitude below 2^8; exp2 by
-        // 3 + 2|x| ULP, at most 2^-19 for |x| < 8. Of the p-th power of the terms the root leaves 1 / p; then its own.
-        _ => case
-            .bound(Bound::Norm(2f64.powi(-18) + k as f64 * 2f64.powi(-24)))
-            .gradients(
-                &[0],
-                Bound::Norm(f64::from(p) * 2f64.powi(-17) + k as f64 * 2f64.powi(-23)),
-            )
-            .inexact(),
-    }
-}
-
-fn norms() -> Vec<Case> {
-    let mut cases = Vec::new();
-    for (number, norm_type) in [1.0, 2.0, 3.0, 1.5, 4.0, 0.5, 2.5].into_iter().enumerate() {
-        for ceil_mode in [false, true] {
-            let more = number % 3;
-            let line = LpPool {
-                stride: [2],
-                ceil_mode,
-                ..LpPool::new(norm_type, [2 + more])
-            };
-            let flat = LpPool {
-                stride: [1 + more, 2],
-                ceil_mode,
-                ..LpPool::new(norm_type, [3, 2])
-            };
-            let solid = LpPool {
-                ceil_mode,
-                ..LpPool::new(norm_type, [2, 1 + more, 2])
-            };
-            cases.push(lp(&[2, 3, 8 + more], line));
-            cases.push(lp(&[2, 2, 7, 5 + more], flat));
-            cases.push(lp(&[1, 2, 5, 4, 3], solid));
-        }
-        // Where a window is 0, so is its gradient.
-        cases.push(
-            Case::new(
-                format!("lp_pool2d/zeros/p{norm_type}"),
-                vec![real([1, 2, 4, 4])],
-                move |g, x| {
-                    let zeros = g.scale(x[0], 0.0)?;
-                    Ok(vec![g.lp_pool(zeros, LpPool::new(norm_type, [2, 2]))?])
-                },
-            )
-            .gradients(&[0], Bound::Exact),
-        );
-    }
-    for norm_type in [2.0, 2.5, 3.0] {
-        cases.push(
-            Case::new(
-                format!("lp_pool2d/special/p{norm_type}"),
-                vec![drawn([2, 2, 8, 6], Draw::Special)],
-                move |g, x| Ok(vec![g.lp_pool(x[0], LpPool::new(norm_type, [2, 2]))?]),
-            )
-            .bound(Bound::Norm(2f64.powi(-17)))
-            .inexact(),
-        );
-    }
-    cases
-}
-
-fn adaptive_one<const D: usize>(
-    n_c: [usize; 2],
-    input: [usize; D],
-    output: [usize; D],
-) -> [Case; 2] {
-    let shape = image(n_c, input);
-    // A window has at most ceil(extent / windows) + 1 elements along each axis, an element lies in so many windows.
-    let along = |a: usize, b: usize| a.div_ceil(b) + 1;
-    let elements: usize = (0..D).map(|i| along(input[i], output[i])).product();
-    let windows: usize = (0..D).map(|i| along(output[i], input[i])).product();
-    let max = Case::new(
-        format!("adaptive_max_pool{D}d/{shape:?}/{output:?}"),
-        vec![drawn(shape.clone(), Draw::Distinct)],
-        move |g, x| {
-            let (y, index) = g.adaptive_max_pool_with_indices(x[0], AdaptiveMaxPool { output })?;
-            Ok(vec![y, index])
-        },
-    );
-    let average = Case::new(
-        format!("adaptive_avg_pool{D}d/{shape:?}/{output:?}"),
-        vec![real(shape)],
-        move |g, x| Ok(vec![g.adaptive_avg_pool(x[0], AdaptiveAvgPool { output })?]),
-    );
-    [
-        max.gradients(&[0], Bound::Sum { k: windows }),
-        average
-            .bound(Bound::Sum { k: elements })
-            .gradients(
-                &[0],
-                Bound::Sum {
-                    k: elements + windows,
-                },
-            )
-            .inexact()
-            .linear(),
-    ]
-}
-
-fn adaptive() -> Vec<Case> {
-    let mut cases = Vec::new();
-    for (input, output) in [
-        (1, 1),
-        (7, 3),
-        (8, 4),
-        (5, 5),
-        (3, 7),
-        (13, 1),
-        (11, 6),
-        (2, 5),
-    ] {
-        cases.extend(adaptive_one([2, 3], [input], [output]));
-    }
-    for (input, output) in [
-        ([7, 5], [3, 2]),
-        ([4, 9], [4, 1]),
-        ([3, 3], [7, 7]),
-        ([1, 8], [2, 3]),
-        ([13, 11], [1, 1]),
-        ([6, 6], [6, 6]),
-        ([14, 10], [7, 7]),
-    ] {
-        cases.extend(adaptive_one([2, 2], input, output));
-    }
-    for (input, output) in [
-        ([5, 4, 3], [2, 2, 2]),
-        ([1, 6, 5], [1, 3, 4]),
-        ([4, 4, 4], [1, 1, 1]),
-        ([2, 3, 5], [3, 5, 2]),
-    ] {
-        cases.extend(adaptive_one([1, 3], input, output));
-    }
-    cases.extend(adaptive_one([0, 3], [4, 4], [2, 2]));
-    for (name, shape) in [
-        ("1d", &[2, 3, 5][..]),
-        ("2d", &[2, 3, 4, 7]),
-        ("3d", &[1, 2, 3, 4, 5]),
-    ] {
-        cases.push(
-            Case::new(
-                format!("global_max_pool{name}/{shape:?}"),
-                vec![drawn(shape, Draw::Distinct)],
-                |g, x| Ok(vec![g.global_max_pool(x[0])?]),
-            )
-            .gradients(&[0], Bound::Exact),
-        );
-        let k = shape[2..].iter().product();
-        cases.push(
-            Case::new(
-                format!("global_avg_pool{name}/{shape:?}"),
-                vec![real(shape)],
-                |g, x| Ok(vec![g.global_avg_pool(x[0])?]),
-            )
-            .bound(Bound::Sum { k })
-            .gradients(&[0], Bound::Sum { k: 1 })
-            .inexact()
-            .linear(),
-        );
-    }
-    cases.push(Case::new(
-        "adaptive_max_pool2d/values",
-        vec![real([2, 2, 5, 7])],
-        |g, x| {
-            Ok(vec![g.adaptive_max_pool(
-                x[0],
-                AdaptiveMaxPool { output: [2, 3] },
-            )?])
-        },
-    ));
-    cases.push(
-        Case::new(
-            "adaptive_max_pool2d/special",
-            vec![drawn([2, 2, 7, 6], Draw::Special)],
-            |g, x| {
-                let pool = AdaptiveMaxPool { output: [3, 4] };
-                let (y, index) = g.adaptive_max_pool_with_indices(x[0], pool)?;
-                Ok(vec![y, index])
-            },
-        )
-        .gradients(&[0], Bound::Sum { k: 4 }),
-    );
-    cases.push(
-        Case::new(
-            "adaptive_avg_pool2d/special",
-            vec![drawn([2, 2, 7, 6], Draw::Special)],
-            |g, x| {
-                Ok(vec![g.adaptive_avg_pool(
-                    x[0],
-                    AdaptiveAvgPool { output: [3, 4] },
-                )?])
-            },
-        )
-        .bound(Bound::Sum { k: 12 })
-        .inexact(),
-    );
-    cases
-}
-
-/// Unpools what a pooling with indices gave.
-fn unpool_of_pool<const D: usize>(
-    shape: &[usize],
-    pool: MaxPool<D>,
-    output_size: Option<[usize; D]>,
-) -> Case {
-    Case::new(
-        format!("max_unpool{}/{output_size:?}", windows(shape, &pool)),
-        vec![drawn(shape, Draw::Distinct)],
-        move |g, x| {
-            let (y, index) = g.max_pool_with_indices(x[0], pool)?;
-            let unpool = MaxUnpool {
-                stride: pool.stride,
-                padding: pool.padding,
-                output_size,
-                ..MaxUnpool::new(pool.kernel)
-            };
-            Ok(vec![g.max_unpool(y, index, unpool)?])
-        },
-    )
-    .gradients(&[0], Bound::Exact)
-}
-
-/// Unpools with indices below `limit`, any of them, equal ones and ones outside the plane too.
-fn unpool_of_any<const D: usize>(shape: &[usize], limit: u32, unpool: MaxUnpool<D>) -> Case {
-    Case::new(
-        format!(
-            "max_unpool{D}d/{shape:?}/k{:?}/indices below {limit}",
-            unpool.kernel
-        ),
-        vec![real(shape), below(shape, limit)],
-        move |g, x| Ok(vec![g.max_unpool(x[0], x[1], unpool)?]),
-    )
-    .gradients(&[0], Bound::Exact)
-    .linear()
-}
-
-fn unpool() -> Vec<Case> {
-    let overlapping = MaxPool {
-        stride: [2, 2],
-        padding: [1, 1],
-        ..MaxPool::square(3)
-    };
-    let mut cases = vec![
-        unpool_of_pool(&[2, 3, 8], MaxPool::<1>::square(2), None),
-        unpool_of_pool(&[2, 3, 9], MaxPool::<1>::square(2), Some([9])),
-        unpool_of_pool(&[2, 3, 11], MaxPool::<1>::square(4), Some([11])),
-        unpool_of_pool(&[2, 3, 6, 8], MaxPool::<2>::square(2), None),
-        unpool_of_pool(&[2, 2, 7, 5], MaxPool::<2>::square(2), Some([7, 5])),
-        unpool_of_pool(&[1, 4, 9, 6], MaxPool::new([3, 2]), None),
-        unpool_of_pool(&[2, 2, 7, 9], overlapping, None),
-        unpool_of_pool(&[1, 2, 4, 4, 4], MaxPool::<3>::square(2), None),
-        unpool_of_pool(&[2, 1, 5, 4, 3], MaxPool::new([2, 2, 1]), Some([5, 4, 3])),
-        unpool_of_any(&[2, 3, 4], 8, MaxUnpool::new([2])),
-        unpool_of_any(&[3, 2, 5], 3, MaxUnpool::new([2])),
-        unpool_of_any(&[2, 3, 4, 3], 48, MaxUnpool::new([2, 2])),
-        unpool_of_any(&[2, 3, 4, 3], 60, MaxUnpool::new([2, 2])),
-        unpool_of_any(&[2, 2, 3, 3], u32::MAX, MaxUnpool::new([2, 1])),
-        unpool_of_any(&[1, 2, 2, 3, 2], 96, MaxUnpool::new([2, 2, 2])),
-        unpool_of_any(&[0, 2, 3], 6, MaxUnpool::new([2])),
-    ];
-    cases.push(Case::new(
-        "max_unpool2d/special",
-        vec![drawn([2, 2, 6, 6], Draw::Special)],
-        |g, x| {
-            let (y, index) = g.max_pool_with_indices(x[0], MaxPool2d::square(2))?;
-            Ok(vec![g.max_unpool(y, index, MaxUnpool::new([2, 2]))?])
-        },
-    ));
-    // The gradient as an op of its own.
-    cases.push(
-        Case::new(
-            "max_unpool2d/second",
-            vec![
-                real([2, 2, 3, 4]),
-                below([2, 2, 3, 4], 30),
-                real([2, 2, 6, 4]),
-            ],
-            |g, x| {
-                let y = g.max_unpool(x[0], x[1], MaxUnpool::new([2, 1]))?;
-                let dx = gradients_from(g, &[(y, x[2])], &[x[0]])?;
-                Ok(dx.into_iter().flatten().collect())
-            },
-        )
-        .gradients(&[2], Bound::Exact)
-        .linear(),
-    );
-    cases
-}
-
 pub fn pool() -> Vec<Case> {
     let mut cases = flat();
     cases.extend(spread::<1>());
     cases.extend(spread::<2>());
     cases.extend(spread::<3>());
     cases.extend(edges());
-    cases.extend(norms());
-    cases.extend(adaptive());
-    cases.extend(unpool());
     cases
 }

@@ -1,9 +1,10 @@
 //! Matrix products and convolutions with all that may follow them in one kernel, in both sizes of tile.
 
+use striate::check::{Bound, Case, Draw, drawn, real};
 use striate::ops::{Conv2d, Conv2dForward, Conv2dGradInput, Conv2dGradWeight, MatMul};
 use striate::shape::Shape;
 
-use super::{Bound, Case, Draw, ENDS, drawn, real};
+use super::ENDS;
 
 fn end_name((bias, relu, mask): (bool, bool, bool)) -> String {
     let names = [(bias, "-bias"), (relu, "-relu"), (mask, "-mask")];
