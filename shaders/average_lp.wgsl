@@ -6,7 +6,7 @@ fn window_share(count: f32) -> f32 {
     return select(whole / count, 1.0, count == whole);
 }
 
-// x^p for p >= 0; NaN for x < 0 unless p is an integer.
+// x^p for p >= 0, as C's pow.
 fn power(x: f32, p: f32) -> f32 {
     var rest = u32(p);
     if (f32(rest) != p) {
@@ -24,10 +24,11 @@ fn power(x: f32, p: f32) -> f32 {
     return result;
 }
 
-// x^p for p > 0; NaN for x < 0. Adapters differ on log2 of 0 and of infinity.
+// x^p for p > 0, no odd integer: NaN for x < 0, but infinity for -infinity. Adapters differ on log2 of 0 and of infinity.
 fn real_power(x: f32, p: f32) -> f32 {
-    let positive = exp2(p * log2(x));
-    return select(select(params.undefined, positive, x > 0.0), x, x == 0.0 || x > -LOWEST_F32);
+    let size = abs(x);
+    let positive = exp2(p * log2(size));
+    return select(select(params.undefined, positive, x > 0.0), size, size == 0.0 || size > -LOWEST_F32);
 }
 
 fn term(x: f32) -> f32 {
