@@ -14,6 +14,7 @@ macro_rules! shader_files {
 
 mod conv2d;
 mod conv2d_registers;
+mod copy;
 mod elementwise;
 mod gather;
 mod gemm;
@@ -28,11 +29,11 @@ mod softmax;
 mod update;
 
 pub use conv2d::{Conv2d, Conv2dForward, Conv2dGradInput, Conv2dGradWeight};
+pub(crate) use copy::{copy, copy_parts};
 pub use elementwise::{Binary, BinaryFunction, Fill, Unary, UnaryFunction};
 pub use gather::{GatherLabels, GatherRows};
 pub use loss::{CountCorrect, MseLoss, SoftmaxCrossEntropy, SoftmaxCrossEntropyGrad};
 pub use matmul::MatMul;
-pub(crate) use movement::copy;
 pub use movement::{Expand, Permute, Reshape};
 pub use pool::*;
 pub use random::{Advance, Dropout, ShuffledBatch};
@@ -44,6 +45,7 @@ pub use update::{Adam, Lookup, Rule, Sgd, Update, Updated};
 pub fn kernels() -> Vec<Kernel> {
     let fixed = [
         conv2d_registers::KERNELS,
+        copy::KERNELS,
         elementwise::KERNELS,
         gather::KERNELS,
         gemm::KERNELS,
