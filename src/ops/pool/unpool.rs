@@ -2,9 +2,9 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
-use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, overlaps};
-use crate::ops::elementwise::fill;
-use crate::ops::{expect_f32, expect_inputs, expect_type, quads};
+use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Part, overlaps};
+use crate::ops::elementwise::lower_fill;
+use crate::ops::{Cut, expect_f32, expect_inputs, expect_type};
 use crate::shape::{Shape, Type};
 use crate::tensor::Array;
 
@@ -279,7 +279,15 @@ fn lower_unpool(io: &Io, back: bool, out: &mut Lowering) {
             );
         };
         let index = |dispatch: Dispatch| dispatch.read(Operand::Input(1)).part(rows.part[1]);
-        out.push(fill(winner, 0, quads(y, rows.count), 0.0));
+        let places = Cut {
+            operand: winner,
+            shape: &y.shape,
+            parts: &[Part {
+                start: 0,
+                rows: rows.count,
+            }],
+        };
+        lower_fill(places, 0.0, out);
         let dispatch = index(Dispatch::new(&MAX_UNPOOL_WINNER, VARIANTS[0])).write(winner);
         push(out, dispatch, rows.count * x.row());
         let kernel = if back { &MAX_UNPOOL_GRAD } else { &MAX_UNPOOL };

@@ -4,11 +4,13 @@ mod adaptive_pool;
 pub mod conv;
 mod elementwise;
 mod gather;
+mod join;
 mod loss;
 mod lp_pool;
 mod matmul;
 mod movement;
 mod networks;
+mod pad;
 pub mod pool;
 mod products;
 mod random;
@@ -77,6 +79,8 @@ fn families() -> Vec<Case> {
         update::update(),
         reduce::reduce(),
         movement::movement(),
+        join::join(),
+        pad::pad(),
         softmax::softmax(),
         loss::loss(),
         random::random(),
