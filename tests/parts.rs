@@ -323,10 +323,10 @@ fn an_activation_beyond_one_binding() {
     let eighths = g.fill(SHAPE, 0.125).unwrap();
     let kept = g.dropout(eighths, P, clock).unwrap();
     let x = g.relu(kept).unwrap();
-    let largest = g.max_pool2d(x, MaxPool2d::square(2)).unwrap();
+    let largest = g.max_pool(x, MaxPool2d::square(2)).unwrap();
     let dx = gradients_from(&mut g, &[(largest, largest)], &[x]).unwrap();
     let sum = g.add_values(x, dx[0].unwrap()).unwrap();
-    let mean = g.avg_pool2d(sum, AvgPool2d::square(2)).unwrap();
+    let mean = g.avg_pool(sum, AvgPool2d::square(2)).unwrap();
     for gpu in common::gpus(&GpuOptions::default()) {
         let Some((store, mut session)) = at_full_size(&gpu, &g, &[largest, mean]) else {
             continue;
