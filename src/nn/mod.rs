@@ -6,6 +6,7 @@
 
 pub mod init;
 mod pool;
+mod resize;
 
 use std::fmt::Debug;
 
@@ -16,6 +17,7 @@ use crate::shape::{Shape, Type};
 use init::Scheme;
 
 pub use pool::*;
+pub use resize::{InterpolateMode, Pad, PixelShuffle, PixelUnshuffle, Upsample};
 
 /// What a graph is for. Modules such as dropout differ between the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

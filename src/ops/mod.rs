@@ -27,6 +27,7 @@ mod pool;
 mod random;
 mod reduce;
 mod reduction;
+mod resize;
 mod softmax;
 mod strided;
 mod update;
@@ -43,6 +44,7 @@ pub use pad::{Pad, PadGrad};
 pub use pool::*;
 pub use random::{Advance, Dropout, ShuffledBatch};
 pub use reduce::Sum;
+pub use resize::{Interpolate, InterpolateGrad, InterpolateMode};
 pub use softmax::{Softmax, SoftmaxGrad};
 pub use update::{Adam, Lookup, Rule, Sgd, Update, Updated};
 
@@ -58,6 +60,7 @@ pub fn kernels() -> Vec<Kernel> {
         pad::KERNELS,
         pool::KERNELS,
         random::KERNELS,
+        resize::KERNELS,
         softmax::KERNELS,
         strided::KERNELS,
         update::KERNELS,

@@ -15,6 +15,7 @@ pub mod pool;
 mod products;
 mod random;
 mod reduce;
+mod resize;
 mod softmax;
 mod unpool;
 mod update;
@@ -81,6 +82,7 @@ fn families() -> Vec<Case> {
         movement::movement(),
         join::join(),
         pad::pad(),
+        resize::resize(),
         softmax::softmax(),
         loss::loss(),
         random::random(),
