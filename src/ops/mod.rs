@@ -55,7 +55,7 @@ pub use norm::{
     Moments, NormStatistics, Normalize, NormalizeGrad, Over, RunningStatistic, StatisticPairs,
 };
 pub use pad::{Pad, PadGrad};
-pub use pool::{AvgPool2d, AvgPool2dGrad, Indices, MaxPool2d, MaxPool2dForward, MaxPool2dGrad};
+pub use pool::*;
 pub use random::{Advance, Dropout, ShuffledBatch};
 pub use reduce::Sum;
 pub use resize::{Interpolate, InterpolateGrad, InterpolateMode};

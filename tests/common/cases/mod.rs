@@ -1,10 +1,12 @@
 //! The one table of op cases: correctness, gradients, adjoints and benches read it.
 
+mod adaptive_pool;
 pub mod conv;
 mod elementwise;
 mod gather;
 mod join;
 mod loss;
+mod lp_pool;
 mod matmul;
 mod movement;
 mod networks;
@@ -16,6 +18,7 @@ mod random;
 mod reduce;
 mod resize;
 mod softmax;
+mod unpool;
 mod update;
 
 use striate::check::{Case, Draw, Input, below};
@@ -72,6 +75,9 @@ fn families() -> Vec<Case> {
         matmul::matmul(),
         conv::conv2d(),
         pool::pool(),
+        lp_pool::lp_pool(),
+        adaptive_pool::adaptive_pool(),
+        unpool::unpool(),
         norm::norm(),
         update::update(),
         reduce::reduce(),
