@@ -48,7 +48,7 @@ pub use loss::{CountCorrect, MseLoss, SoftmaxCrossEntropy, SoftmaxCrossEntropyGr
 pub use matmul::MatMul;
 pub use movement::{Expand, Permute, Reshape};
 pub use pad::{Pad, PadGrad};
-pub use pool::{AvgPool2d, AvgPool2dGrad, Indices, MaxPool2d, MaxPool2dForward, MaxPool2dGrad};
+pub use pool::*;
 pub use random::{Advance, Dropout, ShuffledBatch};
 pub use reduce::Sum;
 pub use resize::{Interpolate, InterpolateGrad, InterpolateMode};
