@@ -346,7 +346,7 @@ impl PaddingMode {
     }
 
     /// Its number in `shaders/lib/pad.wgsl`.
-    pub fn number(self) -> usize {
+    pub(crate) fn number(self) -> usize {
         match self {
             PaddingMode::Zeros => 0,
             PaddingMode::Reflect => 1,

@@ -68,10 +68,22 @@ impl End {
 
     /// Binds what the end reads, the third input, and the output after it.
     pub fn bind(self, dispatch: Dispatch, y: Operand) -> Dispatch {
-        match self {
-            End::None | End::Relu | End::MaskInPlace => dispatch.write(y),
-            _ => dispatch.read(Operand::Input(2)).write(y),
-        }
+        self.bind_parts(dispatch, 0, y, 0)
+    }
+
+    /// As `bind`, with the parts of the third input and of the output.
+    pub fn bind_parts(self, dispatch: Dispatch, third: usize, y: Operand, part: usize) -> Dispatch {
+        let dispatch = match self {
+            End::None | End::Relu | End::MaskInPlace => dispatch,
+            _ => dispatch.read(Operand::Input(2)).part(third),
+        };
+        dispatch.write(y).part(part)
+    }
+
+    /// As `bind`, for rows of y in part `part`; a mask lies in the same one.
+    pub fn bind_rows(self, dispatch: Dispatch, y: Operand, part: usize) -> Dispatch {
+        let third = if self == End::Mask { part } else { 0 };
+        self.bind_parts(dispatch, third, y, part)
     }
 }
 
@@ -151,9 +163,9 @@ pub(super) fn split_scratch(out: &mut Lowering, splits: usize, y: &Type) -> (Ope
     (out.scratch(Type::f32([splits, part])), part)
 }
 
-/// Adds up `splits` results of `part` elements each, in order, into output 0.
-pub(super) fn sum_parts(parts: Operand, splits: usize, io: &Io, out: &mut Lowering) {
-    let quads = io.outputs[0].count().div_ceil(4);
+/// Adds up `splits` results of type `ty`, in order, into output 0.
+pub(super) fn sum_parts(parts: Operand, splits: usize, ty: &Type, out: &mut Lowering) {
+    let quads = ty.count().div_ceil(4);
     out.push(
         Dispatch::new(&SUM_PARTS, SUM_PARTS_VARIANTS[0])
             .read(parts)

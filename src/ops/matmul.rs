@@ -227,7 +227,7 @@ impl MatMul {
             .read(Operand::Input(1));
         out.push(product.params(&tiling, part, end.bind(dispatch, y)));
         if tiling.splits > 1 {
-            sum_parts(y, tiling.splits, io, out);
+            sum_parts(y, tiling.splits, &io.outputs[0], out);
         }
     }
 

@@ -12,8 +12,10 @@ macro_rules! shader_files {
     };
 }
 
-mod conv2d;
-mod conv2d_registers;
+mod conv;
+mod conv_direct;
+mod conv_registers;
+mod conv_shared;
 mod elementwise;
 mod gather;
 mod gemm;
@@ -26,7 +28,10 @@ mod reduce;
 mod softmax;
 mod update;
 
-pub use conv2d::{Conv2d, Conv2dForward, Conv2dGradInput, Conv2dGradWeight};
+pub use conv::{
+    Conv, Conv1d, Conv2d, Conv3d, ConvForward, ConvGradInput, ConvGradWeight, ConvTranspose,
+    ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, ConvWalk,
+};
 pub use elementwise::{Binary, BinaryFunction, Fill, Unary, UnaryFunction};
 pub use gather::{GatherLabels, GatherRows};
 pub use loss::{CountCorrect, MseLoss, SoftmaxCrossEntropy, SoftmaxCrossEntropyGrad};
@@ -42,7 +47,8 @@ pub use update::{Adam, Lookup, Rule, Sgd, Update, Updated};
 /// Every kernel of the crate, for tests that translate and measure them.
 pub fn kernels() -> Vec<Kernel> {
     let fixed = [
-        conv2d_registers::KERNELS,
+        conv_direct::KERNELS,
+        conv_registers::KERNELS,
         elementwise::KERNELS,
         gather::KERNELS,
         gemm::KERNELS,
@@ -56,8 +62,9 @@ pub fn kernels() -> Vec<Kernel> {
     ];
     let fixed = fixed.concat().into_iter().cloned();
     let composed = [
-        conv2d::kernels(),
-        conv2d_registers::kernels(),
+        conv_direct::kernels(),
+        conv_registers::kernels(),
+        conv_shared::kernels(),
         matmul::kernels(),
         pool::kernels(),
     ]

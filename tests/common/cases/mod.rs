@@ -175,7 +175,7 @@ pub fn cases() -> Vec<Case> {
     [
         elementwise::elementwise(),
         matmul::matmul(),
-        conv::conv2d(),
+        conv::conv(),
         pool::pool(),
         update::update(),
         reduce::reduce(),

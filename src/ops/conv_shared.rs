@@ -1,0 +1,149 @@
+//! Convolutions over two axes as matrix products by tiles of workgroup memory.
+
+use std::borrow::Cow;
+
+use crate::kernel::{Caps, Dispatch, Kernel, Lowering, Operand, Rows};
+use crate::shape::Type;
+
+use super::conv::{Map, Sizes};
+use super::gemm::{End, Product, SHARED_VARIANTS, split_scratch, sum_parts};
+
+impl Sizes {
+    pub(super) fn lower_shared(
+        &self,
+        map: Map,
+        runs: &[Rows],
+        end: End,
+        caps: &Caps,
+        out: &mut Lowering,
+    ) {
+        for run in runs {
+            self.lower_shared_run(map, run, end, caps, out);
+        }
+    }
+
+    fn product(&self, map: Map, images: usize) -> Product {
+        let (channels, outs) = (self.c / self.groups, self.o / self.groups);
+        let [_, h, w] = self.input;
+        let [_, oh, ow] = self.output;
+        let (m, n, k) = match map {
+            Map::Forward => (outs, images * oh * ow, channels * self.taps()),
+            Map::GradInput => (channels, images * h * w, outs * self.taps()),
+            Map::GradWeight => (outs, channels * self.taps(), images * oh * ow),
+        };
+        Product {
+            m,
+            n,
+            k,
+            groups: self.groups,
+        }
+    }
+
+    fn lower_shared_run(&self, map: Map, run: &Rows, end: End, caps: &Caps, out: &mut Lowering) {
+        let product = self.product(map, run.count);
+        if product.m * product.n == 0 {
+            return;
+        }
+        let first = |operand: usize, row: usize| run.first[operand] * row;
+        let (x, y) = (self.x_row(), self.y_row());
+        let dispatch = |tiling| Dispatch::of(Cow::Owned(kernel(map, end)), tiling);
+        if map != Map::GradWeight {
+            let tiling = product.tiling(product.m, false);
+            let (from, to) = match map {
+                Map::Forward => (x, y),
+                _ => (y, x),
+            };
+            let dispatch = dispatch(tiling.overrides)
+                .read(Operand::Input(0))
+                .part(run.part[0])
+                .read(Operand::Input(1));
+            let dispatch = end.bind_rows(dispatch, Operand::Output(0), run.part[1]);
+            let dispatch = product.params(&tiling, 0, dispatch);
+            out.push(self.shared_params([0, first(0, from), first(1, to)], dispatch));
+            return;
+        }
+        let dweight = Type::f32(self.weight());
+        let most = (caps.max_binding / dweight.bytes()).max(1) as usize;
+        let tiling = product.tiling(product.m.min(product.n), most > 1);
+        let (target, part) = match tiling.splits {
+            1 => (Operand::Output(0), 0),
+            splits => split_scratch(out, splits, &dweight),
+        };
+        let dispatch = dispatch(tiling.overrides)
+            .read(Operand::Input(0))
+            .part(run.part[0])
+            .read(Operand::Input(1))
+            .part(run.part[1])
+            .write(target);
+        let dispatch = product.params(&tiling, part, dispatch);
+        out.push(self.shared_params([first(1, y), first(0, x), 0], dispatch));
+        if tiling.splits > 1 {
+            sum_parts(target, tiling.splits, &dweight, out);
+        }
+    }
+
+    fn shared_params(&self, [a, b, y]: [usize; 3], dispatch: Dispatch) -> Dispatch {
+        let [_, vertical, horizontal] = self.window;
+        dispatch
+            .param("groups", self.groups)
+            .param("channels", self.c / self.groups)
+            .param("outs", self.o / self.groups)
+            .param("height", self.input[1])
+            .param("width", self.input[2])
+            .param("out_height", self.output[1])
+            .param("out_width", self.output[2])
+            .param("kernel_h", vertical.kernel)
+            .param("kernel_w", horizontal.kernel)
+            .param("stride_h", vertical.stride)
+            .param("stride_w", horizontal.stride)
+            .param("dilation_h", vertical.dilation)
+            .param("dilation_w", horizontal.dilation)
+            .param("pad_h", vertical.before)
+            .param("pad_w", horizontal.before)
+            .param("a_base", a)
+            .param("b_base", b)
+            .param("y_base", y)
+    }
+}
+
+fn kernel(map: Map, end: End) -> Kernel {
+    let [
+        body,
+        params,
+        gather,
+        y,
+        forward,
+        grad_input,
+        grad_weight,
+        grid,
+        float,
+    ] = *shader_files![
+        "gemm_shared",
+        "conv_params",
+        "conv_gather",
+        "y_elements",
+        "conv_forward_shared",
+        "conv_grad_input_shared",
+        "conv_grad_weight_shared",
+        "lib/grid",
+        "lib/float",
+    ];
+    let (name, map) = match map {
+        Map::Forward => ("conv_forward_shared", forward),
+        Map::GradInput => ("conv_grad_input_shared", grad_input),
+        Map::GradWeight => ("conv_grad_weight_shared", grad_weight),
+    };
+    let (end_name, end) = end.file();
+    Kernel::composed(
+        format!("{name}{end_name}"),
+        vec![body, params, gather, map, end, y, grid, float],
+        SHARED_VARIANTS,
+    )
+}
+
+/// The kernels that are composed when an op lowers.
+pub(super) fn kernels() -> Vec<Kernel> {
+    let all = [Map::Forward, Map::GradInput, Map::GradWeight];
+    let ends = |map: Map| map.ends().iter().map(move |&end| kernel(map, end));
+    all.into_iter().flat_map(ends).collect()
+}
