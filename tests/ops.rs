@@ -3,41 +3,35 @@
 
 mod common;
 
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::OnceLock;
 
-use common::cases::{
-    Bound, Case, Draw, cases,
-    conv::{convolution, transposed},
-    drawn, real,
-};
-use common::check::{Way, check_all, ways};
+use common::adapters;
+use common::cases::cases;
+use common::cases::conv::{convolution, transposed};
+use common::tally::Tally;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestCaseResult};
+use proptest::test_runner::TestCaseResult;
+use striate::check::{Adapter, Bound, Case, Draw, drawn, real};
 use striate::ops::{AvgPool2d, Conv, ConvTranspose, ConvWalk, MaxPool2d};
 use striate::shape::PaddingMode;
 
 #[test]
 fn cases_agree_with_the_reference() {
-    let mut ways = ways(256);
-    let wrong = check_all(&cases(), &mut ways);
-    for way in &ways {
-        println!("{way}");
+    let adapters = adapters(256);
+    let mut tally = Tally::new(&adapters);
+    for case in &cases() {
+        tally.check(case);
     }
-    assert!(
-        wrong.is_empty(),
-        "{} wrong:\n{}",
-        wrong.len(),
-        wrong.join("\n")
-    );
+    println!("{tally}");
+    assert!(tally.wrong.is_empty(), "{}", tally.wrong.join("\n"));
 }
 
 /// Checks one random case. All of them share their devices, so that only the first shapes compile pipelines.
 fn check(case: Case) -> TestCaseResult {
-    static WAYS: OnceLock<Mutex<Vec<Way>>> = OnceLock::new();
-    let ways = WAYS.get_or_init(|| Mutex::new(ways(128 << 20)));
-    let mut ways = ways.lock().unwrap_or_else(PoisonError::into_inner);
-    let wrong = check_all(&[case], &mut ways);
-    prop_assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    static ADAPTERS: OnceLock<Vec<Adapter>> = OnceLock::new();
+    let mut tally = Tally::new(ADAPTERS.get_or_init(|| adapters(128 << 20)));
+    tally.check(&case);
+    prop_assert!(tally.wrong.is_empty(), "{}", tally.wrong.join("\n"));
     Ok(())
 }
 
@@ -145,7 +139,7 @@ impl Drawn {
 }
 
 proptest! {
-    #![proptest_config(Config { cases: 100, failure_persistence: None, ..Config::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn random_convolutions(drawn in convolutions()) {

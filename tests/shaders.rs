@@ -8,11 +8,11 @@ use std::fmt::Display;
 use std::path::Path;
 
 use common::cases::cases;
-use common::draw::build;
 use common::lower::lower;
 use naga::back::{glsl, hlsl, msl, pipeline_constants::process_overrides, spv};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, ScalarKind, ShaderStage, Statement, StorageAccess, TypeInner};
+use striate::check::build;
 use striate::error::ErrorKind;
 use striate::graph::{Graph, Init, Value};
 use striate::kernel::{Access, Body, Caps, Dispatch, Io, Kernel, Operand, Overrides, Param, Wgsl};

@@ -25,6 +25,7 @@ mod movement;
 mod pool;
 mod random;
 mod reduce;
+mod reduction;
 mod softmax;
 mod update;
 
@@ -56,7 +57,6 @@ pub fn kernels() -> Vec<Kernel> {
         movement::KERNELS,
         pool::KERNELS,
         random::KERNELS,
-        reduce::KERNELS,
         softmax::KERNELS,
         update::KERNELS,
     ];
@@ -67,6 +67,7 @@ pub fn kernels() -> Vec<Kernel> {
         conv_shared::kernels(),
         matmul::kernels(),
         pool::kernels(),
+        reduction::kernels(),
     ]
     .concat();
     fixed.chain(composed).collect()

@@ -1,6 +1,7 @@
 //! Convolutions.
 
 use striate::autodiff::gradients_from;
+use striate::check::{Bound, Case, Draw, Input, drawn, real};
 use striate::error::Result;
 use striate::graph::{Graph, Value};
 use striate::ops::{
@@ -9,7 +10,7 @@ use striate::ops::{
 };
 use striate::shape::PaddingMode;
 
-use super::{Bound, Case, Draw, ENDS, Input, drawn, real};
+use super::ENDS;
 
 const MODES: [PaddingMode; 4] = [
     PaddingMode::Zeros,

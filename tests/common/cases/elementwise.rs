@@ -1,9 +1,8 @@
 //! Element by element, with broadcasting.
 
+use striate::check::{Bound, Case, Draw, drawn, real};
 use striate::ops::{Binary, BinaryFunction};
 use striate::shape::Shape;
-
-use super::{Bound, Case, Draw, drawn, real};
 
 pub fn elementwise() -> Vec<Case> {
     let mut cases = Vec::new();

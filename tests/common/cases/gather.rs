@@ -1,8 +1,9 @@
 //! Gathering of rows.
 
+use striate::check::{Bound, Case, Draw, Input, below};
 use striate::shape::{Shape, Type};
 
-use super::{Bound, Case, Draw, Input, below, words};
+use super::words;
 
 pub fn gather() -> Vec<Case> {
     let mut cases = Vec::new();

@@ -1,8 +1,9 @@
 //! Matrix products.
 
+use striate::check::{Bound, Case, real};
 use striate::ops::MatMul;
 
-use super::{Bound, Case, ENDS, real};
+use super::ENDS;
 
 pub fn matmul() -> Vec<Case> {
     let mut cases = Vec::new();

@@ -1,10 +1,11 @@
 //! Matrix products and convolutions with all that may follow them in one kernel, in both sizes of tile.
 
+use striate::check::{Bound, Case, Draw, drawn, real};
 use striate::ops::{Conv2d, ConvForward, ConvGradInput, ConvGradWeight, MatMul};
 use striate::shape::Shape;
 
+use super::ENDS;
 use super::conv::grad_input;
-use super::{Bound, Case, Draw, ENDS, drawn, real};
 
 fn end_name((bias, relu, mask): (bool, bool, bool)) -> String {
     let names = [(bias, "-bias"), (relu, "-relu"), (mask, "-mask")];
