@@ -3,11 +3,11 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
-use crate::kernel::{Body, Caps, Io, Lowering, Rows, overlaps};
+use crate::kernel::{Body, Caps, Io, Lowering, Operand, Part, Rows, overlaps};
 use crate::shape::{PaddingMode, Shape, Type, Window};
 use crate::tensor::Array;
 
-use super::gemm::{End, MASK_PAIR};
+use super::gemm::{End, MASK_PAIR, Target, sum_runs};
 use super::{expect_f32, expect_inputs, expect_type};
 
 // Parameters and builder.
@@ -705,7 +705,9 @@ impl Op for ConvForward {
     fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         let sizes = self.sizes(&io.inputs[0].shape, &io.inputs[1].shape)?;
         let end = End::new(self.name(), self.bias, self.relu, false, io)?;
-        expect_whole(self.name(), io, &[1, 2])?;
+        for (ty, parts) in io.inputs.iter().zip(&io.input_parts).skip(1) {
+            expect_whole(self.name(), ty, parts)?;
+        }
         let runs = overlaps(&[&io.input_parts[0], &io.output_parts[0]]);
         sizes.lower(Map::Forward, &runs, end, caps, out);
         Ok(())
@@ -811,8 +813,10 @@ impl Op for ConvGradInput {
     fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         let sizes = self.sizes(&io.inputs[0].shape, &io.inputs[1].shape)?;
         let end = End::new(self.name(), self.bias, false, self.mask, io)?;
-        let whole = if self.bias { 1..3 } else { 1..2 };
-        expect_whole(self.name(), io, &whole.collect::<Vec<_>>())?;
+        expect_whole(self.name(), &io.inputs[1], &io.input_parts[1])?;
+        if self.bias {
+            expect_whole(self.name(), &io.inputs[2], &io.input_parts[2])?;
+        }
         // A mask has the type of dx and lies in the same parts.
         if self.mask && io.input_parts[2] != io.output_parts[0] {
             io.whole(self.name())?;
@@ -880,38 +884,41 @@ impl Op for ConvGradWeight {
     // Lowering.
 
     fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
-        io.whole(self.name())?;
         let sizes = self.sizes(&io.inputs[0].shape, &io.inputs[1].shape)?;
-        if io.outputs[0].count() == 0 {
+        expect_whole(self.name(), &io.outputs[0], &io.output_parts[0])?;
+        let filter = sizes.taps() * (sizes.c / sizes.groups);
+        if sizes.o * filter == 0 {
             return Ok(());
         }
-        let run = Rows {
-            count: sizes.n,
-            part: vec![0, 0],
-            first: vec![0, 0],
-        };
-        sizes.lower(Map::GradWeight, &[run], End::None, caps, out);
+        let mut runs = overlaps(&[&io.input_parts[0], &io.input_parts[1]]);
+        if runs.is_empty() {
+            // The gradient over no images is zero.
+            runs.push(Rows {
+                count: 0,
+                part: vec![0, 0],
+                first: vec![0, 0],
+            });
+        }
+        let to = Target::all(Operand::Output(0), filter);
+        sum_runs(runs.len(), [sizes.o, filter], to, out, |run, to, out| {
+            sizes.lower_grad_weight(&runs[run], to, caps, out);
+        });
         Ok(())
     }
 }
 
-/// Fails if one of these inputs lies in several parts.
-fn expect_whole(op: &str, io: &Io, inputs: &[usize]) -> Result<()> {
-    for &input in inputs {
-        if let Some(parts) = io.input_parts.get(input)
-            && parts.len() > 1
-        {
-            let ty = &io.inputs[input];
-            return Err(Error::new(
-                ErrorKind::Limit,
-                format!(
-                    "{op}: {ty}, a weight or bias, takes {} bytes, more than the device binds at once",
-                    ty.bytes()
-                ),
-            ));
-        }
+/// Fails if a weight or bias lies in several parts.
+fn expect_whole(op: &str, ty: &Type, parts: &[Part]) -> Result<()> {
+    if parts.len() < 2 {
+        return Ok(());
     }
-    Ok(())
+    Err(Error::new(
+        ErrorKind::Limit,
+        format!(
+            "{op}: a weight or bias {ty} takes {} bytes, more than the device binds at once",
+            ty.bytes()
+        ),
+    ))
 }
 
 /// Which of the three ops is lowered.
@@ -964,15 +971,21 @@ impl Sizes {
         self.groups > 1 && wide == 1
     }
 
-    /// Emits one of the ops over runs of images: those of what is read, then those of what is written or, for the gradient of the
-    /// weight, of dy.
+    /// Emits the convolution or the gradient of its input over runs of images of what is read and what is written.
     fn lower(&self, map: Map, runs: &[Rows], end: End, caps: &Caps, out: &mut Lowering) {
-        if !self.flat() || self.thin(map) {
-            self.lower_direct(map, runs, end, caps, out);
-        } else if caps.body == Body::Registers {
-            self.lower_registers(map, runs, end, caps, out);
-        } else {
-            self.lower_shared(map, runs, end, caps, out);
+        match (self.flat() && !self.thin(map), caps.body) {
+            (false, _) => self.lower_direct(map, runs, end, out),
+            (true, Body::Registers) => self.lower_registers(map, runs, end, caps, out),
+            (true, Body::Shared) => self.lower_shared(map, runs, end, out),
+        }
+    }
+
+    /// Emits the gradient of the weight over one run of images of x and dy.
+    fn lower_grad_weight(&self, run: &Rows, to: Target, caps: &Caps, out: &mut Lowering) {
+        match (self.flat() && !self.thin(Map::GradWeight), caps.body) {
+            (false, _) => self.lower_direct_grad_weight(run, to, caps, out),
+            (true, Body::Registers) => self.lower_registers_grad_weight(run, to, caps, out),
+            (true, Body::Shared) => self.lower_shared_grad_weight(run, to, caps, out),
         }
     }
 }

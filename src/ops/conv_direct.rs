@@ -6,7 +6,7 @@ use crate::kernel::{Caps, Dispatch, Kernel, Lowering, Operand, Overrides, Rows};
 use crate::shape::Type;
 
 use super::conv::{Map, Sizes};
-use super::gemm::{End, split_scratch, sum_parts};
+use super::gemm::{End, Target, split_scratch, sum_parts};
 
 /// Invocations for which the rows of a gradient of a weight are cut into parts.
 const ENOUGH_INVOCATIONS: usize = 8192;
@@ -14,20 +14,6 @@ const ENOUGH_INVOCATIONS: usize = 8192;
 const ENOUGH_PRODUCTS: usize = 256;
 
 impl Sizes {
-    pub(super) fn lower_direct(
-        &self,
-        map: Map,
-        runs: &[Rows],
-        end: End,
-        caps: &Caps,
-        out: &mut Lowering,
-    ) {
-        match map {
-            Map::GradWeight => self.lower_direct_grad_weight(runs, caps, out),
-            _ => self.lower_direct_walk(map, runs, end, out),
-        }
-    }
-
     /// Channels per group of what is read and what is written.
     fn channels(&self, map: Map) -> [usize; 2] {
         let (channels, outs) = (self.c / self.groups, self.o / self.groups);
@@ -37,7 +23,8 @@ impl Sizes {
         }
     }
 
-    fn lower_direct_walk(&self, map: Map, runs: &[Rows], end: End, out: &mut Lowering) {
+    /// Emits the convolution or the gradient of its input for runs of images.
+    pub(super) fn lower_direct(&self, map: Map, runs: &[Rows], end: End, out: &mut Lowering) {
         let [channels, outs] = self.channels(map);
         let (from_row, to_row, to) = match map {
             Map::GradInput => (self.y_row(), self.x_row(), self.input),
@@ -62,44 +49,48 @@ impl Sizes {
         }
     }
 
-    fn lower_direct_grad_weight(&self, runs: &[Rows], caps: &Caps, out: &mut Lowering) {
+    /// Emits the gradient of the weight over one run of images.
+    pub(super) fn lower_direct_grad_weight(
+        &self,
+        run: &Rows,
+        to: Target,
+        caps: &Caps,
+        out: &mut Lowering,
+    ) {
         let [channels, outs] = self.channels(Map::GradWeight);
         let overrides = variant(outs);
         let chunks = outs.div_ceil(value(overrides));
         let dweight = Type::f32(self.weight());
         let tiles = self.groups * chunks * channels * self.taps().div_ceil(4);
-        for run in runs {
-            let rows = run.count * self.output[0] * self.output[1];
-            let most = (caps.max_binding as usize / dweight.bytes() as usize).max(1);
-            let worth = rows * self.output[2] / ENOUGH_PRODUCTS;
-            let wanted = ENOUGH_INVOCATIONS
-                .div_ceil(tiles)
-                .min(most)
-                .min(worth)
-                .max(1);
-            let share = rows.div_ceil(wanted).max(1);
-            let parts = rows.div_ceil(share).max(1);
-            let (target, part) = match parts {
-                1 => (Operand::Output(0), 0),
-                _ => split_scratch(out, parts, &dweight),
-            };
-            let invocations = tiles * parts;
-            let dispatch = Dispatch::new(&GRAD_WEIGHT, overrides)
-                .read(Operand::Input(0))
-                .part(run.part[0])
-                .read(Operand::Input(1))
-                .part(run.part[1])
-                .write(target)
-                .param("count", invocations)
-                .param("from_base", run.first[0] * self.x_row())
-                .param("to_base", run.first[1] * self.y_row());
-            let extents = [channels, outs, chunks];
-            let dispatch =
-                self.direct_params(Map::GradWeight, extents, [rows, share, part], dispatch);
-            out.push(dispatch.workgroups(invocations.div_ceil(WORKGROUP)));
-            if parts > 1 {
-                sum_parts(target, parts, &dweight, out);
+        let rows = run.count * self.output[0] * self.output[1];
+        let most = caps.max_binding as usize / dweight.bytes() as usize;
+        let worth = rows * self.output[2] / ENOUGH_PRODUCTS;
+        let wanted = ENOUGH_INVOCATIONS.div_ceil(tiles).min(most).min(worth);
+        let share = rows.div_ceil(wanted.max(1)).max(1);
+        let parts = rows.div_ceil(share).max(1);
+        let (apart, part) = match parts {
+            1 => (to, 0),
+            _ => {
+                let (operand, part) = split_scratch(out, parts, &dweight);
+                (Target::all(operand, to.row), part)
             }
+        };
+        let invocations = tiles * parts;
+        let dispatch = Dispatch::new(&GRAD_WEIGHT, overrides)
+            .read(Operand::Input(0))
+            .part(run.part[0])
+            .read(Operand::Input(1))
+            .part(run.part[1]);
+        let dispatch = apart
+            .bind(dispatch)
+            .param("count", invocations)
+            .param("from_base", run.first[0] * self.x_row())
+            .param("to_base", run.first[1] * self.y_row());
+        let extents = [channels, outs, chunks];
+        let dispatch = self.direct_params(Map::GradWeight, extents, [rows, share, part], dispatch);
+        out.push(dispatch.workgroups(invocations.div_ceil(WORKGROUP)));
+        if parts > 1 {
+            sum_parts(apart.operand, parts, &dweight, to, out);
         }
     }
 

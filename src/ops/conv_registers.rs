@@ -6,7 +6,7 @@ use crate::kernel::{Caps, Dispatch, Kernel, Lowering, Operand, Overrides, Rows};
 use crate::shape::Type;
 
 use super::conv::{Map, Sizes};
-use super::gemm::End;
+use super::gemm::{End, Target};
 
 /// One convolution as `conv_registers` runs it. A forward convolution is one; a gradient of the input is one for each residue class
 /// of the stride, over dy, with the class's taps backwards.
@@ -353,6 +353,7 @@ impl Class {
 }
 
 impl Sizes {
+    /// Emits the convolution or the gradient of its input for runs of images.
     pub(super) fn lower_registers(
         &self,
         map: Map,
@@ -361,21 +362,14 @@ impl Sizes {
         caps: &Caps,
         out: &mut Lowering,
     ) {
-        match map {
-            Map::Forward => Class::forward(self).lower(runs, self.groups, end, caps, out),
-            Map::GradInput => {
-                let [_, stride_h, stride_w] = self.window.map(|window| window.stride);
-                for row in 0..stride_h.min(self.input[1]) {
-                    for column in 0..stride_w.min(self.input[2]) {
-                        let class = Class::grad_input(self, row, column);
-                        class.lower(runs, self.groups, end, caps, out);
-                    }
-                }
-            }
-            Map::GradWeight => {
-                for run in runs {
-                    self.lower_grad_weight_registers(run, caps, out);
-                }
+        if map != Map::GradInput {
+            return Class::forward(self).lower(runs, self.groups, end, caps, out);
+        }
+        let [_, stride_h, stride_w] = self.window.map(|window| window.stride);
+        for row in 0..stride_h.min(self.input[1]) {
+            for column in 0..stride_w.min(self.input[2]) {
+                let class = Class::grad_input(self, row, column);
+                class.lower(runs, self.groups, end, caps, out);
             }
         }
     }
@@ -389,7 +383,14 @@ impl Sizes {
         chunks * bands * runs.phases * runs.runs * ((4 * lines * taps + 8) * blocks + 3)
     }
 
-    fn lower_grad_weight_registers(&self, run: &Rows, caps: &Caps, out: &mut Lowering) {
+    /// Emits the gradient of the weight over one run of images.
+    pub(super) fn lower_registers_grad_weight(
+        &self,
+        run: &Rows,
+        to: Target,
+        caps: &Caps,
+        out: &mut Lowering,
+    ) {
         let (channels, outs) = (self.c / self.groups, self.o / self.groups);
         let [_, kernel_h, kernel_w] = self.window.map(|window| window.kernel);
         if self.o * channels == 0 {
@@ -459,14 +460,14 @@ impl Sizes {
                 .param("dy_base", dy_base)
                 .workgroups((tiles * parts).div_ceil(16)),
         );
+        let sum = Dispatch::new(&GRAD_WEIGHT_SUM, GRAD_WEIGHT_SUM.variants[0])
+            .read(scratch)
+            .read(Operand::Input(0))
+            .part(run.part[0])
+            .read(Operand::Input(1))
+            .part(run.part[1]);
         out.push(
-            Dispatch::new(&GRAD_WEIGHT_SUM, GRAD_WEIGHT_SUM.variants[0])
-                .read(scratch)
-                .read(Operand::Input(0))
-                .part(run.part[0])
-                .read(Operand::Input(1))
-                .part(run.part[1])
-                .write(Operand::Output(0))
+            to.bind(sum)
                 .param("quads", quads)
                 .param("parts", parts)
                 .param("chunks", chunks)

@@ -6,22 +6,11 @@ use crate::kernel::{Caps, Dispatch, Kernel, Lowering, Operand, Rows};
 use crate::shape::Type;
 
 use super::conv::{Map, Sizes};
-use super::gemm::{End, Product, SHARED_VARIANTS, split_scratch, sum_parts};
+use super::gemm::{
+    ENOUGH_WORKGROUPS, End, Product, SHARED_VARIANTS, Target, split_scratch, sum_parts,
+};
 
 impl Sizes {
-    pub(super) fn lower_shared(
-        &self,
-        map: Map,
-        runs: &[Rows],
-        end: End,
-        caps: &Caps,
-        out: &mut Lowering,
-    ) {
-        for run in runs {
-            self.lower_shared_run(map, run, end, caps, out);
-        }
-    }
-
     fn product(&self, map: Map, images: usize) -> Product {
         let (channels, outs) = (self.c / self.groups, self.o / self.groups);
         let [_, h, w] = self.input;
@@ -39,46 +28,59 @@ impl Sizes {
         }
     }
 
-    fn lower_shared_run(&self, map: Map, run: &Rows, end: End, caps: &Caps, out: &mut Lowering) {
-        let product = self.product(map, run.count);
-        if product.m * product.n == 0 {
-            return;
-        }
-        let first = |operand: usize, row: usize| run.first[operand] * row;
-        let (x, y) = (self.x_row(), self.y_row());
-        let dispatch = |tiling| Dispatch::of(Cow::Owned(kernel(map, end)), tiling);
-        if map != Map::GradWeight {
+    /// Emits the convolution or the gradient of its input for runs of images.
+    pub(super) fn lower_shared(&self, map: Map, runs: &[Rows], end: End, out: &mut Lowering) {
+        let (from_row, to_row) = match map {
+            Map::GradInput => (self.y_row(), self.x_row()),
+            _ => (self.x_row(), self.y_row()),
+        };
+        for run in runs {
+            let product = self.product(map, run.count);
+            if product.m * product.n == 0 {
+                continue;
+            }
             let tiling = product.tiling(product.m, false);
-            let (from, to) = match map {
-                Map::Forward => (x, y),
-                _ => (y, x),
-            };
-            let dispatch = dispatch(tiling.overrides)
+            let dispatch = Dispatch::of(Cow::Owned(kernel(map, end)), tiling.overrides)
                 .read(Operand::Input(0))
                 .part(run.part[0])
                 .read(Operand::Input(1));
             let dispatch = end.bind_rows(dispatch, Operand::Output(0), run.part[1]);
             let dispatch = product.params(&tiling, 0, dispatch);
-            out.push(self.shared_params([0, first(0, from), first(1, to)], dispatch));
-            return;
+            let bases = [0, run.first[0] * from_row, run.first[1] * to_row];
+            out.push(self.shared_params(bases, dispatch));
         }
+    }
+
+    /// Emits the gradient of the weight over one run of images.
+    pub(super) fn lower_shared_grad_weight(
+        &self,
+        run: &Rows,
+        to: Target,
+        caps: &Caps,
+        out: &mut Lowering,
+    ) {
+        let product = self.product(Map::GradWeight, run.count);
         let dweight = Type::f32(self.weight());
-        let most = (caps.max_binding / dweight.bytes()).max(1) as usize;
-        let tiling = product.tiling(product.m.min(product.n), most > 1);
-        let (target, part) = match tiling.splits {
-            1 => (Operand::Output(0), 0),
-            splits => split_scratch(out, splits, &dweight),
+        let may_split = dweight.bytes() * ENOUGH_WORKGROUPS as u64 <= caps.max_binding;
+        let tiling = product.tiling(product.m.min(product.n), may_split);
+        let (apart, part) = match tiling.splits {
+            1 => (to, 0),
+            splits => {
+                let (operand, part) = split_scratch(out, splits, &dweight);
+                (Target::all(operand, to.row), part)
+            }
         };
-        let dispatch = dispatch(tiling.overrides)
+        let kernel = kernel(Map::GradWeight, End::None);
+        let dispatch = Dispatch::of(Cow::Owned(kernel), tiling.overrides)
             .read(Operand::Input(0))
             .part(run.part[0])
             .read(Operand::Input(1))
-            .part(run.part[1])
-            .write(target);
-        let dispatch = product.params(&tiling, part, dispatch);
-        out.push(self.shared_params([first(1, y), first(0, x), 0], dispatch));
+            .part(run.part[1]);
+        let dispatch = product.params(&tiling, part, apart.bind(dispatch));
+        let bases = [run.first[1] * self.y_row(), run.first[0] * self.x_row(), 0];
+        out.push(self.shared_params(bases, dispatch));
         if tiling.splits > 1 {
-            sum_parts(target, tiling.splits, &dweight, out);
+            sum_parts(apart.operand, tiling.splits, &dweight, to, out);
         }
     }
 

@@ -16,6 +16,7 @@ mod conv;
 mod conv_direct;
 mod conv_registers;
 mod conv_shared;
+mod copy;
 mod elementwise;
 mod gather;
 mod gemm;
@@ -33,11 +34,11 @@ pub use conv::{
     Conv, Conv1d, Conv2d, Conv3d, ConvForward, ConvGradInput, ConvGradWeight, ConvTranspose,
     ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, ConvWalk,
 };
+pub(crate) use copy::{copy, copy_parts};
 pub use elementwise::{Binary, BinaryFunction, Fill, Unary, UnaryFunction};
 pub use gather::{GatherLabels, GatherRows};
 pub use loss::{CountCorrect, MseLoss, SoftmaxCrossEntropy, SoftmaxCrossEntropyGrad};
 pub use matmul::MatMul;
-pub(crate) use movement::copy;
 pub use movement::{Expand, Permute, Reshape};
 pub use pool::{AvgPool2d, AvgPool2dGrad, Indices, MaxPool2d, MaxPool2dForward, MaxPool2dGrad};
 pub use random::{Advance, Dropout, ShuffledBatch};
@@ -50,6 +51,7 @@ pub fn kernels() -> Vec<Kernel> {
     let fixed = [
         conv_direct::KERNELS,
         conv_registers::KERNELS,
+        copy::KERNELS,
         elementwise::KERNELS,
         gather::KERNELS,
         gemm::KERNELS,

@@ -38,6 +38,13 @@ const ENDS: [(bool, bool, bool); 5] = [
     (false, false, true),
 ];
 
+/// What follows a product, as part of a case's name.
+fn end_name((bias, relu, mask): (bool, bool, bool)) -> String {
+    let names = [(bias, "-bias"), (relu, "-relu"), (mask, "-mask")];
+    let chosen = names.iter().filter(|(chosen, _)| *chosen);
+    chosen.map(|(_, name)| *name).collect()
+}
+
 /// All cases, and for each op with gradients one of them in the middle of a graph.
 pub fn cases() -> Vec<Case> {
     let mut all = families();
