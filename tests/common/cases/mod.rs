@@ -3,10 +3,12 @@
 pub mod conv;
 mod elementwise;
 mod gather;
+mod join;
 mod loss;
 mod matmul;
 mod movement;
 mod networks;
+mod pad;
 pub mod pool;
 mod products;
 mod random;
@@ -71,6 +73,8 @@ fn families() -> Vec<Case> {
         update::update(),
         reduce::reduce(),
         movement::movement(),
+        join::join(),
+        pad::pad(),
         softmax::softmax(),
         loss::loss(),
         random::random(),
