@@ -34,7 +34,7 @@ pub struct Expand {
 }
 
 impl Graph {
-    /// The same elements under another shape of equal count. Costs nothing.
+    /// The same elements under another shape of equal count. Costs nothing, but for a value in several parts whose rows change: that is copied.
     pub fn reshape(&mut self, x: Value, shape: impl Into<Shape>) -> Result<Value> {
         let shape = shape.into();
         if self.shape(x)? == &shape {
