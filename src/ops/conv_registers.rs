@@ -239,7 +239,7 @@ impl Class {
         let overrides = cheapest(Form::Uniform);
         let runs = Runs::new(&self.axes[1], value(overrides, "taps"));
         let packed = 4 * self.packed_quads(groups, &runs);
-        let binds = caps.max_uniform >= 4 * UNIFORM_FLOATS as u64;
+        let binds = caps.max_uniform.min(caps.max_binding) >= 4 * UNIFORM_FLOATS as u64;
         let narrow = self.quads() < 2 || self.axes[1].taps < 3;
         let [out_plane, out_first, out_row, out_col] = self.place;
         let places = [out_plane, out_first, out_row, self.output[2]];
