@@ -1,7 +1,7 @@
 // y[n, o, p] = sum over c and taps of weight[o, c, tap] x[n, c, the element that the tap sees from p]: convolutions over three axes
 // without tiles and with any padding, forward, and backwards for the gradient of the input.
 //
-// Layout: source [N, G * channels, ..], y [N, G * outs, ..], weight as the steps in Params say. Reference: src/ops/conv.rs.
+// Layout: source [N, G * channels, ..], y [N, G * outs, ..], weight as the steps in Params say. Reference: src/ops/conv/sizes.rs.
 // One invocation makes four columns of one row, a quarter of the row apart, so that neighbours touch neighbouring addresses, of `block`
 // channels of y; one workgroup workgroup_size of these, along the row first. A product counts where its element is read: padding never
 // multiplies.

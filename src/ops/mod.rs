@@ -13,9 +13,6 @@ macro_rules! shader_files {
 }
 
 mod conv;
-mod conv_direct;
-mod conv_registers;
-mod conv_shared;
 mod copy;
 mod elementwise;
 mod gather;
@@ -54,8 +51,6 @@ pub use update::{Adam, Lookup, Rule, Sgd, Update, Updated};
 /// Every kernel of the crate, for tests that translate and measure them.
 pub fn kernels() -> Vec<Kernel> {
     let fixed = [
-        conv_direct::KERNELS,
-        conv_registers::KERNELS,
         copy::KERNELS,
         elementwise::KERNELS,
         gather::KERNELS,
@@ -70,9 +65,7 @@ pub fn kernels() -> Vec<Kernel> {
     ];
     let fixed = fixed.concat().into_iter().cloned();
     let composed = [
-        conv_direct::kernels(),
-        conv_registers::kernels(),
-        conv_shared::kernels(),
+        conv::kernels(),
         matmul::kernels(),
         pool::kernels(),
         reduction::kernels(),

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use crate::kernel::{Caps, Dispatch, Kernel, Lowering, Operand, Rows};
 use crate::shape::Type;
 
-use super::conv::{Map, Sizes};
-use super::gemm::{
+use super::{Map, Sizes};
+use crate::ops::gemm::{
     ENOUGH_WORKGROUPS, End, Product, SHARED_VARIANTS, Target, split_scratch, sum_parts,
 };
 

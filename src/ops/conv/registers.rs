@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use crate::kernel::{Caps, Dispatch, Kernel, Lowering, Operand, Overrides, Rows};
 use crate::shape::Type;
 
-use super::conv::{Map, Sizes};
-use super::gemm::{End, Target};
+use super::{Map, Sizes};
+use crate::ops::gemm::{End, Target};
 
 /// One convolution as `conv_registers` runs it. A forward convolution is one; a gradient of the input is one for each residue class
 /// of the stride, over dy, with the class's taps backwards.
@@ -250,6 +250,16 @@ impl Class {
         (Form::Flat, cheapest(Form::Flat))
     }
 
+    /// vec4s of its packed weights.
+    fn scratch_quads(&self, groups: usize, caps: &Caps) -> usize {
+        let (form, overrides) = self.choose(groups, caps);
+        let runs = Runs::new(&self.axes[1], value(overrides, "taps"));
+        match form {
+            Form::Uniform => UNIFORM_FLOATS / 4,
+            Form::Flat | Form::Strided => self.packed_quads(groups, &runs),
+        }
+    }
+
     /// Emits it for runs of images, of which those of x have `x_row` elements.
     fn lower(&self, runs: &[Rows], groups: usize, end: End, caps: &Caps, out: &mut Lowering) {
         let (form, overrides) = self.choose(groups, caps);
@@ -352,6 +362,24 @@ impl Class {
     }
 }
 
+/// How the gradient of a weight is cut: invocations over runs of channels of dy, channels of x, and runs of taps.
+struct Tiles {
+    kernel: &'static Kernel,
+    overrides: Overrides,
+    lines: usize,
+    taps: usize,
+    blocks: usize,
+    runs: Runs,
+    /// Runs of `lines` rows of the kernel.
+    bands: usize,
+    /// Runs of `4 * blocks` channels of dy in a group.
+    chunks: usize,
+    /// Invocations per part of the batch.
+    tiles: usize,
+    /// vec4s of their sums.
+    quads: usize,
+}
+
 impl Sizes {
     /// Emits the convolution or the gradient of its input for runs of images.
     pub(super) fn lower_registers(
@@ -365,12 +393,8 @@ impl Sizes {
         if map != Map::GradInput {
             return Class::forward(self).lower(runs, self.groups, end, caps, out);
         }
-        let [_, stride_h, stride_w] = self.window.map(|window| window.stride);
-        for row in 0..stride_h.min(self.input[1]) {
-            for column in 0..stride_w.min(self.input[2]) {
-                let class = Class::grad_input(self, row, column);
-                class.lower(runs, self.groups, end, caps, out);
-            }
+        for class in self.classes() {
+            class.lower(runs, self.groups, end, caps, out);
         }
     }
 
@@ -383,6 +407,64 @@ impl Sizes {
         chunks * bands * runs.phases * runs.runs * ((4 * lines * taps + 8) * blocks + 3)
     }
 
+    /// The cheapest tiles for the gradient of the weight.
+    fn grad_weight_tiles(&self) -> Tiles {
+        let (channels, outs) = (self.c / self.groups, self.o / self.groups);
+        let [vertical, horizontal] = [1, 2].map(|axis| Axis::forward(self, axis));
+        let kernel = match horizontal.stride {
+            1 => &GRAD_WEIGHT,
+            _ => &GRAD_WEIGHT_STRIDED,
+        };
+        let aligned = usize::from(horizontal.stride == 1 && horizontal.outputs % 4 == 0);
+        let slides = vertical.stride == vertical.dilation;
+        let overrides = kernel.variants.iter().copied();
+        let overrides = overrides
+            .filter(|v| slides || value(v, "lines") == 1)
+            .filter(|v| value(v, "aligned") == aligned)
+            .min_by_key(|v| self.grad_weight_cost(v))
+            .unwrap_or_default();
+        let [lines, taps, blocks] = ["lines", "taps", "blocks"].map(|n| value(overrides, n));
+        let runs = Runs::new(&horizontal, taps);
+        let bands = vertical.taps.div_ceil(lines);
+        let chunks = outs.div_ceil(4 * blocks);
+        let tiles = self.groups * chunks * channels * bands * runs.phases * runs.runs;
+        Tiles {
+            kernel,
+            overrides,
+            lines,
+            taps,
+            blocks,
+            runs,
+            bands,
+            chunks,
+            tiles,
+            quads: tiles * blocks * lines * taps,
+        }
+    }
+
+    /// Whether what passes through scratch, padded to tiles, fits one binding.
+    pub(super) fn registers_fit(&self, map: Map, caps: &Caps) -> bool {
+        let quads = match map {
+            Map::Forward => Class::forward(self).scratch_quads(self.groups, caps),
+            Map::GradInput => {
+                let classes = self
+                    .classes()
+                    .map(|class| class.scratch_quads(self.groups, caps));
+                classes.max().unwrap_or(0)
+            }
+            Map::GradWeight => self.grad_weight_tiles().quads,
+        };
+        16 * quads as u64 <= caps.max_binding
+    }
+
+    /// The convolutions that make up the gradient of the input.
+    fn classes(&self) -> impl Iterator<Item = Class> {
+        let [_, rows, columns] =
+            [0, 1, 2].map(|axis| self.window[axis].stride.min(self.input[axis]));
+        let places = (0..rows).flat_map(move |row| (0..columns).map(move |column| (row, column)));
+        places.map(|(row, column)| Class::grad_input(self, row, column))
+    }
+
     /// Emits the gradient of the weight over one run of images.
     pub(super) fn lower_registers_grad_weight(
         &self,
@@ -393,33 +475,24 @@ impl Sizes {
     ) {
         let (channels, outs) = (self.c / self.groups, self.o / self.groups);
         let [_, kernel_h, kernel_w] = self.window.map(|window| window.kernel);
-        if self.o * channels == 0 {
-            return;
-        }
         let [vertical, horizontal] = [1, 2].map(|axis| Axis::forward(self, axis));
         let [_, height, width] = self.input;
         let [_, rows, cols] = self.output;
-        let kernel = match horizontal.stride {
-            1 => &GRAD_WEIGHT,
-            _ => &GRAD_WEIGHT_STRIDED,
-        };
         let batch = run.count;
         let x_base = run.first[0] * self.x_row();
         let dy_base = run.first[1] * self.y_row();
-        let aligned = usize::from(horizontal.stride == 1 && cols % 4 == 0);
-        let slides = vertical.stride == vertical.dilation;
-        let overrides = kernel.variants.iter().copied();
-        let overrides = overrides
-            .filter(|v| slides || value(v, "lines") == 1)
-            .filter(|v| value(v, "aligned") == aligned)
-            .min_by_key(|v| self.grad_weight_cost(v))
-            .unwrap_or_default();
-        let [lines, taps, blocks] = ["lines", "taps", "blocks"].map(|n| value(overrides, n));
-        let runs = Runs::new(&horizontal, taps);
-        let bands = kernel_h.div_ceil(lines);
-        let chunks = outs.div_ceil(4 * blocks);
-        let tiles = self.groups * chunks * channels * bands * runs.phases * runs.runs;
-        let quads = tiles * blocks * lines * taps;
+        let Tiles {
+            kernel,
+            overrides,
+            lines,
+            taps,
+            blocks,
+            runs,
+            bands,
+            chunks,
+            tiles,
+            quads,
+        } = self.grad_weight_tiles();
         let most = (caps.max_binding as usize / 16 / quads).max(1);
         let wanted = ENOUGH_INVOCATIONS.div_ceil(tiles).min(most);
         let share = batch.div_ceil(wanted).max(1);

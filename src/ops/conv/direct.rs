@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use crate::kernel::{Caps, Dispatch, Kernel, Lowering, Operand, Overrides, Rows};
 use crate::shape::Type;
 
-use super::conv::{Map, Sizes};
-use super::gemm::{End, Target, split_scratch, sum_parts};
+use super::{Map, Sizes};
+use crate::ops::gemm::{End, Target, split_scratch, sum_parts};
 
 /// Invocations for which the rows of a gradient of a weight are cut into parts.
 const ENOUGH_INVOCATIONS: usize = 8192;
