@@ -6,6 +6,7 @@
 
 mod conv;
 pub mod init;
+mod resize;
 
 use std::fmt::Debug;
 
@@ -18,6 +19,7 @@ pub use crate::ops::{AvgPool2d, MaxPool2d};
 pub use conv::{
     Conv, Conv1d, Conv2d, Conv3d, ConvTranspose, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d,
 };
+pub use resize::{InterpolateMode, Pad, PixelShuffle, PixelUnshuffle, Upsample};
 
 /// What a graph is for. Modules such as dropout differ between the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -515,3 +515,55 @@ impl Op for SliceGrad {
         lower_strided(self.name(), from, to, &axes.collect::<Vec<_>>(), out)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn errors_carry_the_numbers() {
+        let mut g = Graph::new();
+        let x = g.input("x", Type::f32([2, 6])).unwrap();
+        let y = g.input("y", Type::f32([3, 6])).unwrap();
+        let message = |error: Error| {
+            assert_eq!(error.kind(), ErrorKind::Shape);
+            error.to_string()
+        };
+        assert_eq!(
+            message(g.concat(&[x, y], 1).unwrap_err()),
+            "concat: value 1 is f32 [3, 6], value 0 f32 [2, 6]: they may differ along axis 1 alone"
+        );
+        assert_eq!(
+            message(g.concat(&[], 0).unwrap_err()),
+            "concat: no values to put together"
+        );
+        assert_eq!(
+            message(g.concat(&[x], 2).unwrap_err()),
+            "concat: [2, 6] has no axis 2"
+        );
+        assert_eq!(
+            message(g.split(x, &[2, 3], 1).unwrap_err()),
+            "split: sizes [2, 3] do not add up to axis 1 of [2, 6]"
+        );
+        let huge = g.split(x, &[usize::MAX, 7], 1).unwrap_err();
+        assert!(message(huge).contains("overflow"));
+        assert_eq!(
+            message(g.narrow(x, 1, 4, 3).unwrap_err()),
+            "narrow: 3 elements from 4 on pass the end of axis 1 of [2, 6]"
+        );
+        let none = AxisRange::new(1, 0, 6).step(0);
+        assert!(message(g.slice(x, &[none]).unwrap_err()).contains("step 0 along axis 1"));
+        let twice = [AxisRange::new(1, 0, 3), AxisRange::new(1, 0, 3)];
+        assert!(message(g.slice(x, &twice).unwrap_err()).contains("two ranges of axis 1"));
+        let outside = Slice {
+            begin: vec![0, 5],
+            step: vec![1, 1],
+            shape: [2, 2].into(),
+        };
+        assert_eq!(
+            message(g.add1(outside, &[x]).unwrap_err()),
+            "slice: [2, 2] elements from [0, 5] on in steps of [1, 1] do not lie in [2, 6]"
+        );
+    }
+}

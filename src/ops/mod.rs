@@ -12,6 +12,8 @@ macro_rules! shader_files {
     };
 }
 
+mod blend;
+mod clip;
 mod conv;
 mod copy;
 mod elementwise;
@@ -26,10 +28,16 @@ mod pool;
 mod random;
 mod reduce;
 mod reduction;
+mod resize;
+mod rule;
+mod runs;
+mod schedule;
 mod softmax;
 mod strided;
 mod update;
 
+pub use blend::{Blend, Blending, Ema, Warmup};
+pub use clip::ClipGradNorm;
 pub use conv::{
     Conv, Conv1d, Conv2d, Conv3d, ConvForward, ConvGradInput, ConvGradWeight, ConvTranspose,
     ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, ConvWalk,
@@ -45,12 +53,17 @@ pub use pad::{Pad, PadGrad};
 pub use pool::{AvgPool2d, AvgPool2dGrad, Indices, MaxPool2d, MaxPool2dForward, MaxPool2dGrad};
 pub use random::{Advance, Dropout, ShuffledBatch};
 pub use reduce::Sum;
+pub use resize::{Interpolate, InterpolateGrad, InterpolateMode};
+pub use rule::{Adagrad, Adam, RmsProp, Rule, Sgd};
+pub use schedule::Lookup;
 pub use softmax::{Softmax, SoftmaxGrad};
-pub use update::{Adam, Lookup, Rule, Sgd, Update, Updated};
+pub use update::{Update, Updated, Updating};
 
 /// Every kernel of the crate, for tests that translate and measure them.
 pub fn kernels() -> Vec<Kernel> {
     let fixed = [
+        blend::KERNELS,
+        clip::KERNELS,
         copy::KERNELS,
         elementwise::KERNELS,
         gather::KERNELS,
@@ -59,6 +72,8 @@ pub fn kernels() -> Vec<Kernel> {
         pad::KERNELS,
         pool::KERNELS,
         random::KERNELS,
+        schedule::KERNELS,
+        resize::KERNELS,
         softmax::KERNELS,
         strided::KERNELS,
         update::KERNELS,

@@ -375,3 +375,37 @@ static PAD_GRAD: Kernel = Kernel::new(
 );
 
 pub(super) const KERNELS: &[&Kernel] = &[&PAD, &PAD_GRAD];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_carry_the_numbers() {
+        let mut g = Graph::new();
+        let x = g.input("x", Type::f32([2, 6])).unwrap();
+        let mut message = |padding: &[isize], mode| {
+            let error = g.pad(x, padding, mode).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Shape);
+            error.to_string()
+        };
+        assert_eq!(
+            message(&[1], PaddingMode::Zeros),
+            "pad: 1 numbers [1] are not two for each of the last axes of [2, 6]"
+        );
+        assert_eq!(
+            message(&[-4, -3], PaddingMode::Zeros),
+            "pad: padding -4 and -3 of axis 1 of [2, 6] takes away more than there is, or is 2^31 or more"
+        );
+        assert_eq!(
+            message(&[-1, 0], PaddingMode::Reflect),
+            "pad: Reflect padding -1 and 0 of axis 1 of [2, 6] is negative; only Zeros crops"
+        );
+        assert_eq!(
+            message(&[0, 7], PaddingMode::Circular),
+            "pad: Circular padding 0 and 7 of axis 1 6 must be at most the extent"
+        );
+        assert!(message(&[isize::MIN, isize::MAX], PaddingMode::Zeros).contains("2^31"));
+        assert!(message(&[1 << 30, 1 << 30], PaddingMode::Zeros).contains("2^31 elements"));
+    }
+}

@@ -13,6 +13,7 @@ pub mod pool;
 mod products;
 mod random;
 mod reduce;
+mod resize;
 mod softmax;
 mod update;
 
@@ -75,6 +76,7 @@ fn families() -> Vec<Case> {
         movement::movement(),
         join::join(),
         pad::pad(),
+        resize::resize(),
         softmax::softmax(),
         loss::loss(),
         random::random(),
