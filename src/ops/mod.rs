@@ -12,6 +12,7 @@ macro_rules! shader_files {
     };
 }
 
+mod along;
 mod conv2d;
 mod conv2d_registers;
 mod copy;
@@ -21,6 +22,7 @@ mod gemm;
 mod join;
 mod loss;
 mod matmul;
+mod moments;
 mod movement;
 mod pad;
 mod pool;
@@ -32,6 +34,7 @@ mod softmax;
 mod strided;
 mod update;
 
+pub use along::{Along, AlongGrad};
 pub use conv2d::{Conv2d, Conv2dForward, Conv2dGradInput, Conv2dGradWeight};
 pub(crate) use copy::{copy, copy_parts};
 pub use elementwise::{Binary, BinaryFunction, Fill, Unary, UnaryFunction};
@@ -39,11 +42,12 @@ pub use gather::{GatherLabels, GatherRows};
 pub use join::{AxisRange, Concat, Slice, SliceGrad, Split};
 pub use loss::{CountCorrect, MseLoss, SoftmaxCrossEntropy, SoftmaxCrossEntropyGrad};
 pub use matmul::MatMul;
+pub use moments::{Norm, Var};
 pub use movement::{Expand, Permute, Reshape};
 pub use pad::{Pad, PadGrad};
 pub use pool::{AvgPool2d, AvgPool2dGrad, Indices, MaxPool2d, MaxPool2dForward, MaxPool2dGrad};
 pub use random::{Advance, Dropout, ShuffledBatch};
-pub use reduce::Sum;
+pub use reduce::{Extreme, Ratio, Spread, Sum, Ties};
 pub use resize::{Interpolate, InterpolateGrad, InterpolateMode};
 pub use softmax::{Softmax, SoftmaxGrad};
 pub use update::{Adam, Lookup, Rule, Sgd, Update, Updated};
@@ -51,6 +55,7 @@ pub use update::{Adam, Lookup, Rule, Sgd, Update, Updated};
 /// Every kernel of the crate, for tests that translate and measure them.
 pub fn kernels() -> Vec<Kernel> {
     let fixed = [
+        along::KERNELS,
         conv2d_registers::KERNELS,
         copy::KERNELS,
         elementwise::KERNELS,
@@ -60,6 +65,8 @@ pub fn kernels() -> Vec<Kernel> {
         pad::KERNELS,
         pool::KERNELS,
         random::KERNELS,
+        reduce::KERNELS,
+        reduction::KERNELS,
         resize::KERNELS,
         softmax::KERNELS,
         strided::KERNELS,
