@@ -13,6 +13,8 @@ macro_rules! shader_files {
 }
 
 mod along;
+mod blend;
+mod clip;
 mod conv2d;
 mod conv2d_registers;
 mod copy;
@@ -30,11 +32,16 @@ mod random;
 mod reduce;
 mod reduction;
 mod resize;
+mod rule;
+mod runs;
+mod schedule;
 mod softmax;
 mod strided;
 mod update;
 
 pub use along::{Along, AlongGrad};
+pub use blend::{Blend, Blending, Ema, Warmup};
+pub use clip::ClipGradNorm;
 pub use conv2d::{Conv2d, Conv2dForward, Conv2dGradInput, Conv2dGradWeight};
 pub(crate) use copy::{copy, copy_parts};
 pub use elementwise::{Binary, BinaryFunction, Fill, Unary, UnaryFunction};
@@ -49,13 +56,17 @@ pub use pool::{AvgPool2d, AvgPool2dGrad, Indices, MaxPool2d, MaxPool2dForward, M
 pub use random::{Advance, Dropout, ShuffledBatch};
 pub use reduce::{Extreme, Ratio, Spread, Sum, Ties};
 pub use resize::{Interpolate, InterpolateGrad, InterpolateMode};
+pub use rule::{Adagrad, Adam, RmsProp, Rule, Sgd};
+pub use schedule::Lookup;
 pub use softmax::{Softmax, SoftmaxGrad};
-pub use update::{Adam, Lookup, Rule, Sgd, Update, Updated};
+pub use update::{Update, Updated, Updating};
 
 /// Every kernel of the crate, for tests that translate and measure them.
 pub fn kernels() -> Vec<Kernel> {
     let fixed = [
         along::KERNELS,
+        blend::KERNELS,
+        clip::KERNELS,
         conv2d_registers::KERNELS,
         copy::KERNELS,
         elementwise::KERNELS,
@@ -67,6 +78,7 @@ pub fn kernels() -> Vec<Kernel> {
         random::KERNELS,
         reduce::KERNELS,
         reduction::KERNELS,
+        schedule::KERNELS,
         resize::KERNELS,
         softmax::KERNELS,
         strided::KERNELS,
