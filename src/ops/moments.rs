@@ -6,7 +6,7 @@ use crate::kernel::{Caps, Io, Lowering, Operand};
 use crate::shape::Type;
 use crate::tensor::Array;
 
-use super::reduce::{Ratio, Spread, outputs, reduced, sorted, with_kept};
+use super::reduce::{Ratio, Spread, reduced, sorted, summed, with_kept};
 use super::reduction::{Function, Reduction, lower_reduction};
 use super::{Cut, expect_inputs, expect_type};
 
@@ -136,16 +136,13 @@ impl Op for Var {
 
     fn eval(&self, inputs: &[&Array]) -> Vec<Array> {
         let (x, mean) = (inputs[0], inputs[1]);
-        let mut y = vec![0.0; mean.ty().count()];
-        for (at, value) in outputs(x.shape(), &self.axes).zip(x.floats()) {
-            y[at] += (value - mean.floats()[at]).powi(2);
-        }
-        for y in &mut y {
-            *y *= self.scale(x.ty());
-            if self.root {
-                *y = y.sqrt();
-            }
-        }
+        let square = |at: usize, value: f64| (value - mean.floats()[at]).powi(2);
+        let sums = summed(x, &self.axes, mean.shape(), square).into_iter();
+        let var = sums.map(|sum| sum * self.scale(x.ty()));
+        let y = match self.root {
+            true => var.map(f64::sqrt).collect(),
+            false => var.collect(),
+        };
         vec![Array::float(mean.shape().clone(), y)]
     }
 
@@ -199,11 +196,8 @@ impl Op for Norm {
     fn eval(&self, inputs: &[&Array]) -> Vec<Array> {
         let x = inputs[0];
         let shape = &self.infer(&[x.ty()]).expect("infer accepted x")[0].shape;
-        let mut y = vec![0.0; shape.count()];
-        for (at, value) in outputs(x.shape(), &self.axes).zip(x.floats()) {
-            y[at] += value.powi(2);
-        }
-        let y = y.into_iter().map(f64::sqrt).collect();
+        let squares = summed(x, &self.axes, shape, |_, value| value.powi(2));
+        let y = squares.into_iter().map(f64::sqrt).collect();
         vec![Array::float(shape.clone(), y)]
     }
 

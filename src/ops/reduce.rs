@@ -149,6 +149,20 @@ pub(super) fn outputs<'a>(shape: &'a Shape, axes: &'a [usize]) -> impl Iterator<
     })
 }
 
+/// The sum over `axes` of a term of each element of x, given the output that it enters and its value.
+pub(super) fn summed(
+    x: &Array,
+    axes: &[usize],
+    shape: &Shape,
+    term: impl Fn(usize, f64) -> f64,
+) -> Vec<f64> {
+    let mut y = vec![0.0; shape.count()];
+    for (at, &value) in outputs(x.shape(), axes).zip(x.floats()) {
+        y[at] += term(at, value);
+    }
+    y
+}
+
 /// `shape` with an extent of 1 in place of each of `axes`.
 pub(super) fn with_kept(shape: &Shape, axes: &[usize]) -> Shape {
     let extents = shape.iter().enumerate();
@@ -183,14 +197,9 @@ impl Op for Sum {
     fn eval(&self, inputs: &[&Array]) -> Vec<Array> {
         let x = inputs[0];
         let shape = &self.infer(&[x.ty()]).expect("infer accepted the input")[0].shape;
-        let mut y = vec![0.0; shape.count()];
-        for (at, value) in outputs(x.shape(), &self.axes).zip(x.floats()) {
-            y[at] += value;
-        }
-        for value in &mut y {
-            *value *= f64::from(self.scale);
-        }
-        vec![Array::float(shape.clone(), y)]
+        let sums = summed(x, &self.axes, shape, |_, value| value).into_iter();
+        let y = sums.map(|sum| sum * f64::from(self.scale));
+        vec![Array::float(shape.clone(), y.collect())]
     }
 
     // Gradient.
@@ -305,12 +314,8 @@ impl Op for Ties {
 
     fn eval(&self, inputs: &[&Array]) -> Vec<Array> {
         let (x, y) = (inputs[0], inputs[1]);
-        let mut ties = vec![0.0; y.ty().count()];
-        for (at, &value) in outputs(x.shape(), &self.axes).zip(x.floats()) {
-            if same(value, y.floats()[at]) {
-                ties[at] += 1.0;
-            }
-        }
+        let tie = |at: usize, value| f64::from(u8::from(same(value, y.floats()[at])));
+        let ties = summed(x, &self.axes, y.shape(), tie);
         vec![Array::float(y.shape().clone(), ties)]
     }
 

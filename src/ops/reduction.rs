@@ -7,6 +7,7 @@ use crate::kernel::{Dispatch, Kernel, Lowering, Operand, Overrides, Part, overla
 use crate::shape::{Shape, Type};
 
 use super::Cut;
+use super::strided::{box_params, box_variant};
 
 /// What becomes of the elements over which an output reduces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -197,23 +198,18 @@ pub(super) fn lower_spread(
 ) -> Result<()> {
     for region in regions(x, axes, y) {
         let mut stride_y = 1;
-        let mut walked = Vec::new();
+        let mut axes = Vec::new();
         for run in region.runs.iter().rev() {
-            walked.push([
-                run.extent,
-                run.stride,
-                if run.reduced { 0 } else { stride_y },
-            ]);
-            if !run.reduced {
-                stride_y *= run.extent;
-            }
+            let step = if run.reduced { 0 } else { stride_y };
+            axes.insert(0, [run.extent, run.stride, step].map(|n| n as isize));
+            stride_y *= if run.reduced { 1 } else { run.extent };
         }
-        if walked.len() > SPREAD_AXES.len() {
-            return Err(alternating(op, walked.len(), ""));
+        if axes.len() > 6 {
+            return Err(alternating(op, axes.len(), ""));
         }
-        let count: usize = walked.iter().map(|axis| axis[0]).product();
-        let variant = 2 * usize::from(differences) + usize::from(walked.len() > 3);
-        let mut dispatch = Dispatch::new(&SPREAD, SPREAD_VARIANTS[variant])
+        let count = region.runs.iter().map(|run| run.extent).product();
+        let variant = 3 * usize::from(differences) + box_variant(axes.len());
+        let dispatch = Dispatch::new(&SPREAD, SPREAD_VARIANTS[variant])
             .read(x.operand)
             .part(region.x.part)
             .read(y.operand)
@@ -221,17 +217,9 @@ pub(super) fn lower_spread(
             .read(share)
             .part(region.y.part)
             .write(dx)
-            .part(region.x.part)
-            .param("count", count)
-            .param("x_base", region.x.base)
-            .param("y_base", region.y.base);
-        for (i, names) in SPREAD_AXES.into_iter().enumerate() {
-            let axis = walked.get(SPREAD_AXES.len() - 1 - i);
-            for (name, value) in names.into_iter().zip(*axis.unwrap_or(&[1, 0, 0])) {
-                dispatch = dispatch.param(name, value);
-            }
-        }
-        out.push(dispatch.workgroups(count.div_ceil(WORKGROUP)));
+            .part(region.x.part);
+        let bases = [region.x.base, region.y.base];
+        out.push(box_params(dispatch, count, bases, [0; 2], &axes));
     }
     Ok(())
 }
@@ -590,24 +578,18 @@ pub(super) fn kernels() -> Vec<Kernel> {
     all
 }
 
-const SPREAD_AXES: [[&str; 3]; 6] = [
-    ["extent0", "x0", "y0"],
-    ["extent1", "x1", "y1"],
-    ["extent2", "x2", "y2"],
-    ["extent3", "x3", "y3"],
-    ["extent4", "x4", "y4"],
-    ["extent5", "x5", "y5"],
-];
 const SPREAD_VARIANTS: &[Overrides] = &[
-    &[("function", 0), ("axes", 3), ("workgroup_size", 64)],
+    &[("function", 0), ("axes", 2), ("workgroup_size", 64)],
+    &[("function", 0), ("axes", 4), ("workgroup_size", 64)],
     &[("function", 0), ("axes", 6), ("workgroup_size", 64)],
-    &[("function", 1), ("axes", 3), ("workgroup_size", 64)],
+    &[("function", 1), ("axes", 2), ("workgroup_size", 64)],
+    &[("function", 1), ("axes", 4), ("workgroup_size", 64)],
     &[("function", 1), ("axes", 6), ("workgroup_size", 64)],
 ];
 
 static SPREAD: Kernel = Kernel::new(
     "spread",
-    shader_files!["spread", "lib/grid", "lib/float"],
+    shader_files!["spread", "strided_box", "lib/grid", "lib/float"],
     SPREAD_VARIANTS,
 );
 
