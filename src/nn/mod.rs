@@ -5,6 +5,7 @@
 //! module built twice under one name shares its weights.
 
 pub mod init;
+mod pool;
 mod resize;
 
 use std::fmt::Debug;
@@ -15,7 +16,7 @@ use crate::ops;
 use crate::shape::{Shape, Type};
 use init::Scheme;
 
-pub use crate::ops::{AvgPool2d, MaxPool2d};
+pub use pool::*;
 pub use resize::{InterpolateMode, Pad, PixelShuffle, PixelUnshuffle, Upsample};
 
 /// What a graph is for. Modules such as dropout differ between the two.
@@ -202,28 +203,6 @@ fn weight_and_bias(
         false => None,
     };
     Ok((weight, bias))
-}
-
-impl Module for MaxPool2d {
-    fn build(&self, g: &mut Graph, _: &str, x: Value, _: Mode) -> Result<Value> {
-        g.max_pool2d(x, *self)
-    }
-}
-
-impl Module for AvgPool2d {
-    fn build(&self, g: &mut Graph, _: &str, x: Value, _: Mode) -> Result<Value> {
-        g.avg_pool2d(x, *self)
-    }
-}
-
-/// The mean of each plane: `[n, c, h, w]` gives `[n, c, 1, 1]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct GlobalAvgPool2d;
-
-impl Module for GlobalAvgPool2d {
-    fn build(&self, g: &mut Graph, _: &str, x: Value, _: Mode) -> Result<Value> {
-        g.global_avg_pool2d(x)
-    }
 }
 
 /// max(x, 0).

@@ -52,7 +52,7 @@ pub use matmul::MatMul;
 pub use moments::{Norm, Var};
 pub use movement::{Expand, Permute, Reshape};
 pub use pad::{Pad, PadGrad};
-pub use pool::{AvgPool2d, AvgPool2dGrad, Indices, MaxPool2d, MaxPool2dForward, MaxPool2dGrad};
+pub use pool::*;
 pub use random::{Advance, Dropout, ShuffledBatch};
 pub use reduce::{Extreme, Ratio, Spread, Sum, Ties};
 pub use resize::{Interpolate, InterpolateGrad, InterpolateMode};

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use striate::error::{Error, ErrorKind, Result};
 use striate::graph::{Graph, Value};
-use striate::ops::{AvgPool2d, AxisRange, Conv2d, InterpolateMode, MaxPool2d};
+use striate::ops::{AxisRange, Conv2d, InterpolateMode, MaxPool2d};
 use striate::shape::PaddingMode;
 use striate::tensor::Tensor;
 
-use crate::{Example, Options};
+use crate::{Example, Options, pools};
 
 pub const PENDING: &str = "pending";
 
@@ -25,8 +25,13 @@ pub fn build(g: &mut Graph, example: &Example, inputs: &Inputs) -> Result<Vec<Va
     let x = inputs.get("input").copied();
     let one = match (example.family.as_str(), x) {
         ("convolution", Some(x)) => convolution(g, &example.op, options, x, inputs),
-        ("max pooling", Some(x)) => return max_pooling(g, &example.op, options, x),
-        ("average pooling", Some(x)) => average_pooling(g, &example.op, options, x),
+        (family, _) if family.ends_with("pooling") => {
+            return match example.op.as_bytes() {
+                [.., b'1', b'd'] => pools::pool::<1>(g, example, inputs),
+                [.., b'2', b'd'] => pools::pool::<2>(g, example, inputs),
+                _ => pools::pool::<3>(g, example, inputs),
+            };
+        }
         ("activation", Some(x)) => activation(g, &example.op, x),
         ("softmax", Some(x)) => softmax(g, &example.op, options, x),
         ("product", Some(x)) => product(g, &example.op, options, x, inputs),
@@ -69,32 +74,6 @@ fn convolution(
         groups: options.whole("groups"),
     };
     g.conv2d(x, inputs["weight"], inputs.get("bias").copied(), conv)
-}
-
-fn max_pooling(g: &mut Graph, op: &str, options: &Options, x: Value) -> Result<Vec<Value>> {
-    if op != "max_pool2d" || options.flag("ceil_mode") || options.list("dilation") != [1, 1] {
-        return pending();
-    }
-    let pool = MaxPool2d {
-        kernel: options.axes("kernel_size"),
-        stride: options.axes("stride"),
-        padding: options.axes("padding"),
-    };
-    let (y, indices) = g.max_pool2d_with_indices(x, pool)?;
-    Ok(vec![y, indices])
-}
-
-fn average_pooling(g: &mut Graph, op: &str, options: &Options, x: Value) -> Result<Value> {
-    if op != "avg_pool2d" || options.flag("ceil_mode") {
-        return pending();
-    }
-    let pool = AvgPool2d {
-        kernel: options.axes("kernel_size"),
-        stride: options.axes("stride"),
-        padding: options.axes("padding"),
-        count_include_pad: options.flag("count_include_pad"),
-    };
-    g.avg_pool2d(x, pool)
 }
 
 fn activation(g: &mut Graph, op: &str, x: Value) -> Result<Value> {
@@ -240,7 +219,7 @@ fn lenet(g: &mut Graph, inputs: &Inputs) -> Result<Value> {
         let [weight, bias] = ["weight", "bias"].map(|part| inputs[&format!("{name}_{part}")]);
         x = g.conv2d(x, weight, Some(bias), Conv2d::padding(padding))?;
         x = g.relu(x)?;
-        x = g.max_pool2d(x, MaxPool2d::square(2))?;
+        x = g.max_pool(x, MaxPool2d::square(2))?;
     }
     x = g.flatten(x, 1)?;
     x = g.linear(x, inputs["fc1_weight"], Some(inputs["fc1_bias"]))?;
