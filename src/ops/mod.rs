@@ -22,10 +22,13 @@ mod elementwise;
 mod gather;
 mod gemm;
 mod join;
+mod local_response_norm;
 mod loss;
 mod matmul;
 mod moments;
 mod movement;
+mod norm;
+mod norm_passes;
 mod pad;
 mod pool;
 mod random;
@@ -47,10 +50,14 @@ pub(crate) use copy::{copy, copy_parts};
 pub use elementwise::{Binary, BinaryFunction, Fill, Unary, UnaryFunction};
 pub use gather::{GatherLabels, GatherRows};
 pub use join::{AxisRange, Concat, Slice, SliceGrad, Split};
+pub use local_response_norm::{LocalResponseNorm, LocalResponseNormGrad};
 pub use loss::{CountCorrect, MseLoss, SoftmaxCrossEntropy, SoftmaxCrossEntropyGrad};
 pub use matmul::MatMul;
 pub use moments::{Norm, Var};
 pub use movement::{Expand, Permute, Reshape};
+pub use norm::{
+    Moments, NormStatistics, Normalize, NormalizeGrad, Over, RunningStatistic, StatisticPairs,
+};
 pub use pad::{Pad, PadGrad};
 pub use pool::*;
 pub use random::{Advance, Dropout, ShuffledBatch};
@@ -72,7 +79,9 @@ pub fn kernels() -> Vec<Kernel> {
         elementwise::KERNELS,
         gather::KERNELS,
         gemm::KERNELS,
+        local_response_norm::KERNELS,
         loss::KERNELS,
+        norm_passes::KERNELS,
         pad::KERNELS,
         pool::KERNELS,
         random::KERNELS,
