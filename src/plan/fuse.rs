@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::program::Program;
 use crate::graph::{Node, Op, Value};
 use crate::ops::{
-    Binary, BinaryFunction, Conv2dForward, Conv2dGradInput, Fill, Indices, MatMul, MaxPoolForward,
+    Binary, BinaryFunction, ConvForward, ConvGradInput, Fill, Indices, MatMul, MaxPoolForward,
     MaxPoolGrad, Normalize, Over, Reshape, StatisticPairs, Unary, UnaryFunction,
 };
 use crate::shape::{Shape, Type};
@@ -75,7 +75,7 @@ fn batch_norm_into_conv(program: &mut Program) -> bool {
     let found = program.nodes.iter().enumerate().find_map(|(index, node)| {
         let norm = op::<Normalize>(node).filter(|n| n.over == Over::Batch && n.own.is_none())?;
         let gone = sole_producer(program, &uses, node.inputs[0])?;
-        let conv = op::<Conv2dForward>(&program.nodes[gone]).filter(|conv| !conv.relu)?;
+        let conv = op::<ConvForward>(&program.nodes[gone]).filter(|conv| !conv.relu)?;
         let mut nodes = program.nodes.iter();
         let statistics = nodes.find(|n| n.outputs.contains(&node.inputs[1]))?;
         op::<StatisticPairs>(statistics)?;
@@ -130,7 +130,7 @@ fn batch_norm_into_conv(program: &mut Program) -> bool {
     let bias = make(node.op.clone(), inputs, pixel);
     let bias = make(reshape(&[channels].into()), vec![bias], [channels].into());
     by.push(Node {
-        op: Arc::new(Conv2dForward { bias: true, ..conv }),
+        op: Arc::new(ConvForward { bias: true, ..conv }),
         inputs: vec![product.inputs[0], weight, bias],
         outputs: node.outputs,
     });
@@ -138,7 +138,7 @@ fn batch_norm_into_conv(program: &mut Program) -> bool {
     apply(program, Some((index, Rewrite { gone, by })))
 }
 
-/// relu(conv2d(..)) and relu(matmul(..)) become one op.
+/// relu(conv(..)) and relu(matmul(..)) become one op.
 fn relu_into_product(program: &mut Program) -> bool {
     let uses = program.use_counts();
     let found = first(program, |node| {
@@ -147,8 +147,8 @@ fn relu_into_product(program: &mut Program) -> bool {
         }
         let gone = sole_producer(program, &uses, node.inputs[0])?;
         let product = &program.nodes[gone];
-        let fused: Arc<dyn Op> = if let Some(conv) = op::<Conv2dForward>(product) {
-            Arc::new(Conv2dForward {
+        let fused: Arc<dyn Op> = if let Some(conv) = op::<ConvForward>(product) {
+            Arc::new(ConvForward {
                 relu: true,
                 ..*conv
             })
@@ -187,11 +187,11 @@ fn mask_into_product(program: &mut Program) -> bool {
         }
         let gone = sole_producer(program, &uses, node.inputs[1])?;
         let product = &program.nodes[gone];
-        let fused: Arc<dyn Op> = if let Some(grad) = op::<Conv2dGradInput>(product) {
-            if grad.mask {
+        let fused: Arc<dyn Op> = if let Some(grad) = op::<ConvGradInput>(product) {
+            if grad.mask || grad.bias {
                 return None;
             }
-            Arc::new(Conv2dGradInput {
+            Arc::new(ConvGradInput {
                 mask: true,
                 ..*grad
             })
