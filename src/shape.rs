@@ -187,46 +187,6 @@ impl fmt::Display for Type {
     }
 }
 
-/// A 2D window (height, width) that walks over an image: convolution and pooling share it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Window2d {
-    /// Extent of the window.
-    pub kernel: [usize; 2],
-    /// Step between windows.
-    pub stride: [usize; 2],
-    /// Rows and columns added before (top, left).
-    pub before: [usize; 2],
-    /// Rows and columns added after (bottom, right).
-    pub after: [usize; 2],
-    /// Step between the taps of one window.
-    pub dilation: [usize; 2],
-}
-
-impl Window2d {
-    fn axis(&self, axis: usize) -> Window {
-        Window {
-            kernel: self.kernel[axis],
-            stride: self.stride[axis],
-            before: self.before[axis],
-            after: self.after[axis],
-            dilation: self.dilation[axis],
-        }
-    }
-
-    /// Number of windows along height and width (see [`Window::output`]).
-    pub fn output(&self, input: [usize; 2], op: &str) -> Result<[usize; 2]> {
-        Ok([
-            self.axis(0).output(input[0], op, "height")?,
-            self.axis(1).output(input[1], op, "width")?,
-        ])
-    }
-
-    /// The input coordinate that output `out` and tap `tap` read along `axis`, or `None` in the padding.
-    pub fn input(&self, axis: usize, out: usize, tap: usize, extent: usize) -> Option<usize> {
-        self.axis(axis).input(out, tap, extent)
-    }
-}
-
 /// How a window walks along one axis: convolution and pooling share it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Window {
@@ -255,6 +215,12 @@ impl Window {
     /// Number of windows along an axis of `extent` elements:
     /// `(extent + before + after - dilation * (kernel - 1) - 1) / stride + 1`, rounded down, as PyTorch's Conv2d.
     pub fn output(&self, extent: usize, op: &str, axis: &str) -> Result<usize> {
+        self.pooled(extent, false, op, axis)
+    }
+
+    /// As [`Window::output`] and, with `ceil_mode`, rounded up, as PyTorch's poolings: a last window that is cut short counts if it
+    /// starts in the axis or before it.
+    pub fn pooled(&self, extent: usize, ceil_mode: bool, op: &str, axis: &str) -> Result<usize> {
         let Self {
             kernel,
             stride,
@@ -274,13 +240,19 @@ impl Window {
         }
         let span = dilation
             .checked_mul(kernel - 1)
-            .and_then(|taps| taps.checked_add(1));
+            .filter(|&taps| taps < (1 << 31) - 1)
+            .map(|taps| taps + 1);
         let padded = before
             .checked_add(after)
             .and_then(|padding| padding.checked_add(extent))
             .filter(|&padded| padded < 1 << 31);
+        let lacking = if ceil_mode { stride - 1 } else { 0 };
         match (span, padded) {
-            (Some(span), Some(padded)) if span <= padded => Ok((padded - span) / stride + 1),
+            (Some(span), Some(padded)) if span <= padded + lacking => {
+                let count = (padded + lacking - span) / stride + 1;
+                let beyond = ceil_mode && (count - 1) * stride >= extent + before;
+                Ok(if beyond { count - 1 } else { count })
+            }
             _ => Err(Error::shape(format!(
                 "{op}: kernel {kernel} with dilation {dilation} does not fit {axis} {extent} with padding {before} and {after}"
             ))),

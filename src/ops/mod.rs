@@ -20,9 +20,12 @@ mod elementwise;
 mod gather;
 mod gemm;
 mod join;
+mod local_response_norm;
 mod loss;
 mod matmul;
 mod movement;
+mod norm;
+mod norm_passes;
 mod pad;
 mod pool;
 mod random;
@@ -46,11 +49,15 @@ pub(crate) use copy::{copy, copy_parts};
 pub use elementwise::{Binary, BinaryFunction, Fill, Unary, UnaryFunction};
 pub use gather::{GatherLabels, GatherRows};
 pub use join::{AxisRange, Concat, Slice, SliceGrad, Split};
+pub use local_response_norm::{LocalResponseNorm, LocalResponseNormGrad};
 pub use loss::{CountCorrect, MseLoss, SoftmaxCrossEntropy, SoftmaxCrossEntropyGrad};
 pub use matmul::MatMul;
 pub use movement::{Expand, Permute, Reshape};
+pub use norm::{
+    Moments, NormStatistics, Normalize, NormalizeGrad, Over, RunningStatistic, StatisticPairs,
+};
 pub use pad::{Pad, PadGrad};
-pub use pool::{AvgPool2d, AvgPool2dGrad, Indices, MaxPool2d, MaxPool2dForward, MaxPool2dGrad};
+pub use pool::*;
 pub use random::{Advance, Dropout, ShuffledBatch};
 pub use reduce::Sum;
 pub use resize::{Interpolate, InterpolateGrad, InterpolateMode};
@@ -68,7 +75,9 @@ pub fn kernels() -> Vec<Kernel> {
         elementwise::KERNELS,
         gather::KERNELS,
         gemm::KERNELS,
+        local_response_norm::KERNELS,
         loss::KERNELS,
+        norm_passes::KERNELS,
         pad::KERNELS,
         pool::KERNELS,
         random::KERNELS,

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use super::program::Program;
 use crate::graph::{Node, Op, Value};
 use crate::ops::{
-    Binary, BinaryFunction, ConvForward, ConvGradInput, Indices, MatMul, MaxPool2dForward,
-    MaxPool2dGrad, Reshape, Unary, UnaryFunction,
+    Binary, BinaryFunction, ConvForward, ConvGradInput, Indices, MatMul, MaxPoolForward,
+    MaxPoolGrad, Reshape, Unary, UnaryFunction,
 };
 
 /// Applies all rewrites until none applies.
@@ -154,13 +154,13 @@ fn mask_through_max_pool(program: &mut Program) -> bool {
         }
         let gone = sole_producer(program, &uses, node.inputs[1])?;
         let grad = &program.nodes[gone];
-        op::<MaxPool2dGrad>(grad)?;
+        op::<MaxPoolGrad>(grad)?;
         let (dy, index) = (grad.inputs[0], grad.inputs[1]);
         let pool = program
             .nodes
             .iter()
             .find(|n| n.outputs.get(1) == Some(&index))?;
-        op::<MaxPool2dForward>(pool)?;
+        op::<MaxPoolForward>(pool)?;
         if pool.inputs[0] != node.inputs[0] {
             return None;
         }
@@ -238,14 +238,14 @@ fn mask_through_view(program: &mut Program) -> bool {
 fn unread_indices(program: &mut Program) -> bool {
     let uses = program.use_counts();
     let found = first(program, |node| {
-        let pool = op::<MaxPool2dForward>(node)?;
+        let pool = op::<MaxPoolForward>(node)?;
         let &[y, index] = &node.outputs[..] else {
             return None;
         };
         if uses[index.index()] > 0 {
             return None;
         }
-        let pool = MaxPool2dForward {
+        let pool = MaxPoolForward {
             indices: Indices::None,
             ..*pool
         };
