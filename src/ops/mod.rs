@@ -12,6 +12,7 @@ macro_rules! shader_files {
     };
 }
 
+mod along;
 mod blend;
 mod clip;
 mod conv;
@@ -23,6 +24,7 @@ mod join;
 mod local_response_norm;
 mod loss;
 mod matmul;
+mod moments;
 mod movement;
 mod norm;
 mod norm_passes;
@@ -39,6 +41,7 @@ mod softmax;
 mod strided;
 mod update;
 
+pub use along::{Along, AlongGrad};
 pub use blend::{Blend, Blending, Ema, Warmup};
 pub use clip::ClipGradNorm;
 pub use conv::{
@@ -52,6 +55,7 @@ pub use join::{AxisRange, Concat, Slice, SliceGrad, Split};
 pub use local_response_norm::{LocalResponseNorm, LocalResponseNormGrad};
 pub use loss::{CountCorrect, MseLoss, SoftmaxCrossEntropy, SoftmaxCrossEntropyGrad};
 pub use matmul::MatMul;
+pub use moments::{Norm, Var};
 pub use movement::{Expand, Permute, Reshape};
 pub use norm::{
     Moments, NormStatistics, Normalize, NormalizeGrad, Over, RunningStatistic, StatisticPairs,
@@ -59,7 +63,7 @@ pub use norm::{
 pub use pad::{Pad, PadGrad};
 pub use pool::*;
 pub use random::{Advance, Dropout, ShuffledBatch};
-pub use reduce::Sum;
+pub use reduce::{Extreme, Ratio, Spread, Sum, Ties};
 pub use resize::{Interpolate, InterpolateGrad, InterpolateMode};
 pub use rule::{Adagrad, Adam, RmsProp, Rule, Sgd};
 pub use schedule::Lookup;
@@ -69,6 +73,7 @@ pub use update::{Update, Updated, Updating};
 /// Every kernel of the crate, for tests that translate and measure them.
 pub fn kernels() -> Vec<Kernel> {
     let fixed = [
+        along::KERNELS,
         blend::KERNELS,
         clip::KERNELS,
         copy::KERNELS,
@@ -81,6 +86,8 @@ pub fn kernels() -> Vec<Kernel> {
         pad::KERNELS,
         pool::KERNELS,
         random::KERNELS,
+        reduce::KERNELS,
+        reduction::KERNELS,
         schedule::KERNELS,
         resize::KERNELS,
         softmax::KERNELS,

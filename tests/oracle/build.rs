@@ -198,6 +198,9 @@ fn reduction(g: &mut Graph, op: &str, options: &Options, x: Value) -> Result<Val
     match op {
         "sum" => g.sum(x, &dim, keep),
         "mean" => g.mean(x, &dim, keep),
+        "amax" => g.amax(x, &dim, keep),
+        "amin" => g.amin(x, &dim, keep),
+        "var" => g.var(x, &dim, options.whole("correction"), keep),
         _ => pending(),
     }
 }

@@ -354,10 +354,10 @@ impl Op for ConvGradWeight {
         }
         let to = Target::all(Operand::Output(0), filter);
         let scratch = run_scratch(out, runs.len(), sizes.o * filter);
-        let term = |run: usize, to: Target, out: &mut Lowering| {
+        let block = [sizes.o, filter];
+        sum_runs(runs.len(), block, to, &scratch, out, |run, to, out| {
             sizes.lower_grad_weight(&runs[run], to, caps, out);
-        };
-        sum_runs(runs.len(), [sizes.o, filter], to, &scratch, out, term);
+        });
         Ok(())
     }
 }
