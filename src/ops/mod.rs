@@ -14,8 +14,7 @@ macro_rules! shader_files {
 
 mod blend;
 mod clip;
-mod conv2d;
-mod conv2d_registers;
+mod conv;
 mod copy;
 mod elementwise;
 mod gather;
@@ -39,7 +38,10 @@ mod update;
 
 pub use blend::{Blend, Blending, Ema, Warmup};
 pub use clip::ClipGradNorm;
-pub use conv2d::{Conv2d, Conv2dForward, Conv2dGradInput, Conv2dGradWeight};
+pub use conv::{
+    Conv, Conv1d, Conv2d, Conv3d, ConvForward, ConvGradInput, ConvGradWeight, ConvTranspose,
+    ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, ConvWalk,
+};
 pub(crate) use copy::{copy, copy_parts};
 pub use elementwise::{Binary, BinaryFunction, Fill, Unary, UnaryFunction};
 pub use gather::{GatherLabels, GatherRows};
@@ -62,7 +64,6 @@ pub fn kernels() -> Vec<Kernel> {
     let fixed = [
         blend::KERNELS,
         clip::KERNELS,
-        conv2d_registers::KERNELS,
         copy::KERNELS,
         elementwise::KERNELS,
         gather::KERNELS,
@@ -79,8 +80,7 @@ pub fn kernels() -> Vec<Kernel> {
     ];
     let fixed = fixed.concat().into_iter().cloned();
     let composed = [
-        conv2d::kernels(),
-        conv2d_registers::kernels(),
+        conv::kernels(),
         matmul::kernels(),
         pool::kernels(),
         reduction::kernels(),
