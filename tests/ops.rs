@@ -53,6 +53,9 @@ const WHOLE_ONLY: &[&str] = &[
     "count_correct",
     "div",
     "lookup",
+    // Along axis 0.
+    "max",
+    "min",
     "mse_loss",
     "mul",
     // Padding of axis 0 by its own rows.

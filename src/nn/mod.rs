@@ -6,6 +6,7 @@
 
 mod conv;
 pub mod init;
+mod norm;
 mod pool;
 mod resize;
 
@@ -18,6 +19,10 @@ use init::Scheme;
 
 pub use conv::{
     Conv, Conv1d, Conv2d, Conv3d, ConvTranspose, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d,
+};
+pub use norm::{
+    BatchNorm, BatchNorm1d, BatchNorm2d, BatchNorm3d, GroupNorm, InstanceNorm, InstanceNorm1d,
+    InstanceNorm2d, InstanceNorm3d, LayerNorm, LocalResponseNorm, RmsNorm,
 };
 pub use pool::*;
 pub use resize::{InterpolateMode, Pad, PixelShuffle, PixelUnshuffle, Upsample};
@@ -50,15 +55,30 @@ pub fn join(name: &str, child: &str) -> String {
 /// # Errors
 /// `Graph` if the graph has a state of this name that is no parameter of this shape.
 pub fn parameter(g: &mut Graph, name: &str, shape: impl Into<Shape>, init: Init) -> Result<Value> {
+    state(g, name, shape, Kind::Parameter, init)
+}
+
+/// The `f32` state of this name and kind: a new one, or the one that the graph has.
+///
+/// # Errors
+/// `Graph` if the graph has a state of this name that is of another kind or shape.
+pub fn state(
+    g: &mut Graph,
+    name: &str,
+    shape: impl Into<Shape>,
+    kind: Kind,
+    init: Init,
+) -> Result<Value> {
     let ty = Type::f32(shape);
     let Some(value) = g.find_state(name) else {
-        return g.parameter(name, ty.shape, init);
+        return g.state(name, ty, kind, init, None);
     };
     if let Source::State(index) = *g.source(value)? {
         let state = &g.states()[index];
-        if state.kind != Kind::Parameter || state.ty != ty {
+        if state.kind != kind || state.ty != ty {
+            let what = format!("{kind:?}").to_lowercase();
             return Err(Error::graph(format!(
-                "parameter \"{name}\" {ty}: the graph has a {:?} of this name, {}",
+                "{what} \"{name}\" {ty}: the graph has a {:?} of this name, {}",
                 state.kind, state.ty
             )));
         }

@@ -12,6 +12,7 @@ macro_rules! shader_files {
     };
 }
 
+mod along;
 mod blend;
 mod clip;
 mod conv;
@@ -20,9 +21,13 @@ mod elementwise;
 mod gather;
 mod gemm;
 mod join;
+mod local_response_norm;
 mod loss;
 mod matmul;
+mod moments;
 mod movement;
+mod norm;
+mod norm_passes;
 mod pad;
 mod pool;
 mod random;
@@ -36,6 +41,7 @@ mod softmax;
 mod strided;
 mod update;
 
+pub use along::{Along, AlongGrad};
 pub use blend::{Blend, Blending, Ema, Warmup};
 pub use clip::ClipGradNorm;
 pub use conv::{
@@ -46,13 +52,18 @@ pub(crate) use copy::{copy, copy_parts};
 pub use elementwise::{Binary, BinaryFunction, Fill, Unary, UnaryFunction};
 pub use gather::{GatherLabels, GatherRows};
 pub use join::{AxisRange, Concat, Slice, SliceGrad, Split};
+pub use local_response_norm::{LocalResponseNorm, LocalResponseNormGrad};
 pub use loss::{CountCorrect, MseLoss, SoftmaxCrossEntropy, SoftmaxCrossEntropyGrad};
 pub use matmul::MatMul;
+pub use moments::{Norm, Var};
 pub use movement::{Expand, Permute, Reshape};
+pub use norm::{
+    Moments, NormStatistics, Normalize, NormalizeGrad, Over, RunningStatistic, StatisticPairs,
+};
 pub use pad::{Pad, PadGrad};
 pub use pool::*;
 pub use random::{Advance, Dropout, ShuffledBatch};
-pub use reduce::Sum;
+pub use reduce::{Extreme, Ratio, Spread, Sum, Ties};
 pub use resize::{Interpolate, InterpolateGrad, InterpolateMode};
 pub use rule::{Adagrad, Adam, RmsProp, Rule, Sgd};
 pub use schedule::Lookup;
@@ -62,16 +73,21 @@ pub use update::{Update, Updated, Updating};
 /// Every kernel of the crate, for tests that translate and measure them.
 pub fn kernels() -> Vec<Kernel> {
     let fixed = [
+        along::KERNELS,
         blend::KERNELS,
         clip::KERNELS,
         copy::KERNELS,
         elementwise::KERNELS,
         gather::KERNELS,
         gemm::KERNELS,
+        local_response_norm::KERNELS,
         loss::KERNELS,
+        norm_passes::KERNELS,
         pad::KERNELS,
         pool::KERNELS,
         random::KERNELS,
+        reduce::KERNELS,
+        reduction::KERNELS,
         schedule::KERNELS,
         resize::KERNELS,
         softmax::KERNELS,

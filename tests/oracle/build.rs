@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use striate::error::{Error, ErrorKind, Result};
 use striate::graph::{Graph, Value};
-use striate::ops::{AxisRange, Conv, Conv2d, ConvTranspose, ConvWalk, InterpolateMode, MaxPool2d};
+use striate::ops::{
+    AxisRange, Conv, Conv2d, ConvTranspose, ConvWalk, InterpolateMode, LocalResponseNorm, MaxPool2d,
+};
 use striate::shape::PaddingMode;
 use striate::tensor::Tensor;
 
@@ -42,6 +44,10 @@ pub fn build(g: &mut Graph, example: &Example, inputs: &Inputs) -> Result<Vec<Va
         }
         ("activation", Some(x)) => activation(g, &example.op, x),
         ("softmax", Some(x)) => softmax(g, &example.op, options, x),
+        ("batch norm", Some(x)) => return batch_norm(g, options, x, inputs),
+        ("instance norm" | "group norm" | "layer norm" | "local response norm", Some(x)) => {
+            norm(g, &example.op, options, x, inputs)
+        }
         ("product", Some(x)) => product(g, &example.op, options, x, inputs),
         ("elementwise", Some(x)) => elementwise(g, &example.op, x, inputs["other"]),
         ("reduction", Some(x)) => reduction(g, &example.op, options, x),
@@ -131,6 +137,44 @@ fn softmax(g: &mut Graph, op: &str, options: &Options, x: Value) -> Result<Value
     g.softmax(x)
 }
 
+fn batch_norm(g: &mut Graph, options: &Options, x: Value, inputs: &Inputs) -> Result<Vec<Value>> {
+    let running = [inputs["running_mean"], inputs["running_var"]];
+    let [weight, bias] = ["weight", "bias"].map(|name| inputs.get(name).copied());
+    let eps = options.number("eps") as f32;
+    if !options.flag("training") {
+        return Ok(vec![g.batch_norm(x, running, weight, bias, eps)?]);
+    }
+    let (y, statistics) = g.batch_norm_train(x, weight, bias, eps)?;
+    let momentum = options.number("momentum") as f32;
+    let [mean, variance] = g.running_statistics(running, statistics, x, momentum)?;
+    Ok(vec![y, mean, variance])
+}
+
+fn norm(g: &mut Graph, op: &str, options: &Options, x: Value, inputs: &Inputs) -> Result<Value> {
+    let [weight, bias] = ["weight", "bias"].map(|name| inputs.get(name).copied());
+    let number = |name| options.number(name) as f32;
+    match op {
+        "instance_norm" => g.instance_norm(x, weight, bias, number("eps")),
+        "group_norm" => {
+            let groups = options.whole("num_groups");
+            g.group_norm(x, groups, weight, bias, number("eps"))
+        }
+        "layer_norm" => {
+            let axes = options.list("normalized_shape").len();
+            g.layer_norm(x, axes, weight, bias, number("eps"))
+        }
+        _ => {
+            let response = LocalResponseNorm {
+                size: options.whole("size"),
+                alpha: number("alpha"),
+                beta: number("beta"),
+                k: number("k"),
+            };
+            g.local_response_norm(x, response)
+        }
+    }
+}
+
 fn product(g: &mut Graph, op: &str, options: &Options, x: Value, inputs: &Inputs) -> Result<Value> {
     if op == "linear" {
         return g.linear(x, inputs["weight"], inputs.get("bias").copied());
@@ -154,6 +198,9 @@ fn reduction(g: &mut Graph, op: &str, options: &Options, x: Value) -> Result<Val
     match op {
         "sum" => g.sum(x, &dim, keep),
         "mean" => g.mean(x, &dim, keep),
+        "amax" => g.amax(x, &dim, keep),
+        "amin" => g.amin(x, &dim, keep),
+        "var" => g.var(x, &dim, options.whole("correction"), keep),
         _ => pending(),
     }
 }

@@ -13,7 +13,7 @@ use crate::kernel::{Body, Caps, Io, Kernel, Lowering, Operand, Part, Rows, overl
 use crate::shape::{Shape, Type};
 use crate::tensor::Array;
 
-use super::gemm::{End, MASK_PAIR, Target, sum_runs};
+use super::gemm::{End, MASK_PAIR, Target, run_scratch, sum_runs};
 use super::{expect_f32, expect_inputs, expect_type};
 use sizes::Sizes;
 pub use walk::{
@@ -353,7 +353,9 @@ impl Op for ConvGradWeight {
             });
         }
         let to = Target::all(Operand::Output(0), filter);
-        sum_runs(runs.len(), [sizes.o, filter], to, out, |run, to, out| {
+        let scratch = run_scratch(out, runs.len(), sizes.o * filter);
+        let block = [sizes.o, filter];
+        sum_runs(runs.len(), block, to, &scratch, out, |run, to, out| {
             sizes.lower_grad_weight(&runs[run], to, caps, out);
         });
         Ok(())

@@ -10,6 +10,7 @@ mod lp_pool;
 mod matmul;
 mod movement;
 mod networks;
+mod norm;
 mod pad;
 pub mod pool;
 mod products;
@@ -77,6 +78,7 @@ fn families() -> Vec<Case> {
         lp_pool::lp_pool(),
         adaptive_pool::adaptive_pool(),
         unpool::unpool(),
+        norm::norm(),
         update::update(),
         reduce::reduce(),
         movement::movement(),
