@@ -68,18 +68,19 @@ impl End {
         }
     }
 
-    /// Binds what the end reads, the third input, and the output after it.
-    pub fn bind(self, dispatch: Dispatch, y: Operand) -> Dispatch {
-        self.bind_parts(dispatch, 0, y, 0)
-    }
-
-    /// As `bind`, with the parts of the third input and of the output.
+    /// Binds what the end reads, the third input, and the output after it, of each one part.
     pub fn bind_parts(self, dispatch: Dispatch, third: usize, y: Operand, part: usize) -> Dispatch {
         let dispatch = match self {
             End::None | End::Relu | End::MaskInPlace => dispatch,
             _ => dispatch.read(Operand::Input(2)).part(third),
         };
         dispatch.write(y).part(part)
+    }
+
+    /// As `bind_parts`, for rows of y in part `part`; a mask lies in the same one.
+    pub fn bind_rows(self, dispatch: Dispatch, y: Operand, part: usize) -> Dispatch {
+        let third = if self == End::Mask { part } else { 0 };
+        self.bind_parts(dispatch, third, y, part)
     }
 }
 
@@ -143,7 +144,7 @@ pub(super) struct Tiling {
 const DEPTH: usize = 16;
 
 /// Workgroups below which a GPU is not filled.
-const ENOUGH_WORKGROUPS: usize = 128;
+pub(super) const ENOUGH_WORKGROUPS: usize = 128;
 
 pub(super) const SHARED_VARIANTS: &[Overrides] = &[
     &[("tile", 64), ("tall", 2), ("workgroup_size", 128)],
@@ -211,22 +212,33 @@ pub(super) fn sum_parts(parts: Operand, splits: usize, ty: &Type, to: Target, ou
     );
 }
 
-/// A block of `[rows, columns]` whose terms lie in `runs` runs: `term` emits the sum of one of them into a target. Several go into scratch
+/// Scratch for sums of `runs` runs of terms, of `elements` elements at most: one holds the sum so far, one the next term, one the next sum.
+pub(super) fn run_scratch(out: &mut Lowering, runs: usize, elements: usize) -> Vec<Operand> {
+    let count = if runs > 1 { runs.min(3) } else { 0 };
+    (0..count)
+        .map(|_| out.scratch(Type::f32([elements])))
+        .collect()
+}
+
+/// A block of `[rows, columns]` whose terms lie in `runs` runs: `term` emits the sum of one of them into a target. Several go into `scratch`
 /// and are added up pair by pair, in order; what follows the product sees the last sum.
 pub(super) fn sum_runs(
     runs: usize,
     [rows, columns]: [usize; 2],
     to: Target,
+    scratch: &[Operand],
     out: &mut Lowering,
     term: impl Fn(usize, Target, &mut Lowering),
 ) {
-    if runs == 1 {
+    let &[first, next, ..] = scratch else {
         return term(0, to, out);
-    }
-    // One holds the sum so far, one the next term, one the next sum.
-    let mut scratch = || Target::all(out.scratch(Type::f32([rows, columns])), columns);
-    let (mut sum, next) = (scratch(), scratch());
-    let mut free = if runs > 2 { scratch() } else { next };
+    };
+    let next = Target::all(next, columns);
+    let mut sum = Target::all(first, columns);
+    let mut free = scratch
+        .get(2)
+        .map(|&third| Target::all(third, columns))
+        .unwrap_or(next);
     term(0, sum, out);
     for run in 1..runs {
         term(run, next, out);

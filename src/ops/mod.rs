@@ -12,18 +12,22 @@ macro_rules! shader_files {
     };
 }
 
+mod along;
 mod blend;
 mod clip;
-mod conv2d;
-mod conv2d_registers;
+mod conv;
 mod copy;
 mod elementwise;
 mod gather;
 mod gemm;
 mod join;
+mod local_response_norm;
 mod loss;
 mod matmul;
+mod moments;
 mod movement;
+mod norm;
+mod norm_passes;
 mod pad;
 mod pool;
 mod random;
@@ -37,20 +41,29 @@ mod softmax;
 mod strided;
 mod update;
 
+pub use along::{Along, AlongGrad};
 pub use blend::{Blend, Blending, Ema, Warmup};
 pub use clip::ClipGradNorm;
-pub use conv2d::{Conv2d, Conv2dForward, Conv2dGradInput, Conv2dGradWeight};
+pub use conv::{
+    Conv, Conv1d, Conv2d, Conv3d, ConvForward, ConvGradInput, ConvGradWeight, ConvTranspose,
+    ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, ConvWalk,
+};
 pub(crate) use copy::{copy, copy_parts};
 pub use elementwise::{Binary, BinaryFunction, Fill, Unary, UnaryFunction};
 pub use gather::{GatherLabels, GatherRows};
 pub use join::{AxisRange, Concat, Slice, SliceGrad, Split};
+pub use local_response_norm::{LocalResponseNorm, LocalResponseNormGrad};
 pub use loss::{CountCorrect, MseLoss, SoftmaxCrossEntropy, SoftmaxCrossEntropyGrad};
 pub use matmul::MatMul;
+pub use moments::{Norm, Var};
 pub use movement::{Expand, Permute, Reshape};
+pub use norm::{
+    Moments, NormStatistics, Normalize, NormalizeGrad, Over, RunningStatistic, StatisticPairs,
+};
 pub use pad::{Pad, PadGrad};
 pub use pool::*;
 pub use random::{Advance, Dropout, ShuffledBatch};
-pub use reduce::Sum;
+pub use reduce::{Extreme, Ratio, Spread, Sum, Ties};
 pub use resize::{Interpolate, InterpolateGrad, InterpolateMode};
 pub use rule::{Adagrad, Adam, RmsProp, Rule, Sgd};
 pub use schedule::Lookup;
@@ -60,17 +73,21 @@ pub use update::{Update, Updated, Updating};
 /// Every kernel of the crate, for tests that translate and measure them.
 pub fn kernels() -> Vec<Kernel> {
     let fixed = [
+        along::KERNELS,
         blend::KERNELS,
         clip::KERNELS,
-        conv2d_registers::KERNELS,
         copy::KERNELS,
         elementwise::KERNELS,
         gather::KERNELS,
         gemm::KERNELS,
+        local_response_norm::KERNELS,
         loss::KERNELS,
+        norm_passes::KERNELS,
         pad::KERNELS,
         pool::KERNELS,
         random::KERNELS,
+        reduce::KERNELS,
+        reduction::KERNELS,
         schedule::KERNELS,
         resize::KERNELS,
         softmax::KERNELS,
@@ -79,8 +96,7 @@ pub fn kernels() -> Vec<Kernel> {
     ];
     let fixed = fixed.concat().into_iter().cloned();
     let composed = [
-        conv2d::kernels(),
-        conv2d_registers::kernels(),
+        conv::kernels(),
         matmul::kernels(),
         pool::kernels(),
         reduction::kernels(),

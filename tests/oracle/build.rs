@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use striate::error::{Error, ErrorKind, Result};
 use striate::graph::{Graph, Value};
-use striate::ops::{AxisRange, Conv2d, InterpolateMode, MaxPool2d};
+use striate::ops::{
+    AxisRange, Conv, Conv2d, ConvTranspose, ConvWalk, InterpolateMode, LocalResponseNorm, MaxPool2d,
+};
 use striate::shape::PaddingMode;
 use striate::tensor::Tensor;
 
@@ -24,7 +26,15 @@ pub fn build(g: &mut Graph, example: &Example, inputs: &Inputs) -> Result<Vec<Va
     let options = &example.options;
     let x = inputs.get("input").copied();
     let one = match (example.family.as_str(), x) {
-        ("convolution", Some(x)) => convolution(g, &example.op, options, x, inputs),
+        ("convolution" | "transposed convolution", Some(x)) => match example.op.as_str() {
+            "conv1d" => convolution::<1>(g, options, x, inputs),
+            "conv2d" => convolution::<2>(g, options, x, inputs),
+            "conv3d" => convolution::<3>(g, options, x, inputs),
+            "conv_transpose1d" => transposed::<1>(g, options, x, inputs),
+            "conv_transpose2d" => transposed::<2>(g, options, x, inputs),
+            "conv_transpose3d" => transposed::<3>(g, options, x, inputs),
+            _ => pending(),
+        },
         (family, _) if family.ends_with("pooling") => {
             return match example.op.as_bytes() {
                 [.., b'1', b'd'] => pools::pool::<1>(g, example, inputs),
@@ -34,6 +44,10 @@ pub fn build(g: &mut Graph, example: &Example, inputs: &Inputs) -> Result<Vec<Va
         }
         ("activation", Some(x)) => activation(g, &example.op, x),
         ("softmax", Some(x)) => softmax(g, &example.op, options, x),
+        ("batch norm", Some(x)) => return batch_norm(g, options, x, inputs),
+        ("instance norm" | "group norm" | "layer norm" | "local response norm", Some(x)) => {
+            norm(g, &example.op, options, x, inputs)
+        }
         ("product", Some(x)) => product(g, &example.op, options, x, inputs),
         ("elementwise", Some(x)) => elementwise(g, &example.op, x, inputs["other"]),
         ("reduction", Some(x)) => reduction(g, &example.op, options, x),
@@ -53,27 +67,59 @@ fn pairs(options: &Options, name: &str) -> Vec<[usize; 2]> {
     pairs.map(|pair| [side(pair, 0), side(pair, 1)]).collect()
 }
 
-fn convolution(
+fn convolution<const D: usize>(
     g: &mut Graph,
-    op: &str,
     options: &Options,
     x: Value,
     inputs: &Inputs,
-) -> Result<Value> {
-    if op != "conv2d"
-        || options.get("padding").is_string()
-        || options.text("padding_mode") != "zeros"
-    {
-        return pending();
-    }
-    let padding = pairs(options, "padding");
-    let conv = Conv2d {
+) -> Result<Value>
+where
+    Conv<D>: Into<ConvWalk>,
+{
+    let weight = inputs["weight"];
+    let kernel: [usize; D] = g.shape(weight)?[2..].try_into().unwrap();
+    let conv = Conv {
         stride: options.axes("stride"),
-        padding: [padding[0][0], padding[0][1], padding[1][0], padding[1][1]],
+        dilation: options.axes("dilation"),
+        groups: options.whole("groups"),
+        padding_mode: match options.text("padding_mode") {
+            "zeros" => PaddingMode::Zeros,
+            "reflect" => PaddingMode::Reflect,
+            "replicate" => PaddingMode::Replicate,
+            "circular" => PaddingMode::Circular,
+            other => panic!("padding mode {other}"),
+        },
+        ..Conv::default()
+    };
+    let conv = match options.get("padding").as_str() {
+        Some("same") => conv.same(kernel),
+        Some("valid") => conv.valid(),
+        Some(other) => panic!("padding {other}"),
+        None => Conv {
+            padding: pairs(options, "padding").try_into().unwrap(),
+            ..conv
+        },
+    };
+    g.conv(x, weight, inputs.get("bias").copied(), conv)
+}
+
+fn transposed<const D: usize>(
+    g: &mut Graph,
+    options: &Options,
+    x: Value,
+    inputs: &Inputs,
+) -> Result<Value>
+where
+    ConvTranspose<D>: Into<ConvWalk>,
+{
+    let conv = ConvTranspose::<D> {
+        stride: options.axes("stride"),
+        padding: options.axes::<D>("padding").map(|padding| [padding; 2]),
+        output_padding: options.axes("output_padding"),
         dilation: options.axes("dilation"),
         groups: options.whole("groups"),
     };
-    g.conv2d(x, inputs["weight"], inputs.get("bias").copied(), conv)
+    g.conv_transpose(x, inputs["weight"], inputs.get("bias").copied(), conv)
 }
 
 fn activation(g: &mut Graph, op: &str, x: Value) -> Result<Value> {
@@ -89,6 +135,44 @@ fn softmax(g: &mut Graph, op: &str, options: &Options, x: Value) -> Result<Value
         return pending();
     }
     g.softmax(x)
+}
+
+fn batch_norm(g: &mut Graph, options: &Options, x: Value, inputs: &Inputs) -> Result<Vec<Value>> {
+    let running = [inputs["running_mean"], inputs["running_var"]];
+    let [weight, bias] = ["weight", "bias"].map(|name| inputs.get(name).copied());
+    let eps = options.number("eps") as f32;
+    if !options.flag("training") {
+        return Ok(vec![g.batch_norm(x, running, weight, bias, eps)?]);
+    }
+    let (y, statistics) = g.batch_norm_train(x, weight, bias, eps)?;
+    let momentum = options.number("momentum") as f32;
+    let [mean, variance] = g.running_statistics(running, statistics, x, momentum)?;
+    Ok(vec![y, mean, variance])
+}
+
+fn norm(g: &mut Graph, op: &str, options: &Options, x: Value, inputs: &Inputs) -> Result<Value> {
+    let [weight, bias] = ["weight", "bias"].map(|name| inputs.get(name).copied());
+    let number = |name| options.number(name) as f32;
+    match op {
+        "instance_norm" => g.instance_norm(x, weight, bias, number("eps")),
+        "group_norm" => {
+            let groups = options.whole("num_groups");
+            g.group_norm(x, groups, weight, bias, number("eps"))
+        }
+        "layer_norm" => {
+            let axes = options.list("normalized_shape").len();
+            g.layer_norm(x, axes, weight, bias, number("eps"))
+        }
+        _ => {
+            let response = LocalResponseNorm {
+                size: options.whole("size"),
+                alpha: number("alpha"),
+                beta: number("beta"),
+                k: number("k"),
+            };
+            g.local_response_norm(x, response)
+        }
+    }
 }
 
 fn product(g: &mut Graph, op: &str, options: &Options, x: Value, inputs: &Inputs) -> Result<Value> {
@@ -114,6 +198,9 @@ fn reduction(g: &mut Graph, op: &str, options: &Options, x: Value) -> Result<Val
     match op {
         "sum" => g.sum(x, &dim, keep),
         "mean" => g.mean(x, &dim, keep),
+        "amax" => g.amax(x, &dim, keep),
+        "amin" => g.amin(x, &dim, keep),
+        "var" => g.var(x, &dim, options.whole("correction"), keep),
         _ => pending(),
     }
 }

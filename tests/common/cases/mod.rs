@@ -10,6 +10,7 @@ mod lp_pool;
 mod matmul;
 mod movement;
 mod networks;
+mod norm;
 mod pad;
 pub mod pool;
 mod products;
@@ -72,11 +73,12 @@ fn families() -> Vec<Case> {
     [
         elementwise::elementwise(),
         matmul::matmul(),
-        conv::conv2d(),
+        conv::conv(),
         pool::pool(),
         lp_pool::lp_pool(),
         adaptive_pool::adaptive_pool(),
         unpool::unpool(),
+        norm::norm(),
         update::update(),
         reduce::reduce(),
         movement::movement(),
