@@ -12,6 +12,7 @@ macro_rules! shader_files {
     };
 }
 
+mod binary;
 mod conv2d;
 mod conv2d_registers;
 mod elementwise;
@@ -24,10 +25,13 @@ mod pool;
 mod random;
 mod reduce;
 mod softmax;
+mod special;
+mod unary;
 mod update;
 
+pub use binary::{Binary, BinaryFunction, BinaryGrad};
 pub use conv2d::{Conv2d, Conv2dForward, Conv2dGradInput, Conv2dGradWeight};
-pub use elementwise::{Binary, BinaryFunction, Fill, Unary, UnaryFunction};
+pub use elementwise::Fill;
 pub use gather::{GatherLabels, GatherRows};
 pub use loss::{CountCorrect, MseLoss, SoftmaxCrossEntropy, SoftmaxCrossEntropyGrad};
 pub use matmul::MatMul;
@@ -37,11 +41,13 @@ pub use pool::{AvgPool2d, AvgPool2dGrad, Indices, MaxPool2d, MaxPool2dForward, M
 pub use random::{Advance, Dropout, ShuffledBatch};
 pub use reduce::Sum;
 pub use softmax::{Softmax, SoftmaxGrad};
+pub use unary::{Saved, Unary, UnaryFunction, UnaryGrad};
 pub use update::{Adam, Lookup, Rule, Sgd, Update, Updated};
 
 /// Every kernel of the crate, for tests that translate and measure them.
 pub fn kernels() -> Vec<Kernel> {
     let fixed = [
+        binary::KERNELS,
         conv2d_registers::KERNELS,
         elementwise::KERNELS,
         gather::KERNELS,
@@ -52,6 +58,7 @@ pub fn kernels() -> Vec<Kernel> {
         random::KERNELS,
         reduce::KERNELS,
         softmax::KERNELS,
+        unary::KERNELS,
         update::KERNELS,
     ];
     let fixed = fixed.concat().into_iter().cloned();
