@@ -3,7 +3,7 @@
 // 0 scale by k0, 1 relu, 2 clamp to [k0, k1], 3 leaky relu of slope k0, 4 elu, selu, celu: k1 x, or k0 expm1(k2 x) for x <= 0, 5 gelu,
 // 6 gelu by tanh, 7 silu, 8 mish, 9 sigmoid, 10 tanh, 11 softplus of beta k0, x itself where beta x > k1, 12 softsign,
 // 13 hard sigmoid, 14 hard swish, 15 abs, 16 exp, 17 log, 18 sqrt, 19 rsqrt, 20 reciprocal, 21 square,
-// 22 |x|^k0, times k1 where x is negative.
+// 22 |x|^k0, times k1 where x is negative: 1, -1 or NaN, which spares -0 and -inf.
 // NaN stays NaN in all of them.
 
 fn apply(x: vec4<f32>) -> vec4<f32> {
@@ -87,7 +87,10 @@ fn apply(x: vec4<f32>) -> vec4<f32> {
         }
         default: {
             let size = exp4(params.k0 * log4(abs(x)));
-            y = select(size, size * params.k1, x < zero);
+            let odd = vec4<bool>(params.k1 < 0.0);
+            let signed = (bitcast<vec4<u32>>(x) >> vec4<u32>(31u)) == vec4<u32>(1u);
+            let negative = (x < zero) & (x >= vec4<f32>(LOWEST_F32));
+            y = select(size, size * params.k1, signed & (odd | negative));
         }
     }
     return select(y, x, is_nan4(x));

@@ -32,6 +32,8 @@ pub enum ErrorKind {
     Checkpoint,
     /// A file could not be read or written.
     Io,
+    /// A check found a number that is not what the reference says.
+    Mismatch,
 }
 
 /// An error with its kind, a message that carries the numbers, and the error below it, if any.

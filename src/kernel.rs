@@ -5,6 +5,9 @@ use std::borrow::Cow;
 use crate::error::{Error, ErrorKind, Result};
 use crate::shape::Type;
 
+/// WGSL for kernels from elsewhere: `Grid`, the type of the first field of every `Params`, and `workgroup_index`.
+pub const GRID: &str = include_str!("../shaders/lib/grid.wgsl");
+
 /// One set of override constants, by WGSL name.
 pub type Overrides = &'static [(&'static str, u32)];
 
@@ -69,7 +72,7 @@ impl Kernel {
         }
     }
 
-    /// A kernel of the caller's: a whole WGSL module with the entry point `main`.
+    /// A kernel of the caller's: a whole WGSL module with the entry point `main`, [`GRID`] included.
     pub fn module(
         name: impl Into<Cow<'static, str>>,
         text: impl Into<String>,

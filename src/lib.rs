@@ -31,7 +31,8 @@
 //!
 //! The way data takes, in the order of the modules: [`graph`] builds and infers types, [`ops`] holds each op with its type rule,
 //! reference, gradient and GPU form, [`autodiff`] appends gradients, [`reference`](mod@reference) evaluates on the CPU, [`plan`] fuses,
-//! schedules and places, [`gpu`] owns the device, [`store`] the state, [`session`] runs. [`nn`], [`models`] and [`train`] are thin
+//! schedules and places, [`gpu`] owns the device, [`store`] the state, [`session`] runs, [`check`] holds
+//! GPU results against the reference. [`nn`], [`models`] and [`train`] are thin
 //! layers on top; [`data`] and [`interop`] read and write files.
 //!
 //! Not supported: dynamic shapes, eager execution, arithmetic in `f16`.
@@ -42,6 +43,7 @@
 )]
 
 pub mod autodiff;
+pub mod check;
 pub mod data;
 pub mod error;
 pub mod gpu;

@@ -294,3 +294,107 @@ impl Window {
             .filter(|&i| i < extent)
     }
 }
+
+/// What lies beyond the ends of a padded axis, in PyTorch's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum PaddingMode {
+    /// Zeros, which no product reads.
+    #[default]
+    Zeros,
+    /// The axis backwards, without repeating its end: `c b | a b c | b a`.
+    Reflect,
+    /// The end itself: `a a | a b c | c c`.
+    Replicate,
+    /// The axis again: `b c | a b c | a b`.
+    Circular,
+}
+
+impl PaddingMode {
+    /// The element of an axis of `extent` that stands at `at`, counted from element 0 and negative before it; `None` for a zero.
+    /// `at` lies within a padding that [`PaddingMode::check`] accepts.
+    pub fn source(self, at: isize, extent: usize) -> Option<usize> {
+        let end = extent as isize;
+        let from = match self {
+            _ if (0..end).contains(&at) => at,
+            PaddingMode::Zeros => return None,
+            PaddingMode::Reflect if at < 0 => -at,
+            PaddingMode::Reflect => 2 * (end - 1) - at,
+            PaddingMode::Replicate => at.clamp(0, end - 1),
+            PaddingMode::Circular if at < 0 => at + end,
+            PaddingMode::Circular => at - end,
+        };
+        Some(from as usize)
+    }
+
+    /// Fails unless `axis` of `extent` elements can be padded by `padding` (before, after): reflection needs paddings below the
+    /// extent, circular ones at most the extent, replication an element.
+    pub fn check(self, padding: [usize; 2], extent: usize, op: &str, axis: &str) -> Result<()> {
+        let largest = padding[0].max(padding[1]);
+        let (fits, rule) = match self {
+            PaddingMode::Zeros => (true, ""),
+            PaddingMode::Reflect => (largest < extent, "less than the extent"),
+            PaddingMode::Replicate => (extent > 0, "of at least one element"),
+            PaddingMode::Circular => (largest <= extent, "at most the extent"),
+        };
+        if fits || largest == 0 {
+            return Ok(());
+        }
+        let [before, after] = padding;
+        Err(Error::shape(format!(
+            "{op}: {self:?} padding {before} and {after} of {axis} {extent} must be {rule}"
+        )))
+    }
+
+    /// Its number in `shaders/lib/pad.wgsl`.
+    pub fn number(self) -> usize {
+        match self {
+            PaddingMode::Zeros => 0,
+            PaddingMode::Reflect => 1,
+            PaddingMode::Replicate => 2,
+            PaddingMode::Circular => 3,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn padded(mode: PaddingMode, [before, after]: [isize; 2], extent: isize) -> String {
+        let letter = |at| match mode.source(at, extent as usize) {
+            Some(i) => char::from(b'a' + i as u8),
+            None => '0',
+        };
+        (-before..extent + after).map(letter).collect()
+    }
+
+    #[test]
+    fn padding_modes_follow_pytorch() {
+        assert_eq!(padded(PaddingMode::Zeros, [2, 1], 3), "00abc0");
+        assert_eq!(padded(PaddingMode::Reflect, [2, 2], 3), "cbabcba");
+        assert_eq!(padded(PaddingMode::Replicate, [4, 2], 3), "aaaaabccc");
+        assert_eq!(padded(PaddingMode::Replicate, [1, 2], 1), "aaaa");
+        assert_eq!(padded(PaddingMode::Circular, [3, 3], 3), "abcabcabc");
+        assert_eq!(padded(PaddingMode::Circular, [1, 2], 3), "cabcab");
+    }
+
+    #[test]
+    fn paddings_that_have_no_source_are_refused() {
+        let refused = |mode: PaddingMode, padding, extent| {
+            mode.check(padding, extent, "pad", "width")
+                .err()
+                .map(|error| error.to_string())
+        };
+        assert_eq!(refused(PaddingMode::Zeros, [9, 9], 0), None);
+        assert_eq!(refused(PaddingMode::Reflect, [2, 2], 3), None);
+        assert_eq!(
+            refused(PaddingMode::Reflect, [0, 3], 3).as_deref(),
+            Some("pad: Reflect padding 0 and 3 of width 3 must be less than the extent")
+        );
+        assert_eq!(refused(PaddingMode::Reflect, [0, 0], 0), None);
+        assert_eq!(refused(PaddingMode::Circular, [3, 3], 3), None);
+        assert!(refused(PaddingMode::Circular, [4, 0], 3).is_some());
+        assert_eq!(refused(PaddingMode::Replicate, [9, 9], 1), None);
+        assert!(refused(PaddingMode::Replicate, [1, 0], 0).is_some());
+    }
+}

@@ -2,9 +2,9 @@
 
 mod common;
 
-use common::cases::{Bound, Draw, cases};
-use common::compare::compare;
-use common::draw::{Numbers, build, draw};
+use common::cases::cases;
+use striate::check::{Bound, Draw, Numbers, build, compare, draw};
+use striate::error::{ErrorKind, Result};
 use striate::shape::Type;
 use striate::tensor::{Array, Tensor};
 
@@ -32,14 +32,16 @@ fn bounds() -> [Bound; 4] {
     ]
 }
 
-fn check(got: &Tensor, bound: Bound) -> Result<f64, String> {
+fn check(got: &Tensor, bound: Bound) -> Result<f64> {
     let sums = want();
     compare(got, &want(), bound, Some(&sums))
 }
 
 #[track_caller]
 fn rejects(got: &Tensor, bound: Bound, words: &str) {
-    let message = check(got, bound).expect_err("wrong data was accepted");
+    let error = check(got, bound).expect_err("wrong data was accepted");
+    assert_eq!(error.kind(), ErrorKind::Mismatch);
+    let message = error.to_string();
     assert!(message.contains(words), "{message:?} lacks {words:?}");
 }
 
@@ -174,7 +176,7 @@ fn integers_are_exact_whatever_the_bound() {
     let right = Tensor::u32([3], vec![0, 7, u32::MAX]).unwrap();
     let wrong = Tensor::u32([3], vec![0, 7, u32::MAX - 1]).unwrap();
     for bound in bounds() {
-        assert_eq!(compare(&right, &want, bound, None), Ok(0.0));
+        assert_eq!(compare(&right, &want, bound, None).unwrap(), 0.0);
         compare(&wrong, &want, bound, None).unwrap_err();
     }
     let want = Tensor::u8([2], vec![1, 255]).unwrap().to_array().unwrap();
@@ -254,7 +256,7 @@ fn negative_zero_equals_zero() {
         for got in zeros {
             let want = Array::float([1], vec![f64::from(want)]);
             let got = Tensor::f32([1], vec![got]).unwrap();
-            assert_eq!(compare(&got, &want, Bound::Exact, None), Ok(0.0));
+            assert_eq!(compare(&got, &want, Bound::Exact, None).unwrap(), 0.0);
         }
     }
 }
@@ -282,7 +284,7 @@ fn empty_tensors_compare_equal() {
     let want = Array::float([0, 3], vec![]);
     let got = Tensor::f32([0, 3], vec![]).unwrap();
     for bound in bounds() {
-        assert_eq!(compare(&got, &want, bound, Some(&want)), Ok(0.0));
+        assert_eq!(compare(&got, &want, bound, Some(&want)).unwrap(), 0.0);
     }
 }
 
@@ -337,4 +339,15 @@ fn every_case_builds_and_is_named_once() {
         }
         built.states().unwrap();
     }
+}
+
+#[test]
+fn the_table_of_ops_is_current() {
+    let path = common::table::path();
+    let text = std::fs::read_to_string(&path).unwrap();
+    let renewed = common::table::renewed(&text).expect("the lines around the table");
+    assert!(
+        text == renewed,
+        "docs/ops.md is stale: cargo run --release --example verify -- --docs"
+    );
 }

@@ -2,30 +2,20 @@
 
 mod common;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use common::cases::{Bound, Case, Draw, cases, real};
-use common::draw::{Built, Numbers, absolute, arrays, build, map_floats};
+use common::cases::cases;
 use striate::autodiff::{gradients, gradients_from};
+use striate::check::{
+    Bound, Built, Case, Draw, Given, Numbers, adjoint, arrays, build, derivatives, real,
+};
 use striate::error::ErrorKind;
 use striate::graph::{Graph, Node, Op, Value};
 use striate::kernel::{Caps, Io, Lowering};
 use striate::ops::{Conv2d, Conv2dForward, Conv2dGradInput};
 use striate::reference::evaluate;
-use striate::rng::{Stream, stream_of};
 use striate::shape::{DType, Type};
 use striate::tensor::{Array, Tensor};
-
-/// PyTorch's gradcheck: step, absolute and relative tolerance, all in `f64`.
-const EPS: f64 = 1e-6;
-const ATOL: f64 = 1e-5;
-const RTOL: f64 = 1e-3;
-
-/// Elements of an input that are perturbed if it has more.
-const SUBSET: usize = 24;
-
-type Given = HashMap<Value, Arc<Array>>;
 
 fn given(case: &Case, built: &Built, numbers: Numbers) -> Given {
     let drawn = built.draw(case, numbers).unwrap();
@@ -37,80 +27,16 @@ fn run(built: &Built, given: &Given, wanted: &[Value]) -> Vec<Arc<Array>> {
     evaluate(&built.graph, given, wanted, 1).unwrap()
 }
 
-fn dot(a: &Array, b: &Array) -> f64 {
-    let products = a.floats().iter().zip(b.floats()).map(|(a, b)| a * b);
-    products.sum()
-}
-
-/// The outputs projected on the given gradients of the outputs.
-fn projection(built: &Built, given: &Given) -> f64 {
-    let (outputs, dy): (Vec<Value>, Vec<Value>) = built.seeds.iter().copied().unzip();
-    let outputs = run(built, given, &outputs);
-    let parts = outputs.iter().zip(dy).map(|(y, dy)| dot(y, &given[&dy]));
-    parts.sum()
-}
-
-/// Up to [`SUBSET`] different elements of `count`, or all if they are few.
-fn elements(name: &str, count: usize) -> Vec<usize> {
-    let stream = Stream::new(1, stream_of(name), 0);
-    let mut order: Vec<usize> = (0..count).collect();
-    if count > 2 * SUBSET {
-        order.sort_by_key(|&i| stream.word(i as u64));
-        order.truncate(SUBSET);
-    }
-    order
-}
-
-/// Holds the case's gradients against central differences; the number of derivatives looked at.
-fn check_gradients(case: &Case) -> Result<usize, String> {
-    let built = build(case).map_err(|e| e.to_string())?;
-    let mut given = given(case, &built, Numbers::Real);
-    let gradients = run(&built, &given, &built.gradients);
-    let mut checked = 0;
-    for (&input, gradient) in case.wrt.iter().zip(gradients) {
-        let value = built.inputs[input];
-        let at = given[&value].clone();
-        if gradient.ty() != at.ty() {
-            return Err(format!(
-                "gradient of input {input} is {}, the input {}",
-                gradient.ty(),
-                at.ty()
-            ));
-        }
-        let mut perturbed = |i: usize, step: f64| {
-            let mut x = at.floats().to_vec();
-            x[i] += step;
-            given.insert(value, Arc::new(Array::float(at.shape().clone(), x)));
-            projection(&built, &given)
-        };
-        for i in elements(&case.name, at.ty().count()) {
-            let numeric = (perturbed(i, EPS) - perturbed(i, -EPS)) / (2.0 * EPS);
-            let analytic = gradient.floats()[i];
-            let near = (numeric - analytic).abs() <= ATOL + RTOL * numeric.abs();
-            if !near {
-                return Err(format!(
-                    "gradient of input {input}, element {i}: {analytic} by the graph, {numeric} by differences"
-                ));
-            }
-            checked += 1;
-        }
-        given.insert(value, at);
-    }
-    Ok(checked)
-}
-
 #[test]
 fn gradients_match_central_differences() {
-    let mut checked = 0;
     let special = |case: &Case| case.inputs.iter().any(|input| input.draw == Draw::Special);
     let differentiable = |case: &&Case| !case.wrt.is_empty() && !special(case);
-    for case in cases().iter().filter(differentiable) {
-        match check_gradients(case) {
-            Ok(count) => checked += count,
-            Err(message) => panic!("{}: {message}", case.name),
-        }
-    }
-    println!("{checked} derivatives checked");
+    let compared = cases()
+        .iter()
+        .filter(differentiable)
+        .map(|case| derivatives(case).unwrap_or_else(|error| panic!("{error}")))
+        .sum::<usize>();
+    println!("{compared} derivatives compared");
 }
 
 /// x^2 whose gradient rule forgets the 2.
@@ -127,7 +53,8 @@ impl Op for WrongSquare {
     }
 
     fn eval(&self, inputs: &[&Array]) -> Vec<Array> {
-        vec![map_floats(inputs[0], |x| x * x)]
+        let squares = inputs[0].floats().iter().map(|x| x * x).collect();
+        vec![Array::float(inputs[0].shape().clone(), squares)]
     }
 
     fn vjp(
@@ -149,31 +76,19 @@ fn a_wrong_gradient_is_found() {
     let case = Case::new("wrong_square", vec![real([5])], |g, x| {
         g.add(WrongSquare, x)
     });
-    let message = check_gradients(&case.gradients(&[0], Bound::Exact)).unwrap_err();
-    assert!(message.contains("by differences"), "{message}");
+    let error = derivatives(&case.gradients(&[0], Bound::Exact)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Mismatch);
+    assert!(error.to_string().contains("by differences"), "{error}");
 }
 
 #[test]
 fn linear_ops_have_adjoint_gradients() {
-    let mut checked = 0;
+    let mut compared = 0;
     for case in cases().iter().filter(|case| case.linear) {
         assert!(!case.wrt.is_empty(), "{}: linear in nothing", case.name);
-        let built = build(case).unwrap();
-        let given = given(case, &built, Numbers::Real);
-        let forward = projection(&built, &given);
-        let size = projection(&built, &absolute(&given)).abs();
-        let gradients = run(&built, &given, &built.gradients);
-        for (&input, gradient) in case.wrt.iter().zip(gradients) {
-            let backward = dot(&given[&built.inputs[input]], &gradient);
-            assert!(
-                (forward - backward).abs() <= 1e-10 * size,
-                "{}: <f(x), dy> is {forward}, <x, f^T(dy)> for input {input} is {backward}",
-                case.name
-            );
-            checked += 1;
-        }
+        compared += adjoint(case).unwrap_or_else(|error| panic!("{error}"));
     }
-    println!("{checked} adjoints checked");
+    println!("{compared} adjoints compared");
 }
 
 /// What makes the bit-for-bit comparison on integers fair: every float stays an exact `f32` in any order of summation.
@@ -181,7 +96,7 @@ fn linear_ops_have_adjoint_gradients() {
 fn integer_runs_stay_below_2_24() {
     for case in cases().iter().filter(|case| case.integers) {
         let built = build(case).unwrap();
-        let given = absolute(&given(case, &built, Numbers::Integers));
+        let given = built.absolute(case, &given(case, &built, Numbers::Integers));
         let values: Vec<Value> = built.graph.values().collect();
         for (value, array) in values.iter().zip(run(&built, &given, &values)) {
             if array.ty().dtype == DType::F32 {

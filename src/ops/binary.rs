@@ -286,7 +286,14 @@ impl Op for BinaryGrad {
             (_, 0) => 2,
             _ => 3,
         };
-        lower_broadcast(self.name(), &GRAD, GRAD_VARIANTS[variant], [0.0; 3], io, out)
+        lower_broadcast(
+            self.name(),
+            &GRAD,
+            GRAD_VARIANTS[variant],
+            [0.0; 3],
+            io,
+            out,
+        )
     }
 }
 

@@ -8,7 +8,7 @@ use crate::kernel::{Body, Caps, Dispatch, Io, Kernel, Lowering, Operand};
 use crate::shape::{Type, Window2d};
 use crate::tensor::Array;
 
-use super::gemm::{End, MASK_PAIR, Product, SHARED_VARIANTS, split_scratch, sum_parts};
+use super::gemm::{End, MASK_PAIR, Product, SHARED_VARIANTS, Target, split_scratch, sum_parts};
 use super::{expect_f32, expect_inputs, expect_type};
 
 // Parameters and builder.
@@ -532,7 +532,8 @@ impl Sizes {
         let dispatch = product.params(&tiling, part, end.bind(dispatch, y));
         out.push(self.params(dispatch));
         if tiling.splits > 1 {
-            sum_parts(y, tiling.splits, io, out);
+            let to = Target::all(Operand::Output(0), product.n);
+            sum_parts(y, tiling.splits, &io.outputs[0], to, out);
         }
     }
 
@@ -573,6 +574,7 @@ fn shared_kernel(map: Map, end: End) -> Kernel {
         grad_weight,
         grid,
         float,
+        pad,
     ] = *shader_files![
         "gemm_shared",
         "conv_params",
@@ -582,6 +584,7 @@ fn shared_kernel(map: Map, end: End) -> Kernel {
         "conv_grad_weight_shared",
         "lib/grid",
         "lib/float",
+        "lib/pad",
     ];
     let (name, map) = match map {
         Map::Forward => ("conv_forward_shared", forward),
@@ -591,7 +594,7 @@ fn shared_kernel(map: Map, end: End) -> Kernel {
     let (end_name, end) = end.file();
     Kernel::composed(
         format!("{name}{end_name}"),
-        vec![body, params, map, end, y, grid, float],
+        vec![body, params, map, end, y, grid, float, pad],
         SHARED_VARIANTS,
     )
 }

@@ -220,11 +220,19 @@ pub(super) fn lower_broadcast(
         shape.len() == y.len() && shape.rows() == rows_of_y
     };
     let inputs: Vec<usize> = (0..io.inputs.len()).collect();
-    if inputs.iter().any(|&i| !cut(i) && io.input_parts[i].len() > 1) {
+    if inputs
+        .iter()
+        .any(|&i| !cut(i) && io.input_parts[i].len() > 1)
+    {
         io.whole(op)?;
     }
     let mut parts = vec![&io.output_parts[0][..]];
-    parts.extend(inputs.iter().filter(|&&i| cut(i)).map(|&i| &io.input_parts[i][..]));
+    parts.extend(
+        inputs
+            .iter()
+            .filter(|&&i| cut(i))
+            .map(|&i| &io.input_parts[i][..]),
+    );
     let missing = names.len() - axes.len();
     for _ in 0..missing {
         axes.insert(
@@ -239,12 +247,16 @@ pub(super) fn lower_broadcast(
     let (outer, last) = (missing.min(axes.len() - 1), axes.len() - 1);
     for rows in overlaps(&parts) {
         let mut places = rows.part.iter().zip(&rows.first);
-        let (y_part, y_first) = places.next().map_or((0, 0), |(&part, &first)| (part, first));
+        let (y_part, y_first) = places
+            .next()
+            .map_or((0, 0), |(&part, &first)| (part, first));
         let mut dispatch = Dispatch::new(kernel, overrides);
         let mut bases = [0; 3];
         for &i in &inputs {
             let (part, first) = match cut(i) {
-                true => places.next().map_or((0, 0), |(&part, &first)| (part, first)),
+                true => places
+                    .next()
+                    .map_or((0, 0), |(&part, &first)| (part, first)),
                 false => (0, 0),
             };
             bases[i] = first * io.inputs[i].row();

@@ -6,7 +6,7 @@ use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides};
 use crate::shape::{Shape, Type};
 use crate::tensor::Array;
 
-use super::reduce::lower_sum;
+use super::reduction::lower_sum;
 use super::softmax::{ROW_VARIANTS, by_rows, softmax_row};
 use super::{expect_f32, expect_inputs, expect_type};
 

@@ -15,6 +15,7 @@ macro_rules! shader_files {
 mod binary;
 mod conv2d;
 mod conv2d_registers;
+mod copy;
 mod elementwise;
 mod gather;
 mod gemm;
@@ -24,6 +25,7 @@ mod movement;
 mod pool;
 mod random;
 mod reduce;
+mod reduction;
 mod softmax;
 mod special;
 mod unary;
@@ -31,11 +33,11 @@ mod update;
 
 pub use binary::{Binary, BinaryFunction, BinaryGrad};
 pub use conv2d::{Conv2d, Conv2dForward, Conv2dGradInput, Conv2dGradWeight};
+pub(crate) use copy::{copy, copy_parts};
 pub use elementwise::Fill;
 pub use gather::{GatherLabels, GatherRows};
 pub use loss::{CountCorrect, MseLoss, SoftmaxCrossEntropy, SoftmaxCrossEntropyGrad};
 pub use matmul::MatMul;
-pub(crate) use movement::copy;
 pub use movement::{Expand, Permute, Reshape};
 pub use pool::{AvgPool2d, AvgPool2dGrad, Indices, MaxPool2d, MaxPool2dForward, MaxPool2dGrad};
 pub use random::{Advance, Dropout, ShuffledBatch};
@@ -49,6 +51,7 @@ pub fn kernels() -> Vec<Kernel> {
     let fixed = [
         binary::KERNELS,
         conv2d_registers::KERNELS,
+        copy::KERNELS,
         elementwise::KERNELS,
         gather::KERNELS,
         gemm::KERNELS,
@@ -56,7 +59,6 @@ pub fn kernels() -> Vec<Kernel> {
         movement::KERNELS,
         pool::KERNELS,
         random::KERNELS,
-        reduce::KERNELS,
         softmax::KERNELS,
         unary::KERNELS,
         update::KERNELS,
@@ -67,6 +69,7 @@ pub fn kernels() -> Vec<Kernel> {
         conv2d_registers::kernels(),
         matmul::kernels(),
         pool::kernels(),
+        reduction::kernels(),
     ]
     .concat();
     fixed.chain(composed).collect()

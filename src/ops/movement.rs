@@ -1,4 +1,4 @@
-//! Ops that move elements without changing them: reshape, flatten, permute, expand; and the copy that others emit.
+//! Ops that move elements without changing them: reshape, flatten, permute, expand.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Node, Op, Value};
@@ -374,17 +374,6 @@ fn permute_blocks(count: usize, axes: &[[usize; 2]], inner: usize) -> Dispatch {
     dispatch.workgroups(count.div_ceil(64))
 }
 
-/// A dispatch that copies `bytes` (a multiple of 16) from one operand to another.
-pub(crate) fn copy(from: Operand, to: Operand, bytes: u64) -> Dispatch {
-    let quads = (bytes / 16) as usize;
-    Dispatch::new(&COPY, COPY_VARIANTS[0])
-        .read(from)
-        .write(to)
-        .param("quads", quads)
-        .workgroups(quads.div_ceil(64))
-}
-
-const COPY_VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
 const PERMUTE_AXES: [[&str; 2]; 6] = [
     ["extent0", "stride0"],
     ["extent1", "stride1"],
@@ -407,7 +396,6 @@ const PERMUTE_BLOCKS_AXES: [[&str; 3]; 6] = [
 ];
 const PERMUTE_BLOCKS_VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
 
-static COPY: Kernel = Kernel::new("copy", shader_files!["copy", "lib/grid"], COPY_VARIANTS);
 static PERMUTE: Kernel = Kernel::new(
     "permute",
     shader_files!["permute", "permute_elements", "lib/grid"],
@@ -424,4 +412,4 @@ static PERMUTE_BLOCKS: Kernel = Kernel::new(
     PERMUTE_BLOCKS_VARIANTS,
 );
 
-pub(super) const KERNELS: &[&Kernel] = &[&COPY, &PERMUTE, &PERMUTE_QUADS, &PERMUTE_BLOCKS];
+pub(super) const KERNELS: &[&Kernel] = &[&PERMUTE, &PERMUTE_QUADS, &PERMUTE_BLOCKS];

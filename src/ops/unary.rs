@@ -456,7 +456,10 @@ impl UnaryFunction {
             Celu { alpha } => elu(of(alpha), 1.0, 1.0 / of(alpha)),
             Gelu => dy * (normal_cdf(x) + x * normal_density(x)),
             GeluTanh => {
-                let (z, dz) = (2.0 * gelu_inner(x), 2.0 * GELU_SCALE * (1.0 + 0.134145 * x * x));
+                let (z, dz) = (
+                    2.0 * gelu_inner(x),
+                    2.0 * GELU_SCALE * (1.0 + 0.134145 * x * x),
+                );
                 dy * (sigmoid(z) + x * (sigmoid(z) * sigmoid(-z) * dz))
             }
             Silu => dy * sigmoid(x) * (1.0 + x * sigmoid(-x)),
@@ -714,4 +717,5 @@ static UNARY_GRAD_IN_PLACE: Kernel = Kernel::new(
     GRAD_VARIANTS,
 );
 
-pub(super) const KERNELS: &[&Kernel] = &[&UNARY, &UNARY_IN_PLACE, &UNARY_GRAD, &UNARY_GRAD_IN_PLACE];
+pub(super) const KERNELS: &[&Kernel] =
+    &[&UNARY, &UNARY_IN_PLACE, &UNARY_GRAD, &UNARY_GRAD_IN_PLACE];

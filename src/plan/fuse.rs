@@ -8,8 +8,8 @@ use std::sync::Arc;
 use super::program::Program;
 use crate::graph::{Node, Op, Value};
 use crate::ops::{
-    Conv2dForward, Conv2dGradInput, Indices, MatMul, MaxPool2dForward,
-    MaxPool2dGrad, Reshape, Unary, UnaryFunction, UnaryGrad,
+    Conv2dForward, Conv2dGradInput, Indices, MatMul, MaxPool2dForward, MaxPool2dGrad, Reshape,
+    Unary, UnaryFunction, UnaryGrad,
 };
 
 /// Applies all rewrites until none applies.

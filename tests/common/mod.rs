@@ -1,13 +1,13 @@
-//! What the tests share: the table of cases, the drawing of their inputs, the comparer, the adapters.
+//! What the tests share: the table of cases, the adapters, how a plan lowers.
 
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 
 pub mod cases;
-pub mod check;
-pub mod compare;
-pub mod draw;
 pub mod lower;
+pub mod table;
+pub mod tally;
 
+use striate::check::Adapter;
 use striate::gpu::{Gpu, GpuOptions};
 
 /// A device on every adapter found. None is a skip that is printed, and a failure where `STRIATE_REQUIRE_GPU` is 1.
@@ -16,7 +16,19 @@ pub fn gpus(options: &GpuOptions) -> Vec<Gpu> {
         .into_iter()
         .map(|gpu| gpu.expect("every adapter gives a device"))
         .collect();
-    if gpus.is_empty() {
+    expect_some(&gpus);
+    gpus
+}
+
+/// Every adapter found, with every way to run cases on it; none is as for [`gpus`].
+pub fn adapters() -> Vec<Adapter> {
+    let adapters = Adapter::all(&GpuOptions::default()).expect("adapters give devices");
+    expect_some(&adapters);
+    adapters
+}
+
+fn expect_some<T>(found: &[T]) {
+    if found.is_empty() {
         let required = std::env::var("STRIATE_REQUIRE_GPU").is_ok_and(|value| value == "1");
         assert!(
             !required,
@@ -24,5 +36,4 @@ pub fn gpus(options: &GpuOptions) -> Vec<Gpu> {
         );
         println!("SKIPPED on GPU: no adapter was found");
     }
-    gpus
 }

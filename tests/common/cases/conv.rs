@@ -1,10 +1,11 @@
 //! Convolutions.
 
+use striate::check::{Bound, Case, real};
 use striate::error::Result;
 use striate::graph::{Graph, Value};
 use striate::ops::{Conv2d, Conv2dForward, Conv2dGradInput, Conv2dGradWeight};
 
-use super::{Bound, Case, ENDS, real};
+use super::ENDS;
 
 /// A convolution's case: x `[n, c, h, w]`, `o` filters of `r` x `s`.
 pub fn convolution(x: [usize; 4], [o, r, s]: [usize; 3], bias: bool, conv: Conv2d) -> Case {

@@ -1,8 +1,9 @@
 //! Losses and counts of right answers.
 
+use striate::check::{Bound, Case, real};
 use striate::shape::Shape;
 
-use super::{Bound, Case, labels, real, words};
+use super::{labels, words};
 
 pub fn loss() -> Vec<Case> {
     let mut cases = Vec::new();

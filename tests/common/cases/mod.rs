@@ -14,141 +14,9 @@ mod reduce;
 mod softmax;
 mod update;
 
-use striate::error::Result;
-use striate::graph::{Graph, Value};
-use striate::shape::{Shape, Type};
+use striate::check::{Case, Draw, Input, below};
+use striate::shape::Type;
 
-/// How the elements of a case's input are drawn.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Draw {
-    /// Uniform in [-1, 1); small integers in the integer-valued run.
-    Real,
-    /// As `Real`, but at least 1/16 away from 0: for kinks there.
-    AwayFromZero,
-    /// All different by at least 1/64 within the tensor: for maxima without ties.
-    Distinct,
-    /// As `Real`, with NaN, infinities and zeros of both signs sprinkled in: for the policy on them.
-    Special,
-    /// Integers below this number (`u32` inputs).
-    Below(u32),
-    /// Bytes (`u8` inputs).
-    Bytes,
-    /// These words (`u32` inputs): clocks, valid-row counts.
-    Words(&'static [u32]),
-}
-
-/// How far a GPU result may lie from the reference.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Bound {
-    /// Bit for bit, after the reference is rounded to `f32`.
-    Exact,
-    /// This many units in the last place of the reference.
-    Ulp(f64),
-    /// (k + 8) * 2^-24 * S, S being the reference on the absolute values of all float inputs: for sums of k products.
-    Sum {
-        /// Number of terms.
-        k: usize,
-    },
-    /// Relative to the largest magnitude of the reference's output: for compositions; each use cites its rule.
-    Norm(f64),
-}
-
-/// One input of a case.
-#[derive(Debug, Clone)]
-pub struct Input {
-    /// Shape and element type.
-    pub ty: Type,
-    /// Its elements.
-    pub draw: Draw,
-}
-
-type Build = Box<dyn Fn(&mut Graph, &[Value]) -> Result<Vec<Value>> + Send + Sync>;
-
-/// One use of one op, with what it must hold.
-pub struct Case {
-    /// `op/extents/options`.
-    pub name: String,
-    /// What `build` receives.
-    pub inputs: Vec<Input>,
-    /// Makes the outputs that are compared.
-    pub build: Build,
-    /// Bound of the outputs on real-valued inputs.
-    pub bound: Bound,
-    /// Inputs whose gradients are compared, for a random gradient of the outputs.
-    pub wrt: Vec<usize>,
-    /// Bound of the gradients on real-valued inputs.
-    pub gradient_bound: Bound,
-    /// Whether integer-valued inputs must give the reference's bits (sums of products, data movement).
-    pub integers: bool,
-    /// Whether the op is linear in each of `wrt`, so that the adjoint test applies.
-    pub linear: bool,
-}
-
-impl Case {
-    /// A case whose results are exact and that has no gradient; the methods below widen it.
-    pub fn new(
-        name: impl Into<String>,
-        inputs: Vec<Input>,
-        build: impl Fn(&mut Graph, &[Value]) -> Result<Vec<Value>> + Send + Sync + 'static,
-    ) -> Self {
-        Self {
-            name: name.into(),
-            inputs,
-            build: Box::new(build),
-            bound: Bound::Exact,
-            wrt: Vec::new(),
-            gradient_bound: Bound::Exact,
-            integers: true,
-            linear: false,
-        }
-    }
-
-    /// Sets the bound of the outputs.
-    pub fn bound(mut self, bound: Bound) -> Self {
-        self.bound = bound;
-        self
-    }
-
-    /// Compares gradients of the inputs `wrt` too.
-    pub fn gradients(mut self, wrt: &[usize], bound: Bound) -> Self {
-        self.wrt = wrt.to_vec();
-        self.gradient_bound = bound;
-        self
-    }
-
-    /// Leaves out the bit-for-bit run on integers: for functions that divide, take roots or exponentials.
-    pub fn inexact(mut self) -> Self {
-        self.integers = false;
-        self
-    }
-
-    /// Applies the adjoint test.
-    pub fn linear(mut self) -> Self {
-        self.linear = true;
-        self
-    }
-}
-
-/// An `f32` input drawn as `Real`.
-pub fn real(shape: impl Into<Shape>) -> Input {
-    drawn(shape, Draw::Real)
-}
-
-/// An `f32` input.
-pub fn drawn(shape: impl Into<Shape>, draw: Draw) -> Input {
-    Input {
-        ty: Type::f32(shape),
-        draw,
-    }
-}
-
-/// A `u32` input with elements below `limit`.
-pub fn below(shape: impl Into<Shape>, limit: u32) -> Input {
-    Input {
-        ty: Type::u32(shape),
-        draw: Draw::Below(limit),
-    }
-}
 /// A `u32` vector that holds `words`.
 fn words(words: &'static [u32]) -> Input {
     Input {
@@ -170,8 +38,31 @@ const ENDS: [(bool, bool, bool); 5] = [
     (false, false, true),
 ];
 
-/// All cases.
+/// What follows a product, as part of a case's name.
+fn end_name((bias, relu, mask): (bool, bool, bool)) -> String {
+    let names = [(bias, "-bias"), (relu, "-relu"), (mask, "-mask")];
+    let chosen = names.iter().filter(|(chosen, _)| *chosen);
+    chosen.map(|(_, name)| *name).collect()
+}
+
+/// All cases, and for each op with gradients one of them in the middle of a graph.
 pub fn cases() -> Vec<Case> {
+    let mut all = families();
+    let mut inside: Vec<Case> = Vec::new();
+    for case in families() {
+        let small = case
+            .inputs
+            .iter()
+            .all(|input| (1..10_000).contains(&input.ty.count()));
+        if small && !case.wrt.is_empty() && inside.iter().all(|other| other.op() != case.op()) {
+            inside.push(case.inside());
+        }
+    }
+    all.extend(inside);
+    all
+}
+
+fn families() -> Vec<Case> {
     [
         elementwise::elementwise(),
         matmul::matmul(),

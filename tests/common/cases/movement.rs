@@ -1,8 +1,7 @@
 //! Data movement.
 
+use striate::check::{Bound, Case, below, real};
 use striate::shape::Shape;
-
-use super::{Bound, Case, below, real};
 
 pub fn movement() -> Vec<Case> {
     let mut cases = Vec::new();

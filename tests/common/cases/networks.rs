@@ -1,9 +1,8 @@
 //! Small networks as cases: what fusion and scheduling see only where ops follow each other.
 
+use striate::check::{Bound, Case, Input, real};
 use striate::ops::{AvgPool2d, Conv2d, MaxPool2d};
 use striate::shape::Shape;
-
-use super::{Bound, Case, Input, real};
 
 /// Two to six layers of float rounding, each near 2^-24 * k relative to the sum of its absolute products: far below what a
 /// wrong mask, index or tap would do to elements of the size of the largest.

@@ -1,11 +1,10 @@
 //! Pooling.
 
+use striate::check::{Bound, Case, Draw, drawn, real};
 use striate::error::Result;
 use striate::graph::{Graph, Value};
 use striate::ops::{AvgPool2d, Indices, MaxPool2d, MaxPool2dForward};
 use striate::tensor::Tensor;
-
-use super::{Bound, Case, Draw, drawn, real};
 
 /// Output and indices of the op that `Graph::max_pool2d` makes.
 pub fn with_smallest_indices(g: &mut Graph, x: Value, pool: MaxPool2d) -> Result<Vec<Value>> {

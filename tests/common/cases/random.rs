@@ -1,8 +1,9 @@
 //! Dropout, shuffles, clocks.
 
+use striate::check::{Bound, Case, real};
 use striate::shape::Shape;
 
-use super::{Bound, Case, real, words};
+use super::words;
 
 pub fn random() -> Vec<Case> {
     const CLOCK: &[u32] = &[0xffff_fff1, 0x1234_5678, 41, 0];

@@ -1,8 +1,7 @@
 //! Softmax.
 
+use striate::check::{Bound, Case, real};
 use striate::shape::Shape;
-
-use super::{Bound, Case, real};
 
 pub fn softmax() -> Vec<Case> {
     let shapes: [Shape; 9] = [

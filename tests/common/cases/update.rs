@@ -1,9 +1,8 @@
 //! Optimizer steps.
 
+use striate::check::{Bound, Case, Draw, Input, real};
 use striate::ops::{Adam, Lookup, Rule, Sgd, Update};
 use striate::shape::{Shape, Type};
-
-use super::{Bound, Case, Draw, Input, real};
 
 pub fn update() -> Vec<Case> {
     let mut cases = Vec::new();

@@ -1,9 +1,9 @@
 //! The comparer: whether a tensor from a GPU is what the reference says, within a bound.
 
-use striate::shape::{DType, Type};
-use striate::tensor::{Array, Tensor};
-
-use super::cases::Bound;
+use super::{Bound, mismatch};
+use crate::error::Result;
+use crate::shape::{DType, Type};
+use crate::tensor::{Array, Tensor};
 
 /// What a flushed subnormal may cost: WGSL 15.7.2, "any inputs or outputs of operations listed in 15.7.4 may be flushed
 /// to zero" when they are subnormal.
@@ -15,32 +15,27 @@ const FLUSHED: f64 = f32::MIN_POSITIVE as f64;
 /// equal whatever the bound. NaN must meet NaN, an infinity (or a number that rounds to one) the same infinity; -0 equals 0.
 ///
 /// # Errors
-/// What differs, the worst element first: where, the two numbers, the bound.
-pub fn compare(
-    got: &Tensor,
-    want: &Array,
-    bound: Bound,
-    abs_sum: Option<&Array>,
-) -> Result<f64, String> {
+/// `Mismatch`, saying what differs, the worst element first: where, the two numbers, the bound.
+pub fn compare(got: &Tensor, want: &Array, bound: Bound, abs_sum: Option<&Array>) -> Result<f64> {
     if got.ty() != want.ty() {
-        return Err(format!("got {}, want {}", got.ty(), want.ty()));
+        return Err(mismatch(format!("got {}, want {}", got.ty(), want.ty())));
     }
     let units: Vec<f64>;
     let message: Box<dyn Fn(usize) -> String>;
     match want.ty().dtype {
         DType::U32 => {
-            let (got, want) = (got.as_u32().map_err(|e| e.to_string())?, want.u32s());
+            let (got, want) = (got.as_u32()?, want.u32s());
             units = got.iter().zip(want).map(|(g, w)| unequal(g != w)).collect();
             message = Box::new(move |i| format!("got {}, want {}", got[i], want[i]));
         }
         DType::U8 => {
-            let (got, want) = (got.as_u8().map_err(|e| e.to_string())?, want.u8s());
+            let (got, want) = (got.as_u8()?, want.u8s());
             units = got.iter().zip(want).map(|(g, w)| unequal(g != w)).collect();
             message = Box::new(move |i| format!("got {}, want {}", got[i], want[i]));
         }
         DType::F32 | DType::F16 => {
             let tolerances = tolerances(want, bound, abs_sum)?;
-            let (got, want) = (got.as_f32().map_err(|e| e.to_string())?, want.floats());
+            let (got, want) = (got.as_f32()?, want.floats());
             let pairs = got.iter().zip(want).zip(&tolerances);
             units = pairs.map(|((&g, &w), &t)| error(g, w, t)).collect();
             message = Box::new(move |i| describe(got[i], want[i], tolerances[i]));
@@ -52,12 +47,12 @@ pub fn compare(
         |worst, i| if units[i] > units[worst] { i } else { worst },
     );
     match units.get(worst) {
-        Some(_) if wrong > 0 => Err(format!(
+        Some(_) if wrong > 0 => Err(mismatch(format!(
             "{wrong} of {} elements are wrong; the worst, {}: {} (bound {bound:?})",
             units.len(),
             place(want.ty(), worst),
             message(worst)
-        )),
+        ))),
         units => Ok(units.copied().unwrap_or(0.0)),
     }
 }
@@ -70,24 +65,21 @@ fn unequal(differs: bool) -> f64 {
 /// Tolerance of each element of the float array `want`; `None` asks for the reference's bits.
 ///
 /// # Errors
-/// If the bound needs `abs_sum` and it is missing or misshapen.
-pub fn tolerances(
-    want: &Array,
-    bound: Bound,
-    abs_sum: Option<&Array>,
-) -> Result<Vec<Option<f64>>, String> {
+/// `Mismatch` if the bound needs `abs_sum` and it is missing or misshapen.
+pub fn tolerances(want: &Array, bound: Bound, abs_sum: Option<&Array>) -> Result<Vec<Option<f64>>> {
     let values = want.floats();
     let tolerances: Vec<Option<f64>> = match bound {
         Bound::Exact => vec![None; values.len()],
         Bound::Ulp(n) => values.iter().map(|&x| Some(n * ulp(x))).collect(),
         Bound::Sum { k } => {
-            let sums = abs_sum.ok_or("Bound::Sum needs the sums of absolute products")?;
+            let sums = abs_sum
+                .ok_or_else(|| mismatch("Bound::Sum needs the sums of absolute products"))?;
             if sums.ty() != want.ty() {
-                return Err(format!(
+                return Err(mismatch(format!(
                     "the sums of absolute products are {}, the reference is {}",
                     sums.ty(),
                     want.ty()
-                ));
+                )));
             }
             let scale = (k as f64 + 8.0) * 2f64.powi(-24);
             sums.floats()

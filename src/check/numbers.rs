@@ -3,14 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use striate::autodiff;
-use striate::error::Result;
-use striate::graph::{Graph, Init, Value};
-use striate::rng::{Stream, stream_of};
-use striate::shape::{DType, Type};
-use striate::tensor::{Array, Tensor};
-
-use super::cases::{Case, Draw};
+use super::{Case, Draw};
+use crate::autodiff;
+use crate::error::{Error, ErrorKind, Result};
+use crate::graph::{Graph, Init, Value};
+use crate::rng::{Stream, stream_of};
+use crate::shape::{DType, Type};
+use crate::tensor::{Array, Tensor};
 
 /// Which numbers float inputs hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +20,11 @@ pub enum Numbers {
     Integers,
 }
 
+/// Values with what they hold, as the reference takes them.
+pub type Given = HashMap<Value, Arc<Array>>;
+
 /// A case built into a graph, its gradients for a given gradient of each float output included.
+#[derive(Debug)]
 pub struct Built {
     /// The whole graph.
     pub graph: Graph,
@@ -36,6 +39,9 @@ pub struct Built {
 }
 
 /// Builds a case and its gradients.
+///
+/// # Errors
+/// What building says; `NotDifferentiable` if an input in `wrt` gets no gradient.
 pub fn build(case: &Case) -> Result<Built> {
     let mut graph = Graph::new();
     let inputs = case
@@ -54,15 +60,21 @@ pub fn build(case: &Case) -> Result<Built> {
                 seeds.push((output, graph.input(&format!("dy{i}"), ty)?));
             }
         }
-        let wrt: Vec<Value> = case.wrt.iter().map(|&i| inputs[i]).collect();
+        let input = |&i: &usize| {
+            inputs.get(i).copied().ok_or_else(|| {
+                let count = inputs.len();
+                Error::graph(format!("{}: no input {i} among {count}", case.name))
+            })
+        };
+        let wrt = case.wrt.iter().map(input).collect::<Result<Vec<_>>>()?;
         let found = autodiff::gradients_from(&mut graph, &seeds, &wrt)?;
         for (&i, gradient) in case.wrt.iter().zip(found) {
-            gradients.push(gradient.unwrap_or_else(|| {
-                panic!(
-                    "{}: input {i} is in `wrt` and gets no gradient\n{graph}",
-                    case.name
+            gradients.push(gradient.ok_or_else(|| {
+                Error::new(
+                    ErrorKind::NotDifferentiable,
+                    format!("{}: input {i} gets no gradient", case.name),
                 )
-            }));
+            })?);
         }
     }
     Ok(Built {
@@ -94,6 +106,25 @@ impl Built {
         Ok(given)
     }
 
+    /// `given` with the absolute values of all floats: on these, the reference gives sums of absolute products. Inputs drawn
+    /// as [`Draw::Distinct`] stay, since the op picks by them.
+    pub fn absolute(&self, case: &Case, given: &Given) -> Given {
+        let drawn = self.inputs.iter().zip(&case.inputs);
+        let picked: Vec<Value> = drawn
+            .filter(|(_, input)| input.draw == Draw::Distinct)
+            .map(|(&value, _)| value)
+            .collect();
+        let absolute = |(&value, array): (&Value, &Arc<Array>)| {
+            if array.ty().dtype != DType::F32 || picked.contains(&value) {
+                return (value, array.clone());
+            }
+            let values = array.floats().iter().map(|x| x.abs()).collect();
+            let array = Array::float(array.shape().clone(), values);
+            (value, Arc::new(array))
+        };
+        given.iter().map(absolute).collect()
+    }
+
     /// The states of the graph as they begin, for cases that make some (a clock).
     pub fn states(&self) -> Result<Vec<(Value, Tensor)>> {
         self.graph
@@ -105,9 +136,13 @@ impl Built {
                     (&Init::Constant(x), DType::F32) => {
                         Tensor::f32(state.ty.shape.clone(), vec![x; state.ty.count()])?
                     }
-                    // The tests' stores are made with seed 0.
+                    // The stores of checks are made with seed 0.
                     (Init::Constant(0.0) | Init::Seed, _) => Tensor::zeros(&state.ty),
-                    (init, _) => panic!("state \"{}\" of a case begins as {init:?}", state.name),
+                    (init, _) => {
+                        let message =
+                            format!("state \"{}\" of a case begins as {init:?}", state.name);
+                        return Err(Error::new(ErrorKind::Unsupported, message));
+                    }
                 };
                 Ok((state.value, tensor))
             })
@@ -116,31 +151,11 @@ impl Built {
 }
 
 /// Tensors as the reference takes them.
-pub fn arrays(tensors: &[(Value, Tensor)]) -> Result<HashMap<Value, Arc<Array>>> {
+pub fn arrays(tensors: &[(Value, Tensor)]) -> Result<Given> {
     tensors
         .iter()
         .map(|(value, tensor)| Ok((*value, Arc::new(tensor.to_array()?))))
         .collect()
-}
-
-/// The same arrays with the absolute values of all floats: on these, the reference gives sums of absolute products.
-pub fn absolute(given: &HashMap<Value, Arc<Array>>) -> HashMap<Value, Arc<Array>> {
-    given
-        .iter()
-        .map(|(&value, array)| {
-            let array = match array.ty().dtype {
-                DType::F32 => Arc::new(map_floats(array, f64::abs)),
-                _ => array.clone(),
-            };
-            (value, array)
-        })
-        .collect()
-}
-
-/// A float array with `f` applied to each element.
-pub fn map_floats(array: &Array, f: impl Fn(f64) -> f64) -> Array {
-    let values = array.floats().iter().map(|&x| f(x)).collect();
-    Array::float(array.shape().clone(), values)
 }
 
 /// What [`Draw::Special`] sprinkles in.
@@ -168,6 +183,13 @@ pub fn draw(name: &str, index: usize, ty: &Type, draw: Draw, numbers: Numbers) -
                 .map(|w| (w % 4 + 1) as f32 * if w & 4 == 0 { 1.0 } else { -1.0 })
                 .collect(),
         ),
+        (DType::F32, Draw::Between(low, high), Numbers::Real) => {
+            floats(units().map(|u| low + u * (high - low)).collect())
+        }
+        (DType::F32, Draw::Between(low, high), Numbers::Integers) => {
+            let count = (high.floor() - low.ceil()) as u32 + 1;
+            floats(words().map(|w| low.ceil() + (w % count) as f32).collect())
+        }
         (DType::F32, Draw::Distinct, numbers) => {
             let step = match numbers {
                 Numbers::Real => 1.0 / 64.0,
@@ -204,6 +226,9 @@ pub fn draw(name: &str, index: usize, ty: &Type, draw: Draw, numbers: Numbers) -
             ty.shape.clone(),
             words().map(|w| (w % limit.max(1)) as u8).collect(),
         ),
-        _ => panic!("{name}: no numbers for {ty} drawn as {draw:?}"),
+        _ => Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("{name}: no numbers for {ty} drawn as {draw:?}"),
+        )),
     }
 }

@@ -1,0 +1,165 @@
+//! Holds every op against its reference, forward and backward, on every adapter and back end found:
+//! `cargo run --release --example verify -- --help`. Its output is what belongs into a bug report.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Parser;
+use serde_json::json;
+use striate::check::{Adapter, Case};
+use striate::error::{Error, ErrorKind, Result};
+use striate::gpu::GpuOptions;
+
+#[path = "../tests/common/mod.rs"]
+mod common;
+
+use common::cases::cases;
+use common::table;
+use common::tally::{Count, Tally};
+
+/// Runs the whole table of cases on every adapter and compares with the CPU reference.
+#[derive(Parser)]
+struct Args {
+    /// Writes one JSON line per adapter and op to this file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Only this op
+    #[arg(long, value_name = "NAME")]
+    op: Option<String>,
+    /// Only adapters whose name holds this, in any case of letters
+    #[arg(long, value_name = "TEXT")]
+    adapter: Option<String>,
+    /// Writes the table of ops into docs/ops.md instead
+    #[arg(long)]
+    docs: bool,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let done = match args.docs {
+        true => write_docs().map(|()| true),
+        false => verify(&args),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether everything that ran was right.
+fn verify(args: &Args) -> Result<bool> {
+    let mut by_op: BTreeMap<String, Vec<Case>> = BTreeMap::new();
+    for case in cases() {
+        let op = case.op().to_owned();
+        if args.op.as_ref().is_none_or(|wanted| *wanted == op) {
+            by_op.entry(op).or_default().push(case);
+        }
+    }
+    if by_op.is_empty() {
+        let op = args.op.as_deref().unwrap_or_default();
+        let message = format!("no op \"{op}\"; docs/ops.md lists them");
+        return Err(Error::new(ErrorKind::Unsupported, message));
+    }
+    let options = GpuOptions {
+        adapter: args.adapter.clone(),
+        ..GpuOptions::default()
+    };
+    let adapters = Adapter::all(&options)?;
+    if adapters.is_empty() {
+        return Err(Error::new(
+            ErrorKind::NoAdapter,
+            "no adapter matches; on Debian and Ubuntu `apt install mesa-vulkan-drivers` provides a software one",
+        ));
+    }
+    println!("{:<28}{:>6}{:>9}{:>9}", "op", "cases", "worst", "s");
+    let mut tally = Tally::new(&adapters);
+    for (op, cases) in &by_op {
+        let known = tally.wrong.len();
+        for case in cases {
+            tally.check(case);
+        }
+        let mut count = Count::default();
+        for row in &tally.adapters {
+            count += row.counts.get(op).copied().unwrap_or_default();
+        }
+        println!(
+            "{op:<28}{:>6}{:>9.2}{:>9.1}",
+            cases.len(),
+            count.worst,
+            count.time.as_secs_f64()
+        );
+        for wrong in &tally.wrong[known..] {
+            println!("  {wrong}");
+        }
+    }
+    println!();
+    let mut total = Count::default();
+    for row in &tally.adapters {
+        let count = row.total();
+        total += count;
+        println!(
+            "{}: {} passed, {} failed, {} unsupported, worst error {:.2} of its bound, {:.1} s",
+            row.adapter,
+            count.passed,
+            count.failed,
+            count.unsupported,
+            count.worst,
+            count.time.as_secs_f64()
+        );
+        if let Some(limit) = &row.unsupported {
+            println!("  unsupported: {limit}");
+        }
+    }
+    println!("{} passed, {} failed", total.passed, total.failed);
+    if let Some(path) = &args.json {
+        write_json(path, &tally)?;
+    }
+    Ok(total.failed == 0)
+}
+
+fn write_json(path: &Path, tally: &Tally) -> Result<()> {
+    let mut lines = Vec::new();
+    for row in &tally.adapters {
+        for (op, count) in &row.counts {
+            let place = format!("{}/", op);
+            let wrong: Vec<&String> = tally
+                .wrong
+                .iter()
+                .filter(|wrong| wrong.starts_with(&place) && wrong.contains(&row.adapter.name))
+                .collect();
+            let line = json!({
+                "adapter": row.adapter.name,
+                "op": op,
+                "passed": count.passed,
+                "failed": count.failed,
+                "unsupported": count.unsupported,
+                "runs": count.runs,
+                "worst": count.worst,
+                "seconds": count.time.as_secs_f64(),
+                "wrong": wrong,
+            });
+            writeln!(lines, "{line}").map_err(|e| cannot("write", path, e))?;
+        }
+    }
+    std::fs::write(path, lines).map_err(|e| cannot("write", path, e))
+}
+
+fn write_docs() -> Result<()> {
+    let path = table::path();
+    let text = std::fs::read_to_string(&path).map_err(|e| cannot("read", &path, e))?;
+    let renewed = table::renewed(&text).ok_or_else(|| {
+        let message = format!("{}: the lines around the table are missing", path.display());
+        Error::new(ErrorKind::Data, message)
+    })?;
+    std::fs::write(&path, renewed).map_err(|e| cannot("write", &path, e))
+}
+
+fn cannot(what: &str, path: &Path, error: std::io::Error) -> Error {
+    Error::new(ErrorKind::Io, format!("cannot {what} {}", path.display())).with_source(error)
+}

@@ -1,0 +1,109 @@
+// y[k] = scale * sum over r of term(x[k, r]), or the largest of x[k, r] (with scale -1 the smallest), for any axes.
+//
+// Layout: x as alternating runs of axes that are kept or reduced, at most three of each, by extent and stride; run 2 is the
+// innermost of its kind. Strides, bases and loads are in elements or in quads, as the provider says. The reduction of an output is
+// cut into outer_chunks * inner_chunks chunks: chunk (m, l) takes every outer_chunks-th index of reduced run 0 from m on and every
+// inner_chunks-th of reduced run 2 from l on, so that neighbouring invocations read neighbouring addresses. With one chunk y is the
+// result, else [outputs, chunks] or, with chunks_first, [chunks, outputs], which another dispatch reduces; some chunks may be empty.
+// start is what an empty reduction gives; accumulate adds what y holds already; root takes the square root of the result.
+// Reference: src/ops/reduce.rs. One invocation makes one chunk of one output, one workgroup workgroup_size of them.
+// Overrides: function (0 sum, 1 largest), chunks_first (the innermost run is kept), workgroup_size.
+// Providers: Element, Bits, Result and fold (reduce_elements, reduce_row_quads or reduce_column_quads), bindings and term
+// (reduce_values), lib/grid.
+
+override function: u32 = 0u;
+override chunks_first: u32 = 0u;
+override workgroup_size: u32 = 64u;
+
+struct Params {
+    grid: Grid,
+    count: u32,
+    outputs: u32,
+    outer_chunks: u32,
+    inner_chunks: u32,
+    x_base: u32,
+    y_base: u32,
+    kept0: u32,
+    kept_stride0: u32,
+    kept1: u32,
+    kept_stride1: u32,
+    kept2: u32,
+    kept_stride2: u32,
+    reduced0: u32,
+    reduced_stride0: u32,
+    reduced1: u32,
+    reduced_stride1: u32,
+    reduced2: u32,
+    reduced_stride2: u32,
+    accumulate: u32,
+    root: u32,
+    start: f32,
+    scale: f32,
+}
+
+// The larger of each pair; NaN is larger than all.
+fn larger(a: Element, b: Element) -> Element {
+    let a_is_nan = (bitcast<Bits>(a) & Bits(0x7fffffffu)) > Bits(0x7f800000u);
+    let b_is_nan = (bitcast<Bits>(b) & Bits(0x7fffffffu)) > Bits(0x7f800000u);
+    return select(a, b, b_is_nan | ((b > a) & !a_is_nan));
+}
+
+@compute @workgroup_size(workgroup_size)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let i = workgroup_index(group) * workgroup_size + local;
+    if (i < params.count) {
+        let chunks = params.outer_chunks * params.inner_chunks;
+        var output = i / chunks;
+        var chunk = i % chunks;
+        if (chunks_first == 1u) {
+            output = i % params.outputs;
+            chunk = i / params.outputs;
+        }
+        let m = chunk / params.inner_chunks;
+        let l = chunk % params.inner_chunks;
+        let k2 = output % params.kept2;
+        let outer = output / params.kept2;
+        let k1 = outer % params.kept1;
+        let k0 = outer / params.kept1;
+
+        let extent0 = params.reduced0;
+        let extent1 = params.reduced1;
+        let extent2 = params.reduced2;
+        let step0 = params.outer_chunks;
+        let step2 = params.inner_chunks;
+        let jump0 = step0 * params.reduced_stride0;
+        let jump1 = params.reduced_stride1;
+        let jump2 = step2 * params.reduced_stride2;
+        var at0 = params.x_base + k0 * params.kept_stride0 + k1 * params.kept_stride1 + k2 * params.kept_stride2
+            + m * params.reduced_stride0 + l * params.reduced_stride2;
+        let at_y = params.y_base + i;
+        var total = Element(params.start);
+        if (function == 1u && params.accumulate == 1u) {
+            total = Element(params.scale * y[at_y]);
+        }
+        for (var r0 = m; r0 < extent0; r0 += step0) {
+            var at1 = at0;
+            for (var r1 = 0u; r1 < extent1; r1++) {
+                var at = at1;
+                for (var r2 = l; r2 < extent2; r2 += step2) {
+                    if (function == 1u) {
+                        total = larger(total, params.scale * x[at]);
+                    } else {
+                        total += term(x[at], output);
+                    }
+                    at += jump2;
+                }
+                at1 += jump1;
+            }
+            at0 += jump0;
+        }
+        var result = params.scale * fold(total);
+        if (function == 0u && params.accumulate == 1u) {
+            result += y[at_y];
+        }
+        if (params.root == 1u) {
+            result = sqrt(result);
+        }
+        y[at_y] = result;
+    }
+}

@@ -1,0 +1,13 @@
+// Provider of Element, Bits, Result and fold: quads along the innermost run, which is reduced.
+
+alias Element = vec4<f32>;
+alias Bits = vec4<u32>;
+alias Result = f32;
+
+fn fold(total: vec4<f32>) -> f32 {
+    if (function == 1u) {
+        let pairs = larger(total, total.zwxy);
+        return larger(pairs, pairs.yxwz).x;
+    }
+    return (total.x + total.y) + (total.z + total.w);
+}

@@ -1,0 +1,329 @@
+//! A case on a GPU, held against the reference.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use super::compare::{compare, tolerances};
+use super::numbers::{Built, Numbers, arrays, build};
+use super::{Bound, Case, mismatch};
+use crate::error::{Error, ErrorKind, Result};
+use crate::gpu::{Engine, Gpu, GpuOptions};
+use crate::graph::Value;
+use crate::kernel::Body;
+use crate::plan::{Plan, PlanOptions, StateLayout, Step};
+use crate::reference::evaluate;
+use crate::session::Session;
+use crate::store::Store;
+use crate::tensor::{Array, Tensor};
+
+/// A case with what the reference says.
+#[derive(Debug)]
+pub struct Prepared<'a> {
+    case: &'a Case,
+    built: Built,
+    runs: Vec<Run>,
+}
+
+/// One run's numbers.
+#[derive(Debug)]
+struct Run {
+    numbers: Numbers,
+    given: Vec<(Value, Tensor)>,
+    want: Vec<Arc<Array>>,
+    /// The reference on absolute values.
+    sums: Vec<Arc<Array>>,
+}
+
+impl<'a> Prepared<'a> {
+    /// Builds the case and evaluates it on real-valued and, if it promises bits for them, integer-valued inputs.
+    pub fn new(case: &'a Case) -> Result<Self> {
+        let built = build(case)?;
+        let results = built.results();
+        let mut kinds = vec![Numbers::Real];
+        if case.integers {
+            kinds.push(Numbers::Integers);
+        }
+        let runs = kinds
+            .into_iter()
+            .map(|numbers| {
+                let given = built.draw(case, numbers)?;
+                let exact = arrays(&[given.clone(), built.states()?].concat())?;
+                let threads = 2;
+                Ok(Run {
+                    numbers,
+                    want: evaluate(&built.graph, &exact, &results, threads)?,
+                    sums: evaluate(
+                        &built.graph,
+                        &built.absolute(case, &exact),
+                        &results,
+                        threads,
+                    )?,
+                    given,
+                })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Self { case, built, runs })
+    }
+
+    fn bound(&self, run: &Run, result: usize) -> Bound {
+        match run.numbers {
+            Numbers::Integers => Bound::Exact,
+            Numbers::Real if result < self.built.outputs.len() => self.case.bound,
+            Numbers::Real => self.case.gradient_bound,
+        }
+    }
+
+    fn result_name(&self, result: usize) -> String {
+        match result.checked_sub(self.built.outputs.len()) {
+            None => format!("output {result}"),
+            Some(i) => format!("gradient of input {}", self.case.wrt[i]),
+        }
+    }
+
+    /// The largest error of what a GPU gave, in units of its bound.
+    fn compare(&self, run: &Run, got: &[Tensor]) -> Result<f64> {
+        let mut worst: f64 = 0.0;
+        for (i, got) in got.iter().enumerate() {
+            let units = compare(got, &run.want[i], self.bound(run, i), Some(&run.sums[i]))
+                .map_err(|error| error.context(self.result_name(i)))?;
+            worst = worst.max(units);
+        }
+        Ok(worst)
+    }
+
+    /// <f(x), dy> == <x, f^T(dy)> on the GPU's own results, as far as their bounds permit.
+    fn adjoint(&self, run: &Run, got: &[Tensor]) -> Result<()> {
+        let floats = |tensor: &Tensor| -> Result<Vec<f64>> {
+            Ok(tensor.as_f32()?.iter().map(|&x| f64::from(x)).collect())
+        };
+        let given: HashMap<Value, &Tensor> = run.given.iter().map(|(v, t)| (*v, t)).collect();
+        // The product of a result and its counterpart, and how far the result's bound lets it stray.
+        let dot = |result: usize, with: Value| -> Result<(f64, f64)> {
+            let with = floats(given[&with])?;
+            let want = &run.want[result];
+            let slack = tolerances(want, self.bound(run, result), Some(&run.sums[result]))?;
+            let rounding = want.floats().iter().map(|x| x.abs() * 2f64.powi(-24));
+            let slack = slack.iter().zip(rounding).map(|(s, r)| s.unwrap_or(r));
+            let got = floats(&got[result])?;
+            Ok((
+                got.iter().zip(&with).map(|(a, b)| a * b).sum(),
+                slack.zip(&with).map(|(s, b)| s * b.abs()).sum(),
+            ))
+        };
+        let mut forward = (0.0, f64::from(f32::MIN_POSITIVE));
+        for (i, output) in self.built.outputs.iter().enumerate() {
+            if let Some(&(_, dy)) = self.built.seeds.iter().find(|(y, _)| y == output) {
+                let (product, slack) = dot(i, dy)?;
+                forward = (forward.0 + product, forward.1 + slack);
+            }
+        }
+        for (i, &input) in self.case.wrt.iter().enumerate() {
+            let result = self.built.outputs.len() + i;
+            let (product, slack) = dot(result, self.built.inputs[input])?;
+            let error = (forward.0 - product).abs();
+            let allowed = (forward.1 + slack) * (1.0 + 1e-9) + 1e-12 * product.abs();
+            let holds = error <= allowed;
+            if !holds {
+                return Err(mismatch(format!(
+                    "<f(x), dy> is {}, <x, f^T(dy)> for input {input} is {product}, off by {error:.3e}, allowed {allowed:.3e}",
+                    forward.0
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What checking a case on an adapter found.
+#[derive(Debug, Default)]
+pub struct Verdict {
+    /// Ways that ran and were right.
+    pub passed: usize,
+    /// What was wrong, by way.
+    pub wrong: Vec<Error>,
+    /// The limit that the case needs and the adapter lacks.
+    pub unsupported: Option<Error>,
+    /// Refused where values are cut into parts, by an op that works on whole ones only.
+    pub refused_parts: Option<Error>,
+    /// Largest error in units of its bound.
+    pub worst: f64,
+}
+
+/// An adapter with every way to run cases on it.
+#[derive(Debug)]
+pub struct Adapter {
+    /// Its name, driver and back end.
+    pub name: String,
+    gpu: Gpu,
+    ways: Vec<Way>,
+}
+
+/// A device with options that change how cases run on it.
+#[derive(Debug)]
+struct Way {
+    name: &'static str,
+    gpu: Gpu,
+    fuse: bool,
+    /// Whether values are cut into parts.
+    cut: bool,
+}
+
+impl fmt::Display for Adapter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl Adapter {
+    /// Every adapter that `options` admits, in six ways: kernels in registers, in shared memory, both of them with values in
+    /// several parts, without fusion, with grids of at most three workgroups.
+    ///
+    /// # Errors
+    /// `NoAdapter` or `Limit` if one gives no device that fits.
+    pub fn all(options: &GpuOptions) -> Result<Vec<Self>> {
+        let with = |body, max_workgroups| GpuOptions {
+            body,
+            max_workgroups,
+            ..options.clone()
+        };
+        let ways = [
+            ("registers", with(Some(Body::Registers), None)),
+            ("shared", with(Some(Body::Shared), None)),
+            ("unfused", with(None, None)),
+            ("registers in parts", with(Some(Body::Registers), None)),
+            ("shared in parts", with(Some(Body::Shared), None)),
+            ("folded", with(Some(Body::Shared), Some(3))),
+        ];
+        let mut adapters: Vec<Self> = Vec::new();
+        for gpu in Gpu::all(options) {
+            let gpu = gpu?;
+            let way = |(name, options): &(&'static str, GpuOptions)| {
+                Ok(Way {
+                    name,
+                    gpu: gpu.with_options(options)?,
+                    fuse: *name != "unfused",
+                    cut: name.ends_with("in parts"),
+                })
+            };
+            adapters.push(Self {
+                name: Engine::from(gpu.clone()).describe(),
+                ways: ways.iter().map(way).collect::<Result<Vec<_>>>()?,
+                gpu,
+            });
+        }
+        Ok(adapters)
+    }
+
+    /// Runs a case in every way. One that runs the same steps as an earlier one is not repeated.
+    pub fn check(&self, prepared: &Prepared) -> Verdict {
+        let mut verdict = Verdict::default();
+        let mut done: Vec<Vec<Step>> = Vec::new();
+        for way in &self.ways {
+            let limit = |error: &Error| error.kind() == ErrorKind::Limit;
+            let gpu = match way.gpu(prepared) {
+                Ok(gpu) => gpu,
+                Err(error) => {
+                    verdict.wrong.push(error);
+                    continue;
+                }
+            };
+            let worst = match way.plan(prepared, &gpu) {
+                Err(error) if limit(&error) && way.cut => {
+                    verdict.refused_parts = Some(error);
+                    continue;
+                }
+                Err(error) if limit(&error) => {
+                    verdict.unsupported = Some(error);
+                    continue;
+                }
+                Err(error) => Err(error),
+                Ok(steps) if done.contains(&steps) => continue,
+                Ok(steps) => {
+                    done.push(steps);
+                    way.check(prepared, gpu)
+                }
+            };
+            match worst {
+                Ok(worst) => {
+                    verdict.passed += 1;
+                    verdict.worst = verdict.worst.max(worst);
+                }
+                Err(error) => {
+                    let place = format!("{}, {}, {}", prepared.case.name, self.name, way.name);
+                    verdict.wrong.push(error.context(place));
+                }
+            }
+        }
+        verdict
+    }
+
+    /// Pipelines that were built so far.
+    pub fn pipeline_count(&self) -> usize {
+        self.gpu.pipeline_count()
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl Way {
+    /// The device for a case: where values are cut, into about eight parts, each of one row or more.
+    fn gpu(&self, prepared: &Prepared) -> Result<Gpu> {
+        if !self.cut {
+            return Ok(self.gpu.clone());
+        }
+        let graph = &prepared.built.graph;
+        let mut part = 0;
+        for value in graph.values() {
+            let ty = graph.ty(value)?;
+            part = part.max(ty.bytes() / 8).max(ty.padded_bytes(ty.row()));
+        }
+        self.gpu.with_options(&GpuOptions {
+            body: Some(self.gpu.caps().body),
+            max_binding: Some(part.next_multiple_of(256)),
+            ..GpuOptions::default()
+        })
+    }
+
+    fn options(&self) -> PlanOptions {
+        PlanOptions {
+            fuse: self.fuse,
+            ..PlanOptions::default()
+        }
+    }
+
+    /// What would run.
+    fn plan(&self, prepared: &Prepared, gpu: &Gpu) -> Result<Vec<Step>> {
+        let graph = &prepared.built.graph;
+        let caps = gpu.caps();
+        let states = StateLayout::new(&[graph], caps.max_binding)?;
+        let results = prepared.built.results();
+        Ok(Plan::new(graph, &states, &results, caps, self.options())?.steps)
+    }
+
+    /// Runs the case; its largest error in units of its bound.
+    fn check(&self, prepared: &Prepared, gpu: Gpu) -> Result<f64> {
+        let graph = &prepared.built.graph;
+        let store = Store::new(&Engine::from(gpu), &[graph], 0)?;
+        let results = prepared.built.results();
+        let mut session = Session::with_options(&store, graph, &results, self.options())?;
+        let mut worst: f64 = 0.0;
+        for run in &prepared.runs {
+            for (value, tensor) in &run.given {
+                session.write(*value, tensor)?;
+            }
+            session.poison()?;
+            session.run(1)?;
+            let got = results
+                .iter()
+                .map(|&value| session.read(value))
+                .collect::<Result<Vec<_>>>()?;
+            let context = |error: Error| error.context(format!("{:?}", run.numbers));
+            worst = worst.max(prepared.compare(run, &got).map_err(context)?);
+            if prepared.case.linear {
+                prepared.adjoint(run, &got).map_err(context)?;
+            }
+        }
+        Ok(worst)
+    }
+}

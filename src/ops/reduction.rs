@@ -1,0 +1,422 @@
+//! How reductions run: over alternating runs of kept and reduced axes, in stages where they are long and few, part by part.
+
+use std::borrow::Cow;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::kernel::{Dispatch, Io, Kernel, Lowering, Operand, Overrides, Part, overlaps};
+use crate::shape::{Shape, Type};
+
+/// A value that is reduced or the result, and how it is cut.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cut<'a> {
+    pub operand: Operand,
+    pub shape: &'a Shape,
+    pub parts: &'a [Part],
+}
+
+impl<'a> Cut<'a> {
+    pub fn input(io: &'a Io, i: usize) -> Self {
+        Self {
+            operand: Operand::Input(i),
+            shape: &io.inputs[i].shape,
+            parts: &io.input_parts[i],
+        }
+    }
+
+    pub fn output(io: &'a Io, i: usize) -> Self {
+        Self {
+            operand: Operand::Output(i),
+            shape: &io.outputs[i].shape,
+            parts: &io.output_parts[i],
+        }
+    }
+}
+
+/// A reduction of elements to scale * their sum, or to the square root of that.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Reduction {
+    pub scale: f32,
+    pub root: bool,
+}
+
+impl Reduction {
+    pub fn sum(scale: f32) -> Self {
+        Self { scale, root: false }
+    }
+
+    /// What a stage before the last one makes.
+    fn first_stage(self) -> Self {
+        Self::sum(1.0)
+    }
+}
+
+/// Emits y = scale * (x summed over `axes` of `shape`), for operands in one part.
+pub(super) fn lower_sum(
+    x: Operand,
+    shape: &Shape,
+    axes: &[usize],
+    scale: f32,
+    y: Operand,
+    out: &mut Lowering,
+) -> Result<()> {
+    let whole = |shape: &Shape| {
+        let rows = shape.rows();
+        [Part { start: 0, rows }]
+    };
+    let kept = (0..shape.len()).filter(|axis| !axes.contains(axis));
+    let shape_y = Shape::from(kept.map(|axis| shape[axis]).collect::<Vec<_>>());
+    let x = Cut {
+        operand: x,
+        shape,
+        parts: &whole(shape),
+    };
+    let y = Cut {
+        operand: y,
+        shape: &shape_y,
+        parts: &whole(&shape_y),
+    };
+    lower_reduction("sum", Reduction::sum(scale), x, axes, y, out)
+}
+
+/// Emits y = the reduction of x over `axes`, in stages if the sums are long and few.
+///
+/// Where axis 0 is kept, rows that lie in one part of both are reduced together. Where it is reduced, the parts of x are taken in
+/// order, each adding to what the ones before it left in y.
+pub(super) fn lower_reduction(
+    op: &str,
+    reduction: Reduction,
+    x: Cut,
+    axes: &[usize],
+    y: Cut,
+    out: &mut Lowering,
+) -> Result<()> {
+    let row: usize = x.shape.iter().skip(1).product();
+    let row_y: usize = y.shape.iter().skip(1).product();
+    let runs_of = |rows: usize| {
+        let mut shape = x.shape.to_vec();
+        if let Some(first) = shape.first_mut() {
+            *first = rows;
+        }
+        runs(&shape, axes)
+    };
+    let mut emit = |reduction, x: Place, runs: &[Run], y: Place, accumulate| {
+        let staged = Staged {
+            reduction,
+            accumulate,
+        };
+        lower_runs(op, staged, x, runs, y, out)
+    };
+    let place = |cut: &Cut, part, base| Place {
+        operand: cut.operand,
+        part,
+        base,
+    };
+    if !x.shape.is_empty() && !axes.contains(&0) {
+        for rows in overlaps(&[x.parts, y.parts]) {
+            let from = place(&x, rows.part[0], rows.first[0] * row);
+            let to = place(&y, rows.part[1], rows.first[1] * row_y);
+            emit(reduction, from, &runs_of(rows.count), to, false)?;
+        }
+        return Ok(());
+    }
+    for (part_y, rows_y) in y.parts.iter().enumerate() {
+        for (part, rows) in x.parts.iter().enumerate() {
+            let mut runs = runs_of(rows.rows);
+            let mut base = 0;
+            if y.parts.len() > 1
+                && let Some(kept) = runs.iter_mut().find(|run| !run.reduced)
+            {
+                // The rows of y are the outermost kept axis, or runs of it where axes were merged.
+                let per_row = kept.extent / y.shape.rows();
+                base = rows_y.start * per_row * kept.stride;
+                kept.extent = rows_y.rows * per_row;
+            }
+            let reduction = match part + 1 == x.parts.len() {
+                true => reduction,
+                false => Reduction {
+                    root: false,
+                    ..reduction
+                },
+            };
+            let (from, to) = (place(&x, part, base), place(&y, part_y, 0));
+            emit(reduction, from, &runs, to, part > 0)?;
+        }
+    }
+    Ok(())
+}
+
+/// Neighbouring axes that are all reduced or all kept, as one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Run {
+    extent: usize,
+    stride: usize,
+    reduced: bool,
+}
+
+/// The axes of `shape` as alternating runs, outermost first; extents of 1 are dropped.
+fn runs(shape: &[usize], axes: &[usize]) -> Vec<Run> {
+    let kinds = (0..shape.len()).map(|axis| (shape[axis], axes.contains(&axis)));
+    merged(kinds)
+}
+
+/// Contiguous axes, each an extent and whether it is reduced, as alternating runs.
+fn merged(axes: impl Iterator<Item = (usize, bool)>) -> Vec<Run> {
+    let mut runs: Vec<Run> = Vec::new();
+    for (extent, reduced) in axes.filter(|&(extent, _)| extent != 1) {
+        match runs.last_mut() {
+            Some(run) if run.reduced == reduced => run.extent *= extent,
+            _ => runs.push(Run {
+                extent,
+                stride: 1,
+                reduced,
+            }),
+        }
+    }
+    let mut stride = 1;
+    for run in runs.iter_mut().rev() {
+        run.stride = stride;
+        stride *= run.extent;
+    }
+    runs
+}
+
+/// Where an operand is read or written: a part of it, from this element on.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    operand: Operand,
+    part: usize,
+    base: usize,
+}
+
+impl Place {
+    fn scratch(operand: Operand) -> Self {
+        Self {
+            operand,
+            part: 0,
+            base: 0,
+        }
+    }
+}
+
+/// A reduction that may add to what the output holds already.
+#[derive(Debug, Clone, Copy)]
+struct Staged {
+    reduction: Reduction,
+    accumulate: bool,
+}
+
+/// Longest reduction, in loads, that one invocation makes when the outputs are few.
+const SERIAL: usize = 128;
+/// Invocations that are enough to fill a device.
+const INVOCATIONS: usize = 16_384;
+
+/// Indices that lie side by side and are read by neighbouring invocations, if the reduction is cut along another axis too.
+const ADJACENT: usize = 16;
+
+/// Into how many strided chunks the outermost and the innermost reduced run are cut: a pure function of the shapes.
+fn chunks(outputs: usize, length: usize, outer: usize, inner: usize) -> (usize, usize) {
+    let wanted = (length.isqrt().max(length / 64)).min(INVOCATIONS / outputs.max(1));
+    if length <= SERIAL || wanted < 2 {
+        return (1, 1);
+    }
+    // The fewest chunks of `extent` indices that leave the longest one as short as `count` chunks do.
+    let even = |extent: usize, count: usize| extent.div_ceil(extent.div_ceil(count.min(extent)));
+    let outer_chunks = even(outer, (wanted / ADJACENT.min(inner)).max(1));
+    let inner_chunks = even(inner, wanted.div_ceil(outer_chunks));
+    // Some empty chunks, so that the next stage can load quads.
+    if inner_chunks >= outer_chunks {
+        (outer_chunks, inner_chunks.next_multiple_of(4))
+    } else {
+        (outer_chunks.next_multiple_of(4), inner_chunks)
+    }
+}
+
+fn lower_runs(
+    op: &str,
+    staged: Staged,
+    x: Place,
+    runs: &[Run],
+    y: Place,
+    out: &mut Lowering,
+) -> Result<()> {
+    let reduced = |runs: &[Run]| runs.iter().filter(|run| run.reduced).count();
+    if reduced(runs) > 3 || runs.len() - reduced(runs) > 3 {
+        return lower_innermost(op, staged, x, runs, y, out);
+    }
+    let last = runs.last().copied().unwrap_or(Run {
+        extent: 1,
+        stride: 1,
+        reduced: false,
+    });
+    // Loads and strides are counted in quads where the innermost run consists of them.
+    let outer = &runs[..runs.len().saturating_sub(1)];
+    let quads = last.extent.is_multiple_of(4)
+        && x.base.is_multiple_of(4)
+        && outer.iter().all(|run| run.stride.is_multiple_of(4))
+        && (last.reduced || y.base.is_multiple_of(4));
+    let (form, width) = match (quads, last.reduced) {
+        (false, _) => (Form::Elements, 1),
+        (true, true) => (Form::RowQuads, 4),
+        (true, false) => (Form::ColumnQuads, 4),
+    };
+    let chunks_first = !last.reduced;
+    let (mut kept, mut summed) = (Vec::new(), Vec::new());
+    for (i, run) in runs.iter().enumerate().rev() {
+        let axis = match i + 1 == runs.len() {
+            true => [run.extent / width, 1],
+            false => [run.extent, run.stride / width],
+        };
+        if run.reduced { &mut summed } else { &mut kept }.push(axis);
+    }
+    let outputs: usize = kept.iter().map(|run| run[0]).product();
+    let length: usize = summed.iter().map(|run| run[0]).product();
+    // Innermost first; with two reduced runs, the outer one takes the place that can be cut.
+    kept.resize(3, [1, 0]);
+    if summed.len() == 2 {
+        summed.insert(1, [1, 0]);
+    }
+    summed.resize(3, [1, 0]);
+    let (outer_chunks, inner_chunks) = chunks(outputs, length, summed[2][0], summed[0][0]);
+    let chunks = outer_chunks * inner_chunks;
+    let elements = outputs * if last.reduced { 1 } else { width };
+
+    let Staged {
+        reduction,
+        accumulate,
+    } = staged;
+    let (now, stage, accumulated) = match chunks {
+        1 => (reduction, y, accumulate),
+        _ => {
+            let stage = out.scratch(Type::f32([chunks, elements]));
+            (reduction.first_stage(), Place::scratch(stage), false)
+        }
+    };
+    let width_y = if last.reduced { 1 } else { width };
+    let variant = VARIANTS[usize::from(chunks_first)];
+    let mut dispatch = Dispatch::of(Cow::Owned(kernel(form)), variant)
+        .read(x.operand)
+        .part(x.part)
+        .write(stage.operand)
+        .part(stage.part)
+        .param("count", outputs * chunks)
+        .param("outputs", outputs)
+        .param("outer_chunks", outer_chunks)
+        .param("inner_chunks", inner_chunks)
+        .param("x_base", x.base / width)
+        .param("y_base", stage.base / width_y);
+    for (names, runs) in [(KEPT, &kept), (REDUCED, &summed)] {
+        for (i, [extent, stride]) in names.into_iter().enumerate() {
+            let run = runs[2 - i];
+            dispatch = dispatch.param(extent, run[0]).param(stride, run[1]);
+        }
+    }
+    let dispatch = dispatch
+        .param("accumulate", accumulated.into())
+        .param("root", now.root.into())
+        .param_f32("start", 0.0)
+        .param_f32("scale", now.scale)
+        .workgroups((outputs * chunks).div_ceil(WORKGROUP));
+    out.push(dispatch);
+    if chunks == 1 {
+        return Ok(());
+    }
+    let runs = match chunks_first {
+        true => [(chunks, true), (elements, false)],
+        false => [(elements, false), (chunks, true)],
+    };
+    let runs = merged(runs.into_iter());
+    lower_runs(op, staged, Place::scratch(stage.operand), &runs, y, out)
+}
+
+/// Reduces the innermost run that is reduced, then the others, where they are more than the kernels take at once.
+fn lower_innermost(
+    op: &str,
+    staged: Staged,
+    x: Place,
+    runs: &[Run],
+    y: Place,
+    out: &mut Lowering,
+) -> Result<()> {
+    let contiguous = runs
+        .windows(2)
+        .all(|pair| pair[0].stride == pair[1].extent * pair[1].stride);
+    let innermost = runs.iter().rposition(|run| run.reduced);
+    let (Some(innermost), true) = (innermost, contiguous) else {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            format!(
+                "{op}: reduced and kept axes alternate {} times, 6 are supported for a result in several parts",
+                runs.len()
+            ),
+        ));
+    };
+    let axes = |from: &[Run]| -> Vec<(usize, bool)> {
+        from.iter().map(|run| (run.extent, run.reduced)).collect()
+    };
+    let kept = |from: &[Run]| (from.iter().map(|run| run.extent).product(), false);
+    let (outer, inner) = (&runs[..innermost], &runs[innermost + 1..]);
+    let stage = [kept(outer), (runs[innermost].extent, true), kept(inner)];
+    let rest = merged([axes(outer), axes(inner)].concat().into_iter());
+    let elements = rest.iter().map(|run| run.extent).product();
+    let scratch = Place::scratch(out.scratch(Type::f32([elements])));
+    let first = Staged {
+        reduction: staged.reduction.first_stage(),
+        accumulate: false,
+    };
+    lower_runs(op, first, x, &merged(stage.into_iter()), scratch, out)?;
+    lower_runs(op, staged, scratch, &rest, y, out)
+}
+
+/// How the elements are loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// One by one.
+    Elements,
+    /// Four neighbours that are reduced.
+    RowQuads,
+    /// Four neighbours that are kept.
+    ColumnQuads,
+}
+
+const WORKGROUP: usize = 64;
+const KEPT: [[&str; 2]; 3] = [
+    ["kept0", "kept_stride0"],
+    ["kept1", "kept_stride1"],
+    ["kept2", "kept_stride2"],
+];
+const REDUCED: [[&str; 2]; 3] = [
+    ["reduced0", "reduced_stride0"],
+    ["reduced1", "reduced_stride1"],
+    ["reduced2", "reduced_stride2"],
+];
+
+/// First those where the chunks of an output lie side by side, then those where the outputs of a chunk do.
+const VARIANTS: &[Overrides] = &[
+    &[("function", 0), ("chunks_first", 0), ("workgroup_size", 64)],
+    &[("function", 0), ("chunks_first", 1), ("workgroup_size", 64)],
+];
+
+fn kernel(form: Form) -> Kernel {
+    let [body, elements, rows, columns, values, grid] = *shader_files![
+        "reduce",
+        "reduce_elements",
+        "reduce_row_quads",
+        "reduce_column_quads",
+        "reduce_values",
+        "lib/grid"
+    ];
+    let (name, form, variants) = match form {
+        Form::Elements => ("elements", elements, VARIANTS),
+        Form::RowQuads => ("row_quads", rows, &VARIANTS[..1]),
+        Form::ColumnQuads => ("column_quads", columns, &VARIANTS[1..]),
+    };
+    let files = vec![body, form, values, grid];
+    Kernel::composed(format!("reduce_{name}"), files, variants)
+}
+
+/// The kernels that are composed when an op lowers.
+pub(super) fn kernels() -> Vec<Kernel> {
+    [Form::Elements, Form::RowQuads, Form::ColumnQuads]
+        .map(kernel)
+        .to_vec()
+}

@@ -1,0 +1,127 @@
+//! The table of ops in `docs/ops.md`, made from the table of cases.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use striate::check::{Bound, Case, Draw};
+
+use super::cases::cases;
+
+/// Between these lines of the file stands the table.
+const BEGIN: &str =
+    "<!-- The table is made by `cargo run --release --example verify -- --docs`. -->";
+const END: &str = "<!-- End of the table. -->";
+
+/// The file that holds the table.
+pub fn path() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/ops.md")
+}
+
+/// `text` with the table as the cases say; `None` if the lines around it are missing.
+pub fn renewed(text: &str) -> Option<String> {
+    let (before, rest) = text.split_once(BEGIN)?;
+    let (_, after) = rest.split_once(END)?;
+    Some(format!("{before}{BEGIN}\n\n{}\n{END}{after}", table()))
+}
+
+/// What the cases of one op say together.
+#[derive(Default)]
+struct Row {
+    cases: usize,
+    special: usize,
+    ranks: BTreeSet<usize>,
+    forward: Exactness,
+    gradients: BTreeSet<usize>,
+    backward: Exactness,
+    linear: usize,
+}
+
+/// The widest bound of each kind.
+#[derive(Default)]
+struct Exactness {
+    exact: bool,
+    sum: bool,
+    ulp: Option<f64>,
+    norm: Option<f64>,
+    /// Cases that must give the reference's bits on integers too.
+    integers: bool,
+}
+
+impl Exactness {
+    fn add(&mut self, bound: Bound, integers: bool) {
+        let widest = |old: Option<f64>, new: f64| Some(old.map_or(new, |old| old.max(new)));
+        match bound {
+            Bound::Exact => self.exact = true,
+            Bound::Sum { .. } => self.sum = true,
+            Bound::Ulp(n) => self.ulp = widest(self.ulp, n),
+            Bound::Norm(n) => self.norm = widest(self.norm, n),
+        }
+        self.integers |= integers && bound != Bound::Exact;
+    }
+
+    fn text(&self) -> String {
+        let mut texts = Vec::new();
+        if self.exact {
+            texts.push("exact".to_owned());
+        }
+        if self.sum {
+            texts.push("sum".to_owned());
+        }
+        if let Some(n) = self.ulp {
+            texts.push(format!("{n} ULP"));
+        }
+        if let Some(n) = self.norm {
+            texts.push(format!("{n:.0e} of max"));
+        }
+        if self.integers {
+            texts.push("integers exact".to_owned());
+        }
+        texts.join(", ")
+    }
+}
+
+fn table() -> String {
+    let mut rows: BTreeMap<String, Row> = BTreeMap::new();
+    for case in cases() {
+        let row = rows.entry(case.op().to_owned()).or_default();
+        row.cases += 1;
+        row.special += usize::from(is_special(&case));
+        row.ranks
+            .extend(case.inputs.first().map(|x| x.ty.shape.len()));
+        row.forward.add(case.bound, case.integers);
+        if !case.wrt.is_empty() {
+            row.gradients.extend(&case.wrt);
+            row.backward.add(case.gradient_bound, case.integers);
+        }
+        row.linear += usize::from(case.linear);
+    }
+    let mut text = String::from(
+        "| Op | Cases | Axes | Forward | Gradient of operand | Gradient | Reference held by | NaN, Inf |\n\
+         |---|---|---|---|---|---|---|---|\n",
+    );
+    for (op, row) in rows {
+        let list = |numbers: &BTreeSet<usize>| {
+            let texts: Vec<String> = numbers.iter().map(ToString::to_string).collect();
+            texts.join(", ")
+        };
+        let held = match (row.gradients.is_empty(), row.linear) {
+            (true, _) => "",
+            (false, 0) => "differences",
+            (false, _) => "differences, adjoint",
+        };
+        text += &format!(
+            "| `{op}` | {} | {} | {} | {} | {} | {held} | {} |\n",
+            row.cases,
+            list(&row.ranks),
+            row.forward.text(),
+            list(&row.gradients),
+            row.backward.text(),
+            if row.special > 0 { "yes" } else { "" },
+        );
+    }
+    text
+}
+
+fn is_special(case: &Case) -> bool {
+    case.inputs.iter().any(|input| input.draw == Draw::Special)
+}

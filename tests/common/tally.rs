@@ -1,0 +1,147 @@
+//! Cases on every adapter, counted by op.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::AddAssign;
+use std::time::{Duration, Instant};
+
+use striate::check::{Adapter, Case, Prepared};
+
+/// What cases found so far.
+pub struct Tally<'a> {
+    pub adapters: Vec<Row<'a>>,
+    /// Everything that was wrong.
+    pub wrong: Vec<String>,
+    /// Time that the reference took.
+    pub reference: Duration,
+}
+
+/// What an adapter gave.
+pub struct Row<'a> {
+    pub adapter: &'a Adapter,
+    /// By op.
+    pub counts: BTreeMap<String, Count>,
+    /// The limit that stands against the first case beyond the adapter's.
+    pub unsupported: Option<String>,
+    /// How many cases each op, by the name with which its message begins, refused where values are in parts.
+    pub refused_parts: BTreeMap<String, usize>,
+}
+
+/// What some cases gave on an adapter.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Count {
+    /// Cases that were right in every way that ran.
+    pub passed: usize,
+    /// Cases that were wrong in some.
+    pub failed: usize,
+    /// Cases beyond the adapter's limits.
+    pub unsupported: usize,
+    /// Ways in which cases ran and were right.
+    pub runs: usize,
+    /// Largest error met, in units of its bound.
+    pub worst: f64,
+    /// Time of planning, compiling, running and comparing.
+    pub time: Duration,
+}
+
+impl AddAssign for Count {
+    fn add_assign(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.unsupported += other.unsupported;
+        self.runs += other.runs;
+        self.worst = self.worst.max(other.worst);
+        self.time += other.time;
+    }
+}
+
+impl Row<'_> {
+    /// Over all ops.
+    pub fn total(&self) -> Count {
+        let mut total = Count::default();
+        for &count in self.counts.values() {
+            total += count;
+        }
+        total
+    }
+}
+
+impl<'a> Tally<'a> {
+    pub fn new(adapters: &'a [Adapter]) -> Self {
+        let row = |adapter| Row {
+            adapter,
+            counts: BTreeMap::new(),
+            unsupported: None,
+            refused_parts: BTreeMap::new(),
+        };
+        Self {
+            adapters: adapters.iter().map(row).collect(),
+            wrong: Vec::new(),
+            reference: Duration::ZERO,
+        }
+    }
+
+    /// Runs a case on every adapter.
+    pub fn check(&mut self, case: &Case) {
+        let start = Instant::now();
+        let prepared = Prepared::new(case);
+        self.reference += start.elapsed();
+        if let Err(error) = &prepared {
+            self.wrong.push(format!("{}: {error}", case.name));
+        }
+        for row in &mut self.adapters {
+            let start = Instant::now();
+            let mut count = Count::default();
+            match &prepared {
+                Err(_) => count.failed = 1,
+                Ok(prepared) => {
+                    let verdict = row.adapter.check(prepared);
+                    count.runs = verdict.passed;
+                    count.worst = verdict.worst;
+                    match (verdict.wrong.is_empty(), &verdict.unsupported) {
+                        (false, _) => count.failed = 1,
+                        (true, Some(limit)) => {
+                            count.unsupported = 1;
+                            row.unsupported.get_or_insert_with(|| limit.to_string());
+                        }
+                        (true, None) => count.passed = 1,
+                    }
+                    if let Some(error) = verdict.refused_parts {
+                        let message = error.to_string();
+                        let op = message.split(':').next().unwrap_or_default();
+                        *row.refused_parts.entry(op.to_owned()).or_default() += 1;
+                    }
+                    let wrong = verdict.wrong.iter().map(ToString::to_string);
+                    self.wrong.extend(wrong);
+                }
+            }
+            count.time = start.elapsed();
+            *row.counts.entry(case.op().to_owned()).or_default() += count;
+        }
+    }
+}
+
+impl fmt::Display for Tally<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for row in &self.adapters {
+            let Count {
+                passed,
+                failed,
+                unsupported,
+                runs,
+                worst,
+                time,
+            } = row.total();
+            writeln!(
+                f,
+                "{}: {passed} passed, {failed} failed, {unsupported} unsupported; {runs} runs, parts refused {:?}, \
+                 worst error {worst:.2} of its bound, {} pipelines, {:.1} s",
+                row.adapter,
+                row.refused_parts,
+                row.adapter.pipeline_count(),
+                time.as_secs_f64()
+            )?;
+        }
+        Ok(())
+    }
+}
