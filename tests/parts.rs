@@ -3,12 +3,18 @@
 mod common;
 
 use striate::autodiff::gradients_from;
-use striate::gpu::{Engine, GpuOptions};
+use striate::error::ErrorKind;
+use striate::gpu::{Engine, Gpu, GpuOptions};
 use striate::graph::{Graph, Init, Kind, Value};
+use striate::kernel::Body;
+use striate::nn::{Dropout, Linear, Mode, Module, Relu, Sequential};
 use striate::ops::{Adam, AvgPool2d, MaxPool2d, Rule, Sgd};
+use striate::rng::{philox4x32, unit_f32};
 use striate::session::Session;
 use striate::shape::{DType, Type};
 use striate::store::Store;
+use striate::tensor::Tensor;
+use striate::train::{learning_rate, minimize, parameters};
 
 /// Runs the graph on the CPU and on every adapter with bindings of at most `max_binding` bytes, and compares what it fetches.
 fn compare(g: &Graph, fetched: &[Value], max_binding: u64) {
@@ -135,5 +141,220 @@ fn updates_of_a_parameter_in_parts() {
         let updated = g.update(rule, &params, &grads, &moments, lr).unwrap();
         let fetched: Vec<Value> = [updated.params, updated.moments.concat()].concat();
         compare(&g, &fetched, 512);
+    }
+}
+
+/// A perceptron with dropout, trained in parts of 512 bytes and whole: weights, gradients and moments are cut, most sums too.
+#[test]
+fn a_perceptron_trains_in_parts_as_it_does_whole() {
+    let sgd = Rule::Sgd(Sgd {
+        momentum: 0.9,
+        weight_decay: 0.01,
+        ..Sgd::default()
+    });
+    for rule in [sgd, Rule::Adam(Adam::default())] {
+        let mut g = Graph::new();
+        let x = normal(&mut g, "x", Type::f32([12, 30]));
+        let labels = Tensor::u32([12], (0..12).map(|i| i * 7 % 10).collect()).unwrap();
+        let labels = g.constant(labels).unwrap();
+        let valid = g.constant(Tensor::u32([1], vec![11]).unwrap()).unwrap();
+        let net = Sequential::new()
+            .then(Linear::new(30, 64))
+            .then(Relu)
+            .then(Dropout { p: 0.25 })
+            .then(Linear::new(64, 33))
+            .then(Relu)
+            .then(Linear::new(33, 10));
+        let logits = net.build(&mut g, "net", x, Mode::Train).unwrap();
+        let loss = g.softmax_cross_entropy(logits, labels, valid).unwrap();
+        let params = parameters(&g);
+        let rate = learning_rate(&mut g, 0.01).unwrap();
+        minimize(&mut g, loss, &params, rule, rate).unwrap();
+        trains_alike(&g, 512, 10);
+    }
+}
+
+/// Runs `steps` steps of a graph on every adapter, whole and with bindings of at most `max_binding` bytes: all states end alike.
+fn trains_alike(g: &Graph, max_binding: u64, steps: usize) {
+    for gpu in common::gpus(&GpuOptions::default()) {
+        for body in [Body::Registers, Body::Shared] {
+            let run = |max_binding: Option<u64>| {
+                let options = GpuOptions {
+                    body: Some(body),
+                    max_binding,
+                    ..GpuOptions::default()
+                };
+                let engine = Engine::from(gpu.with_options(&options).unwrap());
+                let store = Store::new(&engine, &[g], 3).unwrap();
+                let mut session = Session::new(&store, g, &[]).unwrap();
+                session.run(steps).unwrap();
+                let names = store
+                    .names()
+                    .map(|name| (name.to_owned(), store.get(name).unwrap()));
+                names.collect::<Vec<_>>()
+            };
+            let (whole, parts) = (run(None), run(Some(max_binding)));
+            for ((name, whole), (_, parts)) in whole.iter().zip(&parts) {
+                let (Ok(whole), Ok(parts)) = (whole.as_f32(), parts.as_f32()) else {
+                    assert_eq!(whole, parts, "{name}");
+                    continue;
+                };
+                let largest = whole.iter().fold(0.0, |max: f32, x| max.max(x.abs()));
+                for (i, (a, b)) in whole.iter().zip(parts).enumerate() {
+                    let near = (a - b).abs() <= 1e-4 * largest;
+                    assert!(
+                        near,
+                        "{name}, element {i} on {gpu:?}, {body:?}: {b}, not {a}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// Bytes that WebGPU lets a device bind by default.
+const DEFAULT_BINDING: u64 = 128 << 20;
+
+/// A session on an adapter that binds as much as WebGPU promises; none, with a line, where its memory does not hold it.
+fn at_full_size(gpu: &Gpu, g: &Graph, fetched: &[Value]) -> Option<(Store, Session)> {
+    let options = GpuOptions {
+        max_binding: Some(DEFAULT_BINDING),
+        ..GpuOptions::default()
+    };
+    let engine = Engine::from(gpu.with_options(&options).unwrap());
+    let made = Store::new(&engine, &[g], 1).and_then(|store| {
+        let session = Session::new(&store, g, fetched)?;
+        Ok((store, session))
+    });
+    match made {
+        Ok(made) => Some(made),
+        Err(error) if error.kind() == ErrorKind::OutOfMemory => {
+            println!("SKIPPED on {gpu:?}: {error}");
+            None
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// A product of `terms`, as close to `got` as a sum in any order must be.
+fn expect_sum(got: f32, terms: impl Iterator<Item = (f32, f32)>, what: &str) {
+    let (mut count, mut sum, mut size) = (0, 0.0, 0.0);
+    for (a, b) in terms {
+        let product = f64::from(a) * f64::from(b);
+        (count, sum, size) = (count + 1, sum + product, size + product.abs());
+    }
+    let bound = f64::from(count + 8) * 2f64.powi(-24) * size;
+    let off = (f64::from(got) - sum).abs();
+    assert!(
+        off <= bound,
+        "{what}: {got}, not {sum}: off by {off:.2e}, allowed {bound:.2e}"
+    );
+}
+
+/// AlexNet's first fully connected layer, whose weight takes 151 MB: forward, gradients and a step of SGD.
+#[test]
+fn a_linear_layer_beyond_one_binding() {
+    const BATCH: usize = 4;
+    const IN: usize = 9216;
+    const OUT: usize = 4096;
+    const RATE: f32 = 0.5;
+    let mut g = Graph::new();
+    let x = normal(&mut g, "x", Type::f32([BATCH, IN]));
+    let dy = normal(&mut g, "dy", Type::f32([BATCH, OUT]));
+    let init = Init::Uniform { bound: 1.0 };
+    let weight = g.parameter("weight", [OUT, IN], init).unwrap();
+    let bias = normal(&mut g, "bias", Type::f32([OUT]));
+    let y = g.linear(x, weight, Some(bias)).unwrap();
+    let gradients = gradients_from(&mut g, &[(y, dy)], &[x, weight]).unwrap();
+    let (dx, dweight) = (gradients[0].unwrap(), gradients[1].unwrap());
+    let lr = g.fill([], RATE).unwrap();
+    let sgd = Rule::Sgd(Sgd::default());
+    let updated = g.update(sgd, &[weight], &[dweight], &[], lr).unwrap();
+    g.assign(weight, updated.params[0]).unwrap();
+    for gpu in common::gpus(&GpuOptions::default()) {
+        let Some((store, mut session)) = at_full_size(&gpu, &g, &[y, dx]) else {
+            continue;
+        };
+        let read = |name: &str| store.get(name).unwrap();
+        let (x, dy, before, bias) = (read("x"), read("dy"), read("weight"), read("bias"));
+        session.run(1).unwrap();
+        let (y, dx, after) = (
+            session.read(y).unwrap(),
+            session.read(dx).unwrap(),
+            read("weight"),
+        );
+        let floats = [&x, &dy, &before, &bias, &y, &dx, &after].map(|t| t.as_f32().unwrap());
+        let [x, dy, before, bias, y, dx, after] = floats;
+        // Rows on both sides of the cut, which lies at row 3640.
+        for row in (0..OUT).step_by(91).chain([3639, 3640, OUT - 1]) {
+            let weights = &before[row * IN..][..IN];
+            for batch in 0..BATCH {
+                let terms = weights
+                    .iter()
+                    .copied()
+                    .zip(x[batch * IN..][..IN].iter().copied());
+                let got = y[batch * OUT + row];
+                expect_sum(got, terms.chain([(bias[row], 1.0)]), "y");
+            }
+            for column in (0..IN).step_by(7) {
+                let terms = (0..BATCH).map(|b| (-RATE * dy[b * OUT + row], x[b * IN + column]));
+                let old = (weights[column], 1.0);
+                expect_sum(after[row * IN + column], terms.chain([old]), "weight");
+            }
+        }
+        for column in (0..IN).step_by(331).chain([IN - 1]) {
+            for batch in 0..BATCH {
+                let terms = (0..OUT).map(|row| (dy[batch * OUT + row], before[row * IN + column]));
+                expect_sum(dx[batch * IN + column], terms, "dx");
+            }
+        }
+    }
+}
+
+/// An activation of ResNet-50's first layer at batch 64, 205 MB: made, pooled, its gradient added to it, and pooled again. The 200,704
+/// workgroups of an elementwise op are more than a dimension holds, in parts too.
+#[test]
+fn an_activation_beyond_one_binding() {
+    const SHAPE: [usize; 4] = [64, 64, 112, 112];
+    const P: f32 = 0.875;
+    let mut g = Graph::new();
+    let clock = g.clock().unwrap();
+    // 1 with probability 1/8, else 0.
+    let eighths = g.fill(SHAPE, 0.125).unwrap();
+    let kept = g.dropout(eighths, P, clock).unwrap();
+    let x = g.relu(kept).unwrap();
+    let largest = g.max_pool2d(x, MaxPool2d::square(2)).unwrap();
+    let dx = gradients_from(&mut g, &[(largest, largest)], &[x]).unwrap();
+    let sum = g.add_values(x, dx[0].unwrap()).unwrap();
+    let mean = g.avg_pool2d(sum, AvgPool2d::square(2)).unwrap();
+    for gpu in common::gpus(&GpuOptions::default()) {
+        let Some((store, mut session)) = at_full_size(&gpu, &g, &[largest, mean]) else {
+            continue;
+        };
+        let seed = store.get("clock").unwrap().as_u32().unwrap().to_vec();
+        session.run(1).unwrap();
+        let largest = session.read(largest).unwrap();
+        let mean = session.read(mean).unwrap();
+        let (largest, mean) = (largest.as_f32().unwrap(), mean.as_f32().unwrap());
+        let [n, c, h, w] = SHAPE;
+        let mut at = 0;
+        for plane in 0..n * c {
+            let blocks = plane * h * w / 4..(plane + 1) * h * w / 4;
+            let kept: Vec<bool> = blocks
+                .flat_map(|block| philox4x32([block as u32, 0, 1, seed[2]], [seed[0], seed[1]]))
+                .map(|word| unit_f32(word) >= P)
+                .collect();
+            for row in (0..h).step_by(2) {
+                for column in (0..w).step_by(2) {
+                    let first = row * w + column;
+                    let window = [first, first + 1, first + w, first + w + 1].map(|i| kept[i]);
+                    let count = window.into_iter().filter(|&kept| kept).count() as f32;
+                    let max = count.min(1.0);
+                    assert_eq!(largest[at], max, "maximum {at} on {gpu:?}");
+                    assert_eq!(mean[at], (count + max) / 4.0, "mean {at} on {gpu:?}");
+                    at += 1;
+                }
+            }
+        }
     }
 }

@@ -7,13 +7,15 @@
 mod common;
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use proptest::prelude::*;
 use striate::error::{ErrorKind, Result};
 use striate::graph::{Graph, Init, Kind, Node, Op, Source, Value};
-use striate::kernel::{Access, Caps, Dispatch, Io, Kernel, Lowering, Operand, Wgsl, parts_of};
+use striate::kernel::{
+    Access, Caps, Dispatch, Io, Kernel, Lowering, Operand, Part, Wgsl, parts_of,
+};
 use striate::plan::{Buffer, Life, Plan, PlanOptions, Span, StateLayout, Step, peak, place};
 use striate::rng::Stream;
 use striate::shape::Type;
@@ -69,7 +71,8 @@ impl Op for Probe {
                     .param("stage", stage)
                     .param("inputs", io.inputs.len())
                     .workgroups(self.workgroups);
-                for input in (0..io.inputs.len()).filter(|&i| !shared(i)) {
+                let bound = |&i: &usize| !shared(i) && part < io.input_parts[i].len();
+                for input in (0..io.inputs.len()).filter(bound) {
                     dispatch = dispatch.read(Operand::Input(input)).part(part);
                 }
                 dispatch
@@ -102,30 +105,85 @@ fn symbol(of: impl Hash) -> Symbol {
     hasher.finish()
 }
 
-fn made(node: usize, part: usize, output: usize, inputs: &[Symbol]) -> Symbol {
+fn made(node: usize, part: usize, output: usize, inputs: &[Content]) -> Symbol {
     symbol(("made", node, part, output, inputs))
 }
 
-/// The content of buffers: symbols of byte ranges.
-#[derive(Default)]
-struct Memory(HashMap<Buffer, BTreeMap<u64, (u64, Symbol)>>);
+/// What a range of bytes holds: runs of (whose bytes, from which on, how many).
+type Content = Vec<(Symbol, u64, u64)>;
 
-impl Memory {
-    fn read(&self, span: Span) -> Result<Symbol, String> {
-        let content = self.0.get(&span.buffer).and_then(|b| b.get(&span.offset));
-        match content {
-            Some(&(bytes, symbol)) if bytes == span.bytes => Ok(symbol),
-            Some((bytes, _)) => Err(format!("{span:?} is read where {bytes} bytes were written")),
-            None => Err(format!("{span:?} is read, which nobody wrote")),
+/// The content of a part that one probe made, or somebody gave.
+fn all_of(symbol: Symbol, bytes: u64) -> Content {
+    vec![(symbol, 0, bytes)]
+}
+
+/// Bytes `first` to `end` of `content`.
+fn slice(content: &Content, first: u64, end: u64) -> Content {
+    let mut cut = Content::new();
+    let mut at = 0;
+    for &(symbol, from, bytes) in content {
+        let (start, stop) = (at.max(first), (at + bytes).min(end));
+        if start < stop {
+            cut.push((symbol, from + start - at, stop - start));
+        }
+        at += bytes;
+    }
+    cut
+}
+
+/// Runs that follow each other, joined where the bytes do too.
+fn join(runs: impl IntoIterator<Item = (Symbol, u64, u64)>) -> Content {
+    let mut joined = Content::new();
+    for (symbol, first, bytes) in runs {
+        match joined.last_mut() {
+            Some(last) if (last.0, last.1 + last.2) == (symbol, first) => last.2 += bytes,
+            _ => joined.push((symbol, first, bytes)),
         }
     }
+    joined
+}
 
-    fn write(&mut self, span: Span, symbol: Symbol) {
-        let content = self.0.entry(span.buffer).or_default();
-        content.retain(|&offset, &mut (bytes, _)| {
-            offset + bytes <= span.offset || span.offset + span.bytes <= offset
-        });
-        content.insert(span.offset, (span.bytes, symbol));
+/// The content of buffers, by first byte.
+#[derive(Default)]
+struct Memory(HashMap<Buffer, BTreeMap<u64, (Symbol, u64, u64)>>);
+
+impl Memory {
+    fn read(&self, span: Span) -> Result<Content, String> {
+        let mut runs = Content::new();
+        let mut at = span.offset;
+        let content = self.0.get(&span.buffer).into_iter().flatten();
+        for (&start, &run) in content {
+            let end = start + run.2;
+            if start <= at && at < end && at < span.offset + span.bytes {
+                let stop = end.min(span.offset + span.bytes);
+                runs.extend(slice(&vec![run], at - start, stop - start));
+                at = stop;
+            }
+        }
+        if at < span.offset + span.bytes {
+            return Err(format!("{span:?} is read, and nobody wrote byte {at}"));
+        }
+        Ok(join(runs))
+    }
+
+    fn write(&mut self, span: Span, content: Content) {
+        let (first, end) = (span.offset, span.offset + span.bytes);
+        let old = self.0.entry(span.buffer).or_default();
+        let mut new = BTreeMap::new();
+        for (start, run) in std::mem::take(old) {
+            let stop = start + run.2;
+            for (from, to) in [(start, stop.min(first)), (start.max(end), stop)] {
+                if from < to {
+                    new.insert(from, slice(&vec![run], from - start, to - start)[0]);
+                }
+            }
+        }
+        let mut at = first;
+        for run in content {
+            new.insert(at, run);
+            at += run.2;
+        }
+        *old = new;
     }
 }
 
@@ -134,42 +192,59 @@ fn simulate(steps: &[Step], memory: &mut Memory) -> Result<(), String> {
     for step in steps {
         check_bindings(step)?;
         let reads = |access: Access| access != Access::ReadWrite;
-        let read = step.bindings.iter().filter(|b| reads(b.1));
-        let read = read
-            .map(|(span, _)| memory.read(*span))
-            .collect::<Result<Vec<_>, _>>()?;
-        let written: Vec<Span> = step
-            .bindings
-            .iter()
-            .filter(|b| !reads(b.1))
-            .map(|b| b.0)
-            .collect();
+        let bound = |wanted: bool| -> Vec<Span> {
+            let fit = step.bindings.iter().filter(|b| reads(b.1) == wanted);
+            fit.map(|b| b.0).collect()
+        };
+        let (read, written) = (bound(true), bound(false));
+        let param = |i: usize| step.params[i].bits as usize;
         if step.kernel.name == "copy" {
-            memory.write(written[0], read[0]);
+            let content = memory.read(read[0])?;
+            memory.write(written[0], content);
             continue;
         }
-        let param = |i: usize| step.params[i].bits as usize;
+        if step.kernel.name == "copy_bytes" {
+            let [from, to, bytes] = [param(1), param(2), param(3)].map(|n| n as u64);
+            let part = |span: Span, first: u64| Span {
+                offset: span.offset + first,
+                bytes,
+                ..span
+            };
+            let content = memory.read(part(read[0], from))?;
+            memory.write(part(written[0], to), content);
+            continue;
+        }
+        let read = read.into_iter().map(|span| memory.read(span));
+        let read = read.collect::<Result<Vec<_>, _>>()?;
         let (node, part, stage, inputs) = (param(0), param(1), param(2), param(3));
         if stage == 0 {
-            memory.write(written[0], symbol(("scratch", node, part)));
+            let scratch = symbol(("scratch", node, part));
+            memory.write(written[0], all_of(scratch, written[0].bytes));
             continue;
         }
         let mut read = read.into_iter();
-        let mut symbols = vec![None; inputs];
+        let mut contents = vec![None; inputs];
         for (output, &span) in written.iter().enumerate() {
             if let Some(input) = param(4 + output).checked_sub(1) {
-                symbols[input] = Some(memory.read(span)?);
+                contents[input] = Some(memory.read(span)?);
             }
         }
-        for input in symbols.iter_mut().filter(|s| s.is_none()) {
+        for input in contents.iter_mut().filter(|s| s.is_none()) {
             *input = read.next();
         }
-        if stage == 2 && read.next() != Some(symbol(("scratch", node, part))) {
-            return Err(format!("scratch of node {node} was overwritten"));
+        if stage == 2 {
+            let scratch = read.next();
+            let wanted = symbol(("scratch", node, part));
+            if scratch.is_none_or(|content| content[0].0 != wanted || content.len() > 1) {
+                return Err(format!("scratch of node {node} was overwritten"));
+            }
         }
-        let symbols: Vec<Symbol> = symbols.into_iter().flatten().collect();
+        let contents: Vec<Content> = contents.into_iter().flatten().collect();
         for (output, &span) in written.iter().enumerate() {
-            memory.write(span, made(node, part, output, &symbols));
+            memory.write(
+                span,
+                all_of(made(node, part, output, &contents), span.bytes),
+            );
         }
     }
     Ok(())
@@ -220,7 +295,7 @@ fn random_graph(seed: u64) -> Random {
         stream: Stream::new(seed, 0, 0),
         next: 0,
     };
-    // In parts, all values have one shape, so that their rows line up.
+    // In parts, all values but views have one shape, so that their rows line up.
     let parts = dice.below(3) == 0;
     let caps = Caps {
         max_binding: if parts { 1024 } else { 128 << 20 },
@@ -250,11 +325,14 @@ fn random_graph(seed: u64) -> Random {
     for id in 0..1 + dice.below(12) {
         if dice.below(6) == 0 {
             let x = dice.pick(&values);
-            let mut shape = g.shape(x).unwrap().to_vec();
-            match shape.len() {
-                2 => shape.push(1),
-                _ => shape.truncate(2),
-            }
+            let shape = g.shape(x).unwrap().to_vec();
+            let shape = match parts {
+                true => dice
+                    .pick(&[&[30, 24][..], &[30, 24, 1], &[60, 12], &[720]])
+                    .to_vec(),
+                false if shape.len() == 2 => [&shape[..], &[1]].concat(),
+                false => shape[..2].to_vec(),
+            };
             values.push(g.reshape(x, shape).unwrap());
             continue;
         }
@@ -304,37 +382,47 @@ fn random_graph(seed: u64) -> Random {
 /// What each part of each value should hold in a step, given what the states hold.
 fn expected(
     graph: &Graph,
-    parts: &impl Fn(Value) -> usize,
-    states: &HashMap<Value, Vec<Symbol>>,
-) -> HashMap<Value, Vec<Symbol>> {
+    parts: &impl Fn(Value) -> Vec<u64>,
+    states: &HashMap<Value, Vec<Content>>,
+) -> HashMap<Value, Vec<Content>> {
     let mut content = HashMap::new();
     for value in graph.values() {
         match graph.source(value).unwrap() {
             Source::State(_) => content.insert(value, states[&value].clone()),
             Source::Node { .. } => None,
-            _ => content.insert(
-                value,
-                (0..parts(value))
-                    .map(|part| symbol(("given", value, part)))
-                    .collect(),
-            ),
+            _ => {
+                let parts = parts(value).into_iter().enumerate();
+                let given = parts
+                    .map(|(part, bytes)| all_of(symbol(("given", value, part)), bytes))
+                    .collect();
+                content.insert(value, given)
+            }
         };
     }
     for node in graph.nodes() {
         let any: &dyn std::any::Any = node.op.as_ref();
         let Some(probe) = any.downcast_ref::<Probe>() else {
-            content.insert(node.outputs[0], content[&node.inputs[0]].clone());
+            // A view shows the same bytes, cut as its own parts are.
+            let all = content[&node.inputs[0]].concat();
+            let mut at = 0;
+            let cut = parts(node.outputs[0]).into_iter().map(|bytes| {
+                at += bytes;
+                join(slice(&all, at - bytes, at))
+            });
+            content.insert(node.outputs[0], cut.collect());
             continue;
         };
         for (output, &value) in node.outputs.iter().enumerate() {
-            let symbols = (0..parts(value))
-                .map(|part| {
-                    let inputs: Vec<Symbol> =
-                        node.inputs.iter().map(|v| content[v][part]).collect();
-                    made(probe.id, part, output, &inputs)
-                })
-                .collect();
-            content.insert(value, symbols);
+            let made = parts(value).into_iter().enumerate().map(|(part, bytes)| {
+                let inputs: Vec<Content> = node
+                    .inputs
+                    .iter()
+                    .map(|v| content[v].get(part).cloned().unwrap_or_default())
+                    .collect();
+                all_of(made(probe.id, part, output, &inputs), bytes)
+            });
+            let made = made.collect();
+            content.insert(value, made);
         }
     }
     content
@@ -356,9 +444,11 @@ fn plan_of(random: &Random) -> Result<(Plan, StateLayout)> {
 /// Simulates two steps of `plan` and holds them against the graph.
 fn verify(random: &Random, plan: &Plan, states: &StateLayout) -> Result<(), String> {
     let graph = &random.graph;
-    let parts = |value: Value| {
+    let parts = |value: Value| -> Vec<u64> {
         let ty = graph.ty(value).unwrap();
-        parts_of(ty, random.caps.max_binding).unwrap().len()
+        let parts = parts_of(ty, random.caps.max_binding).unwrap();
+        let bytes = |part: &Part| ty.padded_bytes(part.rows * ty.row());
+        parts.iter().map(bytes).collect()
     };
     let place = |state: usize| -> Vec<Span> {
         let entry = &states.entries[&graph.states()[state].name];
@@ -370,16 +460,17 @@ fn verify(random: &Random, plan: &Plan, states: &StateLayout) -> Result<(), Stri
         entry.parts.iter().map(span).collect()
     };
     let mut memory = Memory::default();
-    let mut held: HashMap<Value, Vec<Symbol>> = HashMap::new();
+    let mut held: HashMap<Value, Vec<Content>> = HashMap::new();
     for (index, state) in graph.states().iter().enumerate() {
         let spans = place(index);
-        let symbols: Vec<Symbol> = (0..spans.len())
-            .map(|part| symbol(("begin", index, part)))
+        let begin = spans.iter().enumerate();
+        let contents: Vec<Content> = begin
+            .map(|(part, span)| all_of(symbol(("begin", index, part)), span.bytes))
             .collect();
-        for (span, &symbol) in spans.iter().zip(&symbols) {
-            memory.write(*span, symbol);
+        for (span, content) in spans.iter().zip(&contents) {
+            memory.write(*span, content.clone());
         }
-        held.insert(state.value, symbols);
+        held.insert(state.value, contents);
     }
     let content = expected(graph, &parts, &held);
     for (value, placed) in &plan.places {
@@ -387,8 +478,8 @@ fn verify(random: &Random, plan: &Plan, states: &StateLayout) -> Result<(), Stri
             graph.source(*value).unwrap(),
             Source::Input(_) | Source::Constant(_)
         ) {
-            for (placed, &symbol) in placed.iter().zip(&content[value]) {
-                memory.write(placed.span, symbol);
+            for (placed, content) in placed.iter().zip(&content[value]) {
+                memory.write(placed.span, content.clone());
             }
         }
     }
@@ -399,8 +490,8 @@ fn verify(random: &Random, plan: &Plan, states: &StateLayout) -> Result<(), Stri
             held.insert(state, content[&value].clone());
         }
         for (index, state) in graph.states().iter().enumerate() {
-            for (span, &symbol) in place(index).iter().zip(&held[&state.value]) {
-                if memory.read(*span)? != symbol {
+            for (span, content) in place(index).iter().zip(&held[&state.value]) {
+                if &memory.read(*span)? != content {
                     return Err(format!("state {} is wrong after step {step}", state.name));
                 }
             }
@@ -415,8 +506,8 @@ fn verify(random: &Random, plan: &Plan, states: &StateLayout) -> Result<(), Stri
                     want.len()
                 ));
             }
-            for (placed, &symbol) in placed.iter().zip(want) {
-                if memory.read(placed.span)? != symbol {
+            for (placed, content) in placed.iter().zip(want) {
+                if &memory.read(placed.span)? != content {
                     return Err(format!("{value} is wrong after step {step}"));
                 }
             }
@@ -458,7 +549,13 @@ fn a_plan_with_slots_thrown_together_is_rejected() {
     for seed in 0..200 {
         let random = random_graph(seed);
         let (mut plan, states) = plan_of(&random).unwrap();
-        if plan.slots.len() < 2 {
+        // Outputs that nobody reads may lie anywhere.
+        let bindings = plan.steps.iter().flat_map(|s| &s.bindings);
+        let read = bindings.filter(|b| b.1 != Access::ReadWrite).map(|b| b.0);
+        let fetched = plan.places.values().flatten().map(|p| p.span);
+        let buffers: HashSet<Buffer> = read.chain(fetched).map(|span| span.buffer).collect();
+        let slot = |buffer: &&Buffer| matches!(buffer, Buffer::Slot(_));
+        if buffers.iter().filter(slot).count() < 2 {
             continue;
         }
         let merge = |span: &mut Span| {
@@ -563,6 +660,28 @@ fn plans_are_the_same_every_time() {
         assert_eq!(first.steps, second.steps, "seed {seed}");
         assert_eq!(first.slots, second.slots, "seed {seed}");
     }
+}
+
+#[test]
+fn scratch_beyond_one_binding_is_refused() {
+    let mut g = Graph::new();
+    let op = Probe {
+        id: 0,
+        outputs: vec![Type::f32([4])],
+        pairs: vec![],
+        scratch: true,
+        workgroups: 1,
+    };
+    let y = g.add(op, &[]).unwrap();
+    let caps = Caps {
+        max_binding: 128,
+        ..Caps::default()
+    };
+    let states = StateLayout::new(&[&g], caps.max_binding).unwrap();
+    let error = Plan::new(&g, &states, &y, &caps, PlanOptions::default()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Limit);
+    let told = "probe: scratch of f32 [40] takes 160 bytes, the device binds 128 at most";
+    assert_eq!(error.to_string(), told);
 }
 
 #[test]

@@ -254,3 +254,50 @@ fn too_many_groups_are_refused() {
         assert!(error.to_string().contains(told), "{error}");
     }
 }
+
+/// Values of 2^31 elements or more, which no `u32` index reaches, are refused where they are made.
+#[test]
+fn values_past_32_bit_indices_are_refused() {
+    type Build = fn(&mut Graph) -> striate::error::Result<Value>;
+    fn input(g: &mut Graph, shape: &[usize]) -> striate::error::Result<Value> {
+        let name = format!("x{}", g.value_count());
+        g.input(&name, Type::f32(shape))
+    }
+    let builds: [(&str, Build); 8] = [
+        ("f32 [65536, 32768]", |g| input(g, &[1 << 16, 1 << 15])),
+        ("f32 [18446744073709551615, 3]", |g| {
+            input(g, &[usize::MAX, 3])
+        }),
+        ("fill", |g| g.fill([1 << 16, 1 << 15], 1.0)),
+        ("matmul", |g| {
+            let (a, b) = (input(g, &[1 << 16, 1])?, input(g, &[1 << 15, 1])?);
+            g.matmul(a, b, false, true)
+        }),
+        ("linear: matmul", |g| {
+            let (x, weight) = (input(g, &[1 << 12, 16, 1])?, input(g, &[1 << 15, 1])?);
+            g.linear(x, weight, None)
+        }),
+        ("expand", |g| {
+            let x = input(g, &[1 << 15, 1])?;
+            g.expand(x, [1 << 15, 1 << 16])
+        }),
+        ("add", |g| {
+            let (a, b) = (input(g, &[1 << 16, 1])?, input(g, &[1 << 15])?);
+            g.add_values(a, b)
+        }),
+        ("conv2d", |g| {
+            let (x, weight) = (
+                input(g, &[1 << 10, 1, 1 << 6, 1 << 6])?,
+                input(g, &[1 << 9, 1, 1, 1])?,
+            );
+            g.conv2d(x, weight, None, Conv2d::default())
+        }),
+    ];
+    for (told, build) in builds {
+        let error = build(&mut Graph::new()).expect_err(told);
+        assert_eq!(error.kind(), ErrorKind::Shape, "{error}");
+        let message = error.to_string();
+        assert!(message.starts_with(told), "{message}");
+        assert!(message.contains("2^31 elements"), "{message}");
+    }
+}

@@ -5,6 +5,7 @@
 //! module built twice under one name shares its weights.
 
 pub mod init;
+mod resize;
 
 use std::fmt::Debug;
 
@@ -15,6 +16,7 @@ use crate::shape::{Shape, Type};
 use init::Scheme;
 
 pub use crate::ops::{AvgPool2d, MaxPool2d};
+pub use resize::{InterpolateMode, Pad, PixelShuffle, PixelUnshuffle, Upsample};
 
 /// What a graph is for. Modules such as dropout differ between the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,8 +1,8 @@
 //! The ops, one file per family: parameters and builder, shape rule, reference, gradient, lowering, in this order.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernel::Kernel;
-use crate::shape::{DType, Type};
+use crate::kernel::{Io, Kernel, Operand, Part};
+use crate::shape::{DType, Shape, Type};
 use crate::tensor::Array;
 
 /// The texts of WGSL files, named by their path below `shaders/` without the extension.
@@ -19,15 +19,19 @@ mod copy;
 mod elementwise;
 mod gather;
 mod gemm;
+mod join;
 mod loss;
 mod matmul;
 mod movement;
+mod pad;
 mod pool;
 mod random;
 mod reduce;
 mod reduction;
+mod resize;
 mod softmax;
 mod special;
+mod strided;
 mod unary;
 mod update;
 
@@ -36,12 +40,15 @@ pub use conv2d::{Conv2d, Conv2dForward, Conv2dGradInput, Conv2dGradWeight};
 pub(crate) use copy::{copy, copy_parts};
 pub use elementwise::Fill;
 pub use gather::{GatherLabels, GatherRows};
+pub use join::{AxisRange, Concat, Slice, SliceGrad, Split};
 pub use loss::{CountCorrect, MseLoss, SoftmaxCrossEntropy, SoftmaxCrossEntropyGrad};
 pub use matmul::MatMul;
 pub use movement::{Expand, Permute, Reshape};
+pub use pad::{Pad, PadGrad};
 pub use pool::{AvgPool2d, AvgPool2dGrad, Indices, MaxPool2d, MaxPool2dForward, MaxPool2dGrad};
 pub use random::{Advance, Dropout, ShuffledBatch};
 pub use reduce::Sum;
+pub use resize::{Interpolate, InterpolateGrad, InterpolateMode};
 pub use softmax::{Softmax, SoftmaxGrad};
 pub use unary::{Saved, Unary, UnaryFunction, UnaryGrad};
 pub use update::{Adam, Lookup, Rule, Sgd, Update, Updated};
@@ -56,10 +63,12 @@ pub fn kernels() -> Vec<Kernel> {
         gather::KERNELS,
         gemm::KERNELS,
         loss::KERNELS,
-        movement::KERNELS,
+        pad::KERNELS,
         pool::KERNELS,
         random::KERNELS,
+        resize::KERNELS,
         softmax::KERNELS,
+        strided::KERNELS,
         unary::KERNELS,
         update::KERNELS,
     ];
@@ -140,4 +149,35 @@ fn finish(y: &mut [f64], relu: bool, mask: Option<&Array>) {
 /// Number of `vec4`s that hold `rows` rows of `ty`.
 fn quads(ty: &Type, rows: usize) -> usize {
     (ty.row() * rows).div_ceil(4)
+}
+
+/// An operand, and how it is cut along axis 0.
+#[derive(Debug, Clone, Copy)]
+struct Cut<'a> {
+    operand: Operand,
+    shape: &'a Shape,
+    parts: &'a [Part],
+}
+
+impl<'a> Cut<'a> {
+    fn input(io: &'a Io, i: usize) -> Self {
+        Self {
+            operand: Operand::Input(i),
+            shape: &io.inputs[i].shape,
+            parts: &io.input_parts[i],
+        }
+    }
+
+    fn output(io: &'a Io, i: usize) -> Self {
+        Self {
+            operand: Operand::Output(i),
+            shape: &io.outputs[i].shape,
+            parts: &io.output_parts[i],
+        }
+    }
+
+    /// Elements of one row.
+    fn row(&self) -> usize {
+        self.shape.iter().skip(1).product()
+    }
 }

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use striate::error::{Error, ErrorKind, Result};
 use striate::graph::{Graph, Value};
-use striate::ops::{AvgPool2d, Conv2d, MaxPool2d, UnaryFunction};
+use striate::ops::{AvgPool2d, AxisRange, Conv2d, InterpolateMode, MaxPool2d, UnaryFunction};
+use striate::shape::PaddingMode;
 use striate::tensor::Tensor;
 
 use crate::{Example, Options};
@@ -32,6 +33,7 @@ pub fn build(g: &mut Graph, example: &Example, inputs: &Inputs) -> Result<Vec<Va
         ("elementwise", Some(x)) => elementwise(g, &example.op, x, inputs["other"]),
         ("reduction", Some(x)) => reduction(g, &example.op, options, x),
         ("joining", _) => return joining(g, &example.op, options, inputs),
+        ("resizing", Some(x)) => resizing(g, options, x),
         ("loss", Some(x)) => loss(g, &example.op, options, x, inputs),
         ("network", _) => network(g, &example.op, inputs),
         _ => pending(),
@@ -179,6 +181,11 @@ fn reduction(g: &mut Graph, op: &str, options: &Options, x: Value) -> Result<Val
 }
 
 fn joining(g: &mut Graph, op: &str, options: &Options, inputs: &Inputs) -> Result<Vec<Value>> {
+    if op == "cat" {
+        let values = (0..).map_while(|i| inputs.get(&format!("input{i}")).copied());
+        let values: Vec<Value> = values.collect();
+        return Ok(vec![g.concat(&values, options.whole("dim"))?]);
+    }
     let Some(&x) = inputs.get("input") else {
         return pending();
     };
@@ -186,9 +193,57 @@ fn joining(g: &mut Graph, op: &str, options: &Options, inputs: &Inputs) -> Resul
         "permute" => g.permute(x, &options.list("dims")),
         "expand" => g.expand(x, options.list("size")),
         "reshape" => g.reshape(x, options.list("shape")),
+        "split" => {
+            let sizes = options.list("split_size_or_sections");
+            return g.split(x, &sizes, options.whole("dim"));
+        }
+        "narrow" => {
+            let [dim, start, length] = ["dim", "start", "length"].map(|name| options.whole(name));
+            g.narrow(x, dim, start, length)
+        }
+        "slice" => {
+            let [start, end, step] = ["start", "end", "step"].map(|name| options.list(name));
+            let ranges = (0..start.len())
+                .map(|axis| AxisRange::new(axis, start[axis], end[axis]).step(step[axis]));
+            g.slice(x, &ranges.collect::<Vec<_>>())
+        }
+        "pad" => pad(g, options, x),
         _ => pending(),
     };
     Ok(vec![one?])
+}
+
+fn pad(g: &mut Graph, options: &Options, x: Value) -> Result<Value> {
+    let sides = pairs(options, "pad").into_iter().rev().flatten();
+    let padding: Vec<isize> = sides.map(|side| side as isize).collect();
+    let mode = match options.text("mode") {
+        "reflect" => PaddingMode::Reflect,
+        "replicate" => PaddingMode::Replicate,
+        "circular" => PaddingMode::Circular,
+        _ => {
+            let value = options.get("value").as_f64().unwrap();
+            return g.pad_constant(x, &padding, value as f32);
+        }
+    };
+    let unpadded = padding.chunks(2).rev().take_while(|pair| *pair == [0, 0]);
+    let unpadded = unpadded.count();
+    g.pad(x, &padding[..padding.len() - 2 * unpadded], mode)
+}
+
+fn resizing(g: &mut Graph, options: &Options, x: Value) -> Result<Value> {
+    let mode = match options.text("mode") {
+        "nearest" => InterpolateMode::Nearest,
+        _ => InterpolateMode::Linear {
+            align_corners: options.flag("align_corners"),
+        },
+    };
+    match options.get("scale_factor").as_array() {
+        None => g.interpolate(x, &options.list("size"), mode),
+        Some(factors) => {
+            let factors: Vec<f64> = factors.iter().map(|f| f.as_f64().unwrap()).collect();
+            g.interpolate_by(x, &factors, mode)
+        }
+    }
 }
 
 fn loss(g: &mut Graph, op: &str, options: &Options, x: Value, inputs: &Inputs) -> Result<Value> {

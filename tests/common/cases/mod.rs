@@ -3,14 +3,17 @@
 pub mod conv;
 mod elementwise;
 mod gather;
+mod join;
 mod loss;
 mod matmul;
 mod movement;
 mod networks;
+mod pad;
 pub mod pool;
 mod products;
 mod random;
 mod reduce;
+mod resize;
 mod softmax;
 mod update;
 
@@ -71,6 +74,9 @@ fn families() -> Vec<Case> {
         update::update(),
         reduce::reduce(),
         movement::movement(),
+        join::join(),
+        pad::pad(),
+        resize::resize(),
         softmax::softmax(),
         loss::loss(),
         random::random(),

@@ -1,0 +1,108 @@
+// to[a] = sum over b of weight(a, b) * from[b]: an image resized, or the gradient of that; a and b run over depth, height, width.
+//
+// Layout: planes of three axes, outermost first; read_base and write_base are where they begin. Output o of an axis stands at the
+// place max(o * scale + add - sub, 0) / divisor between the elements of the input, of which it reads the one below and, if linear,
+// the one above, each weighted by its nearness. Elements of weight 0 are not read. Reference: src/ops/resize.rs.
+// One invocation makes one element, one workgroup workgroup_size of them. Overrides: linear (0: the element below alone),
+// workgroup_size. Providers: Span, span, weight, reads and writes (resize_forward or resize_grad), lib/grid.
+
+override linear: u32 = 0u;
+override workgroup_size: u32 = 64u;
+
+struct Params {
+    grid: Grid,
+    count: u32,
+    read_base: u32,
+    write_base: u32,
+    input0: u32,
+    output0: u32,
+    scale0: u32,
+    add0: u32,
+    sub0: u32,
+    divisor0: u32,
+    input1: u32,
+    output1: u32,
+    scale1: u32,
+    add1: u32,
+    sub1: u32,
+    divisor1: u32,
+    input2: u32,
+    output2: u32,
+    scale2: u32,
+    add2: u32,
+    sub2: u32,
+    divisor2: u32,
+}
+
+struct Axis {
+    input: u32,
+    output: u32,
+    scale: u32,
+    add: u32,
+    sub: u32,
+    divisor: u32,
+}
+
+// What an output reads: input `first` with weight `low`, and, unless `high` is 0, the next one with weight `high`.
+struct Taps {
+    first: u32,
+    low: f32,
+    high: f32,
+}
+
+@group(0) @binding(0) var<storage, read> from_values: array<f32>;
+@group(0) @binding(1) var<storage, read_write> to_values: array<f32>;
+@group(0) @binding(2) var<uniform> params: Params;
+
+fn taps(axis: Axis, o: u32) -> Taps {
+    let place = max(o * axis.scale + axis.add, axis.sub) - axis.sub;
+    let first = place / axis.divisor;
+    if (first + 1u >= axis.input) {
+        return Taps(axis.input - 1u, 1.0, 0.0);
+    }
+    if (linear == 0u) {
+        return Taps(first, 1.0, 0.0);
+    }
+    let above = place - first * axis.divisor;
+    let whole = f32(axis.divisor);
+    return Taps(first, f32(axis.divisor - above) / whole, f32(above) / whole);
+}
+
+@compute @workgroup_size(workgroup_size)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let i = workgroup_index(group) * workgroup_size + local;
+    if (i < params.count) {
+        let axis0 = Axis(params.input0, params.output0, params.scale0, params.add0, params.sub0, params.divisor0);
+        let axis1 = Axis(params.input1, params.output1, params.scale1, params.add1, params.sub1, params.divisor1);
+        let axis2 = Axis(params.input2, params.output2, params.scale2, params.add2, params.sub2, params.divisor2);
+        let a2 = i % writes(axis2);
+        var rest = i / writes(axis2);
+        let a1 = rest % writes(axis1);
+        rest = rest / writes(axis1);
+        let a0 = rest % writes(axis0);
+        let plane = rest / writes(axis0);
+        let span0 = span(axis0, a0);
+        let span1 = span(axis1, a1);
+        let span2 = span(axis2, a2);
+        var sum = 0.0;
+        for (var b0 = span0.begin; b0 < span0.end; b0++) {
+            let weight0 = weight(axis0, span0, a0, b0);
+            if (weight0 != 0.0) {
+                let at0 = plane * reads(axis0) + b0;
+                for (var b1 = span1.begin; b1 < span1.end; b1++) {
+                    let weight1 = weight0 * weight(axis1, span1, a1, b1);
+                    if (weight1 != 0.0) {
+                        let at1 = params.read_base + (at0 * reads(axis1) + b1) * reads(axis2);
+                        for (var b2 = span2.begin; b2 < span2.end; b2++) {
+                            let weight2 = weight1 * weight(axis2, span2, a2, b2);
+                            if (weight2 != 0.0) {
+                                sum += weight2 * from_values[at1 + b2];
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        to_values[params.write_base + i] = sum;
+    }
+}

@@ -1,0 +1,35 @@
+// Provider of Span, span, weight, reads and writes: gradients of inputs are made of those of the outputs that read them.
+
+struct Span {
+    begin: u32,
+    end: u32,
+}
+
+// At least the outputs whose place lies between the inputs before and after input i, all those below for the first input and all
+// those above for the last one.
+fn span(axis: Axis, i: u32) -> Span {
+    var own = Span(0u, axis.output);
+    if (axis.scale > 0u) {
+        if (i > 0u) {
+            own.begin = (max((i - 1u) * axis.divisor + axis.sub, axis.add) - axis.add) / axis.scale;
+        }
+        if (i + 1u < axis.input) {
+            let end = max((i + 1u) * axis.divisor + axis.sub, axis.add) - axis.add;
+            own.end = min(axis.output, (end + axis.scale - 1u) / axis.scale);
+        }
+    }
+    return own;
+}
+
+fn weight(axis: Axis, own: Span, i: u32, o: u32) -> f32 {
+    let read = taps(axis, o);
+    return select(select(0.0, read.high, read.first + 1u == i), read.low, read.first == i);
+}
+
+fn reads(axis: Axis) -> u32 {
+    return axis.output;
+}
+
+fn writes(axis: Axis) -> u32 {
+    return axis.input;
+}
