@@ -14,7 +14,7 @@ use striate::data::{Split, digits};
 use striate::models::lenet5;
 use striate::ops::{Rule, Sgd};
 use striate::prelude::*;
-use striate::train::{Classifier, ClassifierOptions, constant};
+use striate::train::{Classifier, ClassifierOptions, Optimizer, constant};
 
 #[derive(Parser)]
 struct Args {
@@ -89,10 +89,11 @@ fn measure(args: &Args, engine: &Engine, data: &Split, batch: usize) -> Result<S
     let options = ClassifierOptions {
         batch,
         test_batch: 64,
-        rule: Rule::Sgd(Sgd {
+        accumulate: 1,
+        optimizer: Optimizer::new(Rule::Sgd(Sgd {
             momentum: 0.9,
             ..Sgd::default()
-        }),
+        })),
         learning_rates: constant(0.01),
         seed: 1,
     };

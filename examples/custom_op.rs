@@ -287,7 +287,8 @@ fn train() -> Result<()> {
     let options = ClassifierOptions {
         batch: 64,
         test_batch: 500,
-        rule: Rule::Adam(Adam::default()),
+        accumulate: 1,
+        optimizer: Rule::Adam(Adam::default()).into(),
         learning_rates: constant(0.003),
         seed: 1,
     };

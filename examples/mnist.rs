@@ -71,6 +71,7 @@ impl Optimizer {
                 momentum: 0.9,
                 nesterov: true,
                 weight_decay: 5e-4,
+                ..Sgd::default()
             }),
             Optimizer::Adam => Rule::Adam(Adam::default()),
             Optimizer::Adamw => Rule::Adam(Adam {
@@ -126,7 +127,8 @@ fn run(args: &Args) -> Result<()> {
     let options = ClassifierOptions {
         batch: args.batch,
         test_batch: 1000,
-        rule: args.optimizer.rule(),
+        accumulate: 1,
+        optimizer: args.optimizer.rule().into(),
         learning_rates: warmup_cosine(peak, steps_per_epoch / 2, steps_per_epoch * epochs),
         seed: args.seed,
     };

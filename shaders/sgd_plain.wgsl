@@ -1,8 +1,15 @@
-// Provider of direction: the gradient itself.
+// Provider of updated and Params: p - lr * g.
 
-@group(0) @binding(2) var<uniform> lr: f32;
-@group(0) @binding(3) var<uniform> params: Params;
+struct Params {
+    grid: Grid,
+    quads: u32,
+    rate: f32,
+    clip: f32,
+    weight_decay: f32,
+}
 
-fn direction(i: u32, g: vec4<f32>) -> vec4<f32> {
-    return g;
+@group(0) @binding(5) var<uniform> params: Params;
+
+fn updated(i: u32, p: vec4<f32>, g: vec4<f32>) -> vec4<f32> {
+    return p - lr * params.rate * g;
 }

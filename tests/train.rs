@@ -12,8 +12,8 @@ use striate::gpu::{Engine, GpuOptions};
 use striate::graph::{Graph, Value};
 use striate::models::lenet5;
 use striate::nn::{Conv2d, Flatten, Linear, MaxPool2d, Mode, Module, Relu, Sequential};
-use striate::ops::{Adam, Rule, Sgd};
-use striate::train::{Classifier, ClassifierOptions, constant};
+use striate::ops::{Adam, Ema, Rule, Sgd};
+use striate::train::{Classifier, ClassifierOptions, Group, Optimizer, constant};
 
 /// Logits of x `[n, 1, 28, 28]` by a network that software adapters train in no time.
 fn small(g: &mut Graph, x: Value, mode: Mode) -> Result<Value> {
@@ -43,10 +43,11 @@ fn options(rule: Rule, batch: usize) -> ClassifierOptions {
     ClassifierOptions {
         batch,
         test_batch: 16,
-        rule,
+        accumulate: 1,
+        optimizer: rule.into(),
         learning_rates: match rule {
             Rule::Sgd(_) => vec![0.05, 0.04, 0.03],
-            Rule::Adam(_) => constant(2e-3),
+            _ => constant(2e-3),
         },
         seed: 7,
     }
@@ -57,6 +58,7 @@ fn momentum() -> Rule {
         momentum: 0.9,
         nesterov: true,
         weight_decay: 1e-4,
+        ..Sgd::default()
     })
 }
 
@@ -203,5 +205,125 @@ fn it_learns() {
         println!("{}: {before:?}, then {after:?}", engine.describe());
         // One in ten is chance.
         assert!(after.loss < before.loss * 0.75 && after.accuracy > 0.5);
+    }
+}
+
+/// A rule with everything that a step may have beside it.
+fn everything(rule: Rule) -> Optimizer {
+    Optimizer::new(rule)
+        .group(Group::vectors().weight_decay(0.0).rate(0.5))
+        .clip_norm(0.5)
+        .clip_value(0.1)
+        .average(Ema::new(0.9))
+}
+
+#[test]
+fn accumulated_batches_update_as_one_large_batch() {
+    let data = split(36, 12);
+    let mut engines = engines();
+    engines.push(Engine::Cpu { threads: 2 });
+    for engine in engines {
+        let train = |batch: usize, accumulate: usize| {
+            let options = ClassifierOptions {
+                accumulate,
+                optimizer: everything(momentum()),
+                learning_rates: vec![0.05, 0.04, 0.03],
+                ..options(momentum(), batch)
+            };
+            let mut classifier = Classifier::new(&engine, small, &data, &options).unwrap();
+            // Two epochs of updates with 12 images each.
+            classifier.train(6 * accumulate).unwrap();
+            let store = classifier.store();
+            let names = [
+                "conv.weight",
+                "fc.bias",
+                "ema.fc.weight",
+                "moment1.fc.weight",
+            ];
+            let values = names.map(|name| store.get(name).unwrap());
+            let values = values
+                .iter()
+                .flat_map(|tensor| tensor.as_f32().unwrap().to_vec());
+            (values.collect::<Vec<f32>>(), classifier.test().unwrap())
+        };
+        let (wanted, accuracy) = train(12, 1);
+        for (batch, accumulate) in [(4, 3), (6, 2)] {
+            let (found, found_accuracy) = train(batch, accumulate);
+            let off = wanted.iter().zip(&found).map(|(a, b)| (a - b).abs());
+            let off = off.fold(0.0, f32::max);
+            println!("{}: {accumulate} batches off by {off:e}", engine.describe());
+            // Each gradient is a mean over 12 rows in another order, off by (12 + 8) * 2^-24 of the mean of its terms' magnitudes, here
+            // below 1; 6 updates at a rate of 0.05, which the moment multiplies by up to 10.
+            assert!(
+                off < 6.0 * 0.05 * 10.0 * 20.0 / 16_777_216.0,
+                "off by {off:e}"
+            );
+            assert!((accuracy - found_accuracy).abs() < 1.5 / 12.0);
+        }
+    }
+}
+
+#[cfg(feature = "interop")]
+#[test]
+fn a_run_that_was_saved_goes_on_to_the_bit() {
+    use striate::error::ErrorKind;
+    use striate::graph::Kind;
+    use striate::interop::{load_parameters, load_training, save_averaged, save_training};
+    let amsgrad = Rule::Adam(Adam {
+        weight_decay: 0.05,
+        decoupled: true,
+        amsgrad: true,
+        ..Adam::default()
+    });
+    let data = split(40, 12);
+    let mut engines = engines();
+    engines.push(Engine::Cpu { threads: 2 });
+    for (number, engine) in engines.iter().enumerate() {
+        for accumulate in [1, 3] {
+            let new = |optimizer: Optimizer, seed: u64| {
+                let options = ClassifierOptions {
+                    accumulate,
+                    optimizer,
+                    learning_rates: (0..12).map(|i| 1e-3 / (i + 1) as f32).collect(),
+                    seed,
+                    ..options(adam(), 8)
+                };
+                Classifier::new(engine, small, &data, &options).unwrap()
+            };
+            let state = |classifier: &Classifier| -> Vec<(String, Vec<u8>)> {
+                let store = classifier.store();
+                let counted: Vec<&str> = store.names_of(Kind::Metric).collect();
+                let names = store.names().filter(|name| !counted.contains(name));
+                names
+                    .map(|name| (name.to_owned(), store.get(name).unwrap().bytes().to_vec()))
+                    .collect()
+            };
+            let file = format!("striate-resume-{}-{number}.safetensors", std::process::id());
+            let path = std::env::temp_dir().join(file);
+            let mut whole = new(everything(amsgrad), 7);
+            whole.train(12).unwrap();
+            let mut first = new(everything(amsgrad), 7);
+            first.train(6).unwrap();
+            save_training(&path, first.store()).unwrap();
+            // Another seed: the clock of the saved run replaces it.
+            let mut second = new(everything(amsgrad), 8);
+            load_training(&path, second.store()).unwrap();
+            second.train(6).unwrap();
+            assert_eq!(state(&whole), state(&second), "{}", engine.describe());
+
+            let other = new(Optimizer::new(momentum()), 7);
+            let before = state(&other);
+            let error = load_training(&path, other.store()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Checkpoint, "{error}");
+            assert_eq!(before, state(&other));
+
+            save_averaged(&path, whole.store()).unwrap();
+            load_parameters(&path, other.store()).unwrap();
+            assert_eq!(
+                whole.store().get("ema.fc.weight").unwrap(),
+                other.store().get("fc.weight").unwrap()
+            );
+            std::fs::remove_file(&path).unwrap();
+        }
     }
 }

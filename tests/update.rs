@@ -2,13 +2,15 @@
 
 mod common;
 
+use striate::error::Result;
 use striate::gpu::{Engine, GpuOptions};
 use striate::graph::{Graph, Init, Kind, Value};
-use striate::ops::{Adam, Rule, Sgd};
+use striate::ops::{Adagrad, Adam, Ema, RmsProp, Rule, Sgd};
 use striate::session::Session;
 use striate::shape::{Shape, Type};
 use striate::store::Store;
 use striate::tensor::Tensor;
+use striate::train::{Group, Optimizer, average_name, learning_rate, swap_averages};
 
 /// The CPU reference and every adapter found.
 fn engines() -> Vec<Engine> {
@@ -58,33 +60,94 @@ fn training(rule: Rule) -> Graph {
     g
 }
 
+/// Rules with the dispatches that they take: one, or two where their states are more than four.
+fn rules() -> Vec<(Rule, usize)> {
+    let sgd = Sgd {
+        momentum: 0.9,
+        weight_decay: 0.01,
+        ..Sgd::default()
+    };
+    let adam = Adam::default();
+    let (rms, centered) = (
+        RmsProp::default(),
+        RmsProp {
+            centered: true,
+            ..RmsProp::default()
+        },
+    );
+    let momentum = 0.9;
+    vec![
+        (
+            Rule::Sgd(Sgd {
+                momentum: 0.0,
+                ..sgd
+            }),
+            1,
+        ),
+        (
+            Rule::Sgd(Sgd {
+                dampening: 0.5,
+                ..sgd
+            }),
+            1,
+        ),
+        (
+            Rule::Sgd(Sgd {
+                nesterov: true,
+                ..sgd
+            }),
+            1,
+        ),
+        (Rule::Adam(adam), 1),
+        (
+            Rule::Adam(Adam {
+                weight_decay: 0.01,
+                decoupled: true,
+                ..adam
+            }),
+            1,
+        ),
+        (
+            Rule::Adam(Adam {
+                amsgrad: true,
+                ..adam
+            }),
+            2,
+        ),
+        (Rule::RmsProp(rms), 1),
+        (Rule::RmsProp(RmsProp { momentum, ..rms }), 1),
+        (Rule::RmsProp(centered), 1),
+        (
+            Rule::RmsProp(RmsProp {
+                momentum,
+                ..centered
+            }),
+            2,
+        ),
+        (
+            Rule::Adagrad(Adagrad {
+                lr_decay: 0.5,
+                ..Adagrad::default()
+            }),
+            1,
+        ),
+    ]
+}
+
 #[test]
 fn one_dispatch_updates_all_parameters() {
-    let rules = [
-        Rule::Sgd(Sgd {
-            weight_decay: 0.01,
-            ..Sgd::default()
-        }),
-        Rule::Sgd(Sgd {
-            momentum: 0.9,
-            nesterov: true,
-            weight_decay: 0.01,
-        }),
-        Rule::Adam(Adam::default()),
-        Rule::Adam(Adam {
-            weight_decay: 0.01,
-            decoupled: true,
-            ..Adam::default()
-        }),
-    ];
-    for rule in rules {
+    for (rule, dispatches) in rules() {
         let g = training(rule);
         let mut reference: Option<Vec<Vec<f32>>> = None;
         for engine in engines() {
             let store = Store::new(&engine, &[&g], 7).unwrap();
             let mut session = Session::new(&store, &g, &[]).unwrap();
             if let Some(plan) = session.plan() {
-                assert_eq!(plan.steps.len(), 2, "lookup and update:\n{plan}");
+                assert_eq!(
+                    plan.steps.len(),
+                    1 + dispatches,
+                    "lookup and update:\n{plan}"
+                );
             }
             session.run(3).unwrap();
             let names = (0..4).map(|i| format!("p{i}"));
@@ -126,7 +189,7 @@ fn first_steps_by_hand() {
     let nesterov = Sgd {
         momentum: 0.5,
         nesterov: true,
-        weight_decay: 0.0,
+        ..Sgd::default()
     };
     assert_eq!(step(Rule::Sgd(nesterov)), [0.925, -2.0375]);
     // m / (1 - beta1) over sqrt(v / (1 - beta2)) is the sign of g at the first step.
@@ -138,6 +201,34 @@ fn first_steps_by_hand() {
     };
     assert_eq!(step(Rule::Adam(adam(false))), [0.9, -1.9]);
     assert_eq!(step(Rule::Adam(adam(true))), [0.85, -2.0]);
+    // The first step takes the gradient whole, whatever the dampening.
+    let dampened = Sgd {
+        momentum: 0.5,
+        dampening: 0.75,
+        ..Sgd::default()
+    };
+    assert_eq!(step(Rule::Sgd(dampened)), [0.95, -2.025]);
+    // g / sqrt(g^2 / 4) is twice the sign of g; around a mean of g / 4 the deviation is sqrt(g^2 / 4 - g^2 / 16) = sqrt(3) g / 4.
+    let rms = |alpha, centered, momentum| {
+        Rule::RmsProp(RmsProp {
+            alpha,
+            eps: 1e-30,
+            centered,
+            momentum,
+            weight_decay: 0.0,
+        })
+    };
+    assert_eq!(step(rms(0.75, false, 0.0)), [0.8, -2.2]);
+    assert_eq!(step(rms(0.75, false, 0.5)), [0.8, -2.2]);
+    let off = (0.1 * 4.0 / 3f64.sqrt()) as f32;
+    assert_eq!(step(rms(0.75, true, 0.0)), [1.0 - off, -2.0 - off]);
+    assert_eq!(step(rms(0.75, true, 0.5)), [1.0 - off, -2.0 - off]);
+    let adagrad = Adagrad {
+        eps: 1e-30,
+        lr_decay: 0.5,
+        ..Adagrad::default()
+    };
+    assert_eq!(step(Rule::Adagrad(adagrad)), [0.9, -2.1]);
 }
 
 #[test]
@@ -154,7 +245,10 @@ fn wrong_rules_are_refused() {
         nesterov: true,
         ..Sgd::default()
     };
-    assert_eq!(refuse(Rule::Sgd(sgd)), "sgd: nesterov needs a momentum");
+    assert_eq!(
+        refuse(Rule::Sgd(sgd)),
+        "sgd: nesterov needs a momentum and no dampening"
+    );
     let adam = Adam {
         eps: 0.0,
         ..Adam::default()
@@ -167,10 +261,7 @@ fn wrong_rules_are_refused() {
         beta2: 1.0,
         ..Adam::default()
     };
-    assert_eq!(
-        refuse(Rule::Adam(adam)),
-        "adam: betas 0.9 and 1 are not in [0, 1)"
-    );
+    assert_eq!(refuse(Rule::Adam(adam)), "adam: beta2 1 is not in [0, 1)");
     let mut g = Graph::new();
     let p = g.parameter("p", [2], Init::Constant(0.0)).unwrap();
     let q = g.parameter("q", [3], Init::Constant(0.0)).unwrap();
@@ -181,4 +272,271 @@ fn wrong_rules_are_refused() {
         error.to_string(),
         "sgd: gradient 0 is [3], its parameter [2]"
     );
+}
+
+/// The centered form is PyTorch's, which subtracts the square of the mean from the mean of squares in each step.
+#[test]
+fn centered_rmsprop_divides_by_the_deviation() {
+    for momentum in [0.0, 0.9] {
+        let rule = Rule::RmsProp(RmsProp {
+            centered: true,
+            momentum,
+            alpha: 0.9,
+            ..RmsProp::default()
+        });
+        let mut g = Graph::new();
+        let p = g.parameter("p", [1], Init::Constant(1.0)).unwrap();
+        let x = g.input("x", Type::f32([1])).unwrap();
+        let product = g.mul(p, x).unwrap();
+        let loss = g.sum(product, &[0], false).unwrap();
+        let rate = learning_rate(&mut g, 0.01).unwrap();
+        Optimizer::new(rule).minimize(&mut g, loss, rate).unwrap();
+        let store = Store::new(&Engine::cpu(), &[&g], 0).unwrap();
+        let mut session = Session::new(&store, &g, &[]).unwrap();
+        let (mut p, mut square, mut mean, mut moment) = (1.0, 0.0, 0.0, 0.0);
+        for step in 0..20 {
+            let grad = f64::from(step % 7) - 2.5;
+            let tensor = Tensor::f32([1], vec![grad as f32]).unwrap();
+            session.write(x, &tensor).unwrap();
+            session.run(1).unwrap();
+            square = 0.9 * square + 0.1 * grad * grad;
+            mean = 0.9 * mean + 0.1 * grad;
+            let direction = grad / ((square - mean * mean).sqrt() + 1e-8);
+            moment = momentum * moment + direction;
+            p -= 0.01 * moment;
+            let found = f64::from(store.get("p").unwrap().item().unwrap());
+            assert!((found - p).abs() < 1e-5, "step {step}: {found}, not {p}");
+        }
+    }
+}
+
+/// Weights and biases as they alternate in a network, and a loss whose gradient is `factor` everywhere.
+fn network(factor: f32) -> Result<(Graph, Value)> {
+    let mut g = Graph::new();
+    let mut sums = Vec::new();
+    for layer in ["stem", "trunk", "head"] {
+        for (name, shape) in [("weight", vec![6, 5]), ("bias", vec![5])] {
+            let init = Init::Constant(1.0);
+            let p = g.parameter(&format!("{layer}.{name}"), shape, init)?;
+            let axes: Vec<usize> = (0..g.shape(p)?.len()).collect();
+            let sum = g.sum(p, &axes, false)?;
+            sums.push(g.scale(sum, factor)?);
+        }
+    }
+    let mut loss = sums[0];
+    for &sum in &sums[1..] {
+        loss = g.add_values(loss, sum)?;
+    }
+    Ok((g, loss))
+}
+
+/// All elements of a state, which are equal.
+fn value(store: &Store, name: &str) -> f32 {
+    let tensor = store.get(name).unwrap();
+    let values = tensor.as_f32().unwrap();
+    assert!(values.iter().all(|&v| v == values[0]), "{name}: {values:?}");
+    values[0]
+}
+
+#[test]
+fn groups_have_settings_of_their_own() {
+    for engine in engines() {
+        let (mut g, loss) = network(0.5).unwrap();
+        let rate = learning_rate(&mut g, 1.0).unwrap();
+        let sgd = Rule::Sgd(Sgd {
+            weight_decay: 0.25,
+            ..Sgd::default()
+        });
+        let optimizer = Optimizer::new(sgd)
+            .group(Group::matching(|name, _| name.starts_with("stem.")).frozen())
+            .group(Group::named(["trunk.weight"]).rate(0.5))
+            .group(Group::vectors().weight_decay(0.0));
+        optimizer.minimize(&mut g, loss, rate).unwrap();
+        let store = Store::new(&engine, &[&g], 0).unwrap();
+        let mut session = Session::new(&store, &g, &[]).unwrap();
+        if let Some(plan) = session.plan() {
+            let updates = plan.steps.iter().filter(|step| step.op == "sgd").count();
+            assert_eq!(updates, 3, "one per group:\n{plan}");
+        }
+        session.run(1).unwrap();
+        for (name, wanted) in [
+            ("stem.weight", 1.0),
+            ("stem.bias", 1.0),
+            ("trunk.weight", 1.0 - 0.5 * (0.5 + 0.25)),
+            ("trunk.bias", 1.0 - 0.5),
+            ("head.weight", 1.0 - (0.5 + 0.25)),
+            ("head.bias", 1.0 - 0.5),
+        ] {
+            assert_eq!(value(&store, name), wanted, "{name} on {engine:?}");
+        }
+        assert!(store.ty("grad.stem.weight").is_err());
+    }
+    let (mut g, loss) = network(0.5).unwrap();
+    let rate = learning_rate(&mut g, 1.0).unwrap();
+    let absent = Optimizer::new(Rule::Sgd(Sgd::default())).group(Group::named(["neck.bias"]));
+    let error = absent.minimize(&mut g, loss, rate).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "optimizer: there is no parameter \"neck.bias\""
+    );
+}
+
+#[test]
+fn gradients_are_clipped_by_norm_then_by_value() {
+    // 3 * 35 elements of 4: the norm is 4 sqrt(105), as one vector.
+    let norm = 4.0 * 105f32.sqrt();
+    for engine in engines() {
+        for (max_norm, limit, step) in [
+            (1e3, None, 4.0),
+            (norm / 2.0, None, 2.0),
+            (norm / 2.0, Some(1.5), 1.5),
+            (norm / 2.0, Some(3.0), 2.0),
+        ] {
+            let (mut g, loss) = network(-4.0).unwrap();
+            let rate = learning_rate(&mut g, 1.0).unwrap();
+            let mut optimizer =
+                Optimizer::new(Rule::Sgd(Sgd::default())).clip_norm(max_norm.into());
+            if let Some(limit) = limit {
+                optimizer = optimizer.clip_value(limit);
+            }
+            let found = optimizer.minimize(&mut g, loss, rate).unwrap().unwrap();
+            let store = Store::new(&engine, &[&g], 0).unwrap();
+            let mut session = Session::new(&store, &g, &[found]).unwrap();
+            session.run(1).unwrap();
+            let found = session.read(found).unwrap().item().unwrap();
+            assert!((found - norm).abs() < 1e-4, "{found}, not {norm}");
+            for name in ["stem.weight", "head.bias"] {
+                let moved = value(&store, name) - 1.0;
+                assert!((moved - step).abs() < 1e-5, "{name} by {moved}, not {step}");
+                assert_eq!(value(&store, &format!("grad.{name}")), -4.0);
+            }
+        }
+    }
+}
+
+#[test]
+fn averages_follow_the_parameters_and_take_their_place() {
+    let warmed = Ema::new(0.9).warmup();
+    let late = Ema {
+        start: 2,
+        ..Ema::new(0.75)
+    };
+    for engine in engines() {
+        for ema in [Ema::new(0.5), warmed, late] {
+            let (mut g, loss) = network(0.5).unwrap();
+            let rate = learning_rate(&mut g, 0.25).unwrap();
+            let optimizer = Optimizer::new(Rule::Sgd(Sgd::default())).average(ema);
+            optimizer.minimize(&mut g, loss, rate).unwrap();
+            let store = Store::new(&engine, &[&g], 0).unwrap();
+            let mut session = Session::new(&store, &g, &[]).unwrap();
+            if let Some(plan) = session.plan() {
+                let blends = plan.steps.iter().filter(|step| step.op == "blend").count();
+                assert_eq!(blends, 1, "{plan}");
+            }
+            let mut average = 0.0;
+            let mut p = 1.0;
+            for step in 0..6u32 {
+                session.run(1).unwrap();
+                p -= 0.125;
+                // timm's `get_decay`, whose first step is number 1.
+                let t = f64::from(step.saturating_sub(ema.start));
+                let decay = match ema.warmup {
+                    _ if t == 0.0 => 0.0,
+                    Some(w) => (1.0 - (1.0 + t / w.gamma).powf(-w.power)).min(ema.decay),
+                    None => ema.decay,
+                };
+                average = decay * average + (1.0 - decay) * p;
+                for name in ["stem.weight", "stem.bias", "head.bias"] {
+                    assert_eq!(f64::from(value(&store, name)), p);
+                    let found = f64::from(value(&store, &average_name(name)));
+                    assert!((found - average).abs() < 1e-6, "{found}, not {average}");
+                }
+            }
+            let averaged = value(&store, &average_name("head.bias"));
+            let swap = swap_averages(&g).unwrap();
+            let mut swap = Session::new(&store, &swap, &[]).unwrap();
+            swap.run(1).unwrap();
+            assert_eq!(value(&store, "head.bias"), averaged);
+            assert_eq!(f64::from(value(&store, &average_name("head.bias"))), p);
+            swap.run(1).unwrap();
+            assert_eq!(f64::from(value(&store, "head.bias")), p);
+        }
+    }
+}
+
+/// Everything at once on parameters that do not fit a binding: the same numbers as the reference.
+#[test]
+fn parameters_in_parts_are_clipped_updated_and_averaged() {
+    let options = GpuOptions {
+        max_binding: Some(512),
+        ..GpuOptions::default()
+    };
+    let train = |engine: &Engine, rule: Rule| {
+        let mut g = Graph::new();
+        let init = Init::Normal { std: 1.0 };
+        let w = g.parameter("w", [50, 7], init.clone()).unwrap();
+        let b = g.parameter("b", [9], init).unwrap();
+        let squares = [w, b].map(|p| {
+            let square = g.mul(p, p).unwrap();
+            let axes: Vec<usize> = (0..g.shape(p).unwrap().len()).collect();
+            (square, axes)
+        });
+        // A sum does not work on parts; the gradient of a given value does.
+        let seeds = squares.map(|(square, _)| {
+            let ty = g.ty(square).unwrap().clone();
+            (square, g.fill(ty.shape, 1.0).unwrap())
+        });
+        let grads = striate::autodiff::gradients_from(&mut g, &seeds, &[w, b]).unwrap();
+        let grads: Vec<Value> = grads.into_iter().flatten().collect();
+        let (norm, scale) = g.clip_grad_norm(&grads, 1.0, None).unwrap();
+        let mut moments = Vec::new();
+        for m in 0..rule.moments() {
+            let row = [w, b].map(|p| {
+                let (name, ty) = (format!("m{m}.{p}"), g.ty(p).unwrap().clone());
+                let zero = Init::Constant(0.0);
+                g.state(&name, ty, Kind::Moment(m as u8), zero, Some(p))
+                    .unwrap()
+            });
+            moments.push(row.to_vec());
+        }
+        let lr = g.fill([], 0.125).unwrap();
+        let values = striate::ops::Updating {
+            params: &[w, b],
+            grads: &grads,
+            moments: &moments,
+            lr,
+            scale: Some(scale),
+        };
+        let updated = g
+            .update_with(striate::ops::Update::new(rule, 2), values)
+            .unwrap();
+        for (state, value) in [w, b].into_iter().zip(updated.params) {
+            g.assign(state, value).unwrap();
+        }
+        for (states, values) in moments.iter().zip(updated.moments) {
+            for (&state, value) in states.iter().zip(values) {
+                g.assign(state, value).unwrap();
+            }
+        }
+        let store = Store::new(engine, &[&g], 3).unwrap();
+        let mut session = Session::new(&store, &g, &[norm]).unwrap();
+        session.run(2).unwrap();
+        let mut found = vec![session.read(norm).unwrap().item().unwrap()];
+        for name in ["w", "b"] {
+            found.extend(store.get(name).unwrap().as_f32().unwrap());
+        }
+        found
+    };
+    for (rule, _) in rules() {
+        let wanted = train(&Engine::cpu(), rule);
+        for gpu in common::gpus(&options) {
+            let found = train(&gpu.into(), rule);
+            for (a, b) in wanted.iter().zip(&found) {
+                assert!(
+                    (a - b).abs() < 1e-5 * a.abs().max(1.0),
+                    "{rule:?}: {b}, not {a}"
+                );
+            }
+        }
+    }
 }

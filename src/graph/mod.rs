@@ -63,6 +63,8 @@ pub enum Kind {
     Gradient,
     /// Optimizer moment of the given number, each at its parameter's offset.
     Moment(u8),
+    /// Moving averages of parameters, each at its parameter's offset.
+    Average,
     /// Running statistics of normalisation.
     Statistic,
     /// Step scalars: learning rate, clock. Bound as uniforms.
@@ -107,6 +109,8 @@ pub struct State {
     pub init: Init,
     /// The parameter at whose offset it is stored, for gradients and moments.
     pub like: Option<usize>,
+    /// States of one kind and group are packed together (see [`Graph::set_group`]).
+    pub group: u8,
     /// The value that reads it.
     pub value: Value,
 }
@@ -125,6 +129,7 @@ pub struct Graph {
     states: Vec<State>,
     assigns: Vec<(Value, Value)>,
     streams: u32,
+    clock: Option<Value>,
 }
 
 impl Graph {
@@ -208,6 +213,7 @@ impl Graph {
             kind,
             init,
             like,
+            group: 0,
             value,
         });
         Ok(value)
@@ -220,10 +226,33 @@ impl Graph {
 
     /// The seed and step counter, `u32 [4]`: seed low, seed high, step, unused. Made on first use under the name `clock`.
     pub fn clock(&mut self) -> Result<Value> {
+        if let Some(clock) = self.clock {
+            return Ok(clock);
+        }
         if let Some(clock) = self.find_state("clock") {
             return Ok(clock);
         }
         self.state("clock", Type::u32([4]), Kind::Scalar, Init::Seed, None)
+    }
+
+    /// Makes `clock`, a `u32 [4]`, the one that [`clock`](Self::clock) gives: for a graph that does not count the steps of others.
+    pub fn set_clock(&mut self, clock: Value) -> Result<()> {
+        let ty = self.ty(clock)?;
+        if ty != &Type::u32([4]) {
+            return Err(Error::shape(format!("clock: {ty}, u32 [4] is needed")));
+        }
+        self.clock = Some(clock);
+        Ok(())
+    }
+
+    /// Packs a state, and what is stored like it, with the others of its kind and group (0 unless set), so that one dispatch walks
+    /// all of a group. Where graphs that share a store differ, the highest number counts.
+    pub fn set_group(&mut self, state: Value, group: u8) -> Result<()> {
+        let Source::State(index) = self.definition(state)?.source else {
+            return Err(Error::graph(format!("set_group: {state} is not a state")));
+        };
+        self.states[index].group = group;
+        Ok(())
     }
 
     /// The state of this name.

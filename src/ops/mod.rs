@@ -13,6 +13,8 @@ macro_rules! shader_files {
 }
 
 mod binary;
+mod blend;
+mod clip;
 mod conv2d;
 mod conv2d_registers;
 mod copy;
@@ -29,6 +31,9 @@ mod random;
 mod reduce;
 mod reduction;
 mod resize;
+mod rule;
+mod runs;
+mod schedule;
 mod softmax;
 mod special;
 mod strided;
@@ -36,6 +41,8 @@ mod unary;
 mod update;
 
 pub use binary::{Binary, BinaryFunction, BinaryGrad};
+pub use blend::{Blend, Blending, Ema, Warmup};
+pub use clip::ClipGradNorm;
 pub use conv2d::{Conv2d, Conv2dForward, Conv2dGradInput, Conv2dGradWeight};
 pub(crate) use copy::{copy, copy_parts};
 pub use elementwise::Fill;
@@ -49,14 +56,18 @@ pub use pool::{AvgPool2d, AvgPool2dGrad, Indices, MaxPool2d, MaxPool2dForward, M
 pub use random::{Advance, Dropout, ShuffledBatch};
 pub use reduce::Sum;
 pub use resize::{Interpolate, InterpolateGrad, InterpolateMode};
+pub use rule::{Adagrad, Adam, RmsProp, Rule, Sgd};
+pub use schedule::Lookup;
 pub use softmax::{Softmax, SoftmaxGrad};
 pub use unary::{Saved, Unary, UnaryFunction, UnaryGrad};
-pub use update::{Adam, Lookup, Rule, Sgd, Update, Updated};
+pub use update::{Update, Updated, Updating};
 
 /// Every kernel of the crate, for tests that translate and measure them.
 pub fn kernels() -> Vec<Kernel> {
     let fixed = [
         binary::KERNELS,
+        blend::KERNELS,
+        clip::KERNELS,
         conv2d_registers::KERNELS,
         copy::KERNELS,
         elementwise::KERNELS,
@@ -66,6 +77,7 @@ pub fn kernels() -> Vec<Kernel> {
         pad::KERNELS,
         pool::KERNELS,
         random::KERNELS,
+        schedule::KERNELS,
         resize::KERNELS,
         softmax::KERNELS,
         strided::KERNELS,

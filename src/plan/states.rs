@@ -41,6 +41,8 @@ pub struct Entry {
 pub struct Chunk {
     /// The kind of its entries.
     pub kind: Kind,
+    /// The group of its entries.
+    pub group: u8,
     /// For gradients and moments, the chunk of the parameters at whose offsets the entries lie.
     pub like: Option<usize>,
     /// Size.
@@ -49,7 +51,7 @@ pub struct Chunk {
 
 /// The places of all states of one or several graphs, a pure function of their declarations.
 ///
-/// Entries of a kind follow each other in order of declaration at offsets that are multiples of 256 bytes; entries declared
+/// Entries of a kind and group follow each other in order of declaration at offsets that are multiples of 256 bytes; entries declared
 /// `like` a parameter have its chunk number and offset, so that one dispatch walks parameters, gradients and moments together.
 #[derive(Debug, Clone, Default)]
 pub struct StateLayout {
@@ -65,6 +67,11 @@ impl StateLayout {
     /// Places the states of `graphs`; a state that several declare must have one type and kind in all of them.
     pub fn new(graphs: &[&Graph], max_binding: u64) -> Result<Self> {
         let mut layout = Self::default();
+        let mut groups: HashMap<&str, u8> = HashMap::new();
+        for state in graphs.iter().flat_map(|graph| graph.states()) {
+            let group = groups.entry(&state.name).or_default();
+            *group = state.group.max(*group);
+        }
         for graph in graphs {
             for state in graph.states() {
                 if layout.entries.contains_key(&state.name) {
@@ -93,7 +100,11 @@ impl StateLayout {
                                     layout.twin_chunk(state.kind, place.chunk, place.offset);
                                 (chunk, place.offset)
                             }
-                            None => layout.append(state.kind, bytes, max_binding),
+                            None => {
+                                let group = groups.get(state.name.as_str()).copied();
+                                let group = group.unwrap_or_default();
+                                layout.append(state.kind, group, bytes, max_binding)
+                            }
                         };
                         let end = offset + bytes;
                         let size = &mut layout.chunks[chunk].bytes;
@@ -148,26 +159,27 @@ impl StateLayout {
             let own = &self.chunks[chunk];
             own.kind == kind && own.like == Some(like) && !taken(chunk)
         });
-        found.unwrap_or_else(|| self.new_chunk(kind, Some(like)))
+        found.unwrap_or_else(|| self.new_chunk(kind, self.chunks[like].group, Some(like)))
     }
 
-    fn append(&mut self, kind: Kind, bytes: u64, max_binding: u64) -> (usize, u64) {
+    fn append(&mut self, kind: Kind, group: u8, bytes: u64, max_binding: u64) -> (usize, u64) {
         let last = self
             .chunks
             .iter()
-            .rposition(|c| c.kind == kind && c.like.is_none());
+            .rposition(|c| c.kind == kind && c.group == group && c.like.is_none());
         if let Some(chunk) = last {
             let offset = self.chunks[chunk].bytes.next_multiple_of(ALIGN);
             if offset + bytes <= max_binding {
                 return (chunk, offset);
             }
         }
-        (self.new_chunk(kind, None), 0)
+        (self.new_chunk(kind, group, None), 0)
     }
 
-    fn new_chunk(&mut self, kind: Kind, like: Option<usize>) -> usize {
+    fn new_chunk(&mut self, kind: Kind, group: u8, like: Option<usize>) -> usize {
         self.chunks.push(Chunk {
             kind,
+            group,
             like,
             bytes: 0,
         });

@@ -5,7 +5,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::Engine;
 use crate::graph::{Graph, Init, Kind, Value};
 use crate::nn::Mode;
-use crate::ops::Rule;
 use crate::plan::PlanOptions;
 use crate::session::Session;
 use crate::shape::Type;
@@ -14,18 +13,20 @@ use crate::store::Store;
 use crate::store::blocking;
 use crate::tensor::Tensor;
 
-use super::{minimize, parameters, scheduled};
+use super::{Optimizer, scheduled, swap_averages};
 
 /// How a [`Classifier`] is trained.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct ClassifierOptions {
     /// Images per training step.
     pub batch: usize,
     /// Images per step of evaluation.
     pub test_batch: usize,
-    /// The optimizer.
-    pub rule: Rule,
-    /// Learning rate of each step; after the last entry it stays there.
+    /// Batches whose mean gradient makes one update, usually 1.
+    pub accumulate: usize,
+    /// The optimizer; if it keeps moving averages, they are what is tested.
+    pub optimizer: Optimizer,
+    /// Learning rate of each update; after the last entry it stays there.
     pub learning_rates: Vec<f32>,
     /// Keys initial parameters, shuffling and dropout.
     pub seed: u64,
@@ -47,7 +48,14 @@ pub struct Metrics {
 pub struct Classifier {
     store: Store,
     train: Session,
+    /// Applies gradients that are added up over several batches.
+    apply: Option<Session>,
+    /// Exchanges parameters and their moving averages.
+    swap: Option<Session>,
     test: Session,
+    /// Batches per update, and those since the last one.
+    accumulate: usize,
+    pending: usize,
     steps_per_epoch: usize,
     steps_per_test: usize,
     /// Steps since the metrics were last read.
@@ -88,8 +96,10 @@ impl Classifier {
                 return Err(Error::new(ErrorKind::Data, message));
             }
         }
-        if options.batch == 0 || options.test_batch == 0 {
-            return Err(Error::shape("classifier: a batch has at least one image"));
+        if options.batch == 0 || options.test_batch == 0 || options.accumulate == 0 {
+            return Err(Error::shape(
+                "classifier: a batch has at least one image, an update one batch",
+            ));
         }
         let normalise = Normalise::of(&data.train);
         let test_batch = options.test_batch.min(data.test.count);
@@ -108,9 +118,17 @@ impl Classifier {
         let logits = model(&mut train, batch.images, Mode::Train)?;
         let loss = train.softmax_cross_entropy(logits, batch.labels, batch.valid)?;
         batch.count(&mut train, logits, Some(loss))?;
-        let rate = scheduled(&mut train, options.learning_rates.clone())?;
-        let trained = parameters(&train);
-        minimize(&mut train, loss, &trained, options.rule, rate)?;
+        let rates = options.learning_rates.clone();
+        let apply = if options.accumulate == 1 {
+            let rate = scheduled(&mut train, rates)?;
+            options.optimizer.minimize(&mut train, loss, rate)?;
+            None
+        } else {
+            let rate = |g: &mut Graph| scheduled(g, rates);
+            let optimizer = &options.optimizer;
+            let applying = optimizer.accumulate(&mut train, loss, options.accumulate, rate)?;
+            Some(applying.graph)
+        };
 
         let mut test = Graph::new();
         let clock = test.state(
@@ -128,10 +146,25 @@ impl Classifier {
         let next = test.advance(clock)?;
         test.assign(clock, next)?;
 
-        let store = Store::new_async(engine, &[&train, &test], options.seed).await?;
+        let graphs: Vec<&Graph> = [&train, &test].into_iter().chain(&apply).collect();
+        let store = Store::new_async(engine, &graphs, options.seed).await?;
         let plan = PlanOptions::default();
+        let swap = match options.optimizer.averages() {
+            true => Some(swap_averages(apply.as_ref().unwrap_or(&train))?),
+            false => None,
+        };
+        let session = async |graph: Option<Graph>| match graph {
+            Some(graph) => Session::new_async(&store, &graph, &[], plan)
+                .await
+                .map(Some),
+            None => Ok(None),
+        };
         Ok(Self {
             train: Session::new_async(&store, &train, &[loss], plan).await?,
+            apply: session(apply).await?,
+            swap: session(swap).await?,
+            accumulate: options.accumulate,
+            pending: 0,
             test: Session::new_async(&store, &test, &[], plan).await?,
             store,
             steps_per_epoch: data.train.count.div_ceil(options.batch),
@@ -155,10 +188,24 @@ impl Classifier {
         self.steps_per_epoch
     }
 
-    /// Trains for `steps` steps; on a GPU they are submitted and not waited for.
+    /// Trains for `steps` steps, one batch each; on a GPU they are submitted and not waited for.
     pub fn train(&mut self, steps: usize) -> Result<()> {
         self.unread += steps;
-        self.train.run(steps)
+        let Some(apply) = &mut self.apply else {
+            return self.train.run(steps);
+        };
+        let mut left = steps;
+        while left > 0 {
+            let now = left.min(self.accumulate - self.pending);
+            self.train.run(now)?;
+            left -= now;
+            self.pending += now;
+            if self.pending == self.accumulate {
+                apply.run(1)?;
+                self.pending = 0;
+            }
+        }
+        Ok(())
     }
 
     /// What training counted since this was last called; waits for the steps submitted so far.
@@ -184,7 +231,8 @@ impl Classifier {
         })
     }
 
-    /// Classifies the whole test set and returns the share that was right, 0 to 1.
+    /// Classifies the whole test set, with the moving averages of the parameters if there are any, and returns the share that was
+    /// right, 0 to 1.
     ///
     /// # Errors
     /// `Unsupported` on a borrowed device: await [`test_async`](Self::test_async) there.
@@ -199,7 +247,14 @@ impl Classifier {
         self.store
             .set("test.clock", &Tensor::u32([4], vec![0; 4])?)?;
         self.take_counts("test").await?;
-        self.test.run(self.steps_per_test)?;
+        if let Some(swap) = &mut self.swap {
+            swap.run(1)?;
+        }
+        let tested = self.test.run(self.steps_per_test);
+        if let Some(swap) = &mut self.swap {
+            swap.run(1)?;
+        }
+        tested?;
         let (correct, images) = self.take_counts("test").await?;
         Ok(f64::from(correct) / f64::from(images.max(1)))
     }

@@ -1,25 +1,29 @@
-//! Training as graph: gradients, optimizer updates, schedules; and a classifier trained on a resident data set.
+//! Training as graph: gradients, optimizers with groups, clipping and averages, accumulation, schedules; and a classifier trained on a
+//! resident data set.
 
+mod accumulate;
+mod average;
 mod classifier;
-mod schedule;
+mod optimizer;
+pub mod schedule;
 
+pub use accumulate::Applying;
+pub use average::{average_name, swap_averages};
 pub use classifier::{Classifier, ClassifierOptions, Metrics};
+pub use optimizer::{Group, Optimizer};
 pub use schedule::{constant, warmup_cosine};
 
-use crate::autodiff::gradients;
-use crate::error::{Error, Result};
-use crate::graph::{Graph, Init, Kind, Source, Value};
+use crate::error::Result;
+use crate::graph::{Graph, Init, Kind, Value};
 use crate::ops::Rule;
 use crate::shape::Type;
 use crate::tensor::Tensor;
+use optimizer::Member;
 
-/// Extends a graph by one training step: gradients of `loss` with respect to the parameters `params`, kept as states
-/// `grad.NAME`, an update by `rule` with its moments as states `moment1.NAME` and so on, and the clock's advance.
-///
-/// `learning_rate` is an `f32 []`: a state of the caller's (see [`learning_rate`]) or a [`scheduled`] value.
+/// As [`Optimizer::minimize`], for the parameters `params` and with one rule for all of them.
 ///
 /// # Errors
-/// `Graph` if one of `params` is not a state; whatever [`gradients`] returns.
+/// `Graph` if one of `params` is not a state; whatever [`gradients`](crate::autodiff::gradients) returns.
 pub fn minimize(
     g: &mut Graph,
     loss: Value,
@@ -27,38 +31,8 @@ pub fn minimize(
     rule: Rule,
     learning_rate: Value,
 ) -> Result<()> {
-    let grads = gradients(g, loss, params)?;
-    let mut moments = vec![Vec::new(); rule.moments()];
-    for (&param, &grad) in params.iter().zip(&grads) {
-        let Source::State(index) = *g.source(param)? else {
-            return Err(Error::graph(format!("minimize: {param} is not a state")));
-        };
-        let (name, ty) = (g.states()[index].name.clone(), g.ty(param)?.clone());
-        let mut twin = |prefix: &str, kind| {
-            let name = format!("{prefix}.{name}");
-            g.state(&name, ty.clone(), kind, Init::Constant(0.0), Some(param))
-        };
-        for (number, states) in (1u8..).zip(&mut moments) {
-            states.push(twin(&format!("moment{number}"), Kind::Moment(number))?);
-        }
-        let kept = twin("grad", Kind::Gradient)?;
-        g.assign(kept, grad)?;
-    }
-    let updated = g.update(rule, params, &grads, &moments, learning_rate)?;
-    for (&param, &new) in params.iter().zip(&updated.params) {
-        g.assign(param, new)?;
-    }
-    for (states, new) in moments.iter().zip(&updated.moments) {
-        for (&state, &new) in states.iter().zip(new) {
-            g.assign(state, new)?;
-        }
-    }
-    // Several calls, for parameters with rules of their own, advance one clock.
-    let clock = g.clock()?;
-    if g.assigns().iter().all(|&(state, _)| state != clock) {
-        let next = g.advance(clock)?;
-        g.assign(clock, next)?;
-    }
+    let members = [Member::new(rule, params)];
+    Optimizer::new(rule).minimize_members(g, loss, &members, learning_rate)?;
     Ok(())
 }
 

@@ -1,0 +1,419 @@
+//! Optimizers: a rule, groups of parameters with settings of their own, clipping, and a moving average.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::autodiff::gradients;
+use crate::error::{Error, Result};
+use crate::graph::{Graph, Init, Kind, Source, Value};
+use crate::ops::{Blending, Ema, Rule, Update, Updating};
+use crate::shape::Shape;
+
+use super::average::average_name;
+use super::parameters;
+
+/// Parameters that are updated in a way of their own (PyTorch's parameter groups).
+#[derive(Clone)]
+pub struct Group {
+    members: Members,
+    rule: Option<Rule>,
+    weight_decay: Option<f64>,
+    rate: f64,
+    frozen: bool,
+}
+
+#[derive(Clone)]
+enum Members {
+    Named(Vec<String>),
+    Matching(Arc<Predicate>),
+}
+
+type Predicate = dyn Fn(&str, &Shape) -> bool + Send + Sync;
+
+impl fmt::Debug for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut group = f.debug_struct("Group");
+        match &self.members {
+            Members::Named(names) => group.field("names", names),
+            Members::Matching(_) => group.field("names", &"by a predicate"),
+        };
+        group
+            .field("rule", &self.rule)
+            .field("weight_decay", &self.weight_decay)
+            .field("rate", &self.rate)
+            .field("frozen", &self.frozen)
+            .finish()
+    }
+}
+
+impl Group {
+    fn of(members: Members) -> Self {
+        Self {
+            members,
+            rule: None,
+            weight_decay: None,
+            rate: 1.0,
+            frozen: false,
+        }
+    }
+
+    /// The parameters of these names. A name that no parameter has is an error when the group is used.
+    pub fn named<S: Into<String>>(names: impl IntoIterator<Item = S>) -> Self {
+        Self::of(Members::Named(names.into_iter().map(S::into).collect()))
+    }
+
+    /// The parameters whose name and shape are chosen by `chosen`.
+    pub fn matching(chosen: impl Fn(&str, &Shape) -> bool + Send + Sync + 'static) -> Self {
+        Self::of(Members::Matching(Arc::new(chosen)))
+    }
+
+    /// Biases and what normalisation scales and shifts by: parameters of at most one axis, and those called `bias`
+    /// (timm's `param_groups_weight_decay`). Usually with [`weight_decay(0.0)`](Self::weight_decay).
+    pub fn vectors() -> Self {
+        Self::matching(|name, shape| shape.len() <= 1 || name.ends_with(".bias"))
+    }
+
+    /// Another rule.
+    pub fn rule(mut self, rule: Rule) -> Self {
+        self.rule = Some(rule);
+        self
+    }
+
+    /// Another weight decay.
+    pub fn weight_decay(mut self, weight_decay: f64) -> Self {
+        self.weight_decay = Some(weight_decay);
+        self
+    }
+
+    /// A factor on the learning rate.
+    pub fn rate(mut self, factor: f64) -> Self {
+        self.rate = factor;
+        self
+    }
+
+    /// Leaves the parameters as they are; no gradients are made for them.
+    pub fn frozen(mut self) -> Self {
+        self.frozen = true;
+        self
+    }
+
+    fn holds(&self, name: &str, shape: &Shape) -> bool {
+        match &self.members {
+            Members::Named(names) => names.iter().any(|n| n == name),
+            Members::Matching(chosen) => chosen(name, shape),
+        }
+    }
+}
+
+/// What makes a step of training out of a loss.
+///
+/// ```
+/// use striate::ops::{Adam, Ema, Rule};
+/// use striate::prelude::*;
+/// use striate::train::{Group, Optimizer, schedule, scheduled};
+///
+/// # fn main() -> Result<()> {
+/// let mut g = Graph::new();
+/// let x = g.input("x", Type::f32([8, 3]))?;
+/// let trunk = g.parameter("trunk.weight", [3, 3], Init::Uniform { bound: 0.5 })?;
+/// let weight = g.parameter("head.weight", [1, 3], Init::Uniform { bound: 0.5 })?;
+/// let bias = g.parameter("head.bias", [1], Init::Constant(0.0))?;
+/// let y = g.linear(x, trunk, None)?;
+/// let y = g.linear(y, weight, Some(bias))?;
+/// let square = g.mul(y, y)?;
+/// let loss = g.mean(square, &[0, 1], false)?;
+///
+/// // AdamW; the trunk learns slowly, biases do not decay, the gradients' norm is at most 1.
+/// let adamw = Adam { weight_decay: 0.05, decoupled: true, ..Adam::default() };
+/// let optimizer = Optimizer::new(Rule::Adam(adamw))
+///     .group(Group::matching(|name, _| name.starts_with("trunk.")).rate(0.1))
+///     .group(Group::vectors().weight_decay(0.0))
+///     .clip_norm(1.0)
+///     .average(Ema::new(0.999));
+/// let rates = schedule::then(schedule::linear(1e-3, 0.1, 1.0, 10), 10, schedule::cosine_annealing(1e-3, 90, 0.0));
+/// let rate = scheduled(&mut g, rates)?;
+/// let norm = optimizer.minimize(&mut g, loss, rate)?;
+///
+/// let store = Store::new(&Engine::cpu(), &[&g], 1)?;
+/// let mut session = Session::new(&store, &g, &[loss, norm.unwrap()])?;
+/// session.write(x, &Tensor::f32([8, 3], vec![1.0; 24])?)?;
+/// session.run(5)?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Optimizer {
+    rule: Rule,
+    groups: Vec<Group>,
+    clip_norm: Option<f64>,
+    clip_value: Option<f64>,
+    average: Option<Ema>,
+}
+
+impl From<Rule> for Optimizer {
+    fn from(rule: Rule) -> Self {
+        Self::new(rule)
+    }
+}
+
+/// Parameters that one op updates.
+pub(super) struct Member {
+    rule: Rule,
+    rate: f64,
+    pub params: Vec<Value>,
+}
+
+impl Optimizer {
+    /// All parameters by one rule.
+    pub fn new(rule: Rule) -> Self {
+        Self {
+            rule,
+            groups: Vec::new(),
+            clip_norm: None,
+            clip_value: None,
+            average: None,
+        }
+    }
+
+    /// Adds a group. A parameter belongs to the first group that holds it, or else to the rest.
+    pub fn group(mut self, group: Group) -> Self {
+        self.groups.push(group);
+        self
+    }
+
+    /// Scales all gradients so that their norm, taken as one vector, is at most `max_norm` (PyTorch's `clip_grad_norm_`).
+    pub fn clip_norm(mut self, max_norm: f64) -> Self {
+        self.clip_norm = Some(max_norm);
+        self
+    }
+
+    /// Clamps each element of the gradients to [-limit, limit] (PyTorch's `clip_grad_value_`), after clipping by norm.
+    pub fn clip_value(mut self, limit: f64) -> Self {
+        self.clip_value = Some(limit);
+        self
+    }
+
+    /// Keeps a moving average of every trained parameter NAME as the state `ema.NAME`, updated last in the step
+    /// (see [`swap_averages`](super::swap_averages)).
+    pub fn average(mut self, average: Ema) -> Self {
+        self.average = Some(average);
+        self
+    }
+
+    /// Whether it keeps moving averages.
+    pub fn averages(&self) -> bool {
+        self.average.is_some()
+    }
+
+    /// Extends a graph by one training step: gradients of `loss` with respect to all parameters that are not frozen, kept as states
+    /// `grad.NAME`, their update with moments as states `moment1.NAME` and so on, and the clock's advance.
+    ///
+    /// `learning_rate` is an `f32 []`: a state of the caller's (see [`learning_rate`](super::learning_rate)) or a
+    /// [`scheduled`](super::scheduled) value. Kept gradients are those before clipping. If they are clipped by norm, the norm from
+    /// before clipping is returned.
+    ///
+    /// # Errors
+    /// `Graph` if a group names a parameter that is not there; `Shape` for settings out of range; whatever [`gradients`] returns.
+    pub fn minimize(
+        &self,
+        g: &mut Graph,
+        loss: Value,
+        learning_rate: Value,
+    ) -> Result<Option<Value>> {
+        let members = self.members(g)?;
+        self.minimize_members(g, loss, &members, learning_rate)
+    }
+
+    pub(super) fn minimize_members(
+        &self,
+        g: &mut Graph,
+        loss: Value,
+        members: &[Member],
+        learning_rate: Value,
+    ) -> Result<Option<Value>> {
+        let params = joined(members);
+        let grads = gradients(g, loss, &params)?;
+        for (&param, &grad) in params.iter().zip(&grads) {
+            let kept = twin(g, "grad", param, Kind::Gradient, 0.0)?;
+            g.assign(kept, grad)?;
+        }
+        let norm = self.update(g, members, &grads, learning_rate, None)?;
+        // Several calls, for parameters with optimizers of their own, advance one clock.
+        let clock = g.clock()?;
+        advance(g, clock)?;
+        Ok(norm)
+    }
+
+    /// The graph's parameters by group, frozen ones left out; each group is stored in one piece.
+    pub(super) fn members(&self, g: &mut Graph) -> Result<Vec<Member>> {
+        let member = |group: Option<&Group>| {
+            let rule = group.and_then(|g| g.rule).unwrap_or(self.rule);
+            Member {
+                rule: match group.and_then(|g| g.weight_decay) {
+                    Some(decay) => rule.with_weight_decay(decay),
+                    None => rule,
+                },
+                rate: group.map_or(1.0, |g| g.rate),
+                params: Vec::new(),
+            }
+        };
+        let mut members = vec![member(None)];
+        members.extend(self.groups.iter().map(|group| member(Some(group))));
+        let mut names = Vec::new();
+        for param in parameters(g) {
+            let name = name(g, param)?;
+            let shape = g.shape(param)?;
+            let held = self
+                .groups
+                .iter()
+                .position(|group| group.holds(&name, shape));
+            let number = held.map_or(0, |group| group + 1);
+            members[number].params.push(param);
+            g.set_group(param, number.min(255) as u8)?;
+            names.push(name);
+        }
+        for group in &self.groups {
+            if let Members::Named(wanted) = &group.members
+                && let Some(absent) = wanted.iter().find(|name| !names.contains(name))
+            {
+                return Err(Error::graph(format!(
+                    "optimizer: there is no parameter \"{absent}\""
+                )));
+            }
+        }
+        let frozen = |number: usize| number > 0 && self.groups[number - 1].frozen;
+        let members = members.into_iter().enumerate();
+        Ok(members
+            .filter(|(number, member)| !frozen(*number) && !member.params.is_empty())
+            .map(|(_, member)| member)
+            .collect())
+    }
+
+    /// Updates of all members, given their gradients times `scale` (1 without one); returns the gradients' norm if it is clipped.
+    pub(super) fn update(
+        &self,
+        g: &mut Graph,
+        members: &[Member],
+        grads: &[Value],
+        lr: Value,
+        scale: Option<Value>,
+    ) -> Result<Option<Value>> {
+        let (norm, scale) = match self.clip_norm {
+            None => (None, scale),
+            Some(max_norm) => {
+                let (norm, scale) = g.clip_grad_norm(grads, max_norm, scale)?;
+                (Some(norm), Some(scale))
+            }
+        };
+        let mut rest = grads;
+        for Member { rule, rate, params } in members {
+            let (grads, others) = rest.split_at(params.len());
+            rest = others;
+            let mut moments = Vec::new();
+            for number in 1..=rule.moments() as u8 {
+                let (prefix, kind) = (format!("moment{number}"), Kind::Moment(number));
+                let initial = rule.initial();
+                let twins = params.iter().map(|&p| twin(g, &prefix, p, kind, initial));
+                moments.push(twins.collect::<Result<Vec<_>>>()?);
+            }
+            let op = Update::new(*rule, params.len())
+                .rate(*rate)
+                .clip_value(self.clip_value);
+            let values = Updating {
+                params,
+                grads,
+                moments: &moments,
+                lr,
+                scale,
+            };
+            let updated = g.update_with(op, values)?;
+            assign(g, params, &updated.params)?;
+            for (states, new) in moments.iter().zip(&updated.moments) {
+                assign(g, states, new)?;
+            }
+            if let Some(ema) = self.average {
+                let averages = params.iter().map(|&param| {
+                    let named = average_name(&name(g, param)?);
+                    twin_named(g, named, param, Kind::Average, 0.0)
+                });
+                let averages = averages.collect::<Result<Vec<_>>>()?;
+                let clock = g.clock()?;
+                let new = g.blend(Blending::Ema(ema), &averages, &updated.params, clock)?;
+                assign(g, &averages, &new)?;
+            }
+        }
+        Ok(norm)
+    }
+}
+
+impl Member {
+    pub(super) fn new(rule: Rule, params: &[Value]) -> Self {
+        Self {
+            rule,
+            rate: 1.0,
+            params: params.to_vec(),
+        }
+    }
+
+    /// The same settings for other values of its parameters.
+    pub(super) fn with(&self, params: Vec<Value>) -> Self {
+        Self {
+            rule: self.rule,
+            rate: self.rate,
+            params,
+        }
+    }
+}
+
+/// The parameters of all members.
+pub(super) fn joined(members: &[Member]) -> Vec<Value> {
+    let params = members.iter().flat_map(|member| &member.params);
+    params.copied().collect()
+}
+
+pub(super) fn assign(g: &mut Graph, states: &[Value], values: &[Value]) -> Result<()> {
+    for (&state, &value) in states.iter().zip(values) {
+        g.assign(state, value)?;
+    }
+    Ok(())
+}
+
+/// Advances `clock` at the end of the step, unless the graph does so already.
+pub(super) fn advance(g: &mut Graph, clock: Value) -> Result<()> {
+    if g.assigns().iter().all(|&(state, _)| state != clock) {
+        let next = g.advance(clock)?;
+        g.assign(clock, next)?;
+    }
+    Ok(())
+}
+
+/// The name of a state.
+pub(super) fn name(g: &Graph, state: Value) -> Result<String> {
+    match *g.source(state)? {
+        Source::State(index) => Ok(g.states()[index].name.clone()),
+        _ => Err(Error::graph(format!("optimizer: {state} is not a state"))),
+    }
+}
+
+/// The state `PREFIX.NAME` beside the parameter NAME.
+pub(super) fn twin(
+    g: &mut Graph,
+    prefix: &str,
+    param: Value,
+    kind: Kind,
+    initial: f32,
+) -> Result<Value> {
+    let name = format!("{prefix}.{}", name(g, param)?);
+    twin_named(g, name, param, kind, initial)
+}
+
+fn twin_named(
+    g: &mut Graph,
+    name: String,
+    param: Value,
+    kind: Kind,
+    initial: f32,
+) -> Result<Value> {
+    let ty = g.ty(param)?.clone();
+    g.state(&name, ty, kind, Init::Constant(initial), Some(param))
+}
