@@ -38,15 +38,14 @@ const WHOLE_ONLY: &[&str] = &[
     "conv2d",
     "conv2d_grad_input",
     "conv2d_grad_weight",
-    "count_correct",
     "lookup",
-    "mse_loss",
     // Padding of axis 0 by its own rows.
     "pad",
     "pad_grad",
+    // Over axis 0, the parts' own.
+    "log_softmax",
+    "log_softmax_grad",
     "softmax",
-    "softmax_cross_entropy",
-    "softmax_cross_entropy_grad",
     "softmax_grad",
 ];
 

@@ -4,6 +4,7 @@
 //! there by name (`conv1.weight`, `fc1.bias`, as in a `state_dict`). A parameter that the graph has already is used again: a
 //! module built twice under one name shares its weights.
 
+mod activation;
 pub mod init;
 mod resize;
 
@@ -16,6 +17,7 @@ use crate::shape::{Shape, Type};
 use init::Scheme;
 
 pub use crate::ops::{AvgPool2d, MaxPool2d};
+pub use activation::{Activation, LogSoftmax, PRelu, Softmax};
 pub use resize::{InterpolateMode, Pad, PixelShuffle, PixelUnshuffle, Upsample};
 
 /// What a graph is for. Modules such as dropout differ between the two.

@@ -12,20 +12,22 @@ macro_rules! shader_files {
     };
 }
 
+mod accuracy;
 mod binary;
 mod blend;
 mod clip;
 mod conv2d;
 mod conv2d_registers;
 mod copy;
+mod cross_entropy;
 mod elementwise;
 mod gather;
 mod gemm;
 mod join;
-mod loss;
 mod matmul;
 mod movement;
 mod pad;
+mod pointwise;
 mod pool;
 mod random;
 mod reduce;
@@ -40,18 +42,20 @@ mod strided;
 mod unary;
 mod update;
 
+pub use accuracy::CountCorrect;
 pub use binary::{Binary, BinaryFunction, BinaryGrad};
 pub use blend::{Blend, Blending, Ema, Warmup};
 pub use clip::ClipGradNorm;
 pub use conv2d::{Conv2d, Conv2dForward, Conv2dGradInput, Conv2dGradWeight};
 pub(crate) use copy::{copy, copy_parts};
+pub use cross_entropy::{CrossEntropy, CrossEntropyGrad, CrossEntropyLoss};
 pub use elementwise::Fill;
 pub use gather::{GatherLabels, GatherRows};
 pub use join::{AxisRange, Concat, Slice, SliceGrad, Split};
-pub use loss::{CountCorrect, MseLoss, SoftmaxCrossEntropy, SoftmaxCrossEntropyGrad};
 pub use matmul::MatMul;
 pub use movement::{Expand, Permute, Reshape};
 pub use pad::{Pad, PadGrad};
+pub use pointwise::{LossFunction, PointwiseLoss, PointwiseLossGrad, Reduction};
 pub use pool::{AvgPool2d, AvgPool2dGrad, Indices, MaxPool2d, MaxPool2dForward, MaxPool2dGrad};
 pub use random::{Advance, Dropout, ShuffledBatch};
 pub use reduce::Sum;
@@ -65,6 +69,7 @@ pub use update::{Update, Updated, Updating};
 /// Every kernel of the crate, for tests that translate and measure them.
 pub fn kernels() -> Vec<Kernel> {
     let fixed = [
+        accuracy::KERNELS,
         binary::KERNELS,
         blend::KERNELS,
         clip::KERNELS,
@@ -73,8 +78,8 @@ pub fn kernels() -> Vec<Kernel> {
         elementwise::KERNELS,
         gather::KERNELS,
         gemm::KERNELS,
-        loss::KERNELS,
         pad::KERNELS,
+        pointwise::KERNELS,
         pool::KERNELS,
         random::KERNELS,
         schedule::KERNELS,
@@ -88,6 +93,7 @@ pub fn kernels() -> Vec<Kernel> {
     let composed = [
         conv2d::kernels(),
         conv2d_registers::kernels(),
+        cross_entropy::kernels(),
         matmul::kernels(),
         pool::kernels(),
         reduction::kernels(),
