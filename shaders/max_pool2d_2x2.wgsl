@@ -1,26 +1,12 @@
-// y[o] = max of x over window o: windows of 2 x 2 side by side, an even width, no padding; else as max_pool2d.wgsl.
+// y[o] = max of x over window o: windows of 2 x 2 side by side, an even width, no padding; else as max_pool.wgsl.
 //
 // Layout: y [planes, out_height, out_width] four at a time; y_base and index_base are multiples of 4.
-// Reference: src/ops/pool.rs.
+// Reference: src/ops/pool/max.rs.
 // One invocation makes 4 outputs that follow each other, over row ends too; one workgroup 4 * workgroup_size.
 // Overrides: workgroup_size. Providers: windows (max_pool2d_pairs or max_pool2d_quads),
-// store_indices (max_pool2d_values, max_pool2d_window or max_pool2d_plane), max_pool2d_place, lib/grid, lib/float.
+// store_indices (max_pool_values, max_pool_window or max_pool_plane), pool_params, pool_place, lib/grid, lib/float.
 
 override workgroup_size: u32 = 64u;
-
-struct Params {
-    grid: Grid,
-    count: u32,
-    x_base: u32,
-    y_base: u32,
-    index_base: u32,
-    index_corner: u32,
-    index_pitch: u32,
-    height: u32,
-    width: u32,
-    out_height: u32,
-    out_width: u32,
-}
 
 @group(0) @binding(1) var<storage, read_write> y: array<vec4<f32>>;
 
@@ -59,7 +45,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let x = windows(p[0], p[1], p[2], p[3]);
         let rows = vec4<u32>(p[0].row, p[1].row, p[2].row, p[3].row);
         let columns = vec4<u32>(p[0].column, p[1].column, p[2].column, p[3].column);
-        let corner = params.index_corner * 2u * (rows * params.width + columns);
+        let corner = (1u - params.relative) * 2u * (rows * params.width + columns);
         var best = x.upper_left;
         var index = corner;
         var take = wins(x.upper_right, best);
@@ -67,10 +53,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         index = select(index, corner + 1u, take);
         take = wins(x.lower_left, best);
         best = select(best, x.lower_left, take);
-        index = select(index, corner + params.index_pitch, take);
+        index = select(index, corner + params.pitch_height, take);
         take = wins(x.lower_right, best);
         best = select(best, x.lower_right, take);
-        index = select(index, corner + params.index_pitch + 1u, take);
+        index = select(index, corner + params.pitch_height + 1u, take);
         y[(params.y_base + first) / 4u] = best;
         store_indices(params.index_base + first, outputs, index);
     }

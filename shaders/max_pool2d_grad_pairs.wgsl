@@ -3,7 +3,7 @@
 @group(0) @binding(2) var<storage, read_write> dx: array<vec2<f32>>;
 
 fn fill_one(at: Place, upper: vec2<f32>, lower: vec2<f32>) {
-    let i = (params.x_base + (at.plane * params.height + 2u * at.row) * params.width) / 2u + at.column;
+    let i = (params.x_base + (at.slab * params.height + 2u * at.row) * params.width) / 2u + at.column;
     dx[i] = upper;
     dx[i + params.width / 2u] = lower;
 }

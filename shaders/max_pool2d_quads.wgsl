@@ -5,7 +5,7 @@
 
 // The upper quad of a window.
 fn quad(at: Place) -> u32 {
-    return (params.x_base + (at.plane * params.height + 2u * at.row) * params.width + 2u * at.column) / 4u;
+    return (params.x_base + (at.slab * params.height + 2u * at.row) * params.width + 2u * at.column) / 4u;
 }
 
 fn windows(p0: Place, p1: Place, p2: Place, p3: Place) -> Windows {

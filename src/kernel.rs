@@ -381,21 +381,37 @@ impl Io {
         }
     }
 
+    /// The parts of an operand; none for scratch, which is never cut.
+    pub fn parts(&self, operand: Operand) -> &[Part] {
+        match operand {
+            Operand::Input(i) => &self.input_parts[i],
+            Operand::Output(i) => &self.output_parts[i],
+            Operand::Scratch(_) => &[],
+        }
+    }
+
     /// Fails if any operand is cut into several parts: for ops that work on whole values.
     pub fn whole(&self, op: &str) -> Result<()> {
-        let inputs = self.inputs.iter().zip(&self.input_parts);
-        let outputs = self.outputs.iter().zip(&self.output_parts);
-        match inputs.chain(outputs).find(|(_, parts)| parts.len() > 1) {
-            None => Ok(()),
-            Some((ty, parts)) => Err(Error::new(
-                ErrorKind::Limit,
-                format!(
-                    "{op}: {ty} takes {} bytes, more than the device binds at once, and {op} does not work on {} parts",
-                    ty.bytes(),
-                    parts.len()
-                ),
-            )),
-        }
+        let inputs = (0..self.inputs.len()).map(Operand::Input);
+        let outputs = (0..self.outputs.len()).map(Operand::Output);
+        self.in_one_part(op, &inputs.chain(outputs).collect::<Vec<_>>())
+    }
+
+    /// Fails if one of `operands` is cut into several parts.
+    pub fn in_one_part(&self, op: &str, operands: &[Operand]) -> Result<()> {
+        let cut = |operand: &&Operand| self.parts(**operand).len() > 1;
+        let ty = match operands.iter().find(cut) {
+            Some(&Operand::Input(i)) => &self.inputs[i],
+            Some(&Operand::Output(i)) => &self.outputs[i],
+            Some(Operand::Scratch(_)) | None => return Ok(()),
+        };
+        Err(Error::new(
+            ErrorKind::Limit,
+            format!(
+                "{op}: {ty} takes {} bytes, more than the device binds at once, and {op} does not work on parts of it",
+                ty.bytes()
+            ),
+        ))
     }
 }
 

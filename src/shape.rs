@@ -255,6 +255,12 @@ impl Window {
     /// Number of windows along an axis of `extent` elements:
     /// `(extent + before + after - dilation * (kernel - 1) - 1) / stride + 1`, rounded down, as PyTorch's Conv2d.
     pub fn output(&self, extent: usize, op: &str, axis: &str) -> Result<usize> {
+        self.pooled(extent, false, op, axis)
+    }
+
+    /// As [`Window::output`] and, with `ceil_mode`, rounded up, as PyTorch's poolings: a last window that is cut short counts if it
+    /// starts in the axis or before it.
+    pub fn pooled(&self, extent: usize, ceil_mode: bool, op: &str, axis: &str) -> Result<usize> {
         let Self {
             kernel,
             stride,
@@ -274,13 +280,19 @@ impl Window {
         }
         let span = dilation
             .checked_mul(kernel - 1)
-            .and_then(|taps| taps.checked_add(1));
+            .filter(|&taps| taps < (1 << 31) - 1)
+            .map(|taps| taps + 1);
         let padded = before
             .checked_add(after)
             .and_then(|padding| padding.checked_add(extent))
             .filter(|&padded| padded < 1 << 31);
+        let lacking = if ceil_mode { stride - 1 } else { 0 };
         match (span, padded) {
-            (Some(span), Some(padded)) if span <= padded => Ok((padded - span) / stride + 1),
+            (Some(span), Some(padded)) if span <= padded + lacking => {
+                let count = (padded + lacking - span) / stride + 1;
+                let beyond = ceil_mode && (count - 1) * stride >= extent + before;
+                Ok(if beyond { count - 1 } else { count })
+            }
             _ => Err(Error::shape(format!(
                 "{op}: kernel {kernel} with dilation {dilation} does not fit {axis} {extent} with padding {before} and {after}"
             ))),

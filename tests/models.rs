@@ -7,8 +7,8 @@ use striate::gpu::{Engine, GpuOptions};
 use striate::graph::{Graph, Init, Kind, Value};
 use striate::models::lenet5;
 use striate::nn::{
-    AvgPool2d, Conv2d, Dropout, Dropout2d, Flatten, GlobalAvgPool2d, Linear, MaxPool2d, Mode,
-    Module, Relu, Sequential,
+    AvgPool2d, Conv2d, Dropout, Dropout2d, Flatten, GlobalAvgPool, Linear, MaxPool2d, Mode, Module,
+    Relu, Sequential,
 };
 use striate::session::Session;
 use striate::shape::{Shape, Type};
@@ -127,7 +127,7 @@ fn sequential_names_by_number_and_by_name() {
     let net = Sequential::new()
         .named("features", inner)
         .then(MaxPool2d::square(2))
-        .then(GlobalAvgPool2d)
+        .then(GlobalAvgPool)
         .then(Flatten)
         .named("head", Linear::new(8, 3).without_bias());
     let y = net.build(&mut g, "net", x, Mode::Infer).unwrap();

@@ -11,8 +11,8 @@ use common::cases::conv::convolution;
 use common::tally::Tally;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
-use striate::check::{Adapter, Bound, Case, Draw, drawn, real};
-use striate::ops::{AvgPool2d, Conv2d, MaxPool2d};
+use striate::check::{Adapter, Bound, Case, real};
+use striate::ops::{Conv2d, MaxPool, MaxPool3d};
 
 #[test]
 fn cases_agree_with_the_reference() {
@@ -110,43 +110,68 @@ proptest! {
 
     #[test]
     fn random_pools(
+        dims in 1usize..=3,
         [n, c] in pair(1..=4),
-        kernel in pair(1..=4),
-        stride in pair(1..=4),
-        halves in pair(0..=2),
-        extra in pair(0..=9),
-        count_include_pad in any::<bool>(),
+        kernel in triple(1..=4),
+        stride in triple(1..=4),
+        halves in triple(0..=2),
+        dilation in triple(1..=3),
+        extra in triple(0..=6),
+        [ceil_mode, count_include_pad] in [any::<bool>(), any::<bool>()],
     ) {
         // Padding is at most half the kernel.
-        let padding: [usize; 2] = std::array::from_fn(|axis| halves[axis].min(kernel[axis] / 2));
-        let shape = [n, c, kernel[0] + extra[0], kernel[1] + extra[1]];
-        let name = format!("{shape:?}/{kernel:?}/{stride:?}/{padding:?}");
-        let k = kernel[0] * kernel[1];
-        let max = MaxPool2d { kernel, stride, padding };
-        check(
-            Case::new(format!("max_pool2d/{name}"), vec![drawn(shape, Draw::Distinct)], move |g, x| {
-                common::cases::pool::with_smallest_indices(g, x[0], max)
-            })
-            .gradients(&[0], Bound::Sum { k }),
-        )?;
-        check(
-            Case::new(format!("max_pool2d/plane/{name}"), vec![drawn(shape, Draw::Distinct)], move |g, x| {
-                let (y, index) = g.max_pool2d_with_indices(x[0], max)?;
-                Ok(vec![y, index])
-            })
-            .gradients(&[0], Bound::Sum { k }),
-        )?;
-        let average = AvgPool2d { kernel, stride, padding, count_include_pad };
-        check(
-            Case::new(
-                format!("avg_pool2d/{name}/{count_include_pad}"),
-                vec![real(shape)],
-                move |g, x| Ok(vec![g.avg_pool2d(x[0], average)?]),
-            )
-            .bound(Bound::Sum { k })
-            .gradients(&[0], Bound::Sum { k })
-            .inexact()
-            .linear(),
-        )?;
+        let padding = std::array::from_fn(|axis| halves[axis].min(kernel[axis] / 2));
+        let pool = MaxPool3d { kernel, stride, padding, dilation, ceil_mode };
+        // At least as much as the dilated window spans, so that no window is all padding.
+        let shape = [&[n, c], &spans(&pool, extra)[..dims]].concat();
+        let plain = MaxPool3d { dilation: [1; 3], ..pool };
+        let plain_shape = [&[n, c], &spans(&plain, extra)[..dims]].concat();
+        let cases = match dims {
+            1 => random_pool(&shape, first::<1>(&pool), &plain_shape, count_include_pad),
+            2 => random_pool(&shape, first::<2>(&pool), &plain_shape, count_include_pad),
+            _ => random_pool(&shape, pool, &plain_shape, count_include_pad),
+        };
+        for case in cases {
+            check(case)?;
+        }
     }
+}
+
+fn triple(range: std::ops::RangeInclusive<usize>) -> impl Strategy<Value = [usize; 3]> {
+    [range.clone(), range.clone(), range]
+}
+
+/// Extents that hold one window and so much more.
+fn spans(pool: &MaxPool3d, extra: [usize; 3]) -> [usize; 3] {
+    std::array::from_fn(|axis| pool.dilation[axis] * (pool.kernel[axis] - 1) + 1 + extra[axis])
+}
+
+/// The first axes of a pooling.
+fn first<const D: usize>(pool: &MaxPool3d) -> MaxPool<D> {
+    let first = |values: [usize; 3]| std::array::from_fn(|axis| values[axis]);
+    MaxPool {
+        kernel: first(pool.kernel),
+        stride: first(pool.stride),
+        padding: first(pool.padding),
+        dilation: first(pool.dilation),
+        ceil_mode: pool.ceil_mode,
+    }
+}
+
+/// Both forms of indices of a max pooling, and the mean with its windows undilated.
+fn random_pool<const D: usize>(
+    shape: &[usize],
+    pool: MaxPool<D>,
+    plain_shape: &[usize],
+    count_include_pad: bool,
+) -> [Case; 3] {
+    let plain = MaxPool {
+        dilation: [1; D],
+        ..pool
+    };
+    [
+        common::cases::pool::max(shape, pool),
+        common::cases::pool::max_in_plane(shape, pool),
+        common::cases::pool::average(plain_shape, plain, count_include_pad, None),
+    ]
 }

@@ -66,18 +66,18 @@ fn pooling_of_an_input_in_more_parts_than_its_output() {
             let mut g = Graph::new();
             let x = normal(&mut g, "x", Type::f32([7, 3, 6, 10]));
             let max = MaxPool2d {
-                kernel,
                 stride,
                 padding,
+                ..MaxPool2d::new(kernel)
             };
             let avg = AvgPool2d {
-                kernel,
                 stride,
                 padding,
                 count_include_pad: false,
+                ..AvgPool2d::new(kernel)
             };
-            let (y, index) = g.max_pool2d_with_indices(x, max).unwrap();
-            let mean = g.avg_pool2d(x, avg).unwrap();
+            let (y, index) = g.max_pool_with_indices(x, max).unwrap();
+            let mean = g.avg_pool(x, avg).unwrap();
             let ty = g.ty(y).unwrap().clone();
             let dy = normal(&mut g, "dy", ty);
             let mut fetched = vec![y, index, mean];
@@ -98,9 +98,9 @@ fn pooling_with_indices_in_bytes() {
             let mut g = Graph::new();
             let x = normal(&mut g, "x", Type::f32([40, 4, 6, 10]));
             let pool = MaxPool2d {
-                kernel: [kernel; 2],
                 stride: [stride; 2],
                 padding: [padding; 2],
+                ..MaxPool2d::square(kernel)
             };
             let mut fetched = common::cases::pool::with_smallest_indices(&mut g, x, pool).unwrap();
             let (y, index) = (fetched[0], fetched[1]);
@@ -323,10 +323,10 @@ fn an_activation_beyond_one_binding() {
     let eighths = g.fill(SHAPE, 0.125).unwrap();
     let kept = g.dropout(eighths, P, clock).unwrap();
     let x = g.relu(kept).unwrap();
-    let largest = g.max_pool2d(x, MaxPool2d::square(2)).unwrap();
+    let largest = g.max_pool(x, MaxPool2d::square(2)).unwrap();
     let dx = gradients_from(&mut g, &[(largest, largest)], &[x]).unwrap();
     let sum = g.add_values(x, dx[0].unwrap()).unwrap();
-    let mean = g.avg_pool2d(sum, AvgPool2d::square(2)).unwrap();
+    let mean = g.avg_pool(sum, AvgPool2d::square(2)).unwrap();
     for gpu in common::gpus(&GpuOptions::default()) {
         let Some((store, mut session)) = at_full_size(&gpu, &g, &[largest, mean]) else {
             continue;

@@ -6,6 +6,8 @@
 
 mod activation;
 pub mod init;
+mod norm;
+mod pool;
 mod resize;
 
 use std::fmt::Debug;
@@ -16,8 +18,12 @@ use crate::ops;
 use crate::shape::{Shape, Type};
 use init::Scheme;
 
-pub use crate::ops::{AvgPool2d, MaxPool2d};
 pub use activation::{Activation, LogSoftmax, PRelu, Softmax};
+pub use norm::{
+    BatchNorm, BatchNorm1d, BatchNorm2d, BatchNorm3d, GroupNorm, InstanceNorm, InstanceNorm1d,
+    InstanceNorm2d, InstanceNorm3d, LayerNorm, LocalResponseNorm, RmsNorm,
+};
+pub use pool::*;
 pub use resize::{InterpolateMode, Pad, PixelShuffle, PixelUnshuffle, Upsample};
 
 /// What a graph is for. Modules such as dropout differ between the two.
@@ -48,15 +54,30 @@ pub fn join(name: &str, child: &str) -> String {
 /// # Errors
 /// `Graph` if the graph has a state of this name that is no parameter of this shape.
 pub fn parameter(g: &mut Graph, name: &str, shape: impl Into<Shape>, init: Init) -> Result<Value> {
+    state(g, name, shape, Kind::Parameter, init)
+}
+
+/// The `f32` state of this name and kind: a new one, or the one that the graph has.
+///
+/// # Errors
+/// `Graph` if the graph has a state of this name that is of another kind or shape.
+pub fn state(
+    g: &mut Graph,
+    name: &str,
+    shape: impl Into<Shape>,
+    kind: Kind,
+    init: Init,
+) -> Result<Value> {
     let ty = Type::f32(shape);
     let Some(value) = g.find_state(name) else {
-        return g.parameter(name, ty.shape, init);
+        return g.state(name, ty, kind, init, None);
     };
     if let Source::State(index) = *g.source(value)? {
         let state = &g.states()[index];
-        if state.kind != Kind::Parameter || state.ty != ty {
+        if state.kind != kind || state.ty != ty {
+            let what = format!("{kind:?}").to_lowercase();
             return Err(Error::graph(format!(
-                "parameter \"{name}\" {ty}: the graph has a {:?} of this name, {}",
+                "{what} \"{name}\" {ty}: the graph has a {:?} of this name, {}",
                 state.kind, state.ty
             )));
         }
@@ -204,28 +225,6 @@ fn weight_and_bias(
         false => None,
     };
     Ok((weight, bias))
-}
-
-impl Module for MaxPool2d {
-    fn build(&self, g: &mut Graph, _: &str, x: Value, _: Mode) -> Result<Value> {
-        g.max_pool2d(x, *self)
-    }
-}
-
-impl Module for AvgPool2d {
-    fn build(&self, g: &mut Graph, _: &str, x: Value, _: Mode) -> Result<Value> {
-        g.avg_pool2d(x, *self)
-    }
-}
-
-/// The mean of each plane: `[n, c, h, w]` gives `[n, c, 1, 1]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct GlobalAvgPool2d;
-
-impl Module for GlobalAvgPool2d {
-    fn build(&self, g: &mut Graph, _: &str, x: Value, _: Mode) -> Result<Value> {
-        g.global_avg_pool2d(x)
-    }
 }
 
 /// max(x, 0).

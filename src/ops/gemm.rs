@@ -211,22 +211,33 @@ pub(super) fn sum_parts(parts: Operand, splits: usize, ty: &Type, to: Target, ou
     );
 }
 
-/// A block of `[rows, columns]` whose terms lie in `runs` runs: `term` emits the sum of one of them into a target. Several go into scratch
+/// Scratch for sums of `runs` runs of terms, of `elements` elements at most: one holds the sum so far, one the next term, one the next sum.
+pub(super) fn run_scratch(out: &mut Lowering, runs: usize, elements: usize) -> Vec<Operand> {
+    let count = if runs > 1 { runs.min(3) } else { 0 };
+    (0..count)
+        .map(|_| out.scratch(Type::f32([elements])))
+        .collect()
+}
+
+/// A block of `[rows, columns]` whose terms lie in `runs` runs: `term` emits the sum of one of them into a target. Several go into `scratch`
 /// and are added up pair by pair, in order; what follows the product sees the last sum.
 pub(super) fn sum_runs(
     runs: usize,
     [rows, columns]: [usize; 2],
     to: Target,
+    scratch: &[Operand],
     out: &mut Lowering,
     term: impl Fn(usize, Target, &mut Lowering),
 ) {
-    if runs == 1 {
+    let &[first, next, ..] = scratch else {
         return term(0, to, out);
-    }
-    // One holds the sum so far, one the next term, one the next sum.
-    let mut scratch = || Target::all(out.scratch(Type::f32([rows, columns])), columns);
-    let (mut sum, next) = (scratch(), scratch());
-    let mut free = if runs > 2 { scratch() } else { next };
+    };
+    let next = Target::all(next, columns);
+    let mut sum = Target::all(first, columns);
+    let mut free = scratch
+        .get(2)
+        .map(|&third| Target::all(third, columns))
+        .unwrap_or(next);
     term(0, sum, out);
     for run in 1..runs {
         term(run, next, out);

@@ -11,7 +11,8 @@ use crate::shape::Type;
 use crate::tensor::Array;
 
 use super::gemm::{
-    End, MASK_PAIR, Product, SHARED_VARIANTS, Target, split_scratch, sum_pair, sum_parts, sum_runs,
+    End, MASK_PAIR, Product, SHARED_VARIANTS, Target, run_scratch, split_scratch, sum_pair,
+    sum_parts, sum_runs,
 };
 use super::{expect_f32, expect_inputs, expect_type};
 
@@ -209,6 +210,9 @@ impl Op for MatMul {
             return Ok(());
         }
         let [along_m, along_n, along_k] = self.runs(sizes, io);
+        let longest = |runs: &[Rows]| runs.iter().map(|run| run.count).max().unwrap_or(0);
+        let elements = longest(&along_m) * longest(&along_n);
+        let scratch = run_scratch(out, along_k.len(), elements);
         for m in &along_m {
             for n in &along_n {
                 let y = Target {
@@ -221,13 +225,20 @@ impl Op for MatMul {
                     first_column: n.first[2],
                 };
                 let block = [m.count, n.count];
-                sum_runs(along_k.len(), block, y, out, |run, target, out| {
-                    let block = self.block(sizes, [m, n, &along_k[run]], io);
-                    match caps.body {
-                        Body::Registers => self.lower_registers(sizes, block, target, out),
-                        Body::Shared => self.lower_shared(sizes, block, target, caps, out),
-                    }
-                });
+                sum_runs(
+                    along_k.len(),
+                    block,
+                    y,
+                    &scratch,
+                    out,
+                    |run, target, out| {
+                        let block = self.block(sizes, [m, n, &along_k[run]], io);
+                        match caps.body {
+                            Body::Registers => self.lower_registers(sizes, block, target, out),
+                            Body::Shared => self.lower_shared(sizes, block, target, caps, out),
+                        }
+                    },
+                );
             }
         }
         Ok(())

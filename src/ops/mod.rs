@@ -24,8 +24,11 @@ mod elementwise;
 mod gather;
 mod gemm;
 mod join;
+mod local_response_norm;
 mod matmul;
 mod movement;
+mod norm;
+mod norm_passes;
 mod pad;
 mod pointwise;
 mod pool;
@@ -40,6 +43,7 @@ mod softmax;
 mod special;
 mod strided;
 mod unary;
+mod unary_function;
 mod update;
 
 pub use accuracy::CountCorrect;
@@ -52,18 +56,23 @@ pub use cross_entropy::{CrossEntropy, CrossEntropyGrad, CrossEntropyLoss};
 pub use elementwise::Fill;
 pub use gather::{GatherLabels, GatherRows};
 pub use join::{AxisRange, Concat, Slice, SliceGrad, Split};
+pub use local_response_norm::{LocalResponseNorm, LocalResponseNormGrad};
 pub use matmul::MatMul;
 pub use movement::{Expand, Permute, Reshape};
+pub use norm::{
+    Moments, NormStatistics, Normalize, NormalizeGrad, Over, RunningStatistic, StatisticPairs,
+};
 pub use pad::{Pad, PadGrad};
 pub use pointwise::{LossFunction, PointwiseLoss, PointwiseLossGrad, Reduction};
-pub use pool::{AvgPool2d, AvgPool2dGrad, Indices, MaxPool2d, MaxPool2dForward, MaxPool2dGrad};
+pub use pool::*;
 pub use random::{Advance, Dropout, ShuffledBatch};
 pub use reduce::Sum;
 pub use resize::{Interpolate, InterpolateGrad, InterpolateMode};
 pub use rule::{Adagrad, Adam, RmsProp, Rule, Sgd};
 pub use schedule::Lookup;
 pub use softmax::{Softmax, SoftmaxGrad};
-pub use unary::{Saved, Unary, UnaryFunction, UnaryGrad};
+pub use unary::{Saved, Unary, UnaryGrad};
+pub use unary_function::UnaryFunction;
 pub use update::{Update, Updated, Updating};
 
 /// Every kernel of the crate, for tests that translate and measure them.
@@ -78,6 +87,8 @@ pub fn kernels() -> Vec<Kernel> {
         elementwise::KERNELS,
         gather::KERNELS,
         gemm::KERNELS,
+        local_response_norm::KERNELS,
+        norm_passes::KERNELS,
         pad::KERNELS,
         pointwise::KERNELS,
         pool::KERNELS,

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use super::program::Program;
 use crate::graph::{Node, Op, Value};
 use crate::ops::{
-    Conv2dForward, Conv2dGradInput, Indices, MatMul, MaxPool2dForward, MaxPool2dGrad, Reshape,
-    Unary, UnaryFunction, UnaryGrad,
+    Conv2dForward, Conv2dGradInput, Indices, MatMul, MaxPoolForward, MaxPoolGrad, Reshape, Unary,
+    UnaryFunction, UnaryGrad,
 };
 
 /// Applies all rewrites until none applies.
@@ -153,13 +153,13 @@ fn mask_through_max_pool(program: &mut Program) -> bool {
         }
         let gone = sole_producer(program, &uses, node.inputs[1])?;
         let grad = &program.nodes[gone];
-        op::<MaxPool2dGrad>(grad)?;
+        op::<MaxPoolGrad>(grad)?;
         let (dy, index) = (grad.inputs[0], grad.inputs[1]);
         let pool = program
             .nodes
             .iter()
             .find(|n| n.outputs.get(1) == Some(&index))?;
-        op::<MaxPool2dForward>(pool)?;
+        op::<MaxPoolForward>(pool)?;
         if pool.inputs[0] != node.inputs[0] {
             return None;
         }
@@ -237,14 +237,14 @@ fn mask_through_view(program: &mut Program) -> bool {
 fn unread_indices(program: &mut Program) -> bool {
     let uses = program.use_counts();
     let found = first(program, |node| {
-        let pool = op::<MaxPool2dForward>(node)?;
+        let pool = op::<MaxPoolForward>(node)?;
         let &[y, index] = &node.outputs[..] else {
             return None;
         };
         if uses[index.index()] > 0 {
             return None;
         }
-        let pool = MaxPool2dForward {
+        let pool = MaxPoolForward {
             indices: Indices::None,
             ..*pool
         };

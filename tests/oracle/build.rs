@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use striate::error::{Error, ErrorKind, Result};
 use striate::graph::{Graph, Value};
 use striate::ops::{
-    AvgPool2d, AxisRange, Conv2d, CrossEntropyLoss, InterpolateMode, MaxPool2d, Reduction,
+    AxisRange, Conv2d, CrossEntropyLoss, InterpolateMode, LocalResponseNorm, MaxPool2d, Reduction,
     UnaryFunction,
 };
 use striate::shape::PaddingMode;
 
-use crate::{Example, Options};
+use crate::{Example, Options, pools};
 
 pub const PENDING: &str = "pending";
 
@@ -27,10 +27,19 @@ pub fn build(g: &mut Graph, example: &Example, inputs: &Inputs) -> Result<Vec<Va
     let x = inputs.get("input").copied();
     let one = match (example.family.as_str(), x) {
         ("convolution", Some(x)) => convolution(g, &example.op, options, x, inputs),
-        ("max pooling", Some(x)) => return max_pooling(g, &example.op, options, x),
-        ("average pooling", Some(x)) => average_pooling(g, &example.op, options, x),
+        (family, _) if family.ends_with("pooling") => {
+            return match example.op.as_bytes() {
+                [.., b'1', b'd'] => pools::pool::<1>(g, example, inputs),
+                [.., b'2', b'd'] => pools::pool::<2>(g, example, inputs),
+                _ => pools::pool::<3>(g, example, inputs),
+            };
+        }
         ("activation", Some(x)) => activation(g, &example.op, options, x, inputs),
         ("softmax", Some(x)) => softmax(g, &example.op, options, x),
+        ("batch norm", Some(x)) => return batch_norm(g, options, x, inputs),
+        ("instance norm" | "group norm" | "layer norm" | "local response norm", Some(x)) => {
+            norm(g, &example.op, options, x, inputs)
+        }
         ("product", Some(x)) => product(g, &example.op, options, x, inputs),
         ("elementwise", Some(x)) => elementwise(g, &example.op, x, inputs["other"]),
         ("reduction", Some(x)) => reduction(g, &example.op, options, x),
@@ -71,32 +80,6 @@ fn convolution(
         groups: options.whole("groups"),
     };
     g.conv2d(x, inputs["weight"], inputs.get("bias").copied(), conv)
-}
-
-fn max_pooling(g: &mut Graph, op: &str, options: &Options, x: Value) -> Result<Vec<Value>> {
-    if op != "max_pool2d" || options.flag("ceil_mode") || options.list("dilation") != [1, 1] {
-        return pending();
-    }
-    let pool = MaxPool2d {
-        kernel: options.axes("kernel_size"),
-        stride: options.axes("stride"),
-        padding: options.axes("padding"),
-    };
-    let (y, indices) = g.max_pool2d_with_indices(x, pool)?;
-    Ok(vec![y, indices])
-}
-
-fn average_pooling(g: &mut Graph, op: &str, options: &Options, x: Value) -> Result<Value> {
-    if op != "avg_pool2d" || options.flag("ceil_mode") {
-        return pending();
-    }
-    let pool = AvgPool2d {
-        kernel: options.axes("kernel_size"),
-        stride: options.axes("stride"),
-        padding: options.axes("padding"),
-        count_include_pad: options.flag("count_include_pad"),
-    };
-    g.avg_pool2d(x, pool)
 }
 
 fn activation(
@@ -149,6 +132,44 @@ fn softmax(g: &mut Graph, op: &str, options: &Options, x: Value) -> Result<Value
         "softmax" => g.softmax(x, options.whole("dim")),
         "log_softmax" => g.log_softmax(x, options.whole("dim")),
         _ => pending(),
+    }
+}
+
+fn batch_norm(g: &mut Graph, options: &Options, x: Value, inputs: &Inputs) -> Result<Vec<Value>> {
+    let running = [inputs["running_mean"], inputs["running_var"]];
+    let [weight, bias] = ["weight", "bias"].map(|name| inputs.get(name).copied());
+    let eps = options.number("eps") as f32;
+    if !options.flag("training") {
+        return Ok(vec![g.batch_norm(x, running, weight, bias, eps)?]);
+    }
+    let (y, statistics) = g.batch_norm_train(x, weight, bias, eps)?;
+    let momentum = options.number("momentum") as f32;
+    let [mean, variance] = g.running_statistics(running, statistics, x, momentum)?;
+    Ok(vec![y, mean, variance])
+}
+
+fn norm(g: &mut Graph, op: &str, options: &Options, x: Value, inputs: &Inputs) -> Result<Value> {
+    let [weight, bias] = ["weight", "bias"].map(|name| inputs.get(name).copied());
+    let number = |name| options.number(name) as f32;
+    match op {
+        "instance_norm" => g.instance_norm(x, weight, bias, number("eps")),
+        "group_norm" => {
+            let groups = options.whole("num_groups");
+            g.group_norm(x, groups, weight, bias, number("eps"))
+        }
+        "layer_norm" => {
+            let axes = options.list("normalized_shape").len();
+            g.layer_norm(x, axes, weight, bias, number("eps"))
+        }
+        _ => {
+            let response = LocalResponseNorm {
+                size: options.whole("size"),
+                alpha: number("alpha"),
+                beta: number("beta"),
+                k: number("k"),
+            };
+            g.local_response_norm(x, response)
+        }
     }
 }
 
@@ -300,7 +321,7 @@ fn lenet(g: &mut Graph, inputs: &Inputs) -> Result<Value> {
         let [weight, bias] = ["weight", "bias"].map(|part| inputs[&format!("{name}_{part}")]);
         x = g.conv2d(x, weight, Some(bias), Conv2d::padding(padding))?;
         x = g.relu(x)?;
-        x = g.max_pool2d(x, MaxPool2d::square(2))?;
+        x = g.max_pool(x, MaxPool2d::square(2))?;
     }
     x = g.flatten(x, 1)?;
     x = g.linear(x, inputs["fc1_weight"], Some(inputs["fc1_bias"]))?;

@@ -36,6 +36,7 @@ pub fn matmul() -> Vec<Case> {
         for size in kernels {
             let ends = ENDS[1..].iter();
             cases.extend(ends.map(|&end| product(size, form, end, Draw::Real)));
+            cases.push(in_place_of_mask(size, form));
         }
         for end in ENDS {
             cases.push(product([9, 14, 10], form, end, Draw::Special));
@@ -54,6 +55,18 @@ pub fn matmul() -> Vec<Case> {
         );
     }
     cases
+}
+
+/// A product that takes the place of its mask, an activation that nobody reads later.
+fn in_place_of_mask(size: [usize; 3], form: (bool, bool)) -> Case {
+    let mut case = product(size, form, (false, false, true), Draw::Real);
+    case.name.push_str("/in place");
+    let build = case.build;
+    case.build = Box::new(move |g, v| {
+        let mask = g.relu(v[2])?;
+        build(g, &[v[0], v[1], mask])
+    });
+    case
 }
 
 /// A product of `[m, n, k]` with a and b transposed or not, what follows it, and a and b drawn as `draw`.

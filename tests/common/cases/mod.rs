@@ -1,13 +1,16 @@
 //! The one table of op cases: correctness, gradients, adjoints and benches read it.
 
+mod adaptive_pool;
 pub mod conv;
 mod elementwise;
 mod gather;
 mod join;
 mod loss;
+mod lp_pool;
 mod matmul;
 mod movement;
 mod networks;
+mod norm;
 mod pad;
 pub mod pool;
 mod products;
@@ -15,6 +18,7 @@ mod random;
 mod reduce;
 mod resize;
 mod softmax;
+mod unpool;
 mod update;
 
 use striate::check::{Case, Draw, Input, below};
@@ -71,6 +75,10 @@ fn families() -> Vec<Case> {
         matmul::matmul(),
         conv::conv2d(),
         pool::pool(),
+        lp_pool::lp_pool(),
+        adaptive_pool::adaptive_pool(),
+        unpool::unpool(),
+        norm::norm(),
         update::update(),
         reduce::reduce(),
         movement::movement(),

@@ -45,17 +45,17 @@ pub fn networks() -> Vec<Case> {
             move |g, v| {
                 let y = g.conv2d(v[0], v[1], Some(v[2]), Conv2d::default())?;
                 let y = g.relu(y)?;
-                let y = g.max_pool2d(y, halves)?;
+                let y = g.max_pool(y, halves)?;
                 let y = g.conv2d(y, v[3], Some(v[4]), same)?;
                 let y = g.relu(y)?;
-                Ok(vec![g.max_pool2d(y, halves)?])
+                Ok(vec![g.max_pool(y, halves)?])
             },
         ),
         Case::new(
             "network/pool-relu-conv",
             inputs(&[&[2, 3, 8, 8], &[4, 3, 3, 3]]),
             move |g, v| {
-                let y = g.max_pool2d(v[0], halves)?;
+                let y = g.max_pool(v[0], halves)?;
                 let y = g.relu(y)?;
                 Ok(vec![g.conv2d(y, v[1], None, same)?])
             },
@@ -67,11 +67,11 @@ pub fn networks() -> Vec<Case> {
                 let y = g.conv2d(v[0], v[1], Some(v[2]), same)?;
                 let y = g.relu(y)?;
                 let pool = MaxPool2d {
-                    kernel: [3, 3],
                     stride: [2, 2],
                     padding: [1, 1],
+                    ..MaxPool2d::square(3)
                 };
-                Ok(vec![g.max_pool2d(y, pool)?])
+                Ok(vec![g.max_pool(y, pool)?])
             },
         ),
         Case::new(
@@ -99,10 +99,10 @@ pub fn networks() -> Vec<Case> {
             move |g, v| {
                 let y = g.conv2d(v[0], v[1], Some(v[2]), Conv2d::default())?;
                 let y = g.relu(y)?;
-                let y = g.max_pool2d(y, halves)?;
+                let y = g.max_pool(y, halves)?;
                 let y = g.conv2d(y, v[3], Some(v[4]), Conv2d::default())?;
                 let y = g.relu(y)?;
-                let y = g.max_pool2d(y, halves)?;
+                let y = g.max_pool(y, halves)?;
                 let y = g.flatten(y, 1)?;
                 let y = g.linear(y, v[5], Some(v[6]))?;
                 let y = g.relu(y)?;
@@ -129,7 +129,7 @@ pub fn networks() -> Vec<Case> {
             move |g, v| {
                 let y = g.conv2d(v[0], v[1], None, same)?;
                 let shown = g.relu(y)?;
-                let pooled = g.max_pool2d(shown, halves)?;
+                let pooled = g.max_pool(shown, halves)?;
                 Ok(vec![y, shown, pooled])
             },
         ),
@@ -163,8 +163,8 @@ pub fn networks() -> Vec<Case> {
         move |g, v| {
             let y = g.conv2d(v[0], v[1], Some(v[2]), same)?;
             let y = g.relu(y)?;
-            let y = g.avg_pool2d(y, AvgPool2d::square(2))?;
-            Ok(vec![g.global_avg_pool2d(y)?])
+            let y = g.avg_pool(y, AvgPool2d::square(2))?;
+            Ok(vec![g.global_avg_pool(y)?])
         },
     );
     let cases = cases.into_iter().chain([average.inexact()]);

@@ -1,0 +1,61 @@
+// y[o] = max of x over window o; padding counts as -inf, the first of equals wins, the last NaN wins over all.
+//
+// Layout: x [planes, depth, height, width], y and index [planes, out_depth, out_height, out_width], counted from x_base, y_base and
+// index_base. A window that holds nothing but padding gives -inf and an index that no element has.
+// Reference: src/ops/pool/max.rs. One invocation makes 4 outputs that follow each other, one workgroup 4 * workgroup_size.
+// Overrides: workgroup_size.
+// Providers: store_indices (max_pool_values, max_pool_window or max_pool_plane), elements (pool_strided or pool_adaptive),
+// pool_params, pool_place, lib/grid, lib/float.
+
+override workgroup_size: u32 = 64u;
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(workgroup_size)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let first = 4u * (workgroup_index(group) * workgroup_size + local);
+    if (first < params.count) {
+        let outputs = min(4u, params.count - first);
+        var at = place(first);
+        var indices = vec4<u32>();
+        for (var k = 0u; k < outputs; k += 1u) {
+            let plane = at.slab / params.out_depth;
+            let window = vec3<u32>(at.slab - plane * params.out_depth, at.row, at.column);
+            let ds = elements(depth_axis(), window.x);
+            let hs = elements(height_axis(), window.y);
+            let ws = elements(width_axis(), window.z);
+            // What its elements' indices count from.
+            let zero = params.relative * index_of(
+                origin(depth_axis(), window.x),
+                origin(height_axis(), window.y),
+                origin(width_axis(), window.z),
+            );
+            var best = params.lowest;
+            // 0xffffffff if it counts in the plane; counted in the window, 0 is such a window's place in the padding.
+            var index = params.relative - 1u;
+            var found = false;
+            for (var d = ds.begin; d < ds.end; d += params.step_depth) {
+                for (var h = hs.begin; h < hs.end; h += params.step_height) {
+                    let line = params.x_base + ((plane * params.depth + d) * params.height + h) * params.width;
+                    for (var w = ws.begin; w < ws.end; w += params.step_width) {
+                        let value = x[line + w];
+                        if (!found || is_nan(value) || (value > best && !is_nan(best))) {
+                            best = value;
+                            index = index_of(d, h, w) - zero;
+                            found = true;
+                        }
+                    }
+                }
+            }
+            y[params.y_base + first + k] = best;
+            indices[k] = index;
+            at = next(at);
+        }
+        store_indices(params.index_base + first, outputs, indices);
+    }
+}
+
+fn index_of(d: u32, h: u32, w: u32) -> u32 {
+    return params.pitch_depth * d + params.pitch_height * h + w;
+}

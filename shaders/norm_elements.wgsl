@@ -1,0 +1,20 @@
+// Provider of Element, Statistic, statistic_at and affine_at: a load is one element. See norm_table for the table.
+
+alias Element = f32;
+
+struct Statistic {
+    mean: f32,
+    scale: f32,
+    plain: f32,
+    scaled: f32,
+}
+
+fn statistic_at(at: u32) -> Statistic {
+    let own = table[statistic_number(at)];
+    return Statistic(own.x, own.y, own.z, own.w);
+}
+
+fn affine_at(row: u32, at: u32) -> f32 {
+    let number = affine_number(at);
+    return table[row + number / 4u][number % 4u];
+}

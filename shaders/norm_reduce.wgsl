@@ -1,0 +1,66 @@
+// partials[c, s] = what chunk c of set s of elements comes to: the first stage of all sums of the normalisations.
+//
+// Layout: set s is `runs` runs of `length` neighbouring loads; run r of it begins at load base + s * length + r * run_stride. A load
+// is one element or four of them (or, along columns, one element of each of four sets, and sets count fours). Chunk c takes every
+// chunks-th load of its set from c on. Neighbouring invocations make neighbouring chunks of one set or, with sets_first, the same
+// chunk of neighbouring sets, so that they read neighbouring addresses. With resume = 1 the partials continue those of other rows.
+// Reference: src/ops/norm.rs. One invocation makes one chunk, one workgroup workgroup_size of them.
+// Overrides: workgroup_size.
+// Providers: Sums, add and store (norm_moments or norm_sums), Element (norm_elements or norm_quads), lib/grid; see there.
+
+override workgroup_size: u32 = 64u;
+
+struct Params {
+    grid: Grid,
+    sets: u32,
+    chunks: u32,
+    sets_first: u32,
+    length: u32,
+    runs: u32,
+    run_stride: u32,
+    base: u32,
+    // chunks / length and chunks % length.
+    step_runs: u32,
+    step_loads: u32,
+    resume: u32,
+    // Whether moments are taken about the mean; whether sums are weighted.
+    flag: u32,
+    statistic_length: u32,
+    statistics: u32,
+    span: u32,
+    affines: u32,
+    weights: u32,
+}
+
+@compute @workgroup_size(workgroup_size)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let i = workgroup_index(group) * workgroup_size + local;
+    if (i < params.sets * params.chunks) {
+        let sets_first = params.sets_first == 1u;
+        let inner = select(params.chunks, params.sets, sets_first);
+        let high = i / inner;
+        let low = i % inner;
+        let own = select(high, low, sets_first);
+        let chunk = select(low, high, sets_first);
+        let length = params.length;
+        let chunks = params.chunks;
+        let run_stride = params.run_stride;
+        let step_runs = params.step_runs;
+        let step_loads = params.step_loads;
+        let loads = params.runs * length;
+        let start = own * length;
+        var run = chunk / length;
+        var load = chunk % length;
+        var sums = Sums();
+        for (var j = chunk; j < loads; j += chunks) {
+            sums = add(sums, start + run * run_stride + load);
+            run += step_runs;
+            load += step_loads;
+            if (load >= length) {
+                load -= length;
+                run += 1u;
+            }
+        }
+        store(chunk * params.sets + own, sums);
+    }
+}

@@ -1,0 +1,33 @@
+// y = (x - mean) * scale * weight + bias, with the mean and scale of the element's set.
+//
+// Layout: x and y are loads of one element or four; load i of this run of rows is load base + i of the part. Statistics and weights
+// are in the table (see norm_table). Reference: src/ops/norm.rs.
+// One invocation makes one load, one workgroup workgroup_size of them. Overrides: workgroup_size.
+// Providers: load and store (normalize_separate or normalize_in_place), Element, Statistic, statistic_at and affine_at
+// (norm_elements or norm_quads), norm_place, lib/divide, lib/grid.
+
+override workgroup_size: u32 = 64u;
+
+struct Params {
+    grid: Grid,
+    count: u32,
+    base: u32,
+    statistic_length: u32,
+    statistics: u32,
+    span: u32,
+    affines: u32,
+    weights: u32,
+    biases: u32,
+}
+
+@compute @workgroup_size(workgroup_size)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let i = workgroup_index(group) * workgroup_size + local;
+    if (i < params.count) {
+        let own = statistic_at(i);
+        let weight = affine_at(params.weights, i);
+        let bias = affine_at(params.biases, i);
+        let x = load(params.base + i);
+        store(params.base + i, (x - own.mean) * (own.scale * weight) + bias);
+    }
+}

@@ -1,0 +1,32 @@
+// dx = scale * (weight * dy - plain - normal * scaled), normal = (x - mean) * scale: the gradient of a normalisation.
+//
+// `plain` and `scaled` are the means over the element's set of g = weight * dy and of g * normal, or 0 where the statistics do not depend
+// on x. Layout: dy, x and dx are loads of one element or four; load i of this run of rows is load base + i of the part. All else is
+// in the table (see norm_table). Reference: src/ops/norm.rs.
+// One invocation makes one load, one workgroup workgroup_size of them. Overrides: workgroup_size.
+// Providers: load and store (normalize_grad_separate or normalize_grad_in_place), Element, Statistic, statistic_at and affine_at
+// (norm_elements or norm_quads), norm_place, lib/divide, lib/grid.
+
+override workgroup_size: u32 = 64u;
+
+struct Params {
+    grid: Grid,
+    count: u32,
+    base: u32,
+    statistic_length: u32,
+    statistics: u32,
+    span: u32,
+    affines: u32,
+    weights: u32,
+}
+
+@compute @workgroup_size(workgroup_size)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let i = workgroup_index(group) * workgroup_size + local;
+    if (i < params.count) {
+        let own = statistic_at(i);
+        let g = affine_at(params.weights, i) * load(params.base + i);
+        let normal = (x[params.base + i] - own.mean) * own.scale;
+        store(params.base + i, own.scale * (g - own.plain - normal * own.scaled));
+    }
+}

@@ -1,0 +1,13 @@
+// Provider of load and store: y takes the place of x.
+
+@group(0) @binding(0) var<storage, read> table: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read_write> y: array<Element>;
+@group(0) @binding(2) var<uniform> params: Params;
+
+fn load(i: u32) -> Element {
+    return y[i];
+}
+
+fn store(i: u32, value: Element) {
+    y[i] = value;
+}

@@ -1,0 +1,266 @@
+//! Normalisation layers.
+
+use super::{Mode, Module, join, parameter, state};
+use crate::error::{Error, Result};
+use crate::graph::{Graph, Init, Kind, Value};
+use crate::shape::Shape;
+
+pub use crate::ops::LocalResponseNorm;
+
+/// Batch normalisation of x `[n, features, ...]` with D axes behind the channels; with D = 1 there may be none.
+///
+/// Parameters `weight` and `bias` `[features]`, which begin as 1 and 0, and running statistics `running_mean` and `running_var`
+/// `[features]`, which begin as 0 and 1. In training x is normalised by its own statistics and the running ones are renewed at the end of
+/// the step; in inference it is normalised by the running ones.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BatchNorm<const D: usize> {
+    /// Channels of x.
+    pub features: usize,
+    /// Added to the variance.
+    pub eps: f32,
+    /// Weight of a new batch in the running statistics.
+    pub momentum: f32,
+    /// Whether there are a weight and a bias.
+    pub affine: bool,
+    /// Whether there are running statistics; without them x is normalised by its own in inference too.
+    pub track_running_stats: bool,
+}
+
+/// [`BatchNorm`] of `[n, c]` or `[n, c, l]`.
+pub type BatchNorm1d = BatchNorm<1>;
+/// [`BatchNorm`] of `[n, c, h, w]`.
+pub type BatchNorm2d = BatchNorm<2>;
+/// [`BatchNorm`] of `[n, c, d, h, w]`.
+pub type BatchNorm3d = BatchNorm<3>;
+
+impl<const D: usize> BatchNorm<D> {
+    /// With eps 1e-5, momentum 0.1, weight, bias and running statistics.
+    pub fn new(features: usize) -> Self {
+        Self {
+            features,
+            eps: 1e-5,
+            momentum: 0.1,
+            affine: true,
+            track_running_stats: true,
+        }
+    }
+}
+
+impl<const D: usize> Module for BatchNorm<D> {
+    fn build(&self, g: &mut Graph, name: &str, x: Value, mode: Mode) -> Result<Value> {
+        expect_images("batch_norm", g, x, self.features, D)?;
+        let [weight, bias] = affine(g, name, &[self.features].into(), [self.affine; 2])?;
+        let mut running = None;
+        if self.track_running_stats {
+            let mut statistic = |child, begin| {
+                let init = Init::Constant(begin);
+                let name = join(name, child);
+                state(g, &name, [self.features], Kind::Statistic, init)
+            };
+            running = Some([
+                statistic("running_mean", 0.0)?,
+                statistic("running_var", 1.0)?,
+            ]);
+        }
+        if let (Mode::Infer, Some(running)) = (mode, running) {
+            return g.batch_norm(x, running, weight, bias, self.eps);
+        }
+        let (y, statistics) = g.batch_norm_train(x, weight, bias, self.eps)?;
+        if let Some(running) = running {
+            let renewed = g.running_statistics(running, statistics, x, self.momentum)?;
+            for (state, value) in running.into_iter().zip(renewed) {
+                g.assign(state, value)?;
+            }
+        }
+        Ok(y)
+    }
+}
+
+/// Instance normalisation of x `[n, features, ...]` with D axes behind the channels: each channel of each image by its own statistics, in
+/// training and in inference. Parameters `weight` and `bias` `[features]` if it is affine.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct InstanceNorm<const D: usize> {
+    /// Channels of x.
+    pub features: usize,
+    /// Added to the variance.
+    pub eps: f32,
+    /// Whether there are a weight and a bias.
+    pub affine: bool,
+}
+
+/// [`InstanceNorm`] of `[n, c, l]`.
+pub type InstanceNorm1d = InstanceNorm<1>;
+/// [`InstanceNorm`] of `[n, c, h, w]`.
+pub type InstanceNorm2d = InstanceNorm<2>;
+/// [`InstanceNorm`] of `[n, c, d, h, w]`.
+pub type InstanceNorm3d = InstanceNorm<3>;
+
+impl<const D: usize> InstanceNorm<D> {
+    /// With eps 1e-5, without weight and bias.
+    pub fn new(features: usize) -> Self {
+        Self {
+            features,
+            eps: 1e-5,
+            affine: false,
+        }
+    }
+}
+
+impl<const D: usize> Module for InstanceNorm<D> {
+    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
+        expect_images("instance_norm", g, x, self.features, D)?;
+        let [weight, bias] = affine(g, name, &[self.features].into(), [self.affine; 2])?;
+        g.instance_norm(x, weight, bias, self.eps)
+    }
+}
+
+/// Normalisation of x `[n, channels, ...]` over groups of channels of each image. Parameters `weight` and `bias` `[channels]`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct GroupNorm {
+    /// Groups, by which the channels divide.
+    pub groups: usize,
+    /// Channels of x.
+    pub channels: usize,
+    /// Added to the variance.
+    pub eps: f32,
+    /// Whether there are a weight and a bias.
+    pub affine: bool,
+}
+
+impl GroupNorm {
+    /// With eps 1e-5, weight and bias.
+    pub fn new(groups: usize, channels: usize) -> Self {
+        Self {
+            groups,
+            channels,
+            eps: 1e-5,
+            affine: true,
+        }
+    }
+}
+
+impl Module for GroupNorm {
+    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
+        let shape = g.shape(x)?;
+        if shape.get(1) != Some(&self.channels) {
+            return Err(Error::shape(format!(
+                "group_norm: x {shape} is not [batch, {}, ...]",
+                self.channels
+            )));
+        }
+        let [weight, bias] = affine(g, name, &[self.channels].into(), [self.affine; 2])?;
+        g.group_norm(x, self.groups, weight, bias, self.eps)
+    }
+}
+
+/// Normalisation over the last axes of x. Parameters `weight` and `bias` of the shape of these axes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LayerNorm {
+    /// Extents of the last axes of x.
+    pub normalized_shape: Shape,
+    /// Added to the variance.
+    pub eps: f32,
+    /// Whether there is a weight.
+    pub elementwise_affine: bool,
+    /// Whether there is a bias too.
+    pub bias: bool,
+}
+
+impl LayerNorm {
+    /// With eps 1e-5, weight and bias.
+    pub fn new(normalized_shape: impl Into<Shape>) -> Self {
+        Self {
+            normalized_shape: normalized_shape.into(),
+            eps: 1e-5,
+            elementwise_affine: true,
+            bias: true,
+        }
+    }
+}
+
+impl Module for LayerNorm {
+    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
+        let last = &self.normalized_shape;
+        expect_last("layer_norm", g, x, last)?;
+        let has = self.elementwise_affine;
+        let [weight, bias] = affine(g, name, last, [has, has && self.bias])?;
+        g.layer_norm(x, last.len(), weight, bias, self.eps)
+    }
+}
+
+/// Division by the root of the mean square over the last axes of x. Parameter `weight` of the shape of these axes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RmsNorm {
+    /// Extents of the last axes of x.
+    pub normalized_shape: Shape,
+    /// Added to the mean square.
+    pub eps: f32,
+    /// Whether there is a weight.
+    pub elementwise_affine: bool,
+}
+
+impl RmsNorm {
+    /// With the smallest eps that counts beside 1, 2^-23, and weight.
+    pub fn new(normalized_shape: impl Into<Shape>) -> Self {
+        Self {
+            normalized_shape: normalized_shape.into(),
+            eps: f32::EPSILON,
+            elementwise_affine: true,
+        }
+    }
+}
+
+impl Module for RmsNorm {
+    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
+        let last = &self.normalized_shape;
+        expect_last("rms_norm", g, x, last)?;
+        let [weight, _] = affine(g, name, last, [self.elementwise_affine, false])?;
+        g.rms_norm(x, last.len(), weight, self.eps)
+    }
+}
+
+impl Module for LocalResponseNorm {
+    fn build(&self, g: &mut Graph, _: &str, x: Value, _: Mode) -> Result<Value> {
+        g.local_response_norm(x, *self)
+    }
+}
+
+/// The parameters `name.weight`, of ones, and `name.bias`, of zeros, as far as they are wanted.
+fn affine(
+    g: &mut Graph,
+    name: &str,
+    shape: &Shape,
+    [weight, bias]: [bool; 2],
+) -> Result<[Option<Value>; 2]> {
+    let mut of = |wanted, child, begin| match wanted {
+        true => {
+            let init = Init::Constant(begin);
+            parameter(g, &join(name, child), shape.clone(), init).map(Some)
+        }
+        false => Ok(None),
+    };
+    Ok([of(weight, "weight", 1.0)?, of(bias, "bias", 0.0)?])
+}
+
+/// Fails unless x is `[n, features, ...]` with `axes` axes behind; where that is 1 it may have none.
+fn expect_images(op: &str, g: &Graph, x: Value, features: usize, axes: usize) -> Result<()> {
+    let shape = g.shape(x)?;
+    let flat = op == "batch_norm" && axes == 1 && shape.len() == 2;
+    if (shape.len() == axes + 2 || flat) && shape[1] == features {
+        return Ok(());
+    }
+    Err(Error::shape(format!(
+        "{op}{axes}d: x {shape} is not [batch, {features}] with {axes} axes behind"
+    )))
+}
+
+/// Fails unless the last axes of x have the extents `last`.
+fn expect_last(op: &str, g: &Graph, x: Value, last: &Shape) -> Result<()> {
+    let shape = g.shape(x)?;
+    if shape.ends_with(last) {
+        return Ok(());
+    }
+    Err(Error::shape(format!(
+        "{op}: the last axes of x {shape} are not {last}"
+    )))
+}

@@ -1,0 +1,905 @@
+//! Lowering of the normalisations: the table of what elements are normalised with, sums in two stages, and the maps over elements.
+
+use crate::error::Result;
+use crate::kernel::{
+    Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Part, Rows, overlaps,
+};
+use crate::shape::Type;
+
+use super::norm::{Map, Moments, NormStatistics, Normalize, RunningStatistic};
+
+/// How a kernel loads elements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Loads {
+    /// One by one.
+    Elements,
+    /// By four, which have one statistic or four neighbouring ones, and one weight or four.
+    Quads {
+        wide_statistics: bool,
+        wide_affine: bool,
+    },
+}
+
+/// How elements are loaded that have one number in common for `span` neighbours, `count` numbers in turn: by four if possible, and
+/// whether these have four numbers then.
+fn quads(span: usize, count: usize) -> Option<bool> {
+    match span {
+        1 if count.is_multiple_of(4) => Some(true),
+        _ => (span > 0 && span.is_multiple_of(4)).then_some(false),
+    }
+}
+
+impl Loads {
+    fn of(map: &Map) -> Self {
+        let statistics = match map.across || map.length != 1 {
+            true => quads(map.length, map.per_row),
+            false => None,
+        };
+        match (statistics, quads(map.span, map.affines)) {
+            (Some(wide_statistics), Some(wide_affine)) => Loads::Quads {
+                wide_statistics,
+                wide_affine,
+            },
+            _ => Loads::Elements,
+        }
+    }
+
+    /// Elements of a load.
+    fn lanes(self) -> usize {
+        match self {
+            Loads::Elements => 1,
+            Loads::Quads { .. } => 4,
+        }
+    }
+
+    fn wide(self) -> [bool; 2] {
+        match self {
+            Loads::Elements => [false; 2],
+            Loads::Quads {
+                wide_statistics,
+                wide_affine,
+            } => [wide_statistics, wide_affine],
+        }
+    }
+
+    /// `span` in loads and `count` in what one load takes of the numbers.
+    fn units(self, span: usize, count: usize, wide: bool) -> [usize; 2] {
+        match wide {
+            true => [1, count / 4],
+            false => [span / self.lanes(), count],
+        }
+    }
+}
+
+/// A run of rows of x that lies in one part, and where its statistics lie.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    rows: usize,
+    part: usize,
+    /// First row within the part.
+    first: usize,
+    statistics_part: usize,
+    /// First row of the statistics within their part; 0 where all rows share them.
+    statistics_first: usize,
+}
+
+impl Run {
+    /// Elements of x.
+    fn count(&self, map: &Map) -> usize {
+        self.rows * map.row()
+    }
+
+    /// Number of sets that the run has to itself, or shares with the others.
+    fn sets(&self, map: &Map) -> usize {
+        map.per_row * if map.across { 1 } else { self.rows }
+    }
+}
+
+/// The runs of rows of x and of its statistics, short enough for their tables and partial results to be bound.
+fn runs(
+    op: &str,
+    map: &Map,
+    io: &Io,
+    [x, statistics]: [Operand; 2],
+    caps: &Caps,
+) -> Result<Vec<Run>> {
+    let x = io.parts(x);
+    if map.is_one_set() {
+        // Rows of x are no rows of the statistics.
+        io.whole(op)?;
+    }
+    if map.is_one_set() || map.across {
+        io.in_one_part(op, &[statistics])?;
+        let run = |(part, rows): (usize, &Part)| Run {
+            rows: if map.across { rows.rows } else { 1 },
+            part,
+            first: 0,
+            statistics_part: 0,
+            statistics_first: 0,
+        };
+        return Ok(x.iter().enumerate().map(run).collect());
+    }
+    let quads = (caps.max_binding / 16) as usize;
+    let room = quads.saturating_sub(2 * map.affines.div_ceil(4)) / map.per_row.max(1);
+    let room = room.max(1);
+    let cut = |rows: Rows| {
+        let starts = (0..rows.count).step_by(room);
+        starts.map(move |start| Run {
+            rows: room.min(rows.count - start),
+            part: rows.part[0],
+            first: rows.first[0] + start,
+            statistics_part: rows.part[1],
+            statistics_first: rows.first[1] + start,
+        })
+    };
+    let both = overlaps(&[x, io.parts(statistics)]);
+    Ok(both.into_iter().flat_map(cut).collect())
+}
+
+/// Sets of a run of rows for sums: `sets` sets of `runs` runs of `length` elements, one run of each set after the other.
+#[derive(Debug, Clone, Copy)]
+struct Sets {
+    sets: usize,
+    length: usize,
+    runs: usize,
+}
+
+impl Sets {
+    /// Those that have a statistic in common.
+    fn of_statistics(map: &Map, run: &Run) -> Self {
+        Self {
+            sets: run.sets(map),
+            length: map.length,
+            runs: if map.across { run.rows } else { 1 },
+        }
+    }
+
+    /// Those that have a weight in common.
+    fn of_weights(map: &Map, run: &Run) -> Self {
+        let round = map.affines * map.span;
+        Self {
+            sets: map.affines,
+            length: map.span,
+            runs: run.count(map).checked_div(round).unwrap_or(0),
+        }
+    }
+
+    /// Whether a load of `lanes` elements takes one of each of neighbouring sets.
+    fn columns(&self, lanes: usize) -> bool {
+        lanes > 1 && self.length == 1
+    }
+
+    /// Into how many chunks each set is cut, at most `most`: a pure function of the shapes.
+    fn chunks(&self, lanes: usize, most: usize) -> usize {
+        let loads = self.runs * self.length / if self.columns(lanes) { 1 } else { lanes };
+        let sets = self.sets / if self.columns(lanes) { lanes } else { 1 };
+        if loads == 0 || sets == 0 {
+            return 0;
+        }
+        let wanted = (INVOCATIONS / sets).clamp(ADJACENT, MOST_CHUNKS);
+        wanted.min(loads / SERIAL).min(most).max(1)
+    }
+}
+
+/// Invocations that are enough to fill a device.
+const INVOCATIONS: usize = 32_768;
+/// Invocations that read neighbouring loads of a set, if it is long enough.
+const ADJACENT: usize = 8;
+/// Fewest loads that are worth a chunk.
+const SERIAL: usize = 8;
+/// Most chunks that one invocation adds up.
+const MOST_CHUNKS: usize = 512;
+
+/// A first stage: the partial results of some runs of rows.
+struct Partials {
+    partials: Operand,
+    sets: usize,
+    chunks: usize,
+}
+
+/// What a first stage sums.
+#[derive(Debug, Clone, Copy)]
+enum Sum<'a> {
+    /// Mean and squares of x.
+    Moments(Operand, Moments),
+    /// Gradients dy of x, by the table of each run; weighted or not.
+    Gradients(Operand, Operand, &'a [Table], bool),
+}
+
+/// Emits the first stage over `runs` for the sets that `sets_of` finds in each.
+fn reduce(
+    sum: Sum,
+    loads: Loads,
+    map: &Map,
+    runs: &[Run],
+    sets_of: fn(&Map, &Run) -> Sets,
+    caps: &Caps,
+    out: &mut Lowering,
+) -> Partials {
+    let lanes = loads.lanes();
+    let sets: Vec<Sets> = runs.iter().map(|run| sets_of(map, run)).collect();
+    // Without rows, what goes across them is still there.
+    let all_sets = sets.first().map_or(map.affines, |sets| sets.sets);
+    let words = match sum {
+        Sum::Moments(..) => 4,
+        Sum::Gradients(..) => 2,
+    };
+    let room = (caps.max_binding / 4) as usize / words / all_sets.max(1);
+    // The same chunks for all runs, each of which continues them; no run is longer than the first.
+    let chunks = sets.first().map_or(0, |sets| sets.chunks(lanes, room));
+    let partials = out.scratch(Type::f32([chunks, all_sets, words]));
+    for (i, (run, sets)) in runs.iter().zip(&sets).enumerate() {
+        let columns = sets.columns(lanes);
+        let in_loads = |extent: usize| extent / lanes;
+        let length = if columns { 1 } else { in_loads(sets.length) };
+        let count = if columns {
+            in_loads(sets.sets)
+        } else {
+            sets.sets
+        };
+        let dispatch = match sum {
+            Sum::Moments(x, _) => moments_kernel(loads, columns).read(x).part(run.part),
+            Sum::Gradients(dy, x, tables, _) => sums_kernel(loads, columns)
+                .read(dy)
+                .part(run.part)
+                .read(x)
+                .part(run.part)
+                .read(tables[i].operand),
+        };
+        let (flag, weights) = match sum {
+            Sum::Moments(_, moments) => (moments == Moments::MeanVariance, 0),
+            Sum::Gradients(_, _, tables, weighted) => (weighted, tables[i].weights),
+        };
+        let dispatch = dispatch
+            .write(partials)
+            .param("sets", count)
+            .param("chunks", chunks)
+            .param(
+                "sets_first",
+                usize::from(sets.runs > 1 && length < ADJACENT),
+            )
+            .param("length", length)
+            .param("runs", sets.runs)
+            .param("run_stride", in_loads(sets.sets * sets.length))
+            .param("base", in_loads(run.first * map.row()))
+            .param("step_runs", chunks.checked_div(length).unwrap_or(0))
+            .param("step_loads", chunks.checked_rem(length).unwrap_or(0))
+            .param("resume", usize::from(i > 0))
+            .param("flag", usize::from(flag));
+        let dispatch = places(dispatch, loads, map, run).param("weights", weights);
+        out.push(dispatch.workgroups((count * chunks).div_ceil(WORKGROUP)));
+    }
+    Partials {
+        partials,
+        sets: all_sets,
+        chunks,
+    }
+}
+
+/// Which statistic and which weight a load has.
+fn places(dispatch: Dispatch, loads: Loads, map: &Map, run: &Run) -> Dispatch {
+    let [wide_statistics, wide_affine] = loads.wide();
+    let [length, statistics] = loads.units(map.length, run.sets(map), wide_statistics);
+    let [span, affines] = loads.units(map.span, map.affines, wide_affine);
+    dispatch
+        .param("statistic_length", length)
+        .param("statistics", statistics)
+        .param("span", span)
+        .param("affines", affines)
+}
+
+/// See `norm_table.wgsl`.
+#[derive(Debug, Clone, Copy)]
+struct Table {
+    operand: Operand,
+    /// First quad of the weights.
+    weights: usize,
+    /// First quad of the biases.
+    biases: usize,
+}
+
+/// Statistics, weight and bias of a normalisation.
+struct Given {
+    statistics: Operand,
+    weight: Option<Operand>,
+    bias: Option<Operand>,
+    eps: f32,
+}
+
+impl Given {
+    /// Emits the tables of all runs: one for all of them if they share their statistics.
+    fn tables(&self, map: &Map, runs: &[Run], out: &mut Lowering) -> Vec<Table> {
+        let mut tables: Vec<Table> = Vec::new();
+        for run in runs {
+            let table = match tables.first() {
+                Some(&first) if map.across => first,
+                _ => self.table(map, run, out),
+            };
+            tables.push(table);
+        }
+        tables
+    }
+
+    fn table(&self, map: &Map, run: &Run, out: &mut Lowering) -> Table {
+        let sets = run.sets(map);
+        let quads = map.affines.div_ceil(4);
+        let entries = if run.count(map) > 0 {
+            sets.max(quads)
+        } else {
+            0
+        };
+        let operand = out.scratch(Type::f32([sets + 2 * quads, 4]));
+        let row = map.per_row * usize::from(!map.across);
+        let statistics =
+            |dispatch: Dispatch| dispatch.read(self.statistics).part(run.statistics_part);
+        let or_statistics = |dispatch: Dispatch, operand: Option<Operand>| match operand {
+            Some(operand) => dispatch.read(operand),
+            None => statistics(dispatch),
+        };
+        let dispatch = statistics(Dispatch::new(&NORM_TABLE, VARIANTS[0]));
+        let dispatch = or_statistics(dispatch, self.weight);
+        let dispatch = or_statistics(dispatch, self.bias);
+        out.push(
+            dispatch
+                .write(operand)
+                .param("sets", sets)
+                .param("first", run.statistics_first * row)
+                .param("weights", sets)
+                .param("affine_quads", quads)
+                .param("has_weight", usize::from(self.weight.is_some()))
+                .param("has_bias", usize::from(self.bias.is_some()))
+                .param_f32("eps", self.eps)
+                .workgroups(entries.div_ceil(WORKGROUP)),
+        );
+        Table {
+            operand,
+            weights: sets,
+            biases: sets + quads,
+        }
+    }
+}
+
+pub(super) fn lower_statistics(
+    op: &NormStatistics,
+    map: &Map,
+    io: &Io,
+    caps: &Caps,
+    out: &mut Lowering,
+) -> Result<()> {
+    let (x, statistics) = (Operand::Input(0), Operand::Output(0));
+    // Weights play no part.
+    let map = &map.without_affine();
+    let runs = runs(op.over.op(), map, io, [x, statistics], caps)?;
+    let loads = Loads::of(map);
+    let sum = Sum::Moments(x, op.moments);
+    let share = 1.0 / map.set_count().max(1) as f32;
+    // Sets across rows are finished once, others run by run.
+    let batches = runs.chunks(if map.across { runs.len().max(1) } else { 1 });
+    for batch in batches {
+        let found = reduce(sum, loads, map, batch, Sets::of_statistics, caps, out);
+        let run = &batch[0];
+        let row = map.per_row * usize::from(!map.across);
+        out.push(
+            Dispatch::new(&NORM_MOMENTS_FINISH, VARIANTS[0])
+                .read(found.partials)
+                .write(statistics)
+                .part(run.statistics_part)
+                .param("sets", found.sets)
+                .param("chunks", found.chunks)
+                .param("first", run.statistics_first * row)
+                .param_f32("share", share)
+                .workgroups(found.sets.div_ceil(WORKGROUP)),
+        );
+    }
+    Ok(())
+}
+
+pub(super) fn lower_normalize(
+    op: &Normalize,
+    map: &Map,
+    io: &Io,
+    caps: &Caps,
+    out: &mut Lowering,
+) -> Result<()> {
+    let affine = |has: bool, i: usize| has.then_some(Operand::Input(i));
+    let given = Given {
+        statistics: Operand::Input(1),
+        weight: affine(op.weight, 2),
+        bias: affine(op.bias, 2 + usize::from(op.weight)),
+        eps: op.eps,
+    };
+    let affine: Vec<Operand> = given.weight.into_iter().chain(given.bias).collect();
+    io.in_one_part(op.over.op(), &affine)?;
+    let plain = map.without_affine();
+    let map = if affine.is_empty() { &plain } else { map };
+    let runs = runs(
+        op.over.op(),
+        map,
+        io,
+        [Operand::Input(0), given.statistics],
+        caps,
+    )?;
+    let loads = Loads::of(map);
+    let tables = given.tables(map, &runs, out);
+    for (run, table) in runs.iter().zip(&tables) {
+        let [separate, in_place] = NORMALIZE.kernels(loads);
+        let dispatch = match io.in_place[0] {
+            Some(_) => separate_variant(in_place, loads).read(table.operand),
+            None => separate_variant(separate, loads)
+                .read(Operand::Input(0))
+                .part(run.part)
+                .read(table.operand),
+        };
+        let dispatch = dispatch.write(Operand::Output(0)).part(run.part);
+        out.push(map_over(dispatch, loads, map, run, table).param("biases", table.biases));
+    }
+    Ok(())
+}
+
+pub(super) fn lower_normalize_grad(
+    op: &Normalize,
+    map: &Map,
+    io: &Io,
+    caps: &Caps,
+    out: &mut Lowering,
+) -> Result<()> {
+    let (dy, x, dx) = (Operand::Input(0), Operand::Input(1), Operand::Output(0));
+    let given = Given {
+        statistics: Operand::Input(2),
+        weight: op.weight.then_some(Operand::Input(3)),
+        bias: None,
+        eps: op.eps,
+    };
+    let has_affine = op.weight || op.bias;
+    let affine = [Operand::Output(1), Operand::Output(2)];
+    io.in_one_part("norm_grad", if has_affine { &affine } else { &[] })?;
+    let plain = map.without_affine();
+    let map = if has_affine { map } else { &plain };
+    let runs = runs("norm_grad", map, io, [x, given.statistics], caps)?;
+    let loads = Loads::of(map);
+    let tables = given.tables(map, &runs, out);
+    let sums = |weighted| Sum::Gradients(dy, x, &tables, weighted);
+
+    if map.across {
+        // The sets of statistics are those of weights: one sum serves both.
+        if op.own.is_some() || has_affine {
+            let found = reduce(
+                sums(false),
+                loads,
+                map,
+                &runs,
+                Sets::of_statistics,
+                caps,
+                out,
+            );
+            if has_affine {
+                finish_affine(&found, affine, out);
+            }
+            if let (Some(moments), Some(table)) = (op.own, tables.first()) {
+                finish_table(&found, table, op.weight, moments, map, out);
+            }
+        }
+    } else {
+        if let Some(moments) = op.own {
+            for (run, table) in runs.iter().zip(&tables) {
+                let sum = Sum::Gradients(dy, x, std::slice::from_ref(table), op.weight);
+                let run = std::slice::from_ref(run);
+                let found = reduce(sum, loads, map, run, Sets::of_statistics, caps, out);
+                finish_table(&found, table, false, moments, map, out);
+            }
+        }
+        if has_affine {
+            let found = reduce(sums(false), loads, map, &runs, Sets::of_weights, caps, out);
+            finish_affine(&found, affine, out);
+        }
+    }
+
+    for (run, table) in runs.iter().zip(&tables) {
+        let [separate, in_place] = NORMALIZE_GRAD.kernels(loads);
+        let dispatch = match io.in_place[0] {
+            Some(_) => separate_variant(in_place, loads),
+            None => separate_variant(separate, loads).read(dy).part(run.part),
+        };
+        let dispatch = dispatch
+            .read(x)
+            .part(run.part)
+            .read(table.operand)
+            .write(dx)
+            .part(run.part);
+        out.push(map_over(dispatch, loads, map, run, table));
+    }
+    Ok(())
+}
+
+/// The parameters of a map over the elements of a run, as far as both maps have them.
+fn map_over(dispatch: Dispatch, loads: Loads, map: &Map, run: &Run, table: &Table) -> Dispatch {
+    let count = run.count(map) / loads.lanes();
+    let base = run.first * map.row() / loads.lanes();
+    let dispatch = dispatch.param("count", count).param("base", base);
+    places(dispatch, loads, map, run)
+        .param("weights", table.weights)
+        .workgroups(count.div_ceil(WORKGROUP))
+}
+
+/// Emits the second stage of the gradients of weight and bias.
+fn finish_affine(found: &Partials, [dweight, dbias]: [Operand; 2], out: &mut Lowering) {
+    out.push(
+        Dispatch::new(&NORM_SUMS_AFFINE, VARIANTS[0])
+            .read(found.partials)
+            .write(dweight)
+            .write(dbias)
+            .param("sets", found.sets)
+            .param("chunks", found.chunks)
+            .workgroups(found.sets.div_ceil(WORKGROUP)),
+    );
+}
+
+/// Emits the second stage of the means that the gradient of x needs.
+fn finish_table(
+    found: &Partials,
+    table: &Table,
+    weigh: bool,
+    moments: Moments,
+    map: &Map,
+    out: &mut Lowering,
+) {
+    if map.set_count() == 0 {
+        return;
+    }
+    let share = 1.0 / map.set_count() as f32;
+    let plain = match moments {
+        Moments::MeanVariance => share,
+        Moments::MeanSquare => 0.0,
+    };
+    out.push(
+        Dispatch::new(&NORM_SUMS_TABLE, VARIANTS[0])
+            .read(found.partials)
+            .write(table.operand)
+            .param("sets", found.sets)
+            .param("chunks", found.chunks)
+            .param("weights", table.weights)
+            .param("weigh", usize::from(weigh))
+            .param_f32("plain", plain)
+            .param_f32("scaled", share)
+            .workgroups(found.sets.div_ceil(WORKGROUP)),
+    );
+}
+
+pub(super) fn lower_pairs(io: &Io, out: &mut Lowering) -> Result<()> {
+    io.whole("statistic_pairs")?;
+    let count = io.inputs[0].count();
+    out.push(
+        Dispatch::new(&NORM_PAIRS, VARIANTS[0])
+            .read(Operand::Input(0))
+            .read(Operand::Input(1))
+            .write(Operand::Output(0))
+            .param("count", count)
+            .workgroups(count.div_ceil(WORKGROUP)),
+    );
+    Ok(())
+}
+
+pub(super) fn lower_running(op: &RunningStatistic, io: &Io, out: &mut Lowering) -> Result<()> {
+    io.whole("running_statistic")?;
+    let count = io.inputs[0].count();
+    let dispatch = match io.in_place[0] {
+        Some(_) => Dispatch::new(&NORM_RUNNING_IN_PLACE, VARIANTS[0]),
+        None => Dispatch::new(&NORM_RUNNING, VARIANTS[0]).read(Operand::Input(0)),
+    };
+    out.push(
+        dispatch
+            .read(Operand::Input(1))
+            .write(Operand::Output(0))
+            .param("count", count)
+            .param("column", op.column)
+            .param_f32("keep", op.keep)
+            .param_f32("add", op.add)
+            .workgroups(count.div_ceil(WORKGROUP)),
+    );
+    Ok(())
+}
+
+const WORKGROUP: usize = 64;
+
+const VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
+const COLUMN_VARIANTS: &[Overrides] = &[
+    &[("columns", 0), ("workgroup_size", 64)],
+    &[("columns", 1), ("workgroup_size", 64)],
+];
+const WIDE_VARIANTS: &[Overrides] = &[
+    &[
+        ("wide_statistics", 0),
+        ("wide_affine", 0),
+        ("workgroup_size", 64),
+    ],
+    &[
+        ("wide_statistics", 0),
+        ("wide_affine", 1),
+        ("workgroup_size", 64),
+    ],
+    &[
+        ("wide_statistics", 1),
+        ("wide_affine", 1),
+        ("workgroup_size", 64),
+    ],
+];
+/// The same, over rows; then over columns.
+const SUM_VARIANTS: &[Overrides] = &[
+    &[
+        ("wide_statistics", 0),
+        ("wide_affine", 0),
+        ("columns", 0),
+        ("workgroup_size", 64),
+    ],
+    &[
+        ("wide_statistics", 0),
+        ("wide_affine", 1),
+        ("columns", 0),
+        ("workgroup_size", 64),
+    ],
+    &[
+        ("wide_statistics", 0),
+        ("wide_affine", 1),
+        ("columns", 1),
+        ("workgroup_size", 64),
+    ],
+    &[
+        ("wide_statistics", 1),
+        ("wide_affine", 1),
+        ("columns", 1),
+        ("workgroup_size", 64),
+    ],
+];
+
+fn moments_kernel(loads: Loads, columns: bool) -> Dispatch {
+    match loads {
+        Loads::Elements => Dispatch::new(&NORM_MOMENTS, VARIANTS[0]),
+        Loads::Quads { .. } => {
+            Dispatch::new(&NORM_MOMENTS_QUADS, COLUMN_VARIANTS[usize::from(columns)])
+        }
+    }
+}
+
+fn sums_kernel(loads: Loads, columns: bool) -> Dispatch {
+    let variant = wide_variant(loads) + usize::from(columns);
+    match loads {
+        Loads::Elements => Dispatch::new(&NORM_SUMS, VARIANTS[0]),
+        Loads::Quads { .. } => Dispatch::new(&NORM_SUMS_QUADS, SUM_VARIANTS[variant]),
+    }
+}
+
+/// Which of [`WIDE_VARIANTS`].
+fn wide_variant(loads: Loads) -> usize {
+    loads.wide().map(usize::from).iter().sum()
+}
+
+fn separate_variant(kernel: &'static Kernel, loads: Loads) -> Dispatch {
+    match loads {
+        Loads::Elements => Dispatch::new(kernel, VARIANTS[0]),
+        Loads::Quads { .. } => Dispatch::new(kernel, WIDE_VARIANTS[wide_variant(loads)]),
+    }
+}
+
+/// The forms of a map: [separate, in place] for elements and for quads.
+struct Forms {
+    elements: [&'static Kernel; 2],
+    quads: [&'static Kernel; 2],
+}
+
+impl Forms {
+    fn kernels(&self, loads: Loads) -> [&'static Kernel; 2] {
+        match loads {
+            Loads::Elements => self.elements,
+            Loads::Quads { .. } => self.quads,
+        }
+    }
+}
+
+const NORMALIZE: Forms = Forms {
+    elements: [&NORMALIZE_ELEMENTS, &NORMALIZE_ELEMENTS_IN_PLACE],
+    quads: [&NORMALIZE_QUADS, &NORMALIZE_QUADS_IN_PLACE],
+};
+const NORMALIZE_GRAD: Forms = Forms {
+    elements: [&NORMALIZE_GRAD_ELEMENTS, &NORMALIZE_GRAD_ELEMENTS_IN_PLACE],
+    quads: [&NORMALIZE_GRAD_QUADS, &NORMALIZE_GRAD_QUADS_IN_PLACE],
+};
+
+static NORM_MOMENTS: Kernel = Kernel::new(
+    "norm_moments",
+    shader_files![
+        "norm_reduce",
+        "norm_moments",
+        "norm_moments_elements",
+        "lib/grid"
+    ],
+    VARIANTS,
+);
+static NORM_MOMENTS_QUADS: Kernel = Kernel::new(
+    "norm_moments_quads",
+    shader_files![
+        "norm_reduce",
+        "norm_moments",
+        "norm_moments_quads",
+        "lib/grid"
+    ],
+    COLUMN_VARIANTS,
+);
+static NORM_SUMS: Kernel = Kernel::new(
+    "norm_sums",
+    shader_files![
+        "norm_reduce",
+        "norm_sums",
+        "norm_sums_elements",
+        "norm_elements",
+        "norm_place",
+        "lib/divide",
+        "lib/grid"
+    ],
+    VARIANTS,
+);
+static NORM_SUMS_QUADS: Kernel = Kernel::new(
+    "norm_sums_quads",
+    shader_files![
+        "norm_reduce",
+        "norm_sums",
+        "norm_sums_quads",
+        "norm_quads",
+        "norm_place",
+        "lib/divide",
+        "lib/grid"
+    ],
+    SUM_VARIANTS,
+);
+static NORM_MOMENTS_FINISH: Kernel = Kernel::new(
+    "norm_moments_finish",
+    shader_files!["norm_moments_finish", "lib/grid", "lib/float"],
+    VARIANTS,
+);
+static NORM_SUMS_AFFINE: Kernel = Kernel::new(
+    "norm_sums_affine",
+    shader_files!["norm_sums_finish", "norm_sums_affine", "lib/grid"],
+    VARIANTS,
+);
+static NORM_SUMS_TABLE: Kernel = Kernel::new(
+    "norm_sums_table",
+    shader_files!["norm_sums_finish", "norm_sums_table", "lib/grid"],
+    VARIANTS,
+);
+static NORM_TABLE: Kernel = Kernel::new(
+    "norm_table",
+    shader_files!["norm_table", "lib/grid"],
+    VARIANTS,
+);
+static NORMALIZE_ELEMENTS: Kernel = Kernel::new(
+    "normalize",
+    shader_files![
+        "normalize",
+        "normalize_separate",
+        "norm_elements",
+        "norm_place",
+        "lib/divide",
+        "lib/grid"
+    ],
+    VARIANTS,
+);
+static NORMALIZE_ELEMENTS_IN_PLACE: Kernel = Kernel::new(
+    "normalize_in_place",
+    shader_files![
+        "normalize",
+        "normalize_in_place",
+        "norm_elements",
+        "norm_place",
+        "lib/divide",
+        "lib/grid"
+    ],
+    VARIANTS,
+);
+static NORMALIZE_QUADS: Kernel = Kernel::new(
+    "normalize_quads",
+    shader_files![
+        "normalize",
+        "normalize_separate",
+        "norm_quads",
+        "norm_place",
+        "lib/divide",
+        "lib/grid"
+    ],
+    WIDE_VARIANTS,
+);
+static NORMALIZE_QUADS_IN_PLACE: Kernel = Kernel::new(
+    "normalize_quads_in_place",
+    shader_files![
+        "normalize",
+        "normalize_in_place",
+        "norm_quads",
+        "norm_place",
+        "lib/divide",
+        "lib/grid"
+    ],
+    WIDE_VARIANTS,
+);
+static NORMALIZE_GRAD_ELEMENTS: Kernel = Kernel::new(
+    "normalize_grad",
+    shader_files![
+        "normalize_grad",
+        "normalize_grad_separate",
+        "norm_elements",
+        "norm_place",
+        "lib/divide",
+        "lib/grid"
+    ],
+    VARIANTS,
+);
+static NORMALIZE_GRAD_ELEMENTS_IN_PLACE: Kernel = Kernel::new(
+    "normalize_grad_in_place",
+    shader_files![
+        "normalize_grad",
+        "normalize_grad_in_place",
+        "norm_elements",
+        "norm_place",
+        "lib/divide",
+        "lib/grid"
+    ],
+    VARIANTS,
+);
+static NORMALIZE_GRAD_QUADS: Kernel = Kernel::new(
+    "normalize_grad_quads",
+    shader_files![
+        "normalize_grad",
+        "normalize_grad_separate",
+        "norm_quads",
+        "norm_place",
+        "lib/divide",
+        "lib/grid"
+    ],
+    WIDE_VARIANTS,
+);
+static NORMALIZE_GRAD_QUADS_IN_PLACE: Kernel = Kernel::new(
+    "normalize_grad_quads_in_place",
+    shader_files![
+        "normalize_grad",
+        "normalize_grad_in_place",
+        "norm_quads",
+        "norm_place",
+        "lib/divide",
+        "lib/grid"
+    ],
+    WIDE_VARIANTS,
+);
+static NORM_PAIRS: Kernel = Kernel::new(
+    "norm_pairs",
+    shader_files!["norm_pairs", "lib/grid"],
+    VARIANTS,
+);
+static NORM_RUNNING: Kernel = Kernel::new(
+    "norm_running",
+    shader_files!["norm_running", "norm_running_separate", "lib/grid"],
+    VARIANTS,
+);
+static NORM_RUNNING_IN_PLACE: Kernel = Kernel::new(
+    "norm_running_in_place",
+    shader_files!["norm_running", "norm_running_in_place", "lib/grid"],
+    VARIANTS,
+);
+
+pub(super) const KERNELS: &[&Kernel] = &[
+    &NORM_MOMENTS,
+    &NORM_MOMENTS_QUADS,
+    &NORM_SUMS,
+    &NORM_SUMS_QUADS,
+    &NORM_MOMENTS_FINISH,
+    &NORM_SUMS_AFFINE,
+    &NORM_SUMS_TABLE,
+    &NORM_TABLE,
+    &NORMALIZE_ELEMENTS,
+    &NORMALIZE_ELEMENTS_IN_PLACE,
+    &NORMALIZE_QUADS,
+    &NORMALIZE_QUADS_IN_PLACE,
+    &NORMALIZE_GRAD_ELEMENTS,
+    &NORMALIZE_GRAD_ELEMENTS_IN_PLACE,
+    &NORMALIZE_GRAD_QUADS,
+    &NORMALIZE_GRAD_QUADS_IN_PLACE,
+    &NORM_PAIRS,
+    &NORM_RUNNING,
+    &NORM_RUNNING_IN_PLACE,
+];

@@ -1,0 +1,141 @@
+//! The kernels of max pooling, composed when an op lowers.
+
+use crate::kernel::Kernel;
+
+use super::VARIANTS;
+use super::max::Indices;
+use super::windows::{Numbers, Windows};
+
+/// How the windows of a max pooling lie in x.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// At equal steps.
+    Strided,
+    /// Sharing each axis.
+    Adaptive,
+    /// 2 x 2 side by side, in rows of aligned pairs of elements.
+    Pairs,
+    /// 2 x 2 side by side, in rows of aligned quads of elements.
+    Quads,
+}
+
+impl Form {
+    pub(super) fn any(windows: &Windows) -> Self {
+        match windows.is_adaptive() {
+            true => Form::Adaptive,
+            false => Form::Strided,
+        }
+    }
+
+    /// Form of 2 x 2 windows side by side, four of which are loaded and stored at once.
+    pub(super) fn of_pairs(width: usize, numbers: &Numbers) -> Self {
+        let aligned = |to: usize| width.is_multiple_of(to) && numbers.x_base.is_multiple_of(to);
+        let bases = [numbers.y_base, numbers.index_base];
+        match bases.iter().all(|base| base.is_multiple_of(4)) {
+            true if aligned(4) => Form::Quads,
+            true if aligned(2) => Form::Pairs,
+            _ => Form::Strided,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Form::Strided => "",
+            Form::Adaptive => "_adaptive",
+            Form::Pairs => "_pairs",
+            Form::Quads => "_quads",
+        }
+    }
+}
+
+pub(super) fn max_pool(form: Form, indices: Indices) -> Kernel {
+    let [any, strided, adaptive, two, pairs, quads] = *shader_files![
+        "max_pool",
+        "pool_strided",
+        "pool_adaptive",
+        "max_pool2d_2x2",
+        "max_pool2d_pairs",
+        "max_pool2d_quads"
+    ];
+    let [values, window, plane] =
+        *shader_files!["max_pool_values", "max_pool_window", "max_pool_plane"];
+    let mut files = match form {
+        Form::Strided => vec![any, strided],
+        Form::Adaptive => vec![any, adaptive],
+        Form::Pairs => vec![two, pairs],
+        Form::Quads => vec![two, quads],
+    };
+    let (store_name, store) = match indices {
+        Indices::None => ("", values),
+        Indices::Window => ("_window", window),
+        Indices::Plane => ("_plane", plane),
+    };
+    files.push(store);
+    files.extend(shader_files![
+        "pool_params",
+        "pool_place",
+        "lib/grid",
+        "lib/float"
+    ]);
+    let name = format!("max_pool{}{store_name}", form.name());
+    Kernel::composed(name, files, VARIANTS)
+}
+
+pub(super) fn max_pool_grad(form: Form, indices: Indices) -> Kernel {
+    let [any, strided, adaptive, two, pairs, quads, place] = *shader_files![
+        "max_pool_grad",
+        "pool_strided",
+        "pool_adaptive",
+        "max_pool2d_2x2_grad",
+        "max_pool2d_grad_pairs",
+        "max_pool2d_grad_quads",
+        "pool_place"
+    ];
+    let mut files = match form {
+        Form::Strided => vec![any, strided],
+        Form::Adaptive => vec![any, adaptive],
+        Form::Pairs => vec![two, pairs, place],
+        Form::Quads => vec![two, quads, place],
+    };
+    let (index_name, index) = index_reader(indices);
+    files.push(index);
+    files.extend(shader_files!["pool_params", "lib/grid"]);
+    let name = format!("max_pool_grad{}{index_name}", form.name());
+    Kernel::composed(name, files, VARIANTS)
+}
+
+/// Adaptive windows have indices in the plane, which need no windows.
+pub(super) fn max_pool_gather(indices: Indices) -> Kernel {
+    let (index_name, index) = index_reader(indices);
+    let mut files = shader_files!["max_pool_gather", "pool_strided", "pool_place"].to_vec();
+    files.push(index);
+    files.extend(shader_files!["pool_params", "lib/grid"]);
+    Kernel::composed(format!("max_pool_gather{index_name}"), files, VARIANTS)
+}
+
+/// The provider of index_at, by name.
+fn index_reader(indices: Indices) -> (&'static str, &'static str) {
+    let [window, plane] = *shader_files!["index_window", "index_plane"];
+    match indices {
+        Indices::None | Indices::Window => ("_window", window),
+        Indices::Plane => ("_plane", plane),
+    }
+}
+
+/// The kernels that are composed when an op lowers.
+pub(super) fn kernels() -> Vec<Kernel> {
+    let read = [Indices::Window, Indices::Plane];
+    let mut all: Vec<Kernel> = read.map(max_pool_gather).to_vec();
+    for form in [Form::Strided, Form::Adaptive, Form::Pairs, Form::Quads] {
+        for indices in [Indices::None, Indices::Window, Indices::Plane] {
+            if form == Form::Adaptive && indices == Indices::Window {
+                continue;
+            }
+            all.push(max_pool(form, indices));
+            if indices != Indices::None {
+                all.push(max_pool_grad(form, indices));
+            }
+        }
+    }
+    all
+}

@@ -1,0 +1,98 @@
+//! Lp pooling.
+
+use striate::check::{Bound, Case, Draw, drawn, real};
+use striate::ops::LpPool;
+
+/// Lp pooling of positive numbers; for p = 1 and 2, of any.
+fn lp<const D: usize>(shape: &[usize], pool: LpPool<D>) -> Case {
+    let k: usize = pool.kernel.iter().product();
+    let p = pool.norm_type;
+    let LpPool { kernel, stride, .. } = pool;
+    let ceil = if pool.ceil_mode { "/ceil" } else { "" };
+    let case = Case::new(
+        format!("lp_pool{D}d/{shape:?}/p{p}/k{kernel:?}/s{stride:?}{ceil}"),
+        vec![drawn(shape, Draw::AwayFromZero)],
+        move |g, x| {
+            let x = match p {
+                1.0 | 2.0 => x[0],
+                _ => g.mul(x[0], x[0])?,
+            };
+            Ok(vec![g.lp_pool(x, pool)?])
+        },
+    );
+    match p {
+        1.0 if !pool.ceil_mode => case
+            .bound(Bound::Sum { k })
+            .gradients(&[0], Bound::Sum { k })
+            .linear(),
+        1.0 => case
+            .bound(Bound::Sum { k })
+            .gradients(&[0], Bound::Sum { k })
+            .inexact(),
+        // The sum of k positive products, halved by the root; sqrt as 1 / inverseSqrt: 2 ULP and 2.5 ULP. The gradient divides by
+        // it, and adds at most k terms.
+        2.0 => case
+            .bound(Bound::Ulp(k as f64 / 2.0 + 8.0))
+            .gradients(&[0], Bound::Norm((k as f64 + 16.0) * 2f64.powi(-23)))
+            .inexact(),
+        // exp2(log2(x) * p): log2 is off by 2^-21 within [0.5, 2], else by 3 ULP, at most 2^-19 for a magnitude below 2^8; exp2 by
+        // 3 + 2|x| ULP, at most 2^-19 for |x| < 8. Of the p-th power of the terms the root leaves 1 / p; then its own.
+        _ => case
+            .bound(Bound::Norm(2f64.powi(-18) + k as f64 * 2f64.powi(-24)))
+            .gradients(
+                &[0],
+                Bound::Norm(f64::from(p) * 2f64.powi(-17) + k as f64 * 2f64.powi(-23)),
+            )
+            .inexact(),
+    }
+}
+
+pub fn lp_pool() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (number, norm_type) in [1.0, 2.0, 3.0, 1.5, 4.0, 0.5, 2.5].into_iter().enumerate() {
+        for ceil_mode in [false, true] {
+            let more = number % 3;
+            let line = LpPool {
+                stride: [2],
+                ceil_mode,
+                ..LpPool::new(norm_type, [2 + more])
+            };
+            let flat = LpPool {
+                stride: [1 + more, 2],
+                ceil_mode,
+                ..LpPool::new(norm_type, [3, 2])
+            };
+            let solid = LpPool {
+                ceil_mode,
+                ..LpPool::new(norm_type, [2, 1 + more, 2])
+            };
+            cases.push(lp(&[2, 3, 8 + more], line));
+            cases.push(lp(&[2, 2, 7, 5 + more], flat));
+            cases.push(lp(&[1, 2, 5, 4, 3], solid));
+        }
+        // Where a window is 0, so is its gradient.
+        cases.push(
+            Case::new(
+                format!("lp_pool2d/zeros/p{norm_type}"),
+                vec![real([1, 2, 4, 4])],
+                move |g, x| {
+                    let zeros = g.scale(x[0], 0.0)?;
+                    Ok(vec![g.lp_pool(zeros, LpPool::new(norm_type, [2, 2]))?])
+                },
+            )
+            .gradients(&[0], Bound::Exact),
+        );
+    }
+    for norm_type in [2.0, 2.5, 3.0] {
+        cases.push(
+            Case::new(
+                format!("lp_pool2d/special/p{norm_type}"),
+                vec![drawn([2, 2, 8, 6], Draw::Special)],
+                move |g, x| Ok(vec![g.lp_pool(x[0], LpPool::new(norm_type, [2, 2]))?]),
+            )
+            .bound(Bound::Norm(2f64.powi(-17)))
+            .inexact(),
+        );
+    }
+    cases
+}

@@ -1,0 +1,259 @@
+//! Normalisation layers: names, running statistics, training and inference over one store, batch sizes.
+
+mod common;
+
+use striate::autodiff::gradients;
+use striate::error::ErrorKind;
+use striate::gpu::{Engine, Gpu, GpuOptions};
+use striate::graph::{Graph, Init, Kind, Value};
+use striate::nn::{
+    BatchNorm1d, BatchNorm2d, BatchNorm3d, Conv2d, GroupNorm, InstanceNorm1d, InstanceNorm2d,
+    InstanceNorm3d, LayerNorm, LocalResponseNorm, Mode, Module, Relu, RmsNorm, Sequential,
+};
+use striate::session::Session;
+use striate::shape::{Shape, Type};
+use striate::store::Store;
+use striate::tensor::Tensor;
+
+fn input(g: &mut Graph, shape: impl Into<Shape>) -> Value {
+    g.input("x", Type::f32(shape)).unwrap()
+}
+
+fn states(g: &Graph) -> Vec<(&str, Kind, &[usize])> {
+    let states = g.states().iter();
+    states
+        .map(|s| (s.name.as_str(), s.kind, &s.ty.shape[..]))
+        .collect()
+}
+
+#[test]
+fn layers_have_the_states_of_their_state_dicts() {
+    use Kind::{Parameter, Statistic};
+    let affine = |extents: &'static [usize]| {
+        vec![
+            ("norm.weight", Parameter, extents),
+            ("norm.bias", Parameter, extents),
+        ]
+    };
+    let running = vec![
+        ("norm.running_mean", Statistic, &[6][..]),
+        ("norm.running_var", Statistic, &[6]),
+    ];
+    let batch = [affine(&[6]), running.clone()].concat();
+    let untracked = BatchNorm2d {
+        track_running_stats: false,
+        ..BatchNorm2d::new(6)
+    };
+    let bare = BatchNorm2d {
+        affine: false,
+        ..BatchNorm2d::new(6)
+    };
+    let instance = InstanceNorm2d {
+        affine: true,
+        ..InstanceNorm2d::new(6)
+    };
+    let layer = LayerNorm {
+        bias: false,
+        ..LayerNorm::new([3, 5])
+    };
+    type States = Vec<(&'static str, Kind, &'static [usize])>;
+    let cases: Vec<(Box<dyn Module>, Vec<usize>, States)> = vec![
+        (Box::new(BatchNorm1d::new(6)), vec![4, 6], batch.clone()),
+        (Box::new(BatchNorm1d::new(6)), vec![4, 6, 3], batch.clone()),
+        (
+            Box::new(BatchNorm2d::new(6)),
+            vec![4, 6, 3, 5],
+            batch.clone(),
+        ),
+        (Box::new(BatchNorm3d::new(6)), vec![4, 6, 2, 3, 5], batch),
+        (Box::new(untracked), vec![4, 6, 3, 5], affine(&[6])),
+        (Box::new(bare), vec![4, 6, 3, 5], running),
+        (Box::new(InstanceNorm1d::new(6)), vec![4, 6, 5], vec![]),
+        (Box::new(instance), vec![4, 6, 3, 5], affine(&[6])),
+        (
+            Box::new(InstanceNorm3d::new(6)),
+            vec![4, 6, 2, 3, 5],
+            vec![],
+        ),
+        (
+            Box::new(GroupNorm::new(2, 6)),
+            vec![4, 6, 3, 5],
+            affine(&[6]),
+        ),
+        (
+            Box::new(layer),
+            vec![4, 6, 3, 5],
+            vec![("norm.weight", Parameter, &[3, 5])],
+        ),
+    ];
+    for (module, shape, wanted) in cases {
+        for mode in [Mode::Train, Mode::Infer] {
+            let mut g = Graph::new();
+            let x = input(&mut g, shape.clone());
+            let y = module.build(&mut g, "norm", x, mode).unwrap();
+            assert_eq!(g.shape(y).unwrap()[..], shape);
+            assert_eq!(states(&g), wanted, "{module:?}");
+            let tracked = wanted.iter().any(|(_, kind, _)| *kind == Statistic);
+            let assigned = if tracked && mode == Mode::Train { 2 } else { 0 };
+            assert_eq!(g.assigns().len(), assigned, "{module:?}");
+        }
+    }
+    let mut g = Graph::new();
+    let x = input(&mut g, [2, 6, 4]);
+    RmsNorm::new([4])
+        .build(&mut g, "rms", x, Mode::Infer)
+        .unwrap();
+    LocalResponseNorm::new(5)
+        .build(&mut g, "response", x, Mode::Infer)
+        .unwrap();
+    assert_eq!(states(&g), [("rms.weight", Parameter, &[4][..])]);
+}
+
+#[test]
+fn a_wrong_x_is_told() {
+    let mut g = Graph::new();
+    let x = input(&mut g, [2, 6, 4]);
+    let mut message = |module: &dyn Module| {
+        let error = module.build(&mut g, "", x, Mode::Infer).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Shape);
+        error.to_string()
+    };
+    assert_eq!(
+        message(&BatchNorm2d::new(6)),
+        "batch_norm2d: x [2, 6, 4] is not [batch, 6] with 2 axes behind"
+    );
+    assert_eq!(
+        message(&InstanceNorm1d::new(5)),
+        "instance_norm1d: x [2, 6, 4] is not [batch, 5] with 1 axes behind"
+    );
+    assert_eq!(
+        message(&GroupNorm::new(2, 4)),
+        "group_norm: x [2, 6, 4] is not [batch, 4, ...]"
+    );
+    assert_eq!(
+        message(&LayerNorm::new([6, 5])),
+        "layer_norm: the last axes of x [2, 6, 4] are not [6, 5]"
+    );
+    let zero = Init::Constant(0.0);
+    g.parameter("norm.running_mean", [6], zero).unwrap();
+    let error = BatchNorm1d::new(6)
+        .build(&mut g, "norm", x, Mode::Infer)
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "statistic \"norm.running_mean\" f32 [6]: the graph has a Parameter of this name, f32 [6]"
+    );
+}
+
+fn engines() -> Vec<Engine> {
+    let gpus = common::gpus(&GpuOptions::default());
+    let gpus = gpus.into_iter().map(Engine::from);
+    std::iter::once(Engine::cpu()).chain(gpus).collect()
+}
+
+/// Three steps of training renew the running statistics as PyTorch does; inference then uses them, at another batch size.
+#[test]
+fn running_statistics_are_learned_and_used() {
+    let (n, c, plane) = (3, 2, 4);
+    let images: Vec<f32> = (0..n * c * plane)
+        .map(|i| 3.0 + (i * i % 17) as f32 / 4.0 - (i % c) as f32)
+        .collect();
+    let (mut means, mut variances) = (vec![0.0; c], vec![1.0; c]);
+    for _ in 0..3 {
+        for channel in 0..c {
+            let of_channel = |i: &usize| i / plane % c == channel;
+            let values: Vec<f64> = (0..images.len())
+                .filter(of_channel)
+                .map(|i| f64::from(images[i]))
+                .collect();
+            let count = values.len() as f64;
+            let mean = values.iter().sum::<f64>() / count;
+            let squares: f64 = values.iter().map(|x| (x - mean).powi(2)).sum();
+            means[channel] = 0.9 * means[channel] + 0.1 * mean;
+            variances[channel] = 0.9 * variances[channel] + 0.1 * squares / (count - 1.0);
+        }
+    }
+    let graph = |mode, batch: usize| {
+        let mut g = Graph::new();
+        let x = input(&mut g, [batch, c, 2, 2]);
+        let y = BatchNorm2d::new(c).build(&mut g, "bn", x, mode).unwrap();
+        (g, x, y)
+    };
+    let (train, infer, nothing) = (
+        graph(Mode::Train, n),
+        graph(Mode::Infer, 1),
+        graph(Mode::Train, 0),
+    );
+    for engine in engines() {
+        let store = Store::new(&engine, &[&train.0, &infer.0, &nothing.0], 0).unwrap();
+        let mut session = Session::new(&store, &train.0, &[train.2]).unwrap();
+        session
+            .write(train.1, &Tensor::f32([n, c, 2, 2], images.clone()).unwrap())
+            .unwrap();
+        session.run(3).unwrap();
+        // An empty batch changes nothing.
+        let mut empty = Session::new(&store, &nothing.0, &[]).unwrap();
+        let none = Tensor::f32([0, c, 2, 2], vec![]).unwrap();
+        empty.write(nothing.1, &none).unwrap();
+        empty.run(1).unwrap();
+        for (name, wanted) in [("bn.running_mean", &means), ("bn.running_var", &variances)] {
+            let found = store.get(name).unwrap();
+            for (found, wanted) in found.as_f32().unwrap().iter().zip(wanted) {
+                let near = (f64::from(*found) - wanted).abs() <= 1e-6 * wanted.abs();
+                assert!(near, "{name}: {found}, not {wanted} on {engine:?}");
+            }
+        }
+        let mut session = Session::new(&store, &infer.0, &[infer.2]).unwrap();
+        let first = images[..c * plane].to_vec();
+        session
+            .write(infer.1, &Tensor::f32([1, c, 2, 2], first.clone()).unwrap())
+            .unwrap();
+        session.run(1).unwrap();
+        let y = session.read(infer.2).unwrap();
+        for (i, (found, x)) in y.as_f32().unwrap().iter().zip(&first).enumerate() {
+            let channel = i / plane;
+            let wanted = (f64::from(*x) - means[channel]) / (variances[channel] + 1e-5).sqrt();
+            assert!(
+                (f64::from(*found) - wanted).abs() < 1e-5,
+                "{found}, not {wanted}"
+            );
+        }
+    }
+}
+
+/// Another batch size builds no pipeline, with each normalisation, forward and backward.
+#[test]
+fn another_batch_size_compiles_nothing() {
+    for gpu in Gpu::all(&GpuOptions::default()) {
+        let gpu = gpu.unwrap();
+        let pipelines = |batch: usize| {
+            let mut g = Graph::new();
+            let x = input(&mut g, [batch, 3, 12, 12]);
+            let net = Sequential::new()
+                .then(Conv2d::new(3, 8, 3).without_bias())
+                .then(BatchNorm2d::new(8))
+                .then(Relu)
+                .then(Conv2d::new(8, 6, 3))
+                .then(GroupNorm::new(2, 6))
+                .then(InstanceNorm2d::new(6))
+                .then(LayerNorm::new([8, 8]))
+                .then(LocalResponseNorm::new(3));
+            let y = net.build(&mut g, "", x, Mode::Train).unwrap();
+            let loss = g.sum(y, &[0, 1, 2, 3], false).unwrap();
+            let parameters: Vec<Value> = g
+                .states()
+                .iter()
+                .filter(|s| s.kind == Kind::Parameter)
+                .map(|s| s.value)
+                .collect();
+            let found = gradients(&mut g, loss, &parameters).unwrap();
+            let store = Store::new(&gpu.clone().into(), &[&g], 0).unwrap();
+            Session::new(&store, &g, &found).unwrap();
+            gpu.pipeline_count()
+        };
+        let first = pipelines(7);
+        for batch in [2, 64, 300] {
+            assert_eq!(pipelines(batch), first, "batch {batch}");
+        }
+    }
+}
