@@ -8,8 +8,8 @@ use std::sync::Arc;
 use super::program::Program;
 use crate::graph::{Node, Op, Value};
 use crate::ops::{
-    Binary, BinaryFunction, ConvForward, ConvGradInput, Fill, Indices, MatMul, MaxPoolForward,
-    MaxPoolGrad, Normalize, Over, Reshape, StatisticPairs, Unary, UnaryFunction,
+    ConvForward, ConvGradInput, Fill, Indices, MatMul, MaxPoolForward, MaxPoolGrad, Normalize,
+    Over, Reshape, StatisticPairs, Unary, UnaryFunction, UnaryGrad,
 };
 use crate::shape::{Shape, Type};
 
@@ -172,17 +172,16 @@ fn relu_into_product(program: &mut Program) -> bool {
     apply(program, found)
 }
 
-/// A relu mask whose operands do not broadcast.
-fn is_relu_mask(program: &Program, node: &Node) -> bool {
-    op::<Binary>(node).is_some_and(|binary| binary.0 == BinaryFunction::ReluMask)
-        && program.types[node.inputs[0].index()] == program.types[node.inputs[1].index()]
+/// The gradient of relu: of its output and dy.
+fn is_relu_mask(node: &Node) -> bool {
+    op::<UnaryGrad>(node).is_some_and(|grad| grad.0 == UnaryFunction::Relu)
 }
 
 /// A relu mask on the gradient of a convolution's input, or on a matrix product, moves into it.
 fn mask_into_product(program: &mut Program) -> bool {
     let uses = program.use_counts();
     let found = first(program, |node| {
-        if !is_relu_mask(program, node) {
+        if !is_relu_mask(node) {
             return None;
         }
         let gone = sole_producer(program, &uses, node.inputs[1])?;
@@ -222,7 +221,7 @@ fn mask_into_product(program: &mut Program) -> bool {
 fn mask_through_max_pool(program: &mut Program) -> bool {
     let uses = program.use_counts();
     let found = first(program, |node| {
-        if !is_relu_mask(program, node) {
+        if !is_relu_mask(node) {
             return None;
         }
         let gone = sole_producer(program, &uses, node.inputs[1])?;
@@ -268,7 +267,7 @@ fn mask_through_max_pool(program: &mut Program) -> bool {
 fn mask_through_view(program: &mut Program) -> bool {
     let uses = program.use_counts();
     let found = first(program, |node| {
-        if !is_relu_mask(program, node) {
+        if !is_relu_mask(node) {
             return None;
         }
         let gone = sole_producer(program, &uses, node.inputs[1])?;
