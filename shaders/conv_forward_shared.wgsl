@@ -1,11 +1,8 @@
-// Provider for gemm_shared: y[o, pixel] = sum over (c, r, s) of weight[o, (c, r, s)] x[(c, r, s), pixel].
+// Provider of rows, columns, load_a, seen and store_one for gemm_shared: y[o, pixel] = sum over (c, r, s) of weight[o, (c, r, s)] x[(c, r, s), pixel].
 //
 // x [N, C, H, W], weight [O, C / groups, R, S], y [N, O, OH, OW]. Rows are the filters of a group, columns its output pixels.
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> weight: array<f32>;
-
-const ROWS_FIRST: bool = false;
 
 // Four output pixels: where their image begins in x, and the input coordinates of their first tap (they may wrap below 0).
 struct Columns {
@@ -23,7 +20,7 @@ fn columns(group: u32, first: u32) -> Columns {
     let line = pixel / params.out_width;
     let image = line / params.out_height;
     return Columns(
-        (image * params.groups + group) * params.channels * params.height * params.width,
+        params.b_base + (image * params.groups + group) * params.channels * params.height * params.width,
         (line - image * params.out_height) * params.stride_h - params.pad_h,
         (pixel - line * params.out_width) * params.stride_w - params.pad_w);
 }
@@ -36,35 +33,21 @@ fn load_a(row: vec4<u32>, k: u32, end: u32) -> vec4<f32> {
     return vec4<f32>(weight[at.x], weight[at.y], weight[at.z], weight[at.w]);
 }
 
-fn load_b(columns: Columns, k: u32, end: u32) -> vec4<f32> {
+fn seen(columns: Columns, k: u32) -> Seen {
     let taps = params.kernel_h * params.kernel_w;
     let channel = k / taps;
     let tap = k - channel * taps;
     let r = tap / params.kernel_w;
     let h = columns.row + r * params.dilation_h;
     let w = columns.column + (tap - r * params.kernel_w) * params.dilation_w;
-    let inside = (h < vec4<u32>(params.height)) & (w < vec4<u32>(params.width)) & vec4<bool>(k < end);
-    let at = columns.image + (channel * params.height + h) * params.width + w;
-    var value = vec4<f32>();
-    if inside.x {
-        value.x = x[at.x];
-    }
-    if inside.y {
-        value.y = x[at.y];
-    }
-    if inside.z {
-        value.z = x[at.z];
-    }
-    if inside.w {
-        value.w = x[at.w];
-    }
-    return value;
+    let inside = (h < vec4<u32>(params.height)) & (w < vec4<u32>(params.width));
+    return Seen(columns.image + (channel * params.height + h) * params.width + w, inside);
 }
 
 fn store_one(group: u32, split: u32, row: u32, pixel: u32, value: f32) {
     let plane = params.out_height * params.out_width;
     let image = pixel / plane;
     let channel = group * params.outs + row;
-    let at = (image * params.groups * params.outs + channel) * plane + pixel - image * plane;
+    let at = params.y_base + (image * params.groups * params.outs + channel) * plane + pixel - image * plane;
     y[at] = finish(value, channel, at);
 }

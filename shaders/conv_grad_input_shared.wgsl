@@ -1,11 +1,8 @@
-// Provider for gemm_shared: dx[c, pixel] = sum over (o, r, s) of weight[o, c, r, s] dy[o, the output that tap (r, s) links to pixel].
+// Provider of rows, columns, load_a, seen and store_one for gemm_shared: dx[c, pixel] = sum over (o, r, s) of weight[o, c, r, s] dy[o, the output that tap (r, s) links to pixel].
 //
 // dy [N, O, OH, OW], weight [O, C / groups, R, S], dx [N, C, H, W]. Rows are the channels of a group, columns its input pixels.
 
-@group(0) @binding(0) var<storage, read> dy: array<f32>;
 @group(0) @binding(1) var<storage, read> weight: array<f32>;
-
-const ROWS_FIRST: bool = false;
 
 // Four input pixels: where their image begins in dy, and their padded coordinates.
 struct Columns {
@@ -24,7 +21,7 @@ fn columns(group: u32, first: u32) -> Columns {
     let line = pixel / params.width;
     let image = line / params.height;
     return Columns(
-        (image * params.groups + group) * params.outs * params.out_height * params.out_width,
+        params.b_base + (image * params.groups + group) * params.outs * params.out_height * params.out_width,
         line - image * params.height + params.pad_h,
         pixel - line * params.width + params.pad_w);
 }
@@ -39,7 +36,7 @@ fn load_a(row: vec4<u32>, k: u32, end: u32) -> vec4<f32> {
     return vec4<f32>(weight[at.x], weight[at.y], weight[at.z], weight[at.w]);
 }
 
-fn load_b(columns: Columns, k: u32, end: u32) -> vec4<f32> {
+fn seen(columns: Columns, k: u32) -> Seen {
     let taps = params.kernel_h * params.kernel_w;
     let out = k / taps;
     let tap = k - out * taps;
@@ -51,28 +48,14 @@ fn load_b(columns: Columns, k: u32, end: u32) -> vec4<f32> {
     let w = right / params.stride_w;
     let on_grid = (h * params.stride_h == down) & (w * params.stride_w == right)
         & (down < vec4<u32>(0x80000000u)) & (right < vec4<u32>(0x80000000u));
-    let inside = on_grid & (h < vec4<u32>(params.out_height)) & (w < vec4<u32>(params.out_width)) & vec4<bool>(k < end);
-    let at = columns.image + (out * params.out_height + h) * params.out_width + w;
-    var value = vec4<f32>();
-    if inside.x {
-        value.x = dy[at.x];
-    }
-    if inside.y {
-        value.y = dy[at.y];
-    }
-    if inside.z {
-        value.z = dy[at.z];
-    }
-    if inside.w {
-        value.w = dy[at.w];
-    }
-    return value;
+    let inside = on_grid & (h < vec4<u32>(params.out_height)) & (w < vec4<u32>(params.out_width));
+    return Seen(columns.image + (out * params.out_height + h) * params.out_width + w, inside);
 }
 
 fn store_one(group: u32, split: u32, row: u32, pixel: u32, value: f32) {
     let plane = params.height * params.width;
     let image = pixel / plane;
     let channel = group * params.channels + row;
-    let at = (image * params.groups * params.channels + channel) * plane + pixel - image * plane;
+    let at = params.y_base + (image * params.groups * params.channels + channel) * plane + pixel - image * plane;
     y[at] = finish(value, channel, at);
 }

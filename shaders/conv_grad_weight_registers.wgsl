@@ -2,7 +2,7 @@
 //   dweight[o, c, i, j] = sum over n, row, col of dy[n, o, row, col] x[n, c, row * stride_h + i * dilation_h - pad_h, col * stride_w + j * dilation_w - pad_w]
 //
 // Part k sums `share` images into parts[k][group][chunk][channel][band][phase][run][block][line][tap], vec4s of four channels of dy;
-// conv_grad_weight_sum adds the parts up and puts them in order. Phases and runs of taps: see conv_registers. Reference: src/ops/conv2d_registers.rs.
+// conv_grad_weight_sum adds the parts up and puts them in order. Phases and runs of taps: see conv_registers. Reference: src/ops/conv/registers.rs.
 // One invocation takes 4 * blocks channels of dy, one channel of x, `lines` rows and `taps` columns of the kernel. It walks down strips of
 // four columns of dy; the rows of x slide through registers, since the next row of dy sees what the next row of the kernel saw.
 // One workgroup takes workgroup_size of these, parts first.
@@ -36,6 +36,8 @@ struct Params {
     pad_w: u32,
     last: u32, // vec4 of x
     last_dy: u32,
+    x_base: u32, // elements before the first image
+    dy_base: u32,
 }
 
 @group(0) @binding(1) var<storage, read> dy: array<vec4<f32>>;
@@ -173,8 +175,8 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
     var t4 = Line();
     let end = min((part + 1u) * params.share, params.batch);
     for (var n = part * params.share; n < end; n++) {
-        let plane = (n * params.groups * params.channels + group * params.channels + channel) * params.height * params.width;
-        let base = (n * params.groups + group) * params.outs * plane_y;
+        let plane = params.x_base + (n * params.groups * params.channels + group * params.channels + channel) * params.height * params.width;
+        let base = params.dy_base + (n * params.groups + group) * params.outs * plane_y;
         for (var col = 0u; col < params.cols; col += 4u) {
             let w = left + col * params.stride_w;
             var h = top;

@@ -1,12 +1,9 @@
-// Provider for gemm_shared: dweight[o, (c, r, s)] = sum over pixels of dy[o, pixel] x[(c, r, s), pixel].
+// Provider of rows, columns, load_a, seen and store_one for gemm_shared: dweight[o, (c, r, s)] = sum over pixels of dy[o, pixel] x[(c, r, s), pixel].
 //
 // x [N, C, H, W], dy [N, O, OH, OW], dweight [O, C / groups, R, S]. Rows are the filters of a group, columns its weights per filter,
 // terms its output pixels. With several splits, y holds one dweight per split.
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> dy: array<f32>;
-
-const ROWS_FIRST: bool = false;
 
 // Four weights: their channel's plane within an image, and the offset of their tap.
 struct Columns {
@@ -37,34 +34,20 @@ fn load_a(row: vec4<u32>, k: u32, end: u32) -> vec4<f32> {
     }
     let plane = params.out_height * params.out_width;
     let image = k / plane;
-    let at = (image * params.groups * params.outs + row) * plane + k - image * plane;
+    let at = params.a_base + (image * params.groups * params.outs + row) * plane + k - image * plane;
     return vec4<f32>(dy[at.x], dy[at.y], dy[at.z], dy[at.w]);
 }
 
-fn load_b(columns: Columns, k: u32, end: u32) -> vec4<f32> {
+fn seen(columns: Columns, k: u32) -> Seen {
     let line = k / params.out_width;
     let image = line / params.out_height;
     let h = columns.row + (line - image * params.out_height) * params.stride_h;
     let w = columns.column + (k - line * params.out_width) * params.stride_w;
-    let inside = (h < vec4<u32>(params.height)) & (w < vec4<u32>(params.width)) & vec4<bool>(k < end);
-    let at = ((image * params.groups * params.channels + columns.plane) * params.height + h) * params.width + w;
-    var value = vec4<f32>();
-    if inside.x {
-        value.x = x[at.x];
-    }
-    if inside.y {
-        value.y = x[at.y];
-    }
-    if inside.z {
-        value.z = x[at.z];
-    }
-    if inside.w {
-        value.w = x[at.w];
-    }
-    return value;
+    let inside = (h < vec4<u32>(params.height)) & (w < vec4<u32>(params.width));
+    return Seen(params.b_base + ((image * params.groups * params.channels + columns.plane) * params.height + h) * params.width + w, inside);
 }
 
 fn store_one(group: u32, split: u32, row: u32, column: u32, value: f32) {
-    let at = split * params.part + (group * params.m + row) * params.n + column;
+    let at = params.y_base + split * params.part + (group * params.m + row) * params.n + column;
     y[at] = finish(value, row, at);
 }

@@ -1,5 +1,6 @@
-// Provider of Params for convolutions as matrix products: the extents of the product, then those of the convolution.
-// `part` is the distance between the results of two splits. Channels and outs count per group; sizes of the padding at the end follow from the others.
+// Provider of Params, load_b and inside_b for convolutions as matrix products: the extents of the product, then those of the convolution.
+// `part` is the distance between the results of two splits. Channels and outs count per group; sizes of the padding at the end follow from
+// the others. a, b and y begin at element a_base, b_base and y_base of their bindings. What a column sees at a term, seen, comes from the map.
 
 struct Params {
     grid: Grid,
@@ -26,4 +27,25 @@ struct Params {
     dilation_w: u32,
     pad_h: u32,
     pad_w: u32,
+    a_base: u32,
+    b_base: u32,
+    y_base: u32,
+}
+
+const ROWS_FIRST: bool = false;
+const PADDED: bool = true;
+
+// Four elements of B, as far as they are inside.
+struct Seen {
+    index: vec4<u32>,
+    inside: vec4<bool>,
+}
+
+fn load_b(columns: Columns, k: u32, end: u32) -> vec4<f32> {
+    let b = seen(columns, k);
+    return gather(b.index, b.inside & vec4<bool>(k < end));
+}
+
+fn inside_b(columns: Columns, k: u32) -> vec4<bool> {
+    return seen(columns, k).inside;
 }

@@ -1,13 +1,14 @@
-// A convolution in registers: conv2d, and the gradient of its input. x [N, G * C, H, W], y [N, G * O, .., ..], weights as conv_pack makes them:
+// A convolution over two axes in registers: conv1d, conv2d, and the gradient of its input. x [N, G * C, H, W], y [N, G * O, .., ..], weights as conv_pack makes them:
 //   y[n, o, row, col] = sum over c, i, j of weights[c, i, j, o] x[n, c, row * stride_h + i * dilation_h - pad_h, col * stride_w + j * dilation_w - pad_w]
 //
 // A gradient at stride > 1 is one such convolution for each residue class of the stride: rows and cols then count within the class, and
 // out_first, out_row and out_col place it in y. The taps of a row come in `phases`, dilation_w apart, within which the next tap sees the columns
-// of the one before it, one place further; a phase is cut into `runs` of `taps`, filled up with zero weights. Reference: src/ops/conv2d_registers.rs.
+// of the one before it, one place further; a phase is cut into `runs` of `taps`, filled up with zero weights. Reference: src/ops/conv/registers.rs.
 // One invocation makes `strip` columns of one row of 4 * blocks channels of y; it holds the columns of x that a run needs in registers.
 // One workgroup makes workgroup_size such strips, along the row, then along the batch, so that rows outside of x are skipped together.
 // Overrides: strip (8, 12 or 16), blocks (1 or 2), taps (1 to 5), workgroup_size.
-// Providers: window (conv_window_*), weights (conv_weights_*), store_row (conv_store_*), finish_row, finish_one (end_*), lib/grid, lib/divide.
+// Providers: window, x_at (conv_window_*), weights (conv_weights_*), store_row (conv_store_*), finish_row, finish_one (end_*), lib/grid, lib/divide,
+// lib/float.
 
 struct Params {
     grid: Grid,
@@ -37,6 +38,8 @@ struct Params {
     out_row: u32,
     out_col: u32,
     last: u32, // vec4 of x
+    x_base: u32, // elements of x before its first image
+    taps_w: u32, // of a row, without those that fill up its runs
     stores: u32, // strip / 4 * blocks
     four: u32, // 4: a bound that no compiler unrolls
 }
@@ -108,12 +111,50 @@ fn add_lines(sum: mat4x4<f32>, a: vec4<f32>, b: vec4<f32>, k: Run) -> mat4x4<f32
         add_line(sum[3], a, b, vec4<f32>(k.a.w, k.b.w, k.c.w, k.d.w), k.e.w));
 }
 
-// Four columns from `col` on of four channels from `out` on, the first of them at element `at` of y.
-fn store(value: mat4x4<f32>, out: u32, group: u32, at: u32, col: u32) {
+// One element of y again, without the products of weights that fill up a run, and of zeros around x: where the sum of all is NaN, those
+// may be why.
+fn mended(image: u32, group: u32, out: u32, row: u32, col: u32) -> f32 {
+    let top = row * params.stride_h - params.pad_h;
+    let left = col * params.stride_w - params.pad_w;
+    let positions = params.runs * taps;
+    let slots = params.phases * positions;
+    let plane_x = params.height * params.width;
+    var plane = params.x_base + image * params.channels * plane_x;
+    var at = group * params.channels * params.taps_h * slots * params.out_quads + out / 4u;
+    var sum = 0.0;
+    for (var channel = 0u; channel < params.channels && !is_nan(sum); channel++) {
+        for (var i = 0u; i < params.taps_h; i++) {
+            let h = top + i * params.dilation_h;
+            for (var slot = 0u; slot < slots; slot++) {
+                let phase = slot / positions;
+                let position = slot - phase * positions;
+                let w = left + phase * params.dilation_w + position * params.stride_w;
+                if phase + position * params.phases < params.taps_w && h < params.height && w < params.width {
+                    sum += x_at(plane + h * params.width + w) * weights(at)[out % 4u];
+                }
+                at += params.out_quads;
+            }
+        }
+        plane += plane_x;
+    }
+    return sum;
+}
+
+// Four columns from `col` on of row `row` of four channels from `out` on, the first of them at element `at` of y.
+fn store(value: mat4x4<f32>, out: u32, image: u32, group: u32, at: u32, row: u32, col: u32) {
     var rest = value;
     for (var i = 0u; i < params.four; i++) {
         if out + i < params.outs {
-            let line = finish_row(rest[0], group * params.outs + out + i);
+            var sums = rest[0];
+            if any(is_nan4(sums)) {
+                for (var j = 0u; j < params.four; j++) {
+                    if is_nan(sums.x) && col + j < params.cols {
+                        sums.x = mended(image, group, out + i, row, col + j);
+                    }
+                    sums = sums.yzwx;
+                }
+            }
+            let line = finish_row(sums, group * params.outs + out + i);
             store_row(line, at + i * params.out_plane, col);
         }
         rest = mat4x4<f32>(rest[1], rest[2], rest[3], rest[0]);
@@ -149,7 +190,8 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
     let first_i = min(quotient(above + params.dilation_h - 1u, params.dilation_h), end_i);
     let skipped = (params.taps_h - (end_i - first_i)) * row_weights;
     var at = group * params.channels * params.taps_h * row_weights + first_i * row_weights + quad_out;
-    var plane = (n * params.groups + group) * params.channels * plane_x;
+    let image = n * params.groups + group;
+    var plane = params.x_base + image * params.channels * plane_x;
 
     // cij: four columns, number i of the strip, of four channels, number j.
     var c00 = mat4x4<f32>();
@@ -210,8 +252,8 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
     let line_y = params.out_first + row * params.out_row;
     var part = 0u;
     for (var stored = 0u; stored < params.stores; stored++) {
-        let first = ((n * params.groups + group) * params.outs + out) * params.out_plane;
-        store(c00, out, group, first + line_y + (col + part) * params.out_col, col + part);
+        let first = (image * params.outs + out) * params.out_plane;
+        store(c00, out, image, group, first + line_y + (col + part) * params.out_col, row, col + part);
         part += 4u;
         out = select(out, out + 4u, part == strip);
         part = select(part, 0u, part == strip);

@@ -1,11 +1,12 @@
 // y = A B by tiles in workgroup memory: matrix products and convolutions as implicit ones.
 //
 // Layout: as the providers map it. A is m x k, B is k x n, y is m x n, once per group; the k axis may be cut into `splits` runs of
-// `depth` terms (a multiple of 16) whose sums are stored apart. Reference: src/ops/matmul.rs, src/ops/conv2d.rs.
+// `depth` terms (a multiple of 16) whose sums are stored apart. Reference: src/ops/matmul.rs, src/ops/conv/sizes.rs.
 // One workgroup makes tile x tile elements of y, one invocation 4 * tall rows of 4 columns, in registers; A and B pass through
 // workgroup memory sixteen terms at a time, as vec4s along m and n, so that neighbours read neighbouring words.
 // Overrides: tile (64 or 32), tall (2 or 1), workgroup_size = tile * tile / (16 * tall).
-// Providers: Params, rows, columns, load_a, load_b, store_one, ROWS_FIRST; end_*; y and finish (y_elements); lib/grid.
+// Providers: Params, rows, columns, load_a, load_b, inside_b, store_one, ROWS_FIRST, PADDED (whether B has padding, which inside_b tells);
+// end_*; y and finish (y_elements); lib/grid, lib/float.
 
 override tile: u32 = 64u;
 override tall: u32 = 2u;
@@ -33,6 +34,23 @@ fn store(group: u32, split: u32, row: u32, column: u32, value: vec4<f32>) {
     if column + 3u < params.n {
         store_one(group, split, row, column + 3u, value.w);
     }
+}
+
+// A sum that is NaN, again without the terms whose B is padding: NaN or Inf times that zero is no part of it.
+fn mended(value: f32, group: u32, split: u32, row: u32, column: u32) -> f32 {
+    if !is_nan(value) || row >= params.m || column >= params.n {
+        return value;
+    }
+    let own_row = rows(group, row);
+    let own_column = columns(group, column);
+    let end = min(params.k, (split + 1u) * params.depth);
+    var sum = 0.0;
+    for (var k = split * params.depth; k < end && !is_nan(sum); k++) {
+        if inside_b(own_column, k).x {
+            sum += load_a(own_row, k, end).x * load_b(own_column, k, end).x;
+        }
+    }
+    return sum;
 }
 
 @compute @workgroup_size(workgroup_size)
@@ -107,6 +125,25 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
     if counts {
         let y_row = first_row + row * tall * 4u;
         let y_column = first_column + column * 4u;
+        let nan = is_nan4(c0) | is_nan4(c1) | is_nan4(c2) | is_nan4(c3) | is_nan4(c4) | is_nan4(c5) | is_nan4(c6) | is_nan4(c7);
+        if PADDED && any(nan) {
+            // The rows move up through c0, so that there is one place that mends.
+            for (var i = 0u; i < 16u * tall; i++) {
+                c0.x = mended(c0.x, group, split, y_row + i / 4u, y_column + i % 4u);
+                c0 = c0.yzwx;
+                if i % 4u == 3u {
+                    let first = c0;
+                    c0 = c1;
+                    c1 = c2;
+                    c2 = c3;
+                    c3 = select(first, c4, tall > 1u);
+                    c4 = c5;
+                    c5 = c6;
+                    c6 = c7;
+                    c7 = first;
+                }
+            }
+        }
         store(group, split, y_row, y_column, c0);
         store(group, split, y_row + 1u, y_column, c1);
         store(group, split, y_row + 2u, y_column, c2);

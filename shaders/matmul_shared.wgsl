@@ -48,6 +48,12 @@ fn load_b(column: vec4<u32>, k: u32, end: u32) -> vec4<f32> {
     return vec4<f32>(b[at.x], b[at.y], b[at.z], b[at.w]);
 }
 
+const PADDED: bool = false;
+
+fn inside_b(column: vec4<u32>, k: u32) -> vec4<bool> {
+    return vec4<bool>(true);
+}
+
 fn store_one(group: u32, split: u32, row: u32, column: u32, value: f32) {
     let at = split * params.part + params.first_y + row * params.row_y + column;
     y[at] = finish(value, params.first_column + column, at);

@@ -1,30 +1,9 @@
 // y[i] = x[the element that stands at place i - before along each axis], for padding that repeats elements.
 //
-// Layout: x and y as four axes, outermost first: extents in x, in y, and how much is added before each. Modes as lib/pad.
-// Reference: src/ops/pad.rs. One invocation makes one element, one workgroup workgroup_size of them. x_base and y_base are where x
-// and y begin. Overrides: workgroup_size. Providers: lib/pad, lib/grid.
+// Layout: as pad_params says. Reference: src/ops/pad.rs.
+// One invocation makes one element, one workgroup workgroup_size of them. Overrides: workgroup_size. Providers: pad_params, lib/pad, lib/grid.
 
 override workgroup_size: u32 = 64u;
-
-struct Params {
-    grid: Grid,
-    count: u32,
-    x_base: u32,
-    y_base: u32,
-    mode: u32,
-    x0: u32,
-    y0: u32,
-    before0: u32,
-    x1: u32,
-    y1: u32,
-    before1: u32,
-    x2: u32,
-    y2: u32,
-    before2: u32,
-    x3: u32,
-    y3: u32,
-    before3: u32,
-}
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;

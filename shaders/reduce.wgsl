@@ -5,11 +5,12 @@
 // cut into outer_chunks * inner_chunks chunks: chunk (m, l) takes every outer_chunks-th index of reduced run 0 from m on and every
 // inner_chunks-th of reduced run 2 from l on, so that neighbouring invocations read neighbouring addresses. With one chunk y is the
 // result, else [outputs, chunks] or, with chunks_first, [chunks, outputs], which another dispatch reduces; some chunks may be empty.
-// start is what an empty reduction gives; accumulate adds what y holds already; root takes the square root of the result.
+// start is what an empty reduction gives; accumulate adds what y holds already; root takes the square root of the result. Terms that
+// are made with another value of y's layout find it from other_base on.
 // Reference: src/ops/reduce.rs. One invocation makes one chunk of one output, one workgroup workgroup_size of them.
 // Overrides: function (0 sum, 1 largest), chunks_first (the innermost run is kept), workgroup_size.
 // Providers: Element, Bits, Result and fold (reduce_elements, reduce_row_quads or reduce_column_quads), bindings and term
-// (reduce_values), lib/grid.
+// (reduce_values, reduce_squares, reduce_deviations or reduce_ties), lib/grid.
 
 override function: u32 = 0u;
 override chunks_first: u32 = 0u;
@@ -23,6 +24,7 @@ struct Params {
     inner_chunks: u32,
     x_base: u32,
     y_base: u32,
+    other_base: u32,
     kept0: u32,
     kept_stride0: u32,
     kept1: u32,
@@ -41,10 +43,15 @@ struct Params {
     scale: f32,
 }
 
+// The bits of the magnitudes; those of NaN are above 0x7f800000.
+fn magnitude(a: Element) -> Bits {
+    return bitcast<Bits>(a) & Bits(0x7fffffffu);
+}
+
 // The larger of each pair; NaN is larger than all.
 fn larger(a: Element, b: Element) -> Element {
-    let a_is_nan = (bitcast<Bits>(a) & Bits(0x7fffffffu)) > Bits(0x7f800000u);
-    let b_is_nan = (bitcast<Bits>(b) & Bits(0x7fffffffu)) > Bits(0x7f800000u);
+    let a_is_nan = magnitude(a) > Bits(0x7f800000u);
+    let b_is_nan = magnitude(b) > Bits(0x7f800000u);
     return select(a, b, b_is_nan | ((b > a) & !a_is_nan));
 }
 
@@ -89,7 +96,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                     if (function == 1u) {
                         total = larger(total, params.scale * x[at]);
                     } else {
-                        total += term(x[at], output);
+                        total += term(x[at], params.other_base + output);
                     }
                     at += jump2;
                 }

@@ -187,46 +187,6 @@ impl fmt::Display for Type {
     }
 }
 
-/// A 2D window (height, width) that walks over an image: convolution and pooling share it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Window2d {
-    /// Extent of the window.
-    pub kernel: [usize; 2],
-    /// Step between windows.
-    pub stride: [usize; 2],
-    /// Rows and columns added before (top, left).
-    pub before: [usize; 2],
-    /// Rows and columns added after (bottom, right).
-    pub after: [usize; 2],
-    /// Step between the taps of one window.
-    pub dilation: [usize; 2],
-}
-
-impl Window2d {
-    fn axis(&self, axis: usize) -> Window {
-        Window {
-            kernel: self.kernel[axis],
-            stride: self.stride[axis],
-            before: self.before[axis],
-            after: self.after[axis],
-            dilation: self.dilation[axis],
-        }
-    }
-
-    /// Number of windows along height and width (see [`Window::output`]).
-    pub fn output(&self, input: [usize; 2], op: &str) -> Result<[usize; 2]> {
-        Ok([
-            self.axis(0).output(input[0], op, "height")?,
-            self.axis(1).output(input[1], op, "width")?,
-        ])
-    }
-
-    /// The input coordinate that output `out` and tap `tap` read along `axis`, or `None` in the padding.
-    pub fn input(&self, axis: usize, out: usize, tap: usize, extent: usize) -> Option<usize> {
-        self.axis(axis).input(out, tap, extent)
-    }
-}
-
 /// How a window walks along one axis: convolution and pooling share it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Window {
@@ -358,7 +318,7 @@ impl PaddingMode {
     }
 
     /// Its number in `shaders/lib/pad.wgsl`.
-    pub fn number(self) -> usize {
+    pub(crate) fn number(self) -> usize {
         match self {
             PaddingMode::Zeros => 0,
             PaddingMode::Reflect => 1,

@@ -17,7 +17,8 @@ use striate::kernel::Kernel;
 use striate::ops::kernels;
 
 const PAGE: &str = include_str!("browser.html");
-const PATIENCE: Duration = Duration::from_secs(900);
+/// How long the page may say nothing; it tells of every kernel.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// What the page found.
 struct Report {
@@ -88,8 +89,14 @@ fn answer(mut stream: &TcpStream, status: &str, kind: &str, body: &str) -> io::R
     )
 }
 
-/// Answers one request of the page; its report goes to `results`.
-fn serve(stream: &TcpStream, work: &str, results: &Sender<String>) -> io::Result<()> {
+/// What the page says.
+enum News {
+    Progress,
+    Result(String),
+}
+
+/// Answers one request of the page.
+fn serve(stream: &TcpStream, work: &str, news: &Sender<News>) -> io::Result<()> {
     let mut reader = BufReader::new(stream);
     let mut request = String::new();
     reader.read_line(&mut request)?;
@@ -110,10 +117,14 @@ fn serve(stream: &TcpStream, work: &str, results: &Sender<String>) -> io::Result
     match request.split(' ').nth(1) {
         Some("/") => answer(stream, "200 OK", "text/html", PAGE),
         Some("/kernels") => answer(stream, "200 OK", "application/json", work),
+        Some("/progress") => {
+            let _ = news.send(News::Progress);
+            answer(stream, "204 No Content", "text/plain", "")
+        }
         Some("/result") => {
-            answer(stream, "204 No Content", "text/plain", "")?;
-            let _ = results.send(String::from_utf8_lossy(&body).into_owned());
-            Ok(())
+            let text = String::from_utf8_lossy(&body).into_owned();
+            let _ = news.send(News::Result(text));
+            answer(stream, "204 No Content", "text/plain", "")
         }
         _ => answer(stream, "404 Not Found", "text/plain", ""),
     }
@@ -145,7 +156,7 @@ fn compile(name: &str, kernels: &[Kernel]) -> Option<Report> {
 
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
-    let (sender, results) = mpsc::channel();
+    let (sender, news) = mpsc::channel();
     // It ends with the test's process; each connection has a thread, since browsers open some that they do not use.
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
@@ -157,17 +168,18 @@ fn compile(name: &str, kernels: &[Kernel]) -> Option<Report> {
     let profile = std::env::temp_dir().join(format!("striate-{name}-{}", std::process::id()));
     let mut browser = Browser::start(&program, profile, &url)
         .unwrap_or_else(|e| panic!("{} does not start: {e}", program.display()));
-    let start = Instant::now();
+    let mut last = Instant::now();
     let text = loop {
-        match results.recv_timeout(Duration::from_millis(200)) {
-            Ok(text) => break text,
+        match news.recv_timeout(Duration::from_millis(200)) {
+            Ok(News::Result(text)) => break text,
+            Ok(News::Progress) => last = Instant::now(),
             Err(RecvTimeoutError::Disconnected) => panic!("the server ended"),
             Err(RecvTimeoutError::Timeout) => {}
         }
         if let Some(status) = browser.process.try_wait().unwrap() {
             panic!("{} ended early: {status}", program.display());
         }
-        assert!(start.elapsed() < PATIENCE, "no result in {PATIENCE:?}");
+        assert!(last.elapsed() < PATIENCE, "no word in {PATIENCE:?}");
     };
     let report: Value = serde_json::from_str(&text).unwrap();
     let messages = report["messages"].as_array().unwrap().iter();

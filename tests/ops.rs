@@ -7,12 +7,13 @@ use std::sync::OnceLock;
 
 use common::adapters;
 use common::cases::cases;
-use common::cases::conv::convolution;
+use common::cases::conv::{convolution, transposed};
 use common::tally::Tally;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 use striate::check::{Adapter, Bound, Case, real};
-use striate::ops::{Conv2d, MaxPool, MaxPool3d};
+use striate::ops::{Conv, ConvTranspose, ConvWalk, MaxPool, MaxPool3d};
+use striate::shape::PaddingMode;
 
 #[test]
 fn cases_agree_with_the_reference() {
@@ -35,10 +36,23 @@ fn cases_agree_with_the_reference() {
 
 /// The ops that work on values within one binding only.
 const WHOLE_ONLY: &[&str] = &[
+    // A weight or its sums in scratch beyond one binding; batches may lie in parts.
+    "conv1d",
+    "conv1d_grad_input",
+    "conv1d_grad_weight",
     "conv2d",
     "conv2d_grad_input",
     "conv2d_grad_weight",
+    "conv3d",
+    "conv3d_grad_input",
+    "conv3d_grad_weight",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
     "lookup",
+    // Along axis 0.
+    "max",
+    "min",
     // Padding of axis 0 by its own rows.
     "pad",
     "pad_grad",
@@ -62,30 +76,115 @@ fn pair(range: std::ops::RangeInclusive<usize>) -> impl Strategy<Value = [usize;
     [range.clone(), range]
 }
 
+/// Numbers of a random convolution, for up to three axes.
+#[derive(Debug, Clone, Copy)]
+struct Drawn {
+    axes: usize,
+    n: usize,
+    channels: [usize; 2],
+    groups: usize,
+    kernel: [usize; 3],
+    stride: [usize; 3],
+    dilation: [usize; 3],
+    padding: [[usize; 2]; 3],
+    extra: [usize; 3],
+    padding_mode: PaddingMode,
+    bias: bool,
+}
+
+fn convolutions() -> impl Strategy<Value = Drawn> {
+    let three = |range: std::ops::RangeInclusive<usize>| [range.clone(), range.clone(), range];
+    let modes = prop_oneof![
+        Just(PaddingMode::Zeros),
+        Just(PaddingMode::Reflect),
+        Just(PaddingMode::Replicate),
+        Just(PaddingMode::Circular)
+    ];
+    let sizes = (1usize..=3, 1usize..=3, pair(1..=6), 1usize..=3);
+    let walk = (
+        three(1..=4),
+        three(1..=3),
+        three(1..=2),
+        [pair(0..=2), pair(0..=2), pair(0..=2)],
+    );
+    (sizes, walk, three(0..=8), modes, any::<bool>()).prop_map(
+        |(
+            (axes, n, channels, groups),
+            (kernel, stride, dilation, padding),
+            extra,
+            padding_mode,
+            bias,
+        )| Drawn {
+            axes,
+            n,
+            channels,
+            groups,
+            kernel,
+            stride,
+            dilation,
+            padding,
+            extra,
+            padding_mode,
+            bias,
+        },
+    )
+}
+
+impl Drawn {
+    /// The convolution and the transposed convolution with these numbers over `D` axes.
+    fn check<const D: usize>(&self) -> TestCaseResult
+    where
+        Conv<D>: Into<ConvWalk>,
+        ConvTranspose<D>: Into<ConvWalk>,
+    {
+        let kernel = std::array::from_fn(|axis| self.kernel[axis]);
+        let conv = Conv {
+            stride: std::array::from_fn(|axis| self.stride[axis]),
+            padding: std::array::from_fn(|axis| self.padding[axis]),
+            dilation: std::array::from_fn(|axis| self.dilation[axis]),
+            groups: self.groups,
+            padding_mode: self.padding_mode,
+        };
+        // The smallest input that the kernel fits and the mode permits, and something more.
+        let extents: [usize; D] = std::array::from_fn(|axis| {
+            let [before, after] = conv.padding[axis];
+            let span = conv.dilation[axis] * (kernel[axis] - 1) + 1;
+            let least = span.saturating_sub(before + after).max(1);
+            let least = match self.padding_mode {
+                PaddingMode::Zeros | PaddingMode::Replicate => least,
+                _ => least.max(before.max(after) + 1),
+            };
+            // Fewer elements where there are more axes.
+            least + self.extra[axis] / D
+        });
+        let [channels, filters] = self.channels.map(|count| count * self.groups);
+        let x = [&[self.n, channels], &extents[..]].concat();
+        check(convolution(&x, filters, kernel, self.bias, conv))?;
+        let inverse = ConvTranspose {
+            stride: conv.stride,
+            padding: std::array::from_fn(|axis| {
+                conv.padding[axis].map(|p| p.min(kernel[axis] - 1) / 2)
+            }),
+            output_padding: std::array::from_fn(|axis| {
+                self.extra[axis].min(conv.stride[axis].max(conv.dilation[axis]) - 1)
+            }),
+            dilation: conv.dilation,
+            groups: self.groups,
+        };
+        check(transposed(&x, filters, kernel, self.bias, inverse))
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn random_convolutions(
-        n in 1usize..=3,
-        [channels, filters] in pair(1..=6),
-        groups in 1usize..=3,
-        kernel in pair(1..=4),
-        stride in pair(1..=3),
-        dilation in pair(1..=2),
-        padding in [0usize..=2, 0..=2, 0..=2, 0..=2],
-        extra in pair(0..=8),
-        bias in any::<bool>(),
-    ) {
-        let conv = Conv2d { stride, padding, dilation, groups };
-        // The smallest input that the kernel fits, and something more.
-        let input: [usize; 2] = std::array::from_fn(|axis| {
-            let span = dilation[axis] * (kernel[axis] - 1) + 1;
-            let padded = padding[2 * axis] + padding[2 * axis + 1];
-            span.saturating_sub(padded).max(1) + extra[axis]
-        });
-        let x = [n, channels * groups, input[0], input[1]];
-        check(convolution(x, [filters * groups, kernel[0], kernel[1]], bias, conv))?;
+    fn random_convolutions(drawn in convolutions()) {
+        match drawn.axes {
+            1 => drawn.check::<1>()?,
+            2 => drawn.check::<2>()?,
+            _ => drawn.check::<3>()?,
+        }
     }
 
     #[test]

@@ -8,10 +8,12 @@ use striate::gpu::{Engine, Gpu, GpuOptions};
 use striate::graph::{Graph, Init, Kind, Value};
 use striate::kernel::Body;
 use striate::nn::{Dropout, Linear, Mode, Module, Relu, Sequential};
-use striate::ops::{Adam, AvgPool2d, MaxPool2d, Rule, Sgd};
+use striate::ops::{
+    Adam, AvgPool2d, Conv, Conv1d, Conv2d, Conv3d, ConvTranspose2d, ConvWalk, MaxPool2d, Rule, Sgd,
+};
 use striate::rng::{philox4x32, unit_f32};
 use striate::session::Session;
-use striate::shape::{DType, Type};
+use striate::shape::{DType, PaddingMode, Type};
 use striate::store::Store;
 use striate::tensor::Tensor;
 use striate::train::{learning_rate, minimize, parameters};
@@ -26,11 +28,15 @@ fn compare(g: &Graph, fetched: &[Value], max_binding: u64) {
         tensors.collect::<Vec<_>>()
     };
     let wanted = run(&Engine::cpu());
-    let gpus = common::gpus(&GpuOptions {
-        max_binding: Some(max_binding),
-        ..GpuOptions::default()
-    });
-    for engine in gpus.into_iter().map(Engine::from) {
+    let gpus = |body| {
+        common::gpus(&GpuOptions {
+            max_binding: Some(max_binding),
+            body: Some(body),
+            ..GpuOptions::default()
+        })
+    };
+    let gpus = [Body::Registers, Body::Shared].into_iter().flat_map(gpus);
+    for engine in gpus.map(Engine::from) {
         for (i, (a, b)) in wanted.iter().zip(run(&engine)).enumerate() {
             if a.ty().dtype != DType::F32 {
                 assert_eq!(a, &b, "output {i} on {engine:?}");
@@ -88,6 +94,79 @@ fn pooling_of_an_input_in_more_parts_than_its_output() {
             compare(&g, &fetched, max_binding);
         }
     }
+}
+
+/// Small integers, whose sums of products are exact.
+fn integers(g: &mut Graph, name: &str, shape: &[usize]) -> Value {
+    let ty = Type::f32(shape);
+    let values = (0..ty.count()).map(|i| ((i * 7 + name.len()) % 9) as f32 - 4.0);
+    let tensor = Tensor::f32(shape, values.collect()).unwrap();
+    let init = Init::Tensor(tensor.into());
+    g.state(name, ty, Kind::Data, init, None).unwrap()
+}
+
+/// A convolution and its gradients where 2,048 bytes hold four images of x and two of y, of nine.
+fn convolve<const D: usize>(x: &[usize], weight: &[usize], conv: Conv<D>)
+where
+    Conv<D>: Into<ConvWalk>,
+{
+    let mut g = Graph::new();
+    let x = integers(&mut g, "x", x);
+    let weight = integers(&mut g, "weight", weight);
+    let filters = g.shape(weight).unwrap()[0];
+    let bias = integers(&mut g, "bias", &[filters]);
+    let y = g.conv(x, weight, Some(bias), conv).unwrap();
+    let shape = g.shape(y).unwrap().to_vec();
+    let dy = integers(&mut g, "dy", &shape);
+    let found = gradients_from(&mut g, &[(y, dy)], &[x, weight, bias]).unwrap();
+    let mut fetched: Vec<Value> = found.into_iter().flatten().collect();
+    // A mask on the gradient of the input, which fusion moves into its kernel.
+    let activation = g.relu(x).unwrap();
+    let next = g.conv(activation, weight, None, conv).unwrap();
+    fetched.extend(gradients_from(&mut g, &[(next, dy)], &[x]).unwrap()[0]);
+    fetched.push(g.relu(y).unwrap());
+    compare(&g, &fetched, 2048);
+}
+
+#[test]
+fn convolutions_of_batches_in_parts() {
+    let same = Conv2d::padding(1);
+    convolve(&[9, 4, 5, 6], &[6, 4, 3, 3], same);
+    let stride = Conv {
+        stride: [1, 2],
+        ..same
+    };
+    convolve(&[9, 3, 5, 8], &[12, 3, 3, 3], stride);
+    convolve(&[9, 4, 31], &[7, 4, 5], Conv1d::padding(2));
+    let groups = Conv { groups: 4, ..same };
+    convolve(&[9, 4, 5, 6], &[8, 1, 3, 3], groups);
+    convolve(&[9, 8, 3, 5], &[8, 1, 3, 3], Conv { groups: 8, ..same });
+    let reflect = Conv {
+        padding_mode: PaddingMode::Reflect,
+        ..same
+    };
+    convolve(&[9, 4, 5, 6], &[6, 4, 3, 3], reflect);
+    convolve(&[9, 2, 3, 4, 5], &[4, 2, 3, 3, 3], Conv3d::padding(1));
+}
+
+#[test]
+fn transposed_convolutions_of_batches_in_parts() {
+    let mut g = Graph::new();
+    let x = integers(&mut g, "x", &[9, 4, 5, 6]);
+    let weight = integers(&mut g, "weight", &[4, 2, 3, 3]);
+    let bias = integers(&mut g, "bias", &[2]);
+    let conv = ConvTranspose2d {
+        stride: [2, 2],
+        padding: [[1, 1]; 2],
+        output_padding: [1, 1],
+        ..ConvTranspose2d::default()
+    };
+    let y = g.conv_transpose2d(x, weight, Some(bias), conv).unwrap();
+    let shape = g.shape(y).unwrap().to_vec();
+    let dy = integers(&mut g, "dy", &shape);
+    let found = gradients_from(&mut g, &[(y, dy)], &[x, weight, bias]).unwrap();
+    let fetched: Vec<Value> = found.into_iter().flatten().chain([y]).collect();
+    compare(&g, &fetched, 2048);
 }
 
 #[test]

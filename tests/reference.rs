@@ -12,7 +12,7 @@ use striate::check::{
 use striate::error::ErrorKind;
 use striate::graph::{Graph, Node, Op, Value};
 use striate::kernel::{Caps, Io, Lowering};
-use striate::ops::{Conv2d, Conv2dForward, Conv2dGradInput};
+use striate::ops::{Conv2d, ConvForward};
 use striate::reference::evaluate;
 use striate::shape::{DType, Type};
 use striate::tensor::{Array, Tensor};
@@ -232,16 +232,12 @@ fn too_many_groups_are_refused() {
         groups: usize::MAX,
         ..Conv2d::default()
     };
-    let forward = Conv2dForward {
-        conv,
+    let forward = ConvForward {
+        conv: conv.into(),
         bias: false,
         relu: false,
     };
-    let grad = Conv2dGradInput {
-        conv,
-        input: [3, 3],
-        mask: false,
-    };
+    let grad = common::cases::conv::grad_input(conv, [3, 3]);
     let (x, weight) = (Type::f32([1, 0, 3, 3]), Type::f32([0, 2, 3, 3]));
     let dy = Type::f32([1, 4, 1, 1]);
     let expects = format!("expects {} input channels", usize::MAX);

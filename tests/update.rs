@@ -5,12 +5,12 @@ mod common;
 use striate::error::Result;
 use striate::gpu::{Engine, GpuOptions};
 use striate::graph::{Graph, Init, Kind, Value};
-use striate::ops::{Adagrad, Adam, Ema, RmsProp, Rule, Sgd};
+use striate::ops::{Adagrad, Adam, Blending, Ema, RmsProp, Rule, Sgd};
 use striate::session::Session;
 use striate::shape::{Shape, Type};
 use striate::store::Store;
 use striate::tensor::Tensor;
-use striate::train::{Group, Optimizer, average_name, learning_rate, swap_averages};
+use striate::train::{Group, Optimizer, average_name, averaging, learning_rate, swap_averages};
 
 /// The CPU reference and every adapter found.
 fn engines() -> Vec<Engine> {
@@ -476,53 +476,31 @@ fn parameters_in_parts_are_clipped_updated_and_averaged() {
         let init = Init::Normal { std: 1.0 };
         let w = g.parameter("w", [50, 7], init.clone()).unwrap();
         let b = g.parameter("b", [9], init).unwrap();
-        let squares = [w, b].map(|p| {
+        let [sum, other] = [w, b].map(|p| {
             let square = g.mul(p, p).unwrap();
             let axes: Vec<usize> = (0..g.shape(p).unwrap().len()).collect();
-            (square, axes)
+            g.sum(square, &axes, false).unwrap()
         });
-        // A sum does not work on parts; the gradient of a given value does.
-        let seeds = squares.map(|(square, _)| {
-            let ty = g.ty(square).unwrap().clone();
-            (square, g.fill(ty.shape, 1.0).unwrap())
-        });
-        let grads = striate::autodiff::gradients_from(&mut g, &seeds, &[w, b]).unwrap();
-        let grads: Vec<Value> = grads.into_iter().flatten().collect();
-        let (norm, scale) = g.clip_grad_norm(&grads, 1.0, None).unwrap();
-        let mut moments = Vec::new();
-        for m in 0..rule.moments() {
-            let row = [w, b].map(|p| {
-                let (name, ty) = (format!("m{m}.{p}"), g.ty(p).unwrap().clone());
-                let zero = Init::Constant(0.0);
-                g.state(&name, ty, Kind::Moment(m as u8), zero, Some(p))
-                    .unwrap()
-            });
-            moments.push(row.to_vec());
+        let loss = g.add_values(sum, other).unwrap();
+        let optimizer = Optimizer::new(rule)
+            .group(Group::vectors().rate(0.5))
+            .clip_norm(10.0)
+            .clip_value(1.0)
+            .average(Ema::new(0.5));
+        let rate = |g: &mut Graph| learning_rate(g, 0.125);
+        let applying = optimizer.accumulate(&mut g, loss, 2, rate).unwrap();
+        let swap = swap_averages(&applying.graph).unwrap();
+        let store = Store::new(engine, &[&g, &applying.graph], 3).unwrap();
+        let norm = applying.norm.unwrap();
+        let mut batch = Session::new(&store, &g, &[]).unwrap();
+        let mut apply = Session::new(&store, &applying.graph, &[norm]).unwrap();
+        for _ in 0..2 {
+            batch.run(2).unwrap();
+            apply.run(1).unwrap();
         }
-        let lr = g.fill([], 0.125).unwrap();
-        let values = striate::ops::Updating {
-            params: &[w, b],
-            grads: &grads,
-            moments: &moments,
-            lr,
-            scale: Some(scale),
-        };
-        let updated = g
-            .update_with(striate::ops::Update::new(rule, 2), values)
-            .unwrap();
-        for (state, value) in [w, b].into_iter().zip(updated.params) {
-            g.assign(state, value).unwrap();
-        }
-        for (states, values) in moments.iter().zip(updated.moments) {
-            for (&state, value) in states.iter().zip(values) {
-                g.assign(state, value).unwrap();
-            }
-        }
-        let store = Store::new(engine, &[&g], 3).unwrap();
-        let mut session = Session::new(&store, &g, &[norm]).unwrap();
-        session.run(2).unwrap();
-        let mut found = vec![session.read(norm).unwrap().item().unwrap()];
-        for name in ["w", "b"] {
+        Session::new(&store, &swap, &[]).unwrap().run(1).unwrap();
+        let mut found = vec![apply.read(norm).unwrap().item().unwrap()];
+        for name in ["w", "b", "grad.w", "ema.w", "ema.b"] {
             found.extend(store.get(name).unwrap().as_f32().unwrap());
         }
         found
@@ -532,11 +510,35 @@ fn parameters_in_parts_are_clipped_updated_and_averaged() {
         for gpu in common::gpus(&options) {
             let found = train(&gpu.into(), rule);
             for (a, b) in wanted.iter().zip(&found) {
-                assert!(
-                    (a - b).abs() < 1e-5 * a.abs().max(1.0),
-                    "{rule:?}: {b}, not {a}"
-                );
+                let near = (a - b).abs() < 1e-5 * a.abs().max(1.0);
+                assert!(near, "{rule:?}: {b}, not {a}");
             }
+        }
+    }
+}
+
+/// Stochastic weight averaging: after each of some steps of training, not after all.
+#[test]
+fn parameters_are_averaged_when_asked_for() {
+    for engine in engines() {
+        let (mut g, loss) = network(0.5).unwrap();
+        let rate = learning_rate(&mut g, 0.5).unwrap();
+        let optimizer = Optimizer::new(Rule::Sgd(Sgd::default()));
+        optimizer.minimize(&mut g, loss, rate).unwrap();
+        let averaging = averaging(&g, Blending::Mean).unwrap();
+        let store = Store::new(&engine, &[&g, &averaging], 0).unwrap();
+        let mut session = Session::new(&store, &g, &[]).unwrap();
+        let mut average = Session::new(&store, &averaging, &[]).unwrap();
+        if let Some(plan) = average.plan() {
+            assert_eq!(plan.steps.len(), 2, "blend and advance:\n{plan}");
+        }
+        let mut mean = 0.0;
+        for cycle in 0..4u8 {
+            session.run(3).unwrap();
+            average.run(1).unwrap();
+            mean += (f64::from(value(&store, "stem.bias")) - mean) / (f64::from(cycle) + 1.0);
+            let found = f64::from(value(&store, &average_name("stem.bias")));
+            assert!((found - mean).abs() < 1e-6, "{found}, not {mean}");
         }
     }
 }

@@ -5,6 +5,7 @@
 //! module built twice under one name shares its weights.
 
 mod activation;
+mod conv;
 pub mod init;
 mod norm;
 mod pool;
@@ -14,11 +15,13 @@ use std::fmt::Debug;
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Init, Kind, Source, Value};
-use crate::ops;
 use crate::shape::{Shape, Type};
 use init::Scheme;
 
 pub use activation::{Activation, LogSoftmax, PRelu, Softmax};
+pub use conv::{
+    Conv, Conv1d, Conv2d, Conv3d, ConvTranspose, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d,
+};
 pub use norm::{
     BatchNorm, BatchNorm1d, BatchNorm2d, BatchNorm3d, GroupNorm, InstanceNorm, InstanceNorm1d,
     InstanceNorm2d, InstanceNorm3d, LayerNorm, LocalResponseNorm, RmsNorm,
@@ -85,84 +88,6 @@ pub fn state(
     Ok(value)
 }
 
-/// A 2D convolution over `[n, in_channels, h, w]`, with parameters `weight` `[out_channels, in_channels / groups, r, s]` and
-/// `bias` `[out_channels]`.
-#[derive(Debug, Clone)]
-pub struct Conv2d {
-    /// Channels of the input.
-    pub in_channels: usize,
-    /// Channels of the output.
-    pub out_channels: usize,
-    /// Height and width of the kernel.
-    pub kernel: [usize; 2],
-    /// Stride, padding, dilation, groups.
-    pub conv: ops::Conv2d,
-    /// Whether there is a bias; it begins as U(-b, b) with b = 1 / sqrt(fan in).
-    pub bias: bool,
-    /// How the weight begins.
-    pub init: Scheme,
-}
-
-impl Conv2d {
-    /// A square kernel, stride 1, no padding, with bias.
-    pub fn new(in_channels: usize, out_channels: usize, kernel: usize) -> Self {
-        Self {
-            in_channels,
-            out_channels,
-            kernel: [kernel; 2],
-            conv: ops::Conv2d::default(),
-            bias: true,
-            init: Scheme::Default,
-        }
-    }
-
-    /// Steps along height and width.
-    pub fn stride(mut self, stride: usize) -> Self {
-        self.conv.stride = [stride; 2];
-        self
-    }
-
-    /// Zeros on all four sides.
-    pub fn padding(mut self, padding: usize) -> Self {
-        self.conv.padding = [padding; 4];
-        self
-    }
-
-    /// Groups of channels that do not see each other.
-    pub fn groups(mut self, groups: usize) -> Self {
-        self.conv.groups = groups;
-        self
-    }
-
-    /// Without bias, as before a normalisation.
-    pub fn without_bias(mut self) -> Self {
-        self.bias = false;
-        self
-    }
-
-    /// Draws the weight differently.
-    pub fn init(mut self, scheme: Scheme) -> Self {
-        self.init = scheme;
-        self
-    }
-}
-
-impl Module for Conv2d {
-    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
-        let groups = self.conv.groups;
-        if groups == 0 || !self.in_channels.is_multiple_of(groups) {
-            return Err(Error::shape(format!(
-                "conv2d: {} input channels do not divide into {groups} groups",
-                self.in_channels
-            )));
-        }
-        let [r, s] = self.kernel;
-        let shape = [self.out_channels, self.in_channels / groups, r, s];
-        let (weight, bias) = weight_and_bias(g, name, &shape.into(), &self.init, self.bias)?;
-        g.conv2d(x, weight, bias, self.conv)
-    }
-}
-
 /// y = x weight^T + bias over the last axis, with parameters `weight` `[out_features, in_features]` and `bias` `[out_features]`.
 #[derive(Debug, Clone)]
 pub struct Linear {
@@ -203,26 +128,27 @@ impl Linear {
 impl Module for Linear {
     fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
         let shape = [self.out_features, self.in_features].into();
-        let (weight, bias) = weight_and_bias(g, name, &shape, &self.init, self.bias)?;
+        let bias = self.bias.then_some(self.out_features);
+        let (weight, bias) = weight_and_bias(g, name, &shape, &self.init, bias)?;
         g.linear(x, weight, bias)
     }
 }
 
-/// The parameters `name.weight` of this shape `[out, in, ...]` and, if wanted, `name.bias` `[out]`.
+/// The parameters `name.weight` of this shape and, if wanted, `name.bias` of so many elements, drawn by the weight's fan in.
 fn weight_and_bias(
     g: &mut Graph,
     name: &str,
     shape: &Shape,
     scheme: &Scheme,
-    bias: bool,
+    bias: Option<usize>,
 ) -> Result<(Value, Option<Value>)> {
     let weight = parameter(g, &join(name, "weight"), shape.clone(), scheme.init(shape)?)?;
     let bias = match bias {
-        true => {
+        Some(count) => {
             let init = Scheme::Default.init(shape)?;
-            Some(parameter(g, &join(name, "bias"), [shape[0]], init)?)
+            Some(parameter(g, &join(name, "bias"), [count], init)?)
         }
-        false => None,
+        None => None,
     };
     Ok((weight, bias))
 }

@@ -68,18 +68,19 @@ impl End {
         }
     }
 
-    /// Binds what the end reads, the third input, and the output after it.
-    pub fn bind(self, dispatch: Dispatch, y: Operand) -> Dispatch {
-        self.bind_parts(dispatch, 0, y, 0)
-    }
-
-    /// As `bind`, with the parts of the third input and of the output.
+    /// Binds what the end reads, the third input, and the output after it, of each one part.
     pub fn bind_parts(self, dispatch: Dispatch, third: usize, y: Operand, part: usize) -> Dispatch {
         let dispatch = match self {
             End::None | End::Relu | End::MaskInPlace => dispatch,
             _ => dispatch.read(Operand::Input(2)).part(third),
         };
         dispatch.write(y).part(part)
+    }
+
+    /// As `bind_parts`, for rows of y in part `part`; a mask lies in the same one.
+    pub fn bind_rows(self, dispatch: Dispatch, y: Operand, part: usize) -> Dispatch {
+        let third = if self == End::Mask { part } else { 0 };
+        self.bind_parts(dispatch, third, y, part)
     }
 }
 
@@ -143,7 +144,7 @@ pub(super) struct Tiling {
 const DEPTH: usize = 16;
 
 /// Workgroups below which a GPU is not filled.
-const ENOUGH_WORKGROUPS: usize = 128;
+pub(super) const ENOUGH_WORKGROUPS: usize = 128;
 
 pub(super) const SHARED_VARIANTS: &[Overrides] = &[
     &[("tile", 64), ("tall", 2), ("workgroup_size", 128)],

@@ -13,11 +13,11 @@ macro_rules! shader_files {
 }
 
 mod accuracy;
+mod along;
 mod binary;
 mod blend;
 mod clip;
-mod conv2d;
-mod conv2d_registers;
+mod conv;
 mod copy;
 mod cross_entropy;
 mod elementwise;
@@ -26,6 +26,7 @@ mod gemm;
 mod join;
 mod local_response_norm;
 mod matmul;
+mod moments;
 mod movement;
 mod norm;
 mod norm_passes;
@@ -47,10 +48,14 @@ mod unary_function;
 mod update;
 
 pub use accuracy::CountCorrect;
+pub use along::{Along, AlongGrad};
 pub use binary::{Binary, BinaryFunction, BinaryGrad};
 pub use blend::{Blend, Blending, Ema, Warmup};
 pub use clip::ClipGradNorm;
-pub use conv2d::{Conv2d, Conv2dForward, Conv2dGradInput, Conv2dGradWeight};
+pub use conv::{
+    Conv, Conv1d, Conv2d, Conv3d, ConvForward, ConvGradInput, ConvGradWeight, ConvTranspose,
+    ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, ConvWalk,
+};
 pub(crate) use copy::{copy, copy_parts};
 pub use cross_entropy::{CrossEntropy, CrossEntropyGrad, CrossEntropyLoss};
 pub use elementwise::Fill;
@@ -58,6 +63,7 @@ pub use gather::{GatherLabels, GatherRows};
 pub use join::{AxisRange, Concat, Slice, SliceGrad, Split};
 pub use local_response_norm::{LocalResponseNorm, LocalResponseNormGrad};
 pub use matmul::MatMul;
+pub use moments::{Norm, Var};
 pub use movement::{Expand, Permute, Reshape};
 pub use norm::{
     Moments, NormStatistics, Normalize, NormalizeGrad, Over, RunningStatistic, StatisticPairs,
@@ -66,7 +72,7 @@ pub use pad::{Pad, PadGrad};
 pub use pointwise::{LossFunction, PointwiseLoss, PointwiseLossGrad, Reduction};
 pub use pool::*;
 pub use random::{Advance, Dropout, ShuffledBatch};
-pub use reduce::Sum;
+pub use reduce::{Extreme, Ratio, Spread, Sum, Ties};
 pub use resize::{Interpolate, InterpolateGrad, InterpolateMode};
 pub use rule::{Adagrad, Adam, RmsProp, Rule, Sgd};
 pub use schedule::Lookup;
@@ -80,9 +86,9 @@ pub fn kernels() -> Vec<Kernel> {
     let fixed = [
         accuracy::KERNELS,
         binary::KERNELS,
+        along::KERNELS,
         blend::KERNELS,
         clip::KERNELS,
-        conv2d_registers::KERNELS,
         copy::KERNELS,
         elementwise::KERNELS,
         gather::KERNELS,
@@ -93,6 +99,8 @@ pub fn kernels() -> Vec<Kernel> {
         pointwise::KERNELS,
         pool::KERNELS,
         random::KERNELS,
+        reduce::KERNELS,
+        reduction::KERNELS,
         schedule::KERNELS,
         resize::KERNELS,
         softmax::KERNELS,
@@ -102,8 +110,7 @@ pub fn kernels() -> Vec<Kernel> {
     ];
     let fixed = fixed.concat().into_iter().cloned();
     let composed = [
-        conv2d::kernels(),
-        conv2d_registers::kernels(),
+        conv::kernels(),
         cross_entropy::kernels(),
         matmul::kernels(),
         pool::kernels(),

@@ -367,10 +367,14 @@ const AXES: [[&str; 3]; 4] = [
 ];
 const VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
 
-static PAD: Kernel = Kernel::new("pad", shader_files!["pad", "lib/pad", "lib/grid"], VARIANTS);
+static PAD: Kernel = Kernel::new(
+    "pad",
+    shader_files!["pad", "pad_params", "lib/pad", "lib/grid"],
+    VARIANTS,
+);
 static PAD_GRAD: Kernel = Kernel::new(
     "pad_grad",
-    shader_files!["pad_grad", "lib/pad", "lib/grid"],
+    shader_files!["pad_grad", "pad_params", "lib/pad", "lib/grid"],
     VARIANTS,
 );
 

@@ -7,22 +7,68 @@ use crate::kernel::{Dispatch, Kernel, Lowering, Operand, Overrides, Part, overla
 use crate::shape::{Shape, Type};
 
 use super::Cut;
+use super::strided::{box_params, box_variant};
 
-/// A reduction of elements to scale * their sum, or to the square root of that.
+/// What becomes of the elements over which an output reduces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Function {
+    /// Their sum.
+    Sum,
+    /// The largest of them times the scale, which is 1 or -1: with -1, the smallest.
+    Largest,
+    /// The sum of their squares.
+    Squares,
+    /// The sum of the squares of their differences from an operand that lies as the result does.
+    Deviations(Operand),
+    /// How many of them equal an operand that lies as the result does, NaN counting as equal to NaN.
+    Ties(Operand),
+}
+
+impl Function {
+    fn other(self) -> Option<Operand> {
+        match self {
+            Function::Sum | Function::Largest | Function::Squares => None,
+            Function::Deviations(other) | Function::Ties(other) => Some(other),
+        }
+    }
+}
+
+/// A reduction of elements to scale * function, or to the square root of that.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Reduction {
+    pub function: Function,
     pub scale: f32,
     pub root: bool,
 }
 
 impl Reduction {
     pub fn sum(scale: f32) -> Self {
-        Self { scale, root: false }
+        Self::new(Function::Sum, scale)
     }
 
-    /// What a stage before the last one makes.
+    pub fn new(function: Function, scale: f32) -> Self {
+        Self {
+            function,
+            scale,
+            root: false,
+        }
+    }
+
+    /// The first of two stages.
     fn first_stage(self) -> Self {
-        Self::sum(1.0)
+        match self.function {
+            Function::Largest => self,
+            function => Self::new(function, 1.0),
+        }
+    }
+
+    /// The second of two stages, over what the first one made.
+    fn second_stage(self) -> Self {
+        let function = match self.function {
+            Function::Largest => Function::Largest,
+            _ => Function::Sum,
+        };
+        Self { function, ..self }
     }
 }
 
@@ -66,6 +112,32 @@ pub(super) fn lower_reduction(
     y: Cut,
     out: &mut Lowering,
 ) -> Result<()> {
+    for region in regions(x, axes, y) {
+        let staged = Staged {
+            reduction: Reduction {
+                root: reduction.root && region.last,
+                ..reduction
+            },
+            accumulate: region.accumulate,
+        };
+        lower_runs(op, staged, region.x, &region.runs, region.y, out)?;
+    }
+    Ok(())
+}
+
+/// Elements of one part of x that enter the outputs of one part of y.
+struct Region {
+    x: Place,
+    runs: Vec<Run>,
+    y: Place,
+    /// Whether elements before these entered the same outputs.
+    accumulate: bool,
+    /// Whether none after these do.
+    last: bool,
+}
+
+/// The pieces in which x is reduced over `axes` to y, in order.
+fn regions(x: Cut, axes: &[usize], y: Cut) -> Vec<Region> {
     let runs_of = |rows: usize| {
         let mut shape = x.shape.to_vec();
         if let Some(first) = shape.first_mut() {
@@ -73,26 +145,23 @@ pub(super) fn lower_reduction(
         }
         runs(&shape, axes)
     };
-    let mut emit = |reduction, x: Place, runs: &[Run], y: Place, accumulate| {
-        let staged = Staged {
-            reduction,
-            accumulate,
-        };
-        lower_runs(op, staged, x, runs, y, out)
-    };
     let place = |cut: &Cut, part, base| Place {
         operand: cut.operand,
         part,
         base,
     };
     if !x.shape.is_empty() && !axes.contains(&0) {
-        for rows in overlaps(&[x.parts, y.parts]) {
-            let from = place(&x, rows.part[0], rows.first[0] * x.row());
-            let to = place(&y, rows.part[1], rows.first[1] * y.row());
-            emit(reduction, from, &runs_of(rows.count), to, false)?;
-        }
-        return Ok(());
+        let overlaps = overlaps(&[x.parts, y.parts]).into_iter();
+        let regions = overlaps.map(|rows| Region {
+            x: place(&x, rows.part[0], rows.first[0] * x.row()),
+            runs: runs_of(rows.count),
+            y: place(&y, rows.part[1], rows.first[1] * y.row()),
+            accumulate: false,
+            last: true,
+        });
+        return regions.collect();
     }
+    let mut regions = Vec::new();
     for (part_y, rows_y) in y.parts.iter().enumerate() {
         for (part, rows) in x.parts.iter().enumerate() {
             let mut runs = runs_of(rows.rows);
@@ -105,18 +174,61 @@ pub(super) fn lower_reduction(
                 base = rows_y.start * per_row * kept.stride;
                 kept.extent = rows_y.rows * per_row;
             }
-            let reduction = match part + 1 == x.parts.len() {
-                true => reduction,
-                false => Reduction {
-                    root: false,
-                    ..reduction
-                },
-            };
-            let (from, to) = (place(&x, part, base), place(&y, part_y, 0));
-            emit(reduction, from, &runs, to, part > 0)?;
+            regions.push(Region {
+                x: place(&x, part, base),
+                runs,
+                y: place(&y, part_y, 0),
+                accumulate: part > 0,
+                last: part + 1 == x.parts.len(),
+            });
         }
     }
+    regions
+}
+
+/// Emits dx from the elements of x, their reduction y and a share of the gradient for each output: `share` goes to the elements that
+/// equal y (`Ties`), or `(x - y) * share` to all (`Deviations`).
+pub(super) fn lower_spread(
+    op: &str,
+    differences: bool,
+    [x, y]: [Cut; 2],
+    axes: &[usize],
+    [share, dx]: [Operand; 2],
+    out: &mut Lowering,
+) -> Result<()> {
+    for region in regions(x, axes, y) {
+        let mut stride_y = 1;
+        let mut axes = Vec::new();
+        for run in region.runs.iter().rev() {
+            let step = if run.reduced { 0 } else { stride_y };
+            axes.insert(0, [run.extent, run.stride, step].map(|n| n as isize));
+            stride_y *= if run.reduced { 1 } else { run.extent };
+        }
+        if axes.len() > 6 {
+            return Err(alternating(op, axes.len(), ""));
+        }
+        let count = region.runs.iter().map(|run| run.extent).product();
+        let variant = 3 * usize::from(differences) + box_variant(axes.len());
+        let dispatch = Dispatch::new(&SPREAD, SPREAD_VARIANTS[variant])
+            .read(x.operand)
+            .part(region.x.part)
+            .read(y.operand)
+            .part(region.y.part)
+            .read(share)
+            .part(region.y.part)
+            .write(dx)
+            .part(region.x.part);
+        let bases = [region.x.base, region.y.base];
+        out.push(box_params(dispatch, count, bases, [0; 2], &axes));
+    }
     Ok(())
+}
+
+fn alternating(op: &str, runs: usize, when: &str) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        format!("{op}: reduced and kept axes alternate {runs} times, 6 are supported{when}"),
+    )
 }
 
 /// Neighbouring axes that are all reduced or all kept, as one.
@@ -177,6 +289,16 @@ impl Place {
 struct Staged {
     reduction: Reduction,
     accumulate: bool,
+}
+
+impl Staged {
+    /// What is left to do with the results of a first stage.
+    fn second(self) -> Self {
+        Self {
+            reduction: self.reduction.second_stage(),
+            ..self
+        }
+    }
 }
 
 /// Longest reduction, in loads, that one invocation makes when the outputs are few.
@@ -266,10 +388,19 @@ fn lower_runs(
         }
     };
     let width_y = if last.reduced { 1 } else { width };
-    let variant = VARIANTS[usize::from(chunks_first)];
-    let mut dispatch = Dispatch::of(Cow::Owned(kernel(form)), variant)
+    let (largest, start) = match reduction.function {
+        Function::Largest => (true, f32::NEG_INFINITY),
+        _ => (false, 0.0),
+    };
+    let variant = VARIANTS[usize::from(chunks_first) + 2 * usize::from(largest)];
+    let kernel = kernel(form, Term::of(reduction.function));
+    let mut dispatch = Dispatch::of(Cow::Owned(kernel), variant)
         .read(x.operand)
-        .part(x.part)
+        .part(x.part);
+    if let Some(other) = reduction.function.other() {
+        dispatch = dispatch.read(other).part(y.part);
+    }
+    dispatch = dispatch
         .write(stage.operand)
         .part(stage.part)
         .param("count", outputs * chunks)
@@ -277,7 +408,8 @@ fn lower_runs(
         .param("outer_chunks", outer_chunks)
         .param("inner_chunks", inner_chunks)
         .param("x_base", x.base / width)
-        .param("y_base", stage.base / width_y);
+        .param("y_base", stage.base / width_y)
+        .param("other_base", y.base / width_y);
     for (names, runs) in [(KEPT, &kept), (REDUCED, &summed)] {
         for (i, [extent, stride]) in names.into_iter().enumerate() {
             let run = runs[2 - i];
@@ -287,7 +419,7 @@ fn lower_runs(
     let dispatch = dispatch
         .param("accumulate", accumulated.into())
         .param("root", now.root.into())
-        .param_f32("start", 0.0)
+        .param_f32("start", start)
         .param_f32("scale", now.scale)
         .workgroups((outputs * chunks).div_ceil(WORKGROUP));
     out.push(dispatch);
@@ -299,7 +431,8 @@ fn lower_runs(
         false => [(elements, false), (chunks, true)],
     };
     let runs = merged(runs.into_iter());
-    lower_runs(op, staged, Place::scratch(stage.operand), &runs, y, out)
+    let scratch = Place::scratch(stage.operand);
+    lower_runs(op, staged.second(), scratch, &runs, y, out)
 }
 
 /// Reduces the innermost run that is reduced, then the others, where they are more than the kernels take at once.
@@ -315,14 +448,13 @@ fn lower_innermost(
         .windows(2)
         .all(|pair| pair[0].stride == pair[1].extent * pair[1].stride);
     let innermost = runs.iter().rposition(|run| run.reduced);
-    let (Some(innermost), true) = (innermost, contiguous) else {
-        return Err(Error::new(
-            ErrorKind::Unsupported,
-            format!(
-                "{op}: reduced and kept axes alternate {} times, 6 are supported for a result in several parts",
-                runs.len()
-            ),
-        ));
+    let other = staged.reduction.function.other();
+    let (Some(innermost), true, None) = (innermost, contiguous, other) else {
+        let when = match other {
+            Some(_) => "",
+            None => " for a result in several parts",
+        };
+        return Err(alternating(op, runs.len(), when));
     };
     let axes = |from: &[Run]| -> Vec<(usize, bool)> {
         from.iter().map(|run| (run.extent, run.reduced)).collect()
@@ -338,7 +470,7 @@ fn lower_innermost(
         accumulate: false,
     };
     lower_runs(op, first, x, &merged(stage.into_iter()), scratch, out)?;
-    lower_runs(op, staged, scratch, &rest, y, out)
+    lower_runs(op, staged.second(), scratch, &rest, y, out)
 }
 
 /// How the elements are loaded.
@@ -364,33 +496,101 @@ const REDUCED: [[&str; 2]; 3] = [
     ["reduced2", "reduced_stride2"],
 ];
 
-/// First those where the chunks of an output lie side by side, then those where the outputs of a chunk do.
-const VARIANTS: &[Overrides] = &[
+/// How the terms of a sum are made of the elements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Term {
+    Value,
+    Square,
+    Deviation,
+    Tie,
+}
+
+impl Term {
+    fn of(function: Function) -> Self {
+        match function {
+            Function::Sum | Function::Largest => Term::Value,
+            Function::Squares => Term::Square,
+            Function::Deviations(_) => Term::Deviation,
+            Function::Ties(_) => Term::Tie,
+        }
+    }
+}
+
+/// Those where the chunks of an output lie side by side come before those where the outputs of a chunk do; sums before the largest.
+const VARIANTS: [Overrides; 4] = [
     &[("function", 0), ("chunks_first", 0), ("workgroup_size", 64)],
     &[("function", 0), ("chunks_first", 1), ("workgroup_size", 64)],
+    &[("function", 1), ("chunks_first", 0), ("workgroup_size", 64)],
+    &[("function", 1), ("chunks_first", 1), ("workgroup_size", 64)],
 ];
+const ROW_VARIANTS: [Overrides; 2] = [VARIANTS[0], VARIANTS[2]];
+const COLUMN_VARIANTS: [Overrides; 2] = [VARIANTS[1], VARIANTS[3]];
 
-fn kernel(form: Form) -> Kernel {
-    let [body, elements, rows, columns, values, grid] = *shader_files![
+fn kernel(form: Form, term: Term) -> Kernel {
+    let [
+        body,
+        elements,
+        rows,
+        columns,
+        values,
+        squares,
+        deviations,
+        ties,
+        grid,
+    ] = *shader_files![
         "reduce",
         "reduce_elements",
         "reduce_row_quads",
         "reduce_column_quads",
         "reduce_values",
+        "reduce_squares",
+        "reduce_deviations",
+        "reduce_ties",
         "lib/grid"
     ];
-    let (name, form, variants) = match form {
-        Form::Elements => ("elements", elements, VARIANTS),
-        Form::RowQuads => ("row_quads", rows, &VARIANTS[..1]),
-        Form::ColumnQuads => ("column_quads", columns, &VARIANTS[1..]),
+    // Terms other than the elements themselves are summed.
+    let summed = term != Term::Value;
+    let (form_name, form, variants): (_, _, &'static [Overrides]) = match form {
+        Form::Elements if summed => ("", elements, &VARIANTS.as_slice()[..2]),
+        Form::Elements => ("", elements, &VARIANTS),
+        Form::RowQuads if summed => ("_row_quads", rows, &ROW_VARIANTS.as_slice()[..1]),
+        Form::RowQuads => ("_row_quads", rows, &ROW_VARIANTS),
+        Form::ColumnQuads if summed => ("_column_quads", columns, &COLUMN_VARIANTS.as_slice()[..1]),
+        Form::ColumnQuads => ("_column_quads", columns, &COLUMN_VARIANTS),
     };
-    let files = vec![body, form, values, grid];
-    Kernel::composed(format!("reduce_{name}"), files, variants)
+    let (term_name, term) = match term {
+        Term::Value => ("values", values),
+        Term::Square => ("squares", squares),
+        Term::Deviation => ("deviations", deviations),
+        Term::Tie => ("ties", ties),
+    };
+    let files = vec![body, form, term, grid];
+    Kernel::composed(format!("reduce_{term_name}{form_name}"), files, variants)
 }
 
 /// The kernels that are composed when an op lowers.
 pub(super) fn kernels() -> Vec<Kernel> {
-    [Form::Elements, Form::RowQuads, Form::ColumnQuads]
-        .map(kernel)
-        .to_vec()
+    let mut all = Vec::new();
+    for form in [Form::Elements, Form::RowQuads, Form::ColumnQuads] {
+        let terms = [Term::Value, Term::Square, Term::Deviation, Term::Tie];
+        all.extend(terms.map(|term| kernel(form, term)));
+    }
+    all
 }
+
+const SPREAD_VARIANTS: &[Overrides] = &[
+    &[("function", 0), ("axes", 2), ("workgroup_size", 64)],
+    &[("function", 0), ("axes", 4), ("workgroup_size", 64)],
+    &[("function", 0), ("axes", 6), ("workgroup_size", 64)],
+    &[("function", 1), ("axes", 2), ("workgroup_size", 64)],
+    &[("function", 1), ("axes", 4), ("workgroup_size", 64)],
+    &[("function", 1), ("axes", 6), ("workgroup_size", 64)],
+];
+
+static SPREAD: Kernel = Kernel::new(
+    "spread",
+    shader_files!["spread", "strided_box", "lib/grid", "lib/float"],
+    SPREAD_VARIANTS,
+);
+
+pub(super) const KERNELS: &[&Kernel] = &[&SPREAD];

@@ -165,31 +165,16 @@ fn move_box(
             .all(|axis| (axis.x == 1 || quads(axis.x)) && (axis.y == 1 || quads(axis.y)));
     let ones = |steps: fn(&Axis) -> isize| axes.iter().filter(|axis| steps(axis) == 1).count();
     let single = ones(|axis| axis.x) <= 1 && ones(|axis| axis.y) <= 1;
-    let bind = |kernel, overrides, scale: usize| {
-        let [x, y] = places;
-        Dispatch::new(kernel, overrides)
-            .read(x.0)
-            .part(x.1)
-            .write(y.0)
-            .part(y.1)
-            .param("count", count / scale)
-    };
-    let variant = VARIANTS[axes.len().div_ceil(2).max(1) - 1];
-    match inner {
+    // The kernel, the elements that it moves at once, and the axes and steps between rows of blocks as it counts them.
+    let (kernel, unit, axes, rows): (_, _, Vec<[isize; 3]>, _) = match inner {
         Some(inner)
             if aligned && single && last.y == 1 && last.x == 1 && inner + 1 == axes.len() =>
         {
-            let scaled: Vec<[isize; 3]> = axes
-                .iter()
-                .map(|axis| match axis.x {
-                    1 => [axis.extent as isize / 4, 1, 1],
-                    _ => [axis.extent as isize, axis.x / 4, axis.y / 4],
-                })
-                .collect();
-            let dispatch = bind(&QUADS, variant, 4)
-                .param("base_x", base_x / 4)
-                .param("base_y", base_y / 4);
-            with_axes(dispatch, &scaled).workgroups((count / 4).div_ceil(WORKGROUP))
+            let quads = axes.iter().map(|axis| match axis.x {
+                1 => [axis.extent as isize / 4, 1, 1],
+                _ => [axis.extent as isize, axis.x / 4, axis.y / 4],
+            });
+            (&QUADS, 4, quads.collect(), [0; 2])
         }
         Some(inner)
             if aligned
@@ -198,36 +183,49 @@ fn move_box(
                 && inner + 1 < axes.len()
                 && axes[inner].extent.is_multiple_of(4) =>
         {
-            let blocks: Vec<[isize; 3]> = axes
-                .iter()
-                .map(|axis| match (axis.x, axis.y) {
-                    (1, y) => [axis.extent as isize / 4, 1, y],
-                    (x, 1) => [axis.extent as isize / 4, x, 1],
-                    (x, y) => [axis.extent as isize, x / 4, y / 4],
-                })
-                .collect();
-            let dispatch = bind(&BLOCKS, BLOCKS_VARIANTS[0], 16)
-                .param("base_x", base_x / 4)
-                .param("base_y", base_y / 4)
-                .param("row_x", (last.x / 4) as usize)
-                .param("row_y", (axes[inner].y / 4) as usize);
-            with_axes(dispatch, &blocks).workgroups((count / 16).div_ceil(WORKGROUP))
+            let blocks = axes.iter().map(|axis| match (axis.x, axis.y) {
+                (1, y) => [axis.extent as isize / 4, 1, y],
+                (x, 1) => [axis.extent as isize / 4, x, 1],
+                (x, y) => [axis.extent as isize, x / 4, y / 4],
+            });
+            let rows = [last.x, axes[inner].y].map(|step| step as usize / 4);
+            (&BLOCKS, 16, blocks.collect(), rows)
         }
         _ => {
-            let plain: Vec<[isize; 3]> = axes
-                .iter()
-                .map(|axis| [axis.extent as isize, axis.x, axis.y])
-                .collect();
-            let dispatch = bind(&ELEMENTS, variant, 1)
-                .param("base_x", base_x)
-                .param("base_y", base_y);
-            with_axes(dispatch, &plain).workgroups(count.div_ceil(WORKGROUP))
+            let axes = axes.iter();
+            let plain = axes.map(|axis| [axis.extent as isize, axis.x, axis.y]);
+            (&ELEMENTS, 1, plain.collect(), [0; 2])
         }
-    }
+    };
+    let [x, y] = places;
+    let dispatch = Dispatch::new(kernel, VARIANTS[box_variant(axes.len())])
+        .read(x.0)
+        .part(x.1)
+        .write(y.0)
+        .part(y.1);
+    let bases = [base_x, base_y].map(|base| base / unit.min(4));
+    box_params(dispatch, count / unit, bases, rows, &axes)
 }
 
-/// Appends six axes, of which `axes` are the innermost, each its extent and its steps in x and y.
-fn with_axes(mut dispatch: Dispatch, axes: &[[isize; 3]]) -> Dispatch {
+/// Which of three variants (2, 4 or 6 axes) walks a box of so many.
+pub(super) fn box_variant(axes: usize) -> usize {
+    axes.div_ceil(2).max(1) - 1
+}
+
+/// Appends what `strided_box.wgsl` knows of a box of at most six axes, each its extent and its steps in x and y, and the workgroups.
+pub(super) fn box_params(
+    dispatch: Dispatch,
+    count: usize,
+    bases: [usize; 2],
+    rows: [usize; 2],
+    axes: &[[isize; 3]],
+) -> Dispatch {
+    let mut dispatch = dispatch
+        .param("count", count)
+        .param("base_x", bases[0])
+        .param("base_y", bases[1])
+        .param("row_x", rows[0])
+        .param("row_y", rows[1]);
     for (i, names) in AXES.into_iter().enumerate() {
         let own = (i + axes.len()).checked_sub(AXES.len());
         let axis = own.map_or([1, 0, 0], |own| axes[own]);
@@ -235,7 +233,7 @@ fn with_axes(mut dispatch: Dispatch, axes: &[[isize; 3]]) -> Dispatch {
             dispatch = dispatch.param(name, value as usize);
         }
     }
-    dispatch
+    dispatch.workgroups(count.div_ceil(WORKGROUP))
 }
 
 const WORKGROUP: usize = 64;
@@ -252,22 +250,21 @@ const VARIANTS: &[Overrides] = &[
     &[("axes", 4), ("workgroup_size", 64)],
     &[("axes", 6), ("workgroup_size", 64)],
 ];
-const BLOCKS_VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
 
 static ELEMENTS: Kernel = Kernel::new(
     "strided",
-    shader_files!["strided", "strided_elements", "lib/grid"],
+    shader_files!["strided", "strided_elements", "strided_box", "lib/grid"],
     VARIANTS,
 );
 static QUADS: Kernel = Kernel::new(
     "strided_quads",
-    shader_files!["strided", "strided_quads", "lib/grid"],
+    shader_files!["strided", "strided_quads", "strided_box", "lib/grid"],
     VARIANTS,
 );
 static BLOCKS: Kernel = Kernel::new(
     "strided_blocks",
-    shader_files!["strided_blocks", "lib/grid"],
-    BLOCKS_VARIANTS,
+    shader_files!["strided_blocks", "strided_quads", "strided_box", "lib/grid"],
+    VARIANTS,
 );
 
 pub(super) const KERNELS: &[&Kernel] = &[&ELEMENTS, &QUADS, &BLOCKS];

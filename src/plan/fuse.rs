@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::program::Program;
 use crate::graph::{Node, Op, Value};
 use crate::ops::{
-    Conv2dForward, Conv2dGradInput, Indices, MatMul, MaxPoolForward, MaxPoolGrad, Reshape, Unary,
+    ConvForward, ConvGradInput, Indices, MatMul, MaxPoolForward, MaxPoolGrad, Reshape, Unary,
     UnaryFunction, UnaryGrad,
 };
 
@@ -65,7 +65,7 @@ fn apply(program: &mut Program, found: Option<(usize, Rewrite)>) -> bool {
     true
 }
 
-/// relu(conv2d(..)) and relu(matmul(..)) become one op.
+/// relu(conv(..)) and relu(matmul(..)) become one op.
 fn relu_into_product(program: &mut Program) -> bool {
     let uses = program.use_counts();
     let found = first(program, |node| {
@@ -74,8 +74,8 @@ fn relu_into_product(program: &mut Program) -> bool {
         }
         let gone = sole_producer(program, &uses, node.inputs[0])?;
         let product = &program.nodes[gone];
-        let fused: Arc<dyn Op> = if let Some(conv) = op::<Conv2dForward>(product) {
-            Arc::new(Conv2dForward {
+        let fused: Arc<dyn Op> = if let Some(conv) = op::<ConvForward>(product) {
+            Arc::new(ConvForward {
                 relu: true,
                 ..*conv
             })
@@ -113,11 +113,11 @@ fn mask_into_product(program: &mut Program) -> bool {
         }
         let gone = sole_producer(program, &uses, node.inputs[1])?;
         let product = &program.nodes[gone];
-        let fused: Arc<dyn Op> = if let Some(grad) = op::<Conv2dGradInput>(product) {
-            if grad.mask {
+        let fused: Arc<dyn Op> = if let Some(grad) = op::<ConvGradInput>(product) {
+            if grad.mask || grad.bias {
                 return None;
             }
-            Arc::new(Conv2dGradInput {
+            Arc::new(ConvGradInput {
                 mask: true,
                 ..*grad
             })

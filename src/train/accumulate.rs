@@ -2,12 +2,12 @@
 
 use crate::autodiff::gradients;
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Init, Kind, Value};
+use crate::graph::{Graph, Kind, Value};
 use crate::ops::Blending;
-use crate::shape::Type;
 use crate::tensor::Tensor;
 
-use super::optimizer::{Optimizer, advance, assign, joined, name, twin};
+use super::average::same;
+use super::optimizer::{Optimizer, advance, assign, counter, joined, name, twin};
 
 /// The second half of a step whose gradients come from several batches.
 #[derive(Debug, Clone)]
@@ -109,25 +109,13 @@ impl Optimizer {
     }
 }
 
-/// A clock that counts from 0.
-fn counter(g: &mut Graph, name: &str) -> Result<Value> {
-    let (ty, init) = (Type::u32([4]), Init::Constant(0.0));
-    g.state(name, ty, Kind::Scalar, init, None)
-}
-
 /// The parameter `param` of `from`, in another graph.
 fn declare(g: &mut Graph, from: &Graph, param: Value) -> Result<Value> {
     let wanted = name(from, param)?;
     let Some(state) = from.states().iter().find(|s| s.name == wanted) else {
         return Err(Error::graph(format!("accumulate: {param} is not a state")));
     };
-    let own = g.state(
-        &state.name,
-        state.ty.clone(),
-        state.kind,
-        state.init.clone(),
-        None,
-    )?;
+    let own = same(g, state)?;
     g.set_group(own, state.group)?;
     Ok(own)
 }

@@ -1,7 +1,10 @@
 //! Moving averages of parameters: how they are named, and how they take the parameters' place.
 
 use crate::error::Result;
-use crate::graph::{Graph, Kind};
+use crate::graph::{Graph, Kind, State, Value};
+use crate::ops::Blending;
+
+use super::optimizer::{advance, assign, average_of, counter};
 
 /// The state that holds the moving average of the parameter `name`.
 pub fn average_name(name: &str) -> String {
@@ -10,8 +13,34 @@ pub fn average_name(name: &str) -> String {
 
 const PREFIX: &str = "ema.";
 
+/// A graph whose step takes the parameters of `g` up into their averages, the states `ema.NAME`: for averages that are not made in every
+/// step of training, as in stochastic weight averaging (`Blending::Mean`, PyTorch's `AveragedModel.update_parameters`). The store is made
+/// from `g` and this graph; the clock `averaged` counts how often it ran.
+pub fn averaging(g: &Graph, blending: Blending) -> Result<Graph> {
+    let mut averaging = Graph::new();
+    let (mut params, mut averages) = (Vec::new(), Vec::new());
+    for state in g.states().iter().filter(|s| s.kind == Kind::Parameter) {
+        let param = same(&mut averaging, state)?;
+        averaging.set_group(param, state.group)?;
+        averages.push(average_of(&mut averaging, param)?);
+        params.push(param);
+    }
+    let clock = counter(&mut averaging, "averaged")?;
+    let new = averaging.blend(blending, &averages, &params, clock)?;
+    assign(&mut averaging, &averages, &new)?;
+    advance(&mut averaging, clock)?;
+    Ok(averaging)
+}
+
+/// The same state in another graph.
+pub(super) fn same(g: &mut Graph, state: &State) -> Result<Value> {
+    let (ty, init) = (state.ty.clone(), state.init.clone());
+    g.state(&state.name, ty, state.kind, init, None)
+}
+
 /// A graph whose step exchanges each parameter of `g` with its moving average, if it has one: one step before evaluating with the
-/// averages, one step after it. `g` is the training graph, or the one that applies accumulated gradients.
+/// averages, one step after it. `g` is the graph that updates the averages: that of training, of applying accumulated gradients, or of
+/// [`averaging`].
 ///
 /// ```
 /// use striate::ops::{Ema, Rule, Sgd};
@@ -45,12 +74,7 @@ pub fn swap_averages(g: &Graph) -> Result<Graph> {
         let Some(param) = average.like.map(|index| &g.states()[index]) else {
             continue;
         };
-        let values = [param, average].map(|state| {
-            let (ty, init) = (state.ty.clone(), state.init.clone());
-            swap.state(&state.name, ty, state.kind, init, None)
-        });
-        let [param, average] = values;
-        let (param, average) = (param?, average?);
+        let (param, average) = (same(&mut swap, param)?, same(&mut swap, average)?);
         swap.assign(param, average)?;
         swap.assign(average, param)?;
     }

@@ -22,7 +22,7 @@ pub struct ClassifierOptions {
     pub batch: usize,
     /// Images per step of evaluation.
     pub test_batch: usize,
-    /// Batches whose mean gradient makes one update, usually 1.
+    /// Batches whose mean gradient makes one update, usually 1. A run is to be saved and resumed after whole updates only.
     pub accumulate: usize,
     /// The optimizer; if it keeps moving averages, they are what is tested.
     pub optimizer: Optimizer,

@@ -8,7 +8,7 @@ mod optimizer;
 pub mod schedule;
 
 pub use accumulate::Applying;
-pub use average::{average_name, swap_averages};
+pub use average::{average_name, averaging, swap_averages};
 pub use classifier::{Classifier, ClassifierOptions, Metrics};
 pub use optimizer::{Group, Optimizer};
 pub use schedule::{constant, warmup_cosine};

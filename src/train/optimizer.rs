@@ -7,7 +7,7 @@ use crate::autodiff::gradients;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Init, Kind, Source, Value};
 use crate::ops::{Blending, Ema, Rule, Update, Updating};
-use crate::shape::Shape;
+use crate::shape::{Shape, Type};
 
 use super::average::average_name;
 use super::parameters;
@@ -332,10 +332,7 @@ impl Optimizer {
                 assign(g, states, new)?;
             }
             if let Some(ema) = self.average {
-                let averages = params.iter().map(|&param| {
-                    let named = average_name(&name(g, param)?);
-                    twin_named(g, named, param, Kind::Average, 0.0)
-                });
+                let averages = params.iter().map(|&param| average_of(g, param));
                 let averages = averages.collect::<Result<Vec<_>>>()?;
                 let clock = g.clock()?;
                 let new = g.blend(Blending::Ema(ema), &averages, &updated.params, clock)?;
@@ -385,6 +382,18 @@ pub(super) fn advance(g: &mut Graph, clock: Value) -> Result<()> {
         g.assign(clock, next)?;
     }
     Ok(())
+}
+
+/// A clock that counts from 0.
+pub(super) fn counter(g: &mut Graph, name: &str) -> Result<Value> {
+    let (ty, init) = (Type::u32([4]), Init::Constant(0.0));
+    g.state(name, ty, Kind::Scalar, init, None)
+}
+
+/// The state that holds the moving average of a parameter.
+pub(super) fn average_of(g: &mut Graph, param: Value) -> Result<Value> {
+    let named = average_name(&name(g, param)?);
+    twin_named(g, named, param, Kind::Average, 0.0)
 }
 
 /// The name of a state.

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use striate::error::{Error, ErrorKind, Result};
 use striate::graph::{Graph, Value};
 use striate::ops::{
-    AxisRange, Conv2d, CrossEntropyLoss, InterpolateMode, LocalResponseNorm, MaxPool2d, Reduction,
-    UnaryFunction,
+    AxisRange, Conv, Conv2d, ConvTranspose, ConvWalk, CrossEntropyLoss, InterpolateMode,
+    LocalResponseNorm, MaxPool2d, Reduction, UnaryFunction,
 };
 use striate::shape::PaddingMode;
 
@@ -26,7 +26,15 @@ pub fn build(g: &mut Graph, example: &Example, inputs: &Inputs) -> Result<Vec<Va
     let options = &example.options;
     let x = inputs.get("input").copied();
     let one = match (example.family.as_str(), x) {
-        ("convolution", Some(x)) => convolution(g, &example.op, options, x, inputs),
+        ("convolution" | "transposed convolution", Some(x)) => match example.op.as_str() {
+            "conv1d" => convolution::<1>(g, options, x, inputs),
+            "conv2d" => convolution::<2>(g, options, x, inputs),
+            "conv3d" => convolution::<3>(g, options, x, inputs),
+            "conv_transpose1d" => transposed::<1>(g, options, x, inputs),
+            "conv_transpose2d" => transposed::<2>(g, options, x, inputs),
+            "conv_transpose3d" => transposed::<3>(g, options, x, inputs),
+            _ => pending(),
+        },
         (family, _) if family.ends_with("pooling") => {
             return match example.op.as_bytes() {
                 [.., b'1', b'd'] => pools::pool::<1>(g, example, inputs),
@@ -59,27 +67,59 @@ fn pairs(options: &Options, name: &str) -> Vec<[usize; 2]> {
     pairs.map(|pair| [side(pair, 0), side(pair, 1)]).collect()
 }
 
-fn convolution(
+fn convolution<const D: usize>(
     g: &mut Graph,
-    op: &str,
     options: &Options,
     x: Value,
     inputs: &Inputs,
-) -> Result<Value> {
-    if op != "conv2d"
-        || options.get("padding").is_string()
-        || options.text("padding_mode") != "zeros"
-    {
-        return pending();
-    }
-    let padding = pairs(options, "padding");
-    let conv = Conv2d {
+) -> Result<Value>
+where
+    Conv<D>: Into<ConvWalk>,
+{
+    let weight = inputs["weight"];
+    let kernel: [usize; D] = g.shape(weight)?[2..].try_into().unwrap();
+    let conv = Conv {
         stride: options.axes("stride"),
-        padding: [padding[0][0], padding[0][1], padding[1][0], padding[1][1]],
+        dilation: options.axes("dilation"),
+        groups: options.whole("groups"),
+        padding_mode: match options.text("padding_mode") {
+            "zeros" => PaddingMode::Zeros,
+            "reflect" => PaddingMode::Reflect,
+            "replicate" => PaddingMode::Replicate,
+            "circular" => PaddingMode::Circular,
+            other => panic!("padding mode {other}"),
+        },
+        ..Conv::default()
+    };
+    let conv = match options.get("padding").as_str() {
+        Some("same") => conv.same(kernel),
+        Some("valid") => conv.valid(),
+        Some(other) => panic!("padding {other}"),
+        None => Conv {
+            padding: pairs(options, "padding").try_into().unwrap(),
+            ..conv
+        },
+    };
+    g.conv(x, weight, inputs.get("bias").copied(), conv)
+}
+
+fn transposed<const D: usize>(
+    g: &mut Graph,
+    options: &Options,
+    x: Value,
+    inputs: &Inputs,
+) -> Result<Value>
+where
+    ConvTranspose<D>: Into<ConvWalk>,
+{
+    let conv = ConvTranspose::<D> {
+        stride: options.axes("stride"),
+        padding: options.axes::<D>("padding").map(|padding| [padding; 2]),
+        output_padding: options.axes("output_padding"),
         dilation: options.axes("dilation"),
         groups: options.whole("groups"),
     };
-    g.conv2d(x, inputs["weight"], inputs.get("bias").copied(), conv)
+    g.conv_transpose(x, inputs["weight"], inputs.get("bias").copied(), conv)
 }
 
 fn activation(
@@ -199,6 +239,9 @@ fn reduction(g: &mut Graph, op: &str, options: &Options, x: Value) -> Result<Val
     match op {
         "sum" => g.sum(x, &dim, keep),
         "mean" => g.mean(x, &dim, keep),
+        "amax" => g.amax(x, &dim, keep),
+        "amin" => g.amin(x, &dim, keep),
+        "var" => g.var(x, &dim, options.whole("correction"), keep),
         _ => pending(),
     }
 }

@@ -73,7 +73,7 @@ fn families() -> Vec<Case> {
     [
         elementwise::elementwise(),
         matmul::matmul(),
-        conv::conv2d(),
+        conv::conv(),
         pool::pool(),
         lp_pool::lp_pool(),
         adaptive_pool::adaptive_pool(),

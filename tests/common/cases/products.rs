@@ -1,9 +1,10 @@
 //! Convolutions with all that may follow them in one kernel, in both sizes of tile.
 
 use striate::check::{Bound, Case, Draw, drawn, real};
-use striate::ops::{Conv2d, Conv2dForward, Conv2dGradInput, Conv2dGradWeight};
+use striate::ops::{Conv2d, ConvForward, ConvGradInput, ConvGradWeight};
 use striate::shape::Shape;
 
+use super::conv::grad_input;
 use super::{ENDS, end_name};
 
 /// All of them. Large ones have enough tiles of 64 x 64 to fill a device, and few terms.
@@ -15,7 +16,11 @@ pub fn products() -> Vec<Case> {
         let [n, c, h, w] = x;
         let k = c * 9 + 1;
         for (bias, relu, _) in ENDS.into_iter().filter(|end| !end.2) {
-            let op = Conv2dForward { conv, bias, relu };
+            let op = ConvForward {
+                conv: conv.into(),
+                bias,
+                relu,
+            };
             let mut inputs = vec![real(x), real([o, c, 3, 3])];
             if bias {
                 inputs.push(real([o]));
@@ -32,10 +37,9 @@ pub fn products() -> Vec<Case> {
         }
         // The same extents the other way round: dx has o channels, dy has c.
         for mask in [false, true] {
-            let op = Conv2dGradInput {
-                conv,
-                input: [h, w],
+            let op = ConvGradInput {
                 mask,
+                ..grad_input(conv, [h, w])
             };
             let mut inputs = vec![real([n, c, h, w]), real([c, o, 3, 3])];
             if mask {
@@ -58,9 +62,9 @@ pub fn products() -> Vec<Case> {
         ([8, 3, 40, 40], 7),
     ] {
         let [n, c, h, w] = x;
-        let op = Conv2dGradWeight {
-            conv: Conv2d::default(),
-            kernel: [1, 1],
+        let op = ConvGradWeight {
+            conv: Conv2d::default().into(),
+            kernel: [1, 1, 1],
         };
         let dy = Shape::from([n, o, h, w]);
         cases.push(

@@ -1,7 +1,9 @@
-//! Sums and means over axes.
+//! Sums, means, extremes, variances and norms over axes.
 
+use striate::autodiff::gradients_from;
 use striate::check::{Bound, Case, Draw, drawn, real};
 use striate::shape::Shape;
+use striate::tensor::Tensor;
 
 pub fn reduce() -> Vec<Case> {
     let mut cases = Vec::new();
@@ -85,5 +87,211 @@ pub fn reduce() -> Vec<Case> {
         )
         .bound(Bound::Sum { k: 11 }),
     );
+    extremes(&mut cases);
+    moments(&mut cases);
+    along(&mut cases);
     cases
+}
+
+/// Shapes and axes that reach every form of a reduction: short and long, rows and columns, quads and elements, one and two stages.
+fn forms() -> Vec<(Shape, &'static [usize])> {
+    vec![
+        ([5].into(), &[0]),
+        ([8].into(), &[0]),
+        ([1, 1].into(), &[0]),
+        ([4, 7].into(), &[1]),
+        ([7, 8].into(), &[1]),
+        ([7, 8].into(), &[0]),
+        ([7, 5].into(), &[0]),
+        ([0, 5].into(), &[1]),
+        ([5, 3].into(), &[]),
+        ([2, 3, 5, 4].into(), &[0, 2, 3]),
+        ([2, 3, 4, 5].into(), &[1]),
+        ([2, 3, 4, 5].into(), &[1, 3]),
+        ([2, 3, 4, 5].into(), &[0, 2]),
+        ([3, 2, 2, 3, 2, 4].into(), &[1, 3, 5]),
+        ([1031].into(), &[0]),
+        ([1032].into(), &[0]),
+        ([2, 401].into(), &[1]),
+        ([2, 1044].into(), &[1]),
+        ([509, 3].into(), &[0]),
+        ([1025, 12].into(), &[0]),
+        ([33, 3, 5].into(), &[0, 2]),
+        ([33, 3, 5].into(), &[1]),
+        ([3, 70, 2].into(), &[0]),
+    ]
+}
+
+fn extremes(cases: &mut Vec<Case>) {
+    for (shape, axes) in forms() {
+        for (name, largest) in [("amax", true), ("amin", false)] {
+            cases.push(
+                Case::new(
+                    format!("{name}/{shape}/{axes:?}"),
+                    vec![drawn(shape.clone(), Draw::Distinct)],
+                    move |g, x| {
+                        let keep = axes.len() == 1;
+                        Ok(vec![match largest {
+                            true => g.amax(x[0], axes, keep)?,
+                            false => g.amin(x[0], axes, keep)?,
+                        }])
+                    },
+                )
+                .gradients(&[0], Bound::Exact),
+            );
+        }
+    }
+    // Ties, on the integers; NaN wins, and shares the gradient with other NaNs.
+    for (shape, axes) in [
+        (Shape::from([9, 13]), &[0][..]),
+        ([9, 13].into(), &[1]),
+        ([6, 4, 8].into(), &[0, 2]),
+        ([300].into(), &[0]),
+    ] {
+        cases.push(
+            Case::new(
+                format!("amax/special/{shape}/{axes:?}"),
+                vec![drawn(shape.clone(), Draw::Special)],
+                |g, x| Ok(vec![g.amax(x[0], axes, false)?, g.amin(x[0], axes, true)?]),
+            )
+            // The shares of dy: a quotient of 2.5 ULP at most.
+            .gradients(&[0], Bound::Ulp(4.0))
+            .inexact(),
+        );
+        cases.push(Case::new(
+            format!("amax/integers/{shape}/{axes:?}"),
+            vec![drawn(shape, Draw::Special)],
+            |g, x| Ok(vec![g.amax(x[0], axes, false)?, g.amin(x[0], axes, true)?]),
+        ));
+    }
+    let all_infinite = vec![f32::NEG_INFINITY; 300];
+    cases.push(Case::new("amax/infinite", vec![], move |g, _| {
+        let x = g.constant(Tensor::f32([3, 100], all_infinite.clone())?)?;
+        let y = g.scale(x, -1.0)?;
+        Ok(vec![
+            g.amax(x, &[1], false)?,
+            g.amax(x, &[0, 1], false)?,
+            g.amin(y, &[0], false)?,
+        ])
+    }));
+}
+
+fn moments(cases: &mut Vec<Case>) {
+    for (shape, axes) in forms() {
+        let count: usize = axes.iter().map(|&axis| shape[axis]).product();
+        for correction in [0, 1] {
+            if count <= correction {
+                continue;
+            }
+            // The mean is off by (k + 8) * 2^-24 of the mean magnitude at most, a deviation by that and a rounding; a sum of k
+            // squares of them by (k + 8) * 2^-24 more. Few deviations meet their bounds at once.
+            let bound = Bound::Norm(1e-6 * (count as f64).sqrt().max(4.0));
+            let x = || vec![real(shape.clone())];
+            let case = Case::new(
+                format!("var/{shape}/{axes:?}/correction {correction}"),
+                x(),
+                move |g, x| Ok(vec![g.var(x[0], axes, correction, correction == 1)?]),
+            );
+            cases.push(case.bound(bound).gradients(&[0], bound).inexact());
+            // At 0, where the root of few elements has its kink, no differences are taken.
+            if count > 1 && correction == 0 {
+                let case = Case::new(format!("std/{shape}/{axes:?}"), x(), move |g, x| {
+                    Ok(vec![g.std(x[0], axes, 1, false)?])
+                });
+                cases.push(case.bound(bound).gradients(&[0], bound).inexact());
+            }
+        }
+        let case = Case::new(
+            format!("norm/{shape}/{axes:?}"),
+            vec![drawn(shape.clone(), Draw::AwayFromZero)],
+            move |g, x| Ok(vec![g.norm(x[0], axes, axes.len() == 2)?]),
+        );
+        // Half the relative error of a sum of squares, and a root and a quotient of 3 ULP at most.
+        let bound = Bound::Norm((count as f64 / 2.0 + 16.0) * 2f64.powi(-24));
+        cases.push(case.bound(bound).gradients(&[0], bound).inexact());
+    }
+    // Far from 0: the squares of the elements would lose the variance.
+    cases.push(
+        Case::new("var/offset", vec![real([7, 100])], |g, x| {
+            let offset = g.fill([1, 1], 1024.0)?;
+            let far = g.add_values(x[0], offset)?;
+            Ok(vec![g.var(far, &[1], 1, false)?])
+        })
+        .bound(Bound::Norm(4e-4))
+        .inexact(),
+    );
+    cases.push(Case::new("norm/zero", vec![], |g, _| {
+        let x = g.fill([3, 5], 0.0)?;
+        let norms = [g.norm(x, &[1], false)?, g.std(x, &[1], 1, false)?];
+        let loss = g.add_values(norms[0], norms[1])?;
+        let dy = g.fill([3], 1.0)?;
+        let dx = gradients_from(g, &[(loss, dy)], &[x])?;
+        Ok([&norms[..], &dx.into_iter().flatten().collect::<Vec<_>>()].concat())
+    }));
+    cases.push(
+        Case::new(
+            "var/special",
+            vec![drawn([9, 13], Draw::Special)],
+            |g, x| {
+                Ok(vec![
+                    g.var(x[0], &[1], 1, false)?,
+                    g.std(x[0], &[0], 0, true)?,
+                    g.norm(x[0], &[0], false)?,
+                ])
+            },
+        )
+        .bound(Bound::Norm(1e-5))
+        .inexact(),
+    );
+}
+
+fn along(cases: &mut Vec<Case>) {
+    let shapes: [(Shape, usize); 15] = [
+        ([5].into(), 0),
+        ([1].into(), 0),
+        ([4, 7].into(), 0),
+        ([4, 7].into(), 1),
+        ([0, 7].into(), 1),
+        ([2, 3, 5, 4].into(), 1),
+        ([2, 3, 5, 4].into(), 2),
+        ([2, 3, 5, 4].into(), 3),
+        ([33, 5].into(), 1),
+        ([33, 3, 2].into(), 1),
+        ([33, 3, 2].into(), 2),
+        ([300].into(), 0),
+        ([3, 129].into(), 1),
+        ([2, 200, 3].into(), 1),
+        ([67, 130].into(), 1),
+    ];
+    for (shape, axis) in shapes {
+        for (name, largest) in [("max", true), ("min", false)] {
+            cases.push(
+                Case::new(
+                    format!("{name}/{shape}/{axis}"),
+                    vec![drawn(shape.clone(), Draw::Distinct)],
+                    move |g, x| {
+                        let keep = axis == 1;
+                        let (y, index) = match largest {
+                            true => g.max(x[0], axis, keep)?,
+                            false => g.min(x[0], axis, keep)?,
+                        };
+                        Ok(vec![y, index])
+                    },
+                )
+                .gradients(&[0], Bound::Exact),
+            );
+        }
+        // Ties and NaN: each index shows which was taken.
+        cases.push(
+            Case::new(
+                format!("max/special/{shape}/{axis}"),
+                vec![drawn(shape, Draw::Special)],
+                move |g, x| {
+                    let (y, index) = g.max(x[0], axis, false)?;
+                    Ok(vec![y, index, g.argmin(x[0], axis, true)?])
+                },
+            )
+            .gradients(&[0], Bound::Exact),
+        );
+    }
 }

@@ -1,12 +1,12 @@
-//! Convolutions without workgroup memory, for CPU adapters and GL: forward, gradient of the input, gradient of the weight.
+//! Convolutions over two axes without workgroup memory, for CPU adapters and GL: forward, gradient of the input, gradient of the weight.
 
 use std::borrow::Cow;
 
-use crate::kernel::{Caps, Dispatch, Kernel, Lowering, Operand, Overrides};
+use crate::kernel::{Caps, Dispatch, Kernel, Lowering, Operand, Overrides, Rows};
 use crate::shape::Type;
 
-use super::conv2d::Sizes;
-use super::gemm::End;
+use super::{Map, Sizes};
+use crate::ops::gemm::{End, Target};
 
 /// One convolution as `conv_registers` runs it. A forward convolution is one; a gradient of the input is one for each residue class
 /// of the stride, over dy, with the class's taps backwards.
@@ -45,10 +45,10 @@ impl Axis {
     fn forward(sizes: &Sizes, axis: usize) -> Self {
         Self {
             outputs: sizes.output[axis],
-            taps: sizes.window.kernel[axis],
-            stride: sizes.window.stride[axis],
-            dilation: sizes.window.dilation[axis],
-            pad: sizes.window.before[axis] as isize,
+            taps: sizes.window[axis].kernel,
+            stride: sizes.window[axis].stride,
+            dilation: sizes.window[axis].dilation,
+            pad: sizes.window[axis].before as isize,
             first: 0,
             step: 1,
         }
@@ -57,15 +57,11 @@ impl Axis {
     /// Positions `class`, `class + stride`, ... of the input: dx[p] sums dy[(p + pad - r * dilation) / stride] over the taps r
     /// for which that is whole. Those are `step` apart; the last of them comes first, so that dy is read forwards.
     fn grad(sizes: &Sizes, axis: usize, class: usize) -> Self {
-        let window = &sizes.window;
-        let (kernel, stride, dilation) = (
-            window.kernel[axis],
-            window.stride[axis],
-            window.dilation[axis],
-        );
+        let window = &sizes.window[axis];
+        let (kernel, stride, dilation) = (window.kernel, window.stride, window.dilation);
         let common = gcd(stride, dilation);
         let step = stride / common;
-        let from = (class + window.before[axis]) as isize;
+        let from = (class + window.before) as isize;
         let reads = |tap: usize| from - (tap * dilation) as isize;
         let whole = |tap: &usize| reads(*tap).rem_euclid(stride as isize) == 0;
         let last = (0..kernel).rev().take(step).find(whole);
@@ -180,14 +176,14 @@ const UNIFORM_FLOATS: usize = 4096;
 
 impl Class {
     fn forward(sizes: &Sizes) -> Self {
-        let [r, s] = sizes.window.kernel;
-        let [h, w] = sizes.input;
-        let [oh, ow] = sizes.output;
+        let [_, r, s] = sizes.window.map(|window| window.kernel);
+        let [_, h, w] = sizes.input;
+        let [_, oh, ow] = sizes.output;
         let (channels, outs) = (sizes.c / sizes.groups, sizes.o / sizes.groups);
         Self {
             input: [channels, h, w],
             output: [outs, oh, ow],
-            axes: [0, 1].map(|axis| Axis::forward(sizes, axis)),
+            axes: [1, 2].map(|axis| Axis::forward(sizes, axis)),
             place: [oh * ow, 0, ow, 1],
             weight: [outs * channels * r * s, r * s, channels * r * s],
             first: 0,
@@ -196,12 +192,12 @@ impl Class {
     }
 
     fn grad_input(sizes: &Sizes, row: usize, column: usize) -> Self {
-        let [r, s] = sizes.window.kernel;
-        let [h, w] = sizes.input;
-        let [oh, ow] = sizes.output;
-        let [stride_h, stride_w] = sizes.window.stride;
+        let [_, r, s] = sizes.window.map(|window| window.kernel);
+        let [_, h, w] = sizes.input;
+        let [_, oh, ow] = sizes.output;
+        let [_, stride_h, stride_w] = sizes.window.map(|window| window.stride);
         let (channels, outs) = (sizes.c / sizes.groups, sizes.o / sizes.groups);
-        let axes = [Axis::grad(sizes, 0, row), Axis::grad(sizes, 1, column)];
+        let axes = [Axis::grad(sizes, 1, row), Axis::grad(sizes, 2, column)];
         Self {
             input: [outs, oh, ow],
             output: [channels, axes[0].outputs, axes[1].outputs],
@@ -243,7 +239,7 @@ impl Class {
         let overrides = cheapest(Form::Uniform);
         let runs = Runs::new(&self.axes[1], value(overrides, "taps"));
         let packed = 4 * self.packed_quads(groups, &runs);
-        let binds = caps.max_uniform >= 4 * UNIFORM_FLOATS as u64;
+        let binds = caps.max_uniform.min(caps.max_binding) >= 4 * UNIFORM_FLOATS as u64;
         let narrow = self.quads() < 2 || self.axes[1].taps < 3;
         let [out_plane, out_first, out_row, out_col] = self.place;
         let places = [out_plane, out_first, out_row, self.output[2]];
@@ -254,59 +250,79 @@ impl Class {
         (Form::Flat, cheapest(Form::Flat))
     }
 
-    fn lower(&self, n: usize, groups: usize, end: End, caps: &Caps, out: &mut Lowering) {
+    /// vec4s of its packed weights.
+    fn scratch_quads(&self, groups: usize, caps: &Caps) -> usize {
+        let (form, overrides) = self.choose(groups, caps);
+        let runs = Runs::new(&self.axes[1], value(overrides, "taps"));
+        match form {
+            Form::Uniform => UNIFORM_FLOATS / 4,
+            Form::Flat | Form::Strided => self.packed_quads(groups, &runs),
+        }
+    }
+
+    /// Emits it for runs of images, of which those of x have `x_row` elements.
+    fn lower(&self, runs: &[Rows], groups: usize, end: End, caps: &Caps, out: &mut Lowering) {
         let (form, overrides) = self.choose(groups, caps);
         let [strip, blocks, taps] = ["strip", "blocks", "taps"].map(|n| value(overrides, n));
-        let runs = Runs::new(&self.axes[1], taps);
+        let row = Runs::new(&self.axes[1], taps);
         let [channels, height, width] = self.input;
         let [outs, rows, cols] = self.output;
         let [vertical, horizontal] = &self.axes;
         let strips = cols.div_ceil(strip);
         let chunks = self.quads().div_ceil(blocks);
-        let count = groups * chunks * rows * n * strips;
-        if count == 0 {
+        let per_image = groups * chunks * rows * strips;
+        if per_image == 0 || runs.is_empty() {
             return;
         }
-        let weights = self.pack(groups, &runs, form, out);
+        let weights = self.pack(groups, &row, form, out);
         let [out_plane, out_first, out_row, out_col] = self.place;
-        let dispatch = Dispatch::of(Cow::Owned(registers_kernel(form, end)), overrides)
-            .read(Operand::Input(0));
-        let dispatch = match form {
-            Form::Uniform => dispatch.uniform(weights),
-            Form::Flat | Form::Strided => dispatch.read(weights),
-        };
-        out.push(
-            end.bind(dispatch, Operand::Output(0))
-                .param("count", count)
-                .param("strips", strips)
-                .param("batch", n)
-                .param("rows", rows)
-                .param("cols", cols)
-                .param("chunks", chunks)
-                .param("groups", groups)
-                .param("out_quads", self.quads())
-                .param("outs", outs)
-                .param("channels", channels)
-                .param("height", height)
-                .param("width", width)
-                .param("taps_h", vertical.taps)
-                .param("phases", runs.phases)
-                .param("runs", runs.runs)
-                .param("stride_h", vertical.stride)
-                .param("stride_w", horizontal.stride)
-                .param("dilation_h", vertical.dilation)
-                .param("dilation_w", horizontal.dilation)
-                .param("pad_h", wrapped(vertical.pad))
-                .param("pad_w", wrapped(horizontal.pad))
-                .param("out_plane", out_plane)
-                .param("out_first", out_first)
-                .param("out_row", out_row)
-                .param("out_col", out_col)
-                .param("last", last_quad(n * groups * channels * height * width))
-                .param("stores", strip / 4 * blocks)
-                .param("four", 4)
-                .workgroups(count.div_ceil(64)),
-        );
+        let x_row = groups * channels * height * width;
+        for run in runs {
+            let count = per_image * run.count;
+            let x_base = run.first[0] * x_row;
+            let y_base = run.first[1] * groups * outs * out_plane;
+            let dispatch = Dispatch::of(Cow::Owned(registers_kernel(form, end)), overrides)
+                .read(Operand::Input(0))
+                .part(run.part[0]);
+            let dispatch = match form {
+                Form::Uniform => dispatch.uniform(weights),
+                Form::Flat | Form::Strided => dispatch.read(weights),
+            };
+            out.push(
+                end.bind_rows(dispatch, Operand::Output(0), run.part[1])
+                    .param("count", count)
+                    .param("strips", strips)
+                    .param("batch", run.count)
+                    .param("rows", rows)
+                    .param("cols", cols)
+                    .param("chunks", chunks)
+                    .param("groups", groups)
+                    .param("out_quads", self.quads())
+                    .param("outs", outs)
+                    .param("channels", channels)
+                    .param("height", height)
+                    .param("width", width)
+                    .param("taps_h", vertical.taps)
+                    .param("phases", row.phases)
+                    .param("runs", row.runs)
+                    .param("stride_h", vertical.stride)
+                    .param("stride_w", horizontal.stride)
+                    .param("dilation_h", vertical.dilation)
+                    .param("dilation_w", horizontal.dilation)
+                    .param("pad_h", wrapped(vertical.pad))
+                    .param("pad_w", wrapped(horizontal.pad))
+                    .param("out_plane", out_plane)
+                    .param("out_first", y_base + out_first)
+                    .param("out_row", out_row)
+                    .param("out_col", out_col)
+                    .param("last", last_quad(x_base + run.count * x_row))
+                    .param("x_base", x_base)
+                    .param("taps_w", horizontal.taps)
+                    .param("stores", strip / 4 * blocks)
+                    .param("four", 4)
+                    .workgroups(count.div_ceil(64)),
+            );
+        }
     }
 
     /// The packed weights; the weights themselves where there are no taps to pack and none is read.
@@ -346,44 +362,60 @@ impl Class {
     }
 }
 
-impl Sizes {
-    pub(super) fn lower_forward_registers(&self, end: End, caps: &Caps, out: &mut Lowering) {
-        Class::forward(self).lower(self.n, self.groups, end, caps, out);
-    }
+/// How the gradient of a weight is cut: invocations over runs of channels of dy, channels of x, and runs of taps.
+struct Tiles {
+    kernel: &'static Kernel,
+    overrides: Overrides,
+    lines: usize,
+    taps: usize,
+    blocks: usize,
+    runs: Runs,
+    /// Runs of `lines` rows of the kernel.
+    bands: usize,
+    /// Runs of `4 * blocks` channels of dy in a group.
+    chunks: usize,
+    /// Invocations per part of the batch.
+    tiles: usize,
+    /// vec4s of their sums.
+    quads: usize,
+}
 
-    pub(super) fn lower_grad_input_registers(&self, end: End, caps: &Caps, out: &mut Lowering) {
-        let [stride_h, stride_w] = self.window.stride;
-        for row in 0..stride_h.min(self.input[0]) {
-            for column in 0..stride_w.min(self.input[1]) {
-                let class = Class::grad_input(self, row, column);
-                class.lower(self.n, self.groups, end, caps, out);
-            }
+impl Sizes {
+    /// Emits the convolution or the gradient of its input for runs of images.
+    pub(super) fn lower_registers(
+        &self,
+        map: Map,
+        runs: &[Rows],
+        end: End,
+        caps: &Caps,
+        out: &mut Lowering,
+    ) {
+        if map != Map::GradInput {
+            return Class::forward(self).lower(runs, self.groups, end, caps, out);
+        }
+        for class in self.classes() {
+            class.lower(runs, self.groups, end, caps, out);
         }
     }
 
     /// Cost of a variant for the gradient of the weight, in products of vec4s per channel of x and four columns of dy.
     fn grad_weight_cost(&self, overrides: Overrides) -> usize {
         let [lines, taps, blocks] = ["lines", "taps", "blocks"].map(|n| value(overrides, n));
-        let runs = Runs::new(&Axis::forward(self, 1), taps);
-        let bands = self.window.kernel[0].div_ceil(lines);
+        let runs = Runs::new(&Axis::forward(self, 2), taps);
+        let bands = self.window[1].kernel.div_ceil(lines);
         let chunks = (self.o / self.groups).div_ceil(4 * blocks);
         chunks * bands * runs.phases * runs.runs * ((4 * lines * taps + 8) * blocks + 3)
     }
 
-    pub(super) fn lower_grad_weight_registers(&self, out: &mut Lowering) {
+    /// The cheapest tiles for the gradient of the weight.
+    fn grad_weight_tiles(&self) -> Tiles {
         let (channels, outs) = (self.c / self.groups, self.o / self.groups);
-        let [kernel_h, kernel_w] = self.window.kernel;
-        if self.o * channels == 0 {
-            return;
-        }
-        let [vertical, horizontal] = [0, 1].map(|axis| Axis::forward(self, axis));
-        let [height, width] = self.input;
-        let [rows, cols] = self.output;
+        let [vertical, horizontal] = [1, 2].map(|axis| Axis::forward(self, axis));
         let kernel = match horizontal.stride {
             1 => &GRAD_WEIGHT,
             _ => &GRAD_WEIGHT_STRIDED,
         };
-        let aligned = usize::from(horizontal.stride == 1 && cols % 4 == 0);
+        let aligned = usize::from(horizontal.stride == 1 && horizontal.outputs % 4 == 0);
         let slides = vertical.stride == vertical.dilation;
         let overrides = kernel.variants.iter().copied();
         let overrides = overrides
@@ -393,21 +425,89 @@ impl Sizes {
             .unwrap_or_default();
         let [lines, taps, blocks] = ["lines", "taps", "blocks"].map(|n| value(overrides, n));
         let runs = Runs::new(&horizontal, taps);
-        let bands = kernel_h.div_ceil(lines);
+        let bands = vertical.taps.div_ceil(lines);
         let chunks = outs.div_ceil(4 * blocks);
         let tiles = self.groups * chunks * channels * bands * runs.phases * runs.runs;
-        let share = self.n.div_ceil(ENOUGH_INVOCATIONS.div_ceil(tiles)).max(1);
-        let parts = self.n.div_ceil(share).max(1);
-        let quads = tiles * blocks * lines * taps;
+        Tiles {
+            kernel,
+            overrides,
+            lines,
+            taps,
+            blocks,
+            runs,
+            bands,
+            chunks,
+            tiles,
+            quads: tiles * blocks * lines * taps,
+        }
+    }
+
+    /// Whether what passes through scratch, padded to tiles, fits one binding.
+    pub(super) fn registers_fit(&self, map: Map, caps: &Caps) -> bool {
+        let quads = match map {
+            Map::Forward => Class::forward(self).scratch_quads(self.groups, caps),
+            Map::GradInput => {
+                let classes = self
+                    .classes()
+                    .map(|class| class.scratch_quads(self.groups, caps));
+                classes.max().unwrap_or(0)
+            }
+            Map::GradWeight => self.grad_weight_tiles().quads,
+        };
+        16 * quads as u64 <= caps.max_binding
+    }
+
+    /// The convolutions that make up the gradient of the input.
+    fn classes(&self) -> impl Iterator<Item = Class> {
+        let [_, rows, columns] =
+            [0, 1, 2].map(|axis| self.window[axis].stride.min(self.input[axis]));
+        let places = (0..rows).flat_map(move |row| (0..columns).map(move |column| (row, column)));
+        places.map(|(row, column)| Class::grad_input(self, row, column))
+    }
+
+    /// Emits the gradient of the weight over one run of images.
+    pub(super) fn lower_registers_grad_weight(
+        &self,
+        run: &Rows,
+        to: Target,
+        caps: &Caps,
+        out: &mut Lowering,
+    ) {
+        let (channels, outs) = (self.c / self.groups, self.o / self.groups);
+        let [_, kernel_h, kernel_w] = self.window.map(|window| window.kernel);
+        let [vertical, horizontal] = [1, 2].map(|axis| Axis::forward(self, axis));
+        let [_, height, width] = self.input;
+        let [_, rows, cols] = self.output;
+        let batch = run.count;
+        let x_base = run.first[0] * self.x_row();
+        let dy_base = run.first[1] * self.y_row();
+        let Tiles {
+            kernel,
+            overrides,
+            lines,
+            taps,
+            blocks,
+            runs,
+            bands,
+            chunks,
+            tiles,
+            quads,
+        } = self.grad_weight_tiles();
+        let most = (caps.max_binding as usize / 16 / quads).max(1);
+        let wanted = ENOUGH_INVOCATIONS.div_ceil(tiles).min(most);
+        let share = batch.div_ceil(wanted).max(1);
+        let parts = batch.div_ceil(share).max(1);
         let scratch = out.scratch(Type::f32([parts, quads, 4]));
         out.push(
             Dispatch::new(kernel, overrides)
                 .read(Operand::Input(0))
+                .part(run.part[0])
                 .read(Operand::Input(1))
+                .part(run.part[1])
                 .write(scratch)
                 .param("count", tiles * parts)
                 .param("parts", parts)
-                .param("batch", self.n)
+                .param("batch", batch)
                 .param("share", share)
                 .param("chunks", chunks)
                 .param("groups", self.groups)
@@ -427,14 +527,20 @@ impl Sizes {
                 .param("dilation_w", horizontal.dilation)
                 .param("pad_h", wrapped(vertical.pad))
                 .param("pad_w", wrapped(horizontal.pad))
-                .param("last", last_quad(self.x().iter().product()))
-                .param("last_dy", last_quad(self.y().iter().product()))
+                .param("last", last_quad(x_base + batch * self.x_row()))
+                .param("last_dy", last_quad(dy_base + batch * self.y_row()))
+                .param("x_base", x_base)
+                .param("dy_base", dy_base)
                 .workgroups((tiles * parts).div_ceil(16)),
         );
+        let sum = Dispatch::new(&GRAD_WEIGHT_SUM, GRAD_WEIGHT_SUM.variants[0])
+            .read(scratch)
+            .read(Operand::Input(0))
+            .part(run.part[0])
+            .read(Operand::Input(1))
+            .part(run.part[1]);
         out.push(
-            Dispatch::new(&GRAD_WEIGHT_SUM, GRAD_WEIGHT_SUM.variants[0])
-                .read(scratch)
-                .write(Operand::Output(0))
+            to.bind(sum)
                 .param("quads", quads)
                 .param("parts", parts)
                 .param("chunks", chunks)
@@ -448,6 +554,20 @@ impl Sizes {
                 .param("bands", bands)
                 .param("phases", runs.phases)
                 .param("runs", runs.runs)
+                .param("batch", batch)
+                .param("groups", self.groups)
+                .param("height", height)
+                .param("width", width)
+                .param("rows", rows)
+                .param("cols", cols)
+                .param("stride_h", vertical.stride)
+                .param("stride_w", horizontal.stride)
+                .param("dilation_h", vertical.dilation)
+                .param("dilation_w", horizontal.dilation)
+                .param("pad_h", wrapped(vertical.pad))
+                .param("pad_w", wrapped(horizontal.pad))
+                .param("x_base", x_base)
+                .param("dy_base", dy_base)
                 .workgroups(quads.div_ceil(64)),
         );
     }
@@ -498,7 +618,12 @@ static GRAD_WEIGHT_STRIDED: Kernel = Kernel::new(
 
 static GRAD_WEIGHT_SUM: Kernel = Kernel::new(
     "conv_grad_weight_sum",
-    shader_files!["conv_grad_weight_sum", "lib/grid", "lib/divide"],
+    shader_files![
+        "conv_grad_weight_sum",
+        "lib/grid",
+        "lib/divide",
+        "lib/float"
+    ],
     &[&[("workgroup_size", 64)]],
 );
 

@@ -1,0 +1,41 @@
+// Provider of Params for the convolutions without tiles. "From" is what is read and "to" what is written, each with its channels per
+// group: x and y forward, dy and x for the gradient of the input, x and dy for that of the weight.
+
+struct Params {
+    grid: Grid,
+    count: u32, // invocations
+    from_base: u32, // elements before the first image
+    to_base: u32,
+    groups: u32,
+    channels: u32, // of "from"
+    outs: u32, // of "to"
+    chunks: u32, // runs of `block` outs
+    group_step: u32, // elements of the weight from group to group, and from channel to channel of "from" and of "to"
+    from_step: u32,
+    to_step: u32,
+    from_depth: u32,
+    from_height: u32,
+    from_width: u32,
+    to_depth: u32,
+    to_height: u32,
+    to_width: u32,
+    kernel_d: u32,
+    kernel_h: u32,
+    kernel_w: u32,
+    stride_d: u32,
+    stride_h: u32,
+    stride_w: u32,
+    dilation_d: u32,
+    dilation_h: u32,
+    dilation_w: u32,
+    before_d: u32,
+    before_h: u32,
+    before_w: u32,
+    after_d: u32,
+    after_h: u32,
+    after_w: u32,
+    mode: u32, // of the padding, see lib/pad
+    rows: u32, // of y, over all images, for the gradient of the weight
+    share: u32, // rows that a part sums
+    part: u32, // elements from part to part
+}

@@ -1,0 +1,9 @@
+// Provider of x, y, params and term: the squares of the elements.
+
+@group(0) @binding(0) var<storage, read> x: array<Element>;
+@group(0) @binding(1) var<storage, read_write> y: array<Result>;
+@group(0) @binding(2) var<uniform> params: Params;
+
+fn term(value: Element, output: u32) -> Element {
+    return value * value;
+}

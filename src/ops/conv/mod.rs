@@ -1,0 +1,453 @@
+//! Convolution (cross-correlation, as PyTorch's) over one, two or three axes and its two gradients, each an op of its own. A transposed
+//! convolution is the gradient of the input, with extents of its own.
+
+mod direct;
+mod registers;
+mod shared;
+mod sizes;
+mod walk;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::graph::{Graph, Node, Op, Split, Value};
+use crate::kernel::{Body, Caps, Io, Kernel, Lowering, Operand, Part, Rows, overlaps};
+use crate::shape::{Shape, Type};
+use crate::tensor::Array;
+
+use super::gemm::{End, MASK_PAIR, Target, run_scratch, sum_runs};
+use super::{expect_f32, expect_inputs, expect_type};
+use sizes::Sizes;
+pub use walk::{
+    Conv, Conv1d, Conv2d, Conv3d, ConvTranspose, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d,
+    ConvWalk,
+};
+use walk::{FORWARD, GRAD_INPUT, GRAD_WEIGHT, TRANSPOSED};
+
+/// Every kernel of the family.
+pub(super) fn kernels() -> Vec<Kernel> {
+    let fixed = [direct::KERNELS, registers::KERNELS].concat();
+    let composed = [direct::kernels(), registers::kernels(), shared::kernels()].concat();
+    fixed.into_iter().cloned().chain(composed).collect()
+}
+
+// Parameters; the settings and builders are in `walk`.
+
+/// `y[n, o, i..] = bias[o] + sum over c, r.. of x[n, c, i * stride + r * dilation - padding ..] * weight[o, c, r..]`.
+///
+/// Inputs: x `[N, C, ..]`, weight `[O, C / groups, ..]`, then the bias `[O]` if `bias`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConvForward {
+    /// The walk.
+    pub conv: ConvWalk,
+    /// Adds a bias per output channel.
+    pub bias: bool,
+    /// Then takes max(y, 0).
+    pub relu: bool,
+}
+
+/// The gradient of a convolution with respect to its input, and a transposed convolution.
+///
+/// Inputs: dy `[N, O, ..]`, weight `[O, C / groups, ..]`, then the mask `[N, C, ..]` if `mask` or the bias `[C]` if `bias`.
+/// Output: dx `[N, C, ..]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConvGradInput {
+    /// The walk of the forward convolution.
+    pub conv: ConvWalk,
+    /// Extents of its input along three axes, those that are not there first and 1.
+    pub input: [usize; 3],
+    /// Zeroes dx where the mask, the input as an activation after relu, is not positive.
+    pub mask: bool,
+    /// Adds a bias per channel of dx.
+    pub bias: bool,
+    /// Whether it is named as a transposed convolution.
+    pub transposed: bool,
+}
+
+/// The gradient of a convolution with respect to its weight.
+///
+/// Inputs: x `[N, C, ..]`, dy `[N, O, ..]`. Output: dweight `[O, C / groups, ..]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConvGradWeight {
+    /// The walk of the forward convolution.
+    pub conv: ConvWalk,
+    /// Extents of its kernel along three axes, those that are not there first and 1.
+    pub kernel: [usize; 3],
+}
+
+// Shape rule.
+
+/// Number of elements of each channel of `y [N, C, ..]`, for a bias.
+fn plane(y: &Shape) -> usize {
+    y[2..].iter().product()
+}
+
+/// The bias per channel, spread over a shape `[N, C, ..]`.
+fn spread(bias: &[f64], y: &Shape) -> Vec<f64> {
+    let plane = plane(y);
+    let channel = |i: usize| i / plane % y[1];
+    (0..y.count()).map(|i| bias[channel(i)]).collect()
+}
+
+/// The sum of dy `[N, C, ..]` per channel: the gradient of a bias.
+fn bias_gradient(g: &mut Graph, dy: Value) -> Result<Value> {
+    let axes = g.shape(dy)?.len();
+    let axes: Vec<usize> = (0..axes).filter(|&axis| axis != 1).collect();
+    g.sum(dy, &axes, false)
+}
+
+impl ConvForward {
+    fn sizes(&self, x: &[usize], weight: &[usize]) -> Result<Sizes> {
+        Sizes::new(self.name(), &self.conv, x, weight)
+    }
+}
+
+impl Op for ConvForward {
+    fn name(&self) -> &'static str {
+        self.conv.name(FORWARD)
+    }
+
+    fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+        expect_inputs(self.name(), inputs, 2 + usize::from(self.bias))?;
+        expect_f32(self.name(), "input", inputs[0])?;
+        expect_f32(self.name(), "weight", inputs[1])?;
+        let sizes = self.sizes(&inputs[0].shape, &inputs[1].shape)?;
+        if self.bias {
+            expect_type(self.name(), "bias", inputs[2], &Type::f32([sizes.o]))?;
+        }
+        Ok(vec![Type::f32(sizes.y())])
+    }
+
+    // Reference.
+
+    fn eval(&self, inputs: &[&Array]) -> Vec<Array> {
+        let (x, weight) = (inputs[0], inputs[1]);
+        let sizes = self
+            .sizes(x.shape(), weight.shape())
+            .expect("infer accepted the shapes");
+        let mut y = match self.bias {
+            true => spread(inputs[2].floats(), &sizes.y()),
+            false => vec![0.0; sizes.y().count()],
+        };
+        let (x, weight) = (x.floats(), weight.floats());
+        sizes.for_each(|at_x, at_w, at_y| y[at_y] += x[at_x] * weight[at_w]);
+        super::finish(&mut y, self.relu, None);
+        vec![Array::float(sizes.y(), y)]
+    }
+
+    // Gradient.
+
+    fn vjp(&self, g: &mut Graph, at: &Node, dy: &[Value]) -> Result<Vec<Option<Value>>> {
+        super::expect_unfused(self.name(), self.relu)?;
+        let (x, weight, dy) = (at.inputs[0], at.inputs[1], dy[0]);
+        let sizes = self.sizes(g.shape(x)?, g.shape(weight)?)?;
+        let mut gradients = vec![
+            Some(sizes.grad_input(g, dy, weight)?),
+            Some(sizes.grad_weight(g, x, dy)?),
+        ];
+        if self.bias {
+            gradients.push(Some(bias_gradient(g, dy)?));
+        }
+        Ok(gradients)
+    }
+
+    fn split(&self) -> Split {
+        Split::Rows(&[0])
+    }
+
+    // Lowering.
+
+    fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
+        let sizes = self.sizes(&io.inputs[0].shape, &io.inputs[1].shape)?;
+        let end = End::new(self.name(), self.bias, self.relu, false, io)?;
+        for (ty, parts) in io.inputs.iter().zip(&io.input_parts).skip(1) {
+            expect_whole(self.name(), ty, parts)?;
+        }
+        let runs = overlaps(&[&io.input_parts[0], &io.output_parts[0]]);
+        sizes.lower(Map::Forward, &runs, end, caps, out);
+        Ok(())
+    }
+}
+
+impl ConvGradInput {
+    fn sizes(&self, dy: &[usize], weight: &[usize]) -> Result<Sizes> {
+        let op = self.name();
+        let (&[n, ..], &[_, per_group, ..]) = (dy, weight) else {
+            return Err(self.conv.wrong_axes(op, dy, weight));
+        };
+        let Some(c) = per_group.checked_mul(self.conv.groups) else {
+            return Err(Error::shape(format!(
+                "{op}: weight {weight:?} has too many input channels in {} groups",
+                self.conv.groups
+            )));
+        };
+        let x = self.conv.shape(n, c, self.input);
+        let sizes = Sizes::new(op, &self.conv, &x, weight)?;
+        sizes.expect_dy(op, dy)?;
+        Ok(sizes)
+    }
+}
+
+impl Op for ConvGradInput {
+    fn name(&self) -> &'static str {
+        self.conv.name(match self.transposed {
+            true => TRANSPOSED,
+            false => GRAD_INPUT,
+        })
+    }
+
+    // Shape rule.
+
+    fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+        let more = usize::from(self.mask || self.bias);
+        expect_inputs(self.name(), inputs, 2 + more)?;
+        expect_f32(self.name(), "dy", inputs[0])?;
+        expect_f32(self.name(), "weight", inputs[1])?;
+        let sizes = self.sizes(&inputs[0].shape, &inputs[1].shape)?;
+        let dx = Type::f32(sizes.x());
+        match (self.mask, self.bias) {
+            (true, true) => {
+                return Err(Error::new(
+                    ErrorKind::Unsupported,
+                    format!("{}: a mask together with a bias", self.name()),
+                ));
+            }
+            (true, false) => expect_type(self.name(), "mask", inputs[2], &dx)?,
+            (false, true) => expect_type(self.name(), "bias", inputs[2], &Type::f32([sizes.c]))?,
+            (false, false) => {}
+        }
+        Ok(vec![dx])
+    }
+
+    // Reference.
+
+    fn eval(&self, inputs: &[&Array]) -> Vec<Array> {
+        let sizes = self
+            .sizes(inputs[0].shape(), inputs[1].shape())
+            .expect("infer accepted the shapes");
+        let (dy, weight) = (inputs[0].floats(), inputs[1].floats());
+        let mut dx = match self.bias {
+            true => spread(inputs[2].floats(), &sizes.x()),
+            false => vec![0.0; sizes.x().count()],
+        };
+        sizes.for_each(|at_x, at_w, at_y| dx[at_x] += dy[at_y] * weight[at_w]);
+        super::finish(&mut dx, false, self.mask.then(|| inputs[2]));
+        vec![Array::float(sizes.x(), dx)]
+    }
+
+    // Gradient.
+
+    fn vjp(&self, g: &mut Graph, at: &Node, ddx: &[Value]) -> Result<Vec<Option<Value>>> {
+        super::expect_unfused(self.name(), self.mask)?;
+        let (dy, weight, ddx) = (at.inputs[0], at.inputs[1], ddx[0]);
+        let sizes = self.sizes(g.shape(dy)?, g.shape(weight)?)?;
+        let mut gradients = vec![
+            Some(g.conv(ddx, weight, None, self.conv)?),
+            Some(sizes.grad_weight(g, ddx, dy)?),
+        ];
+        if self.bias {
+            gradients.push(Some(bias_gradient(g, ddx)?));
+        }
+        Ok(gradients)
+    }
+
+    fn in_place(&self) -> &[(usize, usize)] {
+        if self.mask { MASK_PAIR } else { &[] }
+    }
+
+    fn split(&self) -> Split {
+        if self.mask {
+            Split::Rows(&[0, 2])
+        } else {
+            Split::Rows(&[0])
+        }
+    }
+
+    // Lowering.
+
+    fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
+        let sizes = self.sizes(&io.inputs[0].shape, &io.inputs[1].shape)?;
+        let end = End::new(self.name(), self.bias, false, self.mask, io)?;
+        expect_whole(self.name(), &io.inputs[1], &io.input_parts[1])?;
+        if self.bias {
+            expect_whole(self.name(), &io.inputs[2], &io.input_parts[2])?;
+        }
+        // A mask has the type of dx and lies in the same parts.
+        if self.mask && io.input_parts[2] != io.output_parts[0] {
+            io.whole(self.name())?;
+        }
+        let runs = overlaps(&[&io.input_parts[0], &io.output_parts[0]]);
+        sizes.lower(Map::GradInput, &runs, end, caps, out);
+        Ok(())
+    }
+}
+
+impl ConvGradWeight {
+    fn sizes(&self, x: &[usize], dy: &[usize]) -> Result<Sizes> {
+        let op = self.name();
+        let (&[_, c, ..], &[_, o, ..]) = (x, dy) else {
+            return Err(self.conv.wrong_axes(op, x, dy));
+        };
+        let per_group = c / self.conv.groups.max(1);
+        let weight = self.conv.shape(o, per_group, self.kernel);
+        let sizes = Sizes::new(op, &self.conv, x, &weight)?;
+        sizes.expect_dy(op, dy)?;
+        Ok(sizes)
+    }
+}
+
+impl Op for ConvGradWeight {
+    fn name(&self) -> &'static str {
+        self.conv.name(GRAD_WEIGHT)
+    }
+
+    // Shape rule.
+
+    fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+        expect_inputs(self.name(), inputs, 2)?;
+        expect_f32(self.name(), "input", inputs[0])?;
+        expect_f32(self.name(), "dy", inputs[1])?;
+        let sizes = self.sizes(&inputs[0].shape, &inputs[1].shape)?;
+        Ok(vec![Type::f32(sizes.weight())])
+    }
+
+    // Reference.
+
+    fn eval(&self, inputs: &[&Array]) -> Vec<Array> {
+        let sizes = self
+            .sizes(inputs[0].shape(), inputs[1].shape())
+            .expect("infer accepted the shapes");
+        let (x, dy) = (inputs[0].floats(), inputs[1].floats());
+        let mut dweight = vec![0.0; sizes.weight().count()];
+        sizes.for_each(|at_x, at_w, at_y| dweight[at_w] += x[at_x] * dy[at_y]);
+        vec![Array::float(sizes.weight(), dweight)]
+    }
+
+    // Gradient.
+
+    fn vjp(&self, g: &mut Graph, at: &Node, ddw: &[Value]) -> Result<Vec<Option<Value>>> {
+        let (x, dy, ddw) = (at.inputs[0], at.inputs[1], ddw[0]);
+        let sizes = self.sizes(g.shape(x)?, g.shape(dy)?)?;
+        let dx = sizes.grad_input(g, dy, ddw)?;
+        Ok(vec![Some(dx), Some(g.conv(x, ddw, None, self.conv)?)])
+    }
+
+    fn split(&self) -> Split {
+        Split::Sum(&[0, 1])
+    }
+
+    // Lowering.
+
+    fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
+        let sizes = self.sizes(&io.inputs[0].shape, &io.inputs[1].shape)?;
+        expect_whole(self.name(), &io.outputs[0], &io.output_parts[0])?;
+        let filter = sizes.taps() * (sizes.c / sizes.groups);
+        if sizes.o * filter == 0 {
+            return Ok(());
+        }
+        let mut runs = overlaps(&[&io.input_parts[0], &io.input_parts[1]]);
+        if runs.is_empty() {
+            // The gradient over no images is zero.
+            runs.push(Rows {
+                count: 0,
+                part: vec![0, 0],
+                first: vec![0, 0],
+            });
+        }
+        let to = Target::all(Operand::Output(0), filter);
+        let scratch = run_scratch(out, runs.len(), sizes.o * filter);
+        let block = [sizes.o, filter];
+        sum_runs(runs.len(), block, to, &scratch, out, |run, to, out| {
+            sizes.lower_grad_weight(&runs[run], to, caps, out);
+        });
+        Ok(())
+    }
+}
+
+/// Fails if a weight or bias lies in several parts.
+fn expect_whole(op: &str, ty: &Type, parts: &[Part]) -> Result<()> {
+    if parts.len() < 2 {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Limit,
+        format!(
+            "{op}: a weight or bias {ty} takes {} bytes, more than the device binds at once",
+            ty.bytes()
+        ),
+    ))
+}
+
+/// Which of the three ops is lowered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Map {
+    Forward,
+    GradInput,
+    GradWeight,
+}
+
+impl Map {
+    /// What may follow it.
+    fn ends(self) -> &'static [End] {
+        match self {
+            Map::Forward => &[End::None, End::Relu, End::Bias, End::BiasRelu],
+            Map::GradInput => &[End::None, End::Mask, End::MaskInPlace, End::Bias],
+            Map::GradWeight => &[End::None],
+        }
+    }
+}
+
+impl Sizes {
+    fn grad_input(&self, g: &mut Graph, dy: Value, weight: Value) -> Result<Value> {
+        let op = ConvGradInput {
+            conv: self.walk,
+            input: self.input,
+            mask: false,
+            bias: false,
+            transposed: false,
+        };
+        g.add1(op, &[dy, weight])
+    }
+
+    fn grad_weight(&self, g: &mut Graph, x: Value, dy: Value) -> Result<Value> {
+        let op = ConvGradWeight {
+            conv: self.walk,
+            kernel: self.window.map(|window| window.kernel),
+        };
+        g.add1(op, &[x, dy])
+    }
+
+    /// Whether products of few channels would leave most of a tile of the fast kernels empty: groups of one, depthwise.
+    fn thin(&self, map: Map) -> bool {
+        let (channels, outs) = (self.c / self.groups, self.o / self.groups);
+        let wide = match map {
+            Map::Forward => outs,
+            Map::GradInput => channels,
+            Map::GradWeight => channels.max(outs),
+        };
+        self.groups > 1 && wide == 1
+    }
+
+    /// The fast kernels that compute it, if any; the batch has no say in it.
+    fn body(&self, map: Map, caps: &Caps) -> Option<Body> {
+        let fast = self.flat() && !self.thin(map);
+        let fits = caps.body == Body::Shared || self.registers_fit(map, caps);
+        (fast && fits).then_some(caps.body)
+    }
+
+    /// Emits the convolution or the gradient of its input over runs of images of what is read and what is written.
+    fn lower(&self, map: Map, runs: &[Rows], end: End, caps: &Caps, out: &mut Lowering) {
+        match self.body(map, caps) {
+            None => self.lower_direct(map, runs, end, out),
+            Some(Body::Registers) => self.lower_registers(map, runs, end, caps, out),
+            Some(Body::Shared) => self.lower_shared(map, runs, end, out),
+        }
+    }
+
+    /// Emits the gradient of the weight over one run of images of x and dy.
+    fn lower_grad_weight(&self, run: &Rows, to: Target, caps: &Caps, out: &mut Lowering) {
+        match self.body(Map::GradWeight, caps) {
+            None => self.lower_direct_grad_weight(run, to, caps, out),
+            Some(Body::Registers) => self.lower_registers_grad_weight(run, to, caps, out),
+            Some(Body::Shared) => self.lower_shared_grad_weight(run, to, caps, out),
+        }
+    }
+}

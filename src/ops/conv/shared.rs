@@ -1,0 +1,151 @@
+//! Convolutions over two axes as matrix products by tiles of workgroup memory.
+
+use std::borrow::Cow;
+
+use crate::kernel::{Caps, Dispatch, Kernel, Lowering, Operand, Rows};
+use crate::shape::Type;
+
+use super::{Map, Sizes};
+use crate::ops::gemm::{
+    ENOUGH_WORKGROUPS, End, Product, SHARED_VARIANTS, Target, split_scratch, sum_parts,
+};
+
+impl Sizes {
+    fn product(&self, map: Map, images: usize) -> Product {
+        let (channels, outs) = (self.c / self.groups, self.o / self.groups);
+        let [_, h, w] = self.input;
+        let [_, oh, ow] = self.output;
+        let (m, n, k) = match map {
+            Map::Forward => (outs, images * oh * ow, channels * self.taps()),
+            Map::GradInput => (channels, images * h * w, outs * self.taps()),
+            Map::GradWeight => (outs, channels * self.taps(), images * oh * ow),
+        };
+        Product {
+            m,
+            n,
+            k,
+            groups: self.groups,
+        }
+    }
+
+    /// Emits the convolution or the gradient of its input for runs of images.
+    pub(super) fn lower_shared(&self, map: Map, runs: &[Rows], end: End, out: &mut Lowering) {
+        let (from_row, to_row) = match map {
+            Map::GradInput => (self.y_row(), self.x_row()),
+            _ => (self.x_row(), self.y_row()),
+        };
+        for run in runs {
+            let product = self.product(map, run.count);
+            if product.m * product.n == 0 {
+                continue;
+            }
+            let tiling = product.tiling(product.m, false);
+            let dispatch = Dispatch::of(Cow::Owned(kernel(map, end)), tiling.overrides)
+                .read(Operand::Input(0))
+                .part(run.part[0])
+                .read(Operand::Input(1));
+            let dispatch = end.bind_rows(dispatch, Operand::Output(0), run.part[1]);
+            let dispatch = product.params(&tiling, 0, dispatch);
+            let bases = [0, run.first[0] * from_row, run.first[1] * to_row];
+            out.push(self.shared_params(bases, dispatch));
+        }
+    }
+
+    /// Emits the gradient of the weight over one run of images.
+    pub(super) fn lower_shared_grad_weight(
+        &self,
+        run: &Rows,
+        to: Target,
+        caps: &Caps,
+        out: &mut Lowering,
+    ) {
+        let product = self.product(Map::GradWeight, run.count);
+        let dweight = Type::f32(self.weight());
+        let may_split = dweight.bytes() * ENOUGH_WORKGROUPS as u64 <= caps.max_binding;
+        let tiling = product.tiling(product.m.min(product.n), may_split);
+        let (apart, part) = match tiling.splits {
+            1 => (to, 0),
+            splits => {
+                let (operand, part) = split_scratch(out, splits, &dweight);
+                (Target::all(operand, to.row), part)
+            }
+        };
+        let kernel = kernel(Map::GradWeight, End::None);
+        let dispatch = Dispatch::of(Cow::Owned(kernel), tiling.overrides)
+            .read(Operand::Input(0))
+            .part(run.part[0])
+            .read(Operand::Input(1))
+            .part(run.part[1]);
+        let dispatch = product.params(&tiling, part, apart.bind(dispatch));
+        let bases = [run.first[1] * self.y_row(), run.first[0] * self.x_row(), 0];
+        out.push(self.shared_params(bases, dispatch));
+        if tiling.splits > 1 {
+            sum_parts(apart.operand, tiling.splits, &dweight, to, out);
+        }
+    }
+
+    fn shared_params(&self, [a, b, y]: [usize; 3], dispatch: Dispatch) -> Dispatch {
+        let [_, vertical, horizontal] = self.window;
+        dispatch
+            .param("groups", self.groups)
+            .param("channels", self.c / self.groups)
+            .param("outs", self.o / self.groups)
+            .param("height", self.input[1])
+            .param("width", self.input[2])
+            .param("out_height", self.output[1])
+            .param("out_width", self.output[2])
+            .param("kernel_h", vertical.kernel)
+            .param("kernel_w", horizontal.kernel)
+            .param("stride_h", vertical.stride)
+            .param("stride_w", horizontal.stride)
+            .param("dilation_h", vertical.dilation)
+            .param("dilation_w", horizontal.dilation)
+            .param("pad_h", vertical.before)
+            .param("pad_w", horizontal.before)
+            .param("a_base", a)
+            .param("b_base", b)
+            .param("y_base", y)
+    }
+}
+
+fn kernel(map: Map, end: End) -> Kernel {
+    let [
+        body,
+        params,
+        gather,
+        y,
+        forward,
+        grad_input,
+        grad_weight,
+        grid,
+        float,
+    ] = *shader_files![
+        "gemm_shared",
+        "conv_params",
+        "conv_gather",
+        "y_elements",
+        "conv_forward_shared",
+        "conv_grad_input_shared",
+        "conv_grad_weight_shared",
+        "lib/grid",
+        "lib/float",
+    ];
+    let (name, map) = match map {
+        Map::Forward => ("conv_forward_shared", forward),
+        Map::GradInput => ("conv_grad_input_shared", grad_input),
+        Map::GradWeight => ("conv_grad_weight_shared", grad_weight),
+    };
+    let (end_name, end) = end.file();
+    Kernel::composed(
+        format!("{name}{end_name}"),
+        vec![body, params, gather, map, end, y, grid, float],
+        SHARED_VARIANTS,
+    )
+}
+
+/// The kernels that are composed when an op lowers.
+pub(super) fn kernels() -> Vec<Kernel> {
+    let all = [Map::Forward, Map::GradInput, Map::GradWeight];
+    let ends = |map: Map| map.ends().iter().map(move |&end| kernel(map, end));
+    all.into_iter().flat_map(ends).collect()
+}
