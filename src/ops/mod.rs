@@ -85,8 +85,8 @@ pub use update::{Update, Updated, Updating};
 pub fn kernels() -> Vec<Kernel> {
     let fixed = [
         accuracy::KERNELS,
-        binary::KERNELS,
         along::KERNELS,
+        binary::KERNELS,
         blend::KERNELS,
         clip::KERNELS,
         copy::KERNELS,

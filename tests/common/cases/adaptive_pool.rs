@@ -77,6 +77,8 @@ pub fn adaptive_pool() -> Vec<Case> {
         cases.extend(adaptive_one([1, 3], input, output));
     }
     cases.extend(adaptive_one([0, 3], [4, 4], [2, 2]));
+    // Rows small enough to be cut into parts.
+    cases.extend(adaptive_one([11, 2], [3, 5], [2, 2]));
     for (name, shape) in [
         ("1d", &[2, 3, 5][..]),
         ("2d", &[2, 3, 4, 7]),

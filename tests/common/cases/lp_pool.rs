@@ -83,6 +83,8 @@ pub fn lp_pool() -> Vec<Case> {
             .gradients(&[0], Bound::Exact),
         );
     }
+    // Rows small enough to be cut into parts.
+    cases.push(lp(&[11, 2, 9], LpPool::new(2.0, [3])));
     for norm_type in [2.0, 2.5, 3.0] {
         cases.push(
             Case::new(

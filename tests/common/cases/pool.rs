@@ -263,6 +263,18 @@ fn edges() -> Vec<Case> {
         max(&[0, 2, 7], MaxPool::<1>::square(3)),
         average(&[1, 1, 1, 1, 1], MaxPool::<3>::square(1), true, None),
     ];
+    // Rows small enough to be cut into parts, floats and bytes at different ones.
+    let solid = MaxPool {
+        stride: [1, 2, 1],
+        ..MaxPool::square(2)
+    };
+    cases.extend([
+        max(&[13, 2, 3, 4, 2], solid),
+        max_in_plane(&[13, 2, 3, 4, 2], solid),
+        max_second(&[13, 2, 3, 4, 2], solid, false),
+        max_second(&[13, 2, 3, 4, 2], solid, true),
+        average(&[13, 2, 3, 4, 2], solid, true, None),
+    ]);
     // Windows of nothing but padding between their taps.
     let hollow = |c: usize| {
         let pool = MaxPool1d {

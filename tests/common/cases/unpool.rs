@@ -66,6 +66,8 @@ pub fn unpool() -> Vec<Case> {
         unpool_of_any(&[2, 2, 3, 3], u32::MAX, MaxUnpool::new([2, 1])),
         unpool_of_any(&[1, 2, 2, 3, 2], 96, MaxUnpool::new([2, 2, 2])),
         unpool_of_any(&[0, 2, 3], 6, MaxUnpool::new([2])),
+        unpool_of_any(&[7, 2, 5], 12, MaxUnpool::new([2])),
+        unpool_of_pool(&[9, 1, 4, 6], MaxPool::<2>::square(2), None),
     ];
     cases.push(Case::new(
         "max_unpool2d/special",
