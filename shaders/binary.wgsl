@@ -1,9 +1,11 @@
 // y[i] = f(a[i], b[i]), elementwise over one shape.
 //
-// Layout: a, b and y are any shape, four elements at a time. Reference: src/ops/elementwise.rs.
+// Layout: a, b and y are any shape, four elements at a time. Reference: src/ops/binary.rs, of losses src/ops/pointwise.rs, of gradients
+// src/ops/unary.rs.
 // One invocation makes 4 elements, one workgroup 4 * workgroup_size.
-// Overrides: function (see binary_function.wgsl), workgroup_size.
-// Providers: load_a, load_b and store (binary_separate or binary_in_place), binary_function, lib/grid, lib/float.
+// Overrides: function (see the provider of apply), workgroup_size.
+// Providers: load_a, load_b and store (binary_separate or binary_in_place), apply (binary_function,
+// loss_function or unary_gradient), lib/special, lib/grid, lib/float.
 
 override function: u32 = 0u;
 override workgroup_size: u32 = 64u;
@@ -11,6 +13,9 @@ override workgroup_size: u32 = 64u;
 struct Params {
     grid: Grid,
     quads: u32,
+    k0: f32,
+    k1: f32,
+    k2: f32,
 }
 
 @compute @workgroup_size(workgroup_size)

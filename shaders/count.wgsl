@@ -1,6 +1,6 @@
 // counter = before + [sum(right), min(valid, rows)].
 //
-// Layout: right [rows] of 0 and 1, valid one word, counter [2]. Reference: src/ops/loss.rs.
+// Layout: right [rows] of 0 and 1, valid one word, counter [2]. Reference: src/ops/accuracy.rs.
 // One workgroup of 64 invocations makes all. Overrides: workgroup_size (64).
 // Providers: before, counter and the other bindings (count_separate or count_in_place), lib/grid.
 

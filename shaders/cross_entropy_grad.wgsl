@@ -1,58 +1,103 @@
-// dlogits[row, column] = (softmax(logits[row])[column] - (column == label ? 1 : 0)) * dloss / valid, 0 for rows from valid on.
+// dlogits[row, column] = (sum(share) * softmax(logits[row])[column] - share[column]) * factor, 0 where a row does not count;
+// of logarithms of probabilities -share[column] * factor.
 //
-// Layout: logits and dlogits [rows, columns], labels [rows], valid one word, dloss one float. A label that is not below columns gives
-// a row of NaN. Reference: src/ops/loss.rs. A row is made by one invocation or by one workgroup, as the provider says.
-// Overrides: workgroup_size. Providers: lib/row_alone or lib/row_shared, lib/grid, lib/float.
+// Layout, share and params as in cross_entropy.wgsl; factor is one float, divided by the rows that count with params.mean.
+// A label that is not below columns gives a row of NaN.
+// Reference: src/ops/cross_entropy.rs. A row is made by one invocation or by one workgroup, as the provider says.
+// Overrides: logarithm (1 where logits are logarithms of probabilities), every (1 where all columns have a share), workgroup_size.
+// Providers: targets (target_labels or target_probabilities), lib/row_alone or lib/row_shared, lib/divide, lib/grid, lib/float.
 
+override logarithm: u32 = 0u;
+override every: u32 = 0u;
 override workgroup_size: u32 = 64u;
 
 struct Params {
     grid: Grid,
     rows: u32,
+    first: u32,
     columns: u32,
+    inner: u32,
+    outer: u32,
+    logits_base: u32,
+    target_base: u32,
+    mean: u32,
+    ignores: u32,
+    ignore_index: u32,
+    keep: f32,
+    even: f32,
     nan: f32,
 }
 
 @group(0) @binding(0) var<storage, read> logits: array<f32>;
-@group(0) @binding(1) var<storage, read> labels: array<u32>;
-@group(0) @binding(2) var<uniform> valid: u32;
-@group(0) @binding(3) var<storage, read> dloss: array<f32>;
-@group(0) @binding(4) var<storage, read_write> dlogits: array<f32>;
-@group(0) @binding(5) var<uniform> params: Params;
+@group(0) @binding(2) var<storage, read> weight: array<f32>;
+@group(0) @binding(3) var<uniform> valid: u32;
+@group(0) @binding(4) var<uniform> factor: f32;
+@group(0) @binding(5) var<storage, read_write> dlogits: array<f32>;
+@group(0) @binding(6) var<uniform> params: Params;
 
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let row = row_index(workgroup_index(group), local);
     let lane = row_lane(local);
-    let count = min(valid, params.rows);
-    let inside = row < count;
-    let start = select(0u, row * params.columns, row < params.rows);
-    let end = start + select(0u, params.columns, row < params.rows);
-    let read_end = select(start, end, inside);
+    let columns = params.columns;
+    let step = params.inner;
+    let count = min(valid, params.outer) * step;
+    let exists = row < params.rows;
+    let place = select(0u, row, exists);
+    let start = params.logits_base + quotient(place, step) * (columns - 1u) * step + place;
+    let end = select(0u, columns, exists);
+    // Rows that count, and what their softmax needs.
+    var counts = exists && params.first + row < count;
+    var label = columns;
+    var scale = factor;
+    if (counts && params.mean == 1u) {
+        scale = factor / f32(count);
+    }
+    if (counts && LABELS) {
+        label = target_label(place);
+        if (params.ignores == 1u && label == params.ignore_index) {
+            counts = false;
+        } else if (label >= columns) {
+            scale = params.nan;
+        }
+    }
+    let read = select(0u, columns, counts && logarithm == 0u);
 
     var top = LOWEST_F32;
-    for (var i = start + lane; i < read_end; i += LANES) {
-        top = max(top, logits[i]);
+    for (var c = lane; c < read; c += LANES) {
+        top = max(top, logits[start + c * step]);
     }
     top = row_max(top, local);
     var sum = 0.0;
-    for (var i = start + lane; i < read_end; i += LANES) {
-        sum += exp(logits[i] - top);
+    for (var c = lane; c < read; c += LANES) {
+        sum += exp(logits[start + c * step] - top);
     }
     sum = row_sum(sum, local);
-    if (inside) {
-        let label = labels[row];
-        var factor = dloss[0] / f32(count);
-        if (label >= params.columns) {
-            factor = params.nan;
+    var own = 0.0;
+    if (counts && label < columns) {
+        own = params.keep * weight[label];
+    }
+    var total = 0.0;
+    if (every == 1u) {
+        for (var c = lane; c < read; c += LANES) {
+            total += weight[c] * (params.keep * probability(start + c * step) + params.even);
         }
-        for (var i = start + lane; i < end; i += LANES) {
-            let hot = select(0.0, 1.0, i == start + label);
-            dlogits[i] = (exp(logits[i] - top) / sum - hot) * factor;
+        total = row_sum(total, local);
+    }
+    total += own;
+    for (var c = lane; c < end; c += LANES) {
+        let i = start + c * step;
+        var gradient = 0.0;
+        if (counts) {
+            var share = select(0.0, own, c == label);
+            if (every == 1u) {
+                share += weight[c] * (params.keep * probability(i) + params.even);
+            }
+            if (logarithm == 0u) {
+                gradient = total * (exp(logits[i] - top) / sum);
+            }
+            gradient = (gradient - share) * scale;
         }
-    } else {
-        for (var i = start + lane; i < end; i += LANES) {
-            dlogits[i] = 0.0;
-        }
+        dlogits[i] = gradient;
     }
 }

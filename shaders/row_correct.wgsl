@@ -1,7 +1,7 @@
 // right[row] = 1 where the label's logit is the largest of its row, the first of equal ones, else 0; 0 for rows from valid on.
 //
-// Layout: logits [rows, columns], labels and right [rows], valid one word. A row with a NaN, or with a label that is not below
-// columns, is wrong. Reference: src/ops/loss.rs. A row is judged by one invocation or by one workgroup, as the provider says.
+// Layout: logits [rows, columns], labels and right [rows], each from its base on, valid one word. A row with a NaN, or with a label that is not below
+// columns, is wrong. Reference: src/ops/accuracy.rs. A row is judged by one invocation or by one workgroup, as the provider says.
 // Overrides: workgroup_size. Providers: lib/row_alone or lib/row_shared, lib/grid, lib/float.
 
 override workgroup_size: u32 = 64u;
@@ -9,7 +9,10 @@ override workgroup_size: u32 = 64u;
 struct Params {
     grid: Grid,
     rows: u32,
+    first: u32,
     columns: u32,
+    logits_base: u32,
+    labels_base: u32,
 }
 
 @group(0) @binding(0) var<storage, read> logits: array<f32>;
@@ -22,13 +25,13 @@ struct Params {
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let row = row_index(workgroup_index(group), local);
     let lane = row_lane(local);
-    let inside = row < min(valid, params.rows);
-    let start = select(0u, row * params.columns, inside);
+    let inside = row < params.rows && params.first + row < valid;
+    let start = params.logits_base + select(0u, row * params.columns, inside);
     var end = start;
     var at = start;
     var wrong = 1.0;
     if (inside) {
-        let label = labels[row];
+        let label = labels[params.labels_base + row];
         if (label < params.columns) {
             at = start + label;
             end = start + params.columns;
@@ -46,6 +49,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     wrong = row_max(wrong, local);
     if (row < params.rows && lane == 0u) {
-        right[row] = select(0u, 1u, wrong == 0.0);
+        right[params.first + row] = select(0u, 1u, wrong == 0.0);
     }
 }

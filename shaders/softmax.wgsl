@@ -1,15 +1,17 @@
-// y = exp(x - max(x)) / sum(exp(x - max(x))) over each row.
+// y = exp(x - max(x)) / sum(exp(x - max(x))) over each row, or its logarithm x - max(x) - log(sum(exp(x - max(x)))).
 //
-// Layout: x and y are [rows, columns]. Reference: src/ops/softmax.rs.
+// Layout: x and y are [outer, columns, inner], a row runs along the columns. Reference: src/ops/softmax.rs.
 // A row is made by one invocation or by one workgroup, as the provider says. A NaN in a row reaches its sum whatever the maximum is.
-// Overrides: workgroup_size. Providers: lib/row_alone or lib/row_shared, lib/grid, lib/float.
+// Overrides: logarithm (0 or 1), workgroup_size. Providers: lib/row_alone or lib/row_shared, lib/special, lib/divide, lib/grid, lib/float.
 
+override logarithm: u32 = 0u;
 override workgroup_size: u32 = 64u;
 
 struct Params {
     grid: Grid,
     rows: u32,
     columns: u32,
+    inner: u32,
 }
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
@@ -20,21 +22,30 @@ struct Params {
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let row = row_index(workgroup_index(group), local);
     let inside = row < params.rows;
-    let start = select(0u, row * params.columns, inside);
-    let end = start + select(0u, params.columns, inside);
-    let first = start + row_lane(local);
+    let outer = quotient(select(0u, row, inside), params.inner);
+    let start = outer * (params.columns - 1u) * params.inner + select(0u, row, inside);
+    let end = start + select(0u, params.columns * params.inner, inside);
+    let first = start + row_lane(local) * params.inner;
+    let step = LANES * params.inner;
 
     var top = LOWEST_F32;
-    for (var i = first; i < end; i += LANES) {
+    for (var i = first; i < end; i += step) {
         top = max(top, x[i]);
     }
     top = row_max(top, local);
     var sum = 0.0;
-    for (var i = first; i < end; i += LANES) {
+    for (var i = first; i < end; i += step) {
         sum += exp(x[i] - top);
     }
     sum = row_sum(sum, local);
-    for (var i = first; i < end; i += LANES) {
-        y[i] = exp(x[i] - top) / sum;
+    if (logarithm == 1u) {
+        let log_sum = log4(vec4<f32>(sum)).x;
+        for (var i = first; i < end; i += step) {
+            y[i] = (x[i] - top) - log_sum;
+        }
+    } else {
+        for (var i = first; i < end; i += step) {
+            y[i] = exp(x[i] - top) / sum;
+        }
     }
 }

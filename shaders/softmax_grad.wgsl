@@ -1,15 +1,17 @@
-// dx = y * (dy - sum(dy * y)) over each row: the gradient of softmax, of its output y.
+// dx = y * (dy - sum(dy * y)) over each row, the gradient of softmax of its output y; of log_softmax dx = dy - exp(y) * sum(dy).
 //
-// Layout: y, dy and dx are [rows, columns]. Reference: src/ops/softmax.rs.
+// Layout: y, dy and dx are [outer, columns, inner], a row runs along the columns. Reference: src/ops/softmax.rs.
 // A row is made by one invocation or by one workgroup, as the provider says.
-// Overrides: workgroup_size. Providers: lib/row_alone or lib/row_shared, lib/grid.
+// Overrides: logarithm (0 or 1), workgroup_size. Providers: lib/row_alone or lib/row_shared, lib/divide, lib/grid.
 
+override logarithm: u32 = 0u;
 override workgroup_size: u32 = 64u;
 
 struct Params {
     grid: Grid,
     rows: u32,
     columns: u32,
+    inner: u32,
 }
 
 @group(0) @binding(0) var<storage, read> y: array<f32>;
@@ -21,16 +23,18 @@ struct Params {
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let row = row_index(workgroup_index(group), local);
     let inside = row < params.rows;
-    let start = select(0u, row * params.columns, inside);
-    let end = start + select(0u, params.columns, inside);
-    let first = start + row_lane(local);
+    let outer = quotient(select(0u, row, inside), params.inner);
+    let start = outer * (params.columns - 1u) * params.inner + select(0u, row, inside);
+    let end = start + select(0u, params.columns * params.inner, inside);
+    let first = start + row_lane(local) * params.inner;
+    let step = LANES * params.inner;
 
     var sum = 0.0;
-    for (var i = first; i < end; i += LANES) {
-        sum += y[i] * dy[i];
+    for (var i = first; i < end; i += step) {
+        sum += select(y[i] * dy[i], dy[i], logarithm == 1u);
     }
     sum = row_sum(sum, local);
-    for (var i = first; i < end; i += LANES) {
-        dx[i] = y[i] * (dy[i] - sum);
+    for (var i = first; i < end; i += step) {
+        dx[i] = select(y[i] * (dy[i] - sum), dy[i] - exp(y[i]) * sum, logarithm == 1u);
     }
 }

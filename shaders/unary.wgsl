@@ -1,9 +1,9 @@
 // y[i] = f(x[i]), elementwise.
 //
-// Layout: x and y are any shape, four elements at a time. Reference: src/ops/elementwise.rs.
+// Layout: x and y are any shape, four elements at a time. Reference: src/ops/unary.rs.
 // One invocation makes 4 elements, one workgroup 4 * workgroup_size.
-// Overrides: function (0 relu, 1 scale by params.a), workgroup_size.
-// Providers: load and store (unary_separate or unary_in_place), lib/grid, lib/float.
+// Overrides: function (see unary_function.wgsl), workgroup_size.
+// Providers: load and store (unary_separate or unary_in_place), unary_function, lib/special, lib/grid, lib/float.
 
 override function: u32 = 0u;
 override workgroup_size: u32 = 64u;
@@ -11,18 +11,9 @@ override workgroup_size: u32 = 64u;
 struct Params {
     grid: Grid,
     quads: u32,
-    a: f32,
-}
-
-fn apply(x: vec4<f32>) -> vec4<f32> {
-    switch function {
-        case 0u: {
-            return relu4(x);
-        }
-        default: {
-            return params.a * x;
-        }
-    }
+    k0: f32,
+    k1: f32,
+    k2: f32,
 }
 
 @compute @workgroup_size(workgroup_size)

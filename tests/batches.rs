@@ -7,6 +7,7 @@ use striate::autodiff::gradients;
 use striate::error::Result;
 use striate::gpu::{Engine, GpuOptions};
 use striate::graph::{Graph, Init, Kind, Value};
+use striate::ops::Reduction;
 use striate::session::Session;
 use striate::shape::Type;
 use striate::store::Store;
@@ -249,13 +250,13 @@ fn refusals_name_the_numbers() {
     };
     refused(
         g.softmax_cross_entropy(x, labels, valid),
-        "softmax_cross_entropy: labels is u32 [5], u32 [4] is needed",
+        "cross_entropy: target is u32 [5], u32 [4] is needed",
     );
     refused(
         g.softmax_cross_entropy(scalar, labels, valid),
-        "softmax_cross_entropy: logits [] must have 2 axes, [batch, classes]",
+        "cross_entropy: logits [] must have 2 axes or more, [batch, classes, ...]",
     );
-    refused(g.softmax(scalar), "softmax: x [] has no last axis");
+    refused(g.softmax(scalar, 0), "softmax: x [] has no axis 0");
     refused(
         g.dropout(x, 1.0, clock),
         "dropout: p 1 must be at least 0 and below 1",
@@ -294,7 +295,7 @@ fn refusals_name_the_numbers() {
         "transpose: x [5] must have 2 axes; permute takes any number",
     );
     refused(
-        g.mse_loss(x, scalar),
-        "mse_loss: y is f32 [], f32 [4, 3] is needed",
+        g.mse_loss(x, scalar, Reduction::Mean),
+        "mse_loss: target is f32 [], f32 [4, 3] is needed",
     );
 }

@@ -6,10 +6,12 @@ use striate::autodiff::gradients;
 use striate::error::ErrorKind;
 use striate::gpu::{Engine, Gpu, GpuOptions};
 use striate::graph::{Graph, Init, Kind, Value};
+use striate::kernel::Caps;
 use striate::nn::{
     BatchNorm1d, BatchNorm2d, BatchNorm3d, Conv2d, GroupNorm, InstanceNorm1d, InstanceNorm2d,
     InstanceNorm3d, LayerNorm, LocalResponseNorm, Mode, Module, Relu, RmsNorm, Sequential,
 };
+use striate::plan::{Plan, PlanOptions, StateLayout};
 use striate::session::Session;
 use striate::shape::{Shape, Type};
 use striate::store::Store;
@@ -256,4 +258,30 @@ fn another_batch_size_compiles_nothing() {
             assert_eq!(pipelines(batch), first, "batch {batch}");
         }
     }
+}
+
+/// The activation that a convolution, a batch norm and a relu make in inference comes from one dispatch of the convolution, unless its weight
+/// is larger than an image of it.
+#[test]
+fn inference_folds_batch_norms_into_convolutions() {
+    let last_op = |extent: usize, fuse: bool| {
+        let mut g = Graph::new();
+        let x = input(&mut g, [2, 8, extent, extent]);
+        let net = Sequential::new()
+            .then(Conv2d::new(8, 8, 3).padding(1).without_bias())
+            .then(BatchNorm2d::new(8))
+            .then(Relu);
+        let y = net.build(&mut g, "", x, Mode::Infer).unwrap();
+        let caps = Caps::default();
+        let states = StateLayout::new(&[&g], caps.max_binding).unwrap();
+        let options = PlanOptions {
+            fuse,
+            ..PlanOptions::default()
+        };
+        let plan = Plan::new(&g, &states, &[y], &caps, options).unwrap();
+        plan.steps.last().unwrap().op
+    };
+    assert_eq!(last_op(12, true), "conv2d");
+    assert_eq!(last_op(12, false), "relu");
+    assert_eq!(last_op(2, true), "relu");
 }

@@ -7,11 +7,11 @@ use striate::error::ErrorKind;
 use striate::gpu::{Engine, Gpu, GpuOptions};
 use striate::graph::{Graph, Init, Kind, Value};
 use striate::kernel::Body;
-use striate::nn::{Dropout, Linear, Mode, Module, Relu, Sequential};
+use striate::nn::{self, Dropout, Linear, Mode, Module, Relu, Sequential};
 use striate::ops::{
     Adam, AvgPool2d, Conv, Conv1d, Conv2d, Conv3d, ConvTranspose2d, ConvWalk, MaxPool2d, Rule, Sgd,
 };
-use striate::rng::{philox4x32, unit_f32};
+use striate::rng::{Stream, philox4x32, unit_f32};
 use striate::session::Session;
 use striate::shape::{DType, PaddingMode, Type};
 use striate::store::Store;
@@ -253,6 +253,38 @@ fn a_perceptron_trains_in_parts_as_it_does_whole() {
     }
 }
 
+/// A small convolutional net, every activation and the first linear layer's weight in parts.
+#[test]
+fn a_convolutional_net_trains_in_parts_as_it_does_whole() {
+    let mut g = Graph::new();
+    let x = normal(&mut g, "x", Type::f32([8, 3, 12, 12]));
+    let labels = Tensor::u32([8], (0..8).map(|i| i * 7 % 10).collect()).unwrap();
+    let labels = g.constant(labels).unwrap();
+    let valid = g.constant(Tensor::u32([1], vec![8]).unwrap()).unwrap();
+    let net = Sequential::new()
+        .then(nn::Conv2d::new(3, 8, 3).padding(1))
+        .then(Relu)
+        .then(nn::MaxPool2d::square(2))
+        .then(nn::Conv2d::new(8, 12, 3).padding(1))
+        .then(Relu)
+        .then(nn::AvgPool2d::square(2))
+        .then(nn::Flatten)
+        .then(Linear::new(108, 40))
+        .then(Relu)
+        .then(Linear::new(40, 10));
+    let logits = net.build(&mut g, "net", x, Mode::Train).unwrap();
+    let loss = g.softmax_cross_entropy(logits, labels, valid).unwrap();
+    let params = parameters(&g);
+    let rate = learning_rate(&mut g, 0.01).unwrap();
+    let sgd = Rule::Sgd(Sgd {
+        momentum: 0.9,
+        ..Sgd::default()
+    });
+    minimize(&mut g, loss, &params, sgd, rate).unwrap();
+    // One image of the first activation.
+    trains_alike(&g, 8 * 12 * 12 * 4, 10);
+}
+
 /// Runs `steps` steps of a graph on every adapter, whole and with bindings of at most `max_binding` bytes: all states end alike.
 fn trains_alike(g: &Graph, max_binding: u64, steps: usize) {
     for gpu in common::gpus(&GpuOptions::default()) {
@@ -435,5 +467,76 @@ fn an_activation_beyond_one_binding() {
                 }
             }
         }
+    }
+}
+
+/// A convolution to an activation of 205 MB, with relu, pooling, and the weight's gradient back through both: all of it integers below 2^24.
+#[test]
+fn a_convolution_beyond_one_binding() {
+    const N: usize = 64;
+    const C: usize = 4;
+    const O: usize = 64;
+    const H: usize = 112;
+    const W: usize = 112;
+    let mut g = Graph::new();
+    let clock = g.clock().unwrap();
+    let halves = g.fill([N, C, H, W], 0.5).unwrap();
+    let x = g.dropout(halves, 0.5, clock).unwrap();
+    let weights: Vec<f32> = (0..O * C).map(|i| (i * 5 % 7) as f32 - 3.0).collect();
+    let tensor = Tensor::f32([O, C, 1, 1], weights.clone()).unwrap();
+    let weight = g.constant(tensor).unwrap();
+    let y = g.conv2d(x, weight, None, Conv2d::default()).unwrap();
+    let y = g.relu(y).unwrap();
+    let largest = g.max_pool(y, MaxPool2d::square(2)).unwrap();
+    let gradients = gradients_from(&mut g, &[(largest, largest)], &[weight]).unwrap();
+    let dweight = gradients[0].unwrap();
+    for gpu in common::gpus(&GpuOptions::default()) {
+        let Some((store, mut session)) = at_full_size(&gpu, &g, &[largest, dweight]) else {
+            continue;
+        };
+        let clock = store.get("clock").unwrap().as_u32().unwrap().to_vec();
+        session.run(1).unwrap();
+        let draws = Stream::new(u64::from(clock[0]) | u64::from(clock[1]) << 32, 1, clock[2]);
+        let image = C * H * W;
+        let largest = session.read(largest).unwrap();
+        let mut largest = largest.as_f32().unwrap().iter();
+        let mut wanted = vec![0.0; O * C];
+        for n in 0..N {
+            let first = (n * image) as u64;
+            let x: Vec<f32> = (first..first + image as u64)
+                .map(|i| if draws.unit(i) >= 0.5 { 1.0 } else { 0.0 })
+                .collect();
+            for (o, weights) in weights.chunks(C).enumerate() {
+                let y_at = |at: usize| -> f32 {
+                    let terms = weights.iter().enumerate();
+                    terms.map(|(c, w)| w * x[c * H * W + at]).sum()
+                };
+                for row in (0..H).step_by(2) {
+                    for column in (0..W).step_by(2) {
+                        let at = row * W + column;
+                        let (mut max, mut place) = (0.0, at);
+                        for at in [at, at + 1, at + W, at + W + 1] {
+                            let y = y_at(at);
+                            if y > max {
+                                (max, place) = (y, at);
+                            }
+                        }
+                        let got = *largest.next().unwrap();
+                        assert_eq!(
+                            got, max,
+                            "image {n}, channel {o}, {row}, {column} on {gpu:?}"
+                        );
+                        for c in 0..C {
+                            wanted[o * C + c] += max * x[c * H * W + place];
+                        }
+                    }
+                }
+            }
+        }
+        assert_eq!(
+            session.read(dweight).unwrap().as_f32().unwrap(),
+            wanted,
+            "{gpu:?}"
+        );
     }
 }

@@ -3,7 +3,7 @@
 use striate::error::{ErrorKind, Result};
 use striate::gpu::{Engine, Gpu, GpuOptions};
 use striate::graph::{Graph, Init, Kind, Value};
-use striate::ops::{Binary, BinaryFunction};
+use striate::ops::{UnaryFunction, UnaryGrad};
 use striate::plan::PlanOptions;
 use striate::session::Session;
 use striate::shape::Type;
@@ -332,31 +332,32 @@ fn twins_do_not_overlap() {
     }
 }
 
-/// A mask that stretches is not moved through a reshape.
+/// A mask moves through a reshape.
 #[test]
-fn broadcast_masks_survive_fusion() {
+fn masks_behind_a_reshape_survive_fusion() {
     for engine in engines() {
         let mut g = Graph::new();
-        let m = g.input("m", Type::f32([1])).unwrap();
+        let m = g.input("m", Type::f32([6])).unwrap();
         let d = g.input("d", Type::f32([2, 3])).unwrap();
         let twice = g.scale(d, 2.0).unwrap();
         let flat = g.reshape(twice, [6]).unwrap();
-        let y = g
-            .add1(Binary(BinaryFunction::ReluMask), &[m, flat])
-            .unwrap();
+        let y = g.add1(UnaryGrad(UnaryFunction::Relu), &[m, flat]).unwrap();
         let store = Store::new(&engine, &[&g], 0).unwrap();
         let mut session = Session::new(&store, &g, &[y]).unwrap();
         let error = session.run(1).unwrap_err();
         assert!(error.to_string().contains("has no value"), "{error}");
         session
-            .write(m, &Tensor::f32([1], vec![1.0]).unwrap())
+            .write(
+                m,
+                &Tensor::f32([6], vec![1.0, 0.0, 1.0, 2.0, -1.0, 1.0]).unwrap(),
+            )
             .unwrap();
         let values = vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
         session
             .write(d, &Tensor::f32([2, 3], values).unwrap())
             .unwrap();
         session.run(1).unwrap();
-        let want = [2.0, 4.0, 6.0, 8.0, 10.0, 12.0];
+        let want = [2.0, 0.0, 6.0, 8.0, 0.0, 12.0];
         assert_eq!(
             session.read(y).unwrap().as_f32().unwrap(),
             want,

@@ -183,6 +183,13 @@ pub fn draw(name: &str, index: usize, ty: &Type, draw: Draw, numbers: Numbers) -
                 .map(|w| (w % 4 + 1) as f32 * if w & 4 == 0 { 1.0 } else { -1.0 })
                 .collect(),
         ),
+        (DType::F32, Draw::Between(low, high), Numbers::Real) => {
+            floats(units().map(|u| low + u * (high - low)).collect())
+        }
+        (DType::F32, Draw::Between(low, high), Numbers::Integers) => {
+            let count = (high.floor() - low.ceil()) as u32 + 1;
+            floats(words().map(|w| low.ceil() + (w % count) as f32).collect())
+        }
         (DType::F32, Draw::Distinct, numbers) => {
             let step = match numbers {
                 Numbers::Real => 1.0 / 64.0,

@@ -4,6 +4,7 @@
 //! there by name (`conv1.weight`, `fc1.bias`, as in a `state_dict`). A parameter that the graph has already is used again: a
 //! module built twice under one name shares its weights.
 
+mod activation;
 mod conv;
 pub mod init;
 mod norm;
@@ -17,6 +18,7 @@ use crate::graph::{Graph, Init, Kind, Source, Value};
 use crate::shape::{Shape, Type};
 use init::Scheme;
 
+pub use activation::{Activation, LogSoftmax, PRelu, Softmax};
 pub use conv::{
     Conv, Conv1d, Conv2d, Conv3d, ConvTranspose, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d,
 };

@@ -12,23 +12,26 @@ macro_rules! shader_files {
     };
 }
 
+mod accuracy;
 mod along;
+mod binary;
 mod blend;
 mod clip;
 mod conv;
 mod copy;
+mod cross_entropy;
 mod elementwise;
 mod gather;
 mod gemm;
 mod join;
 mod local_response_norm;
-mod loss;
 mod matmul;
 mod moments;
 mod movement;
 mod norm;
 mod norm_passes;
 mod pad;
+mod pointwise;
 mod pool;
 mod random;
 mod reduce;
@@ -38,10 +41,15 @@ mod rule;
 mod runs;
 mod schedule;
 mod softmax;
+mod special;
 mod strided;
+mod unary;
+mod unary_function;
 mod update;
 
+pub use accuracy::CountCorrect;
 pub use along::{Along, AlongGrad};
+pub use binary::{Binary, BinaryFunction, BinaryGrad};
 pub use blend::{Blend, Blending, Ema, Warmup};
 pub use clip::ClipGradNorm;
 pub use conv::{
@@ -49,11 +57,11 @@ pub use conv::{
     ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, ConvWalk,
 };
 pub(crate) use copy::{copy, copy_parts};
-pub use elementwise::{Binary, BinaryFunction, Fill, Unary, UnaryFunction};
+pub use cross_entropy::{CrossEntropy, CrossEntropyGrad, CrossEntropyLoss};
+pub use elementwise::Fill;
 pub use gather::{GatherLabels, GatherRows};
 pub use join::{AxisRange, Concat, Slice, SliceGrad, Split};
 pub use local_response_norm::{LocalResponseNorm, LocalResponseNormGrad};
-pub use loss::{CountCorrect, MseLoss, SoftmaxCrossEntropy, SoftmaxCrossEntropyGrad};
 pub use matmul::MatMul;
 pub use moments::{Norm, Var};
 pub use movement::{Expand, Permute, Reshape};
@@ -61,6 +69,7 @@ pub use norm::{
     Moments, NormStatistics, Normalize, NormalizeGrad, Over, RunningStatistic, StatisticPairs,
 };
 pub use pad::{Pad, PadGrad};
+pub use pointwise::{LossFunction, PointwiseLoss, PointwiseLossGrad, Reduction};
 pub use pool::*;
 pub use random::{Advance, Dropout, ShuffledBatch};
 pub use reduce::{Extreme, Ratio, Spread, Sum, Ties};
@@ -68,12 +77,16 @@ pub use resize::{Interpolate, InterpolateGrad, InterpolateMode};
 pub use rule::{Adagrad, Adam, RmsProp, Rule, Sgd};
 pub use schedule::Lookup;
 pub use softmax::{Softmax, SoftmaxGrad};
+pub use unary::{Saved, Unary, UnaryGrad};
+pub use unary_function::UnaryFunction;
 pub use update::{Update, Updated, Updating};
 
 /// Every kernel of the crate, for tests that translate and measure them.
 pub fn kernels() -> Vec<Kernel> {
     let fixed = [
+        accuracy::KERNELS,
         along::KERNELS,
+        binary::KERNELS,
         blend::KERNELS,
         clip::KERNELS,
         copy::KERNELS,
@@ -81,9 +94,9 @@ pub fn kernels() -> Vec<Kernel> {
         gather::KERNELS,
         gemm::KERNELS,
         local_response_norm::KERNELS,
-        loss::KERNELS,
         norm_passes::KERNELS,
         pad::KERNELS,
+        pointwise::KERNELS,
         pool::KERNELS,
         random::KERNELS,
         reduce::KERNELS,
@@ -92,11 +105,13 @@ pub fn kernels() -> Vec<Kernel> {
         resize::KERNELS,
         softmax::KERNELS,
         strided::KERNELS,
+        unary::KERNELS,
         update::KERNELS,
     ];
     let fixed = fixed.concat().into_iter().cloned();
     let composed = [
         conv::kernels(),
+        cross_entropy::kernels(),
         matmul::kernels(),
         pool::kernels(),
         reduction::kernels(),

@@ -1,7 +1,7 @@
-//! Softmax over the last axis.
+//! Softmax and its logarithm over any axis.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::{Graph, Node, Op, Value};
+use crate::graph::{Graph, Node, Op, Split, Value};
 use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides};
 use crate::shape::{Shape, Type};
 use crate::tensor::Array;
@@ -10,39 +10,67 @@ use super::{expect_f32, expect_inputs, expect_type};
 
 // Parameters and builder.
 
-/// exp(x) / sum(exp(x)) over the last axis.
+/// exp(x) / sum(exp(x)) over one axis, or the logarithm of that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Softmax;
+pub struct Softmax {
+    /// The axis that is summed.
+    pub axis: usize,
+    /// Whether the result is the logarithm.
+    pub logarithm: bool,
+}
 
-/// The gradient of [`Softmax`]: y * (dy - sum(dy * y)) of its output y.
+/// The gradient of [`Softmax`] from its output y and dy: y * (dy - sum(dy * y)), of the logarithm dy - exp(y) * sum(dy).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SoftmaxGrad;
+pub struct SoftmaxGrad(pub Softmax);
 
 impl Graph {
-    /// exp(x) / sum(exp(x)) over the last axis. A row with a NaN, or with nothing but -inf, is NaN.
-    pub fn softmax(&mut self, x: Value) -> Result<Value> {
-        self.add1(Softmax, &[x])
+    /// exp(x) / sum(exp(x)) over `axis`. Where that sums a NaN, +inf, or nothing but -inf, all is NaN.
+    pub fn softmax(&mut self, x: Value, axis: usize) -> Result<Value> {
+        let logarithm = false;
+        self.add1(Softmax { axis, logarithm }, &[x])
+    }
+
+    /// log(exp(x) / sum(exp(x))) over `axis`, which neither overflows nor loses small terms. NaN as in [`softmax`](Self::softmax).
+    pub fn log_softmax(&mut self, x: Value, axis: usize) -> Result<Value> {
+        let logarithm = true;
+        self.add1(Softmax { axis, logarithm }, &[x])
     }
 }
 
 // Shape rule.
 
-/// Rows and columns of a shape seen as a matrix whose rows are the runs along the last axis.
-fn rows(shape: &Shape) -> (usize, usize) {
-    let columns = shape.last().copied().unwrap_or(1);
-    (shape.count() / columns.max(1), columns)
+/// Extents of a shape seen as `[outer, columns, inner]` around the axis of the columns.
+pub(super) fn around(shape: &Shape, axis: usize) -> [usize; 3] {
+    let inner = shape[axis + 1..].iter().product();
+    [shape[..axis].iter().product(), shape[axis], inner]
+}
+
+/// The elements' indices in each row of `[outer, columns, inner]`.
+pub(super) fn rows([outer, columns, inner]: [usize; 3]) -> impl Iterator<Item = Vec<usize>> {
+    (0..outer * inner).map(move |row| {
+        let start = row / inner * columns * inner + row % inner;
+        (0..columns).map(|column| start + column * inner).collect()
+    })
 }
 
 impl Op for Softmax {
     fn name(&self) -> &'static str {
-        "softmax"
+        match self.logarithm {
+            false => "softmax",
+            true => "log_softmax",
+        }
     }
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
-        expect_inputs("softmax", inputs, 1)?;
-        expect_f32("softmax", "x", inputs[0])?;
-        if inputs[0].shape.is_empty() {
-            return Err(Error::shape("softmax: x [] has no last axis"));
+        expect_inputs(self.name(), inputs, 1)?;
+        expect_f32(self.name(), "x", inputs[0])?;
+        if self.axis >= inputs[0].shape.len() {
+            return Err(Error::shape(format!(
+                "{}: x {} has no axis {}",
+                self.name(),
+                inputs[0].shape,
+                self.axis
+            )));
         }
         Ok(vec![inputs[0].clone()])
     }
@@ -51,73 +79,78 @@ impl Op for Softmax {
 
     fn eval(&self, inputs: &[&Array]) -> Vec<Array> {
         let x = inputs[0];
-        let (_, columns) = rows(x.shape());
-        let y = x
-            .floats()
-            .chunks(columns.max(1))
-            .flat_map(softmax_row)
-            .collect();
+        let mut y = vec![0.0; x.ty().count()];
+        for row in rows(around(x.shape(), self.axis)) {
+            let logs = log_softmax_row(row.iter().map(|&i| x.floats()[i]).collect());
+            for (i, log) in row.into_iter().zip(logs) {
+                y[i] = if self.logarithm { log } else { log.exp() };
+            }
+        }
         vec![Array::float(x.shape().clone(), y)]
     }
 
     // Gradient.
 
     fn vjp(&self, g: &mut Graph, at: &Node, dy: &[Value]) -> Result<Vec<Option<Value>>> {
-        let dx = g.add1(SoftmaxGrad, &[at.outputs[0], dy[0]])?;
+        let dx = g.add1(SoftmaxGrad(*self), &[at.outputs[0], dy[0]])?;
         Ok(vec![Some(dx)])
     }
 
     // Lowering.
 
     fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
-        io.whole("softmax")?;
-        let (rows, columns) = rows(&io.inputs[0].shape);
-        out.push(
-            by_rows(&SOFTMAX, &SOFTMAX_LONG, rows, columns)
-                .read(Operand::Input(0))
-                .write(Operand::Output(0))
-                .param("rows", rows)
-                .param("columns", columns),
-        );
-        Ok(())
+        lower_rows(self, self.name(), [&SOFTMAX, &SOFTMAX_LONG], io, out)
+    }
+
+    fn split(&self) -> Split {
+        match self.axis {
+            0 => Split::Whole,
+            _ => Split::Rows(&[0]),
+        }
     }
 }
 
-/// The softmax of one row, stable by its maximum.
-pub(super) fn softmax_row(x: &[f64]) -> Vec<f64> {
+/// The logarithm of the softmax of one row, stable by its maximum.
+pub(super) fn log_softmax_row(x: Vec<f64>) -> Vec<f64> {
     let max = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let exp: Vec<f64> = x.iter().map(|x| (x - max).exp()).collect();
-    let sum: f64 = exp.iter().sum();
-    exp.iter().map(|exp| exp / sum).collect()
+    let sum: f64 = x.iter().map(|x| (x - max).exp()).sum();
+    x.iter().map(|x| (x - max) - sum.ln()).collect()
 }
 
 impl Op for SoftmaxGrad {
     fn name(&self) -> &'static str {
-        "softmax_grad"
+        match self.0.logarithm {
+            false => "softmax_grad",
+            true => "log_softmax_grad",
+        }
     }
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
-        expect_inputs("softmax_grad", inputs, 2)?;
-        expect_f32("softmax_grad", "y", inputs[0])?;
-        expect_type("softmax_grad", "dy", inputs[1], inputs[0])?;
+        expect_inputs(self.name(), inputs, 2)?;
+        self.0.infer(&inputs[..1])?;
+        expect_type(self.name(), "dy", inputs[1], inputs[0])?;
         Ok(vec![inputs[0].clone()])
     }
 
     // Reference.
 
     fn eval(&self, inputs: &[&Array]) -> Vec<Array> {
-        let (y, dy) = (inputs[0], inputs[1]);
-        let (_, columns) = rows(y.shape());
-        let mut dx = Vec::with_capacity(y.ty().count());
-        for (y, dy) in y
-            .floats()
-            .chunks(columns.max(1))
-            .zip(dy.floats().chunks(columns.max(1)))
-        {
-            let sum: f64 = y.iter().zip(dy).map(|(y, dy)| y * dy).sum();
-            dx.extend(y.iter().zip(dy).map(|(y, dy)| y * (dy - sum)));
+        let (y, dy) = (inputs[0].floats(), inputs[1].floats());
+        let mut dx = vec![0.0; y.len()];
+        for row in rows(around(inputs[0].shape(), self.0.axis)) {
+            let terms = row.iter().map(|&i| match self.0.logarithm {
+                false => y[i] * dy[i],
+                true => dy[i],
+            });
+            let sum: f64 = terms.sum();
+            for i in row {
+                dx[i] = match self.0.logarithm {
+                    false => y[i] * (dy[i] - sum),
+                    true => dy[i] - y[i].exp() * sum,
+                };
+            }
         }
-        vec![Array::float(y.shape().clone(), dx)]
+        vec![Array::float(inputs[0].shape().clone(), dx)]
     }
 
     // Gradient.
@@ -125,64 +158,121 @@ impl Op for SoftmaxGrad {
     fn vjp(&self, _: &mut Graph, _: &Node, _: &[Value]) -> Result<Vec<Option<Value>>> {
         Err(Error::new(
             ErrorKind::NotDifferentiable,
-            "softmax: second derivatives are not offered",
+            format!("{}: second derivatives are not offered", self.0.name()),
         ))
     }
 
     // Lowering.
 
     fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
-        io.whole("softmax_grad")?;
-        let (rows, columns) = rows(&io.inputs[0].shape);
-        out.push(
-            by_rows(&SOFTMAX_GRAD, &SOFTMAX_GRAD_LONG, rows, columns)
-                .read(Operand::Input(0))
-                .read(Operand::Input(1))
-                .write(Operand::Output(0))
-                .param("rows", rows)
-                .param("columns", columns),
-        );
-        Ok(())
+        let kernels = [&SOFTMAX_GRAD, &SOFTMAX_GRAD_LONG];
+        lower_rows(&self.0, self.name(), kernels, io, out)
     }
+
+    fn split(&self) -> Split {
+        match self.0.axis {
+            0 => Split::Whole,
+            _ => Split::Rows(&[0, 1]),
+        }
+    }
+}
+
+/// Emits a kernel that makes each row of the output from that row of each input, all of one shape.
+fn lower_rows(
+    softmax: &Softmax,
+    op: &str,
+    kernels: [&'static Kernel; 2],
+    io: &Io,
+    out: &mut Lowering,
+) -> Result<()> {
+    if softmax.axis == 0 {
+        io.whole(op)?;
+    }
+    let shape = &io.outputs[0].shape;
+    let [outer, columns, inner] = around(shape, softmax.axis);
+    let variant = VARIANTS[usize::from(softmax.logarithm)];
+    for (part, cut) in io.output_parts[0].iter().enumerate() {
+        let rows = match softmax.axis {
+            0 => inner,
+            _ => outer * inner / shape.rows().max(1) * cut.rows,
+        };
+        if columns == 0 {
+            continue;
+        }
+        let mut dispatch = by_rows(kernels, variant, rows, columns, inner);
+        for i in 0..io.inputs.len() {
+            dispatch = dispatch.read(Operand::Input(i)).part(part);
+        }
+        out.push(
+            dispatch
+                .write(Operand::Output(0))
+                .part(part)
+                .param("rows", rows)
+                .param("columns", columns)
+                .param("inner", inner),
+        );
+    }
+    Ok(())
 }
 
 /// Longest row that one invocation handles alone; above, a workgroup shares a row.
 const ALONE: usize = 64;
+/// From this many neighbouring rows on, invocations that handle one row each read neighbouring addresses.
+const NEIGHBOURS: usize = 16;
 
-/// A dispatch of the kernel for short rows or of the one for long rows.
+/// A dispatch of the kernel for short rows or of the one for long rows, whose columns lie `inner` apart.
 pub(super) fn by_rows(
-    short: &'static Kernel,
-    long: &'static Kernel,
+    [short, long]: [&'static Kernel; 2],
+    overrides: Overrides,
     rows: usize,
     columns: usize,
+    inner: usize,
 ) -> Dispatch {
-    match columns > ALONE {
-        true => Dispatch::new(long, ROW_VARIANTS[0]).workgroups(rows),
-        false => Dispatch::new(short, ROW_VARIANTS[0]).workgroups(rows.div_ceil(64)),
+    match columns > ALONE && inner < NEIGHBOURS {
+        true => Dispatch::new(long, overrides).workgroups(rows),
+        false => Dispatch::new(short, overrides).workgroups(rows.div_ceil(64)),
     }
 }
 
-pub(super) const ROW_VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
+/// By whether the result is the logarithm.
+const VARIANTS: &[Overrides] = &[
+    &[("logarithm", 0), ("workgroup_size", 64)],
+    &[("logarithm", 1), ("workgroup_size", 64)],
+];
 
 static SOFTMAX: Kernel = Kernel::new(
     "softmax",
-    shader_files!["softmax", "lib/row_alone", "lib/grid", "lib/float"],
-    ROW_VARIANTS,
+    shader_files![
+        "softmax",
+        "lib/row_alone",
+        "lib/special",
+        "lib/divide",
+        "lib/grid",
+        "lib/float"
+    ],
+    VARIANTS,
 );
 static SOFTMAX_LONG: Kernel = Kernel::new(
     "softmax_long",
-    shader_files!["softmax", "lib/row_shared", "lib/grid", "lib/float"],
-    ROW_VARIANTS,
+    shader_files![
+        "softmax",
+        "lib/row_shared",
+        "lib/special",
+        "lib/divide",
+        "lib/grid",
+        "lib/float"
+    ],
+    VARIANTS,
 );
 static SOFTMAX_GRAD: Kernel = Kernel::new(
     "softmax_grad",
-    shader_files!["softmax_grad", "lib/row_alone", "lib/grid"],
-    ROW_VARIANTS,
+    shader_files!["softmax_grad", "lib/row_alone", "lib/divide", "lib/grid"],
+    VARIANTS,
 );
 static SOFTMAX_GRAD_LONG: Kernel = Kernel::new(
     "softmax_grad_long",
-    shader_files!["softmax_grad", "lib/row_shared", "lib/grid"],
-    ROW_VARIANTS,
+    shader_files!["softmax_grad", "lib/row_shared", "lib/divide", "lib/grid"],
+    VARIANTS,
 );
 
 pub(super) const KERNELS: &[&Kernel] =

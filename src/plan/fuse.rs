@@ -8,13 +8,15 @@ use std::sync::Arc;
 use super::program::Program;
 use crate::graph::{Node, Op, Value};
 use crate::ops::{
-    Binary, BinaryFunction, ConvForward, ConvGradInput, Indices, MatMul, MaxPoolForward,
-    MaxPoolGrad, Reshape, Unary, UnaryFunction,
+    ConvForward, ConvGradInput, Fill, Indices, MatMul, MaxPoolForward, MaxPoolGrad, Normalize,
+    Over, Reshape, StatisticPairs, Unary, UnaryFunction, UnaryGrad,
 };
+use crate::shape::{Shape, Type};
 
 /// Applies all rewrites until none applies.
 pub(super) fn fuse(program: &mut Program) {
     let rules = [
+        batch_norm_into_conv,
         relu_into_product,
         mask_through_max_pool,
         mask_through_view,
@@ -65,6 +67,77 @@ fn apply(program: &mut Program, found: Option<(usize, Rewrite)>) -> bool {
     true
 }
 
+/// Batch normalisation by given statistics, behind a convolution, moves into its weight and bias: with
+/// s = gamma / sqrt(variance + eps) they become weight * s and (bias - mean) * s + beta, made anew in each step. So only where nothing else
+/// reads the convolution, and where the weight has no more elements than one image of its output.
+fn batch_norm_into_conv(program: &mut Program) -> bool {
+    let uses = program.use_counts();
+    let found = program.nodes.iter().enumerate().find_map(|(index, node)| {
+        let norm = op::<Normalize>(node).filter(|n| n.over == Over::Batch && n.own.is_none())?;
+        let gone = sole_producer(program, &uses, node.inputs[0])?;
+        let conv = op::<ConvForward>(&program.nodes[gone]).filter(|conv| !conv.relu)?;
+        let mut nodes = program.nodes.iter();
+        let statistics = nodes.find(|n| n.outputs.contains(&node.inputs[1]))?;
+        op::<StatisticPairs>(statistics)?;
+        let weight = &program.types[program.nodes[gone].inputs[1].index()];
+        let image = program.types[node.inputs[0].index()].row();
+        (weight.count() <= image).then_some((index, gone, *norm, *conv, statistics.inputs[1]))
+    });
+    let Some((index, gone, norm, conv, variance)) = found else {
+        return false;
+    };
+    let node = program.nodes[index].clone();
+    let product = program.nodes[gone].clone();
+    let shape = program.types[product.inputs[1].index()].shape.clone();
+    let channels = shape[0];
+    let mut by = Vec::new();
+    let mut make = |op: Arc<dyn Op>, inputs: Vec<Value>, shape: Shape| {
+        let made = program.new_value(Type::f32(shape));
+        by.push(Node {
+            op,
+            inputs,
+            outputs: vec![made],
+        });
+        made
+    };
+    let reshape = |shape: &Shape| -> Arc<dyn Op> {
+        let shape = shape.clone();
+        Arc::new(Reshape { shape })
+    };
+    // A batch norm of mean 0 and no bias scales the weight, seen as one image.
+    let zeros = Fill {
+        shape: [channels].into(),
+        value: 0.0,
+    };
+    let zeros = make(Arc::new(zeros), vec![], [channels].into());
+    let pairs = vec![zeros, variance];
+    let scales = make(Arc::new(StatisticPairs), pairs, [channels, 2].into());
+    let image = Shape::from([1, channels, shape[1..].iter().product()]);
+    let weight = make(reshape(&image), vec![product.inputs[1]], image.clone());
+    let scale = Normalize {
+        bias: false,
+        ..norm
+    };
+    let gamma = node.inputs[2..].iter().take(usize::from(norm.weight));
+    let inputs = [weight, scales].into_iter().chain(gamma.copied());
+    let weight = make(Arc::new(scale), inputs.collect(), image);
+    let weight = make(reshape(&shape), vec![weight], shape);
+    // The same batch norm of the bias, seen as an image of one pixel.
+    let pixel = Shape::from([1, channels]);
+    let bias = if conv.bias { product.inputs[2] } else { zeros };
+    let bias = make(reshape(&pixel), vec![bias], pixel.clone());
+    let inputs = [vec![bias], node.inputs[1..].to_vec()].concat();
+    let bias = make(node.op.clone(), inputs, pixel);
+    let bias = make(reshape(&[channels].into()), vec![bias], [channels].into());
+    by.push(Node {
+        op: Arc::new(ConvForward { bias: true, ..conv }),
+        inputs: vec![product.inputs[0], weight, bias],
+        outputs: node.outputs,
+    });
+    let gone = Some(gone);
+    apply(program, Some((index, Rewrite { gone, by })))
+}
+
 /// relu(conv(..)) and relu(matmul(..)) become one op.
 fn relu_into_product(program: &mut Program) -> bool {
     let uses = program.use_counts();
@@ -99,17 +172,16 @@ fn relu_into_product(program: &mut Program) -> bool {
     apply(program, found)
 }
 
-/// A relu mask whose operands do not broadcast.
-fn is_relu_mask(program: &Program, node: &Node) -> bool {
-    op::<Binary>(node).is_some_and(|binary| binary.0 == BinaryFunction::ReluMask)
-        && program.types[node.inputs[0].index()] == program.types[node.inputs[1].index()]
+/// The gradient of relu: of its output and dy.
+fn is_relu_mask(node: &Node) -> bool {
+    op::<UnaryGrad>(node).is_some_and(|grad| grad.0 == UnaryFunction::Relu)
 }
 
 /// A relu mask on the gradient of a convolution's input, or on a matrix product, moves into it.
 fn mask_into_product(program: &mut Program) -> bool {
     let uses = program.use_counts();
     let found = first(program, |node| {
-        if !is_relu_mask(program, node) {
+        if !is_relu_mask(node) {
             return None;
         }
         let gone = sole_producer(program, &uses, node.inputs[1])?;
@@ -149,7 +221,7 @@ fn mask_into_product(program: &mut Program) -> bool {
 fn mask_through_max_pool(program: &mut Program) -> bool {
     let uses = program.use_counts();
     let found = first(program, |node| {
-        if !is_relu_mask(program, node) {
+        if !is_relu_mask(node) {
             return None;
         }
         let gone = sole_producer(program, &uses, node.inputs[1])?;
@@ -195,7 +267,7 @@ fn mask_through_max_pool(program: &mut Program) -> bool {
 fn mask_through_view(program: &mut Program) -> bool {
     let uses = program.use_counts();
     let found = first(program, |node| {
-        if !is_relu_mask(program, node) {
+        if !is_relu_mask(node) {
             return None;
         }
         let gone = sole_producer(program, &uses, node.inputs[1])?;

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use striate::error::{Error, ErrorKind, Result};
 use striate::graph::{Graph, Value};
 use striate::ops::{
-    AxisRange, Conv, Conv2d, ConvTranspose, ConvWalk, InterpolateMode, LocalResponseNorm, MaxPool2d,
+    AxisRange, Conv, Conv2d, ConvTranspose, ConvWalk, CrossEntropyLoss, InterpolateMode,
+    LocalResponseNorm, MaxPool2d, Reduction, UnaryFunction,
 };
 use striate::shape::PaddingMode;
-use striate::tensor::Tensor;
 
 use crate::{Example, Options, pools};
 
@@ -42,7 +42,7 @@ pub fn build(g: &mut Graph, example: &Example, inputs: &Inputs) -> Result<Vec<Va
                 _ => pools::pool::<3>(g, example, inputs),
             };
         }
-        ("activation", Some(x)) => activation(g, &example.op, x),
+        ("activation", Some(x)) => activation(g, &example.op, options, x, inputs),
         ("softmax", Some(x)) => softmax(g, &example.op, options, x),
         ("batch norm", Some(x)) => return batch_norm(g, options, x, inputs),
         ("instance norm" | "group norm" | "layer norm" | "local response norm", Some(x)) => {
@@ -122,19 +122,57 @@ where
     g.conv_transpose(x, inputs["weight"], inputs.get("bias").copied(), conv)
 }
 
-fn activation(g: &mut Graph, op: &str, x: Value) -> Result<Value> {
-    match op {
-        "relu" => g.relu(x),
-        _ => pending(),
-    }
+fn activation(
+    g: &mut Graph,
+    op: &str,
+    options: &Options,
+    x: Value,
+    inputs: &Inputs,
+) -> Result<Value> {
+    use UnaryFunction::*;
+    let number = |name: &str| options.get(name).as_f64().unwrap() as f32;
+    let function = match op {
+        "relu" => Relu,
+        "relu6" => UnaryFunction::RELU6,
+        "selu" => Selu,
+        "silu" => Silu,
+        "mish" => Mish,
+        "softsign" => Softsign,
+        "hardsigmoid" => Hardsigmoid,
+        "hardswish" => Hardswish,
+        "sigmoid" => Sigmoid,
+        "tanh" => Tanh,
+        "hardtanh" => Hardtanh {
+            min: number("min_val"),
+            max: number("max_val"),
+        },
+        "leaky_relu" => LeakyRelu {
+            negative_slope: number("negative_slope"),
+        },
+        "elu" => Elu {
+            alpha: number("alpha"),
+        },
+        "celu" => Celu {
+            alpha: number("alpha"),
+        },
+        "gelu" if options.text("approximate") == "tanh" => GeluTanh,
+        "gelu" => Gelu,
+        "softplus" => Softplus {
+            beta: number("beta"),
+            threshold: number("threshold"),
+        },
+        "prelu" => return g.prelu(x, inputs["weight"]),
+        _ => return pending(),
+    };
+    g.unary(x, function)
 }
 
 fn softmax(g: &mut Graph, op: &str, options: &Options, x: Value) -> Result<Value> {
-    let last = g.shape(x)?.len() - 1;
-    if op != "softmax" || options.whole("dim") != last {
-        return pending();
+    match op {
+        "softmax" => g.softmax(x, options.whole("dim")),
+        "log_softmax" => g.log_softmax(x, options.whole("dim")),
+        _ => pending(),
     }
-    g.softmax(x)
 }
 
 fn batch_norm(g: &mut Graph, options: &Options, x: Value, inputs: &Inputs) -> Result<Vec<Value>> {
@@ -189,6 +227,9 @@ fn elementwise(g: &mut Graph, op: &str, a: Value, b: Value) -> Result<Value> {
         "add" => g.add_values(a, b),
         "sub" => g.sub(a, b),
         "mul" => g.mul(a, b),
+        "div" => g.div(a, b),
+        "minimum" => g.minimum(a, b),
+        "maximum" => g.maximum(a, b),
         _ => pending(),
     }
 }
@@ -273,21 +314,41 @@ fn resizing(g: &mut Graph, options: &Options, x: Value) -> Result<Value> {
 
 fn loss(g: &mut Graph, op: &str, options: &Options, x: Value, inputs: &Inputs) -> Result<Value> {
     let target = inputs["target"];
-    let plain = options.text("reduction") == "mean"
-        && options.0.as_object().unwrap().len() == 1
-        && !inputs.contains_key("weight");
+    let weight = inputs.get("weight").copied();
+    let reduction = match options.text("reduction") {
+        "none" => Reduction::None,
+        "sum" => Reduction::Sum,
+        _ => Reduction::Mean,
+    };
+    let number = |name: &str| options.number_or(name, 0.0) as f32;
+    let classes = CrossEntropyLoss {
+        weight,
+        ignore_index: options
+            .has("ignore_index")
+            .then(|| options.whole("ignore_index") as u32),
+        reduction,
+        label_smoothing: number("label_smoothing"),
+        valid: None,
+    };
     match op {
-        "cross_entropy" if plain && g.shape(target)?.len() == 1 => cross_entropy(g, x, target),
-        "mse_loss" if plain => g.mse_loss(x, target),
+        "cross_entropy" => g.cross_entropy(x, target, classes),
+        "nll_loss" => g.nll_loss(x, target, classes),
+        "binary_cross_entropy" => g.bce_loss(x, target, weight, reduction),
+        "binary_cross_entropy_with_logits" => {
+            let pos_weight = inputs.get("pos_weight").copied();
+            g.bce_with_logits(x, target, weight, pos_weight, reduction)
+        }
+        "mse_loss" => g.mse_loss(x, target, reduction),
+        "l1_loss" => g.l1_loss(x, target, reduction),
+        "smooth_l1_loss" => g.smooth_l1_loss(x, target, number("beta"), reduction),
+        "huber_loss" => g.huber_loss(x, target, number("delta"), reduction),
         _ => pending(),
     }
 }
 
 /// Mean cross-entropy of all rows.
 fn cross_entropy(g: &mut Graph, x: Value, target: Value) -> Result<Value> {
-    let rows = g.shape(x)?.rows() as u32;
-    let valid = g.constant(Tensor::u32([1], vec![rows])?)?;
-    g.softmax_cross_entropy(x, target, valid)
+    g.cross_entropy(x, target, CrossEntropyLoss::default())
 }
 
 fn network(g: &mut Graph, op: &str, inputs: &Inputs) -> Result<Value> {

@@ -1,18 +1,37 @@
 //! Losses and counts of right answers.
 
-use striate::check::{Bound, Case, real};
+use striate::check::{Bound, Case, Draw, Input, below, drawn, real};
+use striate::ops::LossFunction::{self, *};
+use striate::ops::{CrossEntropyLoss, Reduction};
 use striate::shape::Shape;
 
 use super::{labels, words};
 
+const REDUCTIONS: [Reduction; 3] = [Reduction::None, Reduction::Mean, Reduction::Sum];
+
 pub fn loss() -> Vec<Case> {
+    [
+        batches(),
+        pointwise(),
+        binary_weights(),
+        cross_entropy(),
+        nll(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Cross-entropy of batches with padding, and how many answers are right.
+fn batches() -> Vec<Case> {
     let mut cases = Vec::new();
-    let batches: [(usize, usize, &'static [u32]); 10] = [
+    let batches: [(usize, usize, &'static [u32]); 11] = [
         (1, 2, &[1]),
         (3, 2, &[3]),
         (5, 3, &[2]),
         (4, 7, &[0]),
         (2, 5, &[9]),
+        (29, 10, &[25]),
         (67, 10, &[67]),
         (257, 10, &[131]),
         (3, 64, &[3]),
@@ -20,8 +39,7 @@ pub fn loss() -> Vec<Case> {
         (2, 1031, &[2]),
     ];
     for (rows, classes, valid) in batches {
-        // exp and log as in softmax; the loss is at least 1/8 because all classes stay within 2 of each other.
-        let bound = Bound::Norm((3.0 * classes as f64 + rows as f64 + 20.0) * 2f64.powi(-20));
+        let bound = of_rows(rows, classes);
         let inputs = |classes_drawn: u32| {
             vec![
                 real([rows, classes]),
@@ -31,7 +49,7 @@ pub fn loss() -> Vec<Case> {
         };
         cases.push(
             Case::new(
-                format!("softmax_cross_entropy/{rows}x{classes}/valid {}", valid[0]),
+                format!("cross_entropy/{rows}x{classes}/valid {}", valid[0]),
                 inputs(classes as u32),
                 |g, x| Ok(vec![g.softmax_cross_entropy(x[0], x[1], x[2])?]),
             )
@@ -47,27 +65,325 @@ pub fn loss() -> Vec<Case> {
             |g, x| Ok(vec![g.count_correct(x[0], x[1], x[2], x[3])?]),
         ));
     }
-    for shape in [
-        Shape::from([1]),
-        [3].into(),
-        [2, 3, 5, 7].into(),
-        [257].into(),
-        [3, 1031].into(),
-        [0].into(),
-        [].into(),
-    ] {
-        let k = shape.count();
+    cases
+}
+
+/// exp and log as in softmax; the loss is at least 1/8 because all classes stay within 2 of each other.
+fn of_rows(positions: usize, classes: usize) -> Bound {
+    Bound::Norm((3.0 * classes as f64 + positions as f64 + 20.0) * 2f64.powi(-20))
+}
+
+/// Element by element, in all reductions.
+fn pointwise() -> Vec<Case> {
+    let mut cases = Vec::new();
+    let probability = Draw::Between(0.02, 0.98);
+    // Units of 2^-24, relative to the largest: the difference 1, its square and the factor 1 each, a quotient 2.5, the logarithms
+    // 8 (and what they are off by near 1), the exponential 2 * 19.
+    let functions: [(&str, LossFunction, Draw, Draw, f64); 6] = [
+        ("mse_loss", SquaredError, Draw::Real, Draw::Real, 4.0),
+        ("l1_loss", AbsoluteError, Draw::Real, Draw::Real, 2.0),
+        (
+            "smooth_l1_loss",
+            SmoothL1 { beta: 0.375 },
+            Draw::Real,
+            Draw::Real,
+            12.0,
+        ),
+        (
+            "huber_loss",
+            Huber { delta: 0.625 },
+            Draw::Real,
+            Draw::Real,
+            8.0,
+        ),
+        ("bce_loss", Bce, probability, Draw::Between(0.0, 1.0), 48.0),
+        (
+            "bce_with_logits",
+            BceWithLogits,
+            Draw::Between(-8.0, 8.0),
+            Draw::Between(0.0, 1.0),
+            60.0,
+        ),
+    ];
+    for (name, function, x, target, units) in functions {
+        let case = |kind: String, inputs: [Input; 2], reduction| {
+            Case::new(format!("{name}/{kind}"), inputs.to_vec(), move |g, x| {
+                Ok(vec![g.pointwise_loss(x[0], x[1], function, reduction)?])
+            })
+            .inexact()
+        };
+        let mut shapes: Vec<Shape> = vec![
+            [1].into(),
+            [3].into(),
+            [2, 3, 5, 7].into(),
+            [0].into(),
+            [].into(),
+        ];
+        if name == "mse_loss" {
+            shapes.extend([[257].into(), [3, 1031].into()]);
+        }
+        for shape in shapes {
+            for reduction in REDUCTIONS {
+                let k = match reduction {
+                    Reduction::None => 0.0,
+                    _ => shape.count() as f64 + 8.0,
+                };
+                let bound = |units: f64| Bound::Norm(units * 2f64.powi(-24));
+                let inputs = [drawn(shape.clone(), x), drawn(shape.clone(), target)];
+                let case = case(format!("{shape}/{reduction:?}"), inputs, reduction);
+                // Gradients are multiplied by 1 / n once more.
+                let case = case.bound(bound(units + k));
+                cases.push(case.gradients(&[0, 1], bound(2.0 * units + 4.0)));
+            }
+        }
+        let special = |draw| drawn([59], draw);
+        for reduction in [Reduction::None, Reduction::Sum] {
+            let inputs = [special(Draw::Special), special(target)];
+            let case = case(format!("special/{reduction:?}"), inputs, reduction);
+            cases.push(case.bound(Bound::Norm((units + 67.0) * 2f64.powi(-24))));
+        }
+        let inputs = [special(x), special(Draw::Special)];
+        let case = case("special target".to_owned(), inputs, Reduction::None);
+        cases.push(case.bound(Bound::Norm(units * 2f64.powi(-24))));
+    }
+    // Certain of the right and of the wrong class: logarithms of 0.
+    let certain = || {
+        vec![
+            drawn([31], Draw::AwayFromZero),
+            drawn([31], Draw::AwayFromZero),
+        ]
+    };
+    cases.push(
+        Case::new("bce_loss/certain", certain(), |g, x| {
+            let step = |g: &mut striate::graph::Graph, x| {
+                let large = g.scale(x, 1e3)?;
+                g.clamp(large, 0.0, 1.0)
+            };
+            let (x, target) = (step(g, x[0])?, step(g, x[1])?);
+            Ok(vec![g.bce_loss(x, target, None, Reduction::None)?])
+        })
+        .bound(Bound::Exact),
+    );
+    cases
+}
+
+/// Binary cross-entropy with weights, broadcast.
+fn binary_weights() -> Vec<Case> {
+    let mut cases = Vec::new();
+    let unit = || drawn([4, 3, 5], Draw::Between(0.02, 0.98));
+    let bound = Bound::Norm(140.0 * 2f64.powi(-24));
+    for reduction in REDUCTIONS {
+        let weight = drawn([3, 1], Draw::Between(0.5, 2.0));
         cases.push(
             Case::new(
-                format!("mse_loss/{shape}"),
-                vec![real(shape.clone()), real(shape)],
-                |g, x| Ok(vec![g.mse_loss(x[0], x[1])?]),
+                format!("bce_loss/weight/{reduction:?}"),
+                vec![unit(), unit(), weight.clone()],
+                move |g, x| Ok(vec![g.bce_loss(x[0], x[1], Some(x[2]), reduction)?]),
             )
             .inexact()
-            // Squares of differences: on absolute values those cancel, so relative to the sum itself.
-            .bound(Bound::Norm((k as f64 + 8.0) * 2f64.powi(-24)))
-            .gradients(&[0, 1], Bound::Norm(4.0 * 2f64.powi(-24))),
+            .bound(bound)
+            .gradients(&[0, 1, 2], bound),
         );
+        for (kind, weighted, positive) in [
+            ("weight", true, false),
+            ("pos_weight", false, true),
+            ("weight, pos_weight", true, true),
+        ] {
+            let logits = drawn([4, 3, 5], Draw::Between(-8.0, 8.0));
+            let inputs = vec![logits, unit(), weight.clone(), weight.clone()];
+            cases.push(
+                Case::new(
+                    format!("bce_with_logits/{kind}/{reduction:?}"),
+                    inputs,
+                    move |g, x| {
+                        let weight = weighted.then_some(x[2]);
+                        let pos_weight = positive.then_some(x[3]);
+                        Ok(vec![g.bce_with_logits(
+                            x[0], x[1], weight, pos_weight, reduction,
+                        )?])
+                    },
+                )
+                .inexact()
+                .bound(bound)
+                .gradients(&[0, 1], bound),
+            );
+        }
+    }
+    cases
+}
+
+/// Shapes of logits, and of the labels of their positions.
+fn positions() -> [(Shape, Shape); 6] {
+    [
+        ([5, 3].into(), [5].into()),
+        ([2, 3, 4].into(), [2, 4].into()),
+        ([3, 4, 2, 3].into(), [3, 2, 3].into()),
+        ([2, 65].into(), [2].into()),
+        ([2, 67, 17].into(), [2, 17].into()),
+        ([0, 4].into(), [0].into()),
+    ]
+}
+
+/// With weights, ignored labels, smoothing, probabilities, per pixel.
+fn cross_entropy() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (logits, target) in positions() {
+        let classes = logits[1];
+        let bound = of_rows(target.count(), classes);
+        let small = logits.count() < 100;
+        for reduction in REDUCTIONS {
+            for (weighted, ignore_index, label_smoothing) in [
+                (false, None, 0.0),
+                (true, None, 0.0),
+                (false, Some(1), 0.0),
+                (true, Some(1), 0.0),
+                (false, None, 0.1),
+                (true, Some(0), 0.3),
+            ] {
+                if !small && !weighted {
+                    continue;
+                }
+                let inputs = vec![
+                    real(logits.clone()),
+                    below(target.clone(), classes as u32),
+                    drawn([classes], Draw::Between(0.5, 2.0)),
+                ];
+                let name = format!(
+                    "cross_entropy/{logits}/{reduction:?}/weighted {weighted}, ignored {ignore_index:?}, smoothing {label_smoothing}"
+                );
+                let case = Case::new(name, inputs, move |g, x| {
+                    let options = CrossEntropyLoss {
+                        weight: weighted.then_some(x[2]),
+                        ignore_index,
+                        reduction,
+                        label_smoothing,
+                        valid: None,
+                    };
+                    Ok(vec![g.cross_entropy(x[0], x[1], options)?])
+                });
+                let case = case.inexact().bound(bound);
+                // A weighted mean over nothing is NaN, and so are differences of it.
+                cases.push(match target.count() {
+                    0 => case,
+                    _ => case.gradients(&[0], bound),
+                });
+            }
+            for (weighted, label_smoothing) in [(false, 0.0), (true, 0.2)] {
+                let inputs = vec![
+                    real(logits.clone()),
+                    drawn(logits.clone(), Draw::Between(0.0, 1.0)),
+                    drawn([classes], Draw::Between(0.5, 2.0)),
+                ];
+                let name = format!(
+                    "cross_entropy/{logits}/{reduction:?}/probabilities, weighted {weighted}, smoothing {label_smoothing}"
+                );
+                let case = Case::new(name, inputs, move |g, x| {
+                    let options = CrossEntropyLoss {
+                        weight: weighted.then_some(x[2]),
+                        reduction,
+                        label_smoothing,
+                        ..CrossEntropyLoss::default()
+                    };
+                    Ok(vec![g.cross_entropy(x[0], x[1], options)?])
+                });
+                cases.push(case.inexact().bound(bound).gradients(&[0], bound));
+            }
+        }
+    }
+    cases.extend(edges());
+    cases
+}
+
+/// Padding, labels that are no class, nothing but ignored labels, special numbers.
+fn edges() -> Vec<Case> {
+    let mut cases = Vec::new();
+    let bound = of_rows(12, 5);
+    for reduction in REDUCTIONS {
+        // Per pixel, three of four images valid.
+        let inputs = vec![
+            real([4, 5, 3]),
+            below([4, 3], 5),
+            words(&[3]),
+            drawn([5], Draw::Between(0.5, 2.0)),
+        ];
+        for weighted in [false, true] {
+            let case = Case::new(
+                format!("cross_entropy/valid 3 of 4 images/{reduction:?}/weighted {weighted}"),
+                inputs.clone(),
+                move |g, x| {
+                    let options = CrossEntropyLoss {
+                        weight: weighted.then_some(x[3]),
+                        reduction,
+                        valid: Some(x[2]),
+                        ..CrossEntropyLoss::default()
+                    };
+                    Ok(vec![g.cross_entropy(x[0], x[1], options)?])
+                },
+            );
+            cases.push(case.inexact().bound(bound).gradients(&[0], bound));
+        }
+    }
+    let with = |kind: &str, inputs: Vec<Input>, ignore_index, reduction| {
+        let name = format!("cross_entropy/{kind}/{reduction:?}");
+        Case::new(name, inputs, move |g, x| {
+            let options = CrossEntropyLoss {
+                ignore_index,
+                reduction,
+                ..CrossEntropyLoss::default()
+            };
+            Ok(vec![g.cross_entropy(x[0], x[1], options)?])
+        })
+        .inexact()
+        .bound(bound)
+    };
+    for reduction in REDUCTIONS {
+        // Among labels below 7, some are none of 5 classes.
+        let unknown = vec![real([12, 5]), below([12], 7)];
+        cases.push(with("labels that are no class", unknown, None, reduction));
+        let all = vec![real([3, 5]), below([3], 1)];
+        cases.push(with("all ignored", all, Some(0), reduction));
+        let special = vec![drawn([12, 5], Draw::Special), below([12], 5)];
+        cases.push(with("special", special, None, reduction));
+        let far = vec![drawn([12, 5], Draw::Between(-90.0, 90.0)), below([12], 5)];
+        cases.push(with("far apart", far, Some(2), reduction));
+    }
+    cases
+}
+
+/// From logarithms of probabilities.
+fn nll() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (logs, target) in positions() {
+        let classes = logs[1];
+        let k = target.count() as f64;
+        for reduction in REDUCTIONS {
+            for (weighted, ignore_index) in [(false, None), (true, None), (true, Some(1))] {
+                let inputs = vec![
+                    drawn(logs.clone(), Draw::Between(-4.0, -0.1)),
+                    below(target.clone(), classes as u32),
+                    drawn([classes], Draw::Between(0.5, 2.0)),
+                ];
+                let name = format!(
+                    "nll_loss/{logs}/{reduction:?}/weighted {weighted}, ignored {ignore_index:?}"
+                );
+                let case = Case::new(name, inputs, move |g, x| {
+                    let options = CrossEntropyLoss {
+                        weight: weighted.then_some(x[2]),
+                        ignore_index,
+                        reduction,
+                        ..CrossEntropyLoss::default()
+                    };
+                    Ok(vec![g.nll_loss(x[0], x[1], options)?])
+                });
+                // Sums of k products, all negative, divided.
+                let bound = Bound::Norm((2.0 * k + 16.0) * 2f64.powi(-24));
+                let case = case.inexact().bound(bound);
+                cases.push(match target.count() {
+                    0 => case,
+                    _ => case.gradients(&[0], bound).linear(),
+                });
+            }
+        }
     }
     cases
 }

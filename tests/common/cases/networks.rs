@@ -1,6 +1,7 @@
 //! Small networks as cases: what fusion and scheduling see only where ops follow each other.
 
 use striate::check::{Bound, Case, Input, real};
+use striate::graph::{Graph, Value};
 use striate::ops::{AvgPool2d, Conv2d, MaxPool2d};
 use striate::shape::Shape;
 
@@ -157,6 +158,16 @@ pub fn networks() -> Vec<Case> {
             },
         ),
     ];
+    let normalised = Case::new(
+        "network/conv-bn-relu-conv",
+        inputs(&[&[3, 3, 7, 6], &[5, 3, 3, 3], &[5], &[5], &[4, 5, 3, 3]]),
+        move |g, v| {
+            let y = g.conv2d(v[0], v[1], None, same)?;
+            let (y, _) = g.batch_norm_train(y, Some(v[2]), Some(v[3]), 1e-5)?;
+            let y = g.relu(y)?;
+            Ok(vec![g.conv2d(y, v[4], None, same)?])
+        },
+    );
     let average = Case::new(
         "network/average-pools",
         inputs(&[&[2, 3, 8, 8], &[4, 3, 3, 3], &[4]]),
@@ -167,6 +178,39 @@ pub fn networks() -> Vec<Case> {
             Ok(vec![g.global_avg_pool(y)?])
         },
     );
-    let cases = cases.into_iter().chain([average.inexact()]);
-    cases.map(network).collect()
+    let cases = cases.into_iter();
+    let cases = cases.chain([average.inexact(), normalised.inexact()]);
+    cases.map(network).chain(folded()).collect()
+}
+
+/// Batch normalisation in inference behind a convolution, which fusion folds into it, or not where its output is read too. Weights and
+/// normalisation are three roundings more.
+fn folded() -> Vec<Case> {
+    let same = Conv2d::padding(1);
+    let mut cases = Vec::new();
+    for (name, conv_bias, affine, shown) in [
+        ("bias-affine", true, true, false),
+        ("plain", false, false, false),
+        ("affine", false, true, false),
+        ("shown", true, true, true),
+    ] {
+        let shapes: [&[usize]; 7] = [&[2, 3, 7, 6], &[5, 3, 3, 3], &[5], &[5], &[5], &[5], &[5]];
+        let build = move |g: &mut Graph, v: &[Value]| {
+            let square = g.mul(v[4], v[4])?;
+            let little = g.fill([5], 0.25)?;
+            let variance = g.add_values(square, little)?;
+            let y = g.conv2d(v[0], v[1], conv_bias.then_some(v[2]), same)?;
+            let [gamma, beta] = [v[5], v[6]].map(|value| affine.then_some(value));
+            let normal = g.batch_norm(y, [v[3], variance], gamma, beta, 1e-5)?;
+            let outputs = [g.relu(normal)?, y];
+            Ok(outputs[..1 + usize::from(shown)].to_vec())
+        };
+        let case = Case::new(
+            format!("network/conv-bn-relu/{name}"),
+            inputs(&shapes),
+            build,
+        );
+        cases.push(case.inexact().bound(BOUND));
+    }
+    cases
 }

@@ -261,7 +261,6 @@ fn edges() -> Vec<Case> {
         max(&[0, 2, 3, 4, 5], MaxPool::<3>::square(2)),
         average(&[2, 0, 3, 4, 5], MaxPool::<3>::square(2), true, None),
         max(&[0, 2, 7], MaxPool::<1>::square(3)),
-        max(&[1, 1, 1], MaxPool::<1>::square(1)),
         average(&[1, 1, 1, 1, 1], MaxPool::<3>::square(1), true, None),
     ];
     // Rows small enough to be cut into parts, floats and bytes at different ones.

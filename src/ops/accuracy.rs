@@ -1,0 +1,167 @@
+//! The counter of right predictions.
+
+use crate::error::{Error, Result};
+use crate::graph::{Graph, Node, Op, Value};
+use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, overlaps};
+use crate::shape::{Shape, Type};
+use crate::tensor::Array;
+
+use super::softmax::by_rows;
+use super::{expect_f32, expect_inputs, expect_type};
+
+// Parameters and builder.
+
+/// Adds the number of right predictions and of rows to a counter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CountCorrect;
+
+impl Graph {
+    /// `counter` u32 `[2]` plus [rows whose largest logit is the label's, rows], both among the first `valid` rows.
+    ///
+    /// `logits`, `labels` and `valid` are those of [`softmax_cross_entropy`](Self::softmax_cross_entropy). Among equal logits the one
+    /// of the lowest class counts as the largest, as in PyTorch. A row with a NaN is wrong.
+    pub fn count_correct(
+        &mut self,
+        logits: Value,
+        labels: Value,
+        valid: Value,
+        counter: Value,
+    ) -> Result<Value> {
+        self.add1(CountCorrect, &[logits, labels, valid, counter])
+    }
+}
+
+// Shape rule.
+
+/// Checks the number of inputs, logits, labels and valid.
+fn expect_batch(op: &str, inputs: &[&Type], count: usize) -> Result<()> {
+    expect_inputs(op, inputs, count)?;
+    expect_f32(op, "logits", inputs[0])?;
+    let [rows, _] = inputs[0].shape[..] else {
+        return Err(Error::shape(format!(
+            "{op}: logits {} must have 2 axes, [batch, classes]",
+            inputs[0].shape
+        )));
+    };
+    expect_type(op, "labels", inputs[1], &Type::u32([rows]))?;
+    expect_type(op, "valid", inputs[2], &Type::u32([1]))
+}
+
+fn extents(logits: &Shape) -> (usize, usize) {
+    (logits[0], logits[1])
+}
+
+impl Op for CountCorrect {
+    fn name(&self) -> &'static str {
+        "count_correct"
+    }
+
+    fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+        expect_batch("count_correct", inputs, 4)?;
+        let counter = Type::u32([2]);
+        expect_type("count_correct", "counter", inputs[3], &counter)?;
+        Ok(vec![counter])
+    }
+
+    // Reference.
+
+    fn eval(&self, inputs: &[&Array]) -> Vec<Array> {
+        let (rows, columns) = extents(inputs[0].shape());
+        let valid = (inputs[2].u32s()[0] as usize).min(rows);
+        let right = (0..valid).filter(|row| {
+            let logits = &inputs[0].floats()[row * columns..(row + 1) * columns];
+            let label = inputs[1].u32s()[*row] as usize;
+            let mut largest = 0;
+            for column in 0..columns {
+                if logits[column] > logits[largest] {
+                    largest = column;
+                }
+            }
+            label < columns && label == largest && !logits.iter().any(|x| x.is_nan())
+        });
+        let counter = inputs[3].u32s();
+        let counter = vec![
+            counter[0].wrapping_add(right.count() as u32),
+            counter[1].wrapping_add(valid as u32),
+        ];
+        vec![Array::u32([2], counter)]
+    }
+
+    // Gradient.
+
+    fn vjp(&self, _: &mut Graph, _: &Node, _: &[Value]) -> Result<Vec<Option<Value>>> {
+        Ok(vec![None; 4])
+    }
+
+    // Lowering.
+
+    fn in_place(&self) -> &[(usize, usize)] {
+        &[(3, 0)]
+    }
+
+    fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
+        let (rows, columns) = extents(&io.inputs[0].shape);
+        let right = out.scratch(Type::u32([rows]));
+        let mut first = 0;
+        for run in overlaps(&[&io.input_parts[0], &io.input_parts[1]]) {
+            let kernels = [&ROW_CORRECT, &ROW_CORRECT_LONG];
+            out.push(
+                by_rows(kernels, ROW_VARIANTS[0], run.count, columns, 1)
+                    .read(Operand::Input(0))
+                    .part(run.part[0])
+                    .read(Operand::Input(1))
+                    .part(run.part[1])
+                    .uniform(Operand::Input(2))
+                    .write(right)
+                    .param("rows", run.count)
+                    .param("first", first)
+                    .param("columns", columns)
+                    .param("logits_base", run.first[0] * columns)
+                    .param("labels_base", run.first[1]),
+            );
+            first += run.count;
+        }
+        let dispatch = match io.in_place[0] {
+            Some(_) => Dispatch::new(&COUNT_IN_PLACE, COUNT_VARIANTS[0])
+                .read(right)
+                .uniform(Operand::Input(2)),
+            None => Dispatch::new(&COUNT, COUNT_VARIANTS[0])
+                .read(right)
+                .uniform(Operand::Input(2))
+                .read(Operand::Input(3)),
+        };
+        out.push(
+            dispatch
+                .write(Operand::Output(0))
+                .param("rows", rows)
+                .workgroups(1),
+        );
+        Ok(())
+    }
+}
+
+const ROW_VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
+const COUNT_VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
+
+static ROW_CORRECT: Kernel = Kernel::new(
+    "row_correct",
+    shader_files!["row_correct", "lib/row_alone", "lib/grid", "lib/float"],
+    ROW_VARIANTS,
+);
+static ROW_CORRECT_LONG: Kernel = Kernel::new(
+    "row_correct_long",
+    shader_files!["row_correct", "lib/row_shared", "lib/grid", "lib/float"],
+    ROW_VARIANTS,
+);
+static COUNT: Kernel = Kernel::new(
+    "count",
+    shader_files!["count", "count_separate", "lib/grid"],
+    COUNT_VARIANTS,
+);
+static COUNT_IN_PLACE: Kernel = Kernel::new(
+    "count_in_place",
+    shader_files!["count", "count_in_place", "lib/grid"],
+    COUNT_VARIANTS,
+);
+
+pub(super) const KERNELS: &[&Kernel] = &[&ROW_CORRECT, &ROW_CORRECT_LONG, &COUNT, &COUNT_IN_PLACE];

@@ -1,0 +1,639 @@
+//! Cross-entropy of class labels or probabilities, from logits or from their logarithms.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::graph::{Graph, Node, Op, Value};
+use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Rows, overlaps};
+use crate::shape::{DType, Type};
+use crate::tensor::{Array, Tensor};
+
+use super::pointwise::Reduction;
+use super::reduction::lower_sum;
+use super::softmax::{around, by_rows, log_softmax_row, rows};
+use super::{expect_f32, expect_inputs, expect_type};
+
+// Parameters and builder.
+
+/// Options of [`Graph::cross_entropy`] and [`Graph::nll_loss`], with PyTorch's defaults.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct CrossEntropyLoss {
+    /// A factor for each class, f32 `[classes]`.
+    pub weight: Option<Value>,
+    /// Positions with this label count nowhere.
+    pub ignore_index: Option<u32>,
+    /// What becomes of the losses of single positions. A mean over labels weighs each with its class's weight.
+    pub reduction: Reduction,
+    /// This share of each target is spread evenly over all classes.
+    pub label_smoothing: f32,
+    /// How many rows (axis 0) count, u32 `[1]`; the others are padding. A mean over no valid rows is 0.
+    pub valid: Option<Value>,
+}
+
+/// Cross-entropy of inputs logits, target, weight and valid.
+///
+/// Output 0 is the loss; output 1, of a mean that is weighted or ignores labels, the sum of the weights that it was divided by.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CrossEntropy {
+    /// Whether the logits are logarithms of probabilities already (nll_loss).
+    pub logarithm: bool,
+    /// Whether weights may differ from 1.
+    pub weighted: bool,
+    /// Positions with this label count nowhere.
+    pub ignore_index: Option<u32>,
+    /// What becomes of the losses of single positions.
+    pub reduction: Reduction,
+    /// The share of each target that is spread over all classes.
+    pub label_smoothing: f32,
+}
+
+/// The gradient of the logits from logits, target, weight, valid and a scalar: that of the loss, divided by output 1 if there is one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CrossEntropyGrad(pub CrossEntropy);
+
+impl Graph {
+    /// Cross-entropy of `logits` `[n, classes, d1, ...]` and `target`: labels u32 `[n, d1, ...]`, or f32 probabilities of the logits' shape.
+    ///
+    /// A label that is neither below `classes` nor ignored makes the loss and the gradient of its position NaN. A mean over
+    /// nothing but ignored labels is NaN, as PyTorch's. Differentiable once, in the logits.
+    pub fn cross_entropy(
+        &mut self,
+        logits: Value,
+        target: Value,
+        options: CrossEntropyLoss,
+    ) -> Result<Value> {
+        self.class_loss(logits, target, options, false)
+    }
+
+    /// As [`cross_entropy`](Self::cross_entropy) with labels, from logarithms of probabilities: -weight * x at the label. Without smoothing.
+    pub fn nll_loss(
+        &mut self,
+        x: Value,
+        labels: Value,
+        options: CrossEntropyLoss,
+    ) -> Result<Value> {
+        self.class_loss(x, labels, options, true)
+    }
+
+    /// Mean over the first `valid` rows of `-log(softmax(logits)[label])`: `logits` f32 `[batch, classes]`, `labels` u32 `[batch]`,
+    /// `valid` u32 `[1]`, the result a scalar.
+    ///
+    /// Rows from `valid` on count nowhere. `valid` 0 gives 0; one above `batch` counts as `batch`. A label that is not below `classes`
+    /// makes the loss and the gradient of its row NaN. Differentiable once, in `logits`.
+    pub fn softmax_cross_entropy(
+        &mut self,
+        logits: Value,
+        labels: Value,
+        valid: Value,
+    ) -> Result<Value> {
+        let options = CrossEntropyLoss {
+            valid: Some(valid),
+            ..CrossEntropyLoss::default()
+        };
+        self.cross_entropy(logits, labels, options)
+    }
+
+    fn class_loss(
+        &mut self,
+        logits: Value,
+        target: Value,
+        options: CrossEntropyLoss,
+        logarithm: bool,
+    ) -> Result<Value> {
+        let shape = self.shape(logits)?;
+        let (batch, classes) = (shape.rows() as u32, shape.get(1).copied().unwrap_or(0));
+        let weight = match options.weight {
+            Some(weight) => weight,
+            None => self.constant(Tensor::f32([classes], vec![1.0; classes])?)?,
+        };
+        let valid = match options.valid {
+            Some(valid) => valid,
+            None => self.constant(Tensor::u32([1], vec![batch])?)?,
+        };
+        let loss = CrossEntropy {
+            logarithm,
+            weighted: options.weight.is_some(),
+            ignore_index: options.ignore_index,
+            reduction: options.reduction,
+            label_smoothing: options.label_smoothing,
+        };
+        Ok(self.add(loss, &[logits, target, weight, valid])?[0])
+    }
+}
+
+// Shape rule.
+
+impl CrossEntropy {
+    /// Whether the divisor of the mean depends on the labels; otherwise it is the number of valid positions.
+    fn divides_by_weights(&self, target: &Type) -> bool {
+        let labels = target.dtype == DType::U32;
+        self.reduction == Reduction::Mean
+            && labels
+            && (self.weighted || self.ignore_index.is_some())
+    }
+
+    /// Checks logits, target, weight and valid.
+    fn check(&self, op: &str, inputs: &[&Type]) -> Result<()> {
+        let (logits, target) = (inputs[0], inputs[1]);
+        expect_f32(op, "logits", logits)?;
+        let [batch, classes, field @ ..] = &logits.shape[..] else {
+            return Err(Error::shape(format!(
+                "{op}: logits {} must have 2 axes or more, [batch, classes, ...]",
+                logits.shape
+            )));
+        };
+        match target.dtype {
+            DType::F32 => expect_type(op, "target", target, logits)?,
+            _ => {
+                let labels = Type::u32([&[*batch][..], field].concat());
+                expect_type(op, "target", target, &labels)?;
+            }
+        }
+        expect_type(op, "weight", inputs[2], &Type::f32([*classes]))?;
+        expect_type(op, "valid", inputs[3], &Type::u32([1]))?;
+        let plain_labels = target.dtype == DType::U32 && self.label_smoothing == 0.0;
+        if self.logarithm && !plain_labels {
+            return Err(Error::shape(format!(
+                "{op}: takes labels and no smoothing, target is {target}, label_smoothing {}",
+                self.label_smoothing
+            )));
+        }
+        if target.dtype == DType::F32 && self.ignore_index.is_some() {
+            return Err(Error::shape(format!(
+                "{op}: target {target} holds probabilities, ignore_index needs labels"
+            )));
+        }
+        match (0.0..=1.0).contains(&self.label_smoothing) {
+            true => Ok(()),
+            false => Err(Error::shape(format!(
+                "{op}: label_smoothing {} is not between 0 and 1",
+                self.label_smoothing
+            ))),
+        }
+    }
+}
+
+impl Op for CrossEntropy {
+    fn name(&self) -> &'static str {
+        match self.logarithm {
+            false => "cross_entropy",
+            true => "nll_loss",
+        }
+    }
+
+    fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+        expect_inputs(self.name(), inputs, 4)?;
+        self.check(self.name(), inputs)?;
+        let scalar = Type::f32([]);
+        Ok(match self.reduction {
+            Reduction::None => {
+                let shape = &inputs[0].shape;
+                vec![Type::f32([&shape[..1], &shape[2..]].concat())]
+            }
+            _ if self.divides_by_weights(inputs[1]) => vec![scalar.clone(), scalar],
+            _ => vec![scalar],
+        })
+    }
+
+    // Reference.
+
+    fn eval(&self, inputs: &[&Array]) -> Vec<Array> {
+        let (mut losses, mut sum, mut divisor) = (Vec::new(), 0.0, 0.0);
+        for position in self.positions(inputs) {
+            let Position {
+                row,
+                logs,
+                shares,
+                weight,
+                counts,
+                ..
+            } = position;
+            let loss: f64 = match counts {
+                true => (0..row.len()).map(|c| product(shares[c], -logs[c])).sum(),
+                false => 0.0,
+            };
+            losses.push(loss);
+            sum += loss;
+            divisor += weight;
+        }
+        let by_weights = self.divides_by_weights(inputs[1].ty());
+        let scalar = |x: f64| Array::float([], vec![x]);
+        match self.reduction {
+            Reduction::None => {
+                let shape = inputs[0].shape();
+                vec![Array::float([&shape[..1], &shape[2..]].concat(), losses)]
+            }
+            Reduction::Sum => vec![scalar(sum)],
+            Reduction::Mean if by_weights => vec![scalar(sum / divisor), scalar(divisor)],
+            Reduction::Mean => {
+                let count = losses.len().min(valid_positions(inputs)).max(1);
+                vec![scalar(sum / count as f64)]
+            }
+        }
+    }
+
+    // Gradient.
+
+    fn vjp(&self, g: &mut Graph, at: &Node, dy: &[Value]) -> Result<Vec<Option<Value>>> {
+        let logits = at.inputs[0];
+        let mut inputs = at.inputs.clone();
+        let scalar = match (self.reduction, at.outputs.get(1)) {
+            (Reduction::None, _) => g.fill([], 1.0)?,
+            (_, Some(&divisor)) => g.div(dy[0], divisor)?,
+            (_, None) => dy[0],
+        };
+        inputs.push(scalar);
+        let mut dlogits = g.add1(CrossEntropyGrad(*self), &inputs)?;
+        if self.reduction == Reduction::None {
+            let mut shape = g.shape(logits)?.to_vec();
+            shape[1] = 1;
+            let dy = g.reshape(dy[0], shape)?;
+            dlogits = g.mul(dlogits, dy)?;
+        }
+        Ok(vec![Some(dlogits), None, None, None])
+    }
+
+    // Lowering.
+
+    fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
+        let (logits, target) = (&io.inputs[0], &io.inputs[1]);
+        let [outer, columns, inner] = around(&logits.shape, 1);
+        let positions = outer * inner;
+        // Rows of zeros up to a quad, so that every batch size is summed by the same kernel.
+        let padded = positions.next_multiple_of(4);
+        let by_weights = self.divides_by_weights(target);
+        let none = self.reduction == Reduction::None;
+        let losses = match (none, by_weights) {
+            (true, _) => Operand::Output(0),
+            (false, false) => out.scratch(Type::f32([padded])),
+            (false, true) => out.scratch(Type::f32([2, padded])),
+        };
+        let mut parts = vec![&io.input_parts[0][..], &io.input_parts[1]];
+        if none {
+            parts.push(&io.output_parts[0]);
+        }
+        let (kernels, variant) = self.kernels(target, [&FORWARD, &SOFT_FORWARD]);
+        let runs = overlaps(&parts);
+        let mut first = 0;
+        for (i, run) in runs.iter().enumerate() {
+            let rows = run.count * inner;
+            let padding = if i + 1 == runs.len() && !none {
+                padded - positions
+            } else {
+                0
+            };
+            // An output in parts is counted from the part's start.
+            let at = if none { run.first[2] * inner } else { first };
+            let dispatch = by_rows(kernels, variant, rows + padding, columns, inner)
+                .read(Operand::Input(0))
+                .part(run.part[0])
+                .read(Operand::Input(1))
+                .part(run.part[1])
+                .read(Operand::Input(2))
+                .uniform(Operand::Input(3))
+                .write(losses)
+                .part(run.part.get(2).copied().unwrap_or(0))
+                .param("rows", rows + padding)
+                .param("first", first)
+                .param("at", at);
+            let dispatch = self
+                .extents(dispatch, io, run)
+                .param("norms", if by_weights { padded } else { 0 });
+            out.push(self.constants(dispatch, target, columns));
+            first += rows;
+        }
+        let result = Operand::Output(0);
+        match (none, by_weights) {
+            (true, _) => Ok(()),
+            (false, false) => lower_sum(losses, &[padded].into(), &[0], 1.0, result, out),
+            (false, true) => {
+                let sums = out.scratch(Type::f32([2]));
+                lower_sum(losses, &[2, padded].into(), &[1], 1.0, sums, out)?;
+                out.push(
+                    Dispatch::new(&DIVIDE, DIVIDE_VARIANTS[0])
+                        .read(sums)
+                        .write(result)
+                        .write(Operand::Output(1))
+                        .workgroups(1),
+                );
+                Ok(())
+            }
+        }
+    }
+}
+
+/// One position of a batch: what the loss and the gradient say of it.
+struct Position {
+    /// The logits' indices, class by class.
+    row: Vec<usize>,
+    /// Logarithms of the classes' probabilities.
+    logs: Vec<f64>,
+    /// What each class counts for.
+    shares: Vec<f64>,
+    /// What the position adds to the divisor of a weighted mean.
+    weight: f64,
+    /// Whether it is valid and not ignored.
+    counts: bool,
+}
+
+/// a * b, and 0 where a is 0.
+fn product(a: f64, b: f64) -> f64 {
+    if a == 0.0 { 0.0 } else { a * b }
+}
+
+/// Positions of the valid rows.
+fn valid_positions(inputs: &[&Array]) -> usize {
+    let [outer, _, inner] = around(inputs[0].shape(), 1);
+    (inputs[3].u32s()[0] as usize).min(outer) * inner
+}
+
+impl CrossEntropy {
+    /// The positions in order.
+    fn positions(&self, inputs: &[&Array]) -> impl Iterator<Item = Position> {
+        let (x, weight) = (inputs[0].floats(), inputs[2].floats());
+        let extents = around(inputs[0].shape(), 1);
+        let valid = valid_positions(inputs);
+        let smoothing = f64::from(self.label_smoothing);
+        let even = smoothing / extents[1] as f64;
+        rows(extents).enumerate().map(move |(position, row)| {
+            let logits: Vec<f64> = row.iter().map(|&i| x[i]).collect();
+            let logs = match self.logarithm {
+                true => logits,
+                false => log_softmax_row(logits),
+            };
+            let label = match inputs[1].ty().dtype {
+                DType::U32 => Some(inputs[1].u32s()[position]),
+                _ => None,
+            };
+            let ignored = label.is_some() && label == self.ignore_index;
+            let known = label.is_none_or(|label| (label as usize) < row.len());
+            let shares = (0..row.len()).map(|c| {
+                let target = match label {
+                    Some(label) => f64::from(u8::from(label as usize == c)),
+                    None => inputs[1].floats()[row[c]],
+                };
+                match known {
+                    true => weight[c] * ((1.0 - smoothing) * target + even),
+                    false => f64::NAN,
+                }
+            });
+            let counts = position < valid && !ignored;
+            let own = label.and_then(|label| weight.get(label as usize));
+            Position {
+                shares: shares.collect(),
+                row,
+                logs,
+                weight: if counts {
+                    own.copied().unwrap_or(0.0)
+                } else {
+                    0.0
+                },
+                counts,
+            }
+        })
+    }
+
+    /// The kernels for short and long rows, of labels or of probabilities, and their overrides.
+    fn kernels(
+        &self,
+        target: &Type,
+        [labels, probabilities]: [&[&'static Kernel; 2]; 2],
+    ) -> ([&'static Kernel; 2], Overrides) {
+        match (target.dtype, self.logarithm, self.label_smoothing == 0.0) {
+            (DType::F32, _, _) => (*probabilities, SMOOTHED),
+            (_, true, _) => (*labels, LOGARITHM),
+            (_, false, true) => (*labels, PLAIN),
+            (_, false, false) => (*labels, SMOOTHED),
+        }
+    }
+
+    /// Appends extents and where the rows of `run` lie in the logits and the target.
+    fn extents(&self, dispatch: Dispatch, io: &Io, run: &Rows) -> Dispatch {
+        let [outer, columns, inner] = around(&io.inputs[0].shape, 1);
+        dispatch
+            .param("columns", columns)
+            .param("inner", inner)
+            .param("outer", outer)
+            .param("logits_base", run.first[0] * io.inputs[0].row())
+            .param("target_base", run.first[1] * io.inputs[1].row())
+    }
+
+    /// Appends what is fixed when the op is built.
+    fn constants(&self, dispatch: Dispatch, target: &Type, columns: usize) -> Dispatch {
+        let mean = self.reduction == Reduction::Mean && !self.divides_by_weights(target);
+        let smoothing = f64::from(self.label_smoothing);
+        dispatch
+            .param("mean", mean.into())
+            .param("ignores", self.ignore_index.is_some().into())
+            .param("ignore_index", self.ignore_index.unwrap_or(0) as usize)
+            .param_f32("keep", (1.0 - smoothing) as f32)
+            .param_f32("even", (smoothing / columns.max(1) as f64) as f32)
+            .param_f32("nan", f32::NAN)
+    }
+}
+
+impl Op for CrossEntropyGrad {
+    fn name(&self) -> &'static str {
+        match self.0.logarithm {
+            false => "cross_entropy_grad",
+            true => "nll_loss_grad",
+        }
+    }
+
+    fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+        expect_inputs(self.name(), inputs, 5)?;
+        self.0.check(self.name(), inputs)?;
+        expect_type(self.name(), "dloss", inputs[4], &Type::f32([]))?;
+        Ok(vec![inputs[0].clone()])
+    }
+
+    // Reference.
+
+    fn eval(&self, inputs: &[&Array]) -> Vec<Array> {
+        let by_weights = self.0.divides_by_weights(inputs[1].ty());
+        let factor = match self.0.reduction {
+            Reduction::Mean if !by_weights => {
+                inputs[4].floats()[0] / valid_positions(inputs).max(1) as f64
+            }
+            _ => inputs[4].floats()[0],
+        };
+        let mut dlogits = vec![0.0; inputs[0].ty().count()];
+        for position in self.0.positions(inputs).filter(|position| position.counts) {
+            let total: f64 = position.shares.iter().sum();
+            for (c, &i) in position.row.iter().enumerate() {
+                let softmax = match self.0.logarithm {
+                    true => 0.0,
+                    false => position.logs[c].exp(),
+                };
+                dlogits[i] = (total * softmax - position.shares[c]) * factor;
+            }
+        }
+        vec![Array::float(inputs[0].shape().clone(), dlogits)]
+    }
+
+    // Gradient.
+
+    fn vjp(&self, _: &mut Graph, _: &Node, _: &[Value]) -> Result<Vec<Option<Value>>> {
+        Err(Error::new(
+            ErrorKind::NotDifferentiable,
+            format!("{}: second derivatives are not offered", self.0.name()),
+        ))
+    }
+
+    // Lowering.
+
+    fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
+        let target = &io.inputs[1];
+        let [_, columns, inner] = around(&io.inputs[0].shape, 1);
+        if columns == 0 {
+            return Ok(());
+        }
+        let (kernels, variant) = self.0.kernels(target, [&GRAD, &SOFT_GRAD]);
+        let mut first = 0;
+        for run in overlaps(&[&io.input_parts[0], &io.input_parts[1]]) {
+            let rows = run.count * inner;
+            let dispatch = by_rows(kernels, variant, rows, columns, inner)
+                .read(Operand::Input(0))
+                .part(run.part[0])
+                .read(Operand::Input(1))
+                .part(run.part[1])
+                .read(Operand::Input(2))
+                .uniform(Operand::Input(3))
+                .uniform(Operand::Input(4))
+                .write(Operand::Output(0))
+                .part(run.part[0])
+                .param("rows", rows)
+                .param("first", first);
+            let dispatch = self.0.extents(dispatch, io, &run);
+            out.push(self.0.constants(dispatch, target, columns));
+            first += rows;
+        }
+        Ok(())
+    }
+}
+
+const PLAIN: Overrides = &[("logarithm", 0), ("every", 0), ("workgroup_size", 64)];
+const SMOOTHED: Overrides = &[("logarithm", 0), ("every", 1), ("workgroup_size", 64)];
+const LOGARITHM: Overrides = &[("logarithm", 1), ("every", 0), ("workgroup_size", 64)];
+
+const LABEL_VARIANTS: &[Overrides] = &[PLAIN, SMOOTHED, LOGARITHM];
+const PROBABILITY_VARIANTS: &[Overrides] = &[SMOOTHED];
+const DIVIDE_VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
+
+static CROSS_ENTROPY: Kernel = Kernel::new(
+    "cross_entropy",
+    shader_files![
+        "cross_entropy",
+        "target_labels",
+        "lib/row_alone",
+        "lib/special",
+        "lib/divide",
+        "lib/grid",
+        "lib/float"
+    ],
+    LABEL_VARIANTS,
+);
+static CROSS_ENTROPY_LONG: Kernel = Kernel::new(
+    "cross_entropy_long",
+    shader_files![
+        "cross_entropy",
+        "target_labels",
+        "lib/row_shared",
+        "lib/special",
+        "lib/divide",
+        "lib/grid",
+        "lib/float"
+    ],
+    LABEL_VARIANTS,
+);
+static FORWARD: [&Kernel; 2] = [&CROSS_ENTROPY, &CROSS_ENTROPY_LONG];
+
+static SOFT_CROSS_ENTROPY: Kernel = Kernel::new(
+    "soft_cross_entropy",
+    shader_files![
+        "cross_entropy",
+        "target_probabilities",
+        "lib/row_alone",
+        "lib/special",
+        "lib/divide",
+        "lib/grid",
+        "lib/float"
+    ],
+    PROBABILITY_VARIANTS,
+);
+static SOFT_CROSS_ENTROPY_LONG: Kernel = Kernel::new(
+    "soft_cross_entropy_long",
+    shader_files![
+        "cross_entropy",
+        "target_probabilities",
+        "lib/row_shared",
+        "lib/special",
+        "lib/divide",
+        "lib/grid",
+        "lib/float"
+    ],
+    PROBABILITY_VARIANTS,
+);
+static SOFT_FORWARD: [&Kernel; 2] = [&SOFT_CROSS_ENTROPY, &SOFT_CROSS_ENTROPY_LONG];
+
+static CROSS_ENTROPY_GRAD: Kernel = Kernel::new(
+    "cross_entropy_grad",
+    shader_files![
+        "cross_entropy_grad",
+        "target_labels",
+        "lib/row_alone",
+        "lib/divide",
+        "lib/grid",
+        "lib/float"
+    ],
+    LABEL_VARIANTS,
+);
+static CROSS_ENTROPY_GRAD_LONG: Kernel = Kernel::new(
+    "cross_entropy_grad_long",
+    shader_files![
+        "cross_entropy_grad",
+        "target_labels",
+        "lib/row_shared",
+        "lib/divide",
+        "lib/grid",
+        "lib/float"
+    ],
+    LABEL_VARIANTS,
+);
+static GRAD: [&Kernel; 2] = [&CROSS_ENTROPY_GRAD, &CROSS_ENTROPY_GRAD_LONG];
+
+static SOFT_CROSS_ENTROPY_GRAD: Kernel = Kernel::new(
+    "soft_cross_entropy_grad",
+    shader_files![
+        "cross_entropy_grad",
+        "target_probabilities",
+        "lib/row_alone",
+        "lib/divide",
+        "lib/grid",
+        "lib/float"
+    ],
+    PROBABILITY_VARIANTS,
+);
+static SOFT_CROSS_ENTROPY_GRAD_LONG: Kernel = Kernel::new(
+    "soft_cross_entropy_grad_long",
+    shader_files![
+        "cross_entropy_grad",
+        "target_probabilities",
+        "lib/row_shared",
+        "lib/divide",
+        "lib/grid",
+        "lib/float"
+    ],
+    PROBABILITY_VARIANTS,
+);
+static SOFT_GRAD: [&Kernel; 2] = [&SOFT_CROSS_ENTROPY_GRAD, &SOFT_CROSS_ENTROPY_GRAD_LONG];
+
+static DIVIDE: Kernel = Kernel::new(
+    "weighted_mean",
+    shader_files!["weighted_mean", "lib/grid"],
+    DIVIDE_VARIANTS,
+);
+
+/// All of them.
+pub(super) fn kernels() -> Vec<Kernel> {
+    let pairs = [FORWARD, SOFT_FORWARD, GRAD, SOFT_GRAD].concat();
+    pairs.into_iter().chain([&DIVIDE]).cloned().collect()
+}
