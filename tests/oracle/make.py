@@ -290,7 +290,9 @@ def max_pooling(dims, tag, x, kernel_size, stride=None, padding=0, dilation=1, c
     case("max pooling", f"max_pool{dims}d", tag, {"input": x}, function, options)
 
 
-def average_pooling(dims, tag, x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
+def average_pooling(
+    dims, tag, x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
+):
     options = {
         "kernel_size": per_axis(dims, kernel_size),
         "stride": per_axis(dims, kernel_size if stride is None else stride),
@@ -298,6 +300,8 @@ def average_pooling(dims, tag, x, kernel_size, stride=None, padding=0, ceil_mode
         "ceil_mode": ceil_mode,
         "count_include_pad": count_include_pad,
     }
+    if divisor_override is not None:
+        options["divisor_override"] = divisor_override
     pool = [F.avg_pool1d, F.avg_pool2d, F.avg_pool3d][dims - 1]
     case("average pooling", f"avg_pool{dims}d", tag, {"input": x}, lambda input: pool(input, **options), options)
 
@@ -360,6 +364,13 @@ def poolings():
     max_pooling(2, "all per axis", [1, 2, 9, 10], [3, 2], [2, 3], padding=[1, 0], dilation=[2, 3], ceil_mode=True)
     max_pooling(2, "ceil, a window past the padding is dropped", [1, 2, 5, 5], 2, 3, padding=1, ceil_mode=True)
     max_pooling(2, "window of all", [2, 3, 4, 5], [4, 5])
+    max_pooling(
+        2,
+        "equal elements",
+        torch.tensor([[1.0, 1.0, 2.0, 0.0], [0.0, 1.0, 2.0, 2.0], [3.0, 3.0, 0.0, 0.0]]).double().reshape(1, 1, 3, 4),
+        2,
+        1,
+    )
     max_pooling(3, "plain", [1, 2, 4, 4, 6], 2)
     max_pooling(3, "all per axis", [1, 2, 5, 6, 7], [2, 3, 2], [1, 2, 3], padding=[1, 1, 0], dilation=[2, 1, 2])
     max_pooling(3, "ceil", [1, 1, 5, 5, 4], 3, 2, padding=1, ceil_mode=True)
@@ -375,6 +386,8 @@ def poolings():
         2, "padding not counted, ceil", [1, 2, 6, 8], [3, 2], [2, 3], padding=1, ceil_mode=True, count_include_pad=False
     )
     average_pooling(2, "overlapping", [1, 2, 6, 7], [3, 4], 1)
+    average_pooling(2, "another divisor", [1, 2, 6, 7], [3, 2], 2, padding=[1, 0], ceil_mode=True, divisor_override=5)
+    average_pooling(3, "another divisor", [1, 2, 4, 5, 4], 2, padding=1, divisor_override=3)
     average_pooling(3, "plain", [1, 2, 4, 4, 6], 2)
     average_pooling(3, "all per axis", [1, 2, 4, 6, 5], [2, 3, 2], [1, 2, 3], padding=[1, 1, 0])
     average_pooling(3, "padding not counted, ceil", [1, 2, 5, 5, 4], 3, 2, padding=1, ceil_mode=True, count_include_pad=False)
@@ -399,7 +412,8 @@ def poolings():
     unpooling(1, "plain", [2, 3, 8], 2)
     unpooling(1, "output size", [2, 3, 9], 2, output_size=[9])
     unpooling(2, "plain", [2, 3, 6, 4], 2)
-    unpooling(2, "padding", [1, 2, 7, 7], 3, 2, padding=1)
+    # Without overlap: where windows share their largest element, what PyTorch writes is not determined.
+    unpooling(2, "padding", [1, 2, 6, 6], 2, 2, padding=1)
     unpooling(2, "output size", [1, 2, 7, 9], [2, 3], output_size=[7, 9])
     unpooling(3, "plain", [1, 2, 4, 4, 4], 2)
     unpooling(3, "output size", [1, 2, 5, 4, 7], 2, output_size=[5, 4, 7])
@@ -536,6 +550,19 @@ def activations():
     activation("softplus", F.softplus, "default", {"beta": 1.0, "threshold": 20.0})
     activation("softplus", F.softplus, "other", {"beta": 2.5, "threshold": 5.0})
 
+    # Where the parts of a function meet.
+    kinks = torch.tensor([-6.0, -3.0, -1.0, -0.25, -0.0, 0.0, 0.375, 1.0, 2.5, 3.0, 6.0], dtype=torch.float64)
+    for op in ["relu", "relu6", "selu", "softsign", "hardsigmoid"]:
+        activation(op, getattr(F, op), "kinks", x=kinks)
+    # What the gradient is at -3 and 3 differs among versions of PyTorch.
+    activation("hardswish", F.hardswish, "kinks", x=kinks[(kinks.abs() - 3).abs() > 0])
+    activation("hardtanh", F.hardtanh, "kinks", {"min_val": -0.25, "max_val": 2.5}, kinks)
+    activation("leaky_relu", F.leaky_relu, "kinks", {"negative_slope": 0.375}, kinks)
+    activation("elu", F.elu, "kinks", {"alpha": 0.375}, kinks)
+    activation("celu", F.celu, "kinks", {"alpha": 0.375}, kinks)
+    activation("softplus", F.softplus, "kinks", {"beta": 2.0, "threshold": 5.0}, kinks)
+    case("activation", "prelu", "kinks", {"input": kinks, "weight": [1]}, F.prelu)
+
     # Far out, where a careless form overflows.
     far = Between([60], -200.0, 200.0)
     for op in ["silu", "mish", "softsign", "elu"]:
@@ -621,19 +648,30 @@ def joining():
     slices("all axes", [4, 5, 6], [1, 0, 2], [3, 5, 6], [1, 1, 1])
     slices("steps", [5, 7, 6], [0, 1, 1], [5, 7, 5], [2, 3, 2])
 
-    def pad(tag, x, pairs, mode, value=0.0):
-        options = {"pad": pairs, "mode": mode, "value": value}
-        rest = {"value": value} if mode == "constant" else {}
-        # PyTorch fills any axis, and continues the last ones only.
-        argument = pad_argument(pairs if mode == "constant" else pairs[2:])
-        case("joining", "pad", tag, {"input": x}, lambda input: F.pad(input, argument, mode=mode, **rest), options)
+    def pad(tag, x, padding, mode, value=0.0):
+        """`padding` is before and after the last axis, before and after the one ahead of it, and so on."""
+        options = {"pad": padding, "mode": mode, "value": value}
+        case("joining", "pad", tag, {"input": x}, lambda input: F.pad(input, **options), options)
 
-    pad("constant 0", [2, 3, 3], [[0, 0], [0, 0], [2, 1]], "constant")
-    pad("constant, all axes", [2, 3, 2, 3], [[1, 0], [0, 2], [1, 1], [2, 0]], "constant", 1.5)
+    pad("constant 0", [2, 3, 3], [2, 1], "constant")
+    pad("constant, all axes", [2, 3, 2, 3], [2, 0, 1, 1, 0, 2, 1, 0], "constant", 1.5)
+    pad("cropped", [2, 4, 5], [-1, 2, 1, -2], "constant", 0.25)
     for mode in ["reflect", "replicate", "circular"]:
-        pad(f"{mode}, 3 axes", [2, 2, 5], [[0, 0], [0, 0], [3, 2]], mode)
-        pad(f"{mode}, 4 axes", [1, 2, 4, 3], [[0, 0], [0, 0], [2, 0], [1, 2]], mode)
-        pad(f"{mode}, 5 axes", [1, 1, 3, 2, 4], [[0, 0], [0, 0], [1, 2], [0, 1], [3, 1]], mode)
+        pad(f"{mode}, 3 axes", [2, 2, 5], [3, 2], mode)
+        pad(f"{mode}, 4 axes", [1, 2, 4, 3], [1, 2, 2, 0], mode)
+        pad(f"{mode}, 5 axes", [1, 1, 3, 2, 4], [3, 1, 0, 1, 1, 2], mode)
+
+    for tag, x, dims in [("rows", [3, 4], [0]), ("two axes", [2, 3, 4], [1, 2])]:
+        case("joining", "flip", tag, {"input": x}, lambda input: input.flip(dims), {"dims": dims})
+
+    def chunk(tag, x, chunks, dim):
+        def function(input):
+            return {f"output{i}": part for i, part in enumerate(torch.chunk(input, chunks, dim))}
+
+        case("joining", "chunk", tag, {"input": x}, function, {"chunks": chunks, "dim": dim})
+
+    chunk("equal", [2, 6], 3, 1)
+    chunk("the last smaller", [2, 7, 2], 3, 1)
 
     for tag, x, dims in [
         ("transpose", [3, 5], [1, 0]),
@@ -657,6 +695,9 @@ def resizing():
     resize("nearest, to a size", [1, 2, 5, 4], "nearest", size=[7, 9])
     resize("nearest, smaller", [1, 2, 7, 8], "nearest", size=[3, 5])
     resize("nearest, by a fraction", [1, 2, 5, 6], "nearest", scale_factor=[1.75, 0.625])
+    resize("nearest-exact, to a size", [1, 2, 5, 4], "nearest-exact", size=[7, 9])
+    resize("nearest-exact, smaller", [2, 2, 8], "nearest-exact", size=[3])
+    resize("nearest-exact, by a fraction", [1, 1, 3, 4, 2], "nearest-exact", scale_factor=[1.5, 0.75, 2.5])
     for align in [False, True]:
         words = "aligned" if align else "not aligned"
         resize(f"linear, {words}", [2, 2, 5], "linear", size=[8], align_corners=align)
@@ -667,6 +708,9 @@ def resizing():
         resize(f"bilinear, {words}, from one", [2, 2, 1, 1], "bilinear", size=[3, 4], align_corners=align)
         resize(f"bilinear, {words}, by a fraction", [1, 2, 5, 6], "bilinear", scale_factor=[1.75, 0.625], align_corners=align)
         resize(f"trilinear, {words}", [1, 1, 2, 3, 3], "trilinear", size=[3, 5, 4], align_corners=align)
+
+    case("resizing", "pixel_shuffle", "by 2", {"input": [1, 8, 2, 3]}, lambda input: F.pixel_shuffle(input, 2), {"factor": 2})
+    case("resizing", "pixel_unshuffle", "by 3", {"input": [1, 2, 3, 6]}, lambda input: F.pixel_unshuffle(input, 3), {"factor": 3})
 
 
 def elementwise():
@@ -681,6 +725,37 @@ def elementwise():
         for tag, a, b in shapes:
             other = Between(b, 0.25, 2.0) if op == "div" else b
             case("elementwise", op, tag, {"input": a, "other": other}, getattr(torch, op))
+
+    # Equal elements share the gradient.
+    few = {"input": torch.tensor([[1.0, 2.0, 3.0], [0.0, -1.0, 2.0]]).double(), "other": torch.tensor([2.0, 2.0, 2.0]).double()}
+    for op in ["minimum", "maximum"]:
+        case("elementwise", op, "equal elements", few, getattr(torch, op))
+
+    positive = Between([4, 6], 0.125, 4.0)
+    kinks = torch.tensor([-0.5, -0.0, 0.0, 0.25, 1.0], dtype=torch.float64)
+    case("elementwise", "abs", "kinks", {"input": kinks}, torch.abs)
+    case(
+        "elementwise",
+        "clamp",
+        "kinks",
+        {"input": kinks},
+        lambda input: torch.clamp(input, -0.5, 0.25),
+        {"min": -0.5, "max": 0.25},
+    )
+    for op, x, options in [
+        ("abs", [4, 6], {}),
+        ("exp", [4, 6], {}),
+        ("log", positive, {}),
+        ("sqrt", positive, {}),
+        ("rsqrt", positive, {}),
+        ("reciprocal", positive, {}),
+        ("square", [4, 6], {}),
+        ("neg", [4, 6], {}),
+        ("clamp", [4, 6], {"min": -0.5, "max": 0.25}),
+    ]:
+        case("elementwise", op, "plain", {"input": x}, lambda input: getattr(torch, op)(input, **options), options)
+    for exponent, x in [(3.0, [4, 6]), (1.5, positive), (-2.0, positive)]:
+        case("elementwise", "pow", f"{exponent}", {"input": x}, lambda input: torch.pow(input, exponent), {"exponent": exponent})
 
 
 def reductions():
@@ -698,17 +773,39 @@ def reductions():
                 if keepdim == tag.endswith("kept"):
                     options = {"dim": dim, "keepdim": keepdim}
                     case("reduction", op, tag, {"input": x}, lambda input: getattr(torch, op)(input, **options), options)
+    for op in ["var", "std"]:
+        for tag, x, dim in axes:
+            for correction in [0, 1]:
+                options = {"dim": dim, "correction": correction, "keepdim": tag.endswith("kept")}
+                case(
+                    "reduction",
+                    op,
+                    f"{tag}, correction {correction}",
+                    {"input": x},
+                    lambda input: getattr(torch, op)(input, **options),
+                    options,
+                )
     for tag, x, dim in axes:
-        for correction in [0, 1]:
-            options = {"dim": dim, "correction": correction, "keepdim": tag.endswith("kept")}
-            case(
-                "reduction",
-                "var",
-                f"{tag}, correction {correction}",
-                {"input": x},
-                lambda input: torch.var(input, **options),
-                options,
-            )
+        options = {"dim": dim, "keepdim": tag.endswith("kept")}
+        case("reduction", "norm", tag, {"input": x}, lambda input: torch.linalg.vector_norm(input, **options), options)
+    equal = torch.tensor([[2.0, 1.0, 2.0, 0.0], [3.0, 3.0, 3.0, 3.0], [-1.0, -2.0, -2.0, -1.0]], dtype=torch.float64)
+    for op in ["amax", "amin"]:
+        options = {"dim": [1], "keepdim": False}
+        case("reduction", op, "equal elements", {"input": equal}, lambda input: getattr(torch, op)(input, **options), options)
+    for op in ["max", "min"]:
+        for tag, x, dim, keepdim in [
+            ("rows", [4, 5], 1, False),
+            ("columns kept", [4, 5], 0, True),
+            ("middle", [2, 4, 3], 1, False),
+            ("equal elements", equal, 1, False),
+        ]:
+            options = {"dim": dim, "keepdim": keepdim}
+
+            def function(input):
+                output, indices = getattr(torch, op)(input, **options)
+                return {"output": output, "indices": indices}
+
+            case("reduction", op, tag, {"input": x}, function, options)
 
 
 # Losses
@@ -834,6 +931,16 @@ def losses():
         for beta in [1.0, 0.375]:
             loss("smooth_l1_loss", f"beta {beta}, {reduction}", both, None, beta=beta, reduction=reduction)
             loss("huber_loss", f"delta {beta}, {reduction}", both, None, delta=beta, reduction=reduction)
+    # Where the parts of a function meet, and logarithms of 0.
+    near = torch.tensor([0.0, -0.0, 0.375, -0.375, 1.0, -1.0, 2.0, -0.25], dtype=torch.float64)
+    zeros = torch.zeros(8, dtype=torch.float64)
+    loss("l1_loss", "kinks", {"input": near, "target": zeros}, None, reduction="none")
+    loss("smooth_l1_loss", "kinks", {"input": near, "target": zeros}, None, beta=0.375, reduction="none")
+    loss("smooth_l1_loss", "beta 0", {"input": near[2:], "target": zeros[2:]}, None, beta=0.0, reduction="none")
+    loss("huber_loss", "kinks", {"input": near, "target": zeros}, None, delta=0.375, reduction="none")
+    sure = torch.tensor([0.0, 1.0, 0.0, 1.0, 0.0, 1.0], dtype=torch.float64)
+    targets = torch.tensor([0.0, 1.0, 1.0, 0.0, 0.25, 0.25], dtype=torch.float64)
+    loss("binary_cross_entropy", "certainties", {"input": sure, "target": targets}, ["input"], reduction="none")
     # PyTorch divides by the sum of weights, and by the batch for soft targets.
     pixel_weights = Between([3], 0.25, 2.0)
     pixel_classes = torch.tensor([[[0, 9, 2], [1, 1, 9]], [[9, 0, 0], [2, 2, 1]]])
@@ -977,15 +1084,34 @@ def clipping():
 
 
 def averages():
-    def function(param):
-        average = param[0].clone()
-        seen = [average]
-        for step in range(1, STEPS):
-            average = 0.875 * average + 0.125 * param[step]
-            seen.append(average)
-        return {"average": torch.stack(seen)}
+    def average(tag, decay):
+        """The moving average after each step of plain SGD; the first step makes it a copy."""
 
-    case("average", "exponential moving average", "plain", {"param": [STEPS, 6]}, function, {"decay": 0.875}, wrt=[])
+        def function(param0, gradient0):
+            model = torch.nn.Module()
+            model.param = torch.nn.Parameter(param0.clone())
+            averaged = torch.optim.swa_utils.AveragedModel(model, avg_fn=lambda old, new, count: decay * old + (1 - decay) * new)
+            rule = torch.optim.SGD(model.parameters(), lr=0.5)
+            seen = []
+            for gradient in gradient0:
+                model.param.grad = gradient.clone()
+                rule.step()
+                averaged.update_parameters(model)
+                seen.append(averaged.module.param.detach().clone())
+            return {"average0": torch.stack(seen)}
+
+        case(
+            "average",
+            "AveragedModel",
+            tag,
+            {"param0": [6], "gradient0": [STEPS, 6]},
+            function,
+            {"decay": decay, "lr": 0.5},
+            wrt=[],
+        )
+
+    average("slow", 0.875)
+    average("fast", 0.25)
 
 
 # Whole networks: the loss and the gradients of all parameters

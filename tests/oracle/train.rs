@@ -1,233 +1,257 @@
-//! Optimizers, schedules, clipping and averages: what happens over several steps.
+//! Optimizers, schedules, clipping and averages: what happens to parameters over several steps, their gradients being given.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use striate::error::Result;
-use striate::graph::{Graph, Value};
-use striate::ops::{Adagrad, Adam, Blending, Ema, RmsProp, Rule, Sgd, Update, Updating};
+use striate::graph::{Graph, Init, Value};
+use striate::ops::{Adagrad, Adam, Ema, RmsProp, Rule, Sgd};
 use striate::reference::evaluate;
-use striate::shape::Type;
-use striate::tensor::Array;
-use striate::train::schedule::{self, OneCycle};
+use striate::shape::{DType, Type};
+use striate::tensor::{Array, Tensor};
+use striate::train::{Optimizer, learning_rate, schedule};
 
-use crate::build::pending;
-use crate::{Example, Options, Results};
+use crate::build::not_built;
+use crate::{Example, Results};
 
+/// The results of calls that are about training.
 pub fn run(example: &Example) -> Result<Results> {
+    let options = &example.options;
     match example.family.as_str() {
-        "optimizer" => optimize(example),
-        "scheduler" => schedule(example),
+        "optimizer" => {
+            let optimizer = Optimizer::new(rule(example)?);
+            let steps = Steps::run(example, &optimizer, options.number("lr"))?;
+            Ok(steps.all("updated", "param"))
+        }
+        "average" => {
+            let average = Ema::new(options.number("decay"));
+            let optimizer = Optimizer::new(Rule::Sgd(Sgd::default())).average(average);
+            let steps = Steps::run(example, &optimizer, options.number("lr"))?;
+            Ok(steps.all("average", "ema.param"))
+        }
         "clipping" => clip(example),
-        "average" => average(example),
-        _ => pending(),
+        _ => {
+            let rates = rates(example)?;
+            let rate = |step: usize| f64::from(rates[step.min(rates.len() - 1)]);
+            let steps = options.whole("steps");
+            let rates = Array::float([steps], (0..steps).map(rate).collect());
+            Ok(vec![("lr".to_owned(), rates)])
+        }
     }
 }
 
-fn rule(op: &str, options: &Options) -> Result<Rule> {
-    let number = |name, default| options.number_or(name, default);
-    let weight_decay = number("weight_decay", 0.0);
-    let momentum = number("momentum", 0.0);
-    let betas = match options.has("betas") {
-        true => options.numbers("betas"),
-        false => vec![0.9, 0.999],
-    };
-    Ok(match op {
+fn rule(example: &Example) -> Result<Rule> {
+    let options = &example.options;
+    let weight_decay = options.number_or("weight_decay", 0.0);
+    let momentum = options.number_or("momentum", 0.0);
+    Ok(match example.op.as_str() {
         "SGD" => Rule::Sgd(Sgd {
             momentum,
-            dampening: number("dampening", 0.0),
+            dampening: options.number_or("dampening", 0.0),
             nesterov: options.has("nesterov"),
             weight_decay,
         }),
-        "Adam" | "AdamW" => Rule::Adam(Adam {
-            beta1: betas[0],
-            beta2: betas[1],
-            eps: number("eps", 1e-8),
-            weight_decay,
-            decoupled: op == "AdamW",
-            amsgrad: options.has("amsgrad"),
-        }),
-        "RMSprop" => Rule::RmsProp(RmsProp {
-            alpha: number("alpha", 0.99),
-            eps: number("eps", 1e-8),
-            weight_decay,
-            momentum,
-            centered: options.has("centered"),
-        }),
-        "Adagrad" => Rule::Adagrad(Adagrad {
-            lr_decay: number("lr_decay", 0.0),
-            weight_decay,
-            initial_accumulator_value: number("initial_accumulator_value", 0.0),
-            eps: number("eps", 1e-10),
-        }),
-        _ => return pending(),
+        "Adam" | "AdamW" => {
+            let default = Adam::default();
+            let betas = options.has("betas").then(|| options.numbers("betas"));
+            Rule::Adam(Adam {
+                beta1: betas.as_ref().map_or(default.beta1, |betas| betas[0]),
+                beta2: betas.as_ref().map_or(default.beta2, |betas| betas[1]),
+                eps: options.number_or("eps", default.eps),
+                weight_decay,
+                decoupled: example.op == "AdamW",
+                amsgrad: options.has("amsgrad"),
+            })
+        }
+        "RMSprop" => {
+            let default = RmsProp::default();
+            Rule::RmsProp(RmsProp {
+                alpha: options.number_or("alpha", default.alpha),
+                eps: options.number_or("eps", default.eps),
+                weight_decay,
+                momentum,
+                centered: options.has("centered"),
+            })
+        }
+        "Adagrad" => {
+            let default = Adagrad::default();
+            Rule::Adagrad(Adagrad {
+                lr_decay: options.number_or("lr_decay", default.lr_decay),
+                weight_decay,
+                initial_accumulator_value: options.number_or(
+                    "initial_accumulator_value",
+                    default.initial_accumulator_value,
+                ),
+                eps: options.number_or("eps", default.eps),
+            })
+        }
+        _ => return not_built(example),
     })
 }
 
-/// The rate of each step; after the last entry of a table it stays.
-fn schedule(example: &Example) -> Result<Results> {
+fn rates(example: &Example) -> Result<Vec<f32>> {
     let options = &example.options;
-    let (steps, rate) = (options.whole("steps"), options.number("lr"));
     let number = |name: &str| options.number(name);
-    let table = match example.op.as_str() {
-        "StepLR" => schedule::step(rate, options.whole("step_size"), number("gamma"), steps),
-        "MultiStepLR" => schedule::multi_step(rate, &options.list("milestones"), number("gamma")),
-        "ExponentialLR" => schedule::exponential(rate, number("gamma"), steps),
-        "LinearLR" => schedule::linear(
-            rate,
-            number("start_factor"),
-            number("end_factor"),
-            options.whole("total_iters"),
-        ),
-        "CosineAnnealingLR" => {
-            schedule::cosine_annealing(rate, options.whole("T_max"), number("eta_min"))
+    let whole = |name: &str| options.whole(name);
+    let (lr, steps) = (number("lr"), whole("steps"));
+    Ok(match example.op.as_str() {
+        "StepLR" => schedule::step(lr, whole("step_size"), number("gamma"), steps),
+        "MultiStepLR" => schedule::multi_step(lr, &options.list("milestones"), number("gamma")),
+        "ExponentialLR" => schedule::exponential(lr, number("gamma"), steps),
+        "LinearLR" => {
+            let [start, end] = ["start_factor", "end_factor"].map(number);
+            schedule::linear(lr, start, end, whole("total_iters"))
         }
-        "CosineAnnealingWarmRestarts" => schedule::cosine_annealing_warm_restarts(
-            rate,
-            options.whole("T_0"),
-            options.whole("T_mult"),
-            number("eta_min"),
-            steps,
-        ),
+        "CosineAnnealingLR" => schedule::cosine_annealing(lr, whole("T_max"), number("eta_min")),
+        "CosineAnnealingWarmRestarts" => {
+            let [first, times] = ["T_0", "T_mult"].map(whole);
+            schedule::cosine_annealing_warm_restarts(lr, first, times, number("eta_min"), steps)
+        }
         "OneCycleLR" => {
-            let plain = OneCycle::new(number("max_lr"), options.whole("total_steps"));
-            let cycle = OneCycle {
-                pct_start: options.number_or("pct_start", plain.pct_start),
+            let default = schedule::OneCycle::new(number("max_lr"), whole("total_steps"));
+            let cycle = schedule::OneCycle {
+                pct_start: options.number_or("pct_start", default.pct_start),
                 linear: options.has("anneal_strategy"),
-                div_factor: options.number_or("div_factor", plain.div_factor),
-                final_div_factor: options.number_or("final_div_factor", plain.final_div_factor),
+                div_factor: options.number_or("div_factor", default.div_factor),
+                final_div_factor: options.number_or("final_div_factor", default.final_div_factor),
                 three_phase: options.has("three_phase"),
-                ..plain
+                ..default
             };
             cycle.table()
         }
-        _ => return pending(),
-    };
-    let rates = (0..steps).map(|step| f64::from(table[step.min(table.len() - 1)]));
-    Ok(vec![(
-        "lr".to_owned(),
-        Array::float([steps], rates.collect()),
-    )])
+        _ => return not_built(example),
+    })
 }
 
-/// The norm, and the gradients as an update takes them: subtracted from 0 at a rate of -1.
+/// The clipped gradients, as the first step of gradient descent at rate 1 from 0 shows them, negated.
 fn clip(example: &Example) -> Result<Results> {
-    let (mut g, mut given) = (Graph::new(), HashMap::new());
-    let (mut params, mut grads) = (Vec::new(), Vec::new());
-    for name in &example.inputs {
-        let array = example.array(name);
-        params.push(g.fill(array.shape().clone(), 0.0)?);
-        let grad = g.input(name, array.ty().clone())?;
-        given.insert(grad, Arc::new(array));
-        grads.push(grad);
-    }
-    let (mut wanted, mut op) = (
-        Vec::new(),
-        Update::new(Rule::Sgd(Sgd::default()), grads.len()),
-    );
-    let scale = match example.op.as_str() {
-        "clip_grad_norm_" => {
-            let max_norm = example.options.number("max_norm");
-            let (norm, scale) = g.clip_grad_norm(&grads, max_norm, None)?;
-            wanted.push(norm);
-            Some(scale)
-        }
-        "clip_grad_value_" => {
-            op = op.clip_value(Some(example.options.number("clip_value")));
-            None
-        }
-        _ => return pending(),
+    let options = &example.options;
+    let optimizer = Optimizer::new(Rule::Sgd(Sgd::default()));
+    let optimizer = match example.op.as_str() {
+        "clip_grad_norm_" => optimizer.clip_norm(options.number("max_norm")),
+        "clip_grad_value_" => optimizer.clip_value(options.number("clip_value")),
+        _ => return not_built(example),
     };
-    let values = Updating {
-        params: &params,
-        grads: &grads,
-        moments: &[],
-        lr: g.fill([], -1.0)?,
-        scale,
-    };
-    wanted.extend(g.update_with(op, values)?.params);
-    let clock = g.clock()?;
-    given.insert(clock, Array::u32([4], vec![0; 4]).into());
-    let found = evaluate(&g, &given, &wanted, 1)?;
-    let found = found.iter().map(|array| array.as_ref().clone());
-    Ok(example.outputs.iter().cloned().zip(found).collect())
-}
-
-/// The average after each step.
-fn average(example: &Example) -> Result<Results> {
-    let all = example.array("param");
-    let row = |step: usize| all.rows(step, step + 1);
-    let mut g = Graph::new();
-    let [state, value] = ["average", "param"].map(|name| g.input(name, row(0).ty().clone()));
-    let (state, value, clock) = (state?, value?, g.clock()?);
-    let ema = Blending::Ema(Ema::new(example.options.number("decay")));
-    let new = g.blend(ema, &[state], &[value], clock)?;
-    let mut average = Arc::new(row(0));
-    let mut seen = Vec::new();
-    for step in 0..all.shape()[0] {
-        let given = HashMap::from([
-            (state, average),
-            (value, Arc::new(row(step))),
-            (clock, Array::u32([4], vec![0, 0, step as u32, 0]).into()),
-        ]);
-        average = evaluate(&g, &given, &new, 1)?.remove(0);
-        seen.push(average.as_ref().clone());
-    }
-    Ok(vec![("average".to_owned(), Array::concat(&seen))])
-}
-
-/// The parameters after each step, the gradients of each step being given.
-fn optimize(example: &Example) -> Result<Results> {
-    let rule = rule(&example.op, &example.options)?;
-    let count = example.outputs.len();
-    let mut g = Graph::new();
-    let mut input = |name: String, ty: &Type| g.input(&name, ty.clone());
-    let mut now: HashMap<Value, Arc<Array>> = HashMap::new();
-    let (mut params, mut grads) = (Vec::new(), Vec::new());
-    let mut moments = vec![Vec::new(); rule.moments()];
-    for i in 0..count {
-        let start = example.array(&format!("param{i}"));
-        let param = input(format!("param{i}"), start.ty())?;
-        grads.push(input(format!("gradient{i}"), start.ty())?);
-        for (m, moments) in moments.iter_mut().enumerate() {
-            let moment = input(format!("moment{m}.{i}"), start.ty())?;
-            let begin = vec![f64::from(rule.initial()); start.ty().count()];
-            now.insert(moment, Array::float(start.shape().clone(), begin).into());
-            moments.push(moment);
-        }
-        now.insert(param, start.into());
-        params.push(param);
-    }
-    let lr = g.input("lr", Type::f32([]))?;
-    now.insert(
-        lr,
-        Array::float([], vec![example.options.number("lr")]).into(),
-    );
-    let updated = g.update(rule, &params, &grads, &moments, lr)?;
-    let clock = g.clock()?;
-
-    let olds = [params, moments.concat()].concat();
-    let news = [updated.params, updated.moments.concat()].concat();
-    let gradients: Vec<Array> = (0..count)
-        .map(|i| example.array(&format!("gradient{i}")))
+    let steps = Steps::run(example, &optimizer, 1.0)?;
+    let mut results: Results = steps
+        .norm
+        .into_iter()
+        .map(|norm| ("total_norm".to_owned(), norm))
         .collect();
-    let steps = gradients[0].shape()[0];
-    let mut seen: Vec<Vec<Array>> = vec![Vec::new(); count];
-    for step in 0..steps {
-        now.insert(clock, Array::u32([4], vec![0, 0, step as u32, 0]).into());
-        for (&grad, all) in grads.iter().zip(&gradients) {
-            let row = all.rows(step, step + 1);
-            now.insert(grad, row.reshaped(all.shape()[1..].to_vec()).into());
-        }
-        let found = evaluate(&g, &now, &news, 1)?;
-        for (seen, param) in seen.iter_mut().zip(&found) {
-            let row = [&[1], &param.shape()[..]].concat();
-            seen.push(param.reshaped(row));
-        }
-        now.extend(olds.iter().copied().zip(found));
+    for i in 0..steps.count {
+        let moved = &steps.states[&format!("param{i}")][0];
+        let clipped = moved.floats().iter().map(|x| -x).collect();
+        results.push((
+            format!("clipped{i}"),
+            Array::float(moved.shape().clone(), clipped),
+        ));
     }
-    let names = example.outputs.iter().cloned();
-    Ok(names
-        .zip(seen.iter().map(|rows| Array::concat(rows)))
-        .collect())
+    Ok(results)
+}
+
+/// Some steps of training.
+struct Steps {
+    /// Number of parameters.
+    count: usize,
+    /// The states after each step.
+    states: HashMap<String, Vec<Array>>,
+    /// The gradients' norm in the first step, if the optimizer tells it.
+    norm: Option<Array>,
+}
+
+impl Steps {
+    /// Trains the parameters `param0` and so on, or zeros if they are not given, on a loss with the gradients `gradient0` and so
+    /// on: one step, or as many as these have rows above the parameters' shape.
+    fn run(example: &Example, optimizer: &Optimizer, lr: f64) -> Result<Self> {
+        let count = example
+            .inputs
+            .iter()
+            .filter(|name| name.starts_with("gradient"))
+            .count();
+        let mut g = Graph::new();
+        let mut losses: Vec<Value> = Vec::new();
+        let mut gradients: Vec<(Value, Array)> = Vec::new();
+        for i in 0..count {
+            let name = format!("param{i}");
+            let mut gradient = example.array(&format!("gradient{i}"));
+            let start = match example.tensors.get(&name) {
+                Some(start) => start.clone(),
+                None => {
+                    let ty = gradient.ty().clone();
+                    let one = [&[1], &ty.shape[..]].concat();
+                    gradient = gradient.reshaped(one);
+                    Tensor::zeros(&ty)
+                }
+            };
+            let ty = start.ty().clone();
+            let param = g.parameter(&name, ty.shape.clone(), Init::Tensor(start.into()))?;
+            let given = g.input(&format!("gradient{i}"), ty.clone())?;
+            let product = g.mul(param, given)?;
+            let axes: Vec<usize> = (0..ty.shape.len()).collect();
+            losses.push(g.sum(product, &axes, false)?);
+            gradients.push((given, gradient));
+        }
+        let mut loss = losses[0];
+        for &other in &losses[1..] {
+            loss = g.add_values(loss, other)?;
+        }
+        let rate = learning_rate(&mut g, lr as f32)?;
+        let norm = optimizer.minimize(&mut g, loss, rate)?;
+
+        let mut now = begin(&g)?;
+        let (states, news): (Vec<Value>, Vec<Value>) = g.assigns().iter().copied().unzip();
+        let wanted = [&news[..], norm.as_slice()].concat();
+        let mut steps = Self {
+            count,
+            states: HashMap::new(),
+            norm: None,
+        };
+        for step in 0..gradients[0].1.shape()[0] {
+            for (given, gradient) in &gradients {
+                let row = gradient.rows(step, step + 1);
+                let row = row.reshaped(gradient.shape()[1..].to_vec());
+                now.insert(*given, row.into());
+            }
+            let found = evaluate(&g, &now, &wanted, 1)?;
+            steps.norm = steps
+                .norm
+                .or_else(|| found.get(news.len()).map(|norm| norm.as_ref().clone()));
+            now.extend(states.iter().copied().zip(found));
+            for state in g.states() {
+                let seen = steps.states.entry(state.name.clone()).or_default();
+                seen.push(now[&state.value].as_ref().clone());
+            }
+        }
+        Ok(steps)
+    }
+
+    /// The states `state0` and so on after each step, as the results `result0` and so on.
+    fn all(&self, result: &str, state: &str) -> Results {
+        let all = (0..self.count).map(|i| {
+            let rows = self.states[&format!("{state}{i}")].iter();
+            let rows = rows.map(|row| row.reshaped([&[1], &row.shape()[..]].concat()));
+            (
+                format!("{result}{i}"),
+                Array::concat(&rows.collect::<Vec<_>>()),
+            )
+        });
+        all.collect()
+    }
+}
+
+/// The states as they begin.
+fn begin(g: &Graph) -> Result<HashMap<Value, Arc<Array>>> {
+    let states = g.states().iter().map(|state| {
+        let Type { shape, dtype } = &state.ty;
+        let array = match (&state.init, dtype) {
+            (Init::Tensor(tensor), _) => tensor.to_array()?,
+            (&Init::Constant(x), DType::F32) => {
+                Array::float(shape.clone(), vec![f64::from(x); shape.count()])
+            }
+            (Init::Constant(_) | Init::Seed, _) => Tensor::zeros(&state.ty).to_array()?,
+            (init, _) => panic!("\"{}\" begins as {init:?}", state.name),
+        };
+        Ok((state.value, Arc::new(array)))
+    });
+    states.collect()
 }

@@ -1,0 +1,27 @@
+//! What is made of some axes.
+
+use striate::error::Result;
+use striate::graph::{Graph, Value};
+
+use crate::Example;
+use crate::build::{Inputs, not_built};
+
+/// The outputs of a reduction.
+pub fn reduce(g: &mut Graph, example: &Example, inputs: &Inputs) -> Result<Vec<Value>> {
+    let options = &example.options;
+    let (x, keep) = (inputs["input"], options.flag("keepdim"));
+    let two = |(y, indices)| vec![y, indices];
+    let one = match example.op.as_str() {
+        "max" => return g.max(x, options.whole("dim"), keep).map(two),
+        "min" => return g.min(x, options.whole("dim"), keep).map(two),
+        "sum" => g.sum(x, &options.list("dim"), keep),
+        "mean" => g.mean(x, &options.list("dim"), keep),
+        "amax" => g.amax(x, &options.list("dim"), keep),
+        "amin" => g.amin(x, &options.list("dim"), keep),
+        "var" => g.var(x, &options.list("dim"), options.whole("correction"), keep),
+        "std" => g.std(x, &options.list("dim"), options.whole("correction"), keep),
+        "norm" => g.norm(x, &options.list("dim"), keep),
+        _ => not_built(example),
+    };
+    Ok(vec![one?])
+}
