@@ -3,6 +3,7 @@
 mod engine;
 mod pipeline;
 mod readback;
+mod timing;
 mod trusted;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,6 +14,7 @@ pub use engine::Engine;
 pub(crate) use pipeline::Pipeline;
 use pipeline::Pipelines;
 use readback::Readback;
+pub(crate) use timing::Timestamps;
 
 /// Which adapter an own device is made on, and how it is used.
 #[derive(Debug, Clone, Default)]
@@ -150,6 +152,8 @@ impl Gpu {
         let (device, queue) = adapter
             .request_device(&wgpu::DeviceDescriptor {
                 label: Some("striate"),
+                // Where it is offered, steps can be profiled; nothing else depends on it.
+                required_features: adapter.features() & wgpu::Features::TIMESTAMP_QUERY,
                 required_limits: adapter.limits(),
                 ..Default::default()
             })
@@ -278,6 +282,12 @@ impl Gpu {
     /// What lowering may depend on.
     pub fn caps(&self) -> &Caps {
         &self.0.caps
+    }
+
+    /// Whether steps can be profiled: the device was made with timestamp queries.
+    pub fn has_timestamps(&self) -> bool {
+        let features = self.0.device.features();
+        features.contains(wgpu::Features::TIMESTAMP_QUERY)
     }
 
     /// How many pipelines have been built so far.

@@ -7,6 +7,8 @@ use crate::graph::{Graph, Init, Kind, Value};
 use crate::nn::Mode;
 use crate::ops::Rule;
 use crate::plan::PlanOptions;
+#[cfg(not(target_arch = "wasm32"))]
+use crate::session::Profile;
 use crate::session::Session;
 use crate::shape::Type;
 use crate::store::Store;
@@ -159,6 +161,16 @@ impl Classifier {
     pub fn train(&mut self, steps: usize) -> Result<()> {
         self.unread += steps;
         self.train.run(steps)
+    }
+
+    /// Trains for one step and measures each of its dispatches.
+    ///
+    /// # Errors
+    /// `Unsupported` on the CPU reference, on a borrowed device, and on devices without timestamp queries.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn profile(&mut self) -> Result<Profile> {
+        self.unread += 1;
+        self.train.profile()
     }
 
     /// What training counted since this was last called; waits for the steps submitted so far.

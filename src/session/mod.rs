@@ -1,5 +1,9 @@
 //! A compiled graph over a store: compile once, run or record many times, read back.
 
+mod profile;
+
+pub use profile::{Profile, Timed};
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -47,6 +51,14 @@ struct Ready {
     pipeline: Arc<Pipeline>,
     bind_group: wgpu::BindGroup,
     grid: [u32; 2],
+}
+
+impl Ready {
+    fn encode(&self, pass: &mut wgpu::ComputePass<'_>) {
+        pass.set_pipeline(&self.pipeline.pipeline);
+        pass.set_bind_group(0, &self.bind_group, &[]);
+        pass.dispatch_workgroups(self.grid[0], self.grid[1], 1);
+    }
 }
 
 impl std::fmt::Debug for Session {
@@ -418,9 +430,7 @@ fn encode_steps(dispatches: &[Ready], encoder: &mut wgpu::CommandEncoder, steps:
     });
     for _ in 0..steps {
         for ready in dispatches {
-            pass.set_pipeline(&ready.pipeline.pipeline);
-            pass.set_bind_group(0, &ready.bind_group, &[]);
-            pass.dispatch_workgroups(ready.grid[0], ready.grid[1], 1);
+            ready.encode(&mut pass);
         }
     }
 }
