@@ -367,7 +367,7 @@ impl GpuForm {
             }
             // One step encoded in private: a fault of ours shows here and not when the host finishes its encoder.
             let mut encoder = gpu.device().create_command_encoder(&Default::default());
-            encode_steps(&dispatches, &mut encoder, 1);
+            encode_steps(&dispatches, &mut encoder, 1, None);
             encoder.finish();
             dispatches
         };
@@ -402,7 +402,7 @@ impl GpuForm {
     }
 
     fn record(&self, encoder: &mut wgpu::CommandEncoder, steps: usize) {
-        encode_steps(&self.dispatches, encoder, steps);
+        encode_steps(&self.dispatches, encoder, steps, None);
     }
 
     fn submit(&self, steps: usize) -> Result<()> {
@@ -423,10 +423,15 @@ impl GpuForm {
     }
 }
 
-fn encode_steps(dispatches: &[Ready], encoder: &mut wgpu::CommandEncoder, steps: usize) {
+fn encode_steps(
+    dispatches: &[Ready],
+    encoder: &mut wgpu::CommandEncoder,
+    steps: usize,
+    timestamp_writes: Option<wgpu::ComputePassTimestampWrites<'_>>,
+) {
     let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
         label: Some("striate"),
-        timestamp_writes: None,
+        timestamp_writes,
     });
     for _ in 0..steps {
         for ready in dispatches {

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use super::{Form, Session};
+use super::{Form, GpuForm, Session, encode_steps};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::Timestamps;
 
@@ -43,15 +43,8 @@ impl Session {
     /// # Errors
     /// `Unsupported` on the CPU reference and on devices without timestamp queries; whatever [`run`](Self::run) returns.
     pub async fn profile_async(&mut self) -> Result<Profile> {
-        self.begin()?;
-        let Form::Gpu(form) = &self.form else {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                "profile: the session runs on the CPU reference",
-            ));
-        };
+        let form = self.measured("profile")?;
         let gpu = &form.gpu;
-        gpu.check_lost()?;
         let timestamps = Timestamps::new(gpu, form.dispatches.len())?;
         let mut encoder = gpu.device().create_command_encoder(&Default::default());
         for (index, ready) in form.dispatches.iter().enumerate() {
@@ -73,6 +66,46 @@ impl Session {
         Ok(Profile {
             dispatches: dispatches.collect(),
         })
+    }
+
+    /// Runs `steps` steps in one pass and measures it: nanoseconds on the device, of all of them.
+    ///
+    /// # Errors
+    /// As [`profile_async`](Self::profile_async).
+    pub async fn time_async(&mut self, steps: usize) -> Result<f64> {
+        let form = self.measured("time")?;
+        let timestamps = Timestamps::new(&form.gpu, 1)?;
+        let mut encoder = form
+            .gpu
+            .device()
+            .create_command_encoder(&Default::default());
+        encode_steps(&form.dispatches, &mut encoder, steps, timestamps.of(0));
+        let times = timestamps.submit(&form.gpu, encoder).await?;
+        Ok(times.iter().map(|[begin, end]| end - begin).sum())
+    }
+
+    /// As [`time_async`](Self::time_async), waiting for the result.
+    ///
+    /// # Errors
+    /// `Unsupported` on a borrowed device too.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn time(&mut self, steps: usize) -> Result<f64> {
+        let engine = self.store.engine().clone();
+        crate::store::blocking(&engine, self.time_async(steps))
+    }
+
+    fn measured(&mut self, what: &str) -> Result<&GpuForm> {
+        self.begin()?;
+        match &self.form {
+            Form::Gpu(form) => {
+                form.gpu.check_lost()?;
+                Ok(form)
+            }
+            Form::Cpu { .. } => Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("{what}: the session runs on the CPU reference"),
+            )),
+        }
     }
 
     /// As [`profile_async`](Self::profile_async), waiting for the result.
