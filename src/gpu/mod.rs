@@ -29,6 +29,11 @@ pub struct GpuOptions {
     pub max_binding: Option<u64>,
     /// Workgroups per dimension below the device's own: to try how dispatches fold.
     pub max_workgroups: Option<u32>,
+    /// Keeps the checks that translation adds to shaders (index clamps, loop bounds, guards on division) in the crate's own
+    /// kernels too: to see what they cost. Kernels from elsewhere always have them.
+    pub checked: bool,
+    /// Zeroes workgroup memory before the crate's own kernels too: to see what that costs.
+    pub zeroed: bool,
 }
 
 /// A wgpu device that runs sessions. Cloning shares it.
@@ -46,6 +51,8 @@ struct Inner {
     info: wgpu::AdapterInfo,
     caps: Caps,
     pipelines: Pipelines,
+    checked: bool,
+    zeroed: bool,
     /// Why the device was lost.
     lost: Arc<Mutex<Option<String>>>,
 }
@@ -260,6 +267,8 @@ impl Gpu {
             info,
             caps,
             pipelines: Pipelines::default(),
+            checked: options.checked,
+            zeroed: options.zeroed,
             lost: Arc::new(Mutex::new(None)),
         })))
     }

@@ -44,14 +44,7 @@ impl Pipelines {
             let mut fresh: HashMap<&Key, Arc<Pipeline>> = HashMap::new();
             let built = self.lock();
             for key in keys.iter().filter(|&key| !built.contains_key(key)) {
-                let make = || {
-                    Arc::new(build(
-                        gpu.device(),
-                        &key.kernel,
-                        key.overrides,
-                        &key.accesses,
-                    ))
-                };
+                let make = || Arc::new(build(gpu, &key.kernel, key.overrides, &key.accesses));
                 fresh.entry(key).or_insert_with(make);
             }
             fresh
@@ -77,18 +70,15 @@ impl Pipelines {
     }
 }
 
-fn build(
-    device: &wgpu::Device,
-    kernel: &Kernel,
-    overrides: Overrides,
-    accesses: &[Access],
-) -> Pipeline {
+fn build(gpu: &Gpu, kernel: &Kernel, overrides: Overrides, accesses: &[Access]) -> Pipeline {
+    let device = gpu.device();
+    let own = matches!(kernel.wgsl, Wgsl::Files(_));
     let label = kernel.name.as_ref();
     let source = kernel.source();
-    let module = match kernel.wgsl {
-        Wgsl::Files(_) => trusted::create_module(device, label, &source),
+    let module = match own && !gpu.0.checked {
+        true => trusted::create_module(device, label, &source),
         // Text from outside the crate keeps every check.
-        Wgsl::Module(_) => device.create_shader_module(wgpu::ShaderModuleDescriptor {
+        false => device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some(label),
             source: wgpu::ShaderSource::Wgsl(source),
         }),
@@ -133,7 +123,7 @@ fn build(
         entry_point: Some("main"),
         compilation_options: wgpu::PipelineCompilationOptions {
             constants: &constants,
-            zero_initialize_workgroup_memory: matches!(kernel.wgsl, Wgsl::Module(_)),
+            zero_initialize_workgroup_memory: !own || gpu.0.zeroed,
         },
         cache: None,
     });
