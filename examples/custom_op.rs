@@ -249,7 +249,7 @@ fn check() -> Result<()> {
         let compared = derivatives(case)?;
         println!("{}: {compared} derivatives of the reference", case.name);
     }
-    let adapters = Adapter::all(&GpuOptions::default(), 256)?;
+    let adapters = Adapter::all(&GpuOptions::default())?;
     if adapters.is_empty() {
         println!("no adapter was found: only the reference was checked");
     }

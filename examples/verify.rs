@@ -19,9 +19,6 @@ use common::cases::cases;
 use common::table;
 use common::tally::{Count, Tally};
 
-/// Values are cut into parts of this many bytes in one of the ways to run a case.
-const PART_BYTES: u64 = 256;
-
 /// Runs the whole table of cases on every adapter and compares with the CPU reference.
 #[derive(Parser)]
 struct Args {
@@ -73,7 +70,7 @@ fn verify(args: &Args) -> Result<bool> {
         adapter: args.adapter.clone(),
         ..GpuOptions::default()
     };
-    let adapters = Adapter::all(&options, PART_BYTES)?;
+    let adapters = Adapter::all(&options)?;
     if adapters.is_empty() {
         return Err(Error::new(
             ErrorKind::NoAdapter,

@@ -1,16 +1,22 @@
 // y[row, column] = data[indices[row], column] * scale + shift, 0 for rows from valid on and for indices that are not below rows.
 //
-// Layout: data [rows, 4 * columns] of bytes, four to a little-endian word; indices [batch]; valid one word; y [batch, 4 * columns].
-// Reference: src/ops/gather.rs. One invocation makes 4 elements from one word, one workgroup 4 * workgroup_size.
-// Overrides: workgroup_size. Providers: lib/grid.
+// Layout: data [held, 4 * columns] of bytes, four to a little-endian word, one part of it; indices [batch]; valid one word;
+// y [batch, 4 * columns] from vec4 first_y on. Reference: src/ops/gather.rs.
+// One invocation makes 4 elements from one word, one workgroup 4 * workgroup_size.
+// Overrides: workgroup_size. Providers: gather_row, lib/grid.
 
 override workgroup_size: u32 = 64u;
 
 struct Params {
     grid: Grid,
     count: u32,
-    columns: u32,
+    row: u32,
+    first_index: u32,
+    first_y: u32,
     rows: u32,
+    first: u32,
+    held: u32,
+    columns: u32,
     scale: f32,
     shift: f32,
 }
@@ -26,14 +32,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let i = workgroup_index(group) * workgroup_size + local;
     if (i < params.count) {
         let row = i / params.columns;
-        let column = i % params.columns;
-        let index = indices[row];
+        let place = place_of(row);
         var value = vec4<f32>(0.0);
-        if (row < valid && index < params.rows) {
-            let word = data[index * params.columns + column];
+        if (place < ELSEWHERE) {
+            let word = data[place * params.columns + i % params.columns];
             let bytes = (vec4<u32>(word) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(0xffu);
             value = vec4<f32>(bytes) * params.scale + params.shift;
         }
-        y[i] = value;
+        if (place != ELSEWHERE) {
+            y[params.first_y + i] = value;
+        }
     }
 }

@@ -3,5 +3,5 @@
 const ROWS_FIRST: bool = false;
 
 fn a_at(row: vec4<u32>, k: u32) -> vec4<u32> {
-    return row * params.k + k;
+    return params.first_a + row * params.row_a + k;
 }

@@ -3,5 +3,5 @@
 const ROWS_FIRST: bool = true;
 
 fn a_at(row: vec4<u32>, k: u32) -> vec4<u32> {
-    return k * params.m + row;
+    return params.first_a + k * params.row_a + row;
 }

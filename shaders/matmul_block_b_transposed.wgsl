@@ -1,7 +1,7 @@
 // Provider of block_b for matmul_registers: b is n x k. Column i of the block is row k0 + i of B from n0 on, 0 past k.
 
 fn line_b(column: u32, k0: u32) -> vec4<f32> {
-    return along_k(quad_b(min(column, params.n - 1u) * params.k + k0), k0);
+    return along_k(quad_b(params.first_b + min(column, params.n - 1u) * params.row_b + k0), k0);
 }
 
 fn block_b(k0: u32, n0: u32) -> mat4x4<f32> {

@@ -1,8 +1,9 @@
 // y = A B by tiles in registers. A is m x k, B is k x n, y is m x n.
 //
-// Layout: a and b as the providers map them, read as vec4s; y row by row. Reference: src/ops/matmul.rs.
+// Layout: a and b as the providers map them, read as vec4s; y row by row. All of it may be a block of a larger product: a, b and y begin at
+// element first_* of their bindings and have rows of row_* elements. Reference: src/ops/matmul.rs.
 // One invocation makes 4 * high rows of 4 * wide columns of y, four terms at a time. One workgroup makes workgroup_size such tiles, side by side.
-// Overrides: high (1, 2 or 4), wide (1 or 2), aligned (1 where the rows of a and b as stored are multiples of 4 long, so that every vec4 begins
+// Overrides: high (1, 2 or 4), wide (1 or 2), aligned (1 where first_* and row_* of a and b are multiples of 4, so that every vec4 begins
 // at one), workgroup_size.
 // Providers: block_a (matmul_block_a*), block_b (matmul_block_b*), end_*, y and finish (y_elements), lib/grid, lib/divide.
 
@@ -17,6 +18,13 @@ struct Params {
     last_b: u32,
     stores: u32, // high * wide
     four: u32, // 4: a bound that no compiler unrolls
+    first_a: u32,
+    row_a: u32,
+    first_b: u32,
+    row_b: u32,
+    first_y: u32,
+    row_y: u32,
+    first_column: u32, // of the bias
 }
 
 @group(0) @binding(0) var<storage, read> a: array<vec4<f32>>;
@@ -63,8 +71,8 @@ fn store(value: mat4x4<f32>, row: u32, column: u32) {
         var line = rest[0];
         for (var j = 0u; j < params.four; j++) {
             if row + i < params.m && column + j < params.n {
-                let at = (row + i) * params.n + column + j;
-                y[at] = finish(line.x, column + j, at);
+                let at = params.first_y + (row + i) * params.row_y + column + j;
+                y[at] = finish(line.x, params.first_column + column + j, at);
             }
             line = line.yzwx;
         }

@@ -1,4 +1,6 @@
 // Provider for gemm_shared: a matrix product. A and B come from matmul_a* and matmul_b*.
+//
+// The product may be a block of a larger one: a, b and y begin at element first_* of their bindings and have rows of row_* elements.
 
 struct Params {
     grid: Grid,
@@ -10,6 +12,13 @@ struct Params {
     splits: u32,
     depth: u32,
     part: u32,
+    first_a: u32,
+    row_a: u32,
+    first_b: u32,
+    row_b: u32,
+    first_y: u32,
+    row_y: u32,
+    first_column: u32, // of the bias
 }
 
 @group(0) @binding(0) var<storage, read> a: array<f32>;
@@ -40,6 +49,6 @@ fn load_b(column: vec4<u32>, k: u32, end: u32) -> vec4<f32> {
 }
 
 fn store_one(group: u32, split: u32, row: u32, column: u32, value: f32) {
-    let at = split * params.part + row * params.n + column;
-    y[at] = finish(value, column, at);
+    let at = split * params.part + params.first_y + row * params.row_y + column;
+    y[at] = finish(value, params.first_column + column, at);
 }

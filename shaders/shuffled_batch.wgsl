@@ -1,7 +1,7 @@
 // indices[row] = the element number position * batch + row of the epoch's order of 0..count, valid = how many of them there are.
 //
-// Layout: clock is seed low, seed high, step, unused; indices [batch], valid one word. An epoch has `steps` steps. The order is a
-// balanced Feistel network of 8 rounds on 2 * half_bits bits, applied until the result is below count; its round function is Philox,
+// Layout: clock is seed low, seed high, step, unused; indices are rows first to first + rows - 1 of [batch], valid one word. An epoch has
+// `steps` steps. The order is a balanced Feistel network of 8 rounds on 2 * half_bits bits, applied until the result is below count; its round function is Philox,
 // keyed by the seed. Rows beyond valid get 0. Reference: src/ops/random.rs.
 // One invocation makes one row, one workgroup workgroup_size of them.
 // Overrides: shuffle (0 leaves the order as it is), workgroup_size. Providers: lib/philox, lib/grid.
@@ -11,6 +11,8 @@ override workgroup_size: u32 = 64u;
 
 struct Params {
     grid: Grid,
+    first: u32,
+    rows: u32,
     count: u32,
     batch: u32,
     steps: u32,
@@ -38,8 +40,9 @@ fn permute(value: u32, epoch: u32) -> u32 {
 
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let row = workgroup_index(group) * workgroup_size + local;
-    if (row < params.batch) {
+    let i = workgroup_index(group) * workgroup_size + local;
+    if (i < params.rows) {
+        let row = params.first + i;
         let epoch = clock.z / params.steps;
         let start = (clock.z % params.steps) * params.batch;
         let rows = min(params.batch, params.count - start);
@@ -53,7 +56,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 }
             }
         }
-        indices[row] = element;
+        indices[i] = element;
         if (row == 0u) {
             valid[0] = rows;
         }

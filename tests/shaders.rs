@@ -635,13 +635,14 @@ fn check_dispatch(dispatch: &Dispatch, io: &Io, module: &Module, findings: &mut 
     });
 }
 
-/// Plans of all cases with both bodies, fused; and of a graph whose assignment has to be copied.
+/// Plans of all cases with both bodies, fused; of a graph whose assignment has to be copied, and of one whose view does.
 fn plans() -> Vec<(String, Plan)> {
     let mut plans = Vec::new();
-    let mut plan = |name: &str, graph: &Graph, fetched: &[Value]| {
+    let mut plan = |name: &str, graph: &Graph, fetched: &[Value], max_binding: u64| {
         for body in [Body::Shared, Body::Registers] {
             let caps = Caps {
                 body,
+                max_binding,
                 ..Caps::default()
             };
             let states = StateLayout::new(&[graph], caps.max_binding).unwrap();
@@ -653,13 +654,17 @@ fn plans() -> Vec<(String, Plan)> {
     };
     for case in cases() {
         let built = build(&case).unwrap();
-        plan(&case.name, &built.graph, &built.results());
+        plan(&case.name, &built.graph, &built.results(), 128 << 20);
     }
     let mut g = Graph::new();
     let x = g.input("x", Type::f32([5])).unwrap();
     let state = g.parameter("state", [5], Init::Constant(0.0)).unwrap();
     g.assign(state, x).unwrap();
-    plan("assign", &g, &[]);
+    plan("assign", &g, &[], 128 << 20);
+    let mut g = Graph::new();
+    let x = g.input("x", Type::f32([50, 3])).unwrap();
+    let y = g.reshape(x, [150]).unwrap();
+    plan("reshape in parts", &g, &[y], 256);
     plans
 }
 

@@ -156,14 +156,12 @@ fn lanes(args: &Args, effort: Effort) -> Result<Vec<Lane>> {
         ..GpuOptions::default()
     };
     let mut lanes = Vec::new();
-    for (i, gpu) in Gpu::all(&options(None)).into_iter().enumerate() {
+    for gpu in Gpu::all(&options(None)) {
         let gpu = gpu?;
         let mut variants = Vec::new();
         for (name, body) in VARIANTS {
-            if args.variant.as_ref().is_none_or(|wanted| wanted == name)
-                && let Some(gpu) = Gpu::all(&options(Some(body))).into_iter().nth(i)
-            {
-                variants.push((name, gpu?));
+            if args.variant.as_ref().is_none_or(|wanted| wanted == name) {
+                variants.push((name, gpu.with_options(&options(Some(body)))?));
             }
         }
         let peak = Peak::measure(&gpu, effort.rounds, effort.seconds)?;

@@ -187,6 +187,7 @@ pub struct Verdict {
 pub struct Adapter {
     /// Its name, driver and back end.
     pub name: String,
+    gpu: Gpu,
     ways: Vec<Way>,
 }
 
@@ -196,7 +197,7 @@ struct Way {
     name: &'static str,
     gpu: Gpu,
     fuse: bool,
-    /// Whether the limit on bindings is a made-up one.
+    /// Whether values are cut into parts.
     cut: bool,
 }
 
@@ -208,42 +209,41 @@ impl fmt::Display for Adapter {
 
 #[cfg(not(target_arch = "wasm32"))]
 impl Adapter {
-    /// Every adapter that `options` admits, in five ways: kernels in registers, in shared memory, without fusion, with
-    /// values in parts of at most `part_bytes`, with grids of at most three workgroups.
+    /// Every adapter that `options` admits, in six ways: kernels in registers, in shared memory, both of them with values in
+    /// several parts, without fusion, with grids of at most three workgroups.
     ///
     /// # Errors
     /// `NoAdapter` or `Limit` if one gives no device that fits.
-    pub fn all(options: &GpuOptions, part_bytes: u64) -> Result<Vec<Self>> {
-        let with = |body, max_binding, max_workgroups| GpuOptions {
+    pub fn all(options: &GpuOptions) -> Result<Vec<Self>> {
+        let with = |body, max_workgroups| GpuOptions {
             body,
-            max_binding,
             max_workgroups,
             ..options.clone()
         };
         let ways = [
-            ("registers", with(Some(Body::Registers), None, None)),
-            ("shared", with(Some(Body::Shared), None, None)),
-            ("unfused", with(None, None, None)),
-            ("parts", with(None, Some(part_bytes), None)),
-            ("folded", with(Some(Body::Shared), None, Some(3))),
+            ("registers", with(Some(Body::Registers), None)),
+            ("shared", with(Some(Body::Shared), None)),
+            ("unfused", with(None, None)),
+            ("registers in parts", with(Some(Body::Registers), None)),
+            ("shared in parts", with(Some(Body::Shared), None)),
+            ("folded", with(Some(Body::Shared), Some(3))),
         ];
         let mut adapters: Vec<Self> = Vec::new();
-        for (name, options) in ways {
-            for (i, gpu) in Gpu::all(&options).into_iter().enumerate() {
-                let gpu = gpu?;
-                if i == adapters.len() {
-                    adapters.push(Self {
-                        name: Engine::from(gpu.clone()).describe(),
-                        ways: Vec::new(),
-                    });
-                }
-                adapters[i].ways.push(Way {
+        for gpu in Gpu::all(options) {
+            let gpu = gpu?;
+            let way = |(name, options): &(&'static str, GpuOptions)| {
+                Ok(Way {
                     name,
-                    gpu,
-                    fuse: name != "unfused",
-                    cut: name == "parts",
-                });
-            }
+                    gpu: gpu.with_options(options)?,
+                    fuse: *name != "unfused",
+                    cut: name.ends_with("in parts"),
+                })
+            };
+            adapters.push(Self {
+                name: Engine::from(gpu.clone()).describe(),
+                ways: ways.iter().map(way).collect::<Result<Vec<_>>>()?,
+                gpu,
+            });
         }
         Ok(adapters)
     }
@@ -254,7 +254,14 @@ impl Adapter {
         let mut done: Vec<Vec<Step>> = Vec::new();
         for way in &self.ways {
             let limit = |error: &Error| error.kind() == ErrorKind::Limit;
-            let worst = match way.plan(prepared) {
+            let gpu = match way.gpu(prepared) {
+                Ok(gpu) => gpu,
+                Err(error) => {
+                    verdict.wrong.push(error);
+                    continue;
+                }
+            };
+            let worst = match way.plan(prepared, &gpu) {
                 Err(error) if limit(&error) && way.cut => {
                     verdict.refused_parts = Some(error);
                     continue;
@@ -267,7 +274,7 @@ impl Adapter {
                 Ok(steps) if done.contains(&steps) => continue,
                 Ok(steps) => {
                     done.push(steps);
-                    way.check(prepared)
+                    way.check(prepared, gpu)
                 }
             };
             match worst {
@@ -286,12 +293,30 @@ impl Adapter {
 
     /// Pipelines that were built so far.
     pub fn pipeline_count(&self) -> usize {
-        self.ways.iter().map(|way| way.gpu.pipeline_count()).sum()
+        self.gpu.pipeline_count()
     }
 }
 
 #[cfg(not(target_arch = "wasm32"))]
 impl Way {
+    /// The device for a case: where values are cut, into about eight parts, each of one row or more.
+    fn gpu(&self, prepared: &Prepared) -> Result<Gpu> {
+        if !self.cut {
+            return Ok(self.gpu.clone());
+        }
+        let graph = &prepared.built.graph;
+        let mut part = 0;
+        for value in graph.values() {
+            let ty = graph.ty(value)?;
+            part = part.max(ty.bytes() / 8).max(ty.padded_bytes(ty.row()));
+        }
+        self.gpu.with_options(&GpuOptions {
+            body: Some(self.gpu.caps().body),
+            max_binding: Some(part.next_multiple_of(256)),
+            ..GpuOptions::default()
+        })
+    }
+
     fn options(&self) -> PlanOptions {
         PlanOptions {
             fuse: self.fuse,
@@ -300,18 +325,18 @@ impl Way {
     }
 
     /// What would run.
-    fn plan(&self, prepared: &Prepared) -> Result<Vec<Step>> {
+    fn plan(&self, prepared: &Prepared, gpu: &Gpu) -> Result<Vec<Step>> {
         let graph = &prepared.built.graph;
-        let caps = self.gpu.caps();
+        let caps = gpu.caps();
         let states = StateLayout::new(&[graph], caps.max_binding)?;
         let results = prepared.built.results();
         Ok(Plan::new(graph, &states, &results, caps, self.options())?.steps)
     }
 
     /// Runs the case; its largest error in units of its bound.
-    fn check(&self, prepared: &Prepared) -> Result<f64> {
+    fn check(&self, prepared: &Prepared, gpu: Gpu) -> Result<f64> {
         let graph = &prepared.built.graph;
-        let store = Store::new(&Engine::from(self.gpu.clone()), &[graph], 0)?;
+        let store = Store::new(&Engine::from(gpu), &[graph], 0)?;
         let results = prepared.built.results();
         let mut session = Session::with_options(&store, graph, &results, self.options())?;
         prepared.check(&mut session)

@@ -18,7 +18,7 @@
 //!
 //! check::derivatives(&case)?;
 //! let prepared = Prepared::new(&case)?;
-//! for adapter in Adapter::all(&GpuOptions::default(), 256)? {
+//! for adapter in Adapter::all(&GpuOptions::default())? {
 //!     assert!(adapter.check(&prepared).wrong.is_empty());
 //! }
 //! # Ok(())

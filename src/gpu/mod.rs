@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::{Body, Caps};
 pub use engine::Engine;
 pub(crate) use pipeline::Pipeline;
-use pipeline::Pipelines;
+use pipeline::{Checks, Pipelines};
 use readback::Readback;
 pub(crate) use timing::Timestamps;
 
@@ -50,9 +50,8 @@ struct Inner {
     owned: bool,
     info: wgpu::AdapterInfo,
     caps: Caps,
-    pipelines: Pipelines,
-    checked: bool,
-    zeroed: bool,
+    pipelines: Arc<Pipelines>,
+    checks: Checks,
     /// Why the device was lost.
     lost: Arc<Mutex<Option<String>>>,
 }
@@ -60,6 +59,86 @@ struct Inner {
 impl std::fmt::Debug for Gpu {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Gpu({}, {})", self.0.info.name, self.0.info.backend)
+    }
+}
+
+impl Inner {
+    fn new(
+        device: wgpu::Device,
+        queue: wgpu::Queue,
+        owned: bool,
+        options: &GpuOptions,
+    ) -> Result<Self> {
+        let (info, limits) = (device.adapter_info(), device.limits());
+        let needs = [
+            (
+                "max_storage_buffers_per_shader_stage",
+                limits.max_storage_buffers_per_shader_stage,
+                4,
+            ),
+            (
+                "max_compute_invocations_per_workgroup",
+                limits.max_compute_invocations_per_workgroup,
+                256,
+            ),
+            (
+                "max_compute_workgroup_size_x",
+                limits.max_compute_workgroup_size_x,
+                256,
+            ),
+            (
+                "max_compute_workgroup_storage_size",
+                limits.max_compute_workgroup_storage_size,
+                16_352,
+            ),
+            (
+                "max_compute_workgroups_per_dimension",
+                limits.max_compute_workgroups_per_dimension,
+                65_535,
+            ),
+        ];
+        for (name, offered, needed) in needs {
+            if offered < needed {
+                return Err(Error::new(
+                    ErrorKind::Limit,
+                    format!("{name}: the device allows {offered}, the kernels need {needed}"),
+                ));
+            }
+        }
+        let software = info.device_type == wgpu::DeviceType::Cpu;
+        let default_body = match info.backend {
+            wgpu::Backend::Gl => Body::Registers,
+            _ if software => Body::Registers,
+            _ => Body::Shared,
+        };
+        let binding = limits
+            .max_storage_buffer_binding_size
+            .min(limits.max_buffer_size)
+            // Byte offsets within a binding stay below 2^31 on every back end.
+            .min((1 << 31) - 256);
+        let caps = Caps {
+            body: options.body.unwrap_or(default_body),
+            max_binding: options
+                .max_binding
+                .map_or(binding, |max| max.clamp(256, binding))
+                / 256
+                * 256,
+            max_uniform: limits.max_uniform_buffer_binding_size,
+            max_workgroups: options.max_workgroups.unwrap_or(65_535).clamp(1, 65_535),
+        };
+        Ok(Self {
+            device,
+            queue,
+            owned,
+            info,
+            caps,
+            pipelines: Arc::default(),
+            checks: Checks {
+                checked: options.checked,
+                zeroed: options.zeroed,
+            },
+            lost: Arc::new(Mutex::new(None)),
+        })
     }
 }
 
@@ -169,7 +248,7 @@ impl Gpu {
                 let message = format!("adapter {} ({}) gave no device", info.name, info.backend);
                 Error::new(ErrorKind::NoAdapter, message).with_source(e)
             })?;
-        let gpu = Self::build(device, queue, true, options)?;
+        let gpu = Self(Arc::new(Inner::new(device, queue, true, options)?));
         let lost = gpu.0.lost.clone();
         gpu.0
             .device
@@ -188,88 +267,22 @@ impl Gpu {
         Self::from_device_with(device, queue, &GpuOptions::default())
     }
 
-    /// As [`from_device`](Self::from_device), with the options that apply to a given device: `body`, `max_binding` and `max_workgroups`.
+    /// As [`from_device`](Self::from_device), with the options that apply to a given device: all but the adapter's.
     pub fn from_device_with(
         device: wgpu::Device,
         queue: wgpu::Queue,
         options: &GpuOptions,
     ) -> Result<Self> {
-        Self::build(device, queue, false, options)
+        Ok(Self(Arc::new(Inner::new(device, queue, false, options)?)))
     }
 
-    fn build(
-        device: wgpu::Device,
-        queue: wgpu::Queue,
-        owned: bool,
-        options: &GpuOptions,
-    ) -> Result<Self> {
-        let (info, limits) = (device.adapter_info(), device.limits());
-        let needs = [
-            (
-                "max_storage_buffers_per_shader_stage",
-                limits.max_storage_buffers_per_shader_stage,
-                4,
-            ),
-            (
-                "max_compute_invocations_per_workgroup",
-                limits.max_compute_invocations_per_workgroup,
-                256,
-            ),
-            (
-                "max_compute_workgroup_size_x",
-                limits.max_compute_workgroup_size_x,
-                256,
-            ),
-            (
-                "max_compute_workgroup_storage_size",
-                limits.max_compute_workgroup_storage_size,
-                16_352,
-            ),
-            (
-                "max_compute_workgroups_per_dimension",
-                limits.max_compute_workgroups_per_dimension,
-                65_535,
-            ),
-        ];
-        for (name, offered, needed) in needs {
-            if offered < needed {
-                return Err(Error::new(
-                    ErrorKind::Limit,
-                    format!("{name}: the device allows {offered}, the kernels need {needed}"),
-                ));
-            }
-        }
-        let software = info.device_type == wgpu::DeviceType::Cpu;
-        let default_body = match info.backend {
-            wgpu::Backend::Gl => Body::Registers,
-            _ if software => Body::Registers,
-            _ => Body::Shared,
-        };
-        let binding = limits
-            .max_storage_buffer_binding_size
-            .min(limits.max_buffer_size)
-            // Byte offsets within a binding stay below 2^31 on every back end.
-            .min((1 << 31) - 256);
-        let caps = Caps {
-            body: options.body.unwrap_or(default_body),
-            max_binding: options
-                .max_binding
-                .map_or(binding, |max| max.clamp(256, binding))
-                / 256
-                * 256,
-            max_uniform: limits.max_uniform_buffer_binding_size,
-            max_workgroups: options.max_workgroups.unwrap_or(65_535).clamp(1, 65_535),
-        };
+    /// The same device used in another way, with all of `options` but the adapter's. Both share their pipelines.
+    pub fn with_options(&self, options: &GpuOptions) -> Result<Self> {
+        let (device, queue) = (self.0.device.clone(), self.0.queue.clone());
         Ok(Self(Arc::new(Inner {
-            device,
-            queue,
-            owned,
-            info,
-            caps,
-            pipelines: Pipelines::default(),
-            checked: options.checked,
-            zeroed: options.zeroed,
-            lost: Arc::new(Mutex::new(None)),
+            pipelines: self.0.pipelines.clone(),
+            lost: self.0.lost.clone(),
+            ..Inner::new(device, queue, self.0.owned, options)?
         })))
     }
 

@@ -18,6 +18,16 @@ struct Key {
     kernel: Kernel,
     overrides: Overrides,
     accesses: Vec<Access>,
+    checks: Checks,
+}
+
+/// What is added to the crate's own kernels; those from elsewhere get all of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Checks {
+    /// Checks of indices, loops and divisions.
+    pub checked: bool,
+    /// Workgroup memory that begins as zero.
+    pub zeroed: bool,
 }
 
 /// The pipelines of an engine.
@@ -38,13 +48,14 @@ impl Pipelines {
                 kernel: kernel.clone(),
                 overrides,
                 accesses,
+                checks: gpu.0.checks,
             })
             .collect();
         let make = || {
             let mut fresh: HashMap<&Key, Arc<Pipeline>> = HashMap::new();
             let built = self.lock();
             for key in keys.iter().filter(|&key| !built.contains_key(key)) {
-                let make = || Arc::new(build(gpu, &key.kernel, key.overrides, &key.accesses));
+                let make = || Arc::new(build(gpu.device(), key));
                 fresh.entry(key).or_insert_with(make);
             }
             fresh
@@ -70,12 +81,17 @@ impl Pipelines {
     }
 }
 
-fn build(gpu: &Gpu, kernel: &Kernel, overrides: Overrides, accesses: &[Access]) -> Pipeline {
-    let device = gpu.device();
+fn build(device: &wgpu::Device, key: &Key) -> Pipeline {
+    let Key {
+        kernel,
+        overrides,
+        accesses,
+        checks,
+    } = key;
     let own = matches!(kernel.wgsl, Wgsl::Files(_));
     let label = kernel.name.as_ref();
     let source = kernel.source();
-    let module = match own && !gpu.0.checked {
+    let module = match own && !checks.checked {
         true => trusted::create_module(device, label, &source),
         // Text from outside the crate keeps every check.
         false => device.create_shader_module(wgpu::ShaderModuleDescriptor {
@@ -123,7 +139,7 @@ fn build(gpu: &Gpu, kernel: &Kernel, overrides: Overrides, accesses: &[Access]) 
         entry_point: Some("main"),
         compilation_options: wgpu::PipelineCompilationOptions {
             constants: &constants,
-            zero_initialize_workgroup_memory: !own || gpu.0.zeroed,
+            zero_initialize_workgroup_memory: !own || checks.zeroed,
         },
         cache: None,
     });

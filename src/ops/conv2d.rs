@@ -8,7 +8,7 @@ use crate::kernel::{Body, Caps, Dispatch, Io, Kernel, Lowering, Operand};
 use crate::shape::{Type, Window2d};
 use crate::tensor::Array;
 
-use super::gemm::{End, MASK_PAIR, Product, SHARED_VARIANTS, split_scratch, sum_parts};
+use super::gemm::{End, MASK_PAIR, Product, SHARED_VARIANTS, Target, split_scratch, sum_parts};
 use super::{expect_f32, expect_inputs, expect_type};
 
 // Parameters and builder.
@@ -532,7 +532,8 @@ impl Sizes {
         let dispatch = product.params(&tiling, part, end.bind(dispatch, y));
         out.push(self.params(dispatch));
         if tiling.splits > 1 {
-            sum_parts(y, tiling.splits, io, out);
+            let to = Target::all(Operand::Output(0), product.n);
+            sum_parts(y, tiling.splits, &io.outputs[0], to, out);
         }
     }
 

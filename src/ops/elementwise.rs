@@ -6,7 +6,7 @@ use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides};
 use crate::shape::{Shape, Type};
 use crate::tensor::Array;
 
-use super::{expect_f32, expect_inputs, quads};
+use super::{Cut, expect_f32, expect_inputs, quads};
 
 // Parameters and builder.
 
@@ -366,18 +366,23 @@ impl Op for Fill {
     // Lowering.
 
     fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
-        for (part, rows) in io.output_parts[0].iter().enumerate() {
-            let quads = quads(&io.outputs[0], rows.rows);
-            out.push(
-                Dispatch::new(&FILL, FILL_VARIANTS[0])
-                    .write(Operand::Output(0))
-                    .part(part)
-                    .param("quads", quads)
-                    .param_f32("value", self.value)
-                    .workgroups(quads.div_ceil(WORKGROUP)),
-            );
-        }
+        lower_fill(Cut::output(io, 0), self.value, out);
         Ok(())
+    }
+}
+
+/// Emits `value` in every element of an `f32` operand.
+pub(super) fn lower_fill(y: Cut, value: f32, out: &mut Lowering) {
+    for (part, rows) in y.parts.iter().enumerate() {
+        let quads = (rows.rows * y.row()).div_ceil(4);
+        out.push(
+            Dispatch::new(&FILL, FILL_VARIANTS[0])
+                .write(y.operand)
+                .part(part)
+                .param("quads", quads)
+                .param_f32("value", value)
+                .workgroups(quads.div_ceil(WORKGROUP)),
+        );
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Value};
-use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides};
+use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Part, overlaps};
 use crate::shape::{DType, Shape, Type};
 use crate::tensor::Array;
 
@@ -114,27 +114,55 @@ impl Op for GatherRows {
     // Lowering.
 
     fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
-        io.whole("gather_rows")?;
-        let (n, width) = rows(&io.inputs[0].shape);
-        let batch = io.outputs[0].shape[0];
+        let (_, width) = rows(&io.inputs[0].shape);
         let (kernel, columns) = match width.is_multiple_of(4) {
             true => (&GATHER_WORDS, width / 4),
             false => (&GATHER_BYTES, width),
         };
-        out.push(
-            Dispatch::new(kernel, VARIANTS[0])
-                .read(Operand::Input(0))
-                .read(Operand::Input(1))
-                .uniform(Operand::Input(2))
-                .write(Operand::Output(0))
-                .param("count", batch * columns)
+        each_part(kernel, io, columns, out, |dispatch| {
+            dispatch
                 .param("columns", columns)
-                .param("rows", n)
                 .param_f32("scale", self.scale)
                 .param_f32("shift", self.shift)
-                .workgroups((batch * columns).div_ceil(64)),
-        );
+        });
         Ok(())
+    }
+}
+
+/// Emits a gathering from every part of the data into every run of output rows: each writes the rows that it finds in its part of the
+/// data, and those that no part has. `params` appends what follows the params that all kernels have.
+fn each_part(
+    kernel: &'static Kernel,
+    io: &Io,
+    columns: usize,
+    out: &mut Lowering,
+    params: impl Fn(Dispatch) -> Dispatch,
+) {
+    let all = [Part {
+        start: 0,
+        rows: io.outputs[0].shape[0],
+    }];
+    let (indices, y) = (&io.input_parts[1], &io.output_parts[0]);
+    for rows in overlaps(&[&all, indices, y]) {
+        for (part, data) in io.input_parts[0].iter().enumerate() {
+            let count = rows.count * columns;
+            let dispatch = Dispatch::new(kernel, VARIANTS[0])
+                .read(Operand::Input(0))
+                .part(part)
+                .read(Operand::Input(1))
+                .part(rows.part[1])
+                .uniform(Operand::Input(2))
+                .write(Operand::Output(0))
+                .part(rows.part[2])
+                .param("count", count)
+                .param("row", rows.first[0])
+                .param("first_index", rows.first[1])
+                .param("first_y", rows.first[2] * columns)
+                .param("rows", io.inputs[0].shape[0])
+                .param("first", data.start)
+                .param("held", data.rows);
+            out.push(params(dispatch).workgroups(count.div_ceil(64)));
+        }
     }
 }
 
@@ -182,18 +210,7 @@ impl Op for GatherLabels {
     // Lowering.
 
     fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
-        io.whole("gather_labels")?;
-        let batch = io.outputs[0].count();
-        out.push(
-            Dispatch::new(&GATHER_LABELS, VARIANTS[0])
-                .read(Operand::Input(0))
-                .read(Operand::Input(1))
-                .uniform(Operand::Input(2))
-                .write(Operand::Output(0))
-                .param("count", batch)
-                .param("rows", io.inputs[0].count())
-                .workgroups(batch.div_ceil(64)),
-        );
+        each_part(&GATHER_LABELS, io, 1, out, |dispatch| dispatch);
         Ok(())
     }
 }
@@ -202,17 +219,17 @@ const VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
 
 static GATHER_WORDS: Kernel = Kernel::new(
     "gather_words",
-    shader_files!["gather_words", "lib/grid"],
+    shader_files!["gather_words", "gather_row", "lib/grid"],
     VARIANTS,
 );
 static GATHER_BYTES: Kernel = Kernel::new(
     "gather_bytes",
-    shader_files!["gather_bytes", "lib/grid"],
+    shader_files!["gather_bytes", "gather_row", "lib/grid"],
     VARIANTS,
 );
 static GATHER_LABELS: Kernel = Kernel::new(
     "gather_labels",
-    shader_files!["gather_labels", "lib/grid"],
+    shader_files!["gather_labels", "gather_row", "lib/grid"],
     VARIANTS,
 );
 

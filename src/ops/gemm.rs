@@ -1,5 +1,7 @@
 //! What matrix products and convolutions share: how a product is cut into tiles, and what may follow it in one kernel.
 
+use std::borrow::Cow;
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::{Dispatch, Io, Kernel, Lowering, Operand, Overrides};
 use crate::shape::Type;
@@ -68,10 +70,53 @@ impl End {
 
     /// Binds what the end reads, the third input, and the output after it.
     pub fn bind(self, dispatch: Dispatch, y: Operand) -> Dispatch {
-        match self {
-            End::None | End::Relu | End::MaskInPlace => dispatch.write(y),
-            _ => dispatch.read(Operand::Input(2)).write(y),
+        self.bind_parts(dispatch, 0, y, 0)
+    }
+
+    /// As `bind`, with the parts of the third input and of the output.
+    pub fn bind_parts(self, dispatch: Dispatch, third: usize, y: Operand, part: usize) -> Dispatch {
+        let dispatch = match self {
+            End::None | End::Relu | End::MaskInPlace => dispatch,
+            _ => dispatch.read(Operand::Input(2)).part(third),
+        };
+        dispatch.write(y).part(part)
+    }
+}
+
+/// Where a block of a product is stored, and what happens to it before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Target {
+    pub operand: Operand,
+    pub part: usize,
+    /// The block's first element in that part.
+    pub first: usize,
+    /// Elements from one row to the next.
+    pub row: usize,
+    pub end: End,
+    /// The part of the bias or mask that the end reads.
+    pub end_part: usize,
+    /// Where the block's first column finds its bias in that part.
+    pub first_column: usize,
+}
+
+impl Target {
+    /// All of an operand in one part with rows of `row` elements, and nothing that happens before.
+    pub fn all(operand: Operand, row: usize) -> Self {
+        Self {
+            operand,
+            part: 0,
+            first: 0,
+            row,
+            end: End::None,
+            end_part: 0,
+            first_column: 0,
         }
+    }
+
+    /// Binds what the end reads, and the target after it.
+    pub fn bind(&self, dispatch: Dispatch) -> Dispatch {
+        self.end
+            .bind_parts(dispatch, self.end_part, self.operand, self.part)
     }
 }
 
@@ -151,25 +196,74 @@ pub(super) fn split_scratch(out: &mut Lowering, splits: usize, y: &Type) -> (Ope
     (out.scratch(Type::f32([splits, part])), part)
 }
 
-/// Adds up `splits` results of `part` elements each, in order, into output 0.
-pub(super) fn sum_parts(parts: Operand, splits: usize, io: &Io, out: &mut Lowering) {
-    let quads = io.outputs[0].count().div_ceil(4);
+/// Adds up `splits` results of type `ty`, as `split_scratch` lays them, in order, from the start of `to` on. What follows there is not
+/// written yet: the last vec4 may run into it.
+pub(super) fn sum_parts(parts: Operand, splits: usize, ty: &Type, to: Target, out: &mut Lowering) {
+    let quads = ty.count().div_ceil(4);
     out.push(
-        Dispatch::new(&SUM_PARTS, SUM_PARTS_VARIANTS[0])
+        Dispatch::new(&SUM_PARTS, VARIANTS[0])
             .read(parts)
-            .write(Operand::Output(0))
+            .write(to.operand)
+            .part(to.part)
             .param("quads", quads)
             .param("parts", splits)
             .workgroups(quads.div_ceil(64)),
     );
 }
 
-const SUM_PARTS_VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
+/// A block of `[rows, columns]` whose terms lie in `runs` runs: `term` emits the sum of one of them into a target. Several go into scratch
+/// and are added up pair by pair, in order; what follows the product sees the last sum.
+pub(super) fn sum_runs(
+    runs: usize,
+    [rows, columns]: [usize; 2],
+    to: Target,
+    out: &mut Lowering,
+    term: impl Fn(usize, Target, &mut Lowering),
+) {
+    if runs == 1 {
+        return term(0, to, out);
+    }
+    // One holds the sum so far, one the next term, one the next sum.
+    let mut scratch = || Target::all(out.scratch(Type::f32([rows, columns])), columns);
+    let (mut sum, next) = (scratch(), scratch());
+    let mut free = if runs > 2 { scratch() } else { next };
+    term(0, sum, out);
+    for run in 1..runs {
+        term(run, next, out);
+        let target = if run + 1 == runs { to } else { free };
+        let dispatch = Dispatch::of(Cow::Owned(sum_pair(target.end)), VARIANTS[0]);
+        let count = rows * columns;
+        out.push(
+            target
+                .bind(dispatch.read(sum.operand).read(next.operand))
+                .param("count", count)
+                .param("columns", columns)
+                .param("first_y", target.first)
+                .param("row_y", target.row)
+                .param("first_column", target.first_column)
+                .workgroups(count.div_ceil(64)),
+        );
+        (sum, free) = (free, sum);
+    }
+}
+
+/// The kernel that adds two sums of a product, and what follows.
+pub(super) fn sum_pair(end: End) -> Kernel {
+    let [body, y, grid, float] = *shader_files!["sum_pair", "y_elements", "lib/grid", "lib/float"];
+    let (end_name, end) = end.file();
+    Kernel::composed(
+        format!("sum_pair{end_name}"),
+        vec![body, end, y, grid, float],
+        VARIANTS,
+    )
+}
+
+const VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
 
 static SUM_PARTS: Kernel = Kernel::new(
     "sum_parts",
     shader_files!["sum_parts", "lib/grid"],
-    SUM_PARTS_VARIANTS,
+    VARIANTS,
 );
 
 pub(super) const KERNELS: &[&Kernel] = &[&SUM_PARTS];

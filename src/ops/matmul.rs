@@ -4,11 +4,15 @@ use std::borrow::Cow;
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
-use crate::kernel::{Body, Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides};
+use crate::kernel::{
+    Body, Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Part, Rows, overlaps,
+};
 use crate::shape::Type;
 use crate::tensor::Array;
 
-use super::gemm::{End, MASK_PAIR, Product, SHARED_VARIANTS, split_scratch, sum_parts};
+use super::gemm::{
+    End, MASK_PAIR, Product, SHARED_VARIANTS, Target, split_scratch, sum_pair, sum_parts, sum_runs,
+};
 use super::{expect_f32, expect_inputs, expect_type};
 
 // Parameters and builder.
@@ -199,68 +203,200 @@ impl Op for MatMul {
     // Lowering.
 
     fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
-        io.whole("matmul")?;
         let sizes = self.sizes(&io.inputs[0], &io.inputs[1])?;
         let end = End::new("matmul", self.bias, self.relu, self.mask, io)?;
-        if sizes.m * sizes.n > 0 {
-            match caps.body {
-                Body::Registers => self.lower_registers(sizes, end, out),
-                Body::Shared => self.lower_shared(io, sizes, end, out),
+        if sizes.m * sizes.n == 0 {
+            return Ok(());
+        }
+        let [along_m, along_n, along_k] = self.runs(sizes, io);
+        for m in &along_m {
+            for n in &along_n {
+                let y = Target {
+                    operand: Operand::Output(0),
+                    part: m.part[1],
+                    first: m.first[1] * sizes.n + n.first[0],
+                    row: sizes.n,
+                    end,
+                    end_part: if self.bias { n.part[2] } else { m.part[1] },
+                    first_column: n.first[2],
+                };
+                let block = [m.count, n.count];
+                sum_runs(along_k.len(), block, y, out, |run, target, out| {
+                    let block = self.block(sizes, [m, n, &along_k[run]], io);
+                    match caps.body {
+                        Body::Registers => self.lower_registers(sizes, block, target, out),
+                        Body::Shared => self.lower_shared(sizes, block, target, caps, out),
+                    }
+                });
             }
         }
         Ok(())
     }
 }
 
+/// A stored matrix of a block of a product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stored {
+    part: usize,
+    /// The block's first element in that part.
+    first: usize,
+    /// Elements from one row as stored to the next.
+    row: usize,
+    /// Elements of the part.
+    count: usize,
+}
+
+/// A block of a product that touches one part of each operand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Block {
+    sizes: Sizes,
+    a: Stored,
+    b: Stored,
+}
+
 impl MatMul {
-    fn lower_shared(&self, io: &Io, Sizes { m, n, k }: Sizes, end: End, out: &mut Lowering) {
-        let product = Product { m, n, k, groups: 1 };
-        // Only a plain sum can be cut: what follows must see all of it.
-        let tiling = product.tiling(n, end == End::None);
-        let kernel = shared_kernel(self.transpose_a, self.transpose_b, end);
-        let (y, part) = match tiling.splits {
-            1 => (Operand::Output(0), 0),
-            splits => split_scratch(out, splits, &io.outputs[0]),
+    /// The runs of m, n and k that lie in one part of each operand. In each run, operand 0 is all of the axis; of m, 1 is y and 2 is a; of n,
+    /// 1 is b and 2 is the bias; of k, 1 is a and 2 is b.
+    fn runs(&self, Sizes { m, n, k }: Sizes, io: &Io) -> [Vec<Rows>; 3] {
+        let whole = |rows: usize| vec![Part { start: 0, rows }];
+        let (a, b) = (&io.input_parts[0], &io.input_parts[1]);
+        let cut = |cut: bool, parts: &Vec<Part>, extent: usize| match cut {
+            true => parts.clone(),
+            false => whole(extent),
         };
-        let dispatch = Dispatch::of(Cow::Owned(kernel), tiling.overrides)
-            .read(Operand::Input(0))
-            .read(Operand::Input(1));
-        out.push(product.params(&tiling, part, end.bind(dispatch, y)));
-        if tiling.splits > 1 {
-            sum_parts(y, tiling.splits, io, out);
+        let a_m = cut(!self.transpose_a, a, m);
+        let a_k = cut(self.transpose_a, a, k);
+        let b_n = cut(self.transpose_b, b, n);
+        let b_k = cut(!self.transpose_b, b, k);
+        let bias = match self.bias {
+            true => io.input_parts[2].clone(),
+            false => whole(n),
+        };
+        let mut along_k = overlaps(&[&whole(k), &a_k, &b_k]);
+        if k == 0 {
+            along_k.push(Rows {
+                count: 0,
+                part: vec![0; 3],
+                first: vec![0; 3],
+            });
+        }
+        [
+            overlaps(&[&whole(m), &io.output_parts[0], &a_m]),
+            overlaps(&[&whole(n), &b_n, &bias]),
+            along_k,
+        ]
+    }
+
+    fn block(&self, sizes: Sizes, [m, n, k]: [&Rows; 3], io: &Io) -> Block {
+        let stored = |input: usize, row: usize, (part, first), column| Stored {
+            part,
+            first: first * row + column,
+            row,
+            count: io.input_parts[input][part].rows * row,
+        };
+        Block {
+            sizes: Sizes {
+                m: m.count,
+                n: n.count,
+                k: k.count,
+            },
+            a: match self.transpose_a {
+                true => stored(0, sizes.m, (k.part[1], k.first[1]), m.first[0]),
+                false => stored(0, sizes.k, (m.part[2], m.first[2]), k.first[0]),
+            },
+            b: match self.transpose_b {
+                true => stored(1, sizes.k, (n.part[1], n.first[1]), k.first[0]),
+                false => stored(1, sizes.n, (k.part[2], k.first[2]), n.first[0]),
+            },
         }
     }
 
-    fn lower_registers(&self, Sizes { m, n, k }: Sizes, end: End, out: &mut Lowering) {
+    fn lower_shared(
+        &self,
+        whole: Sizes,
+        block: Block,
+        to: Target,
+        caps: &Caps,
+        out: &mut Lowering,
+    ) {
+        let Sizes { m, n, k } = block.sizes;
+        let product = Product { m, n, k, groups: 1 };
+        // Only a plain sum can be cut: what follows must see all of it. Its results are added up as vec4s.
+        let may_split = to.end == End::None && to.first == 0 && to.row == n;
+        let mut tiling = product.tiling(whole.n, may_split);
+        let ty = Type::f32([m, n]);
+        if tiling.splits as u64 * ty.bytes() > caps.max_binding {
+            tiling = product.tiling(whole.n, false);
+        }
+        let kernel = shared_kernel(self.transpose_a, self.transpose_b, to.end);
+        let dispatch = block.read(Dispatch::of(Cow::Owned(kernel), tiling.overrides));
+        if tiling.splits == 1 {
+            let dispatch = product.params(&tiling, 0, to.bind(dispatch));
+            out.push(block.params(dispatch, to));
+            return;
+        }
+        let (parts, part) = split_scratch(out, tiling.splits, &ty);
+        let apart = Target::all(parts, n);
+        let dispatch = product.params(&tiling, part, apart.bind(dispatch));
+        out.push(block.params(dispatch, apart));
+        sum_parts(parts, tiling.splits, &ty, to, out);
+    }
+
+    fn lower_registers(&self, whole: Sizes, block: Block, to: Target, out: &mut Lowering) {
+        let Sizes { m, n, k } = block.sizes;
         let tiles = |high: usize| [m.div_ceil(4 * high), n.div_ceil(8)];
-        let row_a = if self.transpose_a { m } else { k };
-        let row_b = if self.transpose_b { k } else { n };
-        let aligned = row_a % 4 == 0 && row_b % 4 == 0;
+        let begins = [block.a.first, block.a.row, block.b.first, block.b.row];
+        let aligned = begins.iter().all(|at| at.is_multiple_of(4));
         // By the size of the weight, into which no batch enters: another one must not need another kernel.
-        let weight = if self.transpose_a { m * n } else { n * k };
+        let weight = if self.transpose_a {
+            whole.m * whole.n
+        } else {
+            whole.n * whole.k
+        };
         let large = weight >= LARGE_WEIGHT;
         let (overrides, [tiles_m, tiles_n], stores) = match (large, aligned) {
             (true, true) => (REGISTER_VARIANTS[0], tiles(4), 8),
             (true, false) => (REGISTER_VARIANTS[1], tiles(4), 8),
             (false, _) => (REGISTER_VARIANTS[2], tiles(1), 2),
         };
-        let kernel = registers_kernel(self.transpose_a, self.transpose_b, end);
-        let dispatch = Dispatch::of(Cow::Owned(kernel), overrides)
+        let kernel = registers_kernel(self.transpose_a, self.transpose_b, to.end);
+        let dispatch = block.read(Dispatch::of(Cow::Owned(kernel), overrides));
+        let last = |stored: Stored| stored.count.div_ceil(4).max(1) - 1;
+        let dispatch = to
+            .bind(dispatch)
+            .param("tiles", tiles_m * tiles_n)
+            .param("tiles_n", tiles_n)
+            .param("m", m)
+            .param("n", n)
+            .param("k", k)
+            .param("last_a", last(block.a))
+            .param("last_b", last(block.b))
+            .param("stores", stores)
+            .param("four", 4)
+            .workgroups((tiles_m * tiles_n).div_ceil(16));
+        out.push(block.params(dispatch, to));
+    }
+}
+
+impl Block {
+    fn read(&self, dispatch: Dispatch) -> Dispatch {
+        dispatch
             .read(Operand::Input(0))
-            .read(Operand::Input(1));
-        out.push(
-            end.bind(dispatch, Operand::Output(0))
-                .param("tiles", tiles_m * tiles_n)
-                .param("tiles_n", tiles_n)
-                .param("m", m)
-                .param("n", n)
-                .param("k", k)
-                .param("last_a", (m * k).div_ceil(4).max(1) - 1)
-                .param("last_b", (n * k).div_ceil(4).max(1) - 1)
-                .param("stores", stores)
-                .param("four", 4)
-                .workgroups((tiles_m * tiles_n).div_ceil(16)),
-        );
+            .part(self.a.part)
+            .read(Operand::Input(1))
+            .part(self.b.part)
+    }
+
+    /// Appends the params that say where the block lies.
+    fn params(&self, dispatch: Dispatch, to: Target) -> Dispatch {
+        dispatch
+            .param("first_a", self.a.first)
+            .param("row_a", self.a.row)
+            .param("first_b", self.b.first)
+            .param("row_b", self.b.row)
+            .param("first_y", to.first)
+            .param("row_y", to.row)
+            .param("first_column", to.first_column)
     }
 }
 
@@ -345,7 +481,7 @@ fn shared_kernel(transpose_a: bool, transpose_b: bool, end: End) -> Kernel {
 
 /// Every kernel of this file.
 pub(super) fn kernels() -> Vec<Kernel> {
-    let mut kernels = Vec::new();
+    let mut kernels: Vec<Kernel> = End::ALL.into_iter().map(sum_pair).collect();
     for (transpose_a, transpose_b) in [(false, false), (false, true), (true, false), (true, true)] {
         for end in End::ALL {
             kernels.push(shared_kernel(transpose_a, transpose_b, end));

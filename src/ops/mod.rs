@@ -1,8 +1,8 @@
 //! The ops, one file per family: parameters and builder, shape rule, reference, gradient, lowering, in this order.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernel::Kernel;
-use crate::shape::{DType, Type};
+use crate::kernel::{Io, Kernel, Operand, Part};
+use crate::shape::{DType, Shape, Type};
 use crate::tensor::Array;
 
 /// The texts of WGSL files, named by their path below `shaders/` without the extension.
@@ -14,26 +14,32 @@ macro_rules! shader_files {
 
 mod conv2d;
 mod conv2d_registers;
+mod copy;
 mod elementwise;
 mod gather;
 mod gemm;
+mod join;
 mod loss;
 mod matmul;
 mod movement;
+mod pad;
 mod pool;
 mod random;
 mod reduce;
 mod reduction;
 mod softmax;
+mod strided;
 mod update;
 
 pub use conv2d::{Conv2d, Conv2dForward, Conv2dGradInput, Conv2dGradWeight};
+pub(crate) use copy::{copy, copy_parts};
 pub use elementwise::{Binary, BinaryFunction, Fill, Unary, UnaryFunction};
 pub use gather::{GatherLabels, GatherRows};
+pub use join::{AxisRange, Concat, Slice, SliceGrad, Split};
 pub use loss::{CountCorrect, MseLoss, SoftmaxCrossEntropy, SoftmaxCrossEntropyGrad};
 pub use matmul::MatMul;
-pub(crate) use movement::copy;
 pub use movement::{Expand, Permute, Reshape};
+pub use pad::{Pad, PadGrad};
 pub use pool::{AvgPool2d, AvgPool2dGrad, Indices, MaxPool2d, MaxPool2dForward, MaxPool2dGrad};
 pub use random::{Advance, Dropout, ShuffledBatch};
 pub use reduce::Sum;
@@ -44,14 +50,16 @@ pub use update::{Adam, Lookup, Rule, Sgd, Update, Updated};
 pub fn kernels() -> Vec<Kernel> {
     let fixed = [
         conv2d_registers::KERNELS,
+        copy::KERNELS,
         elementwise::KERNELS,
         gather::KERNELS,
         gemm::KERNELS,
         loss::KERNELS,
-        movement::KERNELS,
+        pad::KERNELS,
         pool::KERNELS,
         random::KERNELS,
         softmax::KERNELS,
+        strided::KERNELS,
         update::KERNELS,
     ];
     let fixed = fixed.concat().into_iter().cloned();
@@ -131,4 +139,35 @@ fn finish(y: &mut [f64], relu: bool, mask: Option<&Array>) {
 /// Number of `vec4`s that hold `rows` rows of `ty`.
 fn quads(ty: &Type, rows: usize) -> usize {
     (ty.row() * rows).div_ceil(4)
+}
+
+/// An operand, and how it is cut along axis 0.
+#[derive(Debug, Clone, Copy)]
+struct Cut<'a> {
+    operand: Operand,
+    shape: &'a Shape,
+    parts: &'a [Part],
+}
+
+impl<'a> Cut<'a> {
+    fn input(io: &'a Io, i: usize) -> Self {
+        Self {
+            operand: Operand::Input(i),
+            shape: &io.inputs[i].shape,
+            parts: &io.input_parts[i],
+        }
+    }
+
+    fn output(io: &'a Io, i: usize) -> Self {
+        Self {
+            operand: Operand::Output(i),
+            shape: &io.outputs[i].shape,
+            parts: &io.output_parts[i],
+        }
+    }
+
+    /// Elements of one row.
+    fn row(&self) -> usize {
+        self.shape.iter().skip(1).product()
+    }
 }

@@ -1,13 +1,14 @@
-//! Ops that move elements without changing them: reshape, flatten, permute, expand; and the copy that others emit.
+//! Ops that move elements without changing them: reshape, flatten, permute, expand.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Value};
-use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides};
+use crate::kernel::{Caps, Io, Lowering};
 use crate::shape::{DType, Shape, Type};
 use crate::tensor::Array;
 
 use super::elementwise::broadcast_strides;
-use super::expect_inputs;
+use super::strided::{Axis, Side, lower_strided};
+use super::{Cut, expect_inputs};
 
 // Parameters and builder.
 
@@ -166,15 +167,11 @@ impl Op for Permute {
 
     fn eval(&self, inputs: &[&Array]) -> Vec<Array> {
         let x = inputs[0];
-        let shape: Shape = self
-            .axes
-            .iter()
-            .map(|&axis| x.shape()[axis])
-            .collect::<Vec<_>>()
-            .into();
-        let strides_x = x.shape().strides();
-        let strides: Vec<usize> = self.axes.iter().map(|&axis| strides_x[axis]).collect();
-        vec![strided(x, shape, &strides)]
+        let ty = &self.infer(&[x.ty()]).expect("infer accepted x")[0];
+        let strides = x.shape().strides();
+        let steps: Vec<isize> = self.axes.iter().map(|&a| strides[a] as isize).collect();
+        let places = positions(&ty.shape, 0, &steps);
+        vec![picked(inputs, ty, places.map(|at| (0, at)))]
     }
 
     // Gradient.
@@ -191,8 +188,9 @@ impl Op for Permute {
 
     fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
         let strides = io.inputs[0].shape.strides();
-        let strides: Vec<usize> = self.axes.iter().map(|&axis| strides[axis]).collect();
-        lower_strided("permute", io, &strides, out)
+        let steps: Vec<usize> = self.axes.iter().map(|&axis| strides[axis]).collect();
+        let rows = self.axes.iter().position(|&axis| axis == 0);
+        lower_reading(self.name(), io, &steps, rows, out)
     }
 }
 
@@ -219,8 +217,12 @@ impl Op for Expand {
     // Reference.
 
     fn eval(&self, inputs: &[&Array]) -> Vec<Array> {
-        let strides = broadcast_strides(inputs[0].shape(), &self.shape);
-        vec![strided(inputs[0], self.shape.clone(), &strides)]
+        let x = inputs[0];
+        let strides = broadcast_strides(x.shape(), &self.shape);
+        let steps: Vec<isize> = strides.into_iter().map(|step| step as isize).collect();
+        let places = positions(&self.shape, 0, &steps);
+        let ty = Type::new(x.ty().dtype, self.shape.clone());
+        vec![picked(inputs, &ty, places.map(|at| (0, at)))]
     }
 
     // Gradient.
@@ -238,12 +240,16 @@ impl Op for Expand {
     // Lowering.
 
     fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
-        let strides = broadcast_strides(&io.inputs[0].shape, &self.shape);
-        lower_strided("expand", io, &strides, out)
+        let x = &io.inputs[0].shape;
+        let steps = broadcast_strides(x, &self.shape);
+        let first = self.shape.len() - x.len();
+        let rows = (!x.is_empty() && steps[first] != 0).then_some(first);
+        lower_reading(self.name(), io, &steps, rows, out)
     }
 }
 
-fn expect_words(op: &str, x: &Type) -> Result<()> {
+/// Fails unless `x` of `op` has elements of one word.
+pub(super) fn expect_words(op: &str, x: &Type) -> Result<()> {
     match x.dtype {
         DType::F32 | DType::U32 => Ok(()),
         _ => Err(Error::shape(format!(
@@ -252,176 +258,62 @@ fn expect_words(op: &str, x: &Type) -> Result<()> {
     }
 }
 
-/// The array of `shape` whose axes have these strides in `x`.
-fn strided(x: &Array, shape: Shape, strides: &[usize]) -> Array {
-    let own = shape.strides();
-    let at = (0..shape.count()).map(|i| {
-        (0..shape.len())
-            .map(|axis| i / own[axis] % shape[axis] * strides[axis])
-            .sum::<usize>()
+/// Where the elements of a box of `shape` lie, in order: the first at `base`, the others by `steps` along each axis.
+pub(super) fn positions(
+    shape: &Shape,
+    base: usize,
+    steps: &[isize],
+) -> impl Iterator<Item = usize> {
+    let strides = shape.strides();
+    (0..shape.count()).map(move |i| {
+        let walked = (0..shape.len()).map(|axis| {
+            let index = i / strides[axis] % shape[axis];
+            index as isize * steps[axis]
+        });
+        (base as isize + walked.sum::<isize>()) as usize
+    })
+}
+
+/// The array of type `ty` whose elements are named by input and place.
+pub(super) fn picked(
+    inputs: &[&Array],
+    ty: &Type,
+    places: impl Iterator<Item = (usize, usize)>,
+) -> Array {
+    let shape = ty.shape.clone();
+    match ty.dtype {
+        DType::U32 => Array::u32(shape, places.map(|(x, at)| inputs[x].u32s()[at]).collect()),
+        _ => Array::float(
+            shape,
+            places.map(|(x, at)| inputs[x].floats()[at]).collect(),
+        ),
+    }
+}
+
+/// Emits output 0 of an op as input 0 read with `steps` along the output's axes, of which `rows` runs along axis 0 of the input.
+fn lower_reading(
+    op: &str,
+    io: &Io,
+    steps: &[usize],
+    rows: Option<usize>,
+    out: &mut Lowering,
+) -> Result<()> {
+    let (x, y) = (Cut::input(io, 0), Cut::output(io, 0));
+    let strides = y.shape.strides();
+    let axes = (0..steps.len()).map(|axis| Axis {
+        extent: y.shape[axis],
+        x: steps[axis] as isize,
+        y: strides[axis] as isize,
     });
-    match x.ty().dtype {
-        DType::U32 => Array::u32(shape.clone(), at.map(|i| x.u32s()[i]).collect()),
-        _ => Array::float(shape.clone(), at.map(|i| x.floats()[i]).collect()),
-    }
-}
-
-/// Emits output 0 of an op as input 0 read with `strides` along the output's axes.
-fn lower_strided(op: &str, io: &Io, strides: &[usize], out: &mut Lowering) -> Result<()> {
-    io.whole(op)?;
-    let (shape, count) = (&io.outputs[0].shape, io.outputs[0].count());
-    let axes = merge(shape, strides);
-    if axes.len() > 6 {
-        return Err(Error::new(
-            ErrorKind::Unsupported,
-            format!(
-                "{op}: {} to {shape} moves {} runs of axes, 6 are supported",
-                io.inputs[0].shape,
-                axes.len()
-            ),
-        ));
-    }
-    let [last, last_stride] = axes.last().copied().unwrap_or([1, 1]);
-    let inner = axes.iter().position(|&[_, stride]| stride == 1);
-    let quads = |extent: usize| extent.is_multiple_of(4);
-    // The strides of the other axes are multiples of the extent of the axis with stride 1.
-    let dispatch = match (last_stride, inner) {
-        (1, _) if quads(last) => {
-            let axes: Vec<[usize; 2]> = axes
-                .iter()
-                .map(|&[extent, stride]| match stride {
-                    1 => [extent / 4, 1],
-                    _ => [extent, stride / 4],
-                })
-                .collect();
-            permute(&PERMUTE_QUADS, count / 4, &axes)
-        }
-        (2.., Some(inner)) if quads(last) && quads(axes[inner][0]) => {
-            permute_blocks(count / 16, &axes, inner)
-        }
-        _ => permute(&PERMUTE, count, &axes),
+    let from = Side {
+        cut: x,
+        base: 0,
+        rows,
     };
-    out.push(dispatch);
-    Ok(())
+    let to = Side {
+        cut: y,
+        base: 0,
+        rows: (!steps.is_empty()).then_some(0),
+    };
+    lower_strided(op, from, to, &axes.collect::<Vec<_>>(), out)
 }
-
-/// The output's axes as [extent, stride in the input], neighbours that stay neighbours merged, extents of 1 dropped.
-fn merge(shape: &Shape, strides: &[usize]) -> Vec<[usize; 2]> {
-    let mut axes: Vec<[usize; 2]> = Vec::new();
-    for (&extent, &stride) in shape
-        .iter()
-        .zip(strides)
-        .filter(|(extent, _)| **extent != 1)
-    {
-        match axes.last_mut() {
-            Some([outer, outer_stride]) if *outer_stride == extent * stride => {
-                *outer *= extent;
-                *outer_stride = stride;
-            }
-            _ => axes.push([extent, stride]),
-        }
-    }
-    axes
-}
-
-/// Axis `i` of six, where `axes` are the innermost ones.
-fn of_six<const N: usize>(axes: &[[usize; N]], i: usize, none: [usize; N]) -> [usize; N] {
-    (i + axes.len())
-        .checked_sub(6)
-        .map_or(none, |own| axes[own])
-}
-
-fn permute(kernel: &'static Kernel, count: usize, axes: &[[usize; 2]]) -> Dispatch {
-    let variant = if axes.len() > 4 { 1 } else { 0 };
-    let mut dispatch = Dispatch::new(kernel, PERMUTE_VARIANTS[variant])
-        .read(Operand::Input(0))
-        .write(Operand::Output(0))
-        .param("count", count);
-    for (i, [extent, stride]) in PERMUTE_AXES.into_iter().enumerate() {
-        let axis = of_six(axes, i, [1, 0]);
-        dispatch = dispatch.param(extent, axis[0]).param(stride, axis[1]);
-    }
-    dispatch.workgroups(count.div_ceil(64))
-}
-
-/// `inner` is the output axis that is innermost in the input.
-fn permute_blocks(count: usize, axes: &[[usize; 2]], inner: usize) -> Dispatch {
-    let last = axes.len() - 1;
-    let extents: Vec<usize> = axes.iter().map(|axis| axis[0]).collect();
-    let strides_y = Shape::from(extents).strides();
-    let blocks: Vec<[usize; 3]> = axes
-        .iter()
-        .enumerate()
-        .map(|(i, &[extent, stride])| match i {
-            _ if i == inner => [extent / 4, 1, strides_y[i]],
-            _ if i == last => [extent / 4, stride, 1],
-            _ => [extent, stride / 4, strides_y[i] / 4],
-        })
-        .collect();
-    let mut dispatch = Dispatch::new(&PERMUTE_BLOCKS, PERMUTE_BLOCKS_VARIANTS[0])
-        .read(Operand::Input(0))
-        .write(Operand::Output(0))
-        .param("count", count)
-        .param("row_x", axes[last][1] / 4)
-        .param("row_y", strides_y[inner] / 4);
-    for (i, [extent, stride_x, stride_y]) in PERMUTE_BLOCKS_AXES.into_iter().enumerate() {
-        let axis = of_six(&blocks, i, [1, 0, 0]);
-        dispatch = dispatch
-            .param(extent, axis[0])
-            .param(stride_x, axis[1])
-            .param(stride_y, axis[2]);
-    }
-    dispatch.workgroups(count.div_ceil(64))
-}
-
-/// A dispatch that copies `bytes` (a multiple of 16) from one operand to another.
-pub(crate) fn copy(from: Operand, to: Operand, bytes: u64) -> Dispatch {
-    let quads = (bytes / 16) as usize;
-    Dispatch::new(&COPY, COPY_VARIANTS[0])
-        .read(from)
-        .write(to)
-        .param("quads", quads)
-        .workgroups(quads.div_ceil(64))
-}
-
-const COPY_VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
-const PERMUTE_AXES: [[&str; 2]; 6] = [
-    ["extent0", "stride0"],
-    ["extent1", "stride1"],
-    ["extent2", "stride2"],
-    ["extent3", "stride3"],
-    ["extent4", "stride4"],
-    ["extent5", "stride5"],
-];
-const PERMUTE_VARIANTS: &[Overrides] = &[
-    &[("axes", 4), ("workgroup_size", 64)],
-    &[("axes", 6), ("workgroup_size", 64)],
-];
-const PERMUTE_BLOCKS_AXES: [[&str; 3]; 6] = [
-    ["extent0", "x0", "y0"],
-    ["extent1", "x1", "y1"],
-    ["extent2", "x2", "y2"],
-    ["extent3", "x3", "y3"],
-    ["extent4", "x4", "y4"],
-    ["extent5", "x5", "y5"],
-];
-const PERMUTE_BLOCKS_VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
-
-static COPY: Kernel = Kernel::new("copy", shader_files!["copy", "lib/grid"], COPY_VARIANTS);
-static PERMUTE: Kernel = Kernel::new(
-    "permute",
-    shader_files!["permute", "permute_elements", "lib/grid"],
-    PERMUTE_VARIANTS,
-);
-static PERMUTE_QUADS: Kernel = Kernel::new(
-    "permute_quads",
-    shader_files!["permute", "permute_quads", "lib/grid"],
-    PERMUTE_VARIANTS,
-);
-static PERMUTE_BLOCKS: Kernel = Kernel::new(
-    "permute_blocks",
-    shader_files!["permute_blocks", "lib/grid"],
-    PERMUTE_BLOCKS_VARIANTS,
-);
-
-pub(super) const KERNELS: &[&Kernel] = &[&COPY, &PERMUTE, &PERMUTE_QUADS, &PERMUTE_BLOCKS];

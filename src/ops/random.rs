@@ -7,7 +7,7 @@ use crate::rng::{Stream, philox4x32};
 use crate::shape::Type;
 use crate::tensor::Array;
 
-use super::{expect_clock, expect_f32, expect_inputs};
+use super::{expect_clock, expect_f32, expect_inputs, quads};
 
 // Parameters and builder.
 
@@ -136,22 +136,29 @@ impl Op for Dropout {
     }
 
     fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
-        io.whole("dropout")?;
-        let quads = io.outputs[0].count().div_ceil(4);
-        let dispatch = match io.in_place[0] {
-            Some(_) => Dispatch::new(&DROPOUT_IN_PLACE, VARIANTS[0]),
-            None => Dispatch::new(&DROPOUT, VARIANTS[0]).read(Operand::Input(0)),
-        };
-        out.push(
-            dispatch
-                .uniform(Operand::Input(1))
-                .write(Operand::Output(0))
-                .param("quads", quads)
-                .param("stream", self.stream as usize)
-                .param_f32("p", self.p)
-                .param_f32("scale", self.scale())
-                .workgroups(quads.div_ceil(64)),
-        );
+        for (part, rows) in io.output_parts[0].iter().enumerate() {
+            let quads = quads(&io.outputs[0], rows.rows);
+            let first = rows.start * io.outputs[0].row();
+            let dispatch = match io.in_place[0] {
+                Some(_) => Dispatch::new(&DROPOUT_IN_PLACE, VARIANTS[0]),
+                None => Dispatch::new(&DROPOUT, VARIANTS[0])
+                    .read(Operand::Input(0))
+                    .part(part),
+            };
+            out.push(
+                dispatch
+                    .uniform(Operand::Input(1))
+                    .write(Operand::Output(0))
+                    .part(part)
+                    .param("quads", quads)
+                    .param("block", first / 4)
+                    .param("offset", first % 4)
+                    .param("stream", self.stream as usize)
+                    .param_f32("p", self.p)
+                    .param_f32("scale", self.scale())
+                    .workgroups(quads.div_ceil(64)),
+            );
+        }
         Ok(())
     }
 }
@@ -222,20 +229,24 @@ impl Op for ShuffledBatch {
     // Lowering.
 
     fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
-        io.whole("shuffled_batch")?;
         let variant = if self.stream.is_some() { 1 } else { 0 };
-        out.push(
-            Dispatch::new(&SHUFFLED_BATCH, SHUFFLE_VARIANTS[variant])
-                .uniform(Operand::Input(0))
-                .write(Operand::Output(0))
-                .write(Operand::Output(1))
-                .param("count", self.count)
-                .param("batch", self.batch)
-                .param("steps", self.count.div_ceil(self.batch))
-                .param("half_bits", half_bits(self.count) as usize)
-                .param("stream", self.stream.unwrap_or(0) as usize)
-                .workgroups(self.batch.div_ceil(64)),
-        );
+        for (part, rows) in io.output_parts[0].iter().enumerate() {
+            out.push(
+                Dispatch::new(&SHUFFLED_BATCH, SHUFFLE_VARIANTS[variant])
+                    .uniform(Operand::Input(0))
+                    .write(Operand::Output(0))
+                    .part(part)
+                    .write(Operand::Output(1))
+                    .param("first", rows.start)
+                    .param("rows", rows.rows)
+                    .param("count", self.count)
+                    .param("batch", self.batch)
+                    .param("steps", self.count.div_ceil(self.batch))
+                    .param("half_bits", half_bits(self.count) as usize)
+                    .param("stream", self.stream.unwrap_or(0) as usize)
+                    .workgroups(rows.rows.div_ceil(64)),
+            );
+        }
         Ok(())
     }
 }

@@ -6,8 +6,8 @@ use crate::kernel::{Caps, Io, Lowering};
 use crate::shape::Type;
 use crate::tensor::Array;
 
-use super::reduction::{Cut, Reduction, lower_reduction};
-use super::{expect_f32, expect_inputs};
+use super::reduction::{Reduction, lower_reduction};
+use super::{Cut, expect_f32, expect_inputs};
 
 // Parameters and builder.
 

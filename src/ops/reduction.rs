@@ -3,34 +3,10 @@
 use std::borrow::Cow;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernel::{Dispatch, Io, Kernel, Lowering, Operand, Overrides, Part, overlaps};
+use crate::kernel::{Dispatch, Kernel, Lowering, Operand, Overrides, Part, overlaps};
 use crate::shape::{Shape, Type};
 
-/// A value that is reduced or the result, and how it is cut.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Cut<'a> {
-    pub operand: Operand,
-    pub shape: &'a Shape,
-    pub parts: &'a [Part],
-}
-
-impl<'a> Cut<'a> {
-    pub fn input(io: &'a Io, i: usize) -> Self {
-        Self {
-            operand: Operand::Input(i),
-            shape: &io.inputs[i].shape,
-            parts: &io.input_parts[i],
-        }
-    }
-
-    pub fn output(io: &'a Io, i: usize) -> Self {
-        Self {
-            operand: Operand::Output(i),
-            shape: &io.outputs[i].shape,
-            parts: &io.output_parts[i],
-        }
-    }
-}
+use super::Cut;
 
 /// A reduction of elements to scale * their sum, or to the square root of that.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -90,8 +66,6 @@ pub(super) fn lower_reduction(
     y: Cut,
     out: &mut Lowering,
 ) -> Result<()> {
-    let row: usize = x.shape.iter().skip(1).product();
-    let row_y: usize = y.shape.iter().skip(1).product();
     let runs_of = |rows: usize| {
         let mut shape = x.shape.to_vec();
         if let Some(first) = shape.first_mut() {
@@ -113,8 +87,8 @@ pub(super) fn lower_reduction(
     };
     if !x.shape.is_empty() && !axes.contains(&0) {
         for rows in overlaps(&[x.parts, y.parts]) {
-            let from = place(&x, rows.part[0], rows.first[0] * row);
-            let to = place(&y, rows.part[1], rows.first[1] * row_y);
+            let from = place(&x, rows.part[0], rows.first[0] * x.row());
+            let to = place(&y, rows.part[1], rows.first[1] * y.row());
             emit(reduction, from, &runs_of(rows.count), to, false)?;
         }
         return Ok(());

@@ -313,11 +313,7 @@ impl Op for Update {
             let (from, to) = (Operand::Input(input), Operand::Output(output));
             for (part, rows) in io.output_parts[output].iter().enumerate() {
                 let bytes = 16 * quads(&io.outputs[output], rows.rows) as u64;
-                let mut dispatch = copy(from, to, bytes);
-                for binding in &mut dispatch.bindings {
-                    binding.part = part;
-                }
-                out.push(dispatch);
+                out.push(copy((from, part), (to, part), bytes));
             }
         }
         let mut i = 0;

@@ -21,7 +21,7 @@ use crate::kernel::{
     Access, Binding, Caps, Dispatch, Io, Kernel, Location, Lowering, Operand, Overrides, Param,
     Part, parts_of,
 };
-use crate::ops::copy;
+use crate::ops::{copy, copy_parts};
 use crate::shape::Type;
 use program::{Origin, Program};
 use schedule::{Home, Storage};
@@ -159,12 +159,16 @@ impl Plan {
             .collect::<Result<Vec<_>>>()?;
         let chunks_of = |state: usize| entries[state].parts.iter().map(|p| p.chunk).collect();
         schedule::schedule(&mut program);
-        let unplanned = unplanned_bytes(&program, &Storage::new(&program, chunks_of));
+        let unplanned = unplanned_bytes(
+            &program,
+            &Storage::new(&program, chunks_of, caps.max_binding),
+        );
         if options.fuse {
             fuse::fuse(&mut program);
-            schedule::schedule(&mut program);
         }
-        let storage = Storage::new(&program, chunks_of);
+        program.copy_views_cut_otherwise(caps.max_binding);
+        schedule::schedule(&mut program);
+        let storage = Storage::new(&program, chunks_of, caps.max_binding);
         let mut builder = Builder {
             program: &program,
             storage: &storage,
@@ -342,7 +346,6 @@ impl Builder<'_> {
     }
 
     fn spot(&self, value: Value, part: usize) -> Result<Spot> {
-        self.check_cut(value)?;
         let parts = self.parts(value)?;
         let rows = *parts.get(part).ok_or_else(|| {
             Error::graph(format!("{value} has {} parts, not {part}", parts.len()))
@@ -413,35 +416,6 @@ impl Builder<'_> {
         })
     }
 
-    /// A value must be cut as the value is whose bytes it shows: rows that do not line up cannot be bound.
-    fn check_cut(&self, value: Value) -> Result<()> {
-        let own = &self.program.types[value.index()];
-        let owner = match self.storage.homes[value.index()] {
-            Some(Home::Slot(name)) => &self.program.types[name.index()],
-            Some(Home::State(state)) => &self.entries[state].ty,
-            _ => &self.program.types[self.root(value).index()],
-        };
-        self.check_cut_alike(own, owner)
-    }
-
-    fn check_cut_alike(&self, own: &Type, owner: &Type) -> Result<()> {
-        let cuts = |ty: &Type| -> Result<Vec<usize>> {
-            let parts = parts_of(ty, self.caps.max_binding)?;
-            Ok(parts.iter().map(|p| p.rows * ty.row()).collect())
-        };
-        let (own_cuts, owner_cuts) = (cuts(own)?, cuts(owner)?);
-        if own_cuts == owner_cuts {
-            return Ok(());
-        }
-        Err(Error::new(
-            ErrorKind::Limit,
-            format!(
-                "reshape of {owner} to {own} cuts across its {} parts",
-                owner_cuts.len()
-            ),
-        ))
-    }
-
     fn lower(&mut self, position: usize) -> Result<()> {
         let node = &self.program.nodes[position];
         if self.program.is_view(node) {
@@ -454,15 +428,7 @@ impl Builder<'_> {
         )?;
         let mut lowering = Lowering::default();
         if node.op.view() {
-            self.check_cut_alike(&io.outputs[0], &io.inputs[0])?;
-            for (part, rows) in self.parts(node.outputs[0])?.into_iter().enumerate() {
-                let bytes = self.part_bytes(node.outputs[0], rows);
-                let mut dispatch = copy(Operand::Input(0), Operand::Output(0), bytes);
-                for binding in &mut dispatch.bindings {
-                    binding.part = part;
-                }
-                lowering.push(dispatch);
-            }
+            copy_parts(&io, &mut lowering);
         } else {
             node.op.lower(&io, self.caps, &mut lowering)?;
         }
@@ -517,7 +483,7 @@ impl Builder<'_> {
         }
         self.drafts.push(Draft {
             op: "assign",
-            dispatch: copy(Operand::Input(0), Operand::Output(0), bytes),
+            dispatch: copy((Operand::Input(0), 0), (Operand::Output(0), 0), bytes),
             bindings: vec![(from, Access::Read), (to, Access::ReadWrite)],
         });
         Ok(())
@@ -534,6 +500,7 @@ impl Builder<'_> {
     ) -> Result<()> {
         let first_scratch = self.lives.len();
         for ty in &lowering.scratch {
+            ty.check().map_err(|e| e.context(op))?;
             if ty.bytes() > self.caps.max_binding {
                 return Err(Error::new(
                     ErrorKind::Limit,

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::error::Result;
 use crate::graph::{Graph, Node, Source, Value};
+use crate::kernel::parts_of;
 use crate::shape::Type;
 
 /// Where the content of a value comes from, once the graph is cut down to what runs.
@@ -27,7 +28,7 @@ pub(super) struct Program {
     pub assigns: Vec<(usize, Value)>,
     /// The value that reads each state.
     pub states: Vec<Value>,
-    /// Views that are copied all the same: they show a state from before the step and are read after it.
+    /// Views that are copied all the same: they show a state from before the step and are read after it, or are cut into other parts.
     copied: HashSet<Value>,
 }
 
@@ -98,6 +99,23 @@ impl Program {
         self.copied = self.fetched.iter().filter(old).copied().collect();
     }
 
+    /// Views whose parts are not those of what they show become copies.
+    pub fn copy_views_cut_otherwise(&mut self, max_binding: u64) {
+        let mut roots: Vec<Value> = (0..self.types.len()).map(Value::from_index).collect();
+        for node in &self.nodes {
+            if !self.is_view(node) {
+                continue;
+            }
+            let (root, view) = (roots[node.inputs[0].index()], node.outputs[0]);
+            let (from, to) = (&self.types[root.index()], &self.types[view.index()]);
+            if cut_alike(from, to, max_binding) {
+                roots[view.index()] = root;
+            } else {
+                self.copied.insert(view);
+            }
+        }
+    }
+
     /// Removes nodes whose outputs nobody needs.
     pub fn drop_unused(&mut self) {
         let mut needed = vec![false; self.types.len()];
@@ -154,4 +172,13 @@ impl Program {
         }
         producers
     }
+}
+
+/// Whether the parts of two types hold the same bytes.
+pub(super) fn cut_alike(a: &Type, b: &Type, max_binding: u64) -> bool {
+    let cuts = |ty: &Type| -> Option<Vec<usize>> {
+        let parts = parts_of(ty, max_binding).ok()?;
+        Some(parts.iter().map(|p| p.rows * ty.row()).collect())
+    };
+    a.dtype == b.dtype && cuts(a).is_some() && cuts(a) == cuts(b)
 }

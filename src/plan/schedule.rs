@@ -2,7 +2,7 @@
 
 use crate::graph::Value;
 
-use super::program::{Origin, Program};
+use super::program::{Origin, Program, cut_alike};
 
 /// Reorders the nodes so that states can be written in place where the graph permits: for each assignment, the nodes that read
 /// the old value come before the node that makes the new one, unless one of them depends on it.
@@ -110,7 +110,11 @@ pub(super) struct Storage {
 
 impl Storage {
     /// `chunks_of` gives the store chunks of a state.
-    pub fn new(program: &Program, chunks_of: impl Fn(usize) -> Vec<usize>) -> Self {
+    pub fn new(
+        program: &Program,
+        chunks_of: impl Fn(usize) -> Vec<usize>,
+        max_binding: u64,
+    ) -> Self {
         let roots = program.roots();
         let last_use = last_uses(program, &roots);
         let mut storage = Self {
@@ -157,6 +161,7 @@ impl Storage {
                     );
                     let same_size = from.dtype == to.dtype && from.count() == to.count();
                     once && same_size
+                        && cut_alike(from, to, max_binding)
                         && match home(operand) {
                             Some(Home::State(state)) => target == Some(state),
                             Some(Home::Slot(name)) => {

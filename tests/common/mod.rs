@@ -21,8 +21,8 @@ pub fn gpus(options: &GpuOptions) -> Vec<Gpu> {
 }
 
 /// Every adapter found, with every way to run cases on it; none is as for [`gpus`].
-pub fn adapters(part_bytes: u64) -> Vec<Adapter> {
-    let adapters = Adapter::all(&GpuOptions::default(), part_bytes).expect("adapters give devices");
+pub fn adapters() -> Vec<Adapter> {
+    let adapters = Adapter::all(&GpuOptions::default()).expect("adapters give devices");
     expect_some(&adapters);
     adapters
 }

@@ -23,8 +23,8 @@ pub struct Row<'a> {
     pub counts: BTreeMap<String, Count>,
     /// The limit that stands against the first case beyond the adapter's.
     pub unsupported: Option<String>,
-    /// Names of cases that refused values in parts.
-    pub refused_parts: Vec<String>,
+    /// How many cases each op, by the name with which its message begins, refused where values are in parts.
+    pub refused_parts: BTreeMap<String, usize>,
 }
 
 /// What some cases gave on an adapter.
@@ -72,7 +72,7 @@ impl<'a> Tally<'a> {
             adapter,
             counts: BTreeMap::new(),
             unsupported: None,
-            refused_parts: Vec::new(),
+            refused_parts: BTreeMap::new(),
         };
         Self {
             adapters: adapters.iter().map(row).collect(),
@@ -106,8 +106,10 @@ impl<'a> Tally<'a> {
                         }
                         (true, None) => count.passed = 1,
                     }
-                    if verdict.refused_parts.is_some() {
-                        row.refused_parts.push(case.name.clone());
+                    if let Some(error) = verdict.refused_parts {
+                        let message = error.to_string();
+                        let op = message.split(':').next().unwrap_or_default();
+                        *row.refused_parts.entry(op.to_owned()).or_default() += 1;
                     }
                     let wrong = verdict.wrong.iter().map(ToString::to_string);
                     self.wrong.extend(wrong);
@@ -132,10 +134,10 @@ impl fmt::Display for Tally<'_> {
             } = row.total();
             writeln!(
                 f,
-                "{}: {passed} passed, {failed} failed, {unsupported} unsupported; {runs} runs, {} cases refused parts, \
+                "{}: {passed} passed, {failed} failed, {unsupported} unsupported; {runs} runs, parts refused {:?}, \
                  worst error {worst:.2} of its bound, {} pipelines, {:.1} s",
                 row.adapter,
-                row.refused_parts.len(),
+                row.refused_parts,
                 row.adapter.pipeline_count(),
                 time.as_secs_f64()
             )?;

@@ -7,13 +7,15 @@ use super::words;
 
 pub fn gather() -> Vec<Case> {
     let mut cases = Vec::new();
-    let rows: [(Shape, usize, &'static [u32]); 8] = [
+    let rows: [(Shape, usize, &'static [u32]); 10] = [
         ([1].into(), 1, &[1]),
         ([5].into(), 7, &[6]),
         ([7, 3].into(), 5, &[5]),
         ([7, 2, 2, 3].into(), 5, &[3]),
         ([31, 1, 28, 28].into(), 3, &[2]),
         ([31, 3, 5, 7].into(), 67, &[131]),
+        ([3000, 3].into(), 700, &[650]),
+        ([2000, 8].into(), 301, &[301]),
         ([3, 4].into(), 2, &[0]),
         ([3, 0].into(), 2, &[2]),
     ];
@@ -41,7 +43,13 @@ pub fn gather() -> Vec<Case> {
             Ok(vec![g.gather_rows(x[0], x[1], x[2], 2.0, -3.0)?])
         }));
     }
-    for (n, batch, valid) in [(1, 1, &[1]), (5, 7, &[6]), (257, 67, &[131]), (9, 4, &[0])] {
+    for (n, batch, valid) in [
+        (1, 1, &[1]),
+        (5, 7, &[6]),
+        (257, 67, &[131]),
+        (1000, 700, &[650]),
+        (9, 4, &[0]),
+    ] {
         cases.push(Case::new(
             format!("gather_labels/{batch} of {n}/valid {}", valid[0]),
             vec![

@@ -1,40 +1,44 @@
 //! Matrix products.
 
-use striate::check::{Bound, Case, real};
+use striate::check::{Bound, Case, Draw, drawn, real};
 use striate::ops::MatMul;
 
-use super::ENDS;
+use super::{ENDS, end_name};
+
+const FORMS: [(bool, bool); 4] = [(false, false), (false, true), (true, false), (true, true)];
 
 pub fn matmul() -> Vec<Case> {
     let mut cases = Vec::new();
-    let sizes = [
+    // Sizes that reach every variant of the kernels.
+    let kernels = [[5, 7, 6], [19, 37, 21], [65, 81, 53], [68, 60, 36]];
+    let others = [
         [1, 1, 1],
-        [3, 5, 7],
         [8, 8, 8],
         [17, 33, 9],
         [16, 120, 400],
         [64, 84, 120],
         [65, 10, 84],
         [2, 130, 67],
-        [128, 64, 36],
         [0, 4, 3],
+        [4, 3, 0],
     ];
-    for [m, n, k] in sizes {
-        for (ta, tb) in [(false, false), (false, true), (true, false), (true, true)] {
-            let a = if ta { [k, m] } else { [m, k] };
-            let b = if tb { [n, k] } else { [k, n] };
+    for [m, n, k] in kernels.into_iter().chain(others) {
+        for form in FORMS {
             let longest = m.max(n).max(k);
-            let t = |t| if t { "t" } else { "n" };
             cases.push(
-                Case::new(
-                    format!("matmul/{}{}/{m}x{n}x{k}", t(ta), t(tb)),
-                    vec![real(a), real(b)],
-                    move |g, x| Ok(vec![g.matmul(x[0], x[1], ta, tb)?]),
-                )
-                .bound(Bound::Sum { k })
-                .gradients(&[0, 1], Bound::Sum { k: longest })
-                .linear(),
+                product([m, n, k], form, ENDS[0], Draw::Real)
+                    .gradients(&[0, 1], Bound::Sum { k: longest })
+                    .linear(),
             );
+        }
+    }
+    for form in FORMS {
+        for size in kernels {
+            let ends = ENDS[1..].iter();
+            cases.extend(ends.map(|&end| product(size, form, end, Draw::Real)));
+        }
+        for end in ENDS {
+            cases.push(product([9, 14, 10], form, end, Draw::Special));
         }
     }
     for (rows, features, out) in [(1, 1, 1), (7, 13, 5), (33, 84, 10), (128, 400, 120)] {
@@ -49,36 +53,40 @@ pub fn matmul() -> Vec<Case> {
             .gradients(&[0, 1, 2], Bound::Sum { k: longest }),
         );
     }
-    cases.extend(matmul_kernels());
     cases
 }
 
-/// Every form and end of a matrix product, at sizes that reach every variant of its kernels.
-fn matmul_kernels() -> Vec<Case> {
-    let mut cases = Vec::new();
-    for [m, n, k] in [[5, 7, 6], [65, 81, 53], [768, 704, 4]] {
-        for (ta, tb) in [(false, false), (false, true), (true, false), (true, true)] {
-            for (bias, relu, mask) in ENDS {
-                let op = MatMul {
-                    transpose_a: ta,
-                    transpose_b: tb,
-                    bias,
-                    relu,
-                    mask,
-                };
-                let a = if ta { [k, m] } else { [m, k] };
-                let b = if tb { [n, k] } else { [k, n] };
-                let mut inputs = vec![real(a), real(b)];
-                inputs.extend(bias.then(|| real([n])));
-                inputs.extend(mask.then(|| real([m, n])));
-                cases.push(
-                    Case::new(format!("{op:?}/{m}x{n}x{k}"), inputs, move |g, v| {
-                        Ok(vec![g.add1(op, v)?])
-                    })
-                    .bound(Bound::Sum { k: k + 1 }),
-                );
-            }
-        }
-    }
-    cases
+/// A product of `[m, n, k]` with a and b transposed or not, what follows it, and a and b drawn as `draw`.
+fn product(
+    [m, n, k]: [usize; 3],
+    (transpose_a, transpose_b): (bool, bool),
+    (bias, relu, mask): (bool, bool, bool),
+    draw: Draw,
+) -> Case {
+    let op = MatMul {
+        transpose_a,
+        transpose_b,
+        bias,
+        relu,
+        mask,
+    };
+    let a = if transpose_a { [k, m] } else { [m, k] };
+    let b = if transpose_b { [n, k] } else { [k, n] };
+    let mut inputs = vec![drawn(a, draw), drawn(b, draw)];
+    inputs.extend(bias.then(|| real([n])));
+    inputs.extend(mask.then(|| drawn([m, n], Draw::AwayFromZero)));
+    let t = |transposed| if transposed { "t" } else { "n" };
+    let end = end_name((bias, relu, mask));
+    let special = if draw == Draw::Special {
+        "/special"
+    } else {
+        ""
+    };
+    let name = format!(
+        "matmul/{}{}{end}/{m}x{n}x{k}{special}",
+        t(transpose_a),
+        t(transpose_b)
+    );
+    let terms = k + usize::from(bias);
+    Case::new(name, inputs, move |g, v| g.add(op, v)).bound(Bound::Sum { k: terms })
 }

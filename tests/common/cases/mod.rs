@@ -3,10 +3,12 @@
 pub mod conv;
 mod elementwise;
 mod gather;
+mod join;
 mod loss;
 mod matmul;
 mod movement;
 mod networks;
+mod pad;
 pub mod pool;
 mod products;
 mod random;
@@ -38,6 +40,13 @@ const ENDS: [(bool, bool, bool); 5] = [
     (false, false, true),
 ];
 
+/// What follows a product, as part of a case's name.
+fn end_name((bias, relu, mask): (bool, bool, bool)) -> String {
+    let names = [(bias, "-bias"), (relu, "-relu"), (mask, "-mask")];
+    let chosen = names.iter().filter(|(chosen, _)| *chosen);
+    chosen.map(|(_, name)| *name).collect()
+}
+
 /// All cases, and for each op with gradients one of them in the middle of a graph.
 pub fn cases() -> Vec<Case> {
     let mut all = families();
@@ -64,6 +73,8 @@ fn families() -> Vec<Case> {
         update::update(),
         reduce::reduce(),
         movement::movement(),
+        join::join(),
+        pad::pad(),
         softmax::softmax(),
         loss::loss(),
         random::random(),

@@ -5,7 +5,7 @@ use striate::shape::Shape;
 
 pub fn movement() -> Vec<Case> {
     let mut cases = Vec::new();
-    let orders: [(Shape, &'static [usize]); 17] = [
+    let orders: [(Shape, &'static [usize]); 25] = [
         ([1].into(), &[0]),
         ([1, 5].into(), &[1, 0]),
         ([3, 5].into(), &[1, 0]),
@@ -23,6 +23,14 @@ pub fn movement() -> Vec<Case> {
         ([2, 3, 2, 3, 2, 5].into(), &[5, 4, 3, 2, 1, 0]),
         ([4, 3, 2, 3, 2, 8].into(), &[5, 4, 3, 2, 1, 0]),
         ([2, 3, 2, 1, 3, 2, 4].into(), &[4, 2, 1, 3, 5, 0, 6]),
+        ([2, 3, 2, 2, 3, 2, 2].into(), &[6, 5, 4, 3, 2, 1, 0]),
+        ([29, 3, 4].into(), &[0, 2, 1]),
+        ([29, 4, 8].into(), &[0, 2, 1]),
+        ([29, 5, 3].into(), &[2, 0, 1]),
+        ([29, 5, 3].into(), &[1, 2, 0]),
+        ([16, 24].into(), &[1, 0]),
+        ([3, 40, 4].into(), &[1, 0, 2]),
+        ([1, 37, 5].into(), &[2, 1, 0]),
     ];
     for (shape, axes) in orders {
         cases.push(
@@ -35,7 +43,7 @@ pub fn movement() -> Vec<Case> {
             .linear(),
         );
     }
-    let expanded: [(Shape, Shape); 7] = [
+    let expanded: [(Shape, Shape); 13] = [
         ([].into(), [3].into()),
         ([1, 5].into(), [3, 5].into()),
         ([5, 1].into(), [5, 4].into()),
@@ -43,6 +51,12 @@ pub fn movement() -> Vec<Case> {
         ([2, 3, 1, 1].into(), [2, 3, 5, 7].into()),
         ([3, 1, 4, 1].into(), [2, 3, 4, 4, 4].into()),
         ([2, 1].into(), [2, 0].into()),
+        ([40, 1].into(), [40, 3].into()),
+        ([1, 3].into(), [50, 3].into()),
+        ([33, 2].into(), [3, 33, 2].into()),
+        ([1, 7].into(), [4, 30, 7].into()),
+        ([1].into(), [70].into()),
+        ([17, 4, 1].into(), [17, 4, 4].into()),
     ];
     for (from, to) in expanded {
         let k = to.count();

@@ -1,56 +1,14 @@
-//! Matrix products and convolutions with all that may follow them in one kernel, in both sizes of tile.
+//! Convolutions with all that may follow them in one kernel, in both sizes of tile.
 
 use striate::check::{Bound, Case, Draw, drawn, real};
-use striate::ops::{Conv2d, Conv2dForward, Conv2dGradInput, Conv2dGradWeight, MatMul};
+use striate::ops::{Conv2d, Conv2dForward, Conv2dGradInput, Conv2dGradWeight};
 use striate::shape::Shape;
 
-use super::ENDS;
-
-fn end_name((bias, relu, mask): (bool, bool, bool)) -> String {
-    let names = [(bias, "-bias"), (relu, "-relu"), (mask, "-mask")];
-    let chosen = names.iter().filter(|(chosen, _)| *chosen);
-    chosen.map(|(_, name)| *name).collect()
-}
+use super::{ENDS, end_name};
 
 /// All of them. Large ones have enough tiles of 64 x 64 to fill a device, and few terms.
 pub fn products() -> Vec<Case> {
     let mut cases = Vec::new();
-    for [m, n, k] in [[19, 37, 21], [520, 1000, 5]] {
-        for (transpose_a, transpose_b) in
-            [(false, false), (false, true), (true, false), (true, true)]
-        {
-            for (bias, relu, mask) in ENDS {
-                let op = MatMul {
-                    transpose_a,
-                    transpose_b,
-                    bias,
-                    relu,
-                    mask,
-                };
-                let mut inputs = vec![
-                    real(if transpose_a { [k, m] } else { [m, k] }),
-                    real(if transpose_b { [n, k] } else { [k, n] }),
-                ];
-                if bias {
-                    inputs.push(real([n]));
-                }
-                if mask {
-                    inputs.push(drawn([m, n], Draw::AwayFromZero));
-                }
-                let t = |t| if t { "t" } else { "n" };
-                let (a, b) = (t(transpose_a), t(transpose_b));
-                let end = end_name((bias, relu, mask));
-                cases.push(
-                    Case::new(
-                        format!("product/{a}{b}{end}/{m}x{n}x{k}"),
-                        inputs,
-                        move |g, v| g.add(op, v),
-                    )
-                    .bound(Bound::Sum { k: k + 1 }),
-                );
-            }
-        }
-    }
     let conv = Conv2d::padding(1);
     // Input, filters.
     for (x, o) in [([2, 3, 9, 7], 5), ([2, 3, 64, 65], 40)] {

@@ -1,6 +1,6 @@
-// y = x with its axes in another order, for elements of one word, where another axis becomes the innermost one.
+// y[base_y + sum of i_k * y_k] = x[base_x + sum of i_k * x_k], where another axis becomes the innermost one.
 //
-// Layout: the output as at most six merged axes, outermost first; extent and strides in x and y of each, in quads. The innermost axis
+// Layout: the box as at most six merged axes, outermost first; extent and strides in x and y of each, in quads. The innermost axis
 // of x and that of y are divisible by 4 and counted in blocks of 4. Reference: src/ops/movement.rs.
 // One invocation transposes a block of 4 x 4 words, one workgroup workgroup_size of them. row_x and row_y are the strides, in quads,
 // from one row of the block to the next. Overrides: workgroup_size. Providers: lib/grid.
@@ -10,6 +10,8 @@ override workgroup_size: u32 = 64u;
 struct Params {
     grid: Grid,
     count: u32,
+    base_x: u32,
+    base_y: u32,
     row_x: u32,
     row_y: u32,
     extent0: u32,
@@ -50,8 +52,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         rest = rest / params.extent2;
         let i1 = rest % params.extent1;
         let i0 = rest / params.extent1;
-        let at_x = i0 * params.x0 + i1 * params.x1 + i2 * params.x2 + i3 * params.x3 + i4 * params.x4 + i5 * params.x5;
-        let at_y = i0 * params.y0 + i1 * params.y1 + i2 * params.y2 + i3 * params.y3 + i4 * params.y4 + i5 * params.y5;
+        let at_x = params.base_x + i0 * params.x0 + i1 * params.x1 + i2 * params.x2 + i3 * params.x3
+            + i4 * params.x4 + i5 * params.x5;
+        let at_y = params.base_y + i0 * params.y0 + i1 * params.y1 + i2 * params.y2 + i3 * params.y3
+            + i4 * params.y4 + i5 * params.y5;
         let a = x[at_x];
         let b = x[at_x + params.row_x];
         let c = x[at_x + 2u * params.row_x];

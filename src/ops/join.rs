@@ -1,0 +1,517 @@
+//! Ops that put values together along an axis or take them apart: concat, split, chunk, slice, flip.
+
+use crate::error::{Error, Result};
+use crate::graph::{Graph, Node, Op, Value};
+use crate::kernel::{Caps, Io, Lowering};
+use crate::shape::{Shape, Type};
+use crate::tensor::Array;
+
+use super::elementwise::lower_fill;
+use super::movement::{expect_words, picked, positions};
+use super::strided::{Axis, Side, lower_strided};
+use super::{Cut, expect_f32, expect_inputs};
+
+// Parameters and builder.
+
+/// Values of one type side by side along an axis: PyTorch's `cat`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Concat {
+    /// The axis.
+    pub axis: usize,
+    /// Extent of each value along it.
+    pub sizes: Vec<usize>,
+}
+
+/// A value cut along an axis into one output for each size.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Split {
+    /// The axis.
+    pub axis: usize,
+    /// Extent of each output along it.
+    pub sizes: Vec<usize>,
+}
+
+/// Every `step`-th element along each axis, from `begin` on; a negative step runs backwards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slice {
+    /// The first element along each axis.
+    pub begin: Vec<usize>,
+    /// The step along each axis, not 0.
+    pub step: Vec<isize>,
+    /// Extents of the result.
+    pub shape: Shape,
+}
+
+/// The gradient of [`Slice`]: zeros of the sliced value's shape, with dy in the places that were taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SliceGrad {
+    /// What was taken.
+    pub slice: Slice,
+    /// Extents of the sliced value.
+    pub input: Shape,
+}
+
+/// A range of one axis, as `start..end` with a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AxisRange {
+    /// The axis.
+    pub axis: usize,
+    /// The first element.
+    pub start: usize,
+    /// The element before which the range ends; beyond the extent it means the extent, as in PyTorch.
+    pub end: usize,
+    /// Takes every `step`-th element, at least 1.
+    pub step: usize,
+}
+
+impl AxisRange {
+    /// All of `start..end`.
+    pub fn new(axis: usize, start: usize, end: usize) -> Self {
+        let step = 1;
+        Self {
+            axis,
+            start,
+            end,
+            step,
+        }
+    }
+
+    /// Every `step`-th of them.
+    pub fn step(self, step: usize) -> Self {
+        Self { step, ..self }
+    }
+}
+
+impl Graph {
+    /// `f32` or `u32` values side by side along `axis`; they differ in nothing but their extents there. PyTorch's `cat`.
+    pub fn concat(&mut self, values: &[Value], axis: usize) -> Result<Value> {
+        if let [one] = values {
+            let shape = self.shape(*one)?;
+            expect_axis("concat", shape, axis)?;
+            return Ok(*one);
+        }
+        let sizes = values.iter().map(|&value| {
+            let shape = self.shape(value)?;
+            expect_axis("concat", shape, axis)?;
+            Ok(shape[axis])
+        });
+        let sizes = sizes.collect::<Result<_>>()?;
+        self.add1(Concat { axis, sizes }, values)
+    }
+
+    /// `x`, an `f32` or `u32` value, cut along `axis` into values of these sizes, which add up to its extent.
+    pub fn split(&mut self, x: Value, sizes: &[usize], axis: usize) -> Result<Vec<Value>> {
+        let sizes = sizes.to_vec();
+        self.add(Split { axis, sizes }, &[x])
+    }
+
+    /// `x` cut along `axis` into `chunks` values, all of extent / `chunks` rounded up but the last ones, which may be smaller or
+    /// missing: PyTorch's `chunk`.
+    pub fn chunk(&mut self, x: Value, chunks: usize, axis: usize) -> Result<Vec<Value>> {
+        let shape = self.shape(x)?;
+        expect_axis("chunk", shape, axis)?;
+        if chunks == 0 {
+            return Err(Error::shape("chunk: 0 chunks, at least 1 is needed"));
+        }
+        let extent = shape[axis];
+        let size = extent.div_ceil(chunks).max(1);
+        let mut sizes = vec![size; extent / size];
+        if !extent.is_multiple_of(size) {
+            sizes.push(extent % size);
+        }
+        if sizes.is_empty() {
+            sizes = vec![0; chunks];
+        }
+        self.split(x, &sizes, axis)
+    }
+
+    /// The elements of `x`, an `f32` or `u32` value, in `ranges` of some axes and all of the others.
+    pub fn slice(&mut self, x: Value, ranges: &[AxisRange]) -> Result<Value> {
+        let shape = self.shape(x)?;
+        let mut extents = shape.to_vec();
+        let (mut begin, mut steps) = (vec![0; shape.len()], vec![1; shape.len()]);
+        for (i, range) in ranges.iter().enumerate() {
+            let AxisRange {
+                axis,
+                start,
+                end,
+                step,
+            } = *range;
+            expect_axis("slice", shape, axis)?;
+            if ranges[..i].iter().any(|other| other.axis == axis) {
+                return Err(Error::shape(format!("slice: two ranges of axis {axis}")));
+            }
+            if step == 0 || step >= 1 << 31 {
+                return Err(Error::shape(format!(
+                    "slice: step {step} along axis {axis} must be at least 1 and below 2^31"
+                )));
+            }
+            begin[axis] = start.min(shape[axis]);
+            steps[axis] = step as isize;
+            extents[axis] = end.min(shape[axis]).saturating_sub(start).div_ceil(step);
+        }
+        if extents == shape[..] {
+            return Ok(x);
+        }
+        let slice = Slice {
+            begin,
+            step: steps,
+            shape: extents.into(),
+        };
+        self.add1(slice, &[x])
+    }
+
+    /// `length` elements of `axis` from `start` on: PyTorch's `narrow`.
+    pub fn narrow(&mut self, x: Value, axis: usize, start: usize, length: usize) -> Result<Value> {
+        let shape = self.shape(x)?;
+        expect_axis("narrow", shape, axis)?;
+        match start.checked_add(length).filter(|&end| end <= shape[axis]) {
+            Some(end) => self.slice(x, &[AxisRange::new(axis, start, end)]),
+            None => Err(Error::shape(format!(
+                "narrow: {length} elements from {start} on pass the end of axis {axis} of {shape}"
+            ))),
+        }
+    }
+
+    /// `x`, an `f32` or `u32` value, with `axes` run through backwards.
+    pub fn flip(&mut self, x: Value, axes: &[usize]) -> Result<Value> {
+        let shape = self.shape(x)?.clone();
+        let (mut begin, mut step) = (vec![0; shape.len()], vec![1; shape.len()]);
+        for &axis in axes {
+            expect_axis("flip", &shape, axis)?;
+            if step[axis] < 0 {
+                return Err(Error::shape(format!("flip: axis {axis} is named twice")));
+            }
+            begin[axis] = shape[axis].saturating_sub(1);
+            step[axis] = -1;
+        }
+        self.add1(Slice { begin, step, shape }, &[x])
+    }
+}
+
+// Shape rule.
+
+fn expect_axis(op: &str, shape: &Shape, axis: usize) -> Result<()> {
+    if axis < shape.len() {
+        return Ok(());
+    }
+    Err(Error::shape(format!("{op}: {shape} has no axis {axis}")))
+}
+
+/// The type that `sizes` along `axis` of x add up to.
+fn joined(op: &str, x: &Type, axis: usize, sizes: &[usize]) -> Result<Type> {
+    expect_words(op, x)?;
+    expect_axis(op, &x.shape, axis)?;
+    let total = sizes
+        .iter()
+        .try_fold(0usize, |total, &size| total.checked_add(size));
+    match total {
+        Some(total) => Ok(resized(x, axis, total)),
+        None => Err(Error::shape(format!("{op}: sizes {sizes:?} overflow"))),
+    }
+}
+
+/// `x` with another extent of `axis`.
+fn resized(x: &Type, axis: usize, extent: usize) -> Type {
+    let mut shape = x.shape.to_vec();
+    shape[axis] = extent;
+    Type::new(x.dtype, shape)
+}
+
+impl Op for Concat {
+    fn name(&self) -> &'static str {
+        "concat"
+    }
+
+    fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+        expect_inputs(self.name(), inputs, self.sizes.len())?;
+        let Some(first) = inputs.first() else {
+            return Err(Error::shape("concat: no values to put together"));
+        };
+        let y = joined(self.name(), first, self.axis, &self.sizes)?;
+        for (i, (input, &size)) in inputs.iter().zip(&self.sizes).enumerate() {
+            if **input != resized(first, self.axis, size) {
+                return Err(Error::shape(format!(
+                    "concat: value {i} is {input}, value 0 {first}: they may differ along axis {} alone",
+                    self.axis
+                )));
+            }
+        }
+        Ok(vec![y])
+    }
+
+    // Reference.
+
+    fn eval(&self, inputs: &[&Array]) -> Vec<Array> {
+        let types: Vec<&Type> = inputs.iter().map(|x| x.ty()).collect();
+        let y = &self.infer(&types).expect("infer accepted the inputs")[0];
+        // Which input holds each element along the axis, and where.
+        let found: Vec<(usize, usize)> = (0..self.sizes.len())
+            .flat_map(|input| (0..self.sizes[input]).map(move |i| (input, i)))
+            .collect();
+        let inner: usize = y.shape[self.axis + 1..].iter().product();
+        let places = (0..y.count()).map(|i| {
+            let (outer, along) = (i / inner / found.len(), i / inner % found.len());
+            let (input, at) = found[along];
+            (input, (outer * self.sizes[input] + at) * inner + i % inner)
+        });
+        vec![picked(inputs, y, places)]
+    }
+
+    // Gradient.
+
+    fn vjp(&self, g: &mut Graph, _: &Node, dy: &[Value]) -> Result<Vec<Option<Value>>> {
+        let parts = g.split(dy[0], &self.sizes, self.axis)?;
+        Ok(parts.into_iter().map(Some).collect())
+    }
+
+    // Lowering.
+
+    fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
+        let y = Cut::output(io, 0);
+        let mut start = 0;
+        for (i, &size) in self.sizes.iter().enumerate() {
+            let x = Cut::input(io, i);
+            let [part, whole] = inside(x, y, self.axis, start);
+            lower_strided(self.name(), part, whole, &axes(x, x, y), out)?;
+            start += size;
+        }
+        Ok(())
+    }
+}
+
+impl Op for Split {
+    fn name(&self) -> &'static str {
+        "split"
+    }
+
+    fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+        expect_inputs(self.name(), inputs, 1)?;
+        let x = inputs[0];
+        let whole = joined(self.name(), x, self.axis, &self.sizes)?;
+        if whole.shape != x.shape || self.sizes.is_empty() {
+            return Err(Error::shape(format!(
+                "split: sizes {:?} do not add up to axis {} of {}",
+                self.sizes, self.axis, x.shape
+            )));
+        }
+        let sizes = self.sizes.iter();
+        Ok(sizes.map(|&size| resized(x, self.axis, size)).collect())
+    }
+
+    // Reference.
+
+    fn eval(&self, inputs: &[&Array]) -> Vec<Array> {
+        let x = inputs[0];
+        let strides = x.shape().strides();
+        let mut start = 0;
+        let cut = self.sizes.iter().map(|&size| {
+            let ty = resized(x.ty(), self.axis, size);
+            let steps: Vec<isize> = strides.iter().map(|&stride| stride as isize).collect();
+            let places = positions(&ty.shape, start * strides[self.axis], &steps);
+            start += size;
+            picked(inputs, &ty, places.map(|at| (0, at)))
+        });
+        cut.collect()
+    }
+
+    // Gradient.
+
+    fn vjp(&self, g: &mut Graph, _: &Node, dy: &[Value]) -> Result<Vec<Option<Value>>> {
+        Ok(vec![Some(g.concat(dy, self.axis)?)])
+    }
+
+    // Lowering.
+
+    fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
+        let x = Cut::input(io, 0);
+        let mut start = 0;
+        for (i, &size) in self.sizes.iter().enumerate() {
+            let y = Cut::output(io, i);
+            let [part, whole] = inside(y, x, self.axis, start);
+            lower_strided(self.name(), whole, part, &axes(y, x, y), out)?;
+            start += size;
+        }
+        Ok(())
+    }
+}
+
+/// Where `part` lies in itself, and in `whole` from `start` along `axis`.
+fn inside<'a>(part: Cut<'a>, whole: Cut<'a>, axis: usize, start: usize) -> [Side<'a>; 2] {
+    let base = start * whole.shape.strides()[axis];
+    let rows = Some(0);
+    let own = Side {
+        cut: part,
+        base: 0,
+        rows,
+    };
+    let place = Side {
+        cut: whole,
+        base,
+        rows,
+    };
+    [own, place]
+}
+
+/// The axes of the box that fills `part`, with the strides of x and y.
+fn axes(part: Cut, x: Cut, y: Cut) -> Vec<Axis> {
+    let strides = x.shape.strides().into_iter().zip(y.shape.strides());
+    let axes = part.shape.iter().zip(strides);
+    axes.map(|(&extent, (x, y))| Axis {
+        extent,
+        x: x as isize,
+        y: y as isize,
+    })
+    .collect()
+}
+
+impl Slice {
+    /// Fails unless the slice lies within a value of `shape`.
+    fn check(&self, op: &str, shape: &Shape) -> Result<()> {
+        let rank = shape.len();
+        let fits = |axis: usize| {
+            let (begin, step) = (self.begin[axis] as i128, self.step[axis] as i128);
+            let last = begin + step * (self.shape[axis] as i128 - 1);
+            let inside = |at: i128| (0..shape[axis] as i128).contains(&at);
+            let steps = step != 0 && step.abs() < 1 << 31;
+            let empty = self.shape[axis] == 0 && begin <= shape[axis] as i128;
+            steps && (empty || (inside(begin) && inside(last)))
+        };
+        let ranks = [self.begin.len(), self.step.len(), self.shape.len()];
+        if ranks == [rank; 3] && (0..rank).all(fits) {
+            return Ok(());
+        }
+        Err(Error::shape(format!(
+            "{op}: {} elements from {:?} on in steps of {:?} do not lie in {shape}",
+            self.shape, self.begin, self.step
+        )))
+    }
+
+    /// The first element taken from a value of `shape`, and the steps to the next ones.
+    fn walk(&self, shape: &Shape) -> (usize, Vec<isize>) {
+        let strides = shape.strides();
+        let first = self.begin.iter().zip(&strides).map(|(b, s)| b * s).sum();
+        let steps = self.step.iter().zip(&strides);
+        (first, steps.map(|(step, &s)| step * s as isize).collect())
+    }
+
+    /// The taken elements within a value, and the box of them; `taken` is where they go or come from.
+    fn sides<'a>(&self, value: Cut<'a>, taken: Cut<'a>) -> [Side<'a>; 2] {
+        let rows = (!self.shape.is_empty()).then_some(0);
+        let (base, _) = self.walk(value.shape);
+        let place = Side {
+            cut: value,
+            base,
+            rows,
+        };
+        let own = Side {
+            cut: taken,
+            base: 0,
+            rows,
+        };
+        [place, own]
+    }
+}
+
+impl Op for Slice {
+    fn name(&self) -> &'static str {
+        "slice"
+    }
+
+    fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+        expect_inputs(self.name(), inputs, 1)?;
+        expect_words(self.name(), inputs[0])?;
+        self.check(self.name(), &inputs[0].shape)?;
+        Ok(vec![Type::new(inputs[0].dtype, self.shape.clone())])
+    }
+
+    // Reference.
+
+    fn eval(&self, inputs: &[&Array]) -> Vec<Array> {
+        let x = inputs[0];
+        let (first, steps) = self.walk(x.shape());
+        let ty = Type::new(x.ty().dtype, self.shape.clone());
+        let places = positions(&self.shape, first, &steps);
+        vec![picked(inputs, &ty, places.map(|at| (0, at)))]
+    }
+
+    // Gradient.
+
+    fn vjp(&self, g: &mut Graph, at: &Node, dy: &[Value]) -> Result<Vec<Option<Value>>> {
+        let grad = SliceGrad {
+            slice: self.clone(),
+            input: g.shape(at.inputs[0])?.clone(),
+        };
+        Ok(vec![Some(g.add1(grad, &[dy[0]])?)])
+    }
+
+    // Lowering.
+
+    fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
+        let (x, y) = (Cut::input(io, 0), Cut::output(io, 0));
+        let [from, to] = self.sides(x, y);
+        let (_, steps) = self.walk(x.shape);
+        let strides = y.shape.strides();
+        let axes = (0..steps.len()).map(|axis| Axis {
+            extent: self.shape[axis],
+            x: steps[axis],
+            y: strides[axis] as isize,
+        });
+        lower_strided(self.name(), from, to, &axes.collect::<Vec<_>>(), out)
+    }
+}
+
+impl Op for SliceGrad {
+    fn name(&self) -> &'static str {
+        "slice_grad"
+    }
+
+    fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+        expect_inputs(self.name(), inputs, 1)?;
+        expect_f32(self.name(), "dy", inputs[0])?;
+        self.slice.check(self.name(), &self.input)?;
+        if inputs[0].shape != self.slice.shape {
+            return Err(Error::shape(format!(
+                "slice_grad: dy {}, the slice is {}",
+                inputs[0].shape, self.slice.shape
+            )));
+        }
+        Ok(vec![Type::f32(self.input.clone())])
+    }
+
+    // Reference.
+
+    fn eval(&self, inputs: &[&Array]) -> Vec<Array> {
+        let mut dx = vec![0.0; self.input.count()];
+        let (first, steps) = self.slice.walk(&self.input);
+        let places = positions(&self.slice.shape, first, &steps);
+        for (at, dy) in places.zip(inputs[0].floats()) {
+            dx[at] = *dy;
+        }
+        vec![Array::float(self.input.clone(), dx)]
+    }
+
+    // Gradient.
+
+    fn vjp(&self, g: &mut Graph, _: &Node, dy: &[Value]) -> Result<Vec<Option<Value>>> {
+        Ok(vec![Some(g.add1(self.slice.clone(), &[dy[0]])?)])
+    }
+
+    // Lowering.
+
+    fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
+        let (dy, dx) = (Cut::input(io, 0), Cut::output(io, 0));
+        if self.slice.shape.count() != self.input.count() {
+            lower_fill(dx, 0.0, out);
+        }
+        let [to, from] = self.slice.sides(dx, dy);
+        let (_, steps) = self.slice.walk(dx.shape);
+        let strides = dy.shape.strides();
+        let axes = (0..steps.len()).map(|axis| Axis {
+            extent: self.slice.shape[axis],
+            x: strides[axis] as isize,
+            y: steps[axis],
+        });
+        lower_strided(self.name(), from, to, &axes.collect::<Vec<_>>(), out)
+    }
+}
