@@ -44,6 +44,9 @@ struct Args {
     /// Writes the trained parameters to this safetensors file
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
+    /// Measures one training step, prints where its time goes, and writes it as a trace for Perfetto
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
     /// Begins with the parameters of this safetensors file
     #[arg(long, value_name = "FILE")]
     load: Option<PathBuf>,
@@ -153,6 +156,14 @@ fn run(args: &Args) -> Result<()> {
         Some(accuracy) => accuracy,
         None => classifier.test()?,
     };
+    if let Some(path) = &args.profile {
+        let profile = classifier.profile()?;
+        println!("{profile}");
+        std::fs::write(path, profile.trace()).map_err(|e| {
+            let message = format!("--profile {}: cannot be written", path.display());
+            Error::new(ErrorKind::Io, message).with_source(e)
+        })?;
+    }
     if let Some(path) = &args.save {
         save_parameters(path, classifier.store())?;
         println!("saved to {}", path.display());

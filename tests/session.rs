@@ -365,3 +365,37 @@ fn masks_behind_a_reshape_survive_fusion() {
         );
     }
 }
+
+/// A profiled step is a step, and every one of its dispatches is timed.
+#[test]
+fn a_profile_times_every_dispatch() {
+    for engine in engines() {
+        let mut g = Graph::new();
+        let a = state(&mut g, "a", &[1.0, 2.0]);
+        let double = g.scale(a, 2.0).unwrap();
+        let sum = g.sum(double, &[0], false).unwrap();
+        g.assign(a, double).unwrap();
+        let store = Store::new(&engine, &[&g], 0).unwrap();
+        let mut session = Session::new(&store, &g, &[sum]).unwrap();
+        session.run(1).unwrap();
+        let profile = session.profile();
+        match &engine {
+            Engine::Gpu(gpu) if gpu.has_timestamps() => {
+                let profile = profile.unwrap();
+                let steps = &session.plan().unwrap().steps;
+                assert_eq!(profile.dispatches.len(), steps.len());
+                for (timed, step) in profile.dispatches.iter().zip(steps) {
+                    assert_eq!(timed.op, step.op);
+                    assert!(timed.begin >= 0.0 && timed.end >= timed.begin, "{timed:?}");
+                }
+                assert!(profile.nanoseconds() > 0.0, "{profile}");
+                let trace: serde_json::Value = serde_json::from_str(&profile.trace()).unwrap();
+                assert_eq!(trace.as_array().map(Vec::len), Some(steps.len()));
+                assert!(session.time(3).unwrap() > 0.0);
+                let a = store.get("a").unwrap();
+                assert_eq!(a.as_f32().unwrap(), [32.0, 64.0], "{engine:?}");
+            }
+            _ => assert_eq!(profile.unwrap_err().kind(), ErrorKind::Unsupported),
+        }
+    }
+}

@@ -66,6 +66,38 @@ impl<'a> Prepared<'a> {
         Ok(Self { case, built, runs })
     }
 
+    /// The case as a graph.
+    pub fn built(&self) -> &Built {
+        &self.built
+    }
+
+    /// Runs the case in `session`, which was compiled from [`built`](Self::built) and fetches its results; the largest error in
+    /// units of its bound.
+    ///
+    /// # Errors
+    /// `Mismatch` with the result and the element that differ most; whatever running and reading return.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn check(&self, session: &mut Session) -> Result<f64> {
+        let mut worst: f64 = 0.0;
+        for run in &self.runs {
+            for (value, tensor) in &run.given {
+                session.write(*value, tensor)?;
+            }
+            session.poison()?;
+            session.run(1)?;
+            let results = self.built.results().into_iter();
+            let got = results
+                .map(|value| session.read(value))
+                .collect::<Result<Vec<_>>>()?;
+            let context = |error: Error| error.context(format!("{:?}", run.numbers));
+            worst = worst.max(self.compare(run, &got).map_err(context)?);
+            if self.case.linear {
+                self.adjoint(run, &got).map_err(context)?;
+            }
+        }
+        Ok(worst)
+    }
+
     fn bound(&self, run: &Run, result: usize) -> Bound {
         match run.numbers {
             Numbers::Integers => Bound::Exact,
@@ -307,23 +339,6 @@ impl Way {
         let store = Store::new(&Engine::from(gpu), &[graph], 0)?;
         let results = prepared.built.results();
         let mut session = Session::with_options(&store, graph, &results, self.options())?;
-        let mut worst: f64 = 0.0;
-        for run in &prepared.runs {
-            for (value, tensor) in &run.given {
-                session.write(*value, tensor)?;
-            }
-            session.poison()?;
-            session.run(1)?;
-            let got = results
-                .iter()
-                .map(|&value| session.read(value))
-                .collect::<Result<Vec<_>>>()?;
-            let context = |error: Error| error.context(format!("{:?}", run.numbers));
-            worst = worst.max(prepared.compare(run, &got).map_err(context)?);
-            if prepared.case.linear {
-                prepared.adjoint(run, &got).map_err(context)?;
-            }
-        }
-        Ok(worst)
+        prepared.check(&mut session)
     }
 }

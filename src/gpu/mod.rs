@@ -3,6 +3,7 @@
 mod engine;
 mod pipeline;
 mod readback;
+mod timing;
 mod trusted;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,8 +12,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::{Body, Caps};
 pub use engine::Engine;
 pub(crate) use pipeline::Pipeline;
-use pipeline::Pipelines;
+use pipeline::{Checks, Pipelines};
 use readback::Readback;
+pub(crate) use timing::Timestamps;
 
 /// Which adapter an own device is made on, and how it is used.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +29,11 @@ pub struct GpuOptions {
     pub max_binding: Option<u64>,
     /// Workgroups per dimension below the device's own: to try how dispatches fold.
     pub max_workgroups: Option<u32>,
+    /// Keeps the checks that translation adds to shaders (index clamps, loop bounds, guards on division) in the crate's own
+    /// kernels too: to see what they cost. Kernels from elsewhere always have them.
+    pub checked: bool,
+    /// Zeroes workgroup memory before the crate's own kernels too: to see what that costs.
+    pub zeroed: bool,
 }
 
 /// A wgpu device that runs sessions. Cloning shares it.
@@ -44,6 +51,7 @@ struct Inner {
     info: wgpu::AdapterInfo,
     caps: Caps,
     pipelines: Arc<Pipelines>,
+    checks: Checks,
     /// Why the device was lost.
     lost: Arc<Mutex<Option<String>>>,
 }
@@ -125,6 +133,10 @@ impl Inner {
             info,
             caps,
             pipelines: Arc::default(),
+            checks: Checks {
+                checked: options.checked,
+                zeroed: options.zeroed,
+            },
             lost: Arc::new(Mutex::new(None)),
         })
     }
@@ -226,6 +238,8 @@ impl Gpu {
         let (device, queue) = adapter
             .request_device(&wgpu::DeviceDescriptor {
                 label: Some("striate"),
+                // Where it is offered, steps can be profiled; nothing else depends on it.
+                required_features: adapter.features() & wgpu::Features::TIMESTAMP_QUERY,
                 required_limits: adapter.limits(),
                 ..Default::default()
             })
@@ -253,7 +267,7 @@ impl Gpu {
         Self::from_device_with(device, queue, &GpuOptions::default())
     }
 
-    /// As [`from_device`](Self::from_device), with the options that apply to a given device: `body`, `max_binding` and `max_workgroups`.
+    /// As [`from_device`](Self::from_device), with the options that apply to a given device: all but the adapter's.
     pub fn from_device_with(
         device: wgpu::Device,
         queue: wgpu::Queue,
@@ -262,7 +276,7 @@ impl Gpu {
         Ok(Self(Arc::new(Inner::new(device, queue, false, options)?)))
     }
 
-    /// The same device used in another way, with `body`, `max_binding` and `max_workgroups` of `options`. Both share their pipelines.
+    /// The same device used in another way, with all of `options` but the adapter's. Both share their pipelines.
     pub fn with_options(&self, options: &GpuOptions) -> Result<Self> {
         let (device, queue) = (self.0.device.clone(), self.0.queue.clone());
         Ok(Self(Arc::new(Inner {
@@ -290,6 +304,12 @@ impl Gpu {
     /// What lowering may depend on.
     pub fn caps(&self) -> &Caps {
         &self.0.caps
+    }
+
+    /// Whether steps can be profiled: the device was made with timestamp queries.
+    pub fn has_timestamps(&self) -> bool {
+        let features = self.0.device.features();
+        features.contains(wgpu::Features::TIMESTAMP_QUERY)
     }
 
     /// How many pipelines have been built so far.

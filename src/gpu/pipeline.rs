@@ -18,6 +18,16 @@ struct Key {
     kernel: Kernel,
     overrides: Overrides,
     accesses: Vec<Access>,
+    checks: Checks,
+}
+
+/// What is added to the crate's own kernels; those from elsewhere get all of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Checks {
+    /// Checks of indices, loops and divisions.
+    pub checked: bool,
+    /// Workgroup memory that begins as zero.
+    pub zeroed: bool,
 }
 
 /// The pipelines of an engine.
@@ -38,20 +48,14 @@ impl Pipelines {
                 kernel: kernel.clone(),
                 overrides,
                 accesses,
+                checks: gpu.0.checks,
             })
             .collect();
         let make = || {
             let mut fresh: HashMap<&Key, Arc<Pipeline>> = HashMap::new();
             let built = self.lock();
             for key in keys.iter().filter(|&key| !built.contains_key(key)) {
-                let make = || {
-                    Arc::new(build(
-                        gpu.device(),
-                        &key.kernel,
-                        key.overrides,
-                        &key.accesses,
-                    ))
-                };
+                let make = || Arc::new(build(gpu.device(), key));
                 fresh.entry(key).or_insert_with(make);
             }
             fresh
@@ -77,18 +81,20 @@ impl Pipelines {
     }
 }
 
-fn build(
-    device: &wgpu::Device,
-    kernel: &Kernel,
-    overrides: Overrides,
-    accesses: &[Access],
-) -> Pipeline {
+fn build(device: &wgpu::Device, key: &Key) -> Pipeline {
+    let Key {
+        kernel,
+        overrides,
+        accesses,
+        checks,
+    } = key;
+    let own = matches!(kernel.wgsl, Wgsl::Files(_));
     let label = kernel.name.as_ref();
     let source = kernel.source();
-    let module = match kernel.wgsl {
-        Wgsl::Files(_) => trusted::create_module(device, label, &source),
+    let module = match own && !checks.checked {
+        true => trusted::create_module(device, label, &source),
         // Text from outside the crate keeps every check.
-        Wgsl::Module(_) => device.create_shader_module(wgpu::ShaderModuleDescriptor {
+        false => device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some(label),
             source: wgpu::ShaderSource::Wgsl(source),
         }),
@@ -133,7 +139,7 @@ fn build(
         entry_point: Some("main"),
         compilation_options: wgpu::PipelineCompilationOptions {
             constants: &constants,
-            zero_initialize_workgroup_memory: matches!(kernel.wgsl, Wgsl::Module(_)),
+            zero_initialize_workgroup_memory: !own || checks.zeroed,
         },
         cache: None,
     });

@@ -6,6 +6,8 @@ use crate::gpu::Engine;
 use crate::graph::{Graph, Init, Kind, Value};
 use crate::nn::Mode;
 use crate::plan::PlanOptions;
+#[cfg(not(target_arch = "wasm32"))]
+use crate::session::Profile;
 use crate::session::Session;
 use crate::shape::Type;
 use crate::store::Store;
@@ -206,6 +208,16 @@ impl Classifier {
             }
         }
         Ok(())
+    }
+
+    /// Trains for one step and measures each of its dispatches.
+    ///
+    /// # Errors
+    /// `Unsupported` on the CPU reference, on a borrowed device, and on devices without timestamp queries.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn profile(&mut self) -> Result<Profile> {
+        self.unread += 1;
+        self.train.profile()
     }
 
     /// What training counted since this was last called; waits for the steps submitted so far.

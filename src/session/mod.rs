@@ -1,5 +1,9 @@
 //! A compiled graph over a store: compile once, run or record many times, read back.
 
+mod profile;
+
+pub use profile::{Profile, Timed};
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -47,6 +51,14 @@ struct Ready {
     pipeline: Arc<Pipeline>,
     bind_group: wgpu::BindGroup,
     grid: [u32; 2],
+}
+
+impl Ready {
+    fn encode(&self, pass: &mut wgpu::ComputePass<'_>) {
+        pass.set_pipeline(&self.pipeline.pipeline);
+        pass.set_bind_group(0, &self.bind_group, &[]);
+        pass.dispatch_workgroups(self.grid[0], self.grid[1], 1);
+    }
 }
 
 impl std::fmt::Debug for Session {
@@ -355,7 +367,7 @@ impl GpuForm {
             }
             // One step encoded in private: a fault of ours shows here and not when the host finishes its encoder.
             let mut encoder = gpu.device().create_command_encoder(&Default::default());
-            encode_steps(&dispatches, &mut encoder, 1);
+            encode_steps(&dispatches, &mut encoder, 1, None);
             encoder.finish();
             dispatches
         };
@@ -390,7 +402,7 @@ impl GpuForm {
     }
 
     fn record(&self, encoder: &mut wgpu::CommandEncoder, steps: usize) {
-        encode_steps(&self.dispatches, encoder, steps);
+        encode_steps(&self.dispatches, encoder, steps, None);
     }
 
     fn submit(&self, steps: usize) -> Result<()> {
@@ -411,16 +423,19 @@ impl GpuForm {
     }
 }
 
-fn encode_steps(dispatches: &[Ready], encoder: &mut wgpu::CommandEncoder, steps: usize) {
+fn encode_steps(
+    dispatches: &[Ready],
+    encoder: &mut wgpu::CommandEncoder,
+    steps: usize,
+    timestamp_writes: Option<wgpu::ComputePassTimestampWrites<'_>>,
+) {
     let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
         label: Some("striate"),
-        timestamp_writes: None,
+        timestamp_writes,
     });
     for _ in 0..steps {
         for ready in dispatches {
-            pass.set_pipeline(&ready.pipeline.pipeline);
-            pass.set_bind_group(0, &ready.bind_group, &[]);
-            pass.dispatch_workgroups(ready.grid[0], ready.grid[1], 1);
+            ready.encode(&mut pass);
         }
     }
 }

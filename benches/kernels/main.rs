@@ -1,0 +1,284 @@
+//! The speed of every kernel on every adapter and back end, against what the device can do:
+//! `cargo bench --bench kernels -- --help`.
+//!
+//! Variants of a case take turns, round by round. Times are the device's own where it has timestamps, else of submitting and
+//! waiting; buffers take turns too, so that caches do not serve what a network would have to fetch.
+
+mod cases;
+mod measure;
+mod roofline;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use cases::{Bench, benches};
+use clap::{Parser, ValueEnum};
+use measure::{Subject, Times, error};
+use roofline::Peak;
+use serde_json::json;
+use striate::error::{Error, ErrorKind, Result};
+use striate::gpu::{Engine, Gpu, GpuOptions};
+use striate::graph::Graph;
+use striate::kernel::Body;
+use striate::plan::{Plan, PlanOptions, StateLayout, Step};
+use striate::wgpu::Backends;
+
+#[derive(Parser)]
+struct Args {
+    /// Part of the adapter's name, in any case of letters; default all
+    #[arg(long, value_name = "TEXT")]
+    adapter: Option<String>,
+    /// Graphics API to go through; default all
+    #[arg(long, value_enum)]
+    backend: Option<Backend>,
+    /// Only cases whose name holds this
+    #[arg(long, value_name = "TEXT")]
+    case: Option<String>,
+    /// Only this variant, even where it is not the chosen one
+    #[arg(long, value_name = "NAME")]
+    variant: Option<String>,
+    /// Writes one JSON line per case, variant and adapter to this file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Fewer rounds, each shorter
+    #[arg(long)]
+    quick: bool,
+    /// Prints the names of cases and variants
+    #[arg(long)]
+    list: bool,
+    /// With the checks that translation adds to shaders
+    #[arg(long)]
+    checked: bool,
+    /// With workgroup memory zeroed before each workgroup
+    #[arg(long)]
+    zeroed: bool,
+    /// Given by `cargo bench`
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Backend {
+    Vulkan,
+    Metal,
+    Dx12,
+    Gl,
+}
+
+impl From<Backend> for Backends {
+    fn from(backend: Backend) -> Self {
+        match backend {
+            Backend::Vulkan => Backends::VULKAN,
+            Backend::Metal => Backends::METAL,
+            Backend::Dx12 => Backends::DX12,
+            Backend::Gl => Backends::GL,
+        }
+    }
+}
+
+/// Ways to lower the matrix-shaped work.
+const VARIANTS: [(&str, Body); 2] = [("registers", Body::Registers), ("shared", Body::Shared)];
+
+/// A device for each variant of one adapter.
+struct Lane {
+    gpu: Gpu,
+    variants: Vec<(&'static str, Gpu)>,
+    peak: Peak,
+}
+
+/// How long a measurement is.
+#[derive(Clone, Copy)]
+struct Effort {
+    rounds: usize,
+    seconds: f64,
+}
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<()> {
+    let wanted = |bench: &Bench| {
+        let part = args.case.as_deref().unwrap_or_default();
+        bench.name.contains(part)
+    };
+    let benches: Vec<Bench> = benches().into_iter().filter(wanted).collect();
+    if args.list {
+        for bench in &benches {
+            println!("{}", bench.name);
+        }
+        println!("variants: {}", VARIANTS.map(|(name, _)| name).join(", "));
+        return Ok(());
+    }
+    let effort = match args.quick {
+        true => Effort {
+            rounds: 3,
+            seconds: 0.03,
+        },
+        false => Effort {
+            rounds: 7,
+            seconds: 0.2,
+        },
+    };
+    let lanes = lanes(args, effort)?;
+    println!(
+        "{:<44}{:<8}{:<11}{:>10}{:>9}{:>9}{:>7}{:>8}{:>8}",
+        "case", "backend", "variant", "ms", "GFLOP/s", "GB/s", "roof %", "spread", "error"
+    );
+    let mut lines = Vec::new();
+    for bench in &benches {
+        for lane in &lanes {
+            for line in measure(bench, lane, args, effort)? {
+                lines.push(line);
+            }
+        }
+    }
+    if let Some(path) = &args.json {
+        write(path, &lines)?;
+    }
+    Ok(())
+}
+
+fn lanes(args: &Args, effort: Effort) -> Result<Vec<Lane>> {
+    let options = |body| GpuOptions {
+        adapter: args.adapter.clone(),
+        backends: args.backend.map(Backends::from),
+        body,
+        checked: args.checked,
+        zeroed: args.zeroed,
+        ..GpuOptions::default()
+    };
+    let mut lanes = Vec::new();
+    for gpu in Gpu::all(&options(None)) {
+        let gpu = gpu?;
+        let mut variants = Vec::new();
+        for (name, body) in VARIANTS {
+            if args.variant.as_ref().is_none_or(|wanted| wanted == name) {
+                variants.push((name, gpu.with_options(&options(Some(body)))?));
+            }
+        }
+        let peak = Peak::measure(&gpu, effort.rounds, effort.seconds)?;
+        println!(
+            "{}: {:.0} GFLOP/s multiply-add, {:.1} GB/s copy, times {}",
+            Engine::from(gpu.clone()).describe(),
+            peak.gflops,
+            peak.gbps,
+            if gpu.has_timestamps() {
+                "of the device"
+            } else {
+                "of submitting and waiting"
+            }
+        );
+        lanes.push(Lane {
+            gpu,
+            variants,
+            peak,
+        });
+    }
+    if lanes.is_empty() {
+        let message = "no adapter matches; on Debian and Ubuntu `apt install mesa-vulkan-drivers` provides a software one";
+        return Err(Error::new(ErrorKind::NoAdapter, message));
+    }
+    Ok(lanes)
+}
+
+/// What would run on `gpu`.
+fn steps(gpu: &Gpu, bench: &Bench) -> Result<Vec<Step>> {
+    let mut graph = Graph::new();
+    let inputs = bench
+        .case
+        .inputs
+        .iter()
+        .enumerate()
+        .map(|(i, input)| graph.input(&format!("x{i}"), input.ty.clone()))
+        .collect::<Result<Vec<_>>>()?;
+    let fetched = (bench.case.build)(&mut graph, &inputs)?;
+    let states = StateLayout::new(&[&graph], gpu.caps().max_binding)?;
+    let options = PlanOptions::default();
+    Ok(Plan::new(&graph, &states, &fetched, gpu.caps(), options)?.steps)
+}
+
+/// The variants of a case that differ, in turns; one JSON line each.
+fn measure(bench: &Bench, lane: &Lane, args: &Args, effort: Effort) -> Result<Vec<String>> {
+    let chosen = steps(&lane.gpu, bench)?;
+    let mut subjects: Vec<(&str, &Gpu, bool, Subject)> = Vec::new();
+    let mut seen: Vec<Vec<Step>> = Vec::new();
+    for (name, gpu) in &lane.variants {
+        let steps = steps(gpu, bench)?;
+        if seen.contains(&steps) {
+            continue;
+        }
+        let subject = Subject::new(gpu, &bench.case, bench.bytes as u64, effort.seconds)?;
+        subjects.push((name, gpu, steps == chosen, subject));
+        seen.push(steps);
+    }
+    let mut times = vec![Vec::new(); subjects.len()];
+    for _ in 0..effort.rounds {
+        for ((.., subject), times) in subjects.iter_mut().zip(&mut times) {
+            times.push(subject.time()?);
+        }
+    }
+    let mut lines = Vec::new();
+    let info = lane.gpu.info();
+    for ((name, gpu, chosen, _), times) in subjects.iter().zip(times) {
+        let Times {
+            median,
+            best,
+            spread,
+        } = Times::of(times)?;
+        let gflops = bench.flops / median / 1e6;
+        let gbps = bench.bytes / median / 1e6;
+        let roofline = lane.peak.floor(bench.flops, bench.bytes) / median;
+        let error = error(gpu, &bench.sample)?;
+        println!(
+            "{:<44}{:<8}{:<11}{median:>10.4}{gflops:>9.1}{gbps:>9.1}{:>7.0}{spread:>8.3}{error:>8.2}",
+            bench.name,
+            info.backend.to_string(),
+            format!("{name}{}", if *chosen { "*" } else { "" }),
+            100.0 * roofline,
+        );
+        lines.push(
+            json!({
+                "case": bench.name,
+                "variant": name,
+                "chosen": chosen,
+                "adapter": info.name,
+                "driver": format!("{} {}", info.driver, info.driver_info),
+                "backend": info.backend.to_string(),
+                "ms": median,
+                "best_ms": best,
+                "spread_ms": spread,
+                "gflops": gflops,
+                "gbps": gbps,
+                "peak_gflops": lane.peak.gflops,
+                "peak_gbps": lane.peak.gbps,
+                "roofline": roofline,
+                "error": error,
+                "timestamps": gpu.has_timestamps(),
+                "checked": args.checked,
+                "zeroed": args.zeroed,
+            })
+            .to_string(),
+        );
+    }
+    Ok(lines)
+}
+
+fn write(path: &Path, lines: &[String]) -> Result<()> {
+    let cannot = |e: std::io::Error| {
+        let message = format!("{}: cannot be written", path.display());
+        Error::new(ErrorKind::Io, message).with_source(e)
+    };
+    let mut file = std::fs::File::create(path).map_err(cannot)?;
+    for line in lines {
+        writeln!(file, "{line}").map_err(cannot)?;
+    }
+    Ok(())
+}
