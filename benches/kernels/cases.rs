@@ -247,14 +247,14 @@ fn pools([n, c, h, w]: [usize; 4]) -> Vec<Bench> {
     let max = move |n: usize| {
         let inputs = vec![drawn([n, c, h, w], Draw::Real)];
         Case::new(format!("max_pool2d/{n}x{c}x{h}x{w}-2"), inputs, |g, v| {
-            Ok(vec![g.max_pool2d(v[0], MaxPool2d::square(2))?])
+            Ok(vec![g.max_pool(v[0], MaxPool2d::square(2))?])
         })
     };
     let average = move |n: usize| {
         Case::new(
             format!("avg_pool2d/{n}x{c}x{h}x{w}-2"),
             vec![real([n, c, h, w])],
-            |g, v| Ok(vec![g.avg_pool2d(v[0], AvgPool2d::square(2))?]),
+            |g, v| Ok(vec![g.avg_pool(v[0], AvgPool2d::square(2))?]),
         )
         .bound(Bound::Sum { k: 4 })
         .inexact()
