@@ -54,8 +54,8 @@ impl Peak {
 
 /// Independent chains of `vec4` multiply-adds per invocation, and links of each.
 const CHAINS: usize = 8;
-const TURNS: usize = 2048;
-const WORKGROUPS: usize = 4096;
+const TURNS: usize = 512;
+const WORKGROUPS: usize = 1024;
 
 /// One number per invocation from chains of multiply-adds: y = a chain of x = x * p + q, summed.
 #[derive(Debug)]
@@ -109,7 +109,7 @@ struct Params {
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let i = workgroup_index(group) * 64u + local;
     let p = x[0];
-    let q = vec4<f32>(f32(i & 7u));
+    let q = vec4<f32>(1.0 + f32(i & 7u));
     var a = p;
     var b = p + 1.0;
     var c = p + 2.0;
