@@ -140,11 +140,24 @@ fn pointwise() -> Vec<Case> {
         for reduction in [Reduction::None, Reduction::Sum] {
             let inputs = [special(Draw::Special), special(target)];
             let case = case(format!("special/{reduction:?}"), inputs, reduction);
-            cases.push(case.bound(Bound::Norm((units + 67.0) * 2f64.powi(-24))));
+            let case = case.bound(Bound::Norm((units + 67.0) * 2f64.powi(-24)));
+            let gradient = Bound::Norm((2.0 * units + 4.0) * 2f64.powi(-24));
+            cases.push(case.gradients(&[0, 1], gradient));
         }
         let inputs = [special(x), special(Draw::Special)];
         let case = case("special target".to_owned(), inputs, Reduction::None);
-        cases.push(case.bound(Bound::Norm(units * 2f64.powi(-24))));
+        let case = case.bound(Bound::Norm(units * 2f64.powi(-24)));
+        let gradient = Bound::Norm((2.0 * units + 4.0) * 2f64.powi(-24));
+        cases.push(case.gradients(&[0, 1], gradient));
+        if name == "l1_loss" {
+            // Inf - Inf among them.
+            let inputs = [special(Draw::Special), special(Draw::Special)];
+            let case = Case::new("l1_loss/special both", inputs.to_vec(), move |g, x| {
+                Ok(vec![g.l1_loss(x[0], x[1], Reduction::None)?])
+            });
+            let case = case.inexact().bound(Bound::Ulp(1.0));
+            cases.push(case.gradients(&[0, 1], Bound::Exact));
+        }
     }
     // Certain of the right and of the wrong class: logarithms of 0.
     let certain = || {
