@@ -143,6 +143,14 @@ impl Graph {
             0.5 => self.unary(x, Sqrt),
             -0.5 => self.unary(x, Rsqrt),
             -1.0 => self.unary(x, Reciprocal),
+            3.0 => {
+                let square = self.square(x)?;
+                self.mul(square, x)
+            }
+            -2.0 | -3.0 => {
+                let power = self.pow(x, -p)?;
+                self.unary(power, Reciprocal)
+            }
             _ => self.unary(x, Pow(p)),
         }
     }

@@ -290,14 +290,16 @@ fn functions() -> Vec<Function> {
             Pow(3.0),
             Draw::Between(-4.0, 4.0),
             ulp(exp(4.2) + 64.0),
-            ulp(exp(2.8) + 34.0),
+            // Three products.
+            ulp(6.0),
         ),
         smooth(
             "pow/-2",
             Pow(-2.0),
             Draw::Between(0.25, 4.0),
             ulp(exp(2.8) + 34.0),
-            ulp(exp(4.2) + 66.0),
+            // Two products in the cube, a quotient, two more products.
+            ulp(4.0 + 5.0 + 4.0),
         ),
         smooth(
             "pow/1.7",
