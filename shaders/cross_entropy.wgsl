@@ -1,7 +1,7 @@
 // losses[row] = sum over the columns of share[column] * -log(softmax(logits)[column]), of norm or 1; 0 where a row does not count.
 //
 // Layout: logits [outer, columns, inner], a row runs along the columns; weight [columns]; valid one word: rows of an outer index from it
-// on do not count, nor do those of the padding. share is weight * (1 - smoothing) at the label's column, or times the target's
+// on do not count, nor do those of the padding. A class whose share is 0 is not read. share is weight * (1 - smoothing) at the label's column, or times the target's
 // probability, plus weight * even everywhere. A label that is not below columns gives NaN. Where params.norms is not 0, the
 // weight of the row's label lies so far behind its loss; with params.mean the loss is divided by the rows that count.
 // Reference: src/ops/cross_entropy.rs. A row is made by one invocation or by one workgroup, as the provider says.
@@ -85,7 +85,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 loss = params.nan;
             } else if (LABELS) {
                 norm = weight[label];
-                loss += params.keep * norm * (log_sum - (logits[start + label * step] - top));
+                let share = params.keep * norm;
+                loss += select(share * (log_sum - (logits[start + label * step] - top)), 0.0, share == 0.0);
             }
             if (params.mean == 1u) {
                 loss = loss / f32(count);

@@ -2,7 +2,7 @@
 // of logarithms of probabilities -share[column] * factor.
 //
 // Layout, share and params as in cross_entropy.wgsl; factor is one float, divided by the rows that count with params.mean.
-// A label that is not below columns gives a row of NaN.
+// A label that is not below columns gives a row of NaN; where all shares are 0 the row is not read.
 // Reference: src/ops/cross_entropy.rs. A row is made by one invocation or by one workgroup, as the provider says.
 // Overrides: logarithm (1 where logits are logarithms of probabilities), every (1 where all columns have a share), workgroup_size.
 // Providers: targets (target_labels or target_probabilities), lib/row_alone or lib/row_shared, lib/divide, lib/grid, lib/float.
@@ -94,7 +94,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 share += weight[c] * (params.keep * probability(i) + params.even);
             }
             if (logarithm == 0u) {
-                gradient = total * (exp(logits[i] - top) / sum);
+                gradient = select(total * (exp(logits[i] - top) / sum), 0.0, total == 0.0);
             }
             gradient = (gradient - share) * scale;
         }

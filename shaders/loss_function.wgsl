@@ -24,7 +24,7 @@ fn apply(x: vec4<f32>, t: vec4<f32>) -> vec4<f32> {
             return select(loss, vec4<f32>(params.k0), (x < zero) | (x > one) | is_nan4(x));
         }
         default: {
-            let loss = (one - t) * x + (max(-x, zero) + log1p4(exp4(-abs(x))));
+            let loss = abs(x) * select(one - t, t, x < zero) + log1p4(exp4(-abs(x)));
             return select(loss, x, is_nan4(x));
         }
     }

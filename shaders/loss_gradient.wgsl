@@ -4,8 +4,8 @@
 fn apply(x: vec4<f32>, t: vec4<f32>, dy: vec4<f32>) -> vec4<f32> {
     let zero = vec4<f32>();
     let one = vec4<f32>(1.0);
-    let nan = is_nan4(x) | is_nan4(t);
     let d = x - t;
+    let nan = is_nan4(d);
     let sign = select(select(zero, -dy, d < zero), dy, d > zero);
     let far = abs(d) >= vec4<f32>(params.k0);
     switch function {

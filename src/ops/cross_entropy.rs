@@ -53,7 +53,8 @@ impl Graph {
     /// Cross-entropy of `logits` `[n, classes, d1, ...]` and `target`: labels u32 `[n, d1, ...]`, or f32 probabilities of the logits' shape.
     ///
     /// A label that is neither below `classes` nor ignored makes the loss and the gradient of its position NaN. A mean over
-    /// nothing but ignored labels is NaN, as PyTorch's. Differentiable once, in the logits.
+    /// nothing but ignored labels is NaN, as PyTorch's; one over no valid rows is 0. A class of weight 0 adds nothing, even where
+    /// its probability is 0 (PyTorch: NaN). Differentiable once, in the logits.
     pub fn cross_entropy(
         &mut self,
         logits: Value,
@@ -140,6 +141,12 @@ impl CrossEntropy {
                 logits.shape
             )));
         };
+        if *classes == 0 {
+            return Err(Error::shape(format!(
+                "{op}: logits {} have no classes",
+                logits.shape
+            )));
+        }
         match target.dtype {
             DType::F32 => expect_type(op, "target", target, logits)?,
             _ => {
@@ -222,7 +229,13 @@ impl Op for CrossEntropy {
                 vec![Array::float([&shape[..1], &shape[2..]].concat(), losses)]
             }
             Reduction::Sum => vec![scalar(sum)],
-            Reduction::Mean if by_weights => vec![scalar(sum / divisor), scalar(divisor)],
+            Reduction::Mean if by_weights => {
+                let mean = match valid_positions(inputs) {
+                    0 => 0.0,
+                    _ => sum / divisor,
+                };
+                vec![scalar(mean), scalar(divisor)]
+            }
             Reduction::Mean => {
                 let count = losses.len().min(valid_positions(inputs)).max(1);
                 vec![scalar(sum / count as f64)]
@@ -310,8 +323,10 @@ impl Op for CrossEntropy {
                 out.push(
                     Dispatch::new(&DIVIDE, DIVIDE_VARIANTS[0])
                         .read(sums)
+                        .uniform(Operand::Input(3))
                         .write(result)
                         .write(Operand::Output(1))
+                        .param("rows", if positions == 0 { 0 } else { outer })
                         .workgroups(1),
                 );
                 Ok(())
@@ -425,7 +440,7 @@ impl CrossEntropy {
             .param("ignores", self.ignore_index.is_some().into())
             .param("ignore_index", self.ignore_index.unwrap_or(0) as usize)
             .param_f32("keep", (1.0 - smoothing) as f32)
-            .param_f32("even", (smoothing / columns.max(1) as f64) as f32)
+            .param_f32("even", (smoothing / columns as f64) as f32)
             .param_f32("nan", f32::NAN)
     }
 }
@@ -463,7 +478,7 @@ impl Op for CrossEntropyGrad {
                     true => 0.0,
                     false => position.logs[c].exp(),
                 };
-                dlogits[i] = (total * softmax - position.shares[c]) * factor;
+                dlogits[i] = (product(total, softmax) - position.shares[c]) * factor;
             }
         }
         vec![Array::float(inputs[0].shape().clone(), dlogits)]
@@ -483,9 +498,6 @@ impl Op for CrossEntropyGrad {
     fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
         let target = &io.inputs[1];
         let [_, columns, inner] = around(&io.inputs[0].shape, 1);
-        if columns == 0 {
-            return Ok(());
-        }
         let (kernels, variant) = self.0.kernels(target, [&GRAD, &SOFT_GRAD]);
         let mut first = 0;
         for run in overlaps(&[&io.input_parts[0], &io.input_parts[1]]) {

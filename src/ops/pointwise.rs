@@ -339,7 +339,11 @@ impl LossFunction {
             }
             Bce if !(0.0..=1.0).contains(&x) => f64::NAN,
             Bce => -(t * x.ln().max(-100.0) + (1.0 - t) * (-x).ln_1p().max(-100.0)),
-            BceWithLogits => (1.0 - t) * x + log1p_exp(-x),
+            // Of softplus(x) - t x, the summands that cancel taken together.
+            BceWithLogits => {
+                let share = if x < 0.0 { t } else { 1.0 - t };
+                x.abs() * share + log1p_exp(-x.abs())
+            }
         }
     }
 

@@ -143,6 +143,14 @@ impl Graph {
             0.5 => self.unary(x, Sqrt),
             -0.5 => self.unary(x, Rsqrt),
             -1.0 => self.unary(x, Reciprocal),
+            3.0 => {
+                let square = self.square(x)?;
+                self.mul(square, x)
+            }
+            -2.0 | -3.0 => {
+                let power = self.pow(x, -p)?;
+                self.unary(power, Reciprocal)
+            }
             _ => self.unary(x, Pow(p)),
         }
     }
@@ -185,11 +193,26 @@ impl Op for Unary {
                 let half = g.scale(dy, 0.5)?;
                 g.div(half, y)?
             }
+            // Of x^-1 -y^2, of x^(-1/2) -y^3 / 2: without the roundings of a power.
+            (Reciprocal, None) => {
+                let slope = g.square(y)?;
+                let minus = g.neg(dy)?;
+                g.mul(minus, slope)?
+            }
+            (Rsqrt, None) => {
+                let square = g.square(y)?;
+                let slope = g.mul(square, y)?;
+                let half = g.scale(dy, -0.5)?;
+                g.mul(half, slope)?
+            }
+            // x^0 is 1 everywhere, at 0 too, where x^-1 is infinite.
+            (Pow(0.0), None) => {
+                let shape = g.shape(x)?.clone();
+                g.fill(shape, 0.0)?
+            }
             // The derivative of x^p is p * x^(p - 1).
             (function, None) => {
                 let p = match function {
-                    Rsqrt => -0.5,
-                    Reciprocal => -1.0,
                     Square => 2.0,
                     Pow(p) => p,
                     _ => 1.0,

@@ -269,20 +269,20 @@ fn functions() -> Vec<Function> {
             ulp(3.0),
         ),
         smooth("sqrt", Sqrt, Draw::Between(0.1, 9.0), ulp(5.0), ulp(13.0)),
-        // The gradient is a power: 4 ULP of -1.5 log(x), at most 4.
+        // y is off by n ULP, which may be 2n of a result: three times in y^3 and three products, twice in y^2 and two.
         smooth(
             "rsqrt",
             Rsqrt,
             Draw::Between(0.1, 9.0),
             ulp(2.0),
-            ulp(exp(3.5) + 40.0),
+            ulp(3.0 * 4.0 + 6.0),
         ),
         smooth(
             "reciprocal",
             Reciprocal,
             Draw::Between(0.1, 9.0),
             ulp(2.5),
-            ulp(exp(4.7) + 44.0),
+            ulp(2.0 * 5.0 + 4.0),
         ),
         // log to 6 ULP of at most 1.4, times p.
         smooth(
@@ -290,14 +290,16 @@ fn functions() -> Vec<Function> {
             Pow(3.0),
             Draw::Between(-4.0, 4.0),
             ulp(exp(4.2) + 64.0),
-            ulp(exp(2.8) + 34.0),
+            // Three products.
+            ulp(6.0),
         ),
         smooth(
             "pow/-2",
             Pow(-2.0),
             Draw::Between(0.25, 4.0),
             ulp(exp(2.8) + 34.0),
-            ulp(exp(4.2) + 66.0),
+            // Two products in the cube, a quotient, two more products.
+            ulp(4.0 + 5.0 + 4.0),
         ),
         smooth(
             "pow/1.7",
@@ -310,6 +312,13 @@ fn functions() -> Vec<Function> {
             "pow/0",
             Pow(0.0),
             Draw::Between(0.25, 4.0),
+            Bound::Exact,
+            Bound::Exact,
+        ),
+        smooth(
+            "pow/0 of 0",
+            Pow(0.0),
+            Draw::Between(0.0, 0.0),
             Bound::Exact,
             Bound::Exact,
         ),
@@ -378,7 +387,10 @@ fn binary() -> Vec<Case> {
         ([0, 3].into(), [1, 3].into()),
     ];
     for (a, b) in pairs {
-        let k = a.count().max(b.count()).max(60);
+        // A gradient sums what its operand was stretched to.
+        let count = a.broadcast(&b).map_or(0, |shape| shape.count());
+        let stretched = |x: &Shape| count / x.count().max(1);
+        let k = stretched(&a).max(stretched(&b));
         let sum = Bound::Sum { k };
         let case = |name: &str, function, inputs: [Input; 2]| {
             Case::new(format!("{name}/{a}, {b}"), inputs.to_vec(), move |g, x| {
@@ -413,14 +425,16 @@ fn binary() -> Vec<Case> {
         cases.push(prelu.gradients(&[0, 1], Bound::Norm((k as f64 + 8.0) * 2f64.powi(-24))));
     }
     let special = || drawn([59], Draw::Special);
-    for (name, function) in [
-        ("add", Add),
-        ("sub", Sub),
-        ("mul", Mul),
-        ("div", Div),
-        ("minimum", Minimum),
-        ("maximum", Maximum),
-        ("prelu", Prelu),
+    let quotient = Bound::Norm(16.0 * 2f64.powi(-24));
+    let (one, exact) = (Bound::Ulp(1.0), Bound::Exact);
+    for (name, function, bound, gradient) in [
+        ("add", Add, one, exact),
+        ("sub", Sub, one, exact),
+        ("mul", Mul, one, one),
+        ("div", Div, Bound::Ulp(2.5), quotient),
+        ("minimum", Minimum, exact, exact),
+        ("maximum", Maximum, exact, exact),
+        ("prelu", Prelu, one, one),
     ] {
         let other = [special(), drawn([59], Draw::Between(-2.0, 2.0))];
         for (kind, inputs) in [
@@ -432,7 +446,7 @@ fn binary() -> Vec<Case> {
                 inputs.to_vec(),
                 move |g, x| Ok(vec![g.binary(x[0], x[1], function)?]),
             );
-            cases.push(case.bound(Bound::Ulp(2.5)).inexact());
+            cases.push(case.bound(bound).inexact().gradients(&[0, 1], gradient));
         }
     }
     for (shape, weight) in [

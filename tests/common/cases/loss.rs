@@ -55,7 +55,7 @@ fn batches() -> Vec<Case> {
             )
             .inexact()
             .bound(bound)
-            .gradients(&[0], bound),
+            .gradients(&[0], of_gradients(classes)),
         );
         let mut counted = inputs(classes as u32 + 1);
         counted.push(words(&[7, 4_294_967_290]));
@@ -68,9 +68,21 @@ fn batches() -> Vec<Case> {
     cases
 }
 
-/// exp and log as in softmax; the loss is at least 1/8 because all classes stay within 2 of each other.
+/// In units of 2^-24: an exponential of at least -2 is off by 14, their sum by n more, its logarithm by that and 6 of itself, the
+/// differences by 2 or 4: relative to a loss of log(1 + (n - 1) / e^2) or more, since all classes stay within 2 of each other.
+/// Then the sums over classes and positions.
 fn of_rows(positions: usize, classes: usize) -> Bound {
-    Bound::Norm((3.0 * classes as f64 + positions as f64 + 20.0) * 2f64.powi(-20))
+    let (rows, n) = (positions as f64, classes as f64);
+    let least = ((n - 1.0) * (-2f64).exp()).ln_1p();
+    Bound::Norm(((n + 24.0) / least + n + rows + 16.0) * 2f64.powi(-24))
+}
+
+/// The softmax is off by n + 40 such units (exponentials, their sum, a quotient, products), the sum of shares by n more: relative to
+/// the largest gradient, 1 - softmax of a label or more, which is (n - 1) / e^2 of its softmax.
+fn of_gradients(classes: usize) -> Bound {
+    let n = classes as f64;
+    let cancelled = (8.0 / (n - 1.0)).max(2.0);
+    Bound::Norm((2.0 * n + 40.0) * cancelled * 2f64.powi(-24))
 }
 
 /// Element by element, in all reductions.
@@ -131,8 +143,11 @@ fn pointwise() -> Vec<Case> {
                 let bound = |units: f64| Bound::Norm(units * 2f64.powi(-24));
                 let inputs = [drawn(shape.clone(), x), drawn(shape.clone(), target)];
                 let case = case(format!("{shape}/{reduction:?}"), inputs, reduction);
-                // Gradients are multiplied by 1 / n once more.
-                let case = case.bound(bound(units + k));
+                // Gradients are multiplied by 1 / n once more. The summands of bce_with_logits are all positive.
+                let case = case.bound(match function {
+                    BceWithLogits => Bound::Ulp(units + k),
+                    _ => bound(units + k),
+                });
                 cases.push(case.gradients(&[0, 1], bound(2.0 * units + 4.0)));
             }
         }
@@ -140,11 +155,24 @@ fn pointwise() -> Vec<Case> {
         for reduction in [Reduction::None, Reduction::Sum] {
             let inputs = [special(Draw::Special), special(target)];
             let case = case(format!("special/{reduction:?}"), inputs, reduction);
-            cases.push(case.bound(Bound::Norm((units + 67.0) * 2f64.powi(-24))));
+            let case = case.bound(Bound::Norm((units + 67.0) * 2f64.powi(-24)));
+            let gradient = Bound::Norm((2.0 * units + 4.0) * 2f64.powi(-24));
+            cases.push(case.gradients(&[0, 1], gradient));
         }
         let inputs = [special(x), special(Draw::Special)];
         let case = case("special target".to_owned(), inputs, Reduction::None);
-        cases.push(case.bound(Bound::Norm(units * 2f64.powi(-24))));
+        let case = case.bound(Bound::Norm(units * 2f64.powi(-24)));
+        let gradient = Bound::Norm((2.0 * units + 4.0) * 2f64.powi(-24));
+        cases.push(case.gradients(&[0, 1], gradient));
+        if name == "l1_loss" {
+            // Inf - Inf among them.
+            let inputs = [special(Draw::Special), special(Draw::Special)];
+            let case = Case::new("l1_loss/special both", inputs.to_vec(), move |g, x| {
+                Ok(vec![g.l1_loss(x[0], x[1], Reduction::None)?])
+            });
+            let case = case.inexact().bound(Bound::Ulp(1.0));
+            cases.push(case.gradients(&[0, 1], Bound::Exact));
+        }
     }
     // Certain of the right and of the wrong class: logarithms of 0.
     let certain = || {
@@ -163,6 +191,26 @@ fn pointwise() -> Vec<Case> {
             Ok(vec![g.bce_loss(x, target, None, Reduction::None)?])
         })
         .bound(Bound::Exact),
+    );
+    // Logits of either sign far out, where the loss of the right class is exp(-|x|): an exponential of at most -40, log1p and a sum.
+    let far = vec![
+        drawn([31], Draw::Between(-40.0, 40.0)),
+        drawn([31], Draw::AwayFromZero),
+    ];
+    cases.push(
+        Case::new("bce_with_logits/certain", far, |g, x| {
+            let large = g.scale(x[1], 1e3)?;
+            let target = g.clamp(large, 0.0, 1.0)?;
+            Ok(vec![g.bce_with_logits(
+                x[0],
+                target,
+                None,
+                None,
+                Reduction::None,
+            )?])
+        })
+        .inexact()
+        .bound(Bound::Ulp(2.0 * (3.0 + 80.0) + 12.0)),
     );
     cases
 }
@@ -262,11 +310,7 @@ fn cross_entropy() -> Vec<Case> {
                     Ok(vec![g.cross_entropy(x[0], x[1], options)?])
                 });
                 let case = case.inexact().bound(bound);
-                // A weighted mean over nothing is NaN, and so are differences of it.
-                cases.push(match target.count() {
-                    0 => case,
-                    _ => case.gradients(&[0], bound),
-                });
+                cases.push(case.gradients(&[0], of_gradients(classes)));
             }
             for (weighted, label_smoothing) in [(false, 0.0), (true, 0.2)] {
                 let inputs = vec![
@@ -286,7 +330,8 @@ fn cross_entropy() -> Vec<Case> {
                     };
                     Ok(vec![g.cross_entropy(x[0], x[1], options)?])
                 });
-                cases.push(case.inexact().bound(bound).gradients(&[0], bound));
+                let case = case.inexact().bound(bound);
+                cases.push(case.gradients(&[0], of_gradients(classes)));
             }
         }
     }
@@ -297,7 +342,7 @@ fn cross_entropy() -> Vec<Case> {
 /// Padding, labels that are no class, nothing but ignored labels, special numbers.
 fn edges() -> Vec<Case> {
     let mut cases = Vec::new();
-    let bound = of_rows(12, 5);
+    let (bound, gradient) = (of_rows(12, 5), of_gradients(5));
     for reduction in REDUCTIONS {
         // Per pixel, three of four images valid.
         let inputs = vec![
@@ -320,7 +365,53 @@ fn edges() -> Vec<Case> {
                     Ok(vec![g.cross_entropy(x[0], x[1], options)?])
                 },
             );
-            cases.push(case.inexact().bound(bound).gradients(&[0], bound));
+            let case = case.inexact().bound(bound);
+            cases.push(case.gradients(&[0], gradient));
+        }
+    }
+    // No row valid, of a mean that divides by weights.
+    for ignore_index in [None, Some(1)] {
+        let inputs = vec![
+            real([3, 5]),
+            below([3], 5),
+            words(&[0]),
+            drawn([5], Draw::Between(0.5, 2.0)),
+        ];
+        let case = Case::new(
+            format!("cross_entropy/valid 0 of 3, weighted/ignored {ignore_index:?}"),
+            inputs,
+            move |g, x| {
+                let options = CrossEntropyLoss {
+                    weight: Some(x[3]),
+                    ignore_index,
+                    valid: Some(x[2]),
+                    ..CrossEntropyLoss::default()
+                };
+                Ok(vec![g.cross_entropy(x[0], x[1], options)?])
+            },
+        );
+        cases.push(case.inexact().gradients(&[0], Bound::Exact));
+    }
+    // Classes of weight 0, whose logarithms may be infinite.
+    for reduction in [Reduction::None, Reduction::Sum] {
+        for label_smoothing in [0.0, 0.1] {
+            let inputs = vec![drawn([12, 5], Draw::Special), below([12], 5)];
+            let case = Case::new(
+                format!(
+                    "cross_entropy/special, weights 0/{reduction:?}/smoothing {label_smoothing}"
+                ),
+                inputs,
+                move |g, x| {
+                    let options = CrossEntropyLoss {
+                        weight: Some(g.fill([5], 0.0)?),
+                        reduction,
+                        label_smoothing,
+                        ..CrossEntropyLoss::default()
+                    };
+                    Ok(vec![g.cross_entropy(x[0], x[1], options)?])
+                },
+            );
+            cases.push(case.inexact().gradients(&[0], Bound::Exact));
         }
     }
     let with = |kind: &str, inputs: Vec<Input>, ignore_index, reduction| {
@@ -343,7 +434,8 @@ fn edges() -> Vec<Case> {
         let all = vec![real([3, 5]), below([3], 1)];
         cases.push(with("all ignored", all, Some(0), reduction));
         let special = vec![drawn([12, 5], Draw::Special), below([12], 5)];
-        cases.push(with("special", special, None, reduction));
+        let case = with("special", special, None, reduction);
+        cases.push(case.gradients(&[0], gradient));
         let far = vec![drawn([12, 5], Draw::Between(-90.0, 90.0)), below([12], 5)];
         cases.push(with("far apart", far, Some(2), reduction));
     }

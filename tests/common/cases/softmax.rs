@@ -43,10 +43,13 @@ pub fn softmax() -> Vec<Case> {
             )
             .inexact()
         };
-        // dy - sum(dy * y) may cancel, to an eighth of its terms in these cases.
-        let gradient = Bound::Norm((3.0 * n + 20.0) * 2f64.powi(-20));
-        // exp is good to 3 + 2|x| ULP with |x| at most 2, a quotient to 2.5, the sum to n.
-        let bound = Bound::Ulp(3.0 * n + 20.0);
+        // In units of 2^-24: y is off by n + 32, sum(dy * y), at most the half of its terms, by n more than that; short rows of
+        // dy - sum(dy * y) may cancel, to an eighth of the terms in these cases.
+        let cancelled = (16.0 / n.max(1.0)).max(2.0);
+        let gradient = Bound::Norm((2.0 * n + 50.0) * cancelled * 2f64.powi(-24));
+        // exp is good to 3 + 2|x| ULP with |x| at most 2, 14 units, and so is the sum, plus n; a quotient to 2.5 ULP. In short rows
+        // not all of this comes together: n exponentials of 3.
+        let bound = Bound::Ulp((n + 32.0).min(3.0 * n + 8.0));
         let plain = case("", real(shape.clone()), false).bound(bound);
         cases.push(match n {
             1.0 => plain,
@@ -63,12 +66,13 @@ pub fn softmax() -> Vec<Case> {
         if [[5].into(), [131, 10].into(), [2, 64].into(), [3, 65].into()].contains(&shape) {
             for logarithm in [false, true] {
                 let special = case("/special", drawn(shape.clone(), Draw::Special), logarithm);
-                cases.push(special.bound(if logarithm { log } else { bound }));
+                let special = special.bound(if logarithm { log } else { bound });
+                cases.push(special.gradients(&[0], gradient));
             }
             // Far apart: the small ones underflow, and their logarithms do not.
             let far = || drawn(shape.clone(), Draw::Between(-120.0, 120.0));
-            // exp of at most 240 in magnitude.
-            let relative = Bound::Ulp(3.0 * n + 1000.0);
+            // exp of at most 87.3 in magnitude, 0 beyond.
+            let relative = Bound::Ulp(n + 2.0 * (3.0 + 2.0 * 87.3) + 20.0);
             cases.push(case("/far", far(), false).bound(relative));
             cases.push(case("/far", far(), true).bound(log));
         }
