@@ -1,7 +1,7 @@
 // dweight[o, c, tap] = sum over n and p of dy[n, o, p] x[n, c, the element that the tap sees from p]: the gradient of the weight of a
 // convolution over three axes without tiles and with any padding.
 //
-// Layout: source = x [N, G * channels, ..], dy [N, G * outs, ..], dweight [G * outs, channels, ..] at to_base. The rows of all dy may be cut into parts of
+// Layout: source = x [N, G * channels, ..], dy [N, G * outs, ..], dweight [G * outs, channels, ..]. The rows of all dy may be cut into parts of
 // `share` rows whose sums are stored `part` elements apart. Reference: src/ops/conv/sizes.rs.
 // One invocation sums four taps of `block` channels of dy and one channel of x over the rows of one part; one workgroup workgroup_size
 // of these. A product counts where its element is read: padding never multiplies.

@@ -59,7 +59,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     top = row_max(top, local);
     var sum = 0.0;
     for (var c = lane; c < read; c += LANES) {
-        sum += exp(logits[start + c * step] - top);
+        sum += exp_or_nan(logits[start + c * step] - top);
     }
     sum = row_sum(sum, local);
     var log_sum = 0.0;

@@ -35,7 +35,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     top = row_max(top, local);
     var sum = 0.0;
     for (var i = first; i < end; i += step) {
-        sum += exp(x[i] - top);
+        sum += exp_or_nan(x[i] - top);
     }
     sum = row_sum(sum, local);
     if (logarithm == 1u) {

@@ -2,7 +2,7 @@
 //
 // Layout: y, dy and dx are [outer, columns, inner], a row runs along the columns. Reference: src/ops/softmax.rs.
 // A row is made by one invocation or by one workgroup, as the provider says.
-// Overrides: logarithm (0 or 1), workgroup_size. Providers: lib/row_alone or lib/row_shared, lib/divide, lib/grid.
+// Overrides: logarithm (0 or 1), workgroup_size. Providers: lib/row_alone or lib/row_shared, lib/divide, lib/grid, lib/float.
 
 override logarithm: u32 = 0u;
 override workgroup_size: u32 = 64u;
@@ -35,6 +35,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     sum = row_sum(sum, local);
     for (var i = first; i < end; i += step) {
-        dx[i] = select(y[i] * (dy[i] - sum), dy[i] - exp(y[i]) * sum, logarithm == 1u);
+        dx[i] = select(y[i] * (dy[i] - sum), dy[i] - exp_or_nan(y[i]) * sum, logarithm == 1u);
     }
 }

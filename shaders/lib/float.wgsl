@@ -10,6 +10,11 @@ fn is_nan4(x: vec4<f32>) -> vec4<bool> {
     return (bitcast<vec4<u32>>(x) & vec4<u32>(0x7fffffffu)) > vec4<u32>(0x7f800000u);
 }
 
+// exp(x); NaN for NaN, which the built-in function does not promise.
+fn exp_or_nan(x: f32) -> f32 {
+    return select(exp(x), x, is_nan(x));
+}
+
 fn relu4(x: vec4<f32>) -> vec4<f32> {
     return select(x, vec4<f32>(), (x <= vec4<f32>()) & !is_nan4(x));
 }

@@ -30,7 +30,8 @@ fn log_ratio4(s: vec4<f32>) -> vec4<f32> {
 }
 
 // log(x): the exponent's share in two summands, the first exact, and that of a mantissa within [sqrt(1/2), sqrt(2)).
-// Within 6 u, near 1 too. 0, negative numbers and infinity as the built-in function has them.
+// Within 6 u, near 1 too. 0 gives -inf, infinity itself, a negative number NaN, all by their bits: the built-in function, which is left
+// with subnormal numbers, does not promise them.
 fn log4(x: vec4<f32>) -> vec4<f32> {
     let bits = bitcast<vec4<u32>>(x);
     let above = (bits & vec4<u32>(0x7fffffu)) > vec4<u32>(0x3504f3u);
@@ -38,8 +39,13 @@ fn log4(x: vec4<f32>) -> vec4<f32> {
     let m = bitcast<vec4<f32>>((bits & vec4<u32>(0x7fffffu)) | one);
     let e = vec4<f32>(vec4<i32>(bits >> vec4<u32>(23u)) - vec4<i32>(127)) + select(vec4<f32>(), vec4<f32>(1.0), above);
     let y = e * 0.693359375 + (log_ratio4((m - 1.0) / (m + 1.0)) - e * 2.12194440e-4);
-    let normal = (bits >= vec4<u32>(0x00800000u)) & (bits < vec4<u32>(0x7f800000u));
-    return select(log(x), y, normal);
+    let zero = (bits & vec4<u32>(0x7fffffffu)) == vec4<u32>();
+    let nan = (bits > vec4<u32>(0x7f800000u)) & !zero;
+    let limit = select(bits, bits | vec4<u32>(0xff800000u), zero);
+    let special = bitcast<vec4<f32>>(select(limit, bits | vec4<u32>(0x7fc00000u), nan));
+    let small = bits < vec4<u32>(0x00800000u);
+    let normal = !small & (bits < vec4<u32>(0x7f800000u));
+    return select(select(special, log(x), small & !zero), y, normal);
 }
 
 // log(1 + x) for x >= -1, within 8 u.

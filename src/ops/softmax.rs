@@ -263,12 +263,24 @@ static SOFTMAX_LONG: Kernel = Kernel::new(
 );
 static SOFTMAX_GRAD: Kernel = Kernel::new(
     "softmax_grad",
-    shader_files!["softmax_grad", "lib/row_alone", "lib/divide", "lib/grid"],
+    shader_files![
+        "softmax_grad",
+        "lib/row_alone",
+        "lib/divide",
+        "lib/grid",
+        "lib/float"
+    ],
     VARIANTS,
 );
 static SOFTMAX_GRAD_LONG: Kernel = Kernel::new(
     "softmax_grad_long",
-    shader_files!["softmax_grad", "lib/row_shared", "lib/divide", "lib/grid"],
+    shader_files![
+        "softmax_grad",
+        "lib/row_shared",
+        "lib/divide",
+        "lib/grid",
+        "lib/float"
+    ],
     VARIANTS,
 );
 

@@ -428,9 +428,11 @@ impl Sizes {
 
     /// The fast kernels that compute it, if any; the batch has no say in it.
     fn body(&self, map: Map, caps: &Caps) -> Option<Body> {
-        let fast = self.flat() && !self.thin(map);
+        if !self.flat() || self.thin(map) {
+            return None;
+        }
         let fits = caps.body == Body::Shared || self.registers_fit(map, caps);
-        (fast && fits).then_some(caps.body)
+        fits.then_some(caps.body)
     }
 
     /// Emits the convolution or the gradient of its input over runs of images of what is read and what is written.

@@ -260,7 +260,7 @@ impl Class {
         }
     }
 
-    /// Emits it for runs of images, of which those of x have `x_row` elements.
+    /// Emits it for runs of images.
     fn lower(&self, runs: &[Rows], groups: usize, end: End, caps: &Caps, out: &mut Lowering) {
         let (form, overrides) = self.choose(groups, caps);
         let [strip, blocks, taps] = ["strip", "blocks", "taps"].map(|n| value(overrides, n));
@@ -442,11 +442,15 @@ impl Sizes {
         }
     }
 
-    /// Whether what passes through scratch, padded to tiles, fits one binding.
+    /// Whether it takes few dispatches and what passes through scratch, padded to tiles, fits one binding.
     pub(super) fn registers_fit(&self, map: Map, caps: &Caps) -> bool {
         let quads = match map {
             Map::Forward => Class::forward(self).scratch_quads(self.groups, caps),
             Map::GradInput => {
+                let [_, rows, columns] = self.class_counts();
+                if rows.saturating_mul(columns) > MOST_CLASSES {
+                    return false;
+                }
                 let classes = self
                     .classes()
                     .map(|class| class.scratch_quads(self.groups, caps));
@@ -457,10 +461,14 @@ impl Sizes {
         16 * quads as u64 <= caps.max_binding
     }
 
+    /// Residue classes of the stride along each axis of the input.
+    fn class_counts(&self) -> [usize; 3] {
+        [0, 1, 2].map(|axis| self.window[axis].stride.min(self.input[axis]))
+    }
+
     /// The convolutions that make up the gradient of the input.
     fn classes(&self) -> impl Iterator<Item = Class> {
-        let [_, rows, columns] =
-            [0, 1, 2].map(|axis| self.window[axis].stride.min(self.input[axis]));
+        let [_, rows, columns] = self.class_counts();
         let places = (0..rows).flat_map(move |row| (0..columns).map(move |column| (row, column)));
         places.map(|(row, column)| Class::grad_input(self, row, column))
     }
@@ -575,6 +583,9 @@ impl Sizes {
 
 /// Invocations for which the batch of a gradient of a weight is cut into parts.
 const ENOUGH_INVOCATIONS: usize = 512;
+
+/// Residue classes, each of which takes a dispatch, up to which the gradient of an input goes through them.
+const MOST_CLASSES: usize = 64;
 
 static PACK: Kernel = Kernel::new(
     "conv_pack",

@@ -49,6 +49,14 @@ impl Sizes {
             let mode = walk.padding_mode;
             mode.check(walk.padding[axis], input[axis], op, walk.axis_name(axis))?;
         }
+        // One tap has no distance to another, whatever the dilation.
+        let window = window.map(|window| match window.kernel {
+            1 => Window {
+                dilation: 1,
+                ..window
+            },
+            _ => window,
+        });
         let padded = walk.padding != [[0; 2]; 3];
         Ok(Self {
             n,
@@ -109,10 +117,13 @@ impl Sizes {
         self.window.iter().map(|window| window.kernel).product()
     }
 
-    /// Whether kernels for two axes and zeros around them compute it.
+    /// Whether kernels for two axes and zeros around them compute it: the depth is one element that one tap sees once.
     pub fn flat(&self) -> bool {
-        let deep = self.input[0] > 1 || self.output[0] > 1 || self.window[0].kernel > 1;
-        self.mode == PaddingMode::Zeros && !deep
+        let window = &self.window[0];
+        let flat = self.input[0] == 1 && self.output[0] == 1 && window.kernel == 1;
+        // An empty input has nothing to see but padding.
+        let empty = self.input.contains(&0);
+        self.mode == PaddingMode::Zeros && flat && window.before == 0 && !empty
     }
 
     /// Every (tap, position in the output, position in the input) that meet along an axis.

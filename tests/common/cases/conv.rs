@@ -176,6 +176,8 @@ pub fn conv() -> Vec<Case> {
     ));
     cases.extend(transposed_grid([2, 3, 2], [3, 2, 2], strides, dilations));
     cases.extend(edges());
+    cases.extend(beside());
+    cases.extend(big_strides());
     cases.extend(every_padding());
     cases.extend(second_order());
     cases.extend(special());
@@ -375,6 +377,92 @@ fn edges() -> Vec<Case> {
     };
     cases.push(transposed(&[2, 2, 1, 1], 2, [3, 2], true, cut));
     cases
+}
+
+/// A depth of one element or none, padded so that windows see it at another place than the first or see only padding; empty axes.
+fn beside() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (depth, stride, padding) in [
+        (1, 2, [1, 0]),
+        (1, 3, [1, 1]),
+        (1, 2, [2, 0]),
+        (1, 3, [0, 1]),
+        (0, 1, [1, 0]),
+        (0, 2, [1, 1]),
+    ] {
+        for (c, o, groups) in [(3, 4, 1), (4, 6, 2), (3, 3, 3)] {
+            for kernel in [1, 3] {
+                let conv = Conv3d {
+                    stride: [stride, 1, 1],
+                    padding: [padding, [1, 1], [1, 1]],
+                    groups,
+                    ..Conv3d::default()
+                };
+                let x = [2, c, depth, 4, 4];
+                cases.push(convolution(&x, o, [1, kernel, kernel], true, conv));
+                cases.push(convolution(&x, o, [1, kernel, kernel], false, conv));
+            }
+        }
+    }
+    for (stride, padding, output_padding) in [
+        (2, [1, 0], 1),
+        (3, [1, 1], 2),
+        (3, [2, 0], 2),
+        (2, [0, 1], 1),
+    ] {
+        for (c, outs, groups) in [(3, 4, 1), (4, 6, 2), (3, 3, 3)] {
+            for bias in [false, true] {
+                let conv = ConvTranspose {
+                    stride: [stride, 1, 2],
+                    padding: [padding, [1, 1], [0, 1]],
+                    output_padding: [output_padding, 0, 1],
+                    groups,
+                    ..ConvTranspose::<3>::default()
+                };
+                cases.push(transposed(&[2, c, 1, 4, 3], outs, [1, 3, 3], bias, conv));
+                cases.push(transposed(&[2, c, 1, 4, 3], outs, [1, 1, 1], bias, conv));
+            }
+        }
+    }
+    let wide = Conv2d {
+        stride: [1, 2],
+        padding: [[1, 1], [1, 2]],
+        ..Conv2d::default()
+    };
+    for bias in [false, true] {
+        let line = Conv1d::padding(2);
+        cases.push(convolution(&[2, 3, 0], 4, [3], bias, line));
+        for [h, w] in [[0, 5], [5, 0], [0, 0]] {
+            cases.push(convolution(&[2, 3, h, w], 4, [2, 3], bias, wide));
+        }
+    }
+    cases
+}
+
+/// Strides with many residue classes: patches, and more than the input has elements.
+fn big_strides() -> Vec<Case> {
+    let step = |stride: usize, padding: usize| Conv2d {
+        stride: [stride; 2],
+        ..Conv2d::padding(padding)
+    };
+    let up = |stride: usize| ConvTranspose {
+        stride: [stride; 2],
+        ..ConvTranspose::<2>::default()
+    };
+    let far = Conv1d {
+        stride: [1000],
+        dilation: [500],
+        padding: [[2, 498]],
+        ..Conv1d::default()
+    };
+    vec![
+        convolution(&[2, 3, 32, 32], 4, [16, 16], true, step(16, 0)),
+        convolution(&[1, 2, 19, 21], 3, [9, 10], false, step(9, 1)),
+        convolution(&[2, 2, 5, 5], 3, [3, 3], true, step(1000, 2)),
+        convolution(&[2, 2, 5], 3, [2], true, far),
+        transposed(&[1, 2, 2, 2], 3, [32, 32], true, up(32)),
+        transposed(&[1, 2, 2, 3], 3, [2, 1], true, up(9)),
+    ]
 }
 
 /// All paddings that a mode permits of small extents, one convolution each, whose gradient is the inverse of the padding.
