@@ -223,6 +223,42 @@ fn running_statistics_are_learned_and_used() {
     }
 }
 
+/// A layer that sees two batches in a step renews its statistics by one after the other, as in PyTorch.
+#[test]
+fn a_shared_layer_learns_from_each_of_its_inputs() {
+    let mut g = Graph::new();
+    let first = g.input("first", Type::f32([4, 1])).unwrap();
+    let second = g.input("second", Type::f32([2, 1])).unwrap();
+    for x in [first, second] {
+        let layer = BatchNorm1d::new(1);
+        layer.build(&mut g, "bn", x, Mode::Train).unwrap();
+    }
+    assert_eq!(g.assigns().len(), 2);
+    // Means 2.5 and 20, unbiased variances 5 / 3 and 200.
+    let renew = |old: f64, [first, second]: [f64; 2]| {
+        let between = 0.9 * old + 0.1 * first;
+        0.9 * between + 0.1 * second
+    };
+    let wanted = [
+        ("bn.running_mean", renew(0.0, [2.5, 20.0])),
+        ("bn.running_var", renew(1.0, [5.0 / 3.0, 200.0])),
+    ];
+    for engine in engines() {
+        let store = Store::new(&engine, &[&g], 0).unwrap();
+        let mut session = Session::new(&store, &g, &[]).unwrap();
+        let numbers = Tensor::f32([4, 1], vec![1.0, 2.0, 3.0, 4.0]).unwrap();
+        session.write(first, &numbers).unwrap();
+        let numbers = Tensor::f32([2, 1], vec![10.0, 30.0]).unwrap();
+        session.write(second, &numbers).unwrap();
+        session.run(1).unwrap();
+        for (name, wanted) in wanted {
+            let found = f64::from(store.get(name).unwrap().as_f32().unwrap()[0]);
+            let near = (found - wanted).abs() <= 1e-6 * wanted;
+            assert!(near, "{name}: {found}, not {wanted} on {engine:?}");
+        }
+    }
+}
+
 /// Another batch size builds no pipeline, with each normalisation, forward and backward.
 #[test]
 fn another_batch_size_compiles_nothing() {

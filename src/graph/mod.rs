@@ -316,13 +316,25 @@ impl Graph {
                 self.ty(value)?
             )));
         }
-        if self.assigns.iter().any(|&(s, _)| s == state) {
+        if self.assigned(state).is_some() {
             return Err(Error::graph(format!(
                 "assign: state \"{name}\" is assigned twice"
             )));
         }
         self.assigns.push((state, value));
         Ok(())
+    }
+
+    /// The value that is written into `state` at the end of every step, if one is.
+    pub fn assigned(&self, state: Value) -> Option<Value> {
+        let mut assigns = self.assigns.iter();
+        assigns.find(|(s, _)| *s == state).map(|&(_, value)| value)
+    }
+
+    /// Takes the assignment to `state` back, so that another can follow: for a value made from the one that it gives.
+    pub fn unassign(&mut self, state: Value) -> Option<Value> {
+        let at = self.assigns.iter().position(|&(s, _)| s == state)?;
+        Some(self.assigns.remove(at).1)
     }
 
     /// Type of a value.

@@ -11,7 +11,7 @@ pub use crate::ops::LocalResponseNorm;
 ///
 /// Parameters `weight` and `bias` `[features]`, which begin as 1 and 0, and running statistics `running_mean` and `running_var`
 /// `[features]`, which begin as 0 and 1. In training x is normalised by its own statistics and the running ones are renewed at the end of
-/// the step; in inference it is normalised by the running ones.
+/// the step, by each x in turn if the layer is built more than once in a graph; in inference it is normalised by the running ones.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BatchNorm<const D: usize> {
     /// Channels of x.
@@ -67,7 +67,8 @@ impl<const D: usize> Module for BatchNorm<D> {
         }
         let (y, statistics) = g.batch_norm_train(x, weight, bias, self.eps)?;
         if let Some(running) = running {
-            let renewed = g.running_statistics(running, statistics, x, self.momentum)?;
+            let latest = running.map(|state| g.unassign(state).unwrap_or(state));
+            let renewed = g.running_statistics(latest, statistics, x, self.momentum)?;
             for (state, value) in running.into_iter().zip(renewed) {
                 g.assign(state, value)?;
             }

@@ -1,12 +1,12 @@
 //! The largest or smallest element along one axis, with its index.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Value};
 use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Overrides, Rows, overlaps};
 use crate::shape::{DType, Shape, Type};
 use crate::tensor::Array;
 
-use super::{Cut, expect_dtype, expect_f32, expect_inputs};
+use super::{Cut, expect_dtype, expect_f32, expect_inputs, no_second_derivative};
 
 // Parameters and builder.
 
@@ -260,10 +260,7 @@ impl Op for AlongGrad {
     // Gradient.
 
     fn vjp(&self, _: &mut Graph, _: &Node, _: &[Value]) -> Result<Vec<Option<Value>>> {
-        Err(Error::new(
-            ErrorKind::NotDifferentiable,
-            format!("{}: second derivatives are not offered", self.name()),
-        ))
+        Err(no_second_derivative(self.name()))
     }
 
     // Lowering.

@@ -1,6 +1,6 @@
 //! Functions of two values, elementwise with broadcasting: arithmetic, minimum and maximum, prelu.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Value};
 use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides};
 use crate::shape::Type;
@@ -9,7 +9,7 @@ use crate::tensor::Array;
 use super::elementwise::{
     Forms, WORKGROUP, broadcast, constants, function, lower_broadcast, map_broadcast, unbroadcast,
 };
-use super::{expect_f32, expect_inputs, quads};
+use super::{expect_f32, expect_inputs, no_second_derivative, quads};
 
 // Parameters and builder.
 
@@ -271,10 +271,7 @@ impl Op for BinaryGrad {
     // Gradient.
 
     fn vjp(&self, _: &mut Graph, _: &Node, _: &[Value]) -> Result<Vec<Option<Value>>> {
-        Err(Error::new(
-            ErrorKind::NotDifferentiable,
-            format!("{}: second derivatives are not offered", self.name()),
-        ))
+        Err(no_second_derivative(self.name()))
     }
 
     // Lowering.

@@ -1,6 +1,6 @@
 //! Cross-entropy of class labels or probabilities, from logits or from their logarithms.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Value};
 use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Rows, overlaps};
 use crate::shape::{DType, Type};
@@ -9,7 +9,7 @@ use crate::tensor::{Array, Tensor};
 use super::pointwise::Reduction;
 use super::reduction::lower_sum;
 use super::softmax::{around, by_rows, log_softmax_row, rows};
-use super::{expect_f32, expect_inputs, expect_type};
+use super::{expect_f32, expect_inputs, expect_type, no_second_derivative};
 
 // Parameters and builder.
 
@@ -487,10 +487,7 @@ impl Op for CrossEntropyGrad {
     // Gradient.
 
     fn vjp(&self, _: &mut Graph, _: &Node, _: &[Value]) -> Result<Vec<Option<Value>>> {
-        Err(Error::new(
-            ErrorKind::NotDifferentiable,
-            format!("{}: second derivatives are not offered", self.0.name()),
-        ))
+        Err(no_second_derivative(self.0.name()))
     }
 
     // Lowering.

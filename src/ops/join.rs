@@ -82,6 +82,9 @@ impl AxisRange {
     }
 }
 
+/// How many values [`Graph::chunk`] makes of an axis without elements.
+const MOST_EMPTY_CHUNKS: usize = 1 << 16;
+
 impl Graph {
     /// `f32` or `u32` values side by side along `axis`; they differ in nothing but their extents there. PyTorch's `cat`.
     pub fn concat(&mut self, values: &[Value], axis: usize) -> Result<Value> {
@@ -106,7 +109,7 @@ impl Graph {
     }
 
     /// `x` cut along `axis` into `chunks` values, all of extent / `chunks` rounded up but the last ones, which may be smaller or
-    /// missing: PyTorch's `chunk`.
+    /// missing: PyTorch's `chunk`. An axis without elements gives `chunks` empty values, at most 65,536.
     pub fn chunk(&mut self, x: Value, chunks: usize, axis: usize) -> Result<Vec<Value>> {
         let shape = self.shape(x)?;
         expect_axis("chunk", shape, axis)?;
@@ -120,6 +123,11 @@ impl Graph {
             sizes.push(extent % size);
         }
         if sizes.is_empty() {
+            if chunks > MOST_EMPTY_CHUNKS {
+                return Err(Error::shape(format!(
+                    "chunk: {chunks} chunks of no elements along axis {axis} of {shape}, at most {MOST_EMPTY_CHUNKS} are made"
+                )));
+            }
             sizes = vec![0; chunks];
         }
         self.split(x, &sizes, axis)
@@ -548,6 +556,15 @@ mod tests {
         );
         let huge = g.split(x, &[usize::MAX, 7], 1).unwrap_err();
         assert!(message(huge).contains("overflow"));
+        let none = g.input("none", Type::f32([0, 6])).unwrap();
+        assert_eq!(g.chunk(none, 3, 0).unwrap().len(), 3);
+        assert_eq!(
+            message(g.chunk(none, usize::MAX, 0).unwrap_err()),
+            format!(
+                "chunk: {} chunks of no elements along axis 0 of [0, 6], at most 65536 are made",
+                usize::MAX
+            )
+        );
         assert_eq!(
             message(g.narrow(x, 1, 4, 3).unwrap_err()),
             "narrow: 3 elements from 4 on pass the end of axis 1 of [2, 6]"

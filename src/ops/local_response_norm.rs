@@ -1,12 +1,12 @@
 //! Local response normalisation: x divided by a power of the mean square of its neighbours among the channels.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
 use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Rows, overlaps};
 use crate::shape::Type;
 use crate::tensor::Array;
 
-use super::{expect_f32, expect_inputs, expect_type};
+use super::{expect_f32, expect_inputs, expect_type, no_second_derivative};
 
 // Parameters and builder.
 
@@ -195,10 +195,7 @@ impl Op for LocalResponseNormGrad {
     // Gradient.
 
     fn vjp(&self, _: &mut Graph, _: &Node, _: &[Value]) -> Result<Vec<Option<Value>>> {
-        Err(Error::new(
-            ErrorKind::NotDifferentiable,
-            "local_response_norm: second derivatives are not offered",
-        ))
+        Err(no_second_derivative("local_response_norm"))
     }
 
     // Lowering.

@@ -172,6 +172,14 @@ fn expect_unfused(op: &str, fused: bool) -> Result<()> {
     Ok(())
 }
 
+/// What ops say that are gradients and have none themselves.
+fn no_second_derivative(op: &str) -> Error {
+    Error::new(
+        ErrorKind::NotDifferentiable,
+        format!("{op}: second derivatives are not offered"),
+    )
+}
+
 /// What fused kernels do last, for the reference: relu, then zero where the mask is not positive.
 fn finish(y: &mut [f64], relu: bool, mask: Option<&Array>) {
     for (i, value) in y.iter_mut().enumerate() {

@@ -39,7 +39,7 @@ pub struct Norm {
 
 impl Graph {
     /// The variance over `axes`: sum((x - mean)^2) / (count - `correction`); PyTorch's default is 1. With `keep` the axes stay with
-    /// extent 1. Without a degree of freedom it is an error, where PyTorch gives NaN.
+    /// extent 1. No axes reduce nothing; in PyTorch they mean all. Without a degree of freedom it is an error, where PyTorch gives NaN.
     pub fn var(
         &mut self,
         x: Value,
@@ -80,7 +80,7 @@ impl Graph {
         self.add1(op, &[x, mean])
     }
 
-    /// The Euclidean norm over `axes`; with `keep` they stay with extent 1.
+    /// The Euclidean norm over `axes`; with `keep` they stay with extent 1. No axes reduce nothing; in PyTorch they mean all.
     pub fn norm(&mut self, x: Value, axes: &[usize], keep: bool) -> Result<Value> {
         let axes = sorted(axes);
         self.add1(Norm { axes, keep }, &[x])

@@ -10,7 +10,7 @@ use crate::tensor::Array;
 
 use super::norm_passes::lower_statistics;
 use super::norm_passes::{lower_normalize, lower_normalize_grad, lower_pairs, lower_running};
-use super::{expect_f32, expect_inputs, expect_type};
+use super::{expect_f32, expect_inputs, expect_type, no_second_derivative};
 
 // Parameters and builder.
 
@@ -120,7 +120,10 @@ impl Graph {
         x: Value,
         momentum: f32,
     ) -> Result<[Value; 2]> {
-        let map = Map::new("running_statistics", Over::Batch, self.ty(x)?)?;
+        let op = "running_statistics";
+        let map = Map::new(op, Over::Batch, self.ty(x)?)?;
+        let pairs = Type::f32(map.statistics.clone());
+        expect_type(op, "statistics", self.ty(statistics)?, &pairs)?;
         let count = map.set_count() as f64;
         let unbiased = match map.set_count() {
             0 | 1 => 1.0,
@@ -242,13 +245,14 @@ fn several(op: &str, set: &str, count: usize, x: &Type) -> Result<()> {
 }
 
 impl Over {
-    /// What the ops over such sets are called.
-    pub(super) fn op(self) -> &'static str {
-        match self {
-            Over::Batch => "batch_norm",
-            Over::Groups(_) => "group_norm",
-            Over::Instance => "instance_norm",
-            Over::Last(_) => "layer_norm",
+    /// What the normalisation of such sets by these moments is called.
+    pub(super) fn op(self, moments: Option<Moments>) -> &'static str {
+        match (self, moments) {
+            (Over::Batch, _) => "batch_norm",
+            (Over::Groups(_), _) => "group_norm",
+            (Over::Instance, _) => "instance_norm",
+            (Over::Last(_), Some(Moments::MeanSquare)) => "rms_norm",
+            (Over::Last(_), _) => "layer_norm",
         }
     }
 }
@@ -407,7 +411,8 @@ impl Op for NormStatistics {
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
         expect_inputs(self.name(), inputs, 1)?;
-        let map = Map::new(self.over.op(), self.over, inputs[0])?;
+        let op = self.over.op(Some(self.moments));
+        let map = Map::new(op, self.over, inputs[0])?;
         Ok(vec![Type::f32(map.statistics)])
     }
 
@@ -443,19 +448,20 @@ impl Op for NormStatistics {
     // Lowering.
 
     fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
-        let map = Map::new(self.over.op(), self.over, &io.inputs[0])?;
+        let op = self.over.op(Some(self.moments));
+        let map = Map::new(op, self.over, &io.inputs[0])?;
         lower_statistics(self, &map, io, caps, out)
     }
 }
 
 /// The sets of an x that a shape rule accepted.
 fn map_of(over: Over, x: &Type) -> Map {
-    Map::new(over.op(), over, x).expect("infer accepted x")
+    Map::new("normalisation", over, x).expect("infer accepted x")
 }
 
 impl Op for Normalize {
     fn name(&self) -> &'static str {
-        self.over.op()
+        self.over.op(self.own)
     }
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
@@ -585,7 +591,7 @@ impl Op for NormalizeGrad {
     // Gradient.
 
     fn vjp(&self, _: &mut Graph, _: &Node, _: &[Value]) -> Result<Vec<Option<Value>>> {
-        Err(no_gradient(self.name()))
+        Err(no_second_derivative(self.name()))
     }
 
     // Lowering.
@@ -732,6 +738,20 @@ mod tests {
         assert_eq!(
             message(g.layer_norm(x, 5, None, None, 1e-5)),
             "layer_norm: 5 last axes of x [2, 6, 3, 3] cannot be normalised"
+        );
+        assert_eq!(
+            message(g.rms_norm(x, 5, None, 1e-5)),
+            "rms_norm: 5 last axes of x [2, 6, 3, 3] cannot be normalised"
+        );
+        assert_eq!(
+            message(g.rms_norm(x, 1, Some(weight), 1e-5)),
+            "rms_norm: weight is f32 [5], f32 [3] is needed"
+        );
+        let pairs = g.input("pairs", Type::f32([5, 2])).unwrap();
+        let running = g.running_statistics([weight, flat], pairs, x, 0.1);
+        assert_eq!(
+            message(running.map(|y| y[0])),
+            "running_statistics: statistics is f32 [5, 2], f32 [6, 2] is needed"
         );
         assert_eq!(
             message(g.batch_norm_train(flat, None, None, 1e-5).map(|y| y.0)),

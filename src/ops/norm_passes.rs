@@ -369,7 +369,7 @@ pub(super) fn lower_statistics(
     let (x, statistics) = (Operand::Input(0), Operand::Output(0));
     // Weights play no part.
     let map = &map.without_affine();
-    let runs = runs(op.over.op(), map, io, [x, statistics], caps)?;
+    let runs = runs(op.over.op(Some(op.moments)), map, io, [x, statistics], caps)?;
     let loads = Loads::of(map);
     let sum = Sum::Moments(x, op.moments);
     let share = 1.0 / map.set_count().max(1) as f32;
@@ -409,11 +409,11 @@ pub(super) fn lower_normalize(
         eps: op.eps,
     };
     let affine: Vec<Operand> = given.weight.into_iter().chain(given.bias).collect();
-    io.in_one_part(op.over.op(), &affine)?;
+    io.in_one_part(op.over.op(op.own), &affine)?;
     let plain = map.without_affine();
     let map = if affine.is_empty() { &plain } else { map };
     let runs = runs(
-        op.over.op(),
+        op.over.op(op.own),
         map,
         io,
         [Operand::Input(0), given.statistics],

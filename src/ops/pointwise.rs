@@ -1,6 +1,6 @@
 //! Losses that compare two values element by element: squared, absolute, smooth l1, Huber, binary cross-entropy.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Value};
 use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides};
 use crate::shape::Type;
@@ -10,7 +10,7 @@ use super::binary::lower_same;
 use super::elementwise::{Forms, WORKGROUP, constants, function, lower_broadcast, map_broadcast};
 use super::reduction::lower_sum;
 use super::special::{log1p_exp, sigmoid};
-use super::{expect_f32, expect_inputs, expect_type};
+use super::{expect_f32, expect_inputs, expect_type, no_second_derivative};
 
 // Parameters and builder.
 
@@ -426,13 +426,7 @@ impl Op for PointwiseLossGrad {
     // Gradient.
 
     fn vjp(&self, _: &mut Graph, _: &Node, _: &[Value]) -> Result<Vec<Option<Value>>> {
-        Err(Error::new(
-            ErrorKind::NotDifferentiable,
-            format!(
-                "{}: second derivatives are not offered",
-                self.function.name()
-            ),
-        ))
+        Err(no_second_derivative(self.function.name()))
     }
 
     // Lowering.

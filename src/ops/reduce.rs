@@ -1,13 +1,13 @@
 //! Sum, mean, largest and smallest over axes, and what the gradients of reductions share.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
 use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides};
 use crate::shape::{Shape, Type};
 use crate::tensor::Array;
 
 use super::reduction::{Function, Reduction, lower_reduction, lower_spread};
-use super::{Cut, expect_f32, expect_inputs, expect_type, quads};
+use super::{Cut, expect_f32, expect_inputs, expect_type, no_second_derivative, quads};
 
 // Parameters and builder.
 
@@ -61,34 +61,28 @@ pub struct Spread {
 }
 
 impl Graph {
-    /// The largest element over `axes`; with `keep` they stay with extent 1. Equal ones share the gradient evenly, as in PyTorch;
-    /// unlike there, so do NaNs.
+    /// The largest element over `axes`; with `keep` they stay with extent 1. No axes reduce nothing; in PyTorch they mean all. Equal
+    /// elements share the gradient evenly, as in PyTorch; unlike there, so do NaNs.
     pub fn amax(&mut self, x: Value, axes: &[usize], keep: bool) -> Result<Value> {
-        let (axes, largest) = (sorted(axes), true);
-        self.add1(
-            Extreme {
-                axes,
-                keep,
-                largest,
-            },
-            &[x],
-        )
+        self.extreme(x, axes, keep, true)
     }
 
     /// The smallest element over `axes`, as [`Graph::amax`].
     pub fn amin(&mut self, x: Value, axes: &[usize], keep: bool) -> Result<Value> {
-        let (axes, largest) = (sorted(axes), false);
-        self.add1(
-            Extreme {
-                axes,
-                keep,
-                largest,
-            },
-            &[x],
-        )
+        self.extreme(x, axes, keep, false)
     }
 
-    /// The sum over `axes`; with `keep` they stay with extent 1.
+    fn extreme(&mut self, x: Value, axes: &[usize], keep: bool, largest: bool) -> Result<Value> {
+        let axes = sorted(axes);
+        let op = Extreme {
+            axes,
+            keep,
+            largest,
+        };
+        self.add1(op, &[x])
+    }
+
+    /// The sum over `axes`; with `keep` they stay with extent 1. No axes reduce nothing; in PyTorch they mean all.
     pub fn sum(&mut self, x: Value, axes: &[usize], keep: bool) -> Result<Value> {
         let axes = sorted(axes);
         self.add1(
@@ -101,7 +95,8 @@ impl Graph {
         )
     }
 
-    /// The mean over `axes`; with `keep` they stay with extent 1.
+    /// The mean over `axes`; with `keep` they stay with extent 1. No axes reduce nothing; in PyTorch they mean all. The mean of no
+    /// elements is 0; in PyTorch it is NaN.
     pub fn mean(&mut self, x: Value, axes: &[usize], keep: bool) -> Result<Value> {
         let axes = sorted(axes);
         let shape = self.shape(x)?;
@@ -168,13 +163,6 @@ pub(super) fn with_kept(shape: &Shape, axes: &[usize]) -> Shape {
     let extents = shape.iter().enumerate();
     let kept = extents.map(|(axis, &extent)| if axes.contains(&axis) { 1 } else { extent });
     kept.collect::<Vec<_>>().into()
-}
-
-fn no_second(op: &str) -> Error {
-    Error::new(
-        ErrorKind::NotDifferentiable,
-        format!("{op}: second derivatives are not offered"),
-    )
 }
 
 impl Op for Sum {
@@ -361,7 +349,7 @@ impl Op for Ratio {
     // Gradient.
 
     fn vjp(&self, _: &mut Graph, _: &Node, _: &[Value]) -> Result<Vec<Option<Value>>> {
-        Err(no_second(self.name()))
+        Err(no_second_derivative(self.name()))
     }
 
     // Lowering.
@@ -422,7 +410,7 @@ impl Op for Spread {
     // Gradient.
 
     fn vjp(&self, _: &mut Graph, _: &Node, _: &[Value]) -> Result<Vec<Option<Value>>> {
-        Err(no_second(self.name()))
+        Err(no_second_derivative(self.name()))
     }
 
     // Lowering.

@@ -56,7 +56,7 @@ impl Graph {
         mode: InterpolateMode,
     ) -> Result<Value> {
         let input = image("interpolate", self.ty(x)?)?;
-        let step = input.iter().zip(size).map(|(&x, &y)| reduced(x, y));
+        let step = input.iter().zip(size).map(|(&x, &y)| lowest_terms(x, y));
         let op = Interpolate {
             mode,
             size: size.to_vec(),
@@ -133,7 +133,7 @@ impl Graph {
 }
 
 /// `over / under` in lowest terms.
-fn reduced(over: usize, under: usize) -> [usize; 2] {
+fn lowest_terms(over: usize, under: usize) -> [usize; 2] {
     let (mut a, mut b) = (over, under);
     while b > 0 {
         (a, b) = (b, a % b);
@@ -455,7 +455,7 @@ mod tests {
         assert_eq!(fraction(f64::NAN), None);
         assert_eq!(fraction(-1.0), None);
         assert_eq!(fraction(1e-30), None);
-        assert_eq!(reduced(6, 4), [3, 2]);
+        assert_eq!(lowest_terms(6, 4), [3, 2]);
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! Softmax and its logarithm over any axis.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
 use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides};
 use crate::shape::{Shape, Type};
 use crate::tensor::Array;
 
-use super::{expect_f32, expect_inputs, expect_type};
+use super::{expect_f32, expect_inputs, expect_type, no_second_derivative};
 
 // Parameters and builder.
 
@@ -156,10 +156,7 @@ impl Op for SoftmaxGrad {
     // Gradient.
 
     fn vjp(&self, _: &mut Graph, _: &Node, _: &[Value]) -> Result<Vec<Option<Value>>> {
-        Err(Error::new(
-            ErrorKind::NotDifferentiable,
-            format!("{}: second derivatives are not offered", self.0.name()),
-        ))
+        Err(no_second_derivative(self.0.name()))
     }
 
     // Lowering.

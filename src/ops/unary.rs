@@ -1,6 +1,6 @@
 //! Functions of one value, elementwise: activations, powers, exponentials. Their formulas are in `unary_function.rs`.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
 use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides};
 use crate::shape::Type;
@@ -9,7 +9,7 @@ use crate::tensor::Array;
 use super::binary::lower_same;
 use super::elementwise::{WORKGROUP, constants, function};
 use super::unary_function::UnaryFunction;
-use super::{expect_f32, expect_inputs, expect_type, quads};
+use super::{expect_f32, expect_inputs, expect_type, no_second_derivative, quads};
 
 // Parameters and builder.
 
@@ -310,10 +310,7 @@ impl Op for UnaryGrad {
             Relu | Hardtanh { .. } | Clamp { .. } | LeakyRelu { .. } | Hardsigmoid | Abs => {
                 Ok(vec![None, Some(g.add1(*self, &[at.inputs[0], dy[0]])?)])
             }
-            _ => Err(Error::new(
-                ErrorKind::NotDifferentiable,
-                format!("{}: second derivatives are not offered", self.0.name()),
-            )),
+            _ => Err(no_second_derivative(self.0.name())),
         }
     }
 

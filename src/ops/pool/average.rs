@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
 use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, overlaps};
-use crate::ops::{expect_inputs, expect_type};
+use crate::ops::{expect_inputs, expect_type, no_second_derivative};
 use crate::shape::Type;
 use crate::tensor::Array;
 
@@ -374,10 +374,7 @@ impl Op for AveragePoolGrad {
     fn vjp(&self, g: &mut Graph, _: &Node, dy: &[Value]) -> Result<Vec<Option<Value>>> {
         match self.pool.average {
             Average::Mean { .. } => Ok(vec![Some(g.add1(self.pool, &[dy[0]])?)]),
-            Average::Lp { .. } => Err(Error::new(
-                ErrorKind::NotDifferentiable,
-                format!("{}: has no gradient of its own", self.name()),
-            )),
+            Average::Lp { .. } => Err(no_second_derivative(self.name())),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Max pooling with indices, its gradient, and what gathers by indices.
+//! Max pooling with indices. Its gradient is in `max_grad`.
 
 use std::borrow::Cow;
 

@@ -45,6 +45,7 @@ impl<const D: usize> MaxUnpool<D> {
 
     /// Extents of the output for x of these.
     fn output(&self, op: &str, x: [usize; D]) -> Result<[usize; D]> {
+        const { assert!(1 <= D && D <= 3, "pooling has 1, 2 or 3 axes") };
         let mut output = [0; D];
         for axis in 0..D {
             let (kernel, stride) = (self.kernel[axis], self.stride[axis]);

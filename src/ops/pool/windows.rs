@@ -329,7 +329,7 @@ impl Windows {
     }
 }
 
-/// Fails unless the products of window numbers and extents stay below 2^32.
+/// Fails unless the products of window numbers and extents stay below 2^31.
 fn check_adaptive(op: &str, axis: &str, extent: usize, windows: usize) -> Result<()> {
     if windows == 0 {
         return Err(Error::shape(format!("{op}: an output {axis} of 0")));

@@ -83,6 +83,25 @@ pub fn lp_pool() -> Vec<Case> {
             .gradients(&[0], Bound::Exact),
         );
     }
+    // Each window holds a number and a negative one of less weight, as odd powers tell them apart.
+    for p in [1.0, 3.0] {
+        let (over, under) = (Draw::Between(2.0, 3.0), Draw::Between(-1.0, -0.5));
+        let bound = Bound::Norm(f64::from(p) * 2f64.powi(-17));
+        cases.push(
+            Case::new(
+                format!("lp_pool1d/signs/p{p}"),
+                vec![drawn([2, 2, 8, 1], over), drawn([2, 2, 8, 1], under)],
+                move |g, x| {
+                    let pairs = g.concat(x, 3)?;
+                    let x = g.reshape(pairs, [2, 2, 16])?;
+                    Ok(vec![g.lp_pool(x, LpPool::new(p, [2]))?])
+                },
+            )
+            .bound(bound)
+            .gradients(&[0, 1], bound)
+            .inexact(),
+        );
+    }
     // Rows small enough to be cut into parts.
     cases.push(lp(&[11, 2, 9], LpPool::new(2.0, [3])));
     for norm_type in [2.0, 2.5, 3.0] {

@@ -1,8 +1,9 @@
 //! Small networks as cases: what fusion and scheduling see only where ops follow each other.
 
 use striate::check::{Bound, Case, Input, real};
+use striate::error::Result;
 use striate::graph::{Graph, Value};
-use striate::ops::{AvgPool2d, Conv2d, MaxPool2d};
+use striate::ops::{AvgPool2d, Conv, Conv1d, Conv2d, Conv3d, ConvWalk, MaxPool2d};
 use striate::shape::Shape;
 
 /// Two to six layers of float rounding, each near 2^-24 * k relative to the sum of its absolute products: far below what a
@@ -186,31 +187,164 @@ pub fn networks() -> Vec<Case> {
 /// Batch normalisation in inference behind a convolution, which fusion folds into it, or not where its output is read too. Weights and
 /// normalisation are three roundings more.
 fn folded() -> Vec<Case> {
-    let same = Conv2d::padding(1);
-    let mut cases = Vec::new();
-    for (name, conv_bias, affine, shown) in [
-        ("bias-affine", true, true, false),
-        ("plain", false, false, false),
-        ("affine", false, true, false),
-        ("shown", true, true, true),
-    ] {
-        let shapes: [&[usize]; 7] = [&[2, 3, 7, 6], &[5, 3, 3, 3], &[5], &[5], &[5], &[5], &[5]];
+    let plain = Folded {
+        x: &[2, 3, 7, 6],
+        weight: &[5, 3, 3, 3],
+        conv: Conv2d::padding(1),
+        conv_bias: false,
+        affine: [false; 2],
+        shown: false,
+    };
+    let affine = Folded {
+        affine: [true; 2],
+        ..plain
+    };
+    let biased = Folded {
+        conv_bias: true,
+        ..affine
+    };
+    let grouped = |groups| Conv2d {
+        groups,
+        ..Conv2d::padding(1)
+    };
+    vec![
+        biased.case("bias-affine"),
+        plain.case("plain"),
+        affine.case("affine"),
+        Folded {
+            shown: true,
+            ..biased
+        }
+        .case("shown"),
+        Folded {
+            conv_bias: true,
+            ..plain
+        }
+        .case("bias"),
+        Folded {
+            affine: [true, false],
+            ..biased
+        }
+        .case("weight"),
+        Folded {
+            affine: [false, true],
+            ..plain
+        }
+        .case("shift"),
+        Folded {
+            x: &[2, 4, 7, 6],
+            weight: &[6, 2, 3, 3],
+            conv: grouped(2),
+            ..biased
+        }
+        .case("groups"),
+        Folded {
+            x: &[2, 4, 7, 6],
+            weight: &[4, 1, 3, 3],
+            conv: grouped(4),
+            ..biased
+        }
+        .case("depthwise"),
+        Folded {
+            x: &[2, 3, 17],
+            weight: &[5, 3, 3],
+            conv: Conv1d::padding(1),
+            conv_bias: true,
+            affine: [true; 2],
+            shown: false,
+        }
+        .case("1d"),
+        Folded {
+            x: &[2, 3, 4, 5, 4],
+            weight: &[5, 3, 3, 3, 3],
+            conv: Conv3d::padding(1),
+            conv_bias: true,
+            affine: [true; 2],
+            shown: false,
+        }
+        .case("3d"),
+        shared_by_two(),
+    ]
+}
+
+/// A convolution with what stands behind it.
+#[derive(Clone, Copy)]
+struct Folded<const D: usize> {
+    x: &'static [usize],
+    weight: &'static [usize],
+    conv: Conv<D>,
+    conv_bias: bool,
+    /// Whether the normalisation has a weight, and a bias.
+    affine: [bool; 2],
+    /// Whether the convolution's output is one of the network's.
+    shown: bool,
+}
+
+impl<const D: usize> Folded<D>
+where
+    Conv<D>: Into<ConvWalk>,
+{
+    fn case(self, name: &str) -> Case {
+        let channels: &[usize] = &self.weight[..1];
+        let shapes = [
+            self.x,
+            self.weight,
+            channels,
+            channels,
+            channels,
+            channels,
+            channels,
+        ];
         let build = move |g: &mut Graph, v: &[Value]| {
-            let square = g.mul(v[4], v[4])?;
-            let little = g.fill([5], 0.25)?;
-            let variance = g.add_values(square, little)?;
-            let y = g.conv2d(v[0], v[1], conv_bias.then_some(v[2]), same)?;
-            let [gamma, beta] = [v[5], v[6]].map(|value| affine.then_some(value));
-            let normal = g.batch_norm(y, [v[3], variance], gamma, beta, 1e-5)?;
+            let y = g.conv(v[0], v[1], self.conv_bias.then_some(v[2]), self.conv)?;
+            let [weight, bias] = [0, 1].map(|i| self.affine[i].then_some(v[5 + i]));
+            let normal = normalised(g, y, [v[3], v[4]], [weight, bias])?;
             let outputs = [g.relu(normal)?, y];
-            Ok(outputs[..1 + usize::from(shown)].to_vec())
+            Ok(outputs[..1 + usize::from(self.shown)].to_vec())
         };
         let case = Case::new(
             format!("network/conv-bn-relu/{name}"),
             inputs(&shapes),
             build,
         );
-        cases.push(case.inexact().bound(BOUND));
+        case.inexact().bound(BOUND)
     }
-    cases
+}
+
+/// Two convolutions with one weight, each with a normalisation of its own.
+fn shared_by_two() -> Case {
+    let shapes: [&[usize]; 8] = [
+        &[2, 3, 7, 6],
+        &[3, 3, 3, 3],
+        &[3],
+        &[3],
+        &[3],
+        &[3],
+        &[3],
+        &[3],
+    ];
+    let build = move |g: &mut Graph, v: &[Value]| {
+        let same = Conv2d::padding(1);
+        let y = g.conv2d(v[0], v[1], None, same)?;
+        let y = normalised(g, y, [v[2], v[3]], [Some(v[4]), None])?;
+        let y = g.relu(y)?;
+        let y = g.conv2d(y, v[1], None, same)?;
+        let y = normalised(g, y, [v[5], v[6]], [None, Some(v[7])])?;
+        Ok(vec![g.relu(y)?])
+    };
+    let case = Case::new("network/conv-bn-relu/shared", inputs(&shapes), build);
+    case.inexact().bound(BOUND)
+}
+
+/// y normalised by a mean and by the square of a root and a little.
+fn normalised(
+    g: &mut Graph,
+    y: Value,
+    [mean, root]: [Value; 2],
+    [weight, bias]: [Option<Value>; 2],
+) -> Result<Value> {
+    let square = g.mul(root, root)?;
+    let little = g.fill(g.shape(root)?.clone(), 0.25)?;
+    let variance = g.add_values(square, little)?;
+    g.batch_norm(y, [mean, variance], weight, bias, 1e-5)
 }
