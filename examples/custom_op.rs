@@ -254,16 +254,21 @@ fn check() -> Result<()> {
         println!("no adapter was found: only the reference was checked");
     }
     for adapter in &adapters {
-        let mut worst: f64 = 0.0;
+        let (mut runs, mut worst): (usize, f64) = (0, 0.0);
         for case in &cases {
             let verdict = adapter.check(&Prepared::new(case)?);
-            if let Some(error) = verdict.wrong.into_iter().next() {
-                return Err(error);
+            // A case that the adapter could not run would prove nothing.
+            let wrong = verdict.wrong.into_iter().next();
+            if let Some(error) = wrong.or(verdict.unsupported) {
+                return Err(error.context(&case.name));
             }
+            runs += verdict.passed;
             worst = worst.max(verdict.worst);
         }
         let count = cases.len();
-        println!("{adapter}: {count} cases passed, worst error {worst:.2} of its bound");
+        println!(
+            "{adapter}: {count} cases passed in {runs} runs, worst error {worst:.2} of its bound"
+        );
     }
     Ok(())
 }

@@ -71,8 +71,12 @@ impl Store {
             content,
         }));
         for name in store.names() {
-            let entry = &store.0.layout.entries[name];
-            store.set(name, &initial(name, &entry.ty, &entry.init, seed)?)?;
+            let entry = store.entry(name)?;
+            let (source, init) = match &entry.init {
+                Init::SameAs(source) => (source.as_str(), &store.entry(source)?.init),
+                init => (name, init),
+            };
+            store.set(name, &initial(source, &entry.ty, init, seed)?)?;
         }
         Ok(store)
     }
@@ -250,7 +254,7 @@ pub(crate) async fn download<'a>(
     Tensor::from_bytes(ty, &joined)
 }
 
-/// The initial value of a state.
+/// The initial value of the state `name`, and of those that begin as it does.
 fn initial(name: &str, ty: &Type, init: &Init, seed: u64) -> Result<Tensor> {
     let stream = Stream::new(seed, stream_of(name), 0);
     let count = ty.count();

@@ -332,7 +332,8 @@ fn every_case_builds_and_is_named_once() {
     }
     for case in &cases {
         let built = build(case).unwrap_or_else(|e| panic!("{}: {e}", case.name));
-        for numbers in [Numbers::Real, Numbers::Integers] {
+        let integers = case.integers.then_some(Numbers::Integers);
+        for numbers in std::iter::once(Numbers::Real).chain(integers) {
             built
                 .draw(case, numbers)
                 .unwrap_or_else(|e| panic!("{}: {e}", case.name));
@@ -350,4 +351,30 @@ fn the_table_of_ops_is_current() {
         text == renewed,
         "docs/ops.md is stale: cargo run --release --example verify -- --docs"
     );
+}
+
+#[test]
+fn ranges_without_numbers_are_refused() {
+    let ty = Type::f32([64]);
+    let between = |low, high, numbers| draw("op/range", 0, &ty, Draw::Between(low, high), numbers);
+    for (low, high) in [
+        (0.02, 0.98),
+        (3.0, 1.0),
+        (-4e9, 4e9),
+        (0.0, f32::INFINITY),
+        (f32::NAN, 1.0),
+    ] {
+        let error = between(low, high, Numbers::Integers).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    }
+    for (low, high) in [(3.0, 1.0), (-3e38, 3e38), (f32::NAN, 1.0)] {
+        let error = between(low, high, Numbers::Real).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    }
+    between(0.02, 0.98, Numbers::Real).unwrap();
+    let widest = between(-16_777_216.0, 16_777_216.0, Numbers::Integers).unwrap();
+    assert!(widest.as_f32().unwrap().iter().all(|x| x.fract() == 0.0));
+    let drawn = between(-1.5, 2.5, Numbers::Integers).unwrap();
+    let drawn = drawn.as_f32().unwrap();
+    assert!(drawn.iter().all(|x| [-1.0, 0.0, 1.0, 2.0].contains(x)));
 }

@@ -19,11 +19,18 @@ use striate::shape::PaddingMode;
 fn cases_agree_with_the_reference() {
     let adapters = adapters();
     let mut tally = Tally::new(&adapters);
-    for case in &cases() {
+    let cases = cases();
+    for case in &cases {
         tally.check(case);
     }
     println!("{tally}");
     assert!(tally.wrong.is_empty(), "{}", tally.wrong.join("\n"));
+    for row in &tally.adapters {
+        let total = row.total();
+        assert_eq!(row.unsupported, None, "{}", row.adapter);
+        assert_eq!(total.passed, cases.len(), "{}", row.adapter);
+        assert!(total.runs >= cases.len(), "{}: {total:?}", row.adapter);
+    }
     for op in tally
         .adapters
         .iter()
@@ -69,6 +76,9 @@ fn check(case: Case) -> TestCaseResult {
     let mut tally = Tally::new(ADAPTERS.get_or_init(adapters));
     tally.check(&case);
     prop_assert!(tally.wrong.is_empty(), "{}", tally.wrong.join("\n"));
+    for row in &tally.adapters {
+        prop_assert!(row.unsupported.is_none(), "{:?}", row.unsupported);
+    }
     Ok(())
 }
 

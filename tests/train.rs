@@ -323,6 +323,15 @@ fn a_run_that_was_saved_goes_on_to_the_bit() {
                 whole.store().get("ema.fc.weight").unwrap(),
                 other.store().get("fc.weight").unwrap()
             );
+            // The averages follow the parameters that were read: they are what is tested before another step.
+            let fresh = new(everything(amsgrad), 9);
+            load_parameters(&path, fresh.store()).unwrap();
+            assert_eq!(
+                fresh.store().get("ema.fc.weight").unwrap(),
+                fresh.store().get("fc.weight").unwrap()
+            );
+            let (mut plain, mut averaged) = (other, fresh);
+            assert_eq!(plain.test().unwrap(), averaged.test().unwrap());
             std::fs::remove_file(&path).unwrap();
         }
     }

@@ -464,6 +464,47 @@ fn averages_follow_the_parameters_and_take_their_place() {
     }
 }
 
+#[test]
+fn averages_begin_as_the_parameters() {
+    let inits = [
+        Init::Normal { std: 1.0 },
+        Init::Uniform { bound: 0.5 },
+        Init::Constant(4.0),
+        Init::Tensor(Tensor::f32([3], vec![1.0, 2.0, 3.0]).unwrap().into()),
+    ];
+    for engine in engines() {
+        let mut g = Graph::new();
+        let mut sums = Vec::new();
+        for (i, init) in inits.iter().enumerate() {
+            let p = g.parameter(&format!("p{i}"), [3], init.clone()).unwrap();
+            sums.push(g.sum(p, &[0], false).unwrap());
+        }
+        let stochastic = averaging(&g, Blending::Mean).unwrap();
+        let mut loss = sums[0];
+        for &sum in &sums[1..] {
+            loss = g.add_values(loss, sum).unwrap();
+        }
+        let mut trained = g.clone();
+        let rate = learning_rate(&mut trained, 0.25).unwrap();
+        let optimizer = Optimizer::new(Rule::Sgd(Sgd::default())).average(Ema::new(0.5));
+        optimizer.minimize(&mut trained, loss, rate).unwrap();
+        for graphs in [vec![&trained], vec![&g, &stochastic]] {
+            let store = Store::new(&engine, &graphs, 3).unwrap();
+            for i in 0..inits.len() {
+                let name = format!("p{i}");
+                let average = store.get(&average_name(&name)).unwrap();
+                assert_eq!(store.get(&name).unwrap(), average);
+            }
+        }
+        let mut lone = Graph::new();
+        let init = Init::SameAs("absent".to_owned());
+        let ty = Type::f32([3]);
+        lone.state("average", ty, Kind::Average, init, None)
+            .unwrap();
+        assert!(Store::new(&engine, &[&lone], 3).is_err());
+    }
+}
+
 /// Everything at once on parameters that do not fit a binding: the same numbers as the reference.
 #[test]
 fn parameters_in_parts_are_clipped_updated_and_averaged() {

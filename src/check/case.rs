@@ -13,7 +13,7 @@ pub enum Draw {
     Real,
     /// As `Real`, but at least 1/16 away from 0: for kinks there.
     AwayFromZero,
-    /// Uniform between these two; in the integer-valued run, integers among them.
+    /// Uniform between these two; in the integer-valued run, integers among them, of which there must be some, none above 2^24.
     Between(f32, f32),
     /// All different by at least 1/64 within the tensor: for maxima without ties. The sums behind
     /// [`Bound::Sum`] keep its signs.

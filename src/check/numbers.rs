@@ -161,12 +161,22 @@ pub fn arrays(tensors: &[(Value, Tensor)]) -> Result<Given> {
 /// What [`Draw::Special`] sprinkles in.
 const SPECIAL: [f32; 5] = [f32::NAN, f32::INFINITY, -0.0, f32::NEG_INFINITY, 0.0];
 
+/// `f32` holds all integers up to this one.
+const LARGEST_INTEGER: f32 = 16_777_216.0;
+
 /// Input number `index` of the case `name`.
+///
+/// # Errors
+/// `Unsupported` if `draw` does not fit the element type, or holds no such numbers.
 pub fn draw(name: &str, index: usize, ty: &Type, draw: Draw, numbers: Numbers) -> Result<Tensor> {
     let stream = Stream::new(0, stream_of(name), index as u32);
     let words = || (0..ty.count() as u64).map(|i| stream.word(i));
     let units = || (0..ty.count() as u64).map(|i| stream.unit(i));
     let floats = |values: Vec<f32>| Tensor::f32(ty.shape.clone(), values);
+    let undrawable = |why: &str| {
+        let message = format!("{name}: no numbers for {ty} drawn as {draw:?}: {why}");
+        Error::new(ErrorKind::Unsupported, message)
+    };
     match (ty.dtype, draw, numbers) {
         (DType::F32, Draw::Real, Numbers::Real) => floats(units().map(|u| 2.0 * u - 1.0).collect()),
         (DType::F32, Draw::Real, Numbers::Integers) => {
@@ -184,11 +194,22 @@ pub fn draw(name: &str, index: usize, ty: &Type, draw: Draw, numbers: Numbers) -
                 .collect(),
         ),
         (DType::F32, Draw::Between(low, high), Numbers::Real) => {
+            let right = low <= high && (high - low).is_finite();
+            if !right {
+                return Err(undrawable(
+                    "the ends are not two numbers in order with a finite distance",
+                ));
+            }
             floats(units().map(|u| low + u * (high - low)).collect())
         }
         (DType::F32, Draw::Between(low, high), Numbers::Integers) => {
-            let count = (high.floor() - low.ceil()) as u32 + 1;
-            floats(words().map(|w| low.ceil() + (w % count) as f32).collect())
+            let (first, last) = (low.ceil(), high.floor());
+            let right = first <= last && first.abs().max(last.abs()) <= LARGEST_INTEGER;
+            if !right {
+                return Err(undrawable("no integers there, or some above 2^24"));
+            }
+            let count = (last - first) as u32 + 1;
+            floats(words().map(|w| first + (w % count) as f32).collect())
         }
         (DType::F32, Draw::Distinct, numbers) => {
             let step = match numbers {
@@ -226,9 +247,6 @@ pub fn draw(name: &str, index: usize, ty: &Type, draw: Draw, numbers: Numbers) -
             ty.shape.clone(),
             words().map(|w| (w % limit.max(1)) as u8).collect(),
         ),
-        _ => Err(Error::new(
-            ErrorKind::Unsupported,
-            format!("{name}: no numbers for {ty} drawn as {draw:?}"),
-        )),
+        _ => Err(undrawable("not for this element type")),
     }
 }

@@ -92,6 +92,8 @@ pub enum Init {
     },
     /// These elements.
     Tensor(Arc<Tensor>),
+    /// The elements that the state of this name begins with, drawn or given: an average before the first step.
+    SameAs(String),
     /// The store's seed in the first two words (low, high), 0 in the others: a clock.
     Seed,
 }

@@ -33,17 +33,13 @@ fn tensors(store: &Store, names: Vec<String>) -> Result<Vec<(String, Tensor)>> {
     tensors.collect()
 }
 
-/// Sets the states `names` from a file that holds exactly these.
-fn read(path: &Path, store: &Store, names: &[String]) -> Result<()> {
+/// Reads the states `names` from a file that holds exactly these.
+fn read(path: &Path, store: &Store, names: &[String]) -> Result<Vec<Tensor>> {
     let expected = names
         .iter()
         .map(|name| Ok((name.clone(), store.ty(name)?.clone())))
         .collect::<Result<Vec<(String, Type)>>>()?;
-    let tensors = fit(load(path)?, &expected).map_err(|e| e.context(path.display()))?;
-    for (name, tensor) in names.iter().zip(&tensors) {
-        store.set(name, tensor)?;
-    }
-    Ok(())
+    fit(load(path)?, &expected).map_err(|e| e.context(path.display()))
 }
 
 /// Writes the parameters and running statistics of a store to a safetensors file: all of them, or nothing.
@@ -71,12 +67,21 @@ pub fn save_averaged(path: impl AsRef<Path>, store: &Store) -> Result<()> {
     save(path, &saved)
 }
 
-/// Reads the parameters and running statistics of a store from a safetensors file. Nothing changes unless all of them fit.
+/// Reads the parameters and running statistics of a store from a safetensors file; moving averages begin anew, equal to the parameters.
+/// Nothing changes unless all of them fit.
 ///
 /// # Errors
 /// `Io` and `Data` from the file; `Checkpoint` if names or shapes differ.
 pub fn load_parameters(path: impl AsRef<Path>, store: &Store) -> Result<()> {
-    read(path.as_ref(), store, &names(store, &NETWORK))
+    let names = names(store, &NETWORK);
+    for (name, tensor) in names.iter().zip(read(path.as_ref(), store, &names)?) {
+        store.set(name, &tensor)?;
+        let average = average_name(name);
+        if store.ty(&average).is_ok() {
+            store.set(&average, &tensor)?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes all that a training run needs to go on as if it had never stopped: parameters, running statistics, gradients, moments, moving
@@ -123,5 +128,9 @@ pub fn save_training(path: impl AsRef<Path>, store: &Store) -> Result<()> {
 /// # Errors
 /// `Io` and `Data` from the file; `Checkpoint` if names or shapes differ: another network, optimizer or set of settings.
 pub fn load_training(path: impl AsRef<Path>, store: &Store) -> Result<()> {
-    read(path.as_ref(), store, &training_names(store))
+    let names = training_names(store);
+    for (name, tensor) in names.iter().zip(read(path.as_ref(), store, &names)?) {
+        store.set(name, &tensor)?;
+    }
+    Ok(())
 }

@@ -18,7 +18,7 @@ use super::{expect_f32, expect_inputs, expect_type};
 /// scale = factor * min(1, max_norm / (norm + 1e-6)), both `f32 []`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ClipGradNorm {
-    /// The largest norm that stays; at least 0.
+    /// The largest norm that stays; at least 0. Infinity only measures, but an infinite norm still makes `scale` NaN.
     pub max_norm: f64,
     /// Number of gradients.
     pub count: usize,
@@ -102,6 +102,11 @@ impl Op for ClipGradNorm {
         let grads = self.count;
         // A run may only hold gaps that nobody writes: a last vec4 that is not full may hold anything beyond its elements.
         let full = |ty: &Type| ty.count().is_multiple_of(4);
+        // An infinite bound stays one: Inf / Inf is NaN, as the reference says.
+        let max_norm = match self.max_norm {
+            f64::INFINITY => f32::INFINITY,
+            finite => finite.min(f64::from(f32::MAX)) as f32,
+        };
         let runs = runs(io, caps, grads, |i| vec![Operand::Input(i)], full);
         let runs = runs.into_iter().filter(|run| run.count > 0);
         let mut dispatches = Vec::new();
@@ -131,7 +136,7 @@ impl Op for ClipGradNorm {
                 .uniform(Operand::Input(grads))
                 .param("count", parts)
                 .param("stride", 1)
-                .param_f32("max_norm", self.max_norm.min(f64::from(f32::MAX)) as f32)
+                .param_f32("max_norm", max_norm)
                 .workgroups(1),
         );
         Ok(())

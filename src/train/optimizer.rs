@@ -193,7 +193,7 @@ impl Optimizer {
         self
     }
 
-    /// Keeps a moving average of every trained parameter NAME as the state `ema.NAME`, updated last in the step
+    /// Keeps a moving average of every trained parameter NAME as the state `ema.NAME`, at first equal to it and updated last in the step
     /// (see [`swap_averages`](super::swap_averages)).
     pub fn average(mut self, average: Ema) -> Self {
         self.average = Some(average);
@@ -390,10 +390,12 @@ pub(super) fn counter(g: &mut Graph, name: &str) -> Result<Value> {
     g.state(name, ty, Kind::Scalar, init, None)
 }
 
-/// The state that holds the moving average of a parameter.
+/// The state that holds the moving average of a parameter; it begins as the parameter does (PyTorch's `AveragedModel`).
 pub(super) fn average_of(g: &mut Graph, param: Value) -> Result<Value> {
-    let named = average_name(&name(g, param)?);
-    twin_named(g, named, param, Kind::Average, 0.0)
+    let name = name(g, param)?;
+    let ty = g.ty(param)?.clone();
+    let (average, init) = (average_name(&name), Init::SameAs(name));
+    g.state(&average, ty, Kind::Average, init, Some(param))
 }
 
 /// The name of a state.
@@ -413,16 +415,6 @@ pub(super) fn twin(
     initial: f32,
 ) -> Result<Value> {
     let name = format!("{prefix}.{}", name(g, param)?);
-    twin_named(g, name, param, kind, initial)
-}
-
-fn twin_named(
-    g: &mut Graph,
-    name: String,
-    param: Value,
-    kind: Kind,
-    initial: f32,
-) -> Result<Value> {
     let ty = g.ty(param)?.clone();
     g.state(&name, ty, kind, Init::Constant(initial), Some(param))
 }

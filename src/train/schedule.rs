@@ -38,7 +38,10 @@ pub fn step(rate: f64, step_size: usize, gamma: f64, steps: usize) -> Vec<f32> {
 
 /// `rate` times `gamma` for each of `milestones` that is reached (`MultiStepLR`).
 pub fn multi_step(rate: f64, milestones: &[usize], gamma: f64) -> Vec<f32> {
-    let steps = milestones.iter().max().map_or(1, |&last| last + 1);
+    let steps = milestones
+        .iter()
+        .max()
+        .map_or(1, |&last| last.saturating_add(1));
     let reached = |step: usize| milestones.iter().filter(|&&m| m <= step).count();
     table(steps, |step| rate * gamma.powf(reached(step) as f64))
 }
@@ -50,7 +53,7 @@ pub fn exponential(rate: f64, gamma: f64, steps: usize) -> Vec<f32> {
 
 /// `rate` times a factor that runs from `start_factor` to `end_factor` in `total_iters` steps (`LinearLR`): a warm-up.
 pub fn linear(rate: f64, start_factor: f64, end_factor: f64, total_iters: usize) -> Vec<f32> {
-    table(total_iters + 1, |step| {
+    table(total_iters.saturating_add(1), |step| {
         let done = match total_iters {
             0 => 1.0,
             _ => step as f64 / total_iters as f64,
@@ -61,14 +64,14 @@ pub fn linear(rate: f64, start_factor: f64, end_factor: f64, total_iters: usize)
 
 /// `rate` times (1 - t / total_iters)^power (`PolynomialLR`).
 pub fn polynomial(rate: f64, total_iters: usize, power: f64) -> Vec<f32> {
-    table(total_iters + 1, |step| {
+    table(total_iters.saturating_add(1), |step| {
         rate * (1.0 - step as f64 / total_iters.max(1) as f64).powf(power)
     })
 }
 
 /// Half a cosine from `rate` to `eta_min` in `t_max` steps (`CosineAnnealingLR`).
 pub fn cosine_annealing(rate: f64, t_max: usize, eta_min: f64) -> Vec<f32> {
-    table(t_max + 1, |step| {
+    table(t_max.saturating_add(1), |step| {
         cosine(rate, eta_min, step as f64 / t_max.max(1) as f64)
     })
 }
@@ -167,15 +170,15 @@ impl OneCycle {
     }
 }
 
-/// The first `milestone` steps of one table, then another from its beginning (`SequentialLR`).
+/// The first `milestone` steps of one table, then another from its beginning (`SequentialLR`). Where there is no rate for the first
+/// steps, because the first table is empty, the result is empty too, which [`scheduled`](super::scheduled) refuses.
 pub fn then(first: Vec<f32>, milestone: usize, second: Vec<f32>) -> Vec<f32> {
     let stays = first.last().copied();
     let mut rates = first;
-    rates.truncate(milestone);
-    while let Some(rate) = stays
-        && rates.len() < milestone
-    {
-        rates.push(rate);
+    match stays {
+        Some(rate) => rates.resize(milestone, rate),
+        None if milestone > 0 => return rates,
+        None => {}
     }
     rates.extend(second);
     rates
@@ -227,6 +230,9 @@ mod tests {
         check(&linear(0.8, 0.25, 1.0, 3), &[0.2, 0.4, 0.6, 0.8]);
         check(&linear(0.8, 0.25, 1.0, 0), &[0.8]);
         check(&polynomial(1.0, 4, 2.0), &[1.0, 0.5625, 0.25, 0.0625, 0.0]);
+        // The table in the documentation of PolynomialLR.
+        let wanted = [0.001, 0.00075, 0.0005, 0.00025, 0.0];
+        check(&polynomial(0.001, 4, 1.0), &wanted);
         assert_eq!(constant(0.5), [0.5]);
     }
 
@@ -280,5 +286,7 @@ mod tests {
         let joined = then(linear(1.0, 0.5, 1.0, 2), 2, exponential(1.0, 0.5, 3));
         check(&joined, &[0.5, 0.75, 1.0, 0.5, 0.25]);
         check(&then(vec![0.5], 3, vec![1.0]), &[0.5, 0.5, 0.5, 1.0]);
+        check(&then(vec![], 0, vec![1.0]), &[1.0]);
+        check(&then(vec![], 5, vec![1.0]), &[]);
     }
 }

@@ -71,12 +71,26 @@ impl Exactness {
             texts.push(format!("{n} ULP"));
         }
         if let Some(n) = self.norm {
-            texts.push(format!("{n:.0e} of max"));
+            texts.push(format!("{} of max", one_digit(n)));
         }
         if self.integers {
             texts.push("integers exact".to_owned());
         }
         texts.join(", ")
+    }
+}
+
+/// `n` with one digit, rounded up: a bound is not stated tighter than it is.
+fn one_digit(n: f64) -> String {
+    let text = format!("{n:e}");
+    let digits = text.split_once('.').zip(text.split_once('e'));
+    let Some(((first, _), (_, exponent))) = digits else {
+        return text;
+    };
+    let above = first.parse::<u32>().map_or(10, |digit| digit + 1);
+    match above {
+        10 => format!("1e{}", exponent.parse::<i32>().map_or(0, |e| e + 1)),
+        digit => format!("{digit}e{exponent}"),
     }
 }
 

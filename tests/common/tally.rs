@@ -102,7 +102,8 @@ impl<'a> Tally<'a> {
                         (false, _) => count.failed = 1,
                         (true, Some(limit)) => {
                             count.unsupported = 1;
-                            row.unsupported.get_or_insert_with(|| limit.to_string());
+                            row.unsupported
+                                .get_or_insert_with(|| format!("{}: {limit}", case.name));
                         }
                         (true, None) => count.passed = 1,
                     }

@@ -251,16 +251,21 @@ fn compare(got: &Array, want: &Array) -> std::result::Result<f64, String> {
             Err(format!("{got:?} instead of {want:?}"))
         };
     }
-    let largest = want.floats().iter().fold(0.0, |most, x| x.abs().max(most));
+    let finite = want.floats().iter().filter(|x| x.is_finite());
+    let largest = finite.fold(0.0, |most, x| x.abs().max(most));
     let mut worst = 0.0f64;
     for (i, (&a, &b)) in got.floats().iter().zip(want.floats()).enumerate() {
         let tolerance = RELATIVE * b.abs() + OF_LARGEST * largest;
         let error = (a - b).abs();
-        let near = error <= tolerance || (a.is_nan() && b.is_nan());
+        let near = if b.is_finite() {
+            error <= tolerance
+        } else {
+            a == b || (a.is_nan() && b.is_nan())
+        };
         if !near {
             return Err(format!("element {i} is {a} instead of {b}"));
         }
-        if error > 0.0 {
+        if b.is_finite() && error > 0.0 {
             worst = worst.max(error / tolerance);
         }
     }
@@ -316,4 +321,23 @@ fn wrong_numbers_are_told() {
         compare(&Array::float([3], values), &want).unwrap_err();
     }
     compare(&want.reshaped([3, 1]), &want).unwrap_err();
+    // Infinities and NaN meet their like only, and loosen nothing beside them.
+    let special = [1.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN];
+    let want = Array::float([4], special.to_vec());
+    assert!(compare(&want, &want).unwrap() < 1.0);
+    for (i, value) in [
+        (0, 1.001),
+        (0, f64::INFINITY),
+        (0, f64::NAN),
+        (1, 1e38),
+        (1, f64::NEG_INFINITY),
+        (1, f64::NAN),
+        (2, f64::INFINITY),
+        (3, 0.0),
+        (3, f64::INFINITY),
+    ] {
+        let mut values = special.to_vec();
+        values[i] = value;
+        compare(&Array::float([4], values), &want).unwrap_err();
+    }
 }

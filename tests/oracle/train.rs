@@ -243,7 +243,12 @@ impl Steps {
 fn begin(g: &Graph) -> Result<HashMap<Value, Arc<Array>>> {
     let states = g.states().iter().map(|state| {
         let Type { shape, dtype } = &state.ty;
-        let array = match (&state.init, dtype) {
+        let source = match &state.init {
+            Init::SameAs(name) => g.states().iter().find(|source| &source.name == name),
+            _ => Some(state),
+        };
+        let init = source.map_or(&state.init, |source| &source.init);
+        let array = match (init, dtype) {
             (Init::Tensor(tensor), _) => tensor.to_array()?,
             (&Init::Constant(x), DType::F32) => {
                 Array::float(shape.clone(), vec![f64::from(x); shape.count()])

@@ -240,6 +240,9 @@ fn norms() -> Vec<Case> {
     for by in [1e30, 1e-30, 1e18, 1e-15] {
         norm("many", tensors(1, Draw::Real), 1.0, by);
     }
+    for max_norm in [1.0, 1e300, f64::INFINITY] {
+        norm("infinite", vec![real([7])], max_norm, f32::INFINITY);
+    }
     norm("special", tensors(1, Draw::Special), 1.0, 1.0);
     norm("none", vec![], 1.0, 1.0);
     norm("empty", vec![real([0]), real([3, 0])], 1.0, 1.0);
