@@ -12,7 +12,7 @@ use common::tally::Tally;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 use striate::check::{Adapter, Bound, Case, real};
-use striate::ops::{Conv, ConvTranspose, ConvWalk, MaxPool, MaxPool3d};
+use striate::ops::{Conv, ConvTranspose, ConvTransposeWalk, ConvWalk, MaxPool, MaxPool3d};
 use striate::shape::PaddingMode;
 
 #[test]
@@ -145,7 +145,7 @@ impl Drawn {
     fn check<const D: usize>(&self) -> TestCaseResult
     where
         Conv<D>: Into<ConvWalk>,
-        ConvTranspose<D>: Into<ConvWalk>,
+        ConvTranspose<D>: Into<ConvTransposeWalk>,
     {
         let kernel = std::array::from_fn(|axis| self.kernel[axis]);
         let conv = Conv {

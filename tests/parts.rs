@@ -9,7 +9,8 @@ use striate::graph::{Graph, Init, Kind, Value};
 use striate::kernel::Body;
 use striate::nn::{self, Dropout, Linear, Mode, Module, Relu, Sequential};
 use striate::ops::{
-    Adam, AvgPool2d, Conv, Conv1d, Conv2d, Conv3d, ConvTranspose2d, ConvWalk, MaxPool2d, Rule, Sgd,
+    Adam, AvgPool2d, Conv, Conv1d, Conv2d, Conv3d, ConvTranspose, ConvTransposeWalk, ConvWalk,
+    MaxPool2d, Rule, Sgd,
 };
 use striate::rng::{Stream, philox4x32, unit_f32};
 use striate::session::Session;
@@ -149,24 +150,46 @@ fn convolutions_of_batches_in_parts() {
     convolve(&[9, 2, 3, 4, 5], &[4, 2, 3, 3, 3], Conv3d::padding(1));
 }
 
-#[test]
-fn transposed_convolutions_of_batches_in_parts() {
+/// A transposed convolution with a bias, and its gradients, in parts of 2,048 bytes and whole.
+fn transpose<const D: usize>(x: &[usize], weight: &[usize], conv: ConvTranspose<D>)
+where
+    ConvTranspose<D>: Into<ConvTransposeWalk>,
+{
     let mut g = Graph::new();
-    let x = integers(&mut g, "x", &[9, 4, 5, 6]);
-    let weight = integers(&mut g, "weight", &[4, 2, 3, 3]);
-    let bias = integers(&mut g, "bias", &[2]);
-    let conv = ConvTranspose2d {
-        stride: [2, 2],
-        padding: [[1, 1]; 2],
-        output_padding: [1, 1],
-        ..ConvTranspose2d::default()
-    };
-    let y = g.conv_transpose2d(x, weight, Some(bias), conv).unwrap();
+    let bias = integers(&mut g, "bias", &[weight[1] * conv.groups]);
+    let x = integers(&mut g, "x", x);
+    let weight = integers(&mut g, "weight", weight);
+    let y = g.conv_transpose(x, weight, Some(bias), conv).unwrap();
     let shape = g.shape(y).unwrap().to_vec();
     let dy = integers(&mut g, "dy", &shape);
     let found = gradients_from(&mut g, &[(y, dy)], &[x, weight, bias]).unwrap();
     let fetched: Vec<Value> = found.into_iter().flatten().chain([y]).collect();
     compare(&g, &fetched, 2048);
+}
+
+#[test]
+fn transposed_convolutions_of_batches_in_parts() {
+    let double = ConvTranspose::<2> {
+        stride: [2, 2],
+        padding: [[1, 1]; 2],
+        output_padding: [1, 1],
+        ..ConvTranspose::default()
+    };
+    transpose(&[9, 4, 5, 6], &[4, 2, 3, 3], double);
+    // A row of x takes 288 bytes, one of y 640: parts of seven and of three rows.
+    let depthwise = ConvTranspose::<2> {
+        groups: 4,
+        ..ConvTranspose::default()
+    };
+    transpose(&[9, 4, 3, 6], &[4, 1, 3, 3], depthwise);
+    // A row of x takes 288 bytes, one of y 600.
+    let deep = ConvTranspose::<3>::default();
+    transpose(&[9, 4, 2, 3, 3], &[4, 2, 2, 3, 3], deep);
+    let steps = ConvTranspose::<3> {
+        stride: [1, 2, 2],
+        ..deep
+    };
+    transpose(&[9, 4, 2, 3, 3], &[4, 2, 2, 3, 3], steps);
 }
 
 #[test]

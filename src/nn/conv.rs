@@ -4,7 +4,7 @@ use super::init::Scheme;
 use super::{Mode, Module, weight_and_bias};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Value};
-use crate::ops::{self, ConvWalk};
+use crate::ops::{self, ConvTransposeWalk, ConvWalk};
 use crate::shape::{PaddingMode, Shape};
 
 /// A convolution over the last `D` axes of `[n, in_channels, ..]`, with parameters `weight` `[out_channels, in_channels / groups, ..]` and
@@ -190,7 +190,7 @@ impl<const D: usize> ConvTranspose<D> {
 
 impl<const D: usize> Module for ConvTranspose<D>
 where
-    ops::ConvTranspose<D>: Into<ConvWalk>,
+    ops::ConvTranspose<D>: Into<ConvTransposeWalk>,
 {
     fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
         let per_group = divide(

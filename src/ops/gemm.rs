@@ -191,16 +191,24 @@ impl Product {
     }
 }
 
-/// Where a product of several splits goes first: scratch for all of them, each padded to whole `vec4`s.
-pub(super) fn split_scratch(out: &mut Lowering, splits: usize, y: &Type) -> (Operand, usize) {
-    let part = y.count().next_multiple_of(4);
-    (out.scratch(Type::f32([splits, part])), part)
-}
-
-/// Adds up `splits` results of type `ty`, as `split_scratch` lays them, in order, from the start of `to` on. What follows there is not
-/// written yet: the last vec4 may run into it.
-pub(super) fn sum_parts(parts: Operand, splits: usize, ty: &Type, to: Target, out: &mut Lowering) {
-    let quads = ty.count().div_ceil(4);
+/// Emits a product of type `ty` whose terms are summed in `splits` runs: `product` makes the dispatch for a target and the elements from
+/// run to run. Several runs go into scratch, each padded to whole `vec4`s, and are added up in order, from the start of `to` on. What follows
+/// there is not written yet: the last vec4 may run into it.
+pub(super) fn in_splits(
+    splits: usize,
+    ty: &Type,
+    to: Target,
+    out: &mut Lowering,
+    product: impl FnOnce(Target, usize) -> Dispatch,
+) {
+    if splits == 1 {
+        out.push(product(to, 0));
+        return;
+    }
+    let part = ty.count().next_multiple_of(4);
+    let parts = out.scratch(Type::f32([splits, part]));
+    out.push(product(Target::all(parts, to.row), part));
+    let quads = part / 4;
     out.push(
         Dispatch::new(&SUM_PARTS, VARIANTS[0])
             .read(parts)

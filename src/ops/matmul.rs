@@ -11,8 +11,7 @@ use crate::shape::Type;
 use crate::tensor::Array;
 
 use super::gemm::{
-    End, MASK_PAIR, Product, SHARED_VARIANTS, Target, run_scratch, split_scratch, sum_pair,
-    sum_parts, sum_runs,
+    End, MASK_PAIR, Product, SHARED_VARIANTS, Target, in_splits, run_scratch, sum_pair, sum_runs,
 };
 use super::{expect_f32, expect_inputs, expect_type};
 
@@ -221,8 +220,9 @@ impl Op for MatMul {
                     first: m.first[1] * sizes.n + n.first[0],
                     row: sizes.n,
                     end,
-                    end_part: if self.bias { n.part[2] } else { m.part[1] },
-                    first_column: n.first[2],
+                    // A mask lies in the parts of y, a bias, which is no longer than a row of y, in one.
+                    end_part: if self.mask { m.part[1] } else { 0 },
+                    first_column: n.first[0],
                 };
                 let block = [m.count, n.count];
                 sum_runs(
@@ -267,7 +267,7 @@ struct Block {
 
 impl MatMul {
     /// The runs of m, n and k that lie in one part of each operand. In each run, operand 0 is all of the axis; of m, 1 is y and 2 is a; of n,
-    /// 1 is b and 2 is the bias; of k, 1 is a and 2 is b.
+    /// 1 is b; of k, 1 is a and 2 is b.
     fn runs(&self, Sizes { m, n, k }: Sizes, io: &Io) -> [Vec<Rows>; 3] {
         let whole = |rows: usize| vec![Part { start: 0, rows }];
         let (a, b) = (&io.input_parts[0], &io.input_parts[1]);
@@ -279,10 +279,6 @@ impl MatMul {
         let a_k = cut(self.transpose_a, a, k);
         let b_n = cut(self.transpose_b, b, n);
         let b_k = cut(!self.transpose_b, b, k);
-        let bias = match self.bias {
-            true => io.input_parts[2].clone(),
-            false => whole(n),
-        };
         let mut along_k = overlaps(&[&whole(k), &a_k, &b_k]);
         if k == 0 {
             along_k.push(Rows {
@@ -293,7 +289,7 @@ impl MatMul {
         }
         [
             overlaps(&[&whole(m), &io.output_parts[0], &a_m]),
-            overlaps(&[&whole(n), &b_n, &bias]),
+            overlaps(&[&whole(n), &b_n]),
             along_k,
         ]
     }
@@ -341,16 +337,9 @@ impl MatMul {
         }
         let kernel = shared_kernel(self.transpose_a, self.transpose_b, to.end);
         let dispatch = block.read(Dispatch::of(Cow::Owned(kernel), tiling.overrides));
-        if tiling.splits == 1 {
-            let dispatch = product.params(&tiling, 0, to.bind(dispatch));
-            out.push(block.params(dispatch, to));
-            return;
-        }
-        let (parts, part) = split_scratch(out, tiling.splits, &ty);
-        let apart = Target::all(parts, n);
-        let dispatch = product.params(&tiling, part, apart.bind(dispatch));
-        out.push(block.params(dispatch, apart));
-        sum_parts(parts, tiling.splits, &ty, to, out);
+        in_splits(tiling.splits, &ty, to, out, |to, part| {
+            block.params(product.params(&tiling, part, to.bind(dispatch)), to)
+        });
     }
 
     fn lower_registers(&self, whole: Sizes, block: Block, to: Target, out: &mut Lowering) {
@@ -420,6 +409,18 @@ const REGISTER_VARIANTS: &[Overrides] = &[
     &[("high", 1), ("aligned", 0)],
 ];
 
+/// The letter and the provider file of an operand as it is stored.
+fn form(
+    transpose: bool,
+    plain: &'static str,
+    transposed: &'static str,
+) -> (&'static str, &'static str) {
+    match transpose {
+        true => ("t", transposed),
+        false => ("n", plain),
+    }
+}
+
 fn registers_kernel(transpose_a: bool, transpose_b: bool, end: End) -> Kernel {
     let [
         body,
@@ -442,16 +443,8 @@ fn registers_kernel(transpose_a: bool, transpose_b: bool, end: End) -> Kernel {
         "lib/divide",
         "lib/float",
     ];
-    let (a_name, a) = if transpose_a {
-        ("t", a_transposed)
-    } else {
-        ("n", a)
-    };
-    let (b_name, b) = if transpose_b {
-        ("t", b_transposed)
-    } else {
-        ("n", b)
-    };
+    let (a_name, a) = form(transpose_a, a, a_transposed);
+    let (b_name, b) = form(transpose_b, b, b_transposed);
     let (end_name, end) = end.file();
     Kernel::composed(
         format!("matmul_registers_{a_name}{b_name}{end_name}"),
@@ -472,16 +465,8 @@ fn shared_kernel(transpose_a: bool, transpose_b: bool, end: End) -> Kernel {
         "lib/grid",
         "lib/float",
     ];
-    let (a_name, a) = if transpose_a {
-        ("t", a_transposed)
-    } else {
-        ("n", a)
-    };
-    let (b_name, b) = if transpose_b {
-        ("t", b_transposed)
-    } else {
-        ("n", b)
-    };
+    let (a_name, a) = form(transpose_a, a, a_transposed);
+    let (b_name, b) = form(transpose_b, b, b_transposed);
     let (end_name, end) = end.file();
     Kernel::composed(
         format!("matmul_shared_{a_name}{b_name}{end_name}"),

@@ -54,7 +54,7 @@ pub use blend::{Blend, Blending, Ema, Warmup};
 pub use clip::ClipGradNorm;
 pub use conv::{
     Conv, Conv1d, Conv2d, Conv3d, ConvForward, ConvGradInput, ConvGradWeight, ConvTranspose,
-    ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, ConvWalk,
+    ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, ConvTransposeWalk, ConvWalk,
 };
 pub(crate) use copy::{copy, copy_parts};
 pub use cross_entropy::{CrossEntropy, CrossEntropyGrad, CrossEntropyLoss};

@@ -2,7 +2,7 @@
 
 use striate::error::Result;
 use striate::graph::{Graph, Value};
-use striate::ops::{Conv, ConvTranspose, ConvWalk};
+use striate::ops::{Conv, ConvTranspose, ConvTransposeWalk, ConvWalk};
 
 use crate::Example;
 use crate::build::{Inputs, padding_mode};
@@ -43,7 +43,7 @@ pub fn conv_transpose<const D: usize>(
     inputs: &Inputs,
 ) -> Result<Value>
 where
-    ConvWalk: From<ConvTranspose<D>>,
+    ConvTransposeWalk: From<ConvTranspose<D>>,
 {
     let options = &example.options;
     let conv = ConvTranspose {

@@ -5,35 +5,56 @@ use std::borrow::Cow;
 use crate::kernel::{Caps, Dispatch, Kernel, Lowering, Operand, Overrides, Rows};
 use crate::shape::Type;
 
-use super::{Map, Sizes};
-use crate::ops::gemm::{End, Target, split_scratch, sum_parts};
+use super::{Map, Sizes, value};
+use crate::ops::gemm::{End, Target, in_splits};
 
-/// Invocations for which the rows of a gradient of a weight are cut into parts.
-const ENOUGH_INVOCATIONS: usize = 8192;
+/// Invocations that fill any device: the rows of a gradient of a weight are cut into parts for as many.
+const FILLS_DEVICE: usize = 8192;
 /// Products per invocation below which cutting is not worth another pass.
 const ENOUGH_PRODUCTS: usize = 256;
 
-impl Sizes {
+/// How the work of a kernel is cut.
+struct Cut {
     /// Channels per group of what is read and what is written.
-    fn channels(&self, map: Map) -> [usize; 2] {
-        let (channels, outs) = (self.c / self.groups, self.o / self.groups);
-        match map {
-            Map::Forward | Map::GradWeight => [channels, outs],
-            Map::GradInput => [outs, channels],
-        }
+    channels: usize,
+    outs: usize,
+    /// Runs of `block` of the latter.
+    chunks: usize,
+    /// For the gradient of the weight: rows of y over all images, those that a part sums, and elements from part to part.
+    rows: usize,
+    share: usize,
+    part: usize,
+}
+
+impl Sizes {
+    /// The variant of a kernel, and the cut of all but rows.
+    fn cut(&self, map: Map) -> (Overrides, Cut) {
+        let (c, o) = (self.c / self.groups, self.o / self.groups);
+        let (channels, outs) = match map {
+            Map::Forward | Map::GradWeight => (c, o),
+            Map::GradInput => (o, c),
+        };
+        let overrides = VARIANTS[usize::from(outs == 1)];
+        let cut = Cut {
+            channels,
+            outs,
+            chunks: outs.div_ceil(value(overrides, "block")),
+            rows: 0,
+            share: 0,
+            part: 0,
+        };
+        (overrides, cut)
     }
 
     /// Emits the convolution or the gradient of its input for runs of images.
     pub(super) fn lower_direct(&self, map: Map, runs: &[Rows], end: End, out: &mut Lowering) {
-        let [channels, outs] = self.channels(map);
+        let (overrides, cut) = self.cut(map);
         let (from_row, to_row, to) = match map {
             Map::GradInput => (self.y_row(), self.x_row(), self.input),
             _ => (self.x_row(), self.y_row(), self.output),
         };
-        let overrides = variant(outs);
-        let chunks = outs.div_ceil(value(overrides));
         for run in runs {
-            let rows = run.count * self.groups * chunks * to[0] * to[1];
+            let rows = run.count * self.groups * cut.chunks * to[0] * to[1];
             let count = rows * to[2].div_ceil(4);
             let dispatch = Dispatch::of(Cow::Owned(kernel(map, end)), overrides)
                 .read(Operand::Input(0))
@@ -44,7 +65,7 @@ impl Sizes {
                 .param("count", count)
                 .param("from_base", run.first[0] * from_row)
                 .param("to_base", run.first[1] * to_row);
-            let dispatch = self.direct_params(map, [channels, outs, chunks], [0; 3], dispatch);
+            let dispatch = self.direct_params(map, &cut, dispatch);
             out.push(dispatch.workgroups(count.div_ceil(WORKGROUP)));
         }
     }
@@ -57,51 +78,40 @@ impl Sizes {
         caps: &Caps,
         out: &mut Lowering,
     ) {
-        let [channels, outs] = self.channels(Map::GradWeight);
-        let overrides = variant(outs);
-        let chunks = outs.div_ceil(value(overrides));
+        let (overrides, cut) = self.cut(Map::GradWeight);
         let dweight = Type::f32(self.weight());
-        let tiles = self.groups * chunks * channels * self.taps().div_ceil(4);
+        let tiles = self.groups * cut.chunks * cut.channels * self.taps().div_ceil(4);
         let rows = run.count * self.output[0] * self.output[1];
         let most = caps.max_binding as usize / dweight.bytes() as usize;
         let worth = rows * self.output[2] / ENOUGH_PRODUCTS;
-        let wanted = ENOUGH_INVOCATIONS.div_ceil(tiles).min(most).min(worth);
+        let wanted = FILLS_DEVICE.div_ceil(tiles).min(most).min(worth);
         let share = rows.div_ceil(wanted.max(1)).max(1);
         let parts = rows.div_ceil(share).max(1);
-        let (apart, part) = match parts {
-            1 => (to, 0),
-            _ => {
-                let (operand, part) = split_scratch(out, parts, &dweight);
-                (Target::all(operand, to.row), part)
-            }
-        };
         let invocations = tiles * parts;
         let dispatch = Dispatch::new(&GRAD_WEIGHT, overrides)
             .read(Operand::Input(0))
             .part(run.part[0])
             .read(Operand::Input(1))
             .part(run.part[1]);
-        let dispatch = apart
-            .bind(dispatch)
-            .param("count", invocations)
-            .param("from_base", run.first[0] * self.x_row())
-            .param("to_base", run.first[1] * self.y_row());
-        let extents = [channels, outs, chunks];
-        let dispatch = self.direct_params(Map::GradWeight, extents, [rows, share, part], dispatch);
-        out.push(dispatch.workgroups(invocations.div_ceil(WORKGROUP)));
-        if parts > 1 {
-            sum_parts(apart.operand, parts, &dweight, to, out);
-        }
+        in_splits(parts, &dweight, to, out, |to, part| {
+            let cut = Cut {
+                rows,
+                share,
+                part,
+                ..cut
+            };
+            let dispatch = to
+                .bind(dispatch)
+                .param("count", invocations)
+                .param("from_base", run.first[0] * self.x_row())
+                .param("to_base", run.first[1] * self.y_row());
+            self.direct_params(Map::GradWeight, &cut, dispatch)
+                .workgroups(invocations.div_ceil(WORKGROUP))
+        });
     }
 
     /// Appends what follows the bases in the `Params` of all three.
-    fn direct_params(
-        &self,
-        map: Map,
-        [channels, outs, chunks]: [usize; 3],
-        [rows, share, part]: [usize; 3],
-        dispatch: Dispatch,
-    ) -> Dispatch {
+    fn direct_params(&self, map: Map, cut: &Cut, dispatch: Dispatch) -> Dispatch {
         let taps = self.taps();
         let filter = self.c / self.groups * taps;
         let (from, to, [from_step, to_step]) = match map {
@@ -135,9 +145,9 @@ impl Sizes {
         ];
         let mut dispatch = dispatch
             .param("groups", self.groups)
-            .param("channels", channels)
-            .param("outs", outs)
-            .param("chunks", chunks)
+            .param("channels", cut.channels)
+            .param("outs", cut.outs)
+            .param("chunks", cut.chunks)
             .param("group_step", self.o / self.groups * filter)
             .param("from_step", from_step)
             .param("to_step", to_step);
@@ -148,28 +158,19 @@ impl Sizes {
         }
         dispatch
             .param("mode", self.mode.number())
-            .param("rows", rows)
-            .param("share", share)
-            .param("part", part)
+            .param("rows", cut.rows)
+            .param("share", cut.share)
+            .param("part", cut.part)
     }
 }
 
 const WORKGROUP: usize = 64;
 
+/// The second where a group writes one channel.
 const VARIANTS: &[Overrides] = &[
     &[("block", 4), ("workgroup_size", 64)],
     &[("block", 1), ("workgroup_size", 64)],
 ];
-
-/// The variant for this many channels per group of what is written.
-fn variant(outs: usize) -> Overrides {
-    VARIANTS[usize::from(outs == 1)]
-}
-
-/// The block of a variant.
-fn value(overrides: Overrides) -> usize {
-    overrides[0].1 as usize
-}
 
 fn kernel(map: Map, end: End) -> Kernel {
     let [

@@ -9,7 +9,7 @@ mod walk;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
-use crate::kernel::{Body, Caps, Io, Kernel, Lowering, Operand, Part, Rows, overlaps};
+use crate::kernel::{Body, Caps, Io, Kernel, Lowering, Operand, Overrides, Part, Rows, overlaps};
 use crate::shape::{Shape, Type};
 use crate::tensor::Array;
 
@@ -18,7 +18,7 @@ use super::{expect_f32, expect_inputs, expect_type};
 use sizes::Sizes;
 pub use walk::{
     Conv, Conv1d, Conv2d, Conv3d, ConvTranspose, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d,
-    ConvWalk,
+    ConvTransposeWalk, ConvWalk,
 };
 use walk::{FORWARD, GRAD_INPUT, GRAD_WEIGHT, TRANSPOSED};
 
@@ -270,10 +270,6 @@ impl Op for ConvGradInput {
         if self.bias {
             expect_whole(self.name(), &io.inputs[2], &io.input_parts[2])?;
         }
-        // A mask has the type of dx and lies in the same parts.
-        if self.mask && io.input_parts[2] != io.output_parts[0] {
-            io.whole(self.name())?;
-        }
         let runs = overlaps(&[&io.input_parts[0], &io.output_parts[0]]);
         sizes.lower(Map::GradInput, &runs, end, caps, out);
         Ok(())
@@ -374,6 +370,12 @@ fn expect_whole(op: &str, ty: &Type, parts: &[Part]) -> Result<()> {
             ty.bytes()
         ),
     ))
+}
+
+/// The value of an override.
+fn value(overrides: Overrides, name: &str) -> usize {
+    let found = overrides.iter().find(|(n, _)| *n == name);
+    found.map_or(1, |&(_, value)| value as usize)
 }
 
 /// Which of the three ops is lowered.

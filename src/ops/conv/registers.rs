@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::kernel::{Caps, Dispatch, Kernel, Lowering, Operand, Overrides, Rows};
 use crate::shape::Type;
 
-use super::{Map, Sizes};
+use super::{Map, Sizes, value};
 use crate::ops::gemm::{End, Target};
 
 /// One convolution as `conv_registers` runs it. A forward convolution is one; a gradient of the input is one for each residue class
@@ -153,12 +153,6 @@ impl Form {
             ],
         }
     }
-}
-
-/// The value of an override.
-fn value(overrides: Overrides, name: &str) -> usize {
-    let found = overrides.iter().find(|(n, _)| *n == name);
-    found.map_or(1, |&(_, value)| value as usize)
 }
 
 /// A signed number as a `u32` that wraps.
@@ -502,7 +496,7 @@ impl Sizes {
             quads,
         } = self.grad_weight_tiles();
         let most = (caps.max_binding as usize / 16 / quads).max(1);
-        let wanted = ENOUGH_INVOCATIONS.div_ceil(tiles).min(most);
+        let wanted = FILLS_CPU.div_ceil(tiles).min(most);
         let share = batch.div_ceil(wanted).max(1);
         let parts = batch.div_ceil(share).max(1);
         let scratch = out.scratch(Type::f32([parts, quads, 4]));
@@ -581,8 +575,8 @@ impl Sizes {
     }
 }
 
-/// Invocations for which the batch of a gradient of a weight is cut into parts.
-const ENOUGH_INVOCATIONS: usize = 512;
+/// Invocations that fill a CPU: the batch of a gradient of a weight is cut into parts for as many.
+const FILLS_CPU: usize = 512;
 
 /// Residue classes, each of which takes a dispatch, up to which the gradient of an input goes through them.
 const MOST_CLASSES: usize = 64;

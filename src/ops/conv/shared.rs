@@ -6,9 +6,7 @@ use crate::kernel::{Caps, Dispatch, Kernel, Lowering, Operand, Rows};
 use crate::shape::Type;
 
 use super::{Map, Sizes};
-use crate::ops::gemm::{
-    ENOUGH_WORKGROUPS, End, Product, SHARED_VARIANTS, Target, split_scratch, sum_parts,
-};
+use crate::ops::gemm::{ENOUGH_WORKGROUPS, End, Product, SHARED_VARIANTS, Target, in_splits};
 
 impl Sizes {
     fn product(&self, map: Map, images: usize) -> Product {
@@ -63,25 +61,16 @@ impl Sizes {
         let dweight = Type::f32(self.weight());
         let may_split = dweight.bytes() * ENOUGH_WORKGROUPS as u64 <= caps.max_binding;
         let tiling = product.tiling(product.m.min(product.n), may_split);
-        let (apart, part) = match tiling.splits {
-            1 => (to, 0),
-            splits => {
-                let (operand, part) = split_scratch(out, splits, &dweight);
-                (Target::all(operand, to.row), part)
-            }
-        };
         let kernel = kernel(Map::GradWeight, End::None);
         let dispatch = Dispatch::of(Cow::Owned(kernel), tiling.overrides)
             .read(Operand::Input(0))
             .part(run.part[0])
             .read(Operand::Input(1))
             .part(run.part[1]);
-        let dispatch = product.params(&tiling, part, apart.bind(dispatch));
         let bases = [run.first[1] * self.y_row(), run.first[0] * self.x_row(), 0];
-        out.push(self.shared_params(bases, dispatch));
-        if tiling.splits > 1 {
-            sum_parts(apart.operand, tiling.splits, &dweight, to, out);
-        }
+        in_splits(tiling.splits, &dweight, to, out, |to, part| {
+            self.shared_params(bases, product.params(&tiling, part, to.bind(dispatch)))
+        });
     }
 
     fn shared_params(&self, [a, b, y]: [usize; 3], dispatch: Dispatch) -> Dispatch {

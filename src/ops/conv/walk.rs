@@ -120,6 +120,10 @@ pub struct ConvWalk {
     pub(super) padding_mode: PaddingMode,
 }
 
+/// The settings of a transposed convolution, for three axes: those of the convolution whose gradient of the input it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ConvTransposeWalk(ConvWalk);
+
 /// `values` for the last axes, `filler` for those before them.
 fn three<T: Copy, const D: usize>(values: [T; D], filler: T) -> [T; 3] {
     let own = |axis: usize| (axis + D).checked_sub(3).map(|own| values[own]);
@@ -138,7 +142,7 @@ fn walk<const D: usize>(conv: Conv<D>) -> ConvWalk {
     }
 }
 
-fn transposed_walk<const D: usize>(conv: ConvTranspose<D>) -> ConvWalk {
+fn transposed_walk<const D: usize>(conv: ConvTranspose<D>) -> ConvTransposeWalk {
     let forward = Conv {
         stride: conv.stride,
         padding: conv.padding,
@@ -146,10 +150,10 @@ fn transposed_walk<const D: usize>(conv: ConvTranspose<D>) -> ConvWalk {
         groups: conv.groups,
         padding_mode: PaddingMode::Zeros,
     };
-    ConvWalk {
+    ConvTransposeWalk(ConvWalk {
         output_padding: three(conv.output_padding, 0),
         ..walk(forward)
-    }
+    })
 }
 
 impl From<Conv1d> for ConvWalk {
@@ -170,19 +174,19 @@ impl From<Conv3d> for ConvWalk {
     }
 }
 
-impl From<ConvTranspose1d> for ConvWalk {
+impl From<ConvTranspose1d> for ConvTransposeWalk {
     fn from(conv: ConvTranspose1d) -> Self {
         transposed_walk(conv)
     }
 }
 
-impl From<ConvTranspose2d> for ConvWalk {
+impl From<ConvTranspose2d> for ConvTransposeWalk {
     fn from(conv: ConvTranspose2d) -> Self {
         transposed_walk(conv)
     }
 }
 
-impl From<ConvTranspose3d> for ConvWalk {
+impl From<ConvTranspose3d> for ConvTransposeWalk {
     fn from(conv: ConvTranspose3d) -> Self {
         transposed_walk(conv)
     }
@@ -279,9 +283,9 @@ impl Graph {
         x: Value,
         weight: Value,
         bias: Option<Value>,
-        conv: impl Into<ConvWalk>,
+        conv: impl Into<ConvTransposeWalk>,
     ) -> Result<Value> {
-        let conv = conv.into();
+        let ConvTransposeWalk(conv) = conv.into();
         let op = ConvGradInput {
             conv,
             input: conv.transposed_extents(self.shape(x)?, self.shape(weight)?)?,
@@ -362,16 +366,29 @@ impl ConvWalk {
             0 => window.output(extent, op, name),
             // The padding may be shorter than what is cut off, but windows only see their sum.
             cut => {
-                let padded = window
-                    .before
-                    .checked_add(window.after)
-                    .and_then(|padding| padding.checked_add(extent));
+                let Window {
+                    kernel,
+                    dilation,
+                    before,
+                    after,
+                    ..
+                } = *window;
+                let padded = before
+                    .checked_add(after)
+                    .and_then(|padding| padding.checked_add(extent)?.checked_sub(cut));
+                let reach = kernel.saturating_sub(1).saturating_mul(dilation);
+                let Some(padded) = padded.filter(|&padded| reach < padded) else {
+                    return Err(Error::shape(format!(
+                        "{op}: kernel {kernel} with dilation {dilation} does not fit {name} {extent} with padding {before} and {after} \
+                         less output padding {cut}"
+                    )));
+                };
                 let whole = Window {
                     before: 0,
                     after: 0,
                     ..*window
                 };
-                whole.output(padded.unwrap_or(usize::MAX).saturating_sub(cut), op, name)
+                whole.output(padded, op, name)
             }
         }
     }
@@ -402,15 +419,25 @@ impl ConvWalk {
             let all = || {
                 let steps = extent.checked_sub(1)?.checked_mul(stride)?;
                 let taps = kernel.checked_sub(1)?.checked_mul(dilation)?;
-                let all = steps.checked_add(taps)?.checked_add(more)?.checked_add(1)?;
-                all.checked_sub(before.checked_add(after)?)
+                steps.checked_add(taps)?.checked_add(more)?.checked_add(1)
             };
-            output[axis] = all().filter(|&all| all > 0 && all < 1 << 31).ok_or_else(|| {
+            let refuse = |why: &str| {
                 Error::shape(format!(
                     "{op}: {name} {extent} with kernel {kernel}, stride {stride}, dilation {dilation}, padding {before} and {after} \
-                     and output padding {more} has no output"
+                     and output padding {more} {why}"
                 ))
-            })?;
+            };
+            if extent == 0 || kernel == 0 {
+                return Err(refuse("has no output"));
+            }
+            let all = all().filter(|&all| all < 1 << 31);
+            let all =
+                all.ok_or_else(|| refuse("reaches 2^31 elements before padding is cut off"))?;
+            output[axis] = before
+                .checked_add(after)
+                .and_then(|cut| all.checked_sub(cut))
+                .filter(|&left| left > 0)
+                .ok_or_else(|| refuse("has no output"))?;
         }
         Ok(output)
     }

@@ -6,7 +6,7 @@ use striate::error::Result;
 use striate::graph::{Graph, Value};
 use striate::ops::{
     Conv, Conv1d, Conv2d, Conv3d, ConvForward, ConvGradInput, ConvGradWeight, ConvTranspose,
-    ConvWalk,
+    ConvTransposeWalk, ConvWalk,
 };
 use striate::shape::PaddingMode;
 
@@ -113,7 +113,7 @@ pub fn transposed<const D: usize>(
     conv: ConvTranspose<D>,
 ) -> Case
 where
-    ConvTranspose<D>: Into<ConvWalk>,
+    ConvTranspose<D>: Into<ConvTransposeWalk>,
 {
     let taps: usize = kernel.iter().product();
     let weight = [&[x[1], outs / conv.groups], &kernel[..]].concat();
@@ -231,7 +231,7 @@ fn transposed_grid<const D: usize>(
     dilations: [[usize; D]; 2],
 ) -> Vec<Case>
 where
-    ConvTranspose<D>: Into<ConvWalk>,
+    ConvTranspose<D>: Into<ConvTransposeWalk>,
 {
     let uneven = std::array::from_fn(|axis| if axis % 2 == 0 { [1, 0] } else { [0, 1] });
     let mut cases = Vec::new();
