@@ -3,8 +3,12 @@
 use std::borrow::Cow;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernel::{Dispatch, Io, Kernel, Lowering, Operand, Overrides};
+use crate::kernel::{
+    Dispatch, Io, Kernel, Lowering, Operand, Overrides, Shown, WINDOW, windows,
+};
 use crate::shape::Type;
+
+use super::copy::copy;
 
 /// What follows a product before it is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,6 +122,75 @@ impl Target {
     pub fn bind(&self, dispatch: Dispatch) -> Dispatch {
         self.end
             .bind_parts(dispatch, self.end_part, self.operand, self.part)
+    }
+}
+
+/// A part of an input as kernels in registers see it: in storage, or through windows of a uniform binding.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct View {
+    operand: Operand,
+    part: usize,
+    elements: usize,
+    window: bool,
+}
+
+impl View {
+    /// The first `elements` of a part. One that is smaller than a window is copied into one, so that the kernel is the same for any batch.
+    pub fn new(
+        input: usize,
+        part: usize,
+        elements: usize,
+        window: bool,
+        out: &mut Lowering,
+    ) -> Self {
+        let view = Self {
+            operand: Operand::Input(input),
+            part,
+            elements,
+            window,
+        };
+        let least = WINDOW as usize / 4;
+        if !window || elements.next_multiple_of(64) >= least {
+            return view;
+        }
+        let copied = out.scratch(Type::f32([least]));
+        let bytes = Type::f32([elements]).bytes();
+        out.push(copy((view.operand, part), (copied, 0), bytes));
+        Self {
+            operand: copied,
+            part: 0,
+            elements: least,
+            window,
+        }
+    }
+
+    /// What the dispatches over `count` rows of `row` elements from element `first` on each see, `most` rows at most through a window.
+    pub fn rows(&self, row: usize, first: usize, count: usize, most: usize) -> Vec<Shown> {
+        if self.window {
+            return windows(4 * self.elements as u64, row, first, count, most);
+        }
+        vec![Shown {
+            start: 0,
+            count,
+            at: 0,
+            first,
+        }]
+    }
+
+    /// Binds what a dispatch sees.
+    pub fn bind(&self, dispatch: Dispatch, shown: &Shown) -> Dispatch {
+        match self.window {
+            true => dispatch.uniform(self.operand).part(self.part).window(shown.at),
+            false => dispatch.read(self.operand).part(self.part),
+        }
+    }
+
+    /// Number of the last `vec4` that a dispatch may read.
+    pub fn last_quad(&self) -> usize {
+        match self.window {
+            true => WINDOW as usize / 16 - 1,
+            false => self.elements.div_ceil(4).max(1) - 1,
+        }
     }
 }
 
