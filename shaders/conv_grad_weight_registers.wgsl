@@ -8,7 +8,7 @@
 // One workgroup takes workgroup_size of these, parts first.
 // Overrides: lines (1, or as taps where stride_h = dilation_h), taps (1 to 5), blocks (1 or 2), aligned (1 if the rows of dy are multiples
 // of 4 long), workgroup_size.
-// Providers: window (conv_window_*) over x_*, dy_quad (dy_*), lib/grid, lib/divide.
+// Providers: first_* for x, second_quad (second_*) for dy, window (conv_window_*), lib/grid, lib/divide.
 
 struct Params {
     grid: Grid,
@@ -96,11 +96,11 @@ fn add_line(sum: Line, x: Row, g: mat4x4<f32>) -> Line {
 
 // Four columns of a row of dy from element `at` on, the row's column `col`; 0 past the row's end.
 fn four_dy(at: u32, col: u32) -> vec4<f32> {
-    let a = dy_quad(at / 4u);
+    let a = second_quad(at / 4u);
     if aligned != 0u {
         return a;
     }
-    let b = dy_quad(min(at / 4u + 1u, params.last_dy));
+    let b = second_quad(min(at / 4u + 1u, params.last_dy));
     let odd = (at & 1u) != 0u;
     let c = select(a, vec4<f32>(a.yzw, b.x), odd);
     let d = select(b.xy, b.yz, odd);

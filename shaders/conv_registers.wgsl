@@ -7,7 +7,7 @@
 // One invocation makes `strip` columns of one row of 4 * blocks channels of y; it holds the columns of x that a run needs in registers.
 // One workgroup makes workgroup_size such strips, along the row, then along the batch, so that rows outside of x are skipped together.
 // Overrides: strip (8, 12 or 16), blocks (1 or 2), taps (1 to 5), workgroup_size.
-// Providers: window (conv_window_*), x_at (x_*), weights (conv_weights_*), store_row (conv_store_*), finish_row, finish_one (end_*), lib/grid, lib/divide,
+// Providers: first_* for x, second_quad (second_*) for the weights, window (conv_window_*), store_row (conv_store_*), finish_row, finish_one (end_*), lib/grid, lib/divide,
 // lib/float.
 
 struct Params {
@@ -69,18 +69,18 @@ struct Run {
 
 fn run_at(at: u32) -> Run {
     var run: Run;
-    run.a = weights(at);
+    run.a = second_quad(at);
     if taps > 1u {
-        run.b = weights(at + blocks);
+        run.b = second_quad(at + blocks);
     }
     if taps > 2u {
-        run.c = weights(at + 2u * blocks);
+        run.c = second_quad(at + 2u * blocks);
     }
     if taps > 3u {
-        run.d = weights(at + 3u * blocks);
+        run.d = second_quad(at + 3u * blocks);
     }
     if taps > 4u {
-        run.e = weights(at + 4u * blocks);
+        run.e = second_quad(at + 4u * blocks);
     }
     return run;
 }
@@ -133,7 +133,7 @@ fn mended(image: u32, group: u32, out: u32, row: u32, col: u32) -> f32 {
                 let position = slot - phase * positions;
                 let w = left + phase * params.dilation_w + position * params.stride_w;
                 if phase + position * params.phases < params.taps_w && h < params.height && w < params.width {
-                    sum += x_at(plane + h * params.width + w) * weights(at)[out % 4u];
+                    sum += first_element(plane + h * params.width + w) * second_quad(at)[out % 4u];
                 }
                 at += blocks;
             }

@@ -1,5 +1,9 @@
 // Provider of window for conv_registers and conv_grad_weight_registers at stride 1: the columns that a strip needs, read as the vec4s in which
-// they lie (quad of x_quads or x_window), wherever they begin. Columns outside the line are 0.
+// they lie (first_quad), wherever they begin. Columns outside the line are 0.
+
+fn quad(index: i32) -> vec4<f32> {
+    return first_quad(min(bitcast<u32>(index), params.last));
+}
 
 fn inside(value: vec4<f32>, col: u32, width: u32) -> vec4<f32> {
     return select(vec4<f32>(), value, vec4<u32>(col) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(width));

@@ -1,9 +1,9 @@
 // Provider of window for conv_registers and conv_grad_weight_registers at any stride: the columns that a strip of at most eight needs, one by
-// one (x_at of x_elements or x_window). Columns outside the line are 0.
+// one (first_element). Columns outside the line are 0.
 
 fn column(line: u32, col: u32, there: bool) -> f32 {
     if there && col < params.width {
-        return x_at(line + col);
+        return first_element(line + col);
     }
     return 0.0;
 }

@@ -308,10 +308,24 @@ pub struct Shown {
     pub first: usize,
 }
 
+impl Shown {
+    /// All of `count` rows from element `first` on, not through a window.
+    pub fn all(count: usize, first: usize) -> Self {
+        Self {
+            start: 0,
+            count,
+            at: 0,
+            first,
+        }
+    }
+}
+
 /// The windows through which `count` rows of `row` elements of four bytes are seen, `most` at a time. The run begins at element `first` of
 /// a range of `bytes` bytes, at least a window; buffers reach to the next multiple of 256. A row must fit [`WINDOW_ELEMENTS`].
 pub fn windows(bytes: u64, row: usize, first: usize, count: usize, most: usize) -> Vec<Shown> {
-    let step = (WINDOW_ELEMENTS / row.max(1)).min(most).max(1);
+    let aligned = (4 * first).is_multiple_of(256) && (4 * row).is_multiple_of(256);
+    let fit = if aligned { WINDOW as usize / 4 } else { WINDOW_ELEMENTS };
+    let step = (fit / row.max(1)).min(most).max(1);
     let last = bytes.next_multiple_of(256).saturating_sub(WINDOW);
     let starts = (0..count).step_by(step);
     let shown = starts.map(|start| {
@@ -524,7 +538,7 @@ mod tests {
 
     #[test]
     fn windows_show_every_row_within_the_range() {
-        for (row, first, count) in [(784, 0, 128), (1, 3, 70_000), (16_320, 16_320, 2), (1176, 0, 20)] {
+        for (row, first, count) in [(784, 0, 128), (1024, 64, 70), (1, 3, 70_000), (16_320, 16_320, 2), (1176, 0, 20)] {
             let bytes = 4 * (first + row * count) as u64;
             let mut next = 0;
             for shown in windows(bytes, row, first, count, 1000) {

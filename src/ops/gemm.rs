@@ -118,6 +118,12 @@ impl Target {
         }
     }
 
+    /// Whether a sum of rows of `columns` elements may be cut into terms that are added up as vec4s: only a plain one, since what follows
+    /// must see all of it.
+    pub fn splits(&self, columns: usize) -> bool {
+        self.end == End::None && self.first == 0 && self.row == columns
+    }
+
     /// Binds what the end reads, and the target after it.
     pub fn bind(&self, dispatch: Dispatch) -> Dispatch {
         self.end
@@ -169,12 +175,12 @@ impl View {
         if self.window {
             return windows(4 * self.elements as u64, row, first, count, most);
         }
-        vec![Shown {
-            start: 0,
-            count,
-            at: 0,
-            first,
-        }]
+        vec![Shown::all(count, first)]
+    }
+
+    /// Whether it is seen through windows.
+    pub fn is_window(&self) -> bool {
+        self.window
     }
 
     /// Binds what a dispatch sees.
@@ -264,9 +270,8 @@ impl Product {
     }
 }
 
-/// Emits a product of type `ty` whose terms are summed in `splits` runs: `product` makes the dispatch for a target and the elements from
-/// run to run. Several runs go into scratch, each padded to whole `vec4`s, and are added up in order, from the start of `to` on. What follows
-/// there is not written yet: the last vec4 may run into it.
+/// Emits a product of type `ty` whose terms are summed in `splits` runs by one dispatch, which `product` makes for a target and the elements
+/// from run to run. See [`in_dispatches`].
 pub(super) fn in_splits(
     splits: usize,
     ty: &Type,
@@ -274,17 +279,46 @@ pub(super) fn in_splits(
     out: &mut Lowering,
     product: impl FnOnce(Target, usize) -> Dispatch,
 ) {
+    let (target, part) = split_target(splits, ty, to, out);
+    out.push(product(target, part));
+    sum_parts(splits, target, part, to, out);
+}
+
+/// Emits a product of type `ty` whose terms are summed in `splits` runs: `product` makes the dispatch of each for a target and the elements
+/// from run to run. Several runs go into scratch, each padded to whole `vec4`s, and are added up in order, from the start of `to` on. What
+/// follows there is not written yet: the last vec4 may run into it.
+pub(super) fn in_dispatches(
+    splits: usize,
+    ty: &Type,
+    to: Target,
+    out: &mut Lowering,
+    product: impl Fn(usize, Target, usize) -> Dispatch,
+) {
+    let (target, part) = split_target(splits, ty, to, out);
+    for split in 0..splits {
+        out.push(product(split, target, part));
+    }
+    sum_parts(splits, target, part, to, out);
+}
+
+/// Where the runs of a sum go, and the elements from one to the next.
+fn split_target(splits: usize, ty: &Type, to: Target, out: &mut Lowering) -> (Target, usize) {
     if splits == 1 {
-        out.push(product(to, 0));
-        return;
+        return (to, 0);
     }
     let part = ty.count().next_multiple_of(4);
     let parts = out.scratch(Type::f32([splits, part]));
-    out.push(product(Target::all(parts, to.row), part));
+    (Target::all(parts, to.row), part)
+}
+
+fn sum_parts(splits: usize, parts: Target, part: usize, to: Target, out: &mut Lowering) {
+    if splits == 1 {
+        return;
+    }
     let quads = part / 4;
     out.push(
         Dispatch::new(&SUM_PARTS, VARIANTS[0])
-            .read(parts)
+            .read(parts.operand)
             .write(to.operand)
             .part(to.part)
             .param("quads", quads)

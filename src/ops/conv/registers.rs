@@ -391,12 +391,7 @@ impl Class {
                 let bytes = self.packed_type(groups, form, overrides).bytes();
                 windows(bytes, chunk, 0, groups * chunks, usize::MAX)
             }
-            Weights::Storage | Weights::Uniform => vec![Shown {
-                start: 0,
-                count: groups * chunks,
-                at: 0,
-                first: 0,
-            }],
+            Weights::Storage | Weights::Uniform => vec![Shown::all(groups * chunks, 0)],
         };
         for run in runs {
             let elements = (run.first[0] + run.count) * image;
@@ -768,8 +763,8 @@ fn grad_weight_variants(strided: bool) -> &'static [Overrides] {
 fn grad_weight_kernel(strided: bool, window: bool) -> Kernel {
     let [body, storage, shown, grid, divide] = *shader_files![
         "conv_grad_weight_registers",
-        "dy_quads",
-        "dy_window",
+        "second_quads",
+        "second_window",
         "lib/grid",
         "lib/divide",
     ];
@@ -798,9 +793,9 @@ pub(super) const KERNELS: &[&Kernel] = &[&PACK, &GRAD_WEIGHT_SUM];
 /// The files of `form`'s x and window, and the end of a kernel's name.
 fn x_files(strided: bool, window: bool) -> ([&'static str; 2], &'static str) {
     let [quads, elements, shown, flat, stepped] = *shader_files![
-        "x_quads",
-        "x_elements",
-        "x_window",
+        "first_quads",
+        "first_elements",
+        "first_window",
         "conv_window_flat",
         "conv_window_strided",
     ];
@@ -825,9 +820,9 @@ fn registers_kernel(form: Form, end: End) -> Kernel {
         float,
     ] = *shader_files![
         "conv_registers",
-        "conv_weights_uniform",
-        "conv_weights_storage",
-        "conv_weights_window",
+        "second_uniform",
+        "second_quads",
+        "second_window",
         "conv_store_elements",
         "conv_store_pairs",
         "lib/grid",
