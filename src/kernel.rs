@@ -324,7 +324,11 @@ impl Shown {
 /// a range of `bytes` bytes, at least a window; buffers reach to the next multiple of 256. A row must fit [`WINDOW_ELEMENTS`].
 pub fn windows(bytes: u64, row: usize, first: usize, count: usize, most: usize) -> Vec<Shown> {
     let aligned = (4 * first).is_multiple_of(256) && (4 * row).is_multiple_of(256);
-    let fit = if aligned { WINDOW as usize / 4 } else { WINDOW_ELEMENTS };
+    let fit = if aligned {
+        WINDOW as usize / 4
+    } else {
+        WINDOW_ELEMENTS
+    };
     let step = (fit / row.max(1)).min(most).max(1);
     let last = bytes.next_multiple_of(256).saturating_sub(WINDOW);
     let starts = (0..count).step_by(step);
@@ -538,13 +542,25 @@ mod tests {
 
     #[test]
     fn windows_show_every_row_within_the_range() {
-        for (row, first, count) in [(784, 0, 128), (1024, 64, 70), (1, 3, 70_000), (16_320, 16_320, 2), (1176, 0, 20)] {
+        for (row, first, count) in [
+            (784, 0, 128),
+            (1024, 64, 70),
+            (1, 3, 70_000),
+            (16_320, 16_320, 2),
+            (1176, 0, 20),
+        ] {
             let bytes = 4 * (first + row * count) as u64;
             let mut next = 0;
             for shown in windows(bytes, row, first, count, 1000) {
                 assert_eq!(shown.start, next);
-                assert!(shown.at.is_multiple_of(256) && shown.at + WINDOW <= bytes.next_multiple_of(256));
-                assert_eq!(shown.at as usize / 4 + shown.first, first + shown.start * row);
+                assert!(
+                    shown.at.is_multiple_of(256)
+                        && shown.at + WINDOW <= bytes.next_multiple_of(256)
+                );
+                assert_eq!(
+                    shown.at as usize / 4 + shown.first,
+                    first + shown.start * row
+                );
                 assert!(shown.first + shown.count * row <= WINDOW as usize / 4);
                 next += shown.count;
             }

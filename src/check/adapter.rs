@@ -209,7 +209,7 @@ impl fmt::Display for Adapter {
 
 #[cfg(not(target_arch = "wasm32"))]
 impl Adapter {
-    /// Every adapter that `options` admits, in six ways: kernels in registers, in shared memory, both of them with values in
+    /// Every adapter that `options` admits, in seven ways: kernels in registers, with and without windows, in shared memory, both of them with values in
     /// several parts, without fusion, with grids of at most three workgroups.
     ///
     /// # Errors
@@ -221,7 +221,20 @@ impl Adapter {
             ..options.clone()
         };
         let ways = [
-            ("registers", with(Some(Body::Registers), None)),
+            (
+                "registers",
+                GpuOptions {
+                    windows: Some(false),
+                    ..with(Some(Body::Registers), None)
+                },
+            ),
+            (
+                "windows",
+                GpuOptions {
+                    windows: Some(true),
+                    ..with(Some(Body::Registers), None)
+                },
+            ),
             ("shared", with(Some(Body::Shared), None)),
             ("unfused", with(None, None)),
             ("registers in parts", with(Some(Body::Registers), None)),

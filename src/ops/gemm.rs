@@ -3,9 +3,7 @@
 use std::borrow::Cow;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernel::{
-    Dispatch, Io, Kernel, Lowering, Operand, Overrides, Shown, WINDOW, windows,
-};
+use crate::kernel::{Dispatch, Io, Kernel, Lowering, Operand, Overrides, Shown, WINDOW, windows};
 use crate::shape::Type;
 
 use super::copy::copy;
@@ -186,7 +184,10 @@ impl View {
     /// Binds what a dispatch sees.
     pub fn bind(&self, dispatch: Dispatch, shown: &Shown) -> Dispatch {
         match self.window {
-            true => dispatch.uniform(self.operand).part(self.part).window(shown.at),
+            true => dispatch
+                .uniform(self.operand)
+                .part(self.part)
+                .window(shown.at),
             false => dispatch.read(self.operand).part(self.part),
         }
     }

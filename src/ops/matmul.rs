@@ -236,7 +236,9 @@ impl Op for MatMul {
                     |run, target, out| {
                         let block = self.block(sizes, [m, n, &along_k[run]], io);
                         match caps.body {
-                            Body::Registers => self.lower_registers(sizes, block, target, caps, out),
+                            Body::Registers => {
+                                self.lower_registers(sizes, block, target, caps, out)
+                            }
                             Body::Shared => self.lower_shared(sizes, block, target, caps, out),
                         }
                     },
@@ -526,7 +528,12 @@ fn register_variants(windows: [bool; 2]) -> &'static [Overrides] {
             &[("high", 4), ("aligned", 0)],
             &[("high", 1), ("aligned", 0)],
         ],
-        _ => &[
+        // b then is larger than a window.
+        [_, false] => &[
+            &[("high", 4), ("aligned", 1), ("workgroup_size", 8)],
+            &[("high", 4), ("aligned", 0), ("workgroup_size", 8)],
+        ],
+        [_, true] => &[
             &[("high", 4), ("aligned", 1), ("workgroup_size", 8)],
             &[("high", 4), ("aligned", 0), ("workgroup_size", 8)],
             &[("high", 1), ("aligned", 0), ("workgroup_size", 8)],

@@ -154,14 +154,18 @@ impl Form {
 
     /// All that are chosen.
     fn all() -> impl Iterator<Item = Form> {
-        let windows = [(false, false), (false, true), (true, false)];
-        let windows = windows.into_iter().flat_map(|(strided, pairs)| {
-            [false, true].map(|x_window| Form {
-                strided,
-                x_window,
-                weights: Weights::Window,
-                pairs,
-            })
+        let windows = [
+            (false, true, true),
+            (false, true, false),
+            (false, false, false),
+            (true, true, false),
+            (true, false, false),
+        ];
+        let windows = windows.map(|(strided, x_window, pairs)| Form {
+            strided,
+            x_window,
+            weights: Weights::Window,
+            pairs,
         });
         [Form::UNIFORM, Form::FLAT, Form::STRIDED]
             .into_iter()
@@ -179,8 +183,9 @@ impl Form {
                 &[("strip", 8), ("blocks", 2), ("taps", 5)],
                 &[("strip", 8), ("blocks", 2), ("taps", 3)],
             ],
-            (Weights::Window, false) => WINDOW_VARIANTS,
-            (Weights::Window, true) => WINDOW_STRIDED_VARIANTS,
+            (Weights::Window, false) if self.x_window => WINDOW_VARIANTS,
+            (Weights::Window, false) => LARGE_IMAGE_VARIANTS,
+            (Weights::Window, true) => STRIDED_VARIANTS,
             (Weights::Storage, false) => &[
                 &[("strip", 16), ("blocks", 2), ("taps", 5)],
                 &[("strip", 16), ("blocks", 2), ("taps", 3)],
@@ -228,13 +233,20 @@ const WINDOW_VARIANTS: &[Overrides] = &[
     &window_variant(8, 1, 1),
 ];
 
-const WINDOW_STRIDED_VARIANTS: &[Overrides] = &[
+/// For images larger than a window, which are wide as a rule.
+const LARGE_IMAGE_VARIANTS: &[Overrides] = &[
+    &window_variant(16, 2, 5),
+    &window_variant(16, 2, 3),
+    &window_variant(16, 2, 1),
     &window_variant(8, 2, 5),
     &window_variant(8, 2, 3),
     &window_variant(8, 2, 1),
-    &window_variant(8, 1, 5),
-    &window_variant(8, 1, 3),
-    &window_variant(8, 1, 1),
+];
+
+const STRIDED_VARIANTS: &[Overrides] = &[
+    &window_variant(8, 2, 5),
+    &window_variant(8, 2, 3),
+    &window_variant(8, 2, 1),
 ];
 
 /// A signed number as a `u32` that wraps.
@@ -326,11 +338,12 @@ impl Class {
         let places = [out_plane, out_first, out_row, self.output[2]];
         let pairs = out_col == 1 && places.iter().all(|place| place % 2 == 0);
         if caps.windows {
+            let x_window = self.image(groups) <= WINDOW_ELEMENTS;
             let form = Form {
                 strided,
-                x_window: self.image(groups) <= WINDOW_ELEMENTS,
+                x_window,
                 weights: Weights::Window,
-                pairs: pairs && !strided,
+                pairs: pairs && !strided && x_window,
             };
             let overrides = cheapest(form);
             if (1..=WINDOW_ELEMENTS).contains(&self.chunk_weights(overrides)) {
@@ -852,13 +865,12 @@ pub(super) fn kernels() -> Vec<Kernel> {
     let forms = Form::all().flat_map(|form| {
         // The gradient of an input, which takes the mask, never strides.
         let ends = End::ALL.into_iter();
-        let ends = ends.filter(move |end| {
-            !form.strided || !matches!(end, End::Mask | End::MaskInPlace)
-        });
+        let ends =
+            ends.filter(move |end| !form.strided || !matches!(end, End::Mask | End::MaskInPlace));
         ends.map(move |end| registers_kernel(form, end))
     });
-    let weights = [false, true].into_iter().flat_map(|strided| {
-        [false, true].map(|shown| grad_weight_kernel(strided, shown))
-    });
+    let weights = [false, true]
+        .into_iter()
+        .flat_map(|strided| [false, true].map(|shown| grad_weight_kernel(strided, shown)));
     forms.chain(weights).collect()
 }
