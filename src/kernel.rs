@@ -331,7 +331,8 @@ pub fn windows(bytes: u64, row: usize, first: usize, count: usize, most: usize) 
     };
     let step = (fit / row.max(1)).min(most).max(1);
     let last = bytes.next_multiple_of(256).saturating_sub(WINDOW);
-    let starts = (0..count).step_by(step);
+    // No rows are shown too: their sums are zeros.
+    let starts = (0..count.max(1)).step_by(step);
     let shown = starts.map(|start| {
         let begin = first + start * row;
         let at = (4 * begin as u64 / 256 * 256).min(last);
