@@ -4,6 +4,7 @@
 import argparse
 import json
 import math
+import os
 import pathlib
 import platform
 import re
@@ -187,21 +188,20 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--case", metavar="TEXT", action="append", help="only cases whose name holds one of these")
     parser.add_argument("--device", choices=["cpu", "cuda"], help="default both, as far as they are there")
-    parser.add_argument("--threads", type=int, help="CPU threads; default PyTorch's own")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads; default as many as the machine has")
     parser.add_argument("--tf32", action="store_true", help="lets CUDA round f32 operands to TF32; default off")
     parser.add_argument("--json", metavar="FILE", help="writes one JSON line per case and device to this file")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=0.2, help="what a round takes at least")
     args = parser.parse_args()
-    if args.rounds < 1 or args.seconds <= 0:
-        parser.error("--rounds and --seconds are above 0")
+    if args.rounds < 1 or args.seconds <= 0 or args.threads < 1:
+        parser.error("--rounds, --seconds and --threads are above 0")
     if args.device == "cuda" and not torch.cuda.is_available():
         parser.error("--device cuda: PyTorch finds none")
     names = [line for line in CASES.read_text().split() if not args.case or any(part in line for part in args.case)]
     if not names:
         parser.error("--case: no case's name holds it")
-    if args.threads:
-        torch.set_num_threads(args.threads)
+    torch.set_num_threads(args.threads)
     torch.backends.cuda.matmul.allow_tf32 = args.tf32
     torch.backends.cudnn.allow_tf32 = args.tf32
     # As burn tunes and striate has its rules, cuDNN may look for its fastest algorithm.
