@@ -1,41 +1,115 @@
-//! Time of a training step: `cargo bench --bench train_step -- [--json FILE] [--adapter TEXT] [--steps N] [--rounds N]`.
+//! Time of a whole training step, from gather to update: `cargo bench --bench train_step -- --help`.
 //!
-//! Every adapter found, or those whose name holds TEXT. A case is warmed up by its first step, which is timed apart: from the graph to
-//! the first loss on the host. Then rounds of steps are submitted and waited for; the best round counts.
+//! On every adapter found, unless one is named. A case is warmed up by its first step, which is timed apart: from the graph to the first
+//! loss on the host. Then rounds of steps are submitted and waited for.
 
 use std::fs::File;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use clap::Parser;
-use striate::data::{Split, digits};
-use striate::models::lenet5;
+use clap::{Parser, ValueEnum};
+use serde_json::json;
+use striate::data::{Dataset, Split, digits};
+use striate::models::{lenet5, resnet20};
+use striate::nn::Mode;
 use striate::ops::{Rule, Sgd};
 use striate::prelude::*;
+use striate::rng::Stream;
 use striate::train::{Classifier, ClassifierOptions, Optimizer, constant};
+use striate::wgpu::Backends;
 
 #[derive(Parser)]
 struct Args {
+    /// Only cases whose name holds this
+    #[arg(long, value_name = "TEXT")]
+    case: Option<String>,
     /// Writes one JSON line per case and adapter to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Part of the adapter's name
     #[arg(long, value_name = "TEXT")]
     adapter: Option<String>,
-    /// Steps per round
-    #[arg(long, default_value_t = 40)]
-    steps: usize,
+    /// Graphics API to go through; default all
+    #[arg(long, value_enum)]
+    backend: Option<Backend>,
+    /// Steps per round; default depends on the case
+    #[arg(long)]
+    steps: Option<usize>,
     /// Rounds
     #[arg(long, default_value_t = 5)]
     rounds: usize,
     /// Prints every dispatch of the plan
     #[arg(long)]
     plan: bool,
+    /// Measures one step of each case dispatch by dispatch, prints where its time goes, and writes the last as a trace for Perfetto
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
     /// Given by `cargo bench`
     #[arg(long, hide = true)]
     bench: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Backend {
+    Vulkan,
+    Metal,
+    Dx12,
+    Gl,
+}
+
+impl From<Backend> for Backends {
+    fn from(backend: Backend) -> Self {
+        match backend {
+            Backend::Vulkan => Backends::VULKAN,
+            Backend::Metal => Backends::METAL,
+            Backend::Dx12 => Backends::DX12,
+            Backend::Gl => Backends::GL,
+        }
+    }
+}
+
+/// A network, what it is fed, and how many steps make a round.
+struct Case {
+    name: &'static str,
+    model: fn(&mut Graph, Value, Mode) -> Result<Value>,
+    data: fn(usize, u64) -> Dataset,
+    batch: usize,
+    steps: usize,
+}
+
+const CASES: [Case; 2] = [
+    Case {
+        name: "lenet5/b128",
+        model: lenet5,
+        data: digits,
+        batch: 128,
+        steps: 40,
+    },
+    Case {
+        name: "resnet20/b32",
+        model: resnet20,
+        data: noise,
+        batch: 32,
+        steps: 8,
+    },
+];
+
+/// Noise in CIFAR-10's shape, ten classes by turns.
+fn noise(count: usize, seed: u64) -> Dataset {
+    let stream = Stream::new(seed, 0, 0);
+    let words = (0..).map(|index| stream.word(index));
+    let bytes = words.flat_map(u32::to_le_bytes);
+    Dataset {
+        images: bytes.take(count * 3 * 32 * 32).collect(),
+        labels: (0..10).cycle().take(count).collect(),
+        count,
+        channels: 3,
+        height: 32,
+        width: 32,
+        classes: 10,
+    }
 }
 
 fn main() -> ExitCode {
@@ -50,44 +124,57 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<()> {
+    if args.rounds == 0 || args.steps == Some(0) {
+        return Err(Error::new(
+            ErrorKind::Data,
+            "--rounds and --steps are at least 1",
+        ));
+    }
+    let part = args.case.as_deref().unwrap_or_default();
+    let cases = CASES.iter().filter(|case| case.name.contains(part));
+    let cases: Vec<&Case> = cases.collect();
+    if cases.is_empty() {
+        let message = format!("--case {part}: no case's name holds it");
+        return Err(Error::new(ErrorKind::Data, message));
+    }
     let options = GpuOptions {
         adapter: args.adapter.clone(),
+        backends: args.backend.map(Backends::from),
         ..GpuOptions::default()
     };
-    let data = Split {
-        train: digits(2048, 1),
-        test: digits(64, 2),
-    };
     let mut lines = Vec::new();
-    for gpu in Gpu::all(&options) {
-        let engine = Engine::from(gpu?);
-        lines.push(measure(args, &engine, &data, 128)?);
+    for case in cases {
+        let data = Split {
+            train: (case.data)(2048, 1),
+            test: (case.data)(64, 2),
+        };
+        for gpu in Gpu::all(&options) {
+            lines.push(measure(args, &gpu?, case, &data)?);
+        }
     }
     if lines.is_empty() {
         let message = "no adapter matches".to_owned();
         return Err(Error::new(ErrorKind::NoAdapter, message));
     }
     if let Some(path) = &args.json {
-        let failed = |e| {
-            Error::new(
-                ErrorKind::Io,
-                format!("{}: cannot be written", path.display()),
-            )
-            .with_source(e)
-        };
-        let mut file = File::create(path).map_err(failed)?;
+        let mut file = File::create(path).map_err(|e| cannot_write(path, e))?;
         for line in &lines {
-            writeln!(file, "{line}").map_err(failed)?;
+            writeln!(file, "{line}").map_err(|e| cannot_write(path, e))?;
         }
     }
     Ok(())
 }
 
-/// LeNet-5 with SGD and momentum, the whole step: gather, forward, backward, update.
-fn measure(args: &Args, engine: &Engine, data: &Split, batch: usize) -> Result<String> {
+fn cannot_write(path: &Path, source: std::io::Error) -> Error {
+    let message = format!("{}: cannot be written", path.display());
+    Error::new(ErrorKind::Io, message).with_source(source)
+}
+
+/// The step of `case` with SGD and momentum: gather, forward, backward, update.
+fn measure(args: &Args, gpu: &Gpu, case: &Case, data: &Split) -> Result<String> {
     let start = Instant::now();
     let options = ClassifierOptions {
-        batch,
+        batch: case.batch,
         test_batch: 64,
         accumulate: 1,
         optimizer: Optimizer::new(Rule::Sgd(Sgd {
@@ -97,36 +184,60 @@ fn measure(args: &Args, engine: &Engine, data: &Split, batch: usize) -> Result<S
         learning_rates: constant(0.01),
         seed: 1,
     };
-    let mut classifier = Classifier::new(engine, lenet5, data, &options)?;
+    let engine = Engine::from(gpu.clone());
+    let mut classifier = Classifier::new(&engine, case.model, data, &options)?;
     classifier.train(1)?;
     classifier.metrics()?;
     let first_step_ms = start.elapsed().as_secs_f64() * 1e3;
-    let mut best = f64::MAX;
+    let steps = args.steps.unwrap_or(case.steps);
+    let mut times = Vec::new();
     for _ in 0..args.rounds {
         let start = Instant::now();
-        classifier.train(args.steps)?;
+        classifier.train(steps)?;
         classifier.metrics()?;
-        best = best.min(start.elapsed().as_secs_f64() * 1e3 / args.steps as f64);
+        times.push(start.elapsed().as_secs_f64() * 1e3 / steps as f64);
     }
-    let (Engine::Gpu(gpu), Some(plan)) = (engine, classifier.session().plan()) else {
+    times.sort_by(f64::total_cmp);
+    let (best, median) = (times[0], times[times.len() / 2]);
+    let Some(plan) = classifier.session().plan() else {
         let message = "the bench needs a GPU".to_owned();
         return Err(Error::new(ErrorKind::Unsupported, message));
     };
     if args.plan {
         println!("{plan}");
     }
-    let bytes = plan.bytes;
-    let line = format!(
-        "{{\"case\":\"lenet5/b{batch}\",\"adapter\":\"{}\",\"driver\":\"{}\",\"backend\":\"{}\",\"ms_per_step\":{best:.3},\"images_per_s\":{:.0},\"first_step_ms\":{first_step_ms:.0},\"plan_bytes\":{},\"live_bytes\":{},\"unplanned_bytes\":{},\"dispatches\":{}}}",
-        gpu.info().name,
-        gpu.info().driver_info,
-        gpu.info().backend,
-        batch as f64 / best * 1e3,
+    let (bytes, dispatches) = (plan.bytes, plan.steps.len());
+    let info = gpu.info();
+    let line = json!({
+        "case": case.name,
+        "variant": "striate",
+        "adapter": info.name,
+        "driver": format!("{} {}", info.driver, info.driver_info),
+        "backend": info.backend.to_string(),
+        "ms": median,
+        "best_ms": best,
+        "spread_ms": times[times.len() - 1] - best,
+        "ms_per_step": best,
+        "images_per_s": case.batch as f64 / best * 1e3,
+        "first_step_ms": first_step_ms,
+        "plan_bytes": bytes.slots,
+        "live_bytes": bytes.live,
+        "unplanned_bytes": bytes.unplanned,
+        "dispatches": dispatches,
+    });
+    println!(
+        "{} on {} through {}: {median:.2} ms per step (best {best:.2}, {:.0} images/s), first {first_step_ms:.0} ms, \
+         {dispatches} dispatches, {} bytes",
+        case.name,
+        info.name,
+        info.backend,
+        case.batch as f64 / best * 1e3,
         bytes.slots,
-        bytes.live,
-        bytes.unplanned,
-        plan.steps.len()
     );
-    println!("{line}");
-    Ok(line)
+    if let Some(path) = &args.profile {
+        let profile = classifier.profile()?;
+        println!("{profile}");
+        std::fs::write(path, profile.trace()).map_err(|e| cannot_write(path, e))?;
+    }
+    Ok(line.to_string())
 }

@@ -5,7 +5,7 @@ mod common;
 use striate::error::ErrorKind;
 use striate::gpu::{Engine, GpuOptions};
 use striate::graph::{Graph, Init, Kind, Value};
-use striate::models::lenet5;
+use striate::models::{lenet5, resnet_cifar, resnet20};
 use striate::nn::{
     AvgPool2d, Conv2d, Dropout, Dropout2d, Flatten, GlobalAvgPool, Linear, MaxPool2d, Mode, Module,
     Relu, Sequential,
@@ -48,6 +48,130 @@ fn lenet5_has_the_parameters_of_its_state_dict() {
         .map(|(_, s)| s.iter().product::<usize>())
         .sum();
     assert_eq!(count, 61_706);
+}
+
+/// Parameters by table 6 of He et al. 2015, in millions, and by hand for the shortcuts without any.
+#[test]
+fn residual_networks_have_as_many_parameters_as_the_paper_says() {
+    for (depth, millions, exact) in [
+        (20, 0.27, 269_722),
+        (32, 0.46, 464_154),
+        (44, 0.66, 658_586),
+        (56, 0.85, 853_018),
+        (110, 1.7, 1_727_962),
+    ] {
+        let mut g = Graph::new();
+        let x = input(&mut g, [2, 3, 32, 32]);
+        let logits = resnet_cifar(&mut g, depth, x, Mode::Train).unwrap();
+        assert_eq!(g.shape(logits).unwrap()[..], [2, 10]);
+        let counts = parameters(&g).into_iter();
+        let count: usize = counts.map(|(_, s)| s.iter().product::<usize>()).sum();
+        assert_eq!(count, exact, "resnet{depth}");
+        let found = count as f64 / 1e6;
+        assert!(
+            (found - millions).abs() <= if depth == 110 { 0.05 } else { 0.005 },
+            "resnet{depth}: {found} million, not {millions}"
+        );
+    }
+}
+
+#[test]
+fn resnet20_names_its_parameters_like_a_state_dict() {
+    let mut g = Graph::new();
+    let x = input(&mut g, [2, 3, 32, 32]);
+    resnet20(&mut g, x, Mode::Train).unwrap();
+    let found = parameters(&g);
+    // A weight, and a weight and a bias of its normalisation, for each of 19 convolutions; the linear layer's two.
+    assert_eq!(found.len(), 3 * 19 + 2);
+    let wanted: [(&str, &[usize]); 9] = [
+        ("conv1.weight", &[16, 3, 3, 3]),
+        ("bn1.bias", &[16]),
+        ("layer1.0.conv1.weight", &[16, 16, 3, 3]),
+        ("layer1.2.bn2.weight", &[16]),
+        ("layer2.0.conv1.weight", &[32, 16, 3, 3]),
+        ("layer3.0.conv1.weight", &[64, 32, 3, 3]),
+        ("layer3.2.conv2.weight", &[64, 64, 3, 3]),
+        ("fc.weight", &[10, 64]),
+        ("fc.bias", &[10]),
+    ];
+    for wanted in wanted {
+        assert!(found.contains(&wanted), "{wanted:?} is not among {found:?}");
+    }
+    let statistics = g.states().iter().filter(|s| s.kind == Kind::Statistic);
+    assert_eq!(statistics.count(), 2 * 19);
+}
+
+/// With all weights of the second normalisation 0, a block is the relu of its shortcut, which moves numbers and no more.
+#[test]
+fn shortcuts_drop_every_second_pixel_and_add_planes_of_zeros() {
+    let mut g = Graph::new();
+    let x = input(&mut g, [1, 3, 8, 8]);
+    resnet_cifar(&mut g, 8, x, Mode::Infer).unwrap();
+    // The relu after the first normalisation, and the one that ends each block.
+    let ends: Vec<Value> = g
+        .nodes()
+        .iter()
+        .filter(|node| node.op.name() == "relu")
+        .map(|node| node.outputs[0])
+        .collect();
+    let [stem, _, one, _, two, _, three] = ends[..] else {
+        panic!("{} activations, not 7", ends.len());
+    };
+    let store = Store::new(&Engine::cpu(), &[&g], 3).unwrap();
+    for stage in 1..=3 {
+        let name = format!("layer{stage}.0.bn2.weight");
+        let count = [16, 32, 64][stage - 1];
+        let zeros = Tensor::f32([count], vec![0.0; count]).unwrap();
+        store.set(&name, &zeros).unwrap();
+    }
+    let mut session = Session::new(&store, &g, &[stem, one, two, three]).unwrap();
+    let image: Vec<f32> = (0..192)
+        .map(|i| ((i * 37) % 101) as f32 / 50.0 - 1.0)
+        .collect();
+    session
+        .write(x, &Tensor::f32([1, 3, 8, 8], image).unwrap())
+        .unwrap();
+    session.run(1).unwrap();
+    let values = |value| session.read(value).unwrap().as_f32().unwrap().to_vec();
+    let (stem, one, two, three) = (values(stem), values(one), values(two), values(three));
+    assert!(stem.iter().any(|&v| v > 0.1));
+    assert_eq!(one, stem);
+    let narrowed = |wide: &[f32], channels: usize, side: usize| {
+        let half = side / 2;
+        let mut narrow = vec![0.0; 2 * channels * half * half];
+        for channel in 0..channels {
+            for (i, pixel) in narrow[(channels / 2 + channel) * half * half..][..half * half]
+                .iter_mut()
+                .enumerate()
+            {
+                let (row, column) = (2 * (i / half), 2 * (i % half));
+                *pixel = wide[(channel * side + row) * side + column];
+            }
+        }
+        narrow
+    };
+    assert_eq!(two, narrowed(&one, 16, 8));
+    assert_eq!(three, narrowed(&two, 32, 4));
+}
+
+#[test]
+fn a_depth_that_does_not_divide_into_blocks_is_an_error() {
+    for depth in [0, 2, 18, 21] {
+        let mut g = Graph::new();
+        let x = input(&mut g, [2, 3, 32, 32]);
+        let error = resnet_cifar(&mut g, depth, x, Mode::Train).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Shape);
+        let start = format!("resnet_cifar: depth {depth} is not 8, 14, 20");
+        assert!(error.to_string().starts_with(&start), "{error}");
+    }
+    let mut g = Graph::new();
+    let grey = input(&mut g, [2, 1, 32, 32]);
+    let error = resnet20(&mut g, grey, Mode::Train).unwrap_err();
+    let message = error.to_string();
+    assert!(
+        message.starts_with("resnet20: conv1: conv2d: "),
+        "{message}"
+    );
 }
 
 #[test]

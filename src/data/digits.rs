@@ -36,6 +36,7 @@ pub fn digits(count: usize, seed: u64) -> Dataset {
         images,
         labels,
         count,
+        channels: 1,
         height: SIDE,
         width: SIDE,
         classes: CLASSES,

@@ -108,6 +108,7 @@ fn load_part(dir: &Path, part: &str) -> Result<Dataset> {
         images: images.pixels,
         labels,
         count,
+        channels: 1,
         height: images.height,
         width: images.width,
         classes: MNIST_CLASSES,

@@ -9,15 +9,17 @@ pub use digits::digits;
 #[cfg(feature = "data")]
 pub use idx::load_mnist;
 
-/// Labelled grey images of one size, as bytes.
+/// Labelled images of one size, as bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dataset {
-    /// Pixels `[count, height, width]`, row by row from the top left; 0 is black, 255 is white.
+    /// Pixels `[count, channels, height, width]`, row by row from the top left; of grey images 0 is black, 255 is white.
     pub images: Vec<u8>,
     /// The class of each image, `[count]`, each less than `classes`.
     pub labels: Vec<u8>,
     /// Number of images.
     pub count: usize,
+    /// Channels of each image: 1 if they are grey.
+    pub channels: usize,
     /// Rows of each image.
     pub height: usize,
     /// Columns of each image.

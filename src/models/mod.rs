@@ -1,5 +1,7 @@
 //! Networks known by name, built from [`crate::nn`].
 
 mod lenet;
+mod resnet;
 
 pub use lenet::lenet5;
+pub use resnet::{resnet_cifar, resnet20};

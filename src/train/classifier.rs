@@ -71,7 +71,7 @@ const LOSS: &str = "loss";
 impl Classifier {
     /// Builds the graphs, uploads the data and compiles both sessions.
     ///
-    /// `model` makes logits `[batch, classes]` from normalised images `[batch, 1, height, width]`.
+    /// `model` makes logits `[batch, classes]` from normalised images `[batch, channels, height, width]`.
     ///
     /// # Errors
     /// `Data` if a set is empty, `Shape` from the model, and whatever compiling returns.
@@ -325,7 +325,7 @@ impl Batch {
         shuffle: bool,
         normalise: Normalise,
     ) -> Result<Self> {
-        let shape = [data.count, 1, data.height, data.width];
+        let shape = [data.count, data.channels, data.height, data.width];
         let images = Tensor::u8(shape, data.images.clone())?;
         let labels = data.labels.iter().map(|&l| u32::from(l)).collect();
         let labels = Tensor::u32([data.count], labels)?;
