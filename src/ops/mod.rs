@@ -23,6 +23,7 @@ mod cross_entropy;
 mod elementwise;
 mod gather;
 mod gemm;
+mod in_place;
 mod join;
 mod local_response_norm;
 mod matmul;
