@@ -14,6 +14,7 @@ macro_rules! shader_files {
 
 mod accuracy;
 mod along;
+mod axes;
 mod binary;
 mod blend;
 mod clip;
