@@ -330,6 +330,7 @@ static ELEMENTS: Kernel = Kernel::new(
     shader_files![
         "binary_broadcast",
         "broadcast_elements",
+        "broadcast_axis",
         "lib/separate",
         "binary_function",
         "lib/divide",
@@ -343,6 +344,7 @@ static ELEMENTS_IN_PLACE: Kernel = Kernel::new(
     shader_files![
         "binary_broadcast",
         "broadcast_elements",
+        "broadcast_axis",
         "lib/in_place",
         "binary_function",
         "lib/divide",
@@ -356,6 +358,7 @@ static QUADS: Kernel = Kernel::new(
     shader_files![
         "binary_broadcast",
         "broadcast_quads",
+        "broadcast_axis",
         "lib/separate",
         "binary_function",
         "lib/divide",
@@ -369,6 +372,7 @@ static QUADS_IN_PLACE: Kernel = Kernel::new(
     shader_files![
         "binary_broadcast",
         "broadcast_quads",
+        "broadcast_axis",
         "lib/in_place",
         "binary_function",
         "lib/divide",
@@ -383,6 +387,7 @@ static GRAD_ELEMENTS: Kernel = Kernel::new(
         "binary_grad",
         "lib/separate",
         "broadcast_elements",
+        "broadcast_axis",
         "binary_gradient",
         "lib/divide",
         "lib/grid",
@@ -396,6 +401,7 @@ static GRAD_QUADS: Kernel = Kernel::new(
         "binary_grad",
         "lib/separate",
         "broadcast_quads",
+        "broadcast_axis",
         "binary_gradient",
         "lib/divide",
         "lib/grid",

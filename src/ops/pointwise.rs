@@ -487,6 +487,7 @@ static LOSS_GRAD: Kernel = Kernel::new(
         "binary_grad",
         "lib/separate",
         "broadcast_quads",
+        "broadcast_axis",
         "loss_gradient",
         "lib/special",
         "lib/divide",
