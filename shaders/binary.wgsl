@@ -4,8 +4,8 @@
 // src/ops/unary.rs.
 // One invocation makes 4 elements, one workgroup 4 * workgroup_size.
 // Overrides: function (see the provider of apply), workgroup_size.
-// Providers: load_a, load_b and store (binary_separate or binary_in_place), apply (binary_function,
-// loss_function or unary_gradient), lib/special, lib/grid, lib/float.
+// Providers: load of a and store (lib/separate or lib/in_place), apply (binary_function, loss_function or unary_gradient),
+// lib/special, lib/grid, lib/float.
 
 override function: u32 = 0u;
 override workgroup_size: u32 = 64u;
@@ -18,10 +18,16 @@ struct Params {
     k2: f32,
 }
 
+alias Element = vec4<f32>;
+
+const OLD: u32 = 1u;
+
+@group(0) @binding(0) var<storage, read> b: array<Element>;
+
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let i = workgroup_index(group) * workgroup_size + local;
     if (i < params.quads) {
-        store(i, apply(load_a(i), load_b(i)));
+        store(i, apply(load(i), b[i]));
     }
 }

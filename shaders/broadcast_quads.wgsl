@@ -31,15 +31,10 @@ struct Params {
 
 // Where the operands' elements of output number i lie. Strides are in elements.
 fn place(i: u32) -> vec3<u32> {
-    var at = vec3<u32>(params.a_base, params.b_base, params.c_base);
-    var rest = i;
-    let q2 = quotient(rest, params.extent2);
-    at += (rest - q2 * params.extent2) * vec3<u32>(params.a2, params.b2, params.c2);
-    rest = q2;
-    let q1 = quotient(rest, params.extent1);
-    at += (rest - q1 * params.extent1) * vec3<u32>(params.a1, params.b1, params.c1);
-    rest = q1;
-    return at + rest * vec3<u32>(params.a0, params.b0, params.c0);
+    var p = Place(vec3<u32>(params.a_base, params.b_base, params.c_base), i);
+    p = step_out(p, params.extent2, vec3<u32>(params.a2, params.b2, params.c2));
+    p = step_out(p, params.extent1, vec3<u32>(params.a1, params.b1, params.c1));
+    return p.at + p.rest * vec3<u32>(params.a0, params.b0, params.c0);
 }
 
 // Steps along the last axis.

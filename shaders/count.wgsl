@@ -1,8 +1,8 @@
-// counter = before + [sum(right), min(valid, rows)].
+// y = counter + [sum(right), min(valid, rows)].
 //
-// Layout: right [rows] of 0 and 1, valid one word, counter [2]. Reference: src/ops/accuracy.rs.
+// Layout: right [rows] of 0 and 1, valid one word, counter and y [2]. Reference: src/ops/accuracy.rs.
 // One workgroup of 64 invocations makes all. Overrides: workgroup_size (64).
-// Providers: before, counter and the other bindings (count_separate or count_in_place), lib/grid.
+// Providers: load and store (lib/separate or lib/in_place), lib/grid.
 
 override workgroup_size: u32 = 64u;
 
@@ -10,6 +10,13 @@ struct Params {
     grid: Grid,
     rows: u32,
 }
+
+alias Element = u32;
+
+const OLD: u32 = 2u;
+
+@group(0) @binding(0) var<storage, read> right: array<u32>;
+@group(0) @binding(1) var<uniform> valid: u32;
 
 var<workgroup> sums: array<u32, 64>;
 
@@ -25,7 +32,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         for (var i = 1u; i < 64u; i++) {
             sum += sums[i];
         }
-        counter[0] = before(0u) + sum;
-        counter[1] = before(1u) + min(valid, params.rows);
+        store(0u, load(0u) + sum);
+        store(1u, load(1u) + min(valid, params.rows));
     }
 }

@@ -4,7 +4,7 @@
 // step, unused. The four numbers of element 4b to 4b + 3 of the whole are Philox block b of (stream, step).
 // Reference: src/ops/random.rs.
 // One invocation makes 4 elements, one workgroup 4 * workgroup_size. Overrides: workgroup_size.
-// Providers: load, store and clock (dropout_separate or dropout_in_place), lib/philox, lib/grid.
+// Providers: load and store (lib/separate or lib/in_place), lib/philox, lib/grid.
 
 override workgroup_size: u32 = 64u;
 
@@ -17,6 +17,12 @@ struct Params {
     p: f32,
     scale: f32,
 }
+
+alias Element = vec4<f32>;
+
+const OLD: u32 = 1u;
+
+@group(0) @binding(0) var<uniform> clock: vec4<u32>;
 
 fn units(block: u32) -> vec4<f32> {
     return unit4(philox(vec4<u32>(block, 0u, params.stream, clock.z), clock.xy));

@@ -1,46 +1,8 @@
-// y[row, column] = data[indices[row], column] * scale + shift, 0 for rows from valid on and for indices that are not below rows.
-//
-// Layout: data [held, 4 * columns] of bytes, four to a little-endian word, one part of it; indices [batch]; valid one word;
-// y [batch, 4 * columns] from vec4 first_y on. Reference: src/ops/gather.rs.
-// One invocation makes 4 elements from one word, one workgroup 4 * workgroup_size.
-// Overrides: workgroup_size. Providers: gather_row, lib/grid.
+// Provider of Element and value_at: byte * scale + shift of the four bytes of a little-endian word.
 
-override workgroup_size: u32 = 64u;
+alias Element = vec4<f32>;
 
-struct Params {
-    grid: Grid,
-    count: u32,
-    row: u32,
-    first_index: u32,
-    first_y: u32,
-    rows: u32,
-    first: u32,
-    held: u32,
-    columns: u32,
-    scale: f32,
-    shift: f32,
-}
-
-@group(0) @binding(0) var<storage, read> data: array<u32>;
-@group(0) @binding(1) var<storage, read> indices: array<u32>;
-@group(0) @binding(2) var<uniform> valid: u32;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
-@group(0) @binding(4) var<uniform> params: Params;
-
-@compute @workgroup_size(workgroup_size)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let i = workgroup_index(group) * workgroup_size + local;
-    if (i < params.count) {
-        let row = i / params.columns;
-        let place = place_of(row);
-        var value = vec4<f32>(0.0);
-        if (place < ELSEWHERE) {
-            let word = data[place * params.columns + i % params.columns];
-            let bytes = (vec4<u32>(word) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(0xffu);
-            value = vec4<f32>(bytes) * params.scale + params.shift;
-        }
-        if (place != ELSEWHERE) {
-            y[params.first_y + i] = value;
-        }
-    }
+fn value_at(at: u32) -> vec4<f32> {
+    let bytes = (vec4<u32>(data[at]) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(0xffu);
+    return vec4<f32>(bytes) * params.scale + params.shift;
 }

@@ -3,7 +3,7 @@
 // Layout: x and y are loads of one element or four; load i of this run of rows is load base + i of the part. Statistics and weights
 // are in the table (see norm_table). Reference: src/ops/norm.rs.
 // One invocation makes one load, one workgroup workgroup_size of them. Overrides: workgroup_size.
-// Providers: load and store (normalize_separate or normalize_in_place), Element, Statistic, statistic_at and affine_at
+// Providers: load and store (lib/separate or lib/in_place), Element, Statistic, statistic_at and affine_at
 // (norm_elements or norm_quads), norm_place, lib/divide, lib/grid.
 
 override workgroup_size: u32 = 64u;
@@ -19,6 +19,10 @@ struct Params {
     weights: u32,
     biases: u32,
 }
+
+const OLD: u32 = 1u;
+
+@group(0) @binding(0) var<storage, read> table: array<vec4<f32>>;
 
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {

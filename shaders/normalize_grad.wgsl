@@ -4,7 +4,7 @@
 // on x. Layout: dy, x and dx are loads of one element or four; load i of this run of rows is load base + i of the part. All else is
 // in the table (see norm_table). Reference: src/ops/norm.rs.
 // One invocation makes one load, one workgroup workgroup_size of them. Overrides: workgroup_size.
-// Providers: load and store (normalize_grad_separate or normalize_grad_in_place), Element, Statistic, statistic_at and affine_at
+// Providers: load of dy and store (lib/separate or lib/in_place), Element, Statistic, statistic_at and affine_at
 // (norm_elements or norm_quads), norm_place, lib/divide, lib/grid.
 
 override workgroup_size: u32 = 64u;
@@ -19,6 +19,11 @@ struct Params {
     affines: u32,
     weights: u32,
 }
+
+const OLD: u32 = 2u;
+
+@group(0) @binding(0) var<storage, read> x: array<Element>;
+@group(0) @binding(1) var<storage, read> table: array<vec4<f32>>;
 
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {

@@ -7,24 +7,47 @@ use crate::graph::{Graph, Value};
 use crate::ops::{self, ConvTransposeWalk, ConvWalk};
 use crate::shape::{PaddingMode, Shape};
 
-/// A convolution over the last `D` axes of `[n, in_channels, ..]`, with parameters `weight` `[out_channels, in_channels / groups, ..]` and
-/// `bias` `[out_channels]`.
+/// A kernel that walks over the last `D` axes of `[n, in_channels, ..]` as `K` says: [`Conv`] or [`ConvTranspose`].
 #[derive(Debug, Clone)]
-pub struct Conv<const D: usize> {
+pub struct ConvLayer<const D: usize, K> {
     /// Channels of the input.
     pub in_channels: usize,
     /// Channels of the output.
     pub out_channels: usize,
     /// Extents of the kernel.
     pub kernel: [usize; D],
-    /// Stride, padding and its mode, dilation, groups.
-    pub conv: ops::Conv<D>,
-    /// Whether there is a bias; it begins as U(-b, b) with b = 1 / sqrt(fan in).
+    /// Step along each axis, of the output where it is transposed.
+    pub stride: [usize; D],
+    /// Elements added to the input before and after each axis, or cut off the output where it is transposed.
+    pub padding: [[usize; 2]; D],
+    /// Step between kernel taps along each axis.
+    pub dilation: [usize; D],
+    /// Input and output channels are cut into this many groups that do not see each other.
+    pub groups: usize,
+    /// Whether there is a bias; it begins as U(-b, b) with b = 1 / sqrt(fan in of the weight).
     pub bias: bool,
-    /// How the weight begins.
+    /// How the weight begins; its fan in is its second extent times the taps, as in PyTorch.
     pub init: Scheme,
+    /// What only one of them has.
+    pub kind: K,
 }
 
+/// Of a convolution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ConvOptions {
+    /// What the padding holds.
+    pub padding_mode: PaddingMode,
+}
+
+/// Of a transposed convolution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConvTransposeOptions<const D: usize> {
+    /// Elements added to the output after each axis.
+    pub output_padding: [usize; D],
+}
+
+/// A convolution, with parameters `weight` `[out_channels, in_channels / groups, ..]` and `bias` `[out_channels]`.
+pub type Conv<const D: usize> = ConvLayer<D, ConvOptions>;
 /// Over `[n, in_channels, length]`.
 pub type Conv1d = Conv<1>;
 /// Over `[n, in_channels, height, width]`.
@@ -32,52 +55,64 @@ pub type Conv2d = Conv<2>;
 /// Over `[n, in_channels, depth, height, width]`.
 pub type Conv3d = Conv<3>;
 
-impl<const D: usize> Conv<D> {
+/// A transposed convolution, with parameters `weight` `[in_channels, out_channels / groups, ..]` and `bias` `[out_channels]`.
+pub type ConvTranspose<const D: usize> = ConvLayer<D, ConvTransposeOptions<D>>;
+/// Over `[n, in_channels, length]`.
+pub type ConvTranspose1d = ConvTranspose<1>;
+/// Over `[n, in_channels, height, width]`.
+pub type ConvTranspose2d = ConvTranspose<2>;
+/// Over `[n, in_channels, depth, height, width]`.
+pub type ConvTranspose3d = ConvTranspose<3>;
+
+impl<const D: usize> Default for ConvTransposeOptions<D> {
+    /// Nothing is added.
+    fn default() -> Self {
+        Self {
+            output_padding: [0; D],
+        }
+    }
+}
+
+impl<const D: usize, K: Default> ConvLayer<D, K> {
     /// A kernel of equal extents, stride 1, no padding, with bias.
     pub fn new(in_channels: usize, out_channels: usize, kernel: usize) -> Self {
         Self {
             in_channels,
             out_channels,
             kernel: [kernel; D],
-            conv: ops::Conv::default(),
+            stride: [1; D],
+            padding: [[0; 2]; D],
+            dilation: [1; D],
+            groups: 1,
             bias: true,
             init: Scheme::Default,
+            kind: K::default(),
         }
     }
+}
 
-    /// Steps along all axes.
+impl<const D: usize, K> ConvLayer<D, K> {
+    /// Steps along all axes, of the output where it is transposed.
     pub fn stride(mut self, stride: usize) -> Self {
-        self.conv.stride = [stride; D];
+        self.stride = [stride; D];
         self
     }
 
-    /// Padding on all sides.
+    /// Padding on all sides of the input, or elements cut off all sides of the output where it is transposed.
     pub fn padding(mut self, padding: usize) -> Self {
-        self.conv.padding = [[padding; 2]; D];
-        self
-    }
-
-    /// Padding that keeps the extents at stride 1, for the kernel and the dilation set so far (see [`ops::Conv::same`]).
-    pub fn same(mut self) -> Self {
-        self.conv = self.conv.same(self.kernel);
-        self
-    }
-
-    /// What the padding holds.
-    pub fn padding_mode(mut self, mode: PaddingMode) -> Self {
-        self.conv.padding_mode = mode;
+        self.padding = [[padding; 2]; D];
         self
     }
 
     /// Steps between kernel taps along all axes.
     pub fn dilation(mut self, dilation: usize) -> Self {
-        self.conv.dilation = [dilation; D];
+        self.dilation = [dilation; D];
         self
     }
 
     /// Groups of channels that do not see each other.
     pub fn groups(mut self, groups: usize) -> Self {
-        self.conv.groups = groups;
+        self.groups = groups;
         self
     }
 
@@ -91,6 +126,42 @@ impl<const D: usize> Conv<D> {
     pub fn init(mut self, scheme: Scheme) -> Self {
         self.init = scheme;
         self
+    }
+
+    /// The parameters `weight` and, if there is one, `bias`.
+    fn parameters(
+        &self,
+        g: &mut Graph,
+        name: &str,
+        channels: [usize; 2],
+    ) -> Result<(Value, Option<Value>)> {
+        let shape: Shape = [&channels[..], &self.kernel].concat().into();
+        let bias = self.bias.then_some(self.out_channels);
+        weight_and_bias(g, name, &shape, &self.init, bias)
+    }
+}
+
+impl<const D: usize> Conv<D> {
+    /// Padding that keeps the extents at stride 1, for the kernel and the dilation set so far (see [`ops::Conv::same`]).
+    pub fn same(mut self) -> Self {
+        self.padding = self.settings().same(self.kernel).padding;
+        self
+    }
+
+    /// What the padding holds.
+    pub fn padding_mode(mut self, mode: PaddingMode) -> Self {
+        self.kind.padding_mode = mode;
+        self
+    }
+
+    fn settings(&self) -> ops::Conv<D> {
+        ops::Conv {
+            stride: self.stride,
+            padding: self.padding,
+            dilation: self.dilation,
+            groups: self.groups,
+            padding_mode: self.kind.padding_mode,
+        }
     }
 }
 
@@ -99,91 +170,16 @@ where
     ops::Conv<D>: Into<ConvWalk>,
 {
     fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
-        let per_group = divide("conv", D, self.in_channels, "input", self.conv.groups)?;
-        let shape = weight_shape([self.out_channels, per_group], &self.kernel);
-        let bias = self.bias.then_some(self.out_channels);
-        let (weight, bias) = weight_and_bias(g, name, &shape, &self.init, bias)?;
-        g.conv(x, weight, bias, self.conv)
+        let per_group = divide("conv", D, self.in_channels, "input", self.groups)?;
+        let (weight, bias) = self.parameters(g, name, [self.out_channels, per_group])?;
+        g.conv(x, weight, bias, self.settings())
     }
 }
-
-/// A transposed convolution over the last `D` axes of `[n, in_channels, ..]`, with parameters `weight`
-/// `[in_channels, out_channels / groups, ..]` and `bias` `[out_channels]`.
-#[derive(Debug, Clone)]
-pub struct ConvTranspose<const D: usize> {
-    /// Channels of the input.
-    pub in_channels: usize,
-    /// Channels of the output.
-    pub out_channels: usize,
-    /// Extents of the kernel.
-    pub kernel: [usize; D],
-    /// Stride, padding, output padding, dilation, groups.
-    pub conv: ops::ConvTranspose<D>,
-    /// Whether there is a bias; it begins as U(-b, b) with b = 1 / sqrt(out_channels / groups * taps), PyTorch's fan in of the weight.
-    pub bias: bool,
-    /// How the weight begins; its fan in is that of PyTorch, out_channels / groups * taps.
-    pub init: Scheme,
-}
-
-/// Over `[n, in_channels, length]`.
-pub type ConvTranspose1d = ConvTranspose<1>;
-/// Over `[n, in_channels, height, width]`.
-pub type ConvTranspose2d = ConvTranspose<2>;
-/// Over `[n, in_channels, depth, height, width]`.
-pub type ConvTranspose3d = ConvTranspose<3>;
 
 impl<const D: usize> ConvTranspose<D> {
-    /// A kernel of equal extents, stride 1, no padding, with bias.
-    pub fn new(in_channels: usize, out_channels: usize, kernel: usize) -> Self {
-        Self {
-            in_channels,
-            out_channels,
-            kernel: [kernel; D],
-            conv: ops::ConvTranspose::default(),
-            bias: true,
-            init: Scheme::Default,
-        }
-    }
-
-    /// Steps in the output along all axes.
-    pub fn stride(mut self, stride: usize) -> Self {
-        self.conv.stride = [stride; D];
-        self
-    }
-
-    /// Elements cut off the output on all sides.
-    pub fn padding(mut self, padding: usize) -> Self {
-        self.conv.padding = [[padding; 2]; D];
-        self
-    }
-
     /// Elements added at the end of all axes of the output.
     pub fn output_padding(mut self, output_padding: usize) -> Self {
-        self.conv.output_padding = [output_padding; D];
-        self
-    }
-
-    /// Steps between kernel taps along all axes.
-    pub fn dilation(mut self, dilation: usize) -> Self {
-        self.conv.dilation = [dilation; D];
-        self
-    }
-
-    /// Groups of channels that do not see each other.
-    pub fn groups(mut self, groups: usize) -> Self {
-        self.conv.groups = groups;
-        self
-    }
-
-    /// Without bias, as before a normalisation.
-    pub fn without_bias(mut self) -> Self {
-        self.bias = false;
-        self
-    }
-
-    /// Draws the weight differently.
-    pub fn init(mut self, scheme: Scheme) -> Self {
-        self.init = scheme;
+        self.kind.output_padding = [output_padding; D];
         self
     }
 }
@@ -193,17 +189,17 @@ where
     ops::ConvTranspose<D>: Into<ConvTransposeWalk>,
 {
     fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
-        let per_group = divide(
-            "conv_transpose",
-            D,
-            self.out_channels,
-            "output",
-            self.conv.groups,
-        )?;
-        let shape = weight_shape([self.in_channels, per_group], &self.kernel);
-        let bias = self.bias.then_some(self.out_channels);
-        let (weight, bias) = weight_and_bias(g, name, &shape, &self.init, bias)?;
-        g.conv_transpose(x, weight, bias, self.conv)
+        let out = self.out_channels;
+        let per_group = divide("conv_transpose", D, out, "output", self.groups)?;
+        let (weight, bias) = self.parameters(g, name, [self.in_channels, per_group])?;
+        let conv = ops::ConvTranspose {
+            stride: self.stride,
+            padding: self.padding,
+            output_padding: self.kind.output_padding,
+            dilation: self.dilation,
+            groups: self.groups,
+        };
+        g.conv_transpose(x, weight, bias, conv)
     }
 }
 
@@ -215,8 +211,4 @@ fn divide(op: &str, axes: usize, channels: usize, which: &str, groups: usize) ->
         )));
     }
     Ok(channels / groups)
-}
-
-fn weight_shape(channels: [usize; 2], kernel: &[usize]) -> Shape {
-    [&channels, kernel].concat().into()
 }

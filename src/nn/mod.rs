@@ -20,7 +20,8 @@ use init::Scheme;
 
 pub use activation::{Activation, LogSoftmax, PRelu, Softmax};
 pub use conv::{
-    Conv, Conv1d, Conv2d, Conv3d, ConvTranspose, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d,
+    Conv, Conv1d, Conv2d, Conv3d, ConvLayer, ConvOptions, ConvTranspose, ConvTranspose1d,
+    ConvTranspose2d, ConvTranspose3d, ConvTransposeOptions,
 };
 pub use norm::{
     BatchNorm, BatchNorm1d, BatchNorm2d, BatchNorm3d, GroupNorm, InstanceNorm, InstanceNorm1d,

@@ -6,6 +6,7 @@ use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, ov
 use crate::shape::{Shape, Type};
 use crate::tensor::Array;
 
+use super::in_place::{bind_places, form};
 use super::softmax::by_rows;
 use super::{expect_f32, expect_inputs, expect_type};
 
@@ -121,21 +122,11 @@ impl Op for CountCorrect {
             );
             first += run.count;
         }
-        let dispatch = match io.in_place[0] {
-            Some(_) => Dispatch::new(&COUNT_IN_PLACE, COUNT_VARIANTS[0])
-                .read(right)
-                .uniform(Operand::Input(2)),
-            None => Dispatch::new(&COUNT, COUNT_VARIANTS[0])
-                .read(right)
-                .uniform(Operand::Input(2))
-                .read(Operand::Input(3)),
-        };
-        out.push(
-            dispatch
-                .write(Operand::Output(0))
-                .param("rows", rows)
-                .workgroups(1),
-        );
+        let dispatch = Dispatch::new(form([&COUNT, &COUNT_IN_PLACE], io), COUNT_VARIANTS[0])
+            .read(right)
+            .uniform(Operand::Input(2));
+        let dispatch = bind_places(dispatch, io, 3, 0);
+        out.push(dispatch.param("rows", rows).workgroups(1));
         Ok(())
     }
 }
@@ -155,12 +146,12 @@ static ROW_CORRECT_LONG: Kernel = Kernel::new(
 );
 static COUNT: Kernel = Kernel::new(
     "count",
-    shader_files!["count", "count_separate", "lib/grid"],
+    shader_files!["count", "lib/separate", "lib/grid"],
     COUNT_VARIANTS,
 );
 static COUNT_IN_PLACE: Kernel = Kernel::new(
     "count_in_place",
-    shader_files!["count", "count_in_place", "lib/grid"],
+    shader_files!["count", "lib/in_place", "lib/grid"],
     COUNT_VARIANTS,
 );
 

@@ -6,6 +6,7 @@ use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Overrides, Rows, overl
 use crate::shape::{DType, Shape, Type};
 use crate::tensor::Array;
 
+use super::axes::around;
 use super::{Cut, expect_dtype, expect_f32, expect_inputs, no_second_derivative};
 
 // Parameters and builder.
@@ -71,13 +72,6 @@ impl Graph {
 }
 
 // Shape rule.
-
-/// Extents around and of an axis: `[outer, extent, inner]`.
-fn around(shape: &[usize], axis: usize) -> [usize; 3] {
-    let outer = shape[..axis].iter().product();
-    let inner = shape[axis + 1..].iter().product();
-    [outer, shape[axis], inner]
-}
 
 impl Along {
     /// `shape` without the axis, or with 1 in its place.

@@ -9,6 +9,7 @@ use crate::tensor::Array;
 use super::elementwise::{
     Forms, WORKGROUP, broadcast, constants, function, lower_broadcast, map_broadcast, unbroadcast,
 };
+use super::in_place::{bind_places, form};
 use super::{expect_f32, expect_inputs, no_second_derivative, quads};
 
 // Parameters and builder.
@@ -197,7 +198,7 @@ impl Op for Binary {
 
 /// Emits an elementwise op whose two inputs and output have one shape, by a kernel or by its form whose output takes input 0's place.
 pub(super) fn lower_same(
-    [separate, in_place]: [&'static Kernel; 2],
+    kernels: [&'static Kernel; 2],
     overrides: Overrides,
     k: [f32; 3],
     io: &Io,
@@ -205,18 +206,10 @@ pub(super) fn lower_same(
 ) {
     for (part, rows) in io.output_parts[0].iter().enumerate() {
         let quads = quads(&io.outputs[0], rows.rows);
-        let dispatch = match io.in_place[0] {
-            Some(_) => Dispatch::new(in_place, overrides),
-            None => Dispatch::new(separate, overrides)
-                .read(Operand::Input(0))
-                .part(part),
-        };
-        let dispatch = dispatch
+        let dispatch = Dispatch::new(form(kernels, io), overrides)
             .read(Operand::Input(1))
-            .part(part)
-            .write(Operand::Output(0))
-            .part(part)
-            .param("quads", quads);
+            .part(part);
+        let dispatch = bind_places(dispatch, io, 0, part).param("quads", quads);
         out.push(constants(dispatch, k).workgroups(quads.div_ceil(WORKGROUP)));
     }
 }
@@ -314,7 +307,7 @@ static BINARY: Kernel = Kernel::new(
     "binary",
     shader_files![
         "binary",
-        "binary_separate",
+        "lib/separate",
         "binary_function",
         "lib/grid",
         "lib/float"
@@ -325,7 +318,7 @@ static BINARY_IN_PLACE: Kernel = Kernel::new(
     "binary_in_place",
     shader_files![
         "binary",
-        "binary_in_place",
+        "lib/in_place",
         "binary_function",
         "lib/grid",
         "lib/float"
@@ -337,7 +330,8 @@ static ELEMENTS: Kernel = Kernel::new(
     shader_files![
         "binary_broadcast",
         "broadcast_elements",
-        "binary_broadcast_separate",
+        "broadcast_axis",
+        "lib/separate",
         "binary_function",
         "lib/divide",
         "lib/grid",
@@ -350,7 +344,8 @@ static ELEMENTS_IN_PLACE: Kernel = Kernel::new(
     shader_files![
         "binary_broadcast",
         "broadcast_elements",
-        "binary_broadcast_in_place",
+        "broadcast_axis",
+        "lib/in_place",
         "binary_function",
         "lib/divide",
         "lib/grid",
@@ -363,7 +358,8 @@ static QUADS: Kernel = Kernel::new(
     shader_files![
         "binary_broadcast",
         "broadcast_quads",
-        "binary_broadcast_separate",
+        "broadcast_axis",
+        "lib/separate",
         "binary_function",
         "lib/divide",
         "lib/grid",
@@ -376,7 +372,8 @@ static QUADS_IN_PLACE: Kernel = Kernel::new(
     shader_files![
         "binary_broadcast",
         "broadcast_quads",
-        "binary_broadcast_in_place",
+        "broadcast_axis",
+        "lib/in_place",
         "binary_function",
         "lib/divide",
         "lib/grid",
@@ -388,7 +385,9 @@ static GRAD_ELEMENTS: Kernel = Kernel::new(
     "binary_grad",
     shader_files![
         "binary_grad",
+        "lib/separate",
         "broadcast_elements",
+        "broadcast_axis",
         "binary_gradient",
         "lib/divide",
         "lib/grid",
@@ -400,7 +399,9 @@ static GRAD_QUADS: Kernel = Kernel::new(
     "binary_grad_quads",
     shader_files![
         "binary_grad",
+        "lib/separate",
         "broadcast_quads",
+        "broadcast_axis",
         "binary_gradient",
         "lib/divide",
         "lib/grid",

@@ -112,7 +112,7 @@ impl Op for ClipGradNorm {
         let mut dispatches = Vec::new();
         let mut parts = 0;
         for run in runs {
-            let dispatch = Dispatch::new(&NORM_PART, VARIANTS[0]);
+            let dispatch = Dispatch::new(&GRADIENT_NORM_PART, VARIANTS[0]);
             let dispatch = run.bind(dispatch, Access::Read, Operand::Input);
             dispatches.push((dispatch, run.count, parts));
             parts += invocations(run.count);
@@ -124,12 +124,12 @@ impl Op for ClipGradNorm {
         // The norm of norms is the norm of all.
         while parts > LAST {
             let next = out.scratch(Type::f32([invocations(parts)]));
-            let dispatch = Dispatch::new(&NORM_PART, VARIANTS[0]).read(norms);
+            let dispatch = Dispatch::new(&GRADIENT_NORM_PART, VARIANTS[0]).read(norms);
             out.push(part(dispatch, parts, next, 0));
             (norms, parts) = (next, invocations(parts));
         }
         out.push(
-            Dispatch::new(&NORM, VARIANTS[0])
+            Dispatch::new(&GRADIENT_NORM, VARIANTS[0])
                 .read(norms)
                 .write(Operand::Output(0))
                 .write(Operand::Output(1))
@@ -170,15 +170,20 @@ const WORKGROUP: usize = 64;
 
 const VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
 
-static NORM_PART: Kernel = Kernel::new(
-    "norm_part",
-    shader_files!["norm", "norm_part", "lib/grid"],
+static GRADIENT_NORM_PART: Kernel = Kernel::new(
+    "gradient_norm_part",
+    shader_files!["gradient_norm", "gradient_norm_part", "lib/grid"],
     VARIANTS,
 );
-static NORM: Kernel = Kernel::new(
-    "norm",
-    shader_files!["norm", "norm_clip", "lib/grid", "lib/float"],
+static GRADIENT_NORM: Kernel = Kernel::new(
+    "gradient_norm",
+    shader_files![
+        "gradient_norm",
+        "gradient_norm_clip",
+        "lib/grid",
+        "lib/float"
+    ],
     VARIANTS,
 );
 
-pub(super) const KERNELS: &[&Kernel] = &[&NORM_PART, &NORM];
+pub(super) const KERNELS: &[&Kernel] = &[&GRADIENT_NORM_PART, &GRADIENT_NORM];

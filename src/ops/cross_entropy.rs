@@ -6,9 +6,10 @@ use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Ro
 use crate::shape::{DType, Type};
 use crate::tensor::{Array, Tensor};
 
+use super::axes::around;
 use super::pointwise::Reduction;
 use super::reduction::lower_sum;
-use super::softmax::{around, by_rows, log_softmax_row, rows};
+use super::softmax::{by_rows, log_softmax_row, rows};
 use super::{expect_f32, expect_inputs, expect_type, no_second_derivative};
 
 // Parameters and builder.

@@ -187,7 +187,8 @@ pub(super) struct Forms {
     pub elements: &'static Kernel,
 }
 
-/// Emits the dispatches of an elementwise op with broadcasting, which reads its inputs but for the one whose place its output takes.
+/// Emits the dispatches of an elementwise op with broadcasting, which reads its inputs, input 0 last and only
+/// where its output does not take its place.
 pub(super) fn lower_broadcast(
     op: &str,
     forms: &Forms,
@@ -224,7 +225,7 @@ pub(super) fn lower_broadcast(
         let shape = &io.inputs[i].shape;
         shape.len() == y.len() && shape.rows() == rows_of_y
     };
-    let inputs: Vec<usize> = (0..io.inputs.len()).collect();
+    let inputs: Vec<usize> = (1..io.inputs.len()).chain([0]).collect();
     if inputs
         .iter()
         .any(|&i| !cut(i) && io.input_parts[i].len() > 1)

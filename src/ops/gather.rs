@@ -119,24 +119,19 @@ impl Op for GatherRows {
             true => (&GATHER_WORDS, width / 4),
             false => (&GATHER_BYTES, width),
         };
-        each_part(kernel, io, columns, out, |dispatch| {
-            dispatch
-                .param("columns", columns)
-                .param_f32("scale", self.scale)
-                .param_f32("shift", self.shift)
-        });
+        each_part(kernel, columns, *self, io, out);
         Ok(())
     }
 }
 
 /// Emits a gathering from every part of the data into every run of output rows: each writes the rows that it finds in its part of the
-/// data, and those that no part has. `params` appends what follows the params that all kernels have.
+/// data, and those that no part has. `bytes` says what becomes of bytes; labels stay as they are.
 fn each_part(
     kernel: &'static Kernel,
-    io: &Io,
     columns: usize,
+    bytes: GatherRows,
+    io: &Io,
     out: &mut Lowering,
-    params: impl Fn(Dispatch) -> Dispatch,
 ) {
     let all = [Part {
         start: 0,
@@ -146,22 +141,27 @@ fn each_part(
     for rows in overlaps(&[&all, indices, y]) {
         for (part, data) in io.input_parts[0].iter().enumerate() {
             let count = rows.count * columns;
-            let dispatch = Dispatch::new(kernel, VARIANTS[0])
-                .read(Operand::Input(0))
-                .part(part)
-                .read(Operand::Input(1))
-                .part(rows.part[1])
-                .uniform(Operand::Input(2))
-                .write(Operand::Output(0))
-                .part(rows.part[2])
-                .param("count", count)
-                .param("row", rows.first[0])
-                .param("first_index", rows.first[1])
-                .param("first_y", rows.first[2] * columns)
-                .param("rows", io.inputs[0].shape[0])
-                .param("first", data.start)
-                .param("held", data.rows);
-            out.push(params(dispatch).workgroups(count.div_ceil(64)));
+            out.push(
+                Dispatch::new(kernel, VARIANTS[0])
+                    .read(Operand::Input(0))
+                    .part(part)
+                    .read(Operand::Input(1))
+                    .part(rows.part[1])
+                    .uniform(Operand::Input(2))
+                    .write(Operand::Output(0))
+                    .part(rows.part[2])
+                    .param("count", count)
+                    .param("row", rows.first[0])
+                    .param("first_index", rows.first[1])
+                    .param("first_y", rows.first[2] * columns)
+                    .param("rows", io.inputs[0].shape[0])
+                    .param("first", data.start)
+                    .param("held", data.rows)
+                    .param("columns", columns)
+                    .param_f32("scale", bytes.scale)
+                    .param_f32("shift", bytes.shift)
+                    .workgroups(count.div_ceil(64)),
+            );
         }
     }
 }
@@ -210,7 +210,11 @@ impl Op for GatherLabels {
     // Lowering.
 
     fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
-        each_part(&GATHER_LABELS, io, 1, out, |dispatch| dispatch);
+        let bytes = GatherRows {
+            scale: 1.0,
+            shift: 0.0,
+        };
+        each_part(&GATHER_LABELS, 1, bytes, io, out);
         Ok(())
     }
 }
@@ -219,17 +223,17 @@ const VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
 
 static GATHER_WORDS: Kernel = Kernel::new(
     "gather_words",
-    shader_files!["gather_words", "gather_row", "lib/grid"],
+    shader_files!["gather", "gather_words", "lib/grid"],
     VARIANTS,
 );
 static GATHER_BYTES: Kernel = Kernel::new(
     "gather_bytes",
-    shader_files!["gather_bytes", "gather_row", "lib/grid"],
+    shader_files!["gather", "gather_bytes", "lib/grid"],
     VARIANTS,
 );
 static GATHER_LABELS: Kernel = Kernel::new(
     "gather_labels",
-    shader_files!["gather_labels", "gather_row", "lib/grid"],
+    shader_files!["gather", "gather_labels", "lib/grid"],
     VARIANTS,
 );
 

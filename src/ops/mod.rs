@@ -14,6 +14,7 @@ macro_rules! shader_files {
 
 mod accuracy;
 mod along;
+mod axes;
 mod binary;
 mod blend;
 mod clip;
@@ -23,6 +24,7 @@ mod cross_entropy;
 mod elementwise;
 mod gather;
 mod gemm;
+mod in_place;
 mod join;
 mod local_response_norm;
 mod matmul;

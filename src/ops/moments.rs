@@ -6,8 +6,8 @@ use crate::kernel::{Caps, Io, Lowering, Operand};
 use crate::shape::Type;
 use crate::tensor::Array;
 
-use super::reduce::{Ratio, Spread, reduced, sorted, summed, with_kept};
-use super::reduction::{Function, Reduction, lower_reduction};
+use super::reduce::{Ratio, Spread, infer_reduced, reduced, sorted, summed, with_kept};
+use super::reduction::{Fold, Function, lower_reduction};
 use super::{Cut, expect_inputs, expect_type};
 
 // Parameters and builder.
@@ -167,7 +167,7 @@ impl Op for Var {
 
     fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
         let (x, y) = (Cut::input(io, 0), Cut::output(io, 0));
-        let squares = Reduction {
+        let squares = Fold {
             function: Function::Deviations(Operand::Input(1)),
             scale: self.scale(&io.inputs[0]) as f32,
             root: self.root,
@@ -182,13 +182,7 @@ impl Op for Norm {
     }
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
-        expect_inputs(self.name(), inputs, 1)?;
-        Ok(vec![reduced(
-            self.name(),
-            inputs[0],
-            &self.axes,
-            self.keep,
-        )?])
+        infer_reduced(self.name(), inputs, &self.axes, self.keep)
     }
 
     // Reference.
@@ -215,7 +209,7 @@ impl Op for Norm {
 
     fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
         let (x, y) = (Cut::input(io, 0), Cut::output(io, 0));
-        let squares = Reduction {
+        let squares = Fold {
             function: Function::Squares,
             scale: 1.0,
             root: true,

@@ -6,6 +6,7 @@ use crate::kernel::{
 };
 use crate::shape::Type;
 
+use super::in_place::{bind_places, form};
 use super::norm::{Map, Moments, NormStatistics, Normalize, RunningStatistic};
 
 /// How a kernel loads elements.
@@ -422,15 +423,8 @@ pub(super) fn lower_normalize(
     let loads = Loads::of(map);
     let tables = given.tables(map, &runs, out);
     for (run, table) in runs.iter().zip(&tables) {
-        let [separate, in_place] = NORMALIZE.kernels(loads);
-        let dispatch = match io.in_place[0] {
-            Some(_) => separate_variant(in_place, loads).read(table.operand),
-            None => separate_variant(separate, loads)
-                .read(Operand::Input(0))
-                .part(run.part)
-                .read(table.operand),
-        };
-        let dispatch = dispatch.write(Operand::Output(0)).part(run.part);
+        let dispatch = NORMALIZE.dispatch(loads, io).read(table.operand);
+        let dispatch = bind_places(dispatch, io, 0, run.part);
         out.push(map_over(dispatch, loads, map, run, table).param("biases", table.biases));
     }
     Ok(())
@@ -443,7 +437,7 @@ pub(super) fn lower_normalize_grad(
     caps: &Caps,
     out: &mut Lowering,
 ) -> Result<()> {
-    let (dy, x, dx) = (Operand::Input(0), Operand::Input(1), Operand::Output(0));
+    let (dy, x) = (Operand::Input(0), Operand::Input(1));
     let given = Given {
         statistics: Operand::Input(2),
         weight: op.weight.then_some(Operand::Input(3)),
@@ -495,17 +489,12 @@ pub(super) fn lower_normalize_grad(
     }
 
     for (run, table) in runs.iter().zip(&tables) {
-        let [separate, in_place] = NORMALIZE_GRAD.kernels(loads);
-        let dispatch = match io.in_place[0] {
-            Some(_) => separate_variant(in_place, loads),
-            None => separate_variant(separate, loads).read(dy).part(run.part),
-        };
-        let dispatch = dispatch
+        let dispatch = NORMALIZE_GRAD
+            .dispatch(loads, io)
             .read(x)
             .part(run.part)
-            .read(table.operand)
-            .write(dx)
-            .part(run.part);
+            .read(table.operand);
+        let dispatch = bind_places(dispatch, io, 0, run.part);
         out.push(map_over(dispatch, loads, map, run, table));
     }
     Ok(())
@@ -582,14 +571,10 @@ pub(super) fn lower_pairs(io: &Io, out: &mut Lowering) -> Result<()> {
 pub(super) fn lower_running(op: &RunningStatistic, io: &Io, out: &mut Lowering) -> Result<()> {
     io.whole("running_statistic")?;
     let count = io.inputs[0].count();
-    let dispatch = match io.in_place[0] {
-        Some(_) => Dispatch::new(&NORM_RUNNING_IN_PLACE, VARIANTS[0]),
-        None => Dispatch::new(&NORM_RUNNING, VARIANTS[0]).read(Operand::Input(0)),
-    };
+    let kernel = form([&NORM_RUNNING, &NORM_RUNNING_IN_PLACE], io);
+    let dispatch = Dispatch::new(kernel, VARIANTS[0]).read(Operand::Input(1));
     out.push(
-        dispatch
-            .read(Operand::Input(1))
-            .write(Operand::Output(0))
+        bind_places(dispatch, io, 0, 0)
             .param("count", count)
             .param("column", op.column)
             .param_f32("keep", op.keep)
@@ -673,13 +658,6 @@ fn wide_variant(loads: Loads) -> usize {
     loads.wide().map(usize::from).iter().sum()
 }
 
-fn separate_variant(kernel: &'static Kernel, loads: Loads) -> Dispatch {
-    match loads {
-        Loads::Elements => Dispatch::new(kernel, VARIANTS[0]),
-        Loads::Quads { .. } => Dispatch::new(kernel, WIDE_VARIANTS[wide_variant(loads)]),
-    }
-}
-
 /// The forms of a map: [separate, in place] for elements and for quads.
 struct Forms {
     elements: [&'static Kernel; 2],
@@ -687,11 +665,12 @@ struct Forms {
 }
 
 impl Forms {
-    fn kernels(&self, loads: Loads) -> [&'static Kernel; 2] {
-        match loads {
-            Loads::Elements => self.elements,
-            Loads::Quads { .. } => self.quads,
-        }
+    fn dispatch(&self, loads: Loads, io: &Io) -> Dispatch {
+        let (kernels, variant) = match loads {
+            Loads::Elements => (self.elements, VARIANTS[0]),
+            Loads::Quads { .. } => (self.quads, WIDE_VARIANTS[wide_variant(loads)]),
+        };
+        Dispatch::new(form(kernels, io), variant)
     }
 }
 
@@ -774,7 +753,7 @@ static NORMALIZE_ELEMENTS: Kernel = Kernel::new(
     "normalize",
     shader_files![
         "normalize",
-        "normalize_separate",
+        "lib/separate",
         "norm_elements",
         "norm_place",
         "lib/divide",
@@ -786,7 +765,7 @@ static NORMALIZE_ELEMENTS_IN_PLACE: Kernel = Kernel::new(
     "normalize_in_place",
     shader_files![
         "normalize",
-        "normalize_in_place",
+        "lib/in_place",
         "norm_elements",
         "norm_place",
         "lib/divide",
@@ -798,7 +777,7 @@ static NORMALIZE_QUADS: Kernel = Kernel::new(
     "normalize_quads",
     shader_files![
         "normalize",
-        "normalize_separate",
+        "lib/separate",
         "norm_quads",
         "norm_place",
         "lib/divide",
@@ -810,7 +789,7 @@ static NORMALIZE_QUADS_IN_PLACE: Kernel = Kernel::new(
     "normalize_quads_in_place",
     shader_files![
         "normalize",
-        "normalize_in_place",
+        "lib/in_place",
         "norm_quads",
         "norm_place",
         "lib/divide",
@@ -822,7 +801,7 @@ static NORMALIZE_GRAD_ELEMENTS: Kernel = Kernel::new(
     "normalize_grad",
     shader_files![
         "normalize_grad",
-        "normalize_grad_separate",
+        "lib/separate",
         "norm_elements",
         "norm_place",
         "lib/divide",
@@ -834,7 +813,7 @@ static NORMALIZE_GRAD_ELEMENTS_IN_PLACE: Kernel = Kernel::new(
     "normalize_grad_in_place",
     shader_files![
         "normalize_grad",
-        "normalize_grad_in_place",
+        "lib/in_place",
         "norm_elements",
         "norm_place",
         "lib/divide",
@@ -846,7 +825,7 @@ static NORMALIZE_GRAD_QUADS: Kernel = Kernel::new(
     "normalize_grad_quads",
     shader_files![
         "normalize_grad",
-        "normalize_grad_separate",
+        "lib/separate",
         "norm_quads",
         "norm_place",
         "lib/divide",
@@ -858,7 +837,7 @@ static NORMALIZE_GRAD_QUADS_IN_PLACE: Kernel = Kernel::new(
     "normalize_grad_quads_in_place",
     shader_files![
         "normalize_grad",
-        "normalize_grad_in_place",
+        "lib/in_place",
         "norm_quads",
         "norm_place",
         "lib/divide",
@@ -873,12 +852,12 @@ static NORM_PAIRS: Kernel = Kernel::new(
 );
 static NORM_RUNNING: Kernel = Kernel::new(
     "norm_running",
-    shader_files!["norm_running", "norm_running_separate", "lib/grid"],
+    shader_files!["norm_running", "lib/separate", "lib/grid"],
     VARIANTS,
 );
 static NORM_RUNNING_IN_PLACE: Kernel = Kernel::new(
     "norm_running_in_place",
-    shader_files!["norm_running", "norm_running_in_place", "lib/grid"],
+    shader_files!["norm_running", "lib/in_place", "lib/grid"],
     VARIANTS,
 );
 

@@ -462,7 +462,7 @@ static LOSS: Kernel = Kernel::new(
     "pointwise_loss",
     shader_files![
         "binary",
-        "binary_separate",
+        "lib/separate",
         "loss_function",
         "lib/special",
         "lib/grid",
@@ -485,7 +485,9 @@ static LOSS_GRAD: Kernel = Kernel::new(
     "pointwise_loss_grad",
     shader_files![
         "binary_grad",
+        "lib/separate",
         "broadcast_quads",
+        "broadcast_axis",
         "loss_gradient",
         "lib/special",
         "lib/divide",

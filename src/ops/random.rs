@@ -7,6 +7,7 @@ use crate::rng::{Stream, philox4x32};
 use crate::shape::Type;
 use crate::tensor::Array;
 
+use super::in_place::{bind_places, form};
 use super::{expect_clock, expect_f32, expect_inputs, quads};
 
 // Parameters and builder.
@@ -139,17 +140,10 @@ impl Op for Dropout {
         for (part, rows) in io.output_parts[0].iter().enumerate() {
             let quads = quads(&io.outputs[0], rows.rows);
             let first = rows.start * io.outputs[0].row();
-            let dispatch = match io.in_place[0] {
-                Some(_) => Dispatch::new(&DROPOUT_IN_PLACE, VARIANTS[0]),
-                None => Dispatch::new(&DROPOUT, VARIANTS[0])
-                    .read(Operand::Input(0))
-                    .part(part),
-            };
+            let kernel = form([&DROPOUT, &DROPOUT_IN_PLACE], io);
+            let dispatch = Dispatch::new(kernel, VARIANTS[0]).uniform(Operand::Input(1));
             out.push(
-                dispatch
-                    .uniform(Operand::Input(1))
-                    .write(Operand::Output(0))
-                    .part(part)
+                bind_places(dispatch, io, 0, part)
                     .param("quads", quads)
                     .param("block", first / 4)
                     .param("offset", first % 4)
@@ -313,11 +307,8 @@ impl Op for Advance {
     }
 
     fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
-        let dispatch = match io.in_place[0] {
-            Some(_) => Dispatch::new(&ADVANCE_IN_PLACE, VARIANTS[0]),
-            None => Dispatch::new(&ADVANCE, VARIANTS[0]).read(Operand::Input(0)),
-        };
-        out.push(dispatch.write(Operand::Output(0)).workgroups(1));
+        let dispatch = Dispatch::new(form([&ADVANCE, &ADVANCE_IN_PLACE], io), VARIANTS[0]);
+        out.push(bind_places(dispatch, io, 0, 0).workgroups(1));
         Ok(())
     }
 }
@@ -330,12 +321,12 @@ const SHUFFLE_VARIANTS: &[Overrides] = &[
 
 static DROPOUT: Kernel = Kernel::new(
     "dropout",
-    shader_files!["dropout", "dropout_separate", "lib/philox", "lib/grid"],
+    shader_files!["dropout", "lib/separate", "lib/philox", "lib/grid"],
     VARIANTS,
 );
 static DROPOUT_IN_PLACE: Kernel = Kernel::new(
     "dropout_in_place",
-    shader_files!["dropout", "dropout_in_place", "lib/philox", "lib/grid"],
+    shader_files!["dropout", "lib/in_place", "lib/philox", "lib/grid"],
     VARIANTS,
 );
 static SHUFFLED_BATCH: Kernel = Kernel::new(
@@ -345,12 +336,12 @@ static SHUFFLED_BATCH: Kernel = Kernel::new(
 );
 static ADVANCE: Kernel = Kernel::new(
     "advance",
-    shader_files!["advance", "advance_separate", "lib/grid"],
+    shader_files!["advance", "lib/separate", "lib/grid"],
     VARIANTS,
 );
 static ADVANCE_IN_PLACE: Kernel = Kernel::new(
     "advance_in_place",
-    shader_files!["advance", "advance_in_place", "lib/grid"],
+    shader_files!["advance", "lib/in_place", "lib/grid"],
     VARIANTS,
 );
 

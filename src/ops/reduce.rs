@@ -6,7 +6,7 @@ use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides};
 use crate::shape::{Shape, Type};
 use crate::tensor::Array;
 
-use super::reduction::{Function, Reduction, lower_reduction, lower_spread};
+use super::reduction::{Fold, Function, lower_reduction, lower_spread};
 use super::{Cut, expect_f32, expect_inputs, expect_type, no_second_derivative, quads};
 
 // Parameters and builder.
@@ -133,6 +133,17 @@ pub(super) fn reduced(op: &str, x: &Type, axes: &[usize], keep: bool) -> Result<
     Ok(Type::f32(shape.collect::<Vec<_>>()))
 }
 
+/// The shape rule of an op that reduces its one input.
+pub(super) fn infer_reduced(
+    op: &str,
+    inputs: &[&Type],
+    axes: &[usize],
+    keep: bool,
+) -> Result<Vec<Type>> {
+    expect_inputs(op, inputs, 1)?;
+    Ok(vec![reduced(op, inputs[0], axes, keep)?])
+}
+
 /// For each element of a value of `shape`, the output that it enters when `axes` are reduced.
 pub(super) fn outputs<'a>(shape: &'a Shape, axes: &'a [usize]) -> impl Iterator<Item = usize> + 'a {
     let strides = shape.strides();
@@ -171,13 +182,7 @@ impl Op for Sum {
     }
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
-        expect_inputs(self.name(), inputs, 1)?;
-        Ok(vec![reduced(
-            self.name(),
-            inputs[0],
-            &self.axes,
-            self.keep,
-        )?])
+        infer_reduced(self.name(), inputs, &self.axes, self.keep)
     }
 
     // Reference.
@@ -207,7 +212,7 @@ impl Op for Sum {
 
     fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
         let (x, y) = (Cut::input(io, 0), Cut::output(io, 0));
-        let sum = Reduction::sum(self.scale);
+        let sum = Fold::sum(self.scale);
         lower_reduction(self.name(), sum, x, &self.axes, y, out)
     }
 }
@@ -276,7 +281,7 @@ impl Op for Extreme {
     fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
         let (x, y) = (Cut::input(io, 0), Cut::output(io, 0));
         let sign = if self.largest { 1.0 } else { -1.0 };
-        let largest = Reduction::new(Function::Largest, sign);
+        let largest = Fold::new(Function::Largest, sign);
         lower_reduction(self.name(), largest, x, &self.axes, y, out)
     }
 }
@@ -317,7 +322,7 @@ impl Op for Ties {
 
     fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
         let (x, y) = (Cut::input(io, 0), Cut::output(io, 0));
-        let ties = Reduction::new(Function::Ties(Operand::Input(1)), 1.0);
+        let ties = Fold::new(Function::Ties(Operand::Input(1)), 1.0);
         lower_reduction(self.name(), ties, x, &self.axes, y, out)
     }
 }

@@ -35,13 +35,13 @@ impl Function {
 
 /// A reduction of elements to scale * function, or to the square root of that.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Reduction {
+pub(super) struct Fold {
     pub function: Function,
     pub scale: f32,
     pub root: bool,
 }
 
-impl Reduction {
+impl Fold {
     pub fn sum(scale: f32) -> Self {
         Self::new(Function::Sum, scale)
     }
@@ -97,7 +97,7 @@ pub(super) fn lower_sum(
         shape: &shape_y,
         parts: &whole(&shape_y),
     };
-    lower_reduction("sum", Reduction::sum(scale), x, axes, y, out)
+    lower_reduction("sum", Fold::sum(scale), x, axes, y, out)
 }
 
 /// Emits y = the reduction of x over `axes`, in stages if the sums are long and few.
@@ -106,7 +106,7 @@ pub(super) fn lower_sum(
 /// order, each adding to what the ones before it left in y.
 pub(super) fn lower_reduction(
     op: &str,
-    reduction: Reduction,
+    reduction: Fold,
     x: Cut,
     axes: &[usize],
     y: Cut,
@@ -114,7 +114,7 @@ pub(super) fn lower_reduction(
 ) -> Result<()> {
     for region in regions(x, axes, y) {
         let staged = Staged {
-            reduction: Reduction {
+            reduction: Fold {
                 root: reduction.root && region.last,
                 ..reduction
             },
@@ -128,7 +128,7 @@ pub(super) fn lower_reduction(
 /// Elements of one part of x that enter the outputs of one part of y.
 struct Region {
     x: Place,
-    runs: Vec<Run>,
+    runs: Vec<AxisRun>,
     y: Place,
     /// Whether elements before these entered the same outputs.
     accumulate: bool,
@@ -233,25 +233,25 @@ fn alternating(op: &str, runs: usize, when: &str) -> Error {
 
 /// Neighbouring axes that are all reduced or all kept, as one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Run {
+struct AxisRun {
     extent: usize,
     stride: usize,
     reduced: bool,
 }
 
 /// The axes of `shape` as alternating runs, outermost first; extents of 1 are dropped.
-fn runs(shape: &[usize], axes: &[usize]) -> Vec<Run> {
+fn runs(shape: &[usize], axes: &[usize]) -> Vec<AxisRun> {
     let kinds = (0..shape.len()).map(|axis| (shape[axis], axes.contains(&axis)));
     merged(kinds)
 }
 
 /// Contiguous axes, each an extent and whether it is reduced, as alternating runs.
-fn merged(axes: impl Iterator<Item = (usize, bool)>) -> Vec<Run> {
-    let mut runs: Vec<Run> = Vec::new();
+fn merged(axes: impl Iterator<Item = (usize, bool)>) -> Vec<AxisRun> {
+    let mut runs: Vec<AxisRun> = Vec::new();
     for (extent, reduced) in axes.filter(|&(extent, _)| extent != 1) {
         match runs.last_mut() {
             Some(run) if run.reduced == reduced => run.extent *= extent,
-            _ => runs.push(Run {
+            _ => runs.push(AxisRun {
                 extent,
                 stride: 1,
                 reduced,
@@ -287,7 +287,7 @@ impl Place {
 /// A reduction that may add to what the output holds already.
 #[derive(Debug, Clone, Copy)]
 struct Staged {
-    reduction: Reduction,
+    reduction: Fold,
     accumulate: bool,
 }
 
@@ -331,15 +331,15 @@ fn lower_runs(
     op: &str,
     staged: Staged,
     x: Place,
-    runs: &[Run],
+    runs: &[AxisRun],
     y: Place,
     out: &mut Lowering,
 ) -> Result<()> {
-    let reduced = |runs: &[Run]| runs.iter().filter(|run| run.reduced).count();
+    let reduced = |runs: &[AxisRun]| runs.iter().filter(|run| run.reduced).count();
     if reduced(runs) > 3 || runs.len() - reduced(runs) > 3 {
         return lower_innermost(op, staged, x, runs, y, out);
     }
-    let last = runs.last().copied().unwrap_or(Run {
+    let last = runs.last().copied().unwrap_or(AxisRun {
         extent: 1,
         stride: 1,
         reduced: false,
@@ -440,7 +440,7 @@ fn lower_innermost(
     op: &str,
     staged: Staged,
     x: Place,
-    runs: &[Run],
+    runs: &[AxisRun],
     y: Place,
     out: &mut Lowering,
 ) -> Result<()> {
@@ -456,10 +456,10 @@ fn lower_innermost(
         };
         return Err(alternating(op, runs.len(), when));
     };
-    let axes = |from: &[Run]| -> Vec<(usize, bool)> {
+    let axes = |from: &[AxisRun]| -> Vec<(usize, bool)> {
         from.iter().map(|run| (run.extent, run.reduced)).collect()
     };
-    let kept = |from: &[Run]| (from.iter().map(|run| run.extent).product(), false);
+    let kept = |from: &[AxisRun]| (from.iter().map(|run| run.extent).product(), false);
     let (outer, inner) = (&runs[..innermost], &runs[innermost + 1..]);
     let stage = [kept(outer), (runs[innermost].extent, true), kept(inner)];
     let rest = merged([axes(outer), axes(inner)].concat().into_iter());

@@ -3,9 +3,10 @@
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
 use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides};
-use crate::shape::{Shape, Type};
+use crate::shape::Type;
 use crate::tensor::Array;
 
+use super::axes::around;
 use super::{expect_f32, expect_inputs, expect_type, no_second_derivative};
 
 // Parameters and builder.
@@ -38,12 +39,6 @@ impl Graph {
 }
 
 // Shape rule.
-
-/// Extents of a shape seen as `[outer, columns, inner]` around the axis of the columns.
-pub(super) fn around(shape: &Shape, axis: usize) -> [usize; 3] {
-    let inner = shape[axis + 1..].iter().product();
-    [shape[..axis].iter().product(), shape[axis], inner]
-}
 
 /// The elements' indices in each row of `[outer, columns, inner]`.
 pub(super) fn rows([outer, columns, inner]: [usize; 3]) -> impl Iterator<Item = Vec<usize>> {

@@ -2,12 +2,13 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
-use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides};
+use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Overrides};
 use crate::shape::Type;
 use crate::tensor::Array;
 
 use super::binary::lower_same;
 use super::elementwise::{WORKGROUP, constants, function};
+use super::in_place::{bind_places, form};
 use super::unary_function::UnaryFunction;
 use super::{expect_f32, expect_inputs, expect_type, no_second_derivative, quads};
 
@@ -239,16 +240,9 @@ impl Op for Unary {
         let (number, k) = self.0.kernel();
         for (part, rows) in io.output_parts[0].iter().enumerate() {
             let quads = quads(&io.outputs[0], rows.rows);
-            let dispatch = match io.in_place[0] {
-                Some(_) => Dispatch::new(&UNARY_IN_PLACE, VARIANTS[number]),
-                None => Dispatch::new(&UNARY, VARIANTS[number])
-                    .read(Operand::Input(0))
-                    .part(part),
-            };
-            let dispatch = dispatch
-                .write(Operand::Output(0))
-                .part(part)
-                .param("quads", quads);
+            let kernel = form([&UNARY, &UNARY_IN_PLACE], io);
+            let dispatch = Dispatch::new(kernel, VARIANTS[number]);
+            let dispatch = bind_places(dispatch, io, 0, part).param("quads", quads);
             out.push(constants(dispatch, k).workgroups(quads.div_ceil(WORKGROUP)));
         }
         Ok(())
@@ -387,7 +381,7 @@ static UNARY: Kernel = Kernel::new(
     "unary",
     shader_files![
         "unary",
-        "unary_separate",
+        "lib/separate",
         "unary_function",
         "lib/special",
         "lib/grid",
@@ -399,7 +393,7 @@ static UNARY_IN_PLACE: Kernel = Kernel::new(
     "unary_in_place",
     shader_files![
         "unary",
-        "unary_in_place",
+        "lib/in_place",
         "unary_function",
         "lib/special",
         "lib/grid",
@@ -411,7 +405,7 @@ static UNARY_GRAD: Kernel = Kernel::new(
     "unary_grad",
     shader_files![
         "binary",
-        "binary_separate",
+        "lib/separate",
         "unary_gradient",
         "lib/special",
         "lib/grid",
@@ -423,7 +417,7 @@ static UNARY_GRAD_IN_PLACE: Kernel = Kernel::new(
     "unary_grad_in_place",
     shader_files![
         "binary",
-        "binary_in_place",
+        "lib/in_place",
         "unary_gradient",
         "lib/special",
         "lib/grid",

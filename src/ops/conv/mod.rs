@@ -102,7 +102,7 @@ impl ConvForward {
 
 impl Op for ConvForward {
     fn name(&self) -> &'static str {
-        self.conv.name(FORWARD)
+        self.conv.axes.op(FORWARD)
     }
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
@@ -179,7 +179,7 @@ impl ConvGradInput {
                 self.conv.groups
             )));
         };
-        let x = self.conv.shape(n, c, self.input);
+        let x = self.conv.axes.shape(n, c, self.input);
         let sizes = Sizes::new(op, &self.conv, &x, weight)?;
         sizes.expect_dy(op, dy)?;
         Ok(sizes)
@@ -188,7 +188,7 @@ impl ConvGradInput {
 
 impl Op for ConvGradInput {
     fn name(&self) -> &'static str {
-        self.conv.name(match self.transposed {
+        self.conv.axes.op(match self.transposed {
             true => TRANSPOSED,
             false => GRAD_INPUT,
         })
@@ -283,7 +283,7 @@ impl ConvGradWeight {
             return Err(self.conv.wrong_axes(op, x, dy));
         };
         let per_group = c / self.conv.groups.max(1);
-        let weight = self.conv.shape(o, per_group, self.kernel);
+        let weight = self.conv.axes.shape(o, per_group, self.kernel);
         let sizes = Sizes::new(op, &self.conv, x, &weight)?;
         sizes.expect_dy(op, dy)?;
         Ok(sizes)
@@ -292,7 +292,7 @@ impl ConvGradWeight {
 
 impl Op for ConvGradWeight {
     fn name(&self) -> &'static str {
-        self.conv.name(GRAD_WEIGHT)
+        self.conv.axes.op(GRAD_WEIGHT)
     }
 
     // Shape rule.

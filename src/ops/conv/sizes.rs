@@ -23,10 +23,10 @@ pub(super) struct Sizes {
 impl Sizes {
     /// From the shapes of x and weight.
     pub fn new(op: &str, walk: &ConvWalk, x: &[usize], weight: &[usize]) -> Result<Self> {
-        let (Some(input), Some(kernel)) = (walk.extents(x), walk.extents(weight)) else {
+        let (Some(input), Some(kernel)) = (walk.axes.extents(x), walk.axes.extents(weight)) else {
             return Err(Error::shape(format!(
                 "{op}: input {x:?} and weight {weight:?} must have {} axes",
-                walk.axes + 2
+                walk.axes.rank()
             )));
         };
         let (n, c, o, per_group) = (x[0], x[1], weight[0], weight[1]);
@@ -47,7 +47,7 @@ impl Sizes {
         for axis in 0..3 {
             output[axis] = walk.output(op, axis, &window[axis], input[axis])?;
             let mode = walk.padding_mode;
-            mode.check(walk.padding[axis], input[axis], op, walk.axis_name(axis))?;
+            mode.check(walk.padding[axis], input[axis], op, walk.axes.name(axis))?;
         }
         // One tap has no distance to another, whatever the dilation.
         let window = window.map(|window| match window.kernel {
@@ -88,18 +88,21 @@ impl Sizes {
 
     /// Shape of x.
     pub fn x(&self) -> Shape {
-        self.walk.shape(self.n, self.c, self.input).into()
+        self.walk.axes.shape(self.n, self.c, self.input).into()
     }
 
     /// Shape of the weight.
     pub fn weight(&self) -> Shape {
         let kernel = self.window.map(|window| window.kernel);
-        self.walk.shape(self.o, self.c / self.groups, kernel).into()
+        self.walk
+            .axes
+            .shape(self.o, self.c / self.groups, kernel)
+            .into()
     }
 
     /// Shape of y.
     pub fn y(&self) -> Shape {
-        self.walk.shape(self.n, self.o, self.output).into()
+        self.walk.axes.shape(self.n, self.o, self.output).into()
     }
 
     /// Elements of one image of x.

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Value};
+use crate::ops::axes::{Axes, three};
 use crate::shape::{PaddingMode, Window};
 
 use super::{ConvForward, ConvGradInput};
@@ -110,7 +111,7 @@ impl<const D: usize> Default for ConvTranspose<D> {
 /// The settings of a convolution as its ops hold them, for three axes: those that are not there come first and change nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ConvWalk {
-    pub(super) axes: usize,
+    pub(super) axes: Axes,
     pub(super) stride: [usize; 3],
     pub(super) padding: [[usize; 2]; 3],
     /// Elements at the end of each axis that no window counts on.
@@ -124,15 +125,9 @@ pub struct ConvWalk {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ConvTransposeWalk(ConvWalk);
 
-/// `values` for the last axes, `filler` for those before them.
-fn three<T: Copy, const D: usize>(values: [T; D], filler: T) -> [T; 3] {
-    let own = |axis: usize| (axis + D).checked_sub(3).map(|own| values[own]);
-    std::array::from_fn(|axis| own(axis).unwrap_or(filler))
-}
-
 fn walk<const D: usize>(conv: Conv<D>) -> ConvWalk {
     ConvWalk {
-        axes: D,
+        axes: Axes::new::<D>(),
         stride: three(conv.stride, 1),
         padding: three(conv.padding, [0; 2]),
         output_padding: [0; 3],
@@ -314,35 +309,6 @@ pub(super) const GRAD_WEIGHT: Names = [
 ];
 
 impl ConvWalk {
-    pub(super) fn name(&self, names: Names) -> &'static str {
-        names[self.axes - 1]
-    }
-
-    pub(super) fn axis_name(&self, axis: usize) -> &'static str {
-        match self.axes {
-            1 => "length",
-            _ => ["depth", "height", "width"][axis],
-        }
-    }
-
-    /// The three extents after batch and channels of a shape, if it has as many axes as this walk.
-    pub(super) fn extents(&self, shape: &[usize]) -> Option<[usize; 3]> {
-        let own = shape.get(2..)?;
-        let missing = 3 - self.axes;
-        let extent = |axis: usize| {
-            axis.checked_sub(missing)
-                .map_or(1, |own_axis| own[own_axis])
-        };
-        (own.len() == self.axes).then(|| std::array::from_fn(extent))
-    }
-
-    /// `[first, second, ..]` with those of the extents that are there.
-    pub(super) fn shape(&self, first: usize, second: usize, extents: [usize; 3]) -> Vec<usize> {
-        let mut shape = vec![first, second];
-        shape.extend(&extents[3 - self.axes..]);
-        shape
-    }
-
     pub(super) fn window(&self, axis: usize, kernel: usize) -> Window {
         Window {
             kernel,
@@ -361,7 +327,7 @@ impl ConvWalk {
         window: &Window,
         extent: usize,
     ) -> Result<usize> {
-        let name = self.axis_name(axis);
+        let name = self.axes.name(axis);
         match self.output_padding[axis] {
             0 => window.output(extent, op, name),
             // The padding may be shorter than what is cut off, but windows only see their sum.
@@ -395,8 +361,8 @@ impl ConvWalk {
 
     /// Extents of the output of a transposed convolution of x by weight.
     fn transposed_extents(&self, x: &[usize], weight: &[usize]) -> Result<[usize; 3]> {
-        let op = self.name(TRANSPOSED);
-        let (Some(input), Some(kernel)) = (self.extents(x), self.extents(weight)) else {
+        let op = self.axes.op(TRANSPOSED);
+        let (Some(input), Some(kernel)) = (self.axes.extents(x), self.axes.extents(weight)) else {
             return Err(self.wrong_axes(op, x, weight));
         };
         if x[1] != weight[0] {
@@ -406,8 +372,8 @@ impl ConvWalk {
             )));
         }
         let mut output = [1; 3];
-        for axis in 3 - self.axes..3 {
-            let name = self.axis_name(axis);
+        for axis in self.axes.first()..3 {
+            let name = self.axes.name(axis);
             let (stride, dilation) = (self.stride[axis], self.dilation[axis]);
             let ([before, after], more) = (self.padding[axis], self.output_padding[axis]);
             let (extent, kernel) = (input[axis], kernel[axis]);
@@ -445,7 +411,7 @@ impl ConvWalk {
     pub(super) fn wrong_axes(&self, op: &str, x: &[usize], weight: &[usize]) -> Error {
         Error::shape(format!(
             "{op}: {x:?} and {weight:?} must have {} axes",
-            self.axes + 2
+            self.axes.rank()
         ))
     }
 }

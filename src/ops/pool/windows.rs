@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::kernel::Dispatch;
+use crate::ops::axes::{Axes, three};
 use crate::ops::expect_f32;
 use crate::shape::{Type, Window};
 
@@ -11,7 +12,7 @@ use super::Indices;
 /// in front.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Windows {
-    dims: usize,
+    axes: Axes,
     walk: Walk,
 }
 
@@ -32,15 +33,6 @@ pub(super) struct Tap {
     pub(super) offset: usize,
 }
 
-/// `values` as the last of three, `front` before them.
-pub(super) fn spread<T: Copy, const D: usize>(values: [T; D], front: T) -> [T; 3] {
-    const { assert!(1 <= D && D <= 3, "pooling has 1, 2 or 3 axes") };
-    std::array::from_fn(|axis| match (axis + D).checked_sub(3) {
-        Some(own) => values[own],
-        None => front,
-    })
-}
-
 impl Windows {
     pub(super) fn strided<const D: usize>(
         kernel: [usize; D],
@@ -57,9 +49,9 @@ impl Windows {
             dilation: dilation[axis],
         });
         Self {
-            dims: D,
+            axes: Axes::new::<D>(),
             walk: Walk::Strided {
-                axes: spread::<_, D>(windows, Window::NONE),
+                axes: three::<_, D>(windows, Window::NONE),
                 ceil_mode,
             },
         }
@@ -67,8 +59,8 @@ impl Windows {
 
     pub(super) fn adaptive<const D: usize>(output: [usize; D]) -> Self {
         Self {
-            dims: D,
-            walk: Walk::Adaptive(spread(output, 1)),
+            axes: Axes::new::<D>(),
+            walk: Walk::Adaptive(three(output, 1)),
         }
     }
 
@@ -78,51 +70,42 @@ impl Windows {
 
     /// The name of an op for this number of axes.
     pub(super) fn name(&self, names: [&'static str; 3]) -> &'static str {
-        names[self.dims - 1]
+        self.axes.op(names)
     }
 
     /// Extents of the pooled axes of `[n, c, ...]`, 1 for those that are not there.
     pub(super) fn extents(&self, ty: &Type) -> [usize; 3] {
-        let mut extents = [1; 3];
-        extents[3 - self.dims..].copy_from_slice(&ty.shape[2..]);
-        extents
+        self.axes
+            .extents(&ty.shape)
+            .expect("infer accepted the axes")
     }
 
     /// `[n, c, ...]` with these extents.
     pub(super) fn image(&self, like: &Type, extents: [usize; 3]) -> Type {
-        let mut shape = like.shape[..2].to_vec();
-        shape.extend(&extents[3 - self.dims..]);
+        let shape = self.axes.shape(like.shape[0], like.shape[1], extents);
         Type::new(like.dtype, shape)
     }
 
     /// The extents of an `f32` value `[n, c, ...]` with at least one element in a plane.
     pub(super) fn expect_image(&self, op: &str, operand: &str, ty: &Type) -> Result<[usize; 3]> {
         expect_f32(op, operand, ty)?;
-        if ty.shape.len() == 2 + self.dims && ty.shape[2..].iter().all(|&extent| extent > 0) {
-            return Ok(self.extents(ty));
+        let extents = self.axes.extents(&ty.shape);
+        if let Some(extents) = extents.filter(|extents| !extents.contains(&0)) {
+            return Ok(extents);
         }
         Err(Error::shape(format!(
             "{op}: {operand} {} is not [batch, channels, {}] with at least one element",
             ty.shape,
-            self.axis_names().join(", ")
+            self.axes.names().join(", ")
         )))
-    }
-
-    fn axis_names(&self) -> &'static [&'static str] {
-        match self.dims {
-            1 => &["length"],
-            2 => &["height", "width"],
-            _ => &["depth", "height", "width"],
-        }
     }
 
     /// Type of the pooled x.
     pub(super) fn infer(&self, op: &str, x: &Type) -> Result<Type> {
         let input = self.expect_image(op, "x", x)?;
         let mut output = [1; 3];
-        let front = 3 - self.dims;
-        for axis in front..3 {
-            let name = self.axis_names()[axis - front];
+        for axis in self.axes.first()..3 {
+            let name = self.axes.name(axis);
             output[axis] = match &self.walk {
                 Walk::Strided { axes, ceil_mode } => {
                     self.check_padding(op, axes)?;
@@ -141,7 +124,7 @@ impl Windows {
         if axes.iter().all(|axis| axis.before <= axis.kernel / 2) {
             return Ok(());
         }
-        let own = &axes[3 - self.dims..];
+        let own = &axes[self.axes.first()..];
         let list = |of: fn(&Window) -> usize| own.iter().map(of).collect::<Vec<_>>();
         Err(Error::shape(format!(
             "{op}: padding {:?} is more than half the kernel {:?}",

@@ -1,0 +1,69 @@
+//! Axes of shapes: the one, two or three after batch and channels, which are walked as three; and all those around one axis.
+
+use crate::shape::Shape;
+
+/// How many axes follow the first two of `[first, second, ...]`. They are the last ones of three; those before them have one element.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Axes(usize);
+
+impl Axes {
+    pub(super) fn new<const D: usize>() -> Self {
+        const { assert!(1 <= D && D <= 3, "there are 1, 2 or 3 axes") };
+        Self(D)
+    }
+
+    /// Axes of a whole shape.
+    pub(super) fn rank(self) -> usize {
+        2 + self.0
+    }
+
+    /// The first that is there, of three.
+    pub(super) fn first(self) -> usize {
+        3 - self.0
+    }
+
+    /// The name of an op for this number of axes.
+    pub(super) fn op(self, names: [&'static str; 3]) -> &'static str {
+        names[self.0 - 1]
+    }
+
+    /// The name of one of three.
+    pub(super) fn name(self, axis: usize) -> &'static str {
+        match self.0 {
+            1 => "length",
+            _ => ["depth", "height", "width"][axis],
+        }
+    }
+
+    /// The names of those that are there.
+    pub(super) fn names(self) -> Vec<&'static str> {
+        (self.first()..3).map(|axis| self.name(axis)).collect()
+    }
+
+    /// The three extents after the first two of a shape, if it has that many axes.
+    pub(super) fn extents(self, shape: &[usize]) -> Option<[usize; 3]> {
+        let mut extents = [1; 3];
+        let own = shape.get(2..).filter(|own| own.len() == self.0)?;
+        extents[self.first()..].copy_from_slice(own);
+        Some(extents)
+    }
+
+    /// `[first, second, ...]` with those of the extents that are there.
+    pub(super) fn shape(self, first: usize, second: usize, extents: [usize; 3]) -> Vec<usize> {
+        let mut shape = vec![first, second];
+        shape.extend(&extents[self.first()..]);
+        shape
+    }
+}
+
+/// `values` as the last of three, `front` before them.
+pub(super) fn three<T: Copy, const D: usize>(values: [T; D], front: T) -> [T; 3] {
+    let own = |axis: usize| (axis + D).checked_sub(3).map(|own| values[own]);
+    std::array::from_fn(|axis| own(axis).unwrap_or(front))
+}
+
+/// Extents of a shape seen as `[outer, extent, inner]` around an axis.
+pub(super) fn around(shape: &Shape, axis: usize) -> [usize; 3] {
+    let inner = shape[axis + 1..].iter().product();
+    [shape[..axis].iter().product(), shape[axis], inner]
+}
