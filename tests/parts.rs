@@ -341,6 +341,7 @@ fn a_convolutional_net_trains_in_parts_as_it_does_whole() {
     let valid = g.constant(Tensor::u32([1], vec![8]).unwrap()).unwrap();
     let net = Sequential::new()
         .then(nn::Conv2d::new(3, 8, 3).padding(1))
+        .then(nn::BatchNorm2d::new(8))
         .then(Relu)
         .then(nn::MaxPool2d::square(2))
         .then(nn::Conv2d::new(8, 12, 3).padding(1))
