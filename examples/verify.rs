@@ -115,6 +115,19 @@ fn verify(args: &Args) -> Result<bool> {
         if let Some(limit) = &row.unsupported {
             println!("  unsupported: {limit}");
         }
+        let refused: Vec<String> = row
+            .refused_parts
+            .iter()
+            .map(|(what, count)| format!("{what} ({count} cases)"))
+            .collect();
+        println!(
+            "  on values in several parts: {} runs; refused: {}",
+            count.in_parts,
+            match refused.is_empty() {
+                true => "none".to_owned(),
+                false => refused.join(", "),
+            }
+        );
     }
     println!("{} passed, {} failed", total.passed, total.failed);
     if let Some(path) = &args.json {
@@ -140,6 +153,7 @@ fn write_json(path: &Path, tally: &Tally) -> Result<()> {
                 "failed": count.failed,
                 "unsupported": count.unsupported,
                 "runs": count.runs,
+                "in_parts": count.in_parts,
                 "worst": count.worst,
                 "seconds": count.time.as_secs_f64(),
                 "wrong": wrong,

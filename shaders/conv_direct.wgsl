@@ -1,7 +1,7 @@
 // y[n, o, p] = sum over c and taps of weight[o, c, tap] x[n, c, the element that the tap sees from p]: convolutions over three axes
 // without tiles and with any padding, forward, and backwards for the gradient of the input.
 //
-// Layout: source [N, G * channels, ..], y [N, G * outs, ..], weight as the steps in Params say. Reference: src/ops/conv/sizes.rs.
+// Layout: source [N, G * channels, ..], y [N, G * outs, ..], both perhaps among more channels, weight as the steps in Params say. Reference: src/ops/conv/sizes.rs.
 // One invocation makes four columns of one row, a quarter of the row apart, so that neighbours touch neighbouring addresses, of `block`
 // channels of y; one workgroup workgroup_size of these, along the row first. A product counts where its element is read: padding never
 // multiplies.
@@ -77,19 +77,19 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
     let steps = select(vec4<u32>(), channels * params.to_step, out + channels < vec4<u32>(params.outs));
     let columns = column + channels * quarter;
     var sum = sums(Place(
-        params.from_base + (image * params.groups + group) * params.channels * plane,
-        group * params.group_step + out * params.to_step,
+        params.from_base + image * params.from_image + group * params.channels * plane,
+        params.filter_base + group * params.group_step + out * params.to_step,
         steps, depth, row, columns));
 
     let first_channel = group * params.outs + out;
     let plane_y = params.to_depth * params.to_height * params.to_width;
-    var at = params.to_base + (image * params.groups * params.outs + first_channel) * plane_y
+    var at = params.to_base + image * params.to_image + first_channel * plane_y
         + (depth * params.to_height + row) * params.to_width;
     for (var i = 0u; i < min(block, params.outs - out); i++) {
         for (var j = 0u; j < 4u; j++) {
             let to = column + j * quarter;
             if to < params.to_width {
-                y[at + to] = finish(sum.a.x, first_channel + i, at + to);
+                y[at + to] = finish(sum.a.x, params.to_channel + first_channel + i, at + to);
             }
             sum.a = sum.a.yzwx;
         }

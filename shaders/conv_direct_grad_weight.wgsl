@@ -59,9 +59,9 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
         let depth = pad_source4(
             params.mode, (slab - image * params.to_depth) * params.stride_d + t4 * params.dilation_d - params.before_d, params.from_depth);
         let there = counts & (row < vec4<u32>(params.from_height)) & (depth < vec4<u32>(params.from_depth));
-        let line_x = params.from_base + ((image * params.groups + group) * params.channels + channel) * plane_x
+        let line_x = params.from_base + image * params.from_image + (group * params.channels + channel) * plane_x
             + (depth * params.from_height + row) * params.from_width;
-        var at = params.to_base + ((image * params.groups + group) * params.outs + out) * plane_y
+        var at = params.to_base + image * params.to_image + (group * params.outs + out) * plane_y
             + (line - image * params.to_depth * params.to_height) * params.to_width;
         for (var column = 0u; column < params.to_width; column++) {
             let seen = pad_source4(params.mode, column * params.stride_w + left, params.from_width);
@@ -77,7 +77,7 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
         }
     }
 
-    var to = part * params.part + ((group * params.outs + out) * params.channels + channel) * taps + tap;
+    var to = params.filter_base + part * params.part + ((group * params.outs + out) * params.channels + channel) * taps + tap;
     for (var i = 0u; i < min(block, params.outs - out); i++) {
         for (var j = 0u; j < min(4u, taps - tap); j++) {
             dweight[to + j] = a.x;

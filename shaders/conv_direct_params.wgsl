@@ -4,8 +4,12 @@
 struct Params {
     grid: Grid,
     count: u32, // invocations
-    from_base: u32, // elements before the first image
+    from_base: u32, // elements before the first image's first, and from image to image
+    from_image: u32,
     to_base: u32,
+    to_image: u32,
+    to_channel: u32, // the first one's number, for a bias
+    filter_base: u32, // elements of the weight before the first
     groups: u32,
     channels: u32, // of "from"
     outs: u32, // of "to"

@@ -1,10 +1,11 @@
-// losses[row] = sum over the columns of share[column] * -log(softmax(logits)[column]), of norm or 1; 0 where a row does not count.
+// losses[chunk] = sum over every chunks-th row from row chunk on, and over its columns, of share[column] * -log(softmax(logits)[column]);
+// 0 where a row does not count.
 //
 // Layout: logits [outer, columns, inner], a row runs along the columns; weight [columns]; valid one word: rows of an outer index from it
-// on do not count, nor do those of the padding. A class whose share is 0 is not read. share is weight * (1 - smoothing) at the label's column, or times the target's
-// probability, plus weight * even everywhere. A label that is not below columns gives NaN. Where params.norms is not 0, the
-// weight of the row's label lies so far behind its loss; with params.mean the loss is divided by the rows that count.
-// Reference: src/ops/cross_entropy.rs. A row is made by one invocation or by one workgroup, as the provider says.
+// on do not count. A class whose share is 0 is not read. share is weight * (1 - smoothing) at the label's column, or times the target's
+// probability, plus weight * even everywhere. A label that is not below columns gives NaN. Where params.norms is not 0, the sum of the
+// weights of the rows' labels lies so far behind that of their losses; with params.mean each loss is divided by the rows that count.
+// Reference: src/ops/cross_entropy.rs. A chunk is made by one invocation or by one workgroup, as the provider says.
 // Overrides: logarithm (1 where logits are logarithms of probabilities), every (1 where all columns have a share), workgroup_size.
 // Providers: targets (target_labels or target_probabilities), lib/row_alone or lib/row_shared, lib/special, lib/divide, lib/grid,
 // lib/float.
@@ -16,8 +17,9 @@ override workgroup_size: u32 = 64u;
 struct Params {
     grid: Grid,
     rows: u32,
-    first: u32,
-    at: u32,
+    chunks: u32,
+    first: u32, // rows before these
+    at: u32, // chunks before these
     columns: u32,
     inner: u32,
     outer: u32,
@@ -40,62 +42,66 @@ struct Params {
 
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let row = row_index(workgroup_index(group), local);
+    let chunk = row_index(workgroup_index(group), local);
     let lane = row_lane(local);
     let columns = params.columns;
     let step = params.inner;
     let count = min(valid, params.outer) * step;
-    let inside = row < params.rows && params.first + row < count;
-    let place = select(0u, row, inside);
-    let start = params.logits_base + quotient(place, step) * (columns - 1u) * step + place;
-    let end = select(0u, columns, inside);
-    // What the softmax of the row needs.
-    let read = select(end, 0u, logarithm == 1u);
+    var losses_sum = 0.0;
+    var norms_sum = 0.0;
+    // Rounds, each of a row in every chunk: no invocation leaves before the others.
+    for (var before = 0u; before < params.rows; before += params.chunks) {
+        let row = before + chunk;
+        let inside = chunk < params.chunks && row < params.rows && params.first + row < count;
+        let place = select(0u, row, inside);
+        let start = params.logits_base + quotient(place, step) * (columns - 1u) * step + place;
+        let end = select(0u, columns, inside);
+        // What the softmax of the row needs.
+        let read = select(end, 0u, logarithm == 1u);
 
-    var top = select(LOWEST_F32, 0.0, logarithm == 1u);
-    for (var c = lane; c < read; c += LANES) {
-        top = max(top, logits[start + c * step]);
-    }
-    top = row_max(top, local);
-    var sum = 0.0;
-    for (var c = lane; c < read; c += LANES) {
-        sum += exp_or_nan(logits[start + c * step] - top);
-    }
-    sum = row_sum(sum, local);
-    var log_sum = 0.0;
-    if (logarithm == 0u) {
-        log_sum = log4(vec4<f32>(sum)).x;
-    }
-    var loss = 0.0;
-    if (every == 1u) {
-        for (var c = lane; c < end; c += LANES) {
-            let i = start + c * step;
-            let share = weight[c] * (params.keep * probability(i) + params.even);
-            loss += select(share * (log_sum - (logits[i] - top)), 0.0, share == 0.0);
+        var top = select(LOWEST_F32, 0.0, logarithm == 1u);
+        for (var c = lane; c < read; c += LANES) {
+            top = max(top, logits[start + c * step]);
         }
-        loss = row_sum(loss, local);
-    }
-    if (row < params.rows && lane == 0u) {
-        var norm = 0.0;
-        if (inside) {
+        top = row_max(top, local);
+        var sum = 0.0;
+        for (var c = lane; c < read; c += LANES) {
+            sum += exp_or_nan(logits[start + c * step] - top);
+        }
+        sum = row_sum(sum, local);
+        var log_sum = 0.0;
+        if (logarithm == 0u) {
+            log_sum = log4(vec4<f32>(sum)).x;
+        }
+        var loss = 0.0;
+        if (every == 1u) {
+            for (var c = lane; c < end; c += LANES) {
+                let i = start + c * step;
+                let share = weight[c] * (params.keep * probability(i) + params.even);
+                loss += select(share * (log_sum - (logits[i] - top)), 0.0, share == 0.0);
+            }
+            loss = row_sum(loss, local);
+        }
+        if (inside && lane == 0u) {
             let label = target_label(place);
             if (LABELS && params.ignores == 1u && label == params.ignore_index) {
                 loss = 0.0;
             } else if (LABELS && label >= columns) {
                 loss = params.nan;
             } else if (LABELS) {
-                norm = weight[label];
+                let norm = weight[label];
                 let share = params.keep * norm;
                 loss += select(share * (log_sum - (logits[start + label * step] - top)), 0.0, share == 0.0);
+                norms_sum += norm;
             }
-            if (params.mean == 1u) {
-                loss = loss / f32(count);
-            }
+            losses_sum += select(loss, loss / f32(count), params.mean == 1u);
         }
-        let at = params.at + row;
-        losses[at] = loss;
+    }
+    if (chunk < params.chunks && lane == 0u) {
+        let at = params.at + chunk;
+        losses[at] = losses_sum;
         if (params.norms > 0u) {
-            losses[params.norms + at] = norm;
+            losses[params.norms + at] = norms_sum;
         }
     }
 }

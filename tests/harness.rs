@@ -2,9 +2,13 @@
 
 mod common;
 
+use std::collections::BTreeMap;
+
 use common::cases::cases;
 use striate::check::{Bound, Draw, Numbers, build, compare, draw};
 use striate::error::{ErrorKind, Result};
+use striate::kernel::{Body, Caps};
+use striate::plan::{Plan, PlanOptions, StateLayout};
 use striate::shape::Type;
 use striate::tensor::{Array, Tensor};
 
@@ -341,6 +345,50 @@ fn every_case_builds_and_is_named_once() {
         built.states().unwrap();
     }
 }
+
+#[test]
+fn ops_take_values_in_parts_or_say_why_not() {
+    let mut wrong = Vec::new();
+    // Whether any case of an op plans on values in parts.
+    let mut ops: BTreeMap<String, bool> = BTreeMap::new();
+    for case in cases() {
+        let built = build(&case).unwrap();
+        let max_binding = built.part_limit();
+        let cut = built.cuts(max_binding);
+        let runs = ops.entry(case.op().to_owned()).or_default();
+        for body in [Body::Registers, Body::Shared] {
+            let caps = Caps {
+                body,
+                max_binding,
+                ..Caps::default()
+            };
+            let plan = StateLayout::new(&[&built.graph], max_binding).and_then(|states| {
+                let options = PlanOptions::default();
+                Plan::new(&built.graph, &states, &built.results(), &caps, options)
+            });
+            match (plan, case.whole) {
+                (Ok(_), None) => *runs |= cut,
+                (Ok(_), Some(words)) => {
+                    wrong.push(format!("{}: is not refused: {words}", case.name));
+                }
+                (Err(error), Some(words)) if error.to_string().contains(words) => {
+                    assert_eq!(error.kind(), ErrorKind::Limit, "{}: {error}", case.name);
+                }
+                (Err(error), _) => wrong.push(format!("{}, {body:?}: {error}", case.name)),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let never: Vec<&str> = ops
+        .iter()
+        .filter(|(_, runs)| !**runs)
+        .map(|(op, _)| op.as_str())
+        .collect();
+    assert_eq!(never, WHOLE);
+}
+
+/// Ops without a case on values in several parts.
+const WHOLE: &[&str] = &[];
 
 #[test]
 fn the_table_of_ops_is_current() {

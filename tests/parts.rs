@@ -106,7 +106,7 @@ fn integers(g: &mut Graph, name: &str, shape: &[usize]) -> Value {
     g.state(name, ty, Kind::Data, init, None).unwrap()
 }
 
-/// A convolution and its gradients where 2,048 bytes hold four images of x and two of y, of nine.
+/// A convolution and its gradients in parts of 2,048 bytes.
 fn convolve<const D: usize>(x: &[usize], weight: &[usize], conv: Conv<D>)
 where
     Conv<D>: Into<ConvWalk>,
@@ -127,6 +127,61 @@ where
     fetched.extend(gradients_from(&mut g, &[(next, dy)], &[x]).unwrap()[0]);
     fetched.push(g.relu(y).unwrap());
     compare(&g, &fetched, 2048);
+}
+
+#[test]
+fn convolutions_by_weights_in_parts() {
+    // Parts of seven filters.
+    convolve(&[9, 8, 4, 4], &[24, 8, 3, 3], Conv2d::default());
+    // Fourteen of two groups of twelve.
+    let two = Conv {
+        groups: 2,
+        ..Conv2d::default()
+    };
+    convolve(&[9, 8, 4, 4], &[24, 4, 3, 3], two);
+    // 56 of 32 groups of three: a group lies in both parts.
+    let depthwise = Conv {
+        groups: 32,
+        ..Conv2d::default()
+    };
+    convolve(&[9, 32, 3, 3], &[96, 1, 3, 3], depthwise);
+    // Groups of one.
+    let most = Conv {
+        groups: 96,
+        ..Conv2d::default()
+    };
+    convolve(
+        &[5, 96, 2, 2],
+        &[96, 1, 3, 2],
+        Conv {
+            padding: [[1, 0], [0, 1]],
+            ..most
+        },
+    );
+    let reflect = Conv {
+        padding_mode: PaddingMode::Reflect,
+        stride: [2],
+        ..Conv1d::padding(2)
+    };
+    convolve(&[9, 6, 17], &[25, 6, 5], reflect);
+    convolve(&[3, 2, 3, 4, 3], &[18, 2, 3, 3, 3], Conv3d::default());
+    // Parts of one filter, with more than two sums for each element of the gradient of the input.
+    convolve(&[2, 20, 5, 5], &[4, 20, 5, 5], Conv2d::default());
+    transpose(
+        &[9, 24, 2, 2],
+        &[24, 8, 3, 3],
+        ConvTranspose::<2>::default(),
+    );
+    let two = ConvTranspose {
+        groups: 2,
+        ..ConvTranspose::<2>::default()
+    };
+    transpose(&[9, 24, 2, 2], &[24, 4, 3, 3], two);
+    let three = ConvTranspose {
+        groups: 32,
+        ..ConvTranspose::<2>::default()
+    };
+    transpose(&[9, 96, 1, 1], &[96, 1, 3, 3], three);
 }
 
 #[test]
@@ -286,6 +341,7 @@ fn a_convolutional_net_trains_in_parts_as_it_does_whole() {
     let valid = g.constant(Tensor::u32([1], vec![8]).unwrap()).unwrap();
     let net = Sequential::new()
         .then(nn::Conv2d::new(3, 8, 3).padding(1))
+        .then(nn::BatchNorm2d::new(8))
         .then(Relu)
         .then(nn::MaxPool2d::square(2))
         .then(nn::Conv2d::new(8, 12, 3).padding(1))

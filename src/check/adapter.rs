@@ -176,7 +176,9 @@ pub struct Verdict {
     pub wrong: Vec<Error>,
     /// The limit that the case needs and the adapter lacks.
     pub unsupported: Option<Error>,
-    /// Refused where values are cut into parts, by an op that works on whole ones only.
+    /// Ways among those that passed in which values lay in several parts.
+    pub in_parts: usize,
+    /// Refused where values are cut into parts, as the case [says](Case::whole).
     pub refused_parts: Option<Error>,
     /// Largest error in units of its bound.
     pub worst: f64,
@@ -267,6 +269,7 @@ impl Adapter {
         let mut done: Vec<Vec<Step>> = Vec::new();
         for way in &self.ways {
             let limit = |error: &Error| error.kind() == ErrorKind::Limit;
+            let says = |error: &Error, words: &str| error.to_string().contains(words);
             let gpu = match way.gpu(prepared) {
                 Ok(gpu) => gpu,
                 Err(error) => {
@@ -274,18 +277,22 @@ impl Adapter {
                     continue;
                 }
             };
-            let worst = match way.plan(prepared, &gpu) {
-                Err(error) if limit(&error) && way.cut => {
+            let cut = way.cut && prepared.built.cuts(gpu.caps().max_binding);
+            let worst = match (way.plan(prepared, &gpu), prepared.case.whole) {
+                (Err(error), Some(words)) if cut && limit(&error) && says(&error, words) => {
                     verdict.refused_parts = Some(error);
                     continue;
                 }
-                Err(error) if limit(&error) => {
+                (Err(error), _) if limit(&error) && !cut => {
                     verdict.unsupported = Some(error);
                     continue;
                 }
-                Err(error) => Err(error),
-                Ok(steps) if done.contains(&steps) => continue,
-                Ok(steps) => {
+                (Err(error), _) => Err(error),
+                (Ok(_), Some(words)) if cut => Err(mismatch(format!(
+                    "runs on values in parts, which the case says it refuses: \"{words}\""
+                ))),
+                (Ok(steps), _) if done.contains(&steps) => continue,
+                (Ok(steps), _) => {
                     done.push(steps);
                     way.check(prepared, gpu)
                 }
@@ -293,6 +300,7 @@ impl Adapter {
             match worst {
                 Ok(worst) => {
                     verdict.passed += 1;
+                    verdict.in_parts += usize::from(cut);
                     verdict.worst = verdict.worst.max(worst);
                 }
                 Err(error) => {
@@ -317,15 +325,9 @@ impl Way {
         if !self.cut {
             return Ok(self.gpu.clone());
         }
-        let graph = &prepared.built.graph;
-        let mut part = 0;
-        for value in graph.values() {
-            let ty = graph.ty(value)?;
-            part = part.max(ty.bytes() / 8).max(ty.padded_bytes(ty.row()));
-        }
         self.gpu.with_options(&GpuOptions {
             body: Some(self.gpu.caps().body),
-            max_binding: Some(part.next_multiple_of(256)),
+            max_binding: Some(prepared.built.part_limit()),
             ..GpuOptions::default()
         })
     }

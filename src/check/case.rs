@@ -74,6 +74,8 @@ pub struct Case {
     pub integers: bool,
     /// Whether the op is linear in each of `wrt`, so that the adjoint test applies.
     pub linear: bool,
+    /// What the op says where values are cut into parts, if it does not work on these: a piece of its `Limit` error.
+    pub whole: Option<&'static str>,
 }
 
 impl fmt::Debug for Case {
@@ -98,6 +100,7 @@ impl Case {
             gradient_bound: Bound::Exact,
             integers: true,
             linear: false,
+            whole: None,
         }
     }
 
@@ -123,6 +126,13 @@ impl Case {
     /// Applies the adjoint test: <f(x), dy> = <x, f^T(dy)>.
     pub fn linear(mut self) -> Self {
         self.linear = true;
+        self
+    }
+
+    /// Expects that the op refuses values in parts, with an error that holds these words. It must then: an op that learns to work on parts
+    /// no longer says so.
+    pub fn whole(mut self, words: &'static str) -> Self {
+        self.whole = Some(words);
         self
     }
 

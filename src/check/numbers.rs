@@ -92,6 +92,25 @@ impl Built {
         [self.outputs.clone(), self.gradients.clone()].concat()
     }
 
+    /// A limit for bindings that cuts the largest values into about eight parts, each of one row or more.
+    pub fn part_limit(&self) -> u64 {
+        let parts = self
+            .types()
+            .map(|ty| (ty.bytes() / 8).max(ty.padded_bytes(ty.row())));
+        parts.max().unwrap_or(0).next_multiple_of(256)
+    }
+
+    /// Whether bindings of at most `limit` bytes cut any value.
+    pub fn cuts(&self, limit: u64) -> bool {
+        self.types().any(|ty| ty.bytes() > limit)
+    }
+
+    fn types(&self) -> impl Iterator<Item = &Type> {
+        self.graph
+            .values()
+            .filter_map(|value| self.graph.ty(value).ok())
+    }
+
     /// The graph's inputs with what they hold: those of the case, then the outputs' gradients.
     pub fn draw(&self, case: &Case, numbers: Numbers) -> Result<Vec<(Value, Tensor)>> {
         let mut given = Vec::new();

@@ -267,36 +267,35 @@ impl Op for CrossEntropy {
 
     // Lowering.
 
-    fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
+    fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         let (logits, target) = (&io.inputs[0], &io.inputs[1]);
         let [outer, columns, inner] = around(&logits.shape, 1);
-        let positions = outer * inner;
-        // Rows of zeros up to a quad, so that every batch size is summed by the same kernel.
-        let padded = positions.next_multiple_of(4);
         let by_weights = self.divides_by_weights(target);
         let none = self.reduction == Reduction::None;
-        let losses = match (none, by_weights) {
-            (true, _) => Operand::Output(0),
-            (false, false) => out.scratch(Type::f32([padded])),
-            (false, true) => out.scratch(Type::f32([2, padded])),
-        };
         let mut parts = vec![&io.input_parts[0][..], &io.input_parts[1]];
         if none {
             parts.push(&io.output_parts[0]);
         }
         let (kernels, variant) = self.kernels(target, [&FORWARD, &SOFT_FORWARD]);
         let runs = overlaps(&parts);
-        let mut first = 0;
-        for (i, run) in runs.iter().enumerate() {
-            let rows = run.count * inner;
-            let padding = if i + 1 == runs.len() && !none {
-                padded - positions
-            } else {
-                0
-            };
-            // An output in parts is counted from the part's start.
-            let at = if none { run.first[2] * inner } else { first };
-            let dispatch = by_rows(kernels, variant, rows + padding, columns, inner)
+        // The losses of the positions or, to be summed again, of chunks of them: as many as fit one binding, of whole quads, so that every batch
+        // size is summed by the same kernel.
+        let fit = caps.max_binding as usize / 8 / runs.len().max(1);
+        let most = MOST_CHUNKS.min(fit / 4 * 4).max(4);
+        let chunks = |run: &Rows| match run.count * inner {
+            rows if none => rows,
+            rows => rows.min(most).next_multiple_of(4),
+        };
+        let total = runs.iter().map(chunks).sum();
+        let losses = match (none, by_weights) {
+            (true, _) => Operand::Output(0),
+            (false, false) => out.scratch(Type::f32([total])),
+            (false, true) => out.scratch(Type::f32([2, total])),
+        };
+        let (mut first, mut at) = (0, 0);
+        for run in &runs {
+            let (rows, chunks) = (run.count * inner, chunks(run));
+            let dispatch = by_rows(kernels, variant, chunks, columns, inner)
                 .read(Operand::Input(0))
                 .part(run.part[0])
                 .read(Operand::Input(1))
@@ -305,29 +304,33 @@ impl Op for CrossEntropy {
                 .uniform(Operand::Input(3))
                 .write(losses)
                 .part(run.part.get(2).copied().unwrap_or(0))
-                .param("rows", rows + padding)
+                .param("rows", rows)
+                .param("chunks", chunks)
                 .param("first", first)
-                .param("at", at);
+                // An output in parts is counted from the part's start.
+                .param("at", run.first.get(2).map_or(at, |first| first * inner));
             let dispatch = self
                 .extents(dispatch, io, run)
-                .param("norms", if by_weights { padded } else { 0 });
+                .param("norms", if by_weights { total } else { 0 });
             out.push(self.constants(dispatch, target, columns));
             first += rows;
+            at += chunks;
         }
         let result = Operand::Output(0);
         match (none, by_weights) {
             (true, _) => Ok(()),
-            (false, false) => lower_sum(losses, &[padded].into(), &[0], 1.0, result, out),
+            (false, false) => lower_sum(losses, &[total].into(), &[0], 1.0, result, out),
             (false, true) => {
                 let sums = out.scratch(Type::f32([2]));
-                lower_sum(losses, &[2, padded].into(), &[1], 1.0, sums, out)?;
+                lower_sum(losses, &[2, total].into(), &[1], 1.0, sums, out)?;
+                let rows = if inner == 0 { 0 } else { outer };
                 out.push(
                     Dispatch::new(&DIVIDE, DIVIDE_VARIANTS[0])
                         .read(sums)
                         .uniform(Operand::Input(3))
                         .write(result)
                         .write(Operand::Output(1))
-                        .param("rows", if positions == 0 { 0 } else { outer })
+                        .param("rows", rows)
                         .workgroups(1),
                 );
                 Ok(())
@@ -335,6 +338,9 @@ impl Op for CrossEntropy {
         }
     }
 }
+
+/// Most sums of a run of rows: enough invocations, or workgroups where the classes are many, to fill a device.
+const MOST_CHUNKS: usize = 65_536;
 
 /// One position of a batch: what the loss and the gradient say of it.
 struct Position {

@@ -219,19 +219,14 @@ pub(super) fn lower_broadcast(
             ),
         ));
     }
-    // Axis 0 of the output is part of the outermost axis; operands that have it are cut as it is, the others are whole.
+    // Axis 0 of the output is part of the outermost axis; operands that have it are cut as it is. The others are no larger than a row of the
+    // output, which one binding holds.
     let rows_of_y = y.rows();
     let cut = |i: usize| {
         let shape = &io.inputs[i].shape;
         shape.len() == y.len() && shape.rows() == rows_of_y
     };
     let inputs: Vec<usize> = (1..io.inputs.len()).chain([0]).collect();
-    if inputs
-        .iter()
-        .any(|&i| !cut(i) && io.input_parts[i].len() > 1)
-    {
-        io.whole(op)?;
-    }
     let mut parts = vec![&io.output_parts[0][..]];
     parts.extend(
         inputs

@@ -4,7 +4,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
-use crate::kernel::{Caps, Io, Lowering};
+use crate::kernel::{Caps, Io, Lowering, Part};
 use crate::shape::{Shape, Type};
 use crate::tensor::Array;
 
@@ -208,7 +208,23 @@ impl Graph {
         eps: f32,
     ) -> Result<(Value, Value)> {
         let statistics = self.add1(NormStatistics { over, moments }, &[x])?;
-        let y = self.normalize(over, x, statistics, Some(moments), affine, eps)?;
+        let own = Some(moments);
+        let map = Map::new(over.op(own), over, self.ty(x)?)?;
+        if !map.is_one_set() {
+            let y = self.normalize(over, x, statistics, own, affine, eps)?;
+            return Ok((y, statistics));
+        }
+        // A weight of the size of x is an operand like any other, whose parts are those of x.
+        let mut y = self.normalize(over, x, statistics, own, [None; 2], eps)?;
+        let expected = Type::f32(map.affine);
+        if let Some(weight) = affine[0] {
+            expect_type(over.op(own), "weight", self.ty(weight)?, &expected)?;
+            y = self.mul(y, weight)?;
+        }
+        if let Some(bias) = affine[1] {
+            expect_type(over.op(own), "bias", self.ty(bias)?, &expected)?;
+            y = self.add_values(y, bias)?;
+        }
         Ok((y, statistics))
     }
 
@@ -361,6 +377,19 @@ impl Map {
     /// Whether a set holds all of x, whatever its axis 0.
     pub fn is_one_set(&self) -> bool {
         self.statistics.len() == 1
+    }
+
+    /// The same sets for x in these parts: one set that holds all of it goes across the rows of several.
+    pub fn in_parts(&self, x: &Type, parts: &[Part]) -> Self {
+        if !self.is_one_set() || parts.len() < 2 {
+            return self.clone();
+        }
+        Self {
+            rows: x.shape.rows(),
+            across: true,
+            length: x.row(),
+            ..self.clone()
+        }
     }
 
     /// The same sets where there is neither weight nor bias: any few numbers do, of a count that suits loads of four.

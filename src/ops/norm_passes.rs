@@ -105,10 +105,6 @@ fn runs(
     caps: &Caps,
 ) -> Result<Vec<Run>> {
     let x = io.parts(x);
-    if map.is_one_set() {
-        // Rows of x are no rows of the statistics.
-        io.whole(op)?;
-    }
     if map.is_one_set() || map.across {
         io.in_one_part(op, &[statistics])?;
         let run = |(part, rows): (usize, &Part)| Run {
@@ -369,7 +365,9 @@ pub(super) fn lower_statistics(
 ) -> Result<()> {
     let (x, statistics) = (Operand::Input(0), Operand::Output(0));
     // Weights play no part.
-    let map = &map.without_affine();
+    let map = &map
+        .in_parts(&io.inputs[0], &io.input_parts[0])
+        .without_affine();
     let runs = runs(op.over.op(Some(op.moments)), map, io, [x, statistics], caps)?;
     let loads = Loads::of(map);
     let sum = Sum::Moments(x, op.moments);
@@ -411,6 +409,7 @@ pub(super) fn lower_normalize(
     };
     let affine: Vec<Operand> = given.weight.into_iter().chain(given.bias).collect();
     io.in_one_part(op.over.op(op.own), &affine)?;
+    let map = &map.in_parts(&io.inputs[0], &io.input_parts[0]);
     let plain = map.without_affine();
     let map = if affine.is_empty() { &plain } else { map };
     let runs = runs(
@@ -447,6 +446,7 @@ pub(super) fn lower_normalize_grad(
     let has_affine = op.weight || op.bias;
     let affine = [Operand::Output(1), Operand::Output(2)];
     io.in_one_part("norm_grad", if has_affine { &affine } else { &[] })?;
+    let map = &map.in_parts(&io.inputs[1], &io.input_parts[1]);
     let plain = map.without_affine();
     let map = if has_affine { map } else { &plain };
     let runs = runs("norm_grad", map, io, [x, given.statistics], caps)?;

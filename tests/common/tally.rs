@@ -23,8 +23,8 @@ pub struct Row<'a> {
     pub counts: BTreeMap<String, Count>,
     /// The limit that stands against the first case beyond the adapter's.
     pub unsupported: Option<String>,
-    /// How many cases each op, by the name with which its message begins, refused where values are in parts.
-    pub refused_parts: BTreeMap<String, usize>,
+    /// What ops refused where values are in parts, as their cases say, with the number of cases.
+    pub refused_parts: BTreeMap<&'static str, usize>,
 }
 
 /// What some cases gave on an adapter.
@@ -38,6 +38,8 @@ pub struct Count {
     pub unsupported: usize,
     /// Ways in which cases ran and were right.
     pub runs: usize,
+    /// Those among them in which values lay in several parts.
+    pub in_parts: usize,
     /// Largest error met, in units of its bound.
     pub worst: f64,
     /// Time of planning, compiling, running and comparing.
@@ -50,6 +52,7 @@ impl AddAssign for Count {
         self.failed += other.failed;
         self.unsupported += other.unsupported;
         self.runs += other.runs;
+        self.in_parts += other.in_parts;
         self.worst = self.worst.max(other.worst);
         self.time += other.time;
     }
@@ -97,6 +100,7 @@ impl<'a> Tally<'a> {
                 Ok(prepared) => {
                     let verdict = row.adapter.check(prepared);
                     count.runs = verdict.passed;
+                    count.in_parts = verdict.in_parts;
                     count.worst = verdict.worst;
                     match (verdict.wrong.is_empty(), &verdict.unsupported) {
                         (false, _) => count.failed = 1,
@@ -107,10 +111,8 @@ impl<'a> Tally<'a> {
                         }
                         (true, None) => count.passed = 1,
                     }
-                    if let Some(error) = verdict.refused_parts {
-                        let message = error.to_string();
-                        let op = message.split(':').next().unwrap_or_default();
-                        *row.refused_parts.entry(op.to_owned()).or_default() += 1;
+                    if let (Some(_), Some(words)) = (verdict.refused_parts, case.whole) {
+                        *row.refused_parts.entry(words).or_default() += 1;
                     }
                     let wrong = verdict.wrong.iter().map(ToString::to_string);
                     self.wrong.extend(wrong);
@@ -130,12 +132,13 @@ impl fmt::Display for Tally<'_> {
                 failed,
                 unsupported,
                 runs,
+                in_parts,
                 worst,
                 time,
             } = row.total();
             writeln!(
                 f,
-                "{}: {passed} passed, {failed} failed, {unsupported} unsupported; {runs} runs, parts refused {:?}, \
+                "{}: {passed} passed, {failed} failed, {unsupported} unsupported; {runs} runs, {in_parts} in parts, which were refused by {:?}, \
                  worst error {worst:.2} of its bound, {} pipelines, {:.1} s",
                 row.adapter,
                 row.refused_parts,

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use crate::kernel::{Caps, Dispatch, Kernel, Lowering, Operand, Overrides, Rows};
 use crate::shape::Type;
 
-use super::{Map, Sizes, value};
-use crate::ops::gemm::{End, Target, in_splits};
+use super::{Filters, Map, Sizes, value};
+use crate::ops::gemm::{End, Target, in_splits, run_scratch, sum_runs};
 
 /// Invocations that fill any device: the rows of a gradient of a weight are cut into parts for as many.
 const FILLS_DEVICE: usize = 8192;
@@ -46,48 +46,147 @@ impl Sizes {
         (overrides, cut)
     }
 
-    /// Emits the convolution or the gradient of its input for runs of images.
-    pub(super) fn lower_direct(&self, map: Map, runs: &[Rows], end: End, out: &mut Lowering) {
-        let (overrides, cut) = self.cut(map);
-        let (from_row, to_row, to) = match map {
-            Map::GradInput => (self.y_row(), self.x_row(), self.input),
-            _ => (self.x_row(), self.y_row(), self.output),
-        };
+    /// Emits the convolution or the gradient of its input by the filters of a weight, for runs of images.
+    pub(super) fn lower_direct(
+        &self,
+        map: Map,
+        runs: &[Rows],
+        filters: &[Filters],
+        end: End,
+        out: &mut Lowering,
+    ) {
+        let none = [Filters {
+            part: 0,
+            first: 0,
+            group: 0,
+            groups: self.groups,
+            out: 0,
+            outs: 0,
+        }];
+        let filters = if filters.is_empty() { &none } else { filters };
+        // A gradient of the input sums over the filters of a group, those of each part apart.
+        let sums = map == Map::GradInput;
+        let blocks: Vec<&[Filters]> = filters.chunk_by(|_, next| sums && next.out > 0).collect();
+        let plane = self.x_row().checked_div(self.c).unwrap_or(0);
+        let width = self.c / self.groups * plane;
+        let images = runs.iter().map(|run| run.count).max().unwrap_or(0);
+        let most = blocks.iter().map(|block| block.len()).max().unwrap_or(0);
+        let scratch = run_scratch(out, most, images * width);
         for run in runs {
-            let rows = run.count * self.groups * cut.chunks * to[0] * to[1];
-            let count = rows * to[2].div_ceil(4);
-            let dispatch = Dispatch::of(Cow::Owned(kernel(map, end)), overrides)
-                .read(Operand::Input(0))
-                .part(run.part[0])
-                .read(Operand::Input(1));
-            let dispatch = end
-                .bind_rows(dispatch, Operand::Output(0), run.part[1])
-                .param("count", count)
-                .param("from_base", run.first[0] * from_row)
-                .param("to_base", run.first[1] * to_row);
-            let dispatch = self.direct_params(map, &cut, dispatch);
-            out.push(dispatch.workgroups(count.div_ceil(WORKGROUP)));
+            for &block in &blocks {
+                let [_, to_first, channel] = self.places(map, &block[0]);
+                let to_row = if sums { self.x_row() } else { self.y_row() };
+                let to = Target {
+                    part: run.part[1],
+                    first: run.first[1] * to_row + to_first,
+                    end,
+                    end_part: if end == End::Mask { run.part[1] } else { 0 },
+                    first_column: channel,
+                    ..Target::all(Operand::Output(0), to_row)
+                };
+                let &[ref one] = block else {
+                    // A bias, which is one per channel, joins the first sum.
+                    let (first_end, last_end) = match end {
+                        End::Bias => (End::Bias, End::None),
+                        _ => (End::None, end),
+                    };
+                    let last = Target {
+                        end: last_end,
+                        ..to
+                    };
+                    let size = [run.count, width];
+                    sum_runs(block.len(), size, last, &scratch, out, |i, to, out| {
+                        let to = Target {
+                            end: if i == 0 { first_end } else { End::None },
+                            first_column: channel,
+                            ..to
+                        };
+                        self.lower_direct_block(map, run, &block[i], to, out);
+                    });
+                    continue;
+                };
+                self.lower_direct_block(map, run, one, to, out);
+            }
         }
     }
 
-    /// Emits the gradient of the weight over one run of images.
+    /// Elements from the start of an image to what these filters read and to what they write, and the first channel of the latter; for the
+    /// gradient of the weight, to what they read of x and of dy.
+    fn places(&self, map: Map, filters: &Filters) -> [usize; 3] {
+        let (c, o) = (self.c / self.groups, self.o / self.groups);
+        let plane = |[d, h, w]: [usize; 3]| d * h * w;
+        let channels = [filters.group * c, filters.group * o + filters.out];
+        let [x, y] = [
+            channels[0] * plane(self.input),
+            channels[1] * plane(self.output),
+        ];
+        match map {
+            Map::GradInput => [y, x, channels[0]],
+            Map::Forward | Map::GradWeight => [x, y, channels[1]],
+        }
+    }
+
+    /// Emits the convolution or the gradient of its input by some filters, for one run of images.
+    fn lower_direct_block(
+        &self,
+        map: Map,
+        run: &Rows,
+        filters: &Filters,
+        to: Target,
+        out: &mut Lowering,
+    ) {
+        let own = self.of(filters);
+        let (overrides, cut) = own.cut(map);
+        let (from_row, extents) = match map {
+            Map::GradInput => (self.y_row(), self.input),
+            _ => (self.x_row(), self.output),
+        };
+        let [from_first, ..] = self.places(map, filters);
+        let rows = run.count * own.groups * cut.chunks * extents[0] * extents[1];
+        let count = rows * extents[2].div_ceil(4);
+        let dispatch = Dispatch::of(Cow::Owned(kernel(map, to.end)), overrides)
+            .read(Operand::Input(0))
+            .part(run.part[0])
+            .read(Operand::Input(1))
+            .part(filters.part);
+        let dispatch = to
+            .bind(dispatch)
+            .param("count", count)
+            .param("from_base", run.first[0] * from_row + from_first)
+            .param("from_image", from_row)
+            .param("to_base", to.first)
+            .param("to_image", to.row)
+            .param("to_channel", to.first_column)
+            .param("filter_base", filters.first * self.filter());
+        let dispatch = own.direct_params(map, &cut, dispatch);
+        out.push(dispatch.workgroups(count.div_ceil(WORKGROUP)));
+    }
+
+    /// Emits the gradient of some filters over one run of images.
     pub(super) fn lower_direct_grad_weight(
         &self,
         run: &Rows,
+        filters: &Filters,
         to: Target,
         caps: &Caps,
         out: &mut Lowering,
     ) {
-        let (overrides, cut) = self.cut(Map::GradWeight);
-        let dweight = Type::f32(self.weight());
-        let tiles = self.groups * cut.chunks * cut.channels * self.taps().div_ceil(4);
-        let rows = run.count * self.output[0] * self.output[1];
-        let most = caps.max_binding as usize / dweight.bytes() as usize;
-        let worth = rows * self.output[2] / ENOUGH_PRODUCTS;
+        let own = self.of(filters);
+        let (overrides, cut) = own.cut(Map::GradWeight);
+        let dweight = Type::f32(own.weight());
+        let tiles = own.groups * cut.chunks * cut.channels * own.taps().div_ceil(4);
+        let rows = run.count * own.output[0] * own.output[1];
+        let most = match to.first {
+            0 => (caps.max_binding / dweight.bytes()) as usize,
+            // Sums of splits begin where what they are written to does.
+            _ => 1,
+        };
+        let worth = rows * own.output[2] / ENOUGH_PRODUCTS;
         let wanted = FILLS_DEVICE.div_ceil(tiles).min(most).min(worth);
         let share = rows.div_ceil(wanted.max(1)).max(1);
         let parts = rows.div_ceil(share).max(1);
         let invocations = tiles * parts;
+        let [from_first, to_first, _] = self.places(Map::GradWeight, filters);
         let dispatch = Dispatch::new(&GRAD_WEIGHT, overrides)
             .read(Operand::Input(0))
             .part(run.part[0])
@@ -103,9 +202,13 @@ impl Sizes {
             let dispatch = to
                 .bind(dispatch)
                 .param("count", invocations)
-                .param("from_base", run.first[0] * self.x_row())
-                .param("to_base", run.first[1] * self.y_row());
-            self.direct_params(Map::GradWeight, &cut, dispatch)
+                .param("from_base", run.first[0] * self.x_row() + from_first)
+                .param("from_image", self.x_row())
+                .param("to_base", run.first[1] * self.y_row() + to_first)
+                .param("to_image", self.y_row())
+                .param("to_channel", 0)
+                .param("filter_base", to.first);
+            own.direct_params(Map::GradWeight, &cut, dispatch)
                 .workgroups(invocations.div_ceil(WORKGROUP))
         });
     }
@@ -113,7 +216,7 @@ impl Sizes {
     /// Appends what follows the bases in the `Params` of all three.
     fn direct_params(&self, map: Map, cut: &Cut, dispatch: Dispatch) -> Dispatch {
         let taps = self.taps();
-        let filter = self.c / self.groups * taps;
+        let filter = self.filter();
         let (from, to, [from_step, to_step]) = match map {
             Map::Forward | Map::GradWeight => (self.input, self.output, [taps, filter]),
             Map::GradInput => (self.output, self.input, [filter, taps]),

@@ -2,6 +2,7 @@
 //! convolution is the gradient of the input, with extents of its own.
 
 mod direct;
+mod filters;
 mod registers;
 mod shared;
 mod sizes;
@@ -9,12 +10,13 @@ mod walk;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
-use crate::kernel::{Body, Caps, Io, Kernel, Lowering, Operand, Overrides, Part, Rows, overlaps};
+use crate::kernel::{Body, Caps, Io, Kernel, Lowering, Operand, Overrides, Rows, overlaps};
 use crate::shape::{Shape, Type};
 use crate::tensor::Array;
 
 use super::gemm::{End, MASK_PAIR, Target, run_scratch, sum_runs};
 use super::{expect_f32, expect_inputs, expect_type};
+use filters::Filters;
 use sizes::Sizes;
 pub use walk::{
     Conv, Conv1d, Conv2d, Conv3d, ConvTranspose, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d,
@@ -158,11 +160,7 @@ impl Op for ConvForward {
     fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         let sizes = self.sizes(&io.inputs[0].shape, &io.inputs[1].shape)?;
         let end = End::new(self.name(), self.bias, self.relu, false, io)?;
-        for (ty, parts) in io.inputs.iter().zip(&io.input_parts).skip(1) {
-            expect_whole(self.name(), ty, parts)?;
-        }
-        let runs = overlaps(&[&io.input_parts[0], &io.output_parts[0]]);
-        sizes.lower(Map::Forward, &runs, end, caps, out);
+        sizes.lower(Map::Forward, io, end, caps, out);
         Ok(())
     }
 }
@@ -266,12 +264,7 @@ impl Op for ConvGradInput {
     fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         let sizes = self.sizes(&io.inputs[0].shape, &io.inputs[1].shape)?;
         let end = End::new(self.name(), self.bias, false, self.mask, io)?;
-        expect_whole(self.name(), &io.inputs[1], &io.input_parts[1])?;
-        if self.bias {
-            expect_whole(self.name(), &io.inputs[2], &io.input_parts[2])?;
-        }
-        let runs = overlaps(&[&io.input_parts[0], &io.output_parts[0]]);
-        sizes.lower(Map::GradInput, &runs, end, caps, out);
+        sizes.lower(Map::GradInput, io, end, caps, out);
         Ok(())
     }
 }
@@ -334,8 +327,7 @@ impl Op for ConvGradWeight {
 
     fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         let sizes = self.sizes(&io.inputs[0].shape, &io.inputs[1].shape)?;
-        expect_whole(self.name(), &io.outputs[0], &io.output_parts[0])?;
-        let filter = sizes.taps() * (sizes.c / sizes.groups);
+        let filter = sizes.filter();
         if sizes.o * filter == 0 {
             return Ok(());
         }
@@ -348,28 +340,23 @@ impl Op for ConvGradWeight {
                 first: vec![0, 0],
             });
         }
-        let to = Target::all(Operand::Output(0), filter);
-        let scratch = run_scratch(out, runs.len(), sizes.o * filter);
-        let block = [sizes.o, filter];
-        sum_runs(runs.len(), block, to, &scratch, out, |run, to, out| {
-            sizes.lower_grad_weight(&runs[run], to, caps, out);
-        });
+        let parts = &io.output_parts[0];
+        let blocks = sizes.filters(parts);
+        let longest = blocks.iter().map(Filters::count).max().unwrap_or(0);
+        let scratch = run_scratch(out, runs.len(), longest * filter);
+        for filters in &blocks {
+            let to = Target {
+                part: filters.part,
+                first: filters.first * filter,
+                ..Target::all(Operand::Output(0), filter)
+            };
+            let block = [filters.count(), filter];
+            sum_runs(runs.len(), block, to, &scratch, out, |run, to, out| {
+                sizes.lower_grad_weight(&runs[run], filters, to, caps, out);
+            });
+        }
         Ok(())
     }
-}
-
-/// Fails if a weight or bias lies in several parts.
-fn expect_whole(op: &str, ty: &Type, parts: &[Part]) -> Result<()> {
-    if parts.len() < 2 {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorKind::Limit,
-        format!(
-            "{op}: a weight or bias {ty} takes {} bytes, more than the device binds at once",
-            ty.bytes()
-        ),
-    ))
 }
 
 /// The value of an override.
@@ -437,21 +424,36 @@ impl Sizes {
         fits.then_some(caps.body)
     }
 
-    /// Emits the convolution or the gradient of its input over runs of images of what is read and what is written.
-    fn lower(&self, map: Map, runs: &[Rows], end: End, caps: &Caps, out: &mut Lowering) {
+    /// Emits the convolution or the gradient of its input. A weight in parts, which few have, takes the kernels without tiles.
+    fn lower(&self, map: Map, io: &Io, end: End, caps: &Caps, out: &mut Lowering) {
+        let runs = overlaps(&[&io.input_parts[0], &io.output_parts[0]]);
+        let weight = &io.input_parts[1];
         match self.body(map, caps) {
-            None => self.lower_direct(map, runs, end, out),
-            Some(Body::Registers) => self.lower_registers(map, runs, end, caps, out),
-            Some(Body::Shared) => self.lower_shared(map, runs, end, out),
+            Some(Body::Registers) if weight.len() == 1 => {
+                self.lower_registers(map, &runs, end, caps, out);
+            }
+            Some(Body::Shared) if weight.len() == 1 => self.lower_shared(map, &runs, end, out),
+            _ => self.lower_direct(map, &runs, &self.filters(weight), end, out),
         }
     }
 
-    /// Emits the gradient of the weight over one run of images of x and dy.
-    fn lower_grad_weight(&self, run: &Rows, to: Target, caps: &Caps, out: &mut Lowering) {
+    /// Emits the gradient of some filters over one run of images of x and dy.
+    fn lower_grad_weight(
+        &self,
+        run: &Rows,
+        filters: &Filters,
+        to: Target,
+        caps: &Caps,
+        out: &mut Lowering,
+    ) {
         match self.body(Map::GradWeight, caps) {
-            None => self.lower_direct_grad_weight(run, to, caps, out),
-            Some(Body::Registers) => self.lower_registers_grad_weight(run, to, caps, out),
-            Some(Body::Shared) => self.lower_shared_grad_weight(run, to, caps, out),
+            Some(Body::Registers) if filters.count() == self.o => {
+                self.lower_registers_grad_weight(run, to, caps, out);
+            }
+            Some(Body::Shared) if filters.count() == self.o => {
+                self.lower_shared_grad_weight(run, to, caps, out);
+            }
+            _ => self.lower_direct_grad_weight(run, filters, to, caps, out),
         }
     }
 }

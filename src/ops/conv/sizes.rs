@@ -120,6 +120,11 @@ impl Sizes {
         self.window.iter().map(|window| window.kernel).product()
     }
 
+    /// Elements of a filter.
+    pub fn filter(&self) -> usize {
+        self.c / self.groups * self.taps()
+    }
+
     /// Whether kernels for two axes and zeros around them compute it: the depth is one element that one tap sees once.
     pub fn flat(&self) -> bool {
         let window = &self.window[0];

@@ -335,6 +335,29 @@ fn cross_entropy() -> Vec<Case> {
             }
         }
     }
+    // As many positions as logits in some, of two classes: their losses exceed what holds a part of the logits.
+    for reduction in REDUCTIONS {
+        for (weighted, ignore_index) in [(true, Some(0)), (false, None)] {
+            let name =
+                format!("cross_entropy/[64, 2, 8, 8]/{reduction:?}/ignored {ignore_index:?}");
+            let inputs = vec![
+                real([64, 2, 8, 8]),
+                below([64, 8, 8], 2),
+                drawn([2], Draw::Between(0.5, 2.0)),
+            ];
+            let case = Case::new(name, inputs, move |g, x| {
+                let options = CrossEntropyLoss {
+                    weight: weighted.then_some(x[2]),
+                    ignore_index,
+                    reduction,
+                    ..CrossEntropyLoss::default()
+                };
+                Ok(vec![g.cross_entropy(x[0], x[1], options)?])
+            });
+            let case = case.inexact().bound(of_rows(64 * 64, 2));
+            cases.push(case.gradients(&[0], of_gradients(2)));
+        }
+    }
     cases.extend(edges());
     cases
 }

@@ -378,6 +378,24 @@ fn running(shape: &[usize], momentum: f32) -> Case {
     .bound(forward(2 * set, 0.0))
 }
 
+/// Running statistics after given ones, which one binding does not hold where a row of x just fits.
+fn running_only(channels: usize) -> Case {
+    let inputs = vec![
+        real([2, channels]),
+        real([channels]),
+        real([channels]),
+        real([channels, 2]),
+    ];
+    let name = format!("running_statistics/[2, {channels}]/given");
+    Case::new(name, inputs, |g, v| {
+        Ok(g.running_statistics([v[1], v[2]], v[3], v[0], 0.1)?
+            .to_vec())
+    })
+    .inexact()
+    .bound(forward(2, 0.0))
+    .whole("running_statistic: f32")
+}
+
 fn response(shape: &[usize], norm: LocalResponseNorm) -> Case {
     let LocalResponseNorm {
         size,
@@ -449,6 +467,15 @@ fn batch_norm() -> Vec<Case> {
     ] {
         cases.push(Use::batch(shape, BOTH).offset(offset));
     }
+    // Statistics that take more than a row of x.
+    cases.push(
+        Use::batch(&[2, 64], BOTH)
+            .case()
+            .whole("batch_norm: f32 [64, 2]"),
+    );
+    let case = given(&[2, 64], NONE, Draw::Real);
+    cases.push(case.whole("statistic_pairs: f32 [64, 2]"));
+    cases.push(running_only(64));
     for shape in [&[4, 3, 2, 2][..], &[9, 8], &[2, 5, 7], &[0, 3, 2]] {
         cases.push(running(shape, 0.1));
         cases.push(running(shape, 1.0));
@@ -532,6 +559,14 @@ fn by_last_axes() -> Vec<Case> {
         cases.push(Use::layer(shape, axes, [NONE, WEIGHT, BIAS][i % 3]).case());
         cases.push(Use::rms(shape, axes, [WEIGHT, NONE][i % 2]).case());
     }
+    // One set of many rows.
+    for shape in [[64, 16], [33, 15]] {
+        for affine in [NONE, BOTH] {
+            cases.push(Use::layer(&shape, 2, affine).case());
+        }
+        cases.push(Use::rms(&shape, 2, WEIGHT).case());
+    }
+    cases.push(Use::layer(&[64, 16], 2, BOTH).special());
     cases.push(Use::layer(&[3, 1], 1, BOTH).case());
     cases.push(Use::layer(&[1, 2048], 1, NONE).case());
     for shape in [&[9, 16][..], &[9, 15]] {
