@@ -135,7 +135,7 @@ fn run(args: &Args) -> Result<()> {
         learning_rates: warmup_cosine(peak, steps_per_epoch / 2, steps_per_epoch * epochs),
         seed: args.seed,
     };
-    let mut classifier = Classifier::new(&engine, lenet5, &data, &options)?;
+    let mut classifier = compile(&engine, &data, &options)?;
     if let Some(path) = &args.load {
         load_parameters(path, classifier.store())?;
         println!("parameters: {}", path.display());
@@ -170,6 +170,32 @@ fn run(args: &Args) -> Result<()> {
     }
     println!("test accuracy {:.2} %", 100.0 * accuracy);
     Ok(())
+}
+
+/// The classifier; a bar follows its pipelines where building them takes noticeable time.
+fn compile(engine: &Engine, data: &Split, options: &ClassifierOptions) -> Result<Classifier> {
+    let start = Instant::now();
+    let bar = progress_bar("{msg:<40!} {wide_bar} {pos}/{len}");
+    let built = Classifier::with_progress(engine, lenet5, data, options, |progress| {
+        if start.elapsed() > Duration::from_millis(300) {
+            bar.set_length(progress.total as u64);
+            bar.set_position(progress.done() as u64);
+            let kernel = progress.pending.first().copied().unwrap_or_default();
+            bar.set_message(format!("building {kernel}"));
+        }
+    });
+    bar.finish_and_clear();
+    built
+}
+
+/// A bar on a terminal, nothing elsewhere.
+fn progress_bar(template: &str) -> ProgressBar {
+    let bar = match std::io::stderr().is_terminal() {
+        true => ProgressBar::new(0),
+        false => ProgressBar::hidden(),
+    };
+    let style = ProgressStyle::with_template(template);
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 /// Fails before training rather than after it.
@@ -253,12 +279,8 @@ fn train_epoch(
     // A GPU is asked rarely: each question waits for it.
     let stride = if on_cpu { 4 } else { 100 };
     let start = Instant::now();
-    let bar = match std::io::stderr().is_terminal() {
-        true => ProgressBar::new(steps as u64),
-        false => ProgressBar::hidden(),
-    };
-    let style = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} {msg}");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let bar = progress_bar("{prefix} {wide_bar} {pos}/{len} {msg}");
+    bar.set_length(steps as u64);
     bar.set_prefix(format!("epoch {epoch}/{epochs}"));
     let (mut loss, mut right, mut images, mut done) = (0.0, 0.0, 0, 0);
     while done < steps {

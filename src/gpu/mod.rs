@@ -12,6 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::{Body, Caps};
 pub use engine::Engine;
 pub(crate) use pipeline::Pipeline;
+pub use pipeline::Progress;
 use pipeline::{Checks, Pipelines};
 use readback::Readback;
 pub(crate) use timing::Timestamps;
@@ -341,8 +342,12 @@ impl Gpu {
         }
     }
 
-    /// Runs `work` inside error scopes and returns what the device objected to as a typed error.
-    pub(crate) async fn scoped<T>(&self, what: &str, work: impl FnOnce() -> T) -> Result<T> {
+    /// Runs `work` at once, inside error scopes; what the device objected to comes as a typed error.
+    pub(crate) fn scoped<T>(
+        &self,
+        what: &str,
+        work: impl FnOnce() -> T,
+    ) -> impl Future<Output = Result<T>> {
         let device = &self.0.device;
         let internal = device.push_error_scope(wgpu::ErrorFilter::Internal);
         let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
@@ -352,21 +357,25 @@ impl Gpu {
         let memory = memory.pop();
         let validation = validation.pop();
         let internal = internal.pop();
-        let memory = memory.await;
-        let other = match validation.await {
-            None => internal.await,
-            error => error,
-        };
-        self.check_lost()?;
-        if let Some(error) = memory {
-            let message = format!("{what}: the device has no memory left");
-            return Err(Error::new(ErrorKind::OutOfMemory, message).with_source(portable(error)));
-        }
-        match other {
-            None => Ok(made),
-            Some(error) => {
-                let message = format!("{what}: {error}");
-                Err(Error::new(ErrorKind::Shader, message).with_source(portable(error)))
+        async move {
+            let memory = memory.await;
+            let other = match validation.await {
+                None => internal.await,
+                error => error,
+            };
+            self.check_lost()?;
+            if let Some(error) = memory {
+                let message = format!("{what}: the device has no memory left");
+                let error =
+                    Error::new(ErrorKind::OutOfMemory, message).with_source(portable(error));
+                return Err(error);
+            }
+            match other {
+                None => Ok(made),
+                Some(error) => {
+                    let message = format!("{what}: {error}");
+                    Err(Error::new(ErrorKind::Shader, message).with_source(portable(error)))
+                }
             }
         }
     }
@@ -393,7 +402,7 @@ impl Gpu {
         {
             let mut made = None;
             {
-                // The scopes open and close in the first poll; what they caught is logged by the browser.
+                // What the scopes caught is logged by the browser.
                 let scoped = std::pin::pin!(self.scoped(what, || made = Some(work())));
                 let _ = scoped.poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
             }

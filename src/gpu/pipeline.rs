@@ -1,10 +1,10 @@
 //! Compute pipelines, built once per kernel, override set and binding layout.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Gpu, trusted};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kernel::{Access, Kernel, Overrides, Wgsl};
 
 /// A pipeline and the layout of its bind group.
@@ -30,6 +30,22 @@ pub(crate) struct Checks {
     pub zeroed: bool,
 }
 
+/// How far the pipelines of a session are: told before each one is built, and once they are all there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress<'a> {
+    /// Pipelines that the session needs, each counted once.
+    pub total: usize,
+    /// The kernels of those that are not there yet; the first is built next.
+    pub pending: &'a [&'a str],
+}
+
+impl Progress<'_> {
+    /// Pipelines that are there, those of earlier sessions included.
+    pub fn done(&self) -> usize {
+        self.total - self.pending.len()
+    }
+}
+
 /// The pipelines of an engine.
 #[derive(Default)]
 pub(crate) struct Pipelines {
@@ -40,8 +56,13 @@ pub(crate) struct Pipelines {
 pub(crate) type Use<'a> = (&'a Kernel, Overrides, Vec<Access>);
 
 impl Pipelines {
-    /// The pipelines of these uses, in order; those that are not there yet are built, and kept only if nothing went wrong.
-    pub async fn get(&self, gpu: &Gpu, uses: Vec<Use<'_>>) -> Result<Vec<Arc<Pipeline>>> {
+    /// The pipelines of these uses, in order; those that are not there yet are built.
+    pub async fn get(
+        &self,
+        gpu: &Gpu,
+        uses: Vec<Use<'_>>,
+        mut progress: impl FnMut(Progress<'_>),
+    ) -> Result<Vec<Arc<Pipeline>>> {
         let keys: Vec<Key> = uses
             .into_iter()
             .map(|(kernel, overrides, accesses)| Key {
@@ -51,23 +72,39 @@ impl Pipelines {
                 checks: gpu.0.checks,
             })
             .collect();
-        let make = || {
-            let mut fresh: HashMap<&Key, Arc<Pipeline>> = HashMap::new();
-            let built = self.lock();
-            for key in keys.iter().filter(|&key| !built.contains_key(key)) {
-                let make = || Arc::new(build(gpu.device(), key));
-                fresh.entry(key).or_insert_with(make);
+        let (mut distinct, mut found, mut missing) = (HashSet::new(), HashMap::new(), Vec::new());
+        for key in keys.iter().filter(|&key| distinct.insert(key)) {
+            match self.lock().get(key) {
+                Some(pipeline) => drop(found.insert(key, pipeline.clone())),
+                None => missing.push(key),
             }
-            fresh
-        };
-        let fresh = gpu.scoped("building pipelines", make).await?;
-        let mut built = self.lock();
-        for (key, pipeline) in fresh {
-            built.entry(key.clone()).or_insert(pipeline);
         }
+        let total = distinct.len();
+        let names: Vec<&str> = missing.iter().map(|key| key.kernel.name.as_ref()).collect();
+        let ask = |key| gpu.scoped("building a pipeline", move || build(gpu.device(), key));
+        // A browser compiles side by side what it is asked for; elsewhere, asking is building.
+        let ahead = match cfg!(target_arch = "wasm32") {
+            true => missing.len(),
+            false => 0,
+        };
+        let asked: Vec<_> = missing[..ahead].iter().map(|&key| ask(key)).collect();
+        let mut asked = asked.into_iter();
+        for (i, &key) in missing.iter().enumerate() {
+            let pending = &names[i..];
+            progress(Progress { total, pending });
+            let building = asked.next().unwrap_or_else(|| ask(key));
+            let context = |e: Error| e.context(format!("kernel {}", key.kernel.name));
+            let pipeline = Arc::new(building.await.map_err(context)?);
+            let kept = self.lock().entry(key.clone()).or_insert(pipeline).clone();
+            found.insert(key, kept);
+        }
+        progress(Progress {
+            total,
+            pending: &[],
+        });
         Ok(keys
             .iter()
-            .filter_map(|key| built.get(key).cloned())
+            .filter_map(|key| found.get(key).cloned())
             .collect())
     }
 

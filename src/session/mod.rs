@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::gpu::{Engine, Gpu, Pipeline};
+use crate::gpu::{Engine, Gpu, Pipeline, Progress};
 use crate::graph::{Graph, Source, Value};
 use crate::plan::{Buffer, Plan, PlanOptions, Step, UNIFORM_STRIDE};
 use crate::reference::evaluate;
@@ -97,6 +97,31 @@ impl Session {
         fetched: &[Value],
         options: PlanOptions,
     ) -> Result<Self> {
+        Self::with_progress_async(store, graph, fetched, options, |_| ()).await
+    }
+
+    /// As [`with_options`](Self::with_options), telling `progress` which pipelines are to be built before each of them is. The CPU
+    /// reference has none and tells nothing.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn with_progress(
+        store: &Store,
+        graph: &Graph,
+        fetched: &[Value],
+        options: PlanOptions,
+        progress: impl FnMut(Progress<'_>),
+    ) -> Result<Self> {
+        let session = Self::with_progress_async(store, graph, fetched, options, progress);
+        pollster::block_on(session)
+    }
+
+    /// As `with_progress`, for hosts that cannot block.
+    pub async fn with_progress_async(
+        store: &Store,
+        graph: &Graph,
+        fetched: &[Value],
+        options: PlanOptions,
+        progress: impl FnMut(Progress<'_>),
+    ) -> Result<Self> {
         for state in graph.states() {
             store.layout().check(&state.name, &state.ty)?;
         }
@@ -111,7 +136,8 @@ impl Session {
             },
             Engine::Gpu(gpu) => {
                 let plan = Plan::new(graph, store.layout(), fetched, gpu.caps(), options)?;
-                Form::Gpu(Box::new(GpuForm::new(gpu, store, graph, plan).await?))
+                let form = GpuForm::new(gpu, store, graph, plan, progress).await?;
+                Form::Gpu(Box::new(form))
             }
         };
         Ok(Self {
@@ -296,13 +322,19 @@ fn run_reference(
 }
 
 impl GpuForm {
-    async fn new(gpu: &Gpu, store: &Store, graph: &Graph, plan: Plan) -> Result<Self> {
+    async fn new(
+        gpu: &Gpu,
+        store: &Store,
+        graph: &Graph,
+        plan: Plan,
+        progress: impl FnMut(Progress<'_>),
+    ) -> Result<Self> {
         gpu.check_lost()?;
         let uses = plan.steps.iter().map(|step| {
             let accesses = step.bindings.iter().map(|b| b.1).collect();
             (step.kernel.as_ref(), step.overrides, accesses)
         });
-        let pipelines = gpu.pipelines().get(gpu, uses.collect()).await?;
+        let pipelines = gpu.pipelines().get(gpu, uses.collect(), progress).await?;
         let allocate = || {
             let slots: Vec<_> = plan
                 .slots
