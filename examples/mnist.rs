@@ -41,6 +41,9 @@ struct Args {
     /// Graphics API to go through; default any
     #[arg(long, value_enum)]
     backend: Option<Backend>,
+    /// Keeps compiled pipelines in this directory from run to run, where the driver hands them out (Vulkan)
+    #[arg(long, value_name = "DIR")]
+    pipeline_cache: Option<PathBuf>,
     /// Writes the trained parameters to this safetensors file
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
@@ -121,7 +124,7 @@ fn run(args: &Args) -> Result<()> {
         check_writable(path)?;
     }
     let data = load_data(args.data.as_deref())?;
-    let engine = open_engine(&args.device, args.backend)?;
+    let engine = open_engine(args)?;
     println!("device: {}", engine.describe());
 
     let on_cpu = matches!(engine, Engine::Cpu { .. });
@@ -135,7 +138,10 @@ fn run(args: &Args) -> Result<()> {
         learning_rates: warmup_cosine(peak, steps_per_epoch / 2, steps_per_epoch * epochs),
         seed: args.seed,
     };
-    let mut classifier = Classifier::new(&engine, lenet5, &data, &options)?;
+    let mut classifier = compile(&engine, &data, &options)?;
+    if let (Some(dir), Engine::Gpu(gpu)) = (&args.pipeline_cache, &engine) {
+        save_pipelines(gpu, dir)?;
+    }
     if let Some(path) = &args.load {
         load_parameters(path, classifier.store())?;
         println!("parameters: {}", path.display());
@@ -170,6 +176,32 @@ fn run(args: &Args) -> Result<()> {
     }
     println!("test accuracy {:.2} %", 100.0 * accuracy);
     Ok(())
+}
+
+/// The classifier; a bar follows its pipelines where building them takes noticeable time.
+fn compile(engine: &Engine, data: &Split, options: &ClassifierOptions) -> Result<Classifier> {
+    let start = Instant::now();
+    let bar = progress_bar("{msg:<40!} {wide_bar} {pos}/{len}");
+    let built = Classifier::with_progress(engine, lenet5, data, options, |progress| {
+        if start.elapsed() > Duration::from_millis(300) {
+            bar.set_length(progress.total as u64);
+            bar.set_position(progress.done() as u64);
+            let kernel = progress.pending.first().copied().unwrap_or_default();
+            bar.set_message(format!("building {kernel}"));
+        }
+    });
+    bar.finish_and_clear();
+    built
+}
+
+/// A bar on a terminal, nothing elsewhere.
+fn progress_bar(template: &str) -> ProgressBar {
+    let bar = match std::io::stderr().is_terminal() {
+        true => ProgressBar::new(0),
+        false => ProgressBar::hidden(),
+    };
+    let style = ProgressStyle::with_template(template);
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 /// Fails before training rather than after it.
@@ -214,7 +246,8 @@ fn load_data(dir: Option<&Path>) -> Result<Split> {
     }
 }
 
-fn open_engine(device: &str, backend: Option<Backend>) -> Result<Engine> {
+fn open_engine(args: &Args) -> Result<Engine> {
+    let (device, backend) = (&args.device, args.backend);
     if device == "cpu" {
         return Ok(Engine::cpu());
     }
@@ -226,11 +259,14 @@ fn open_engine(device: &str, backend: Option<Backend>) -> Result<Engine> {
     });
     let options = GpuOptions {
         backends,
-        adapter: (device != "auto").then(|| device.to_owned()),
+        adapter: (device != "auto").then(|| device.clone()),
         ..GpuOptions::default()
     };
     match Gpu::new(&options) {
-        Ok(gpu) => Ok(gpu.into()),
+        Ok(gpu) => match &args.pipeline_cache {
+            Some(dir) => Ok(load_pipelines(&gpu, dir, options)?.into()),
+            None => Ok(gpu.into()),
+        },
         // Asked for by name or API, it must be there; otherwise the CPU can do it.
         Err(error)
             if error.kind() == ErrorKind::NoAdapter && device == "auto" && backend.is_none() =>
@@ -240,6 +276,44 @@ fn open_engine(device: &str, backend: Option<Backend>) -> Result<Engine> {
         }
         Err(error) => Err(error),
     }
+}
+
+/// `gpu` with what an earlier run left in `dir`.
+fn load_pipelines(gpu: &Gpu, dir: &Path, options: GpuOptions) -> Result<Gpu> {
+    let Some(key) = gpu.pipeline_cache_key() else {
+        println!("pipelines: the driver hands out none to keep");
+        return Ok(gpu.clone());
+    };
+    let path = dir.join(key);
+    match std::fs::read(&path) {
+        Ok(data) => gpu.with_options(&GpuOptions {
+            pipeline_cache: Some(data.into()),
+            ..options
+        }),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(gpu.clone()),
+        Err(e) => Err(unusable(&path, e)),
+    }
+}
+
+/// Leaves the pipelines in `dir`, whole or not at all: they are written beside the file that they replace.
+fn save_pipelines(gpu: &Gpu, dir: &Path) -> Result<()> {
+    let (Some(key), Some(data)) = (gpu.pipeline_cache_key(), gpu.pipeline_cache_data()) else {
+        return Ok(());
+    };
+    std::fs::create_dir_all(dir).map_err(|e| unusable(dir, e))?;
+    let path = dir.join(&key);
+    let beside = dir.join(format!("{key}.{}", std::process::id()));
+    let written = std::fs::write(&beside, data).and_then(|()| std::fs::rename(&beside, &path));
+    written.map_err(|e| {
+        // Nothing is lost if the half-written file stays.
+        let _ = std::fs::remove_file(&beside);
+        unusable(&path, e)
+    })
+}
+
+fn unusable(path: &Path, error: std::io::Error) -> Error {
+    let message = format!("--pipeline-cache: {} cannot be used", path.display());
+    Error::new(ErrorKind::Io, message).with_source(error)
 }
 
 /// One walk over the training set, with a bar on a terminal and one line elsewhere.
@@ -253,12 +327,8 @@ fn train_epoch(
     // A GPU is asked rarely: each question waits for it.
     let stride = if on_cpu { 4 } else { 100 };
     let start = Instant::now();
-    let bar = match std::io::stderr().is_terminal() {
-        true => ProgressBar::new(steps as u64),
-        false => ProgressBar::hidden(),
-    };
-    let style = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} {msg}");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let bar = progress_bar("{prefix} {wide_bar} {pos}/{len} {msg}");
+    bar.set_length(steps as u64);
     bar.set_prefix(format!("epoch {epoch}/{epochs}"));
     let (mut loss, mut right, mut images, mut done) = (0.0, 0.0, 0, 0);
     while done < steps {

@@ -1,7 +1,7 @@
 //! Sessions over a store: assignment semantics, several steps per submit, readback.
 
 use striate::error::{ErrorKind, Result};
-use striate::gpu::{Engine, Gpu, GpuOptions};
+use striate::gpu::{Engine, Gpu, GpuOptions, Progress};
 use striate::graph::{Graph, Init, Kind, Value};
 use striate::ops::{UnaryFunction, UnaryGrad};
 use striate::plan::PlanOptions;
@@ -136,6 +136,50 @@ fn another_batch_size_compiles_nothing() {
             gpu.pipeline_count()
         };
         assert_eq!(pipelines(3), pipelines(64));
+    }
+}
+
+/// What a session needs is told up front, each pipeline once; what an earlier session built is there from the start.
+#[test]
+fn pipelines_are_listed_before_they_are_built() {
+    for engine in engines() {
+        let mut g = Graph::new();
+        let x = g.input("x", Type::f32([4])).unwrap();
+        let y = g.relu(x).unwrap();
+        let z = g.relu(y).unwrap();
+        let sum = g.sum(z, &[0], false).unwrap();
+        let store = Store::new(&engine, &[&g], 0).unwrap();
+        let mut told = Vec::new();
+        let mut compile = |graph: &Graph, fetched: &[Value]| {
+            told.clear();
+            let options = PlanOptions::default();
+            let note = |progress: Progress<'_>| {
+                let pending: Vec<String> =
+                    progress.pending.iter().map(|&name| name.into()).collect();
+                told.push((progress.done(), progress.total, pending));
+            };
+            let session = Session::with_progress(&store, graph, fetched, options, note).unwrap();
+            let kernel = |step: &striate::plan::Step| step.kernel.name.to_string();
+            let kernels: Vec<String> = match session.plan() {
+                Some(plan) => plan.steps.iter().map(kernel).collect(),
+                None => Vec::new(),
+            };
+            (kernels, told.clone())
+        };
+        let Engine::Gpu(gpu) = &engine else {
+            assert_eq!(compile(&g, &[sum]), (vec![], vec![]));
+            continue;
+        };
+        let (kernels, told) = compile(&g, &[y]);
+        assert_eq!(kernels.len(), 1);
+        assert_eq!(told, [(0, 1, kernels), (1, 1, vec![])], "{engine:?}");
+        let (kernels, told) = compile(&g, &[y, z, sum]);
+        assert_eq!(kernels[..2], [kernels[0].clone(), kernels[0].clone()]);
+        let reduce = vec![kernels[2].clone()];
+        assert_eq!(kernels.len(), 3, "{kernels:?}");
+        assert_eq!(told, [(1, 2, reduce), (2, 2, vec![])], "{engine:?}");
+        assert_eq!(compile(&g, &[y, z, sum]).1, [(2, 2, vec![])]);
+        assert_eq!(gpu.pipeline_count(), 2);
     }
 }
 

@@ -1,5 +1,7 @@
 //! The device, own or borrowed: pipelines, buffers, readback. wgpu stops here, at the store and at the session.
 
+mod adapter;
+mod cache;
 mod engine;
 mod pipeline;
 mod readback;
@@ -10,33 +12,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::{Body, Caps, WINDOW};
+pub use adapter::GpuOptions;
 pub use engine::Engine;
 pub(crate) use pipeline::Pipeline;
+pub use pipeline::Progress;
 use pipeline::{Checks, Pipelines};
 use readback::Readback;
 pub(crate) use timing::Timestamps;
-
-/// Which adapter an own device is made on, and how it is used.
-#[derive(Debug, Clone, Default)]
-pub struct GpuOptions {
-    /// Back ends to look at; by default those of the `WGPU_BACKEND` variable, else all.
-    pub backends: Option<wgpu::Backends>,
-    /// Part of the adapter's name, in any case of letters; by default `WGPU_ADAPTER_NAME`, else any.
-    pub adapter: Option<String>,
-    /// Body of the matrix-shaped kernels; by default registers on software adapters and GL, shared memory elsewhere.
-    pub body: Option<Body>,
-    /// Whether kernels in registers read through windows of uniform bindings (see [`Caps::windows`]); by default on software adapters.
-    pub windows: Option<bool>,
-    /// A largest binding below the device's own, in bytes: to try how values in several parts behave.
-    pub max_binding: Option<u64>,
-    /// Workgroups per dimension below the device's own: to try how dispatches fold.
-    pub max_workgroups: Option<u32>,
-    /// Keeps the checks that translation adds to shaders (index clamps, loop bounds, guards on division) in the crate's own
-    /// kernels too: to see what they cost. Kernels from elsewhere always have them.
-    pub checked: bool,
-    /// Zeroes workgroup memory before the crate's own kernels too: to see what that costs.
-    pub zeroed: bool,
-}
 
 /// A wgpu device that runs sessions. Cloning shares it.
 #[derive(Clone)]
@@ -70,6 +52,7 @@ impl Inner {
         queue: wgpu::Queue,
         owned: bool,
         options: &GpuOptions,
+        pipelines: Arc<Pipelines>,
     ) -> Result<Self> {
         let (info, limits) = (device.adapter_info(), device.limits());
         let needs = [
@@ -135,7 +118,7 @@ impl Inner {
             owned,
             info,
             caps,
-            pipelines: Arc::default(),
+            pipelines,
             checks: Checks {
                 checked: options.checked,
                 zeroed: options.zeroed,
@@ -145,123 +128,7 @@ impl Inner {
     }
 }
 
-/// The part of an adapter's name that is looked for.
-fn wanted_name(options: &GpuOptions) -> Option<String> {
-    let variable = || std::env::var("WGPU_ADAPTER_NAME").ok();
-    options.adapter.clone().or_else(variable)
-}
-
-/// All adapters that match `options`, the one that [`Gpu::new`] takes first.
-async fn adapters(options: &GpuOptions) -> Vec<wgpu::Adapter> {
-    let backends = options
-        .backends
-        .or_else(wgpu::Backends::from_env)
-        .unwrap_or(wgpu::Backends::all());
-    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
-    descriptor.backends = backends;
-    let instance = wgpu::Instance::new(descriptor);
-    let name = wanted_name(options).map(|name| name.to_lowercase());
-    let mut adapters = instance.enumerate_adapters(backends).await;
-    adapters.retain(|adapter| {
-        let own = adapter.get_info().name.to_lowercase();
-        name.as_ref().is_none_or(|name| own.contains(name))
-            && adapter
-                .get_downlevel_capabilities()
-                .flags
-                .contains(wgpu::DownlevelFlags::COMPUTE_SHADERS)
-    });
-    adapters.sort_by_key(|adapter| {
-        let info = adapter.get_info();
-        let kind = match info.device_type {
-            wgpu::DeviceType::DiscreteGpu => 0,
-            wgpu::DeviceType::IntegratedGpu => 1,
-            wgpu::DeviceType::VirtualGpu => 2,
-            wgpu::DeviceType::Other => 3,
-            wgpu::DeviceType::Cpu => 4,
-        };
-        (kind, info.backend == wgpu::Backend::Gl)
-    });
-    adapters
-}
-
 impl Gpu {
-    /// A device of its own on the best adapter that matches: discrete before integrated before software, GL last.
-    ///
-    /// # Errors
-    /// `NoAdapter` if none matches; the message says what was looked for.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn new(options: &GpuOptions) -> Result<Self> {
-        pollster::block_on(Self::new_async(options))
-    }
-
-    /// As `new`, for hosts that cannot block.
-    pub async fn new_async(options: &GpuOptions) -> Result<Self> {
-        let mut failed = None;
-        for adapter in adapters(options).await {
-            match Self::from_adapter(&adapter, options).await {
-                Ok(gpu) => return Ok(gpu),
-                Err(error) => failed = failed.or(Some(error)),
-            }
-        }
-        if let Some(error) = failed {
-            return Err(error);
-        }
-        let backends = options.backends.or_else(wgpu::Backends::from_env);
-        let backends = backends.map_or("any back end".to_owned(), |b| {
-            let names: Vec<String> = b
-                .iter_names()
-                .map(|(name, _)| name.to_lowercase())
-                .collect();
-            names.join(", ")
-        });
-        let name = wanted_name(options).map_or(String::new(), |name| format!(" named \"{name}\""));
-        Err(Error::new(
-            ErrorKind::NoAdapter,
-            format!(
-                "no adapter{name} was found on {backends}; on Debian and Ubuntu \
-                 `apt install mesa-vulkan-drivers` provides a software one"
-            ),
-        ))
-    }
-
-    /// A device on every adapter that matches.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn all(options: &GpuOptions) -> Vec<Result<Self>> {
-        pollster::block_on(async {
-            let mut gpus = Vec::new();
-            for adapter in adapters(options).await {
-                gpus.push(Self::from_adapter(&adapter, options).await);
-            }
-            gpus
-        })
-    }
-
-    async fn from_adapter(adapter: &wgpu::Adapter, options: &GpuOptions) -> Result<Self> {
-        let info = adapter.get_info();
-        let (device, queue) = adapter
-            .request_device(&wgpu::DeviceDescriptor {
-                label: Some("striate"),
-                // Where it is offered, steps can be profiled; nothing else depends on it.
-                required_features: adapter.features() & wgpu::Features::TIMESTAMP_QUERY,
-                required_limits: adapter.limits(),
-                ..Default::default()
-            })
-            .await
-            .map_err(|e| {
-                let message = format!("adapter {} ({}) gave no device", info.name, info.backend);
-                Error::new(ErrorKind::NoAdapter, message).with_source(e)
-            })?;
-        let gpu = Self(Arc::new(Inner::new(device, queue, true, options)?));
-        let lost = gpu.0.lost.clone();
-        gpu.0
-            .device
-            .set_device_lost_callback(move |reason, message| {
-                let mut lost = lost.lock().unwrap_or_else(PoisonError::into_inner);
-                lost.get_or_insert(format!("{reason:?}: {message}"));
-            });
-        Ok(gpu)
-    }
-
     /// Uses a device of the host's. Its callbacks are left alone and it is never polled: results arrive while the host polls.
     ///
     /// # Errors
@@ -276,16 +143,22 @@ impl Gpu {
         queue: wgpu::Queue,
         options: &GpuOptions,
     ) -> Result<Self> {
-        Ok(Self(Arc::new(Inner::new(device, queue, false, options)?)))
+        let pipelines = Pipelines::new(&device, options.pipeline_cache.as_deref());
+        let inner = Inner::new(device, queue, false, options, pipelines)?;
+        Ok(Self(Arc::new(inner)))
     }
 
-    /// The same device used in another way, with all of `options` but the adapter's. Both share their pipelines.
+    /// The same device used in another way, with all of `options` but the adapter's. Both share their pipelines, unless there is data
+    /// of a pipeline cache to begin with.
     pub fn with_options(&self, options: &GpuOptions) -> Result<Self> {
         let (device, queue) = (self.0.device.clone(), self.0.queue.clone());
+        let pipelines = match &options.pipeline_cache {
+            Some(data) => Pipelines::new(&device, Some(data)),
+            None => self.0.pipelines.clone(),
+        };
         Ok(Self(Arc::new(Inner {
-            pipelines: self.0.pipelines.clone(),
             lost: self.0.lost.clone(),
-            ..Inner::new(device, queue, self.0.owned, options)?
+            ..Inner::new(device, queue, self.0.owned, options, pipelines)?
         })))
     }
 
@@ -320,6 +193,18 @@ impl Gpu {
         self.0.pipelines.count()
     }
 
+    /// The pipelines built so far in the driver's own form, for [`GpuOptions::pipeline_cache`] of a later run; none on devices without
+    /// the feature `PIPELINE_CACHE`, which an own device has wherever its adapter does.
+    pub fn pipeline_cache_data(&self) -> Option<Vec<u8>> {
+        self.check_lost().ok()?;
+        self.0.pipelines.cache_data(&self.0.device)
+    }
+
+    /// A name for a file of [`pipeline_cache_data`](Self::pipeline_cache_data), one for all adapters that may share it.
+    pub fn pipeline_cache_key(&self) -> Option<String> {
+        cache::key(&self.0.device)
+    }
+
     /// Tells the engine that a borrowed device is lost, from the host's own callback.
     pub fn notify_device_lost(&self, reason: &str) {
         let mut lost = self.0.lost.lock().unwrap_or_else(PoisonError::into_inner);
@@ -344,8 +229,12 @@ impl Gpu {
         }
     }
 
-    /// Runs `work` inside error scopes and returns what the device objected to as a typed error.
-    pub(crate) async fn scoped<T>(&self, what: &str, work: impl FnOnce() -> T) -> Result<T> {
+    /// Runs `work` at once, inside error scopes; what the device objected to comes as a typed error.
+    pub(crate) fn scoped<T>(
+        &self,
+        what: &str,
+        work: impl FnOnce() -> T,
+    ) -> impl Future<Output = Result<T>> {
         let device = &self.0.device;
         let internal = device.push_error_scope(wgpu::ErrorFilter::Internal);
         let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
@@ -355,21 +244,25 @@ impl Gpu {
         let memory = memory.pop();
         let validation = validation.pop();
         let internal = internal.pop();
-        let memory = memory.await;
-        let other = match validation.await {
-            None => internal.await,
-            error => error,
-        };
-        self.check_lost()?;
-        if let Some(error) = memory {
-            let message = format!("{what}: the device has no memory left");
-            return Err(Error::new(ErrorKind::OutOfMemory, message).with_source(portable(error)));
-        }
-        match other {
-            None => Ok(made),
-            Some(error) => {
-                let message = format!("{what}: {error}");
-                Err(Error::new(ErrorKind::Shader, message).with_source(portable(error)))
+        async move {
+            let memory = memory.await;
+            let other = match validation.await {
+                None => internal.await,
+                error => error,
+            };
+            self.check_lost()?;
+            if let Some(error) = memory {
+                let message = format!("{what}: the device has no memory left");
+                let error =
+                    Error::new(ErrorKind::OutOfMemory, message).with_source(portable(error));
+                return Err(error);
+            }
+            match other {
+                None => Ok(made),
+                Some(error) => {
+                    let message = format!("{what}: {error}");
+                    Err(Error::new(ErrorKind::Shader, message).with_source(portable(error)))
+                }
             }
         }
     }
@@ -396,7 +289,7 @@ impl Gpu {
         {
             let mut made = None;
             {
-                // The scopes open and close in the first poll; what they caught is logged by the browser.
+                // What the scopes caught is logged by the browser.
                 let scoped = std::pin::pin!(self.scoped(what, || made = Some(work())));
                 let _ = scoped.poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
             }

@@ -1,10 +1,10 @@
 //! Compute pipelines, built once per kernel, override set and binding layout.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Gpu, trusted};
-use crate::error::Result;
+use super::{Gpu, cache, trusted};
+use crate::error::{Error, Result};
 use crate::kernel::{Access, Kernel, Overrides, Wgsl};
 
 /// A pipeline and the layout of its bind group.
@@ -30,18 +30,53 @@ pub(crate) struct Checks {
     pub zeroed: bool,
 }
 
+/// How far the pipelines of a session are: told before each one is built, and once they are all there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress<'a> {
+    /// Pipelines that the session needs, each counted once.
+    pub total: usize,
+    /// The kernels of those that are not there yet; the first is built next.
+    pub pending: &'a [&'a str],
+}
+
+impl Progress<'_> {
+    /// Pipelines that are there, those of earlier sessions included.
+    pub fn done(&self) -> usize {
+        self.total - self.pending.len()
+    }
+}
+
 /// The pipelines of an engine.
-#[derive(Default)]
 pub(crate) struct Pipelines {
     built: Mutex<HashMap<Key, Arc<Pipeline>>>,
+    /// The driver's own form of them, where the device keeps one.
+    cache: Option<wgpu::PipelineCache>,
 }
 
 /// One use of a kernel.
 pub(crate) type Use<'a> = (&'a Kernel, Overrides, Vec<Access>);
 
 impl Pipelines {
-    /// The pipelines of these uses, in order; those that are not there yet are built, and kept only if nothing went wrong.
-    pub async fn get(&self, gpu: &Gpu, uses: Vec<Use<'_>>) -> Result<Vec<Arc<Pipeline>>> {
+    /// None yet; `data` is what the driver may already know of them.
+    pub fn new(device: &wgpu::Device, data: Option<&[u8]>) -> Arc<Self> {
+        Arc::new(Self {
+            built: Mutex::default(),
+            cache: cache::create(device, data),
+        })
+    }
+
+    /// What the driver knows of them, for `new` on a device of the same kind.
+    pub fn cache_data(&self, device: &wgpu::Device) -> Option<Vec<u8>> {
+        cache::data(device, self.cache.as_ref()?)
+    }
+
+    /// The pipelines of these uses, in order; those that are not there yet are built.
+    pub async fn get(
+        &self,
+        gpu: &Gpu,
+        uses: Vec<Use<'_>>,
+        mut progress: impl FnMut(Progress<'_>),
+    ) -> Result<Vec<Arc<Pipeline>>> {
         let keys: Vec<Key> = uses
             .into_iter()
             .map(|(kernel, overrides, accesses)| Key {
@@ -51,23 +86,39 @@ impl Pipelines {
                 checks: gpu.0.checks,
             })
             .collect();
-        let make = || {
-            let mut fresh: HashMap<&Key, Arc<Pipeline>> = HashMap::new();
-            let built = self.lock();
-            for key in keys.iter().filter(|&key| !built.contains_key(key)) {
-                let make = || Arc::new(build(gpu.device(), key));
-                fresh.entry(key).or_insert_with(make);
+        let (mut distinct, mut found, mut missing) = (HashSet::new(), HashMap::new(), Vec::new());
+        for key in keys.iter().filter(|&key| distinct.insert(key)) {
+            match self.lock().get(key) {
+                Some(pipeline) => drop(found.insert(key, pipeline.clone())),
+                None => missing.push(key),
             }
-            fresh
-        };
-        let fresh = gpu.scoped("building pipelines", make).await?;
-        let mut built = self.lock();
-        for (key, pipeline) in fresh {
-            built.entry(key.clone()).or_insert(pipeline);
         }
+        let total = distinct.len();
+        let names: Vec<&str> = missing.iter().map(|key| key.kernel.name.as_ref()).collect();
+        let ask = |key| gpu.scoped("building a pipeline", move || self.build(gpu.device(), key));
+        // A browser compiles side by side what it is asked for; elsewhere, asking is building.
+        let ahead = match cfg!(target_arch = "wasm32") {
+            true => missing.len(),
+            false => 0,
+        };
+        let asked: Vec<_> = missing[..ahead].iter().map(|&key| ask(key)).collect();
+        let mut asked = asked.into_iter();
+        for (i, &key) in missing.iter().enumerate() {
+            let pending = &names[i..];
+            progress(Progress { total, pending });
+            let building = asked.next().unwrap_or_else(|| ask(key));
+            let context = |e: Error| e.context(format!("kernel {}", key.kernel.name));
+            let pipeline = Arc::new(building.await.map_err(context)?);
+            let kept = self.lock().entry(key.clone()).or_insert(pipeline).clone();
+            found.insert(key, kept);
+        }
+        progress(Progress {
+            total,
+            pending: &[],
+        });
         Ok(keys
             .iter()
-            .filter_map(|key| built.get(key).cloned())
+            .filter_map(|key| found.get(key).cloned())
             .collect())
     }
 
@@ -79,69 +130,69 @@ impl Pipelines {
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Arc<Pipeline>>> {
         self.built.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-fn build(device: &wgpu::Device, key: &Key) -> Pipeline {
-    let Key {
-        kernel,
-        overrides,
-        accesses,
-        checks,
-    } = key;
-    let own = matches!(kernel.wgsl, Wgsl::Files(_));
-    let label = kernel.name.as_ref();
-    let source = kernel.source();
-    let module = match own && !checks.checked {
-        true => trusted::create_module(device, label, &source),
-        // Text from outside the crate keeps every check.
-        false => device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some(label),
-            source: wgpu::ShaderSource::Wgsl(source),
-        }),
-    };
-    let uniform_params = std::iter::once(&Access::Uniform);
-    let entries: Vec<wgpu::BindGroupLayoutEntry> = accesses
-        .iter()
-        .chain(uniform_params)
-        .enumerate()
-        .map(|(binding, access)| wgpu::BindGroupLayoutEntry {
-            binding: binding as u32,
-            visibility: wgpu::ShaderStages::COMPUTE,
-            ty: wgpu::BindingType::Buffer {
-                ty: match access {
-                    Access::Read => wgpu::BufferBindingType::Storage { read_only: true },
-                    Access::ReadWrite => wgpu::BufferBindingType::Storage { read_only: false },
-                    Access::Uniform => wgpu::BufferBindingType::Uniform,
+    fn build(&self, device: &wgpu::Device, key: &Key) -> Pipeline {
+        let Key {
+            kernel,
+            overrides,
+            accesses,
+            checks,
+        } = key;
+        let own = matches!(kernel.wgsl, Wgsl::Files(_));
+        let label = kernel.name.as_ref();
+        let source = kernel.source();
+        let module = match own && !checks.checked {
+            true => trusted::create_module(device, label, &source),
+            // Text from outside the crate keeps every check.
+            false => device.create_shader_module(wgpu::ShaderModuleDescriptor {
+                label: Some(label),
+                source: wgpu::ShaderSource::Wgsl(source),
+            }),
+        };
+        let uniform_params = std::iter::once(&Access::Uniform);
+        let entries: Vec<wgpu::BindGroupLayoutEntry> = accesses
+            .iter()
+            .chain(uniform_params)
+            .enumerate()
+            .map(|(binding, access)| wgpu::BindGroupLayoutEntry {
+                binding: binding as u32,
+                visibility: wgpu::ShaderStages::COMPUTE,
+                ty: wgpu::BindingType::Buffer {
+                    ty: match access {
+                        Access::Read => wgpu::BufferBindingType::Storage { read_only: true },
+                        Access::ReadWrite => wgpu::BufferBindingType::Storage { read_only: false },
+                        Access::Uniform => wgpu::BufferBindingType::Uniform,
+                    },
+                    has_dynamic_offset: false,
+                    min_binding_size: None,
                 },
-                has_dynamic_offset: false,
-                min_binding_size: None,
+                count: None,
+            })
+            .collect();
+        let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+            label: Some(label),
+            entries: &entries,
+        });
+        let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label: Some(label),
+            bind_group_layouts: &[Some(&layout)],
+            immediate_size: 0,
+        });
+        let constants: Vec<(&str, f64)> = overrides
+            .iter()
+            .map(|&(name, value)| (name, f64::from(value)))
+            .collect();
+        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(label),
+            layout: Some(&pipeline_layout),
+            module: &module,
+            entry_point: Some("main"),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                constants: &constants,
+                zero_initialize_workgroup_memory: !own || checks.zeroed,
             },
-            count: None,
-        })
-        .collect();
-    let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-        label: Some(label),
-        entries: &entries,
-    });
-    let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-        label: Some(label),
-        bind_group_layouts: &[Some(&layout)],
-        immediate_size: 0,
-    });
-    let constants: Vec<(&str, f64)> = overrides
-        .iter()
-        .map(|&(name, value)| (name, f64::from(value)))
-        .collect();
-    let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-        label: Some(label),
-        layout: Some(&pipeline_layout),
-        module: &module,
-        entry_point: Some("main"),
-        compilation_options: wgpu::PipelineCompilationOptions {
-            constants: &constants,
-            zero_initialize_workgroup_memory: !own || checks.zeroed,
-        },
-        cache: None,
-    });
-    Pipeline { pipeline, layout }
+            cache: self.cache.as_ref(),
+        });
+        Pipeline { pipeline, layout }
+    }
 }

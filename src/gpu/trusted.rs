@@ -1,7 +1,7 @@
 //! The only unsafe code of the crate.
 #![allow(
     unsafe_code,
-    reason = "unchecked shader modules; see the comment at the call"
+    reason = "unchecked shader modules and data of pipeline caches; see the comment at each call"
 )]
 
 /// A module of one of this crate's own kernels, without the checks that translation would add (index clamps, loop bounds,
@@ -21,4 +21,20 @@ pub(super) fn create_module(
     unsafe {
         device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked())
     }
+}
+
+/// A pipeline cache that begins with `data`, or empty.
+pub(super) fn create_pipeline_cache(
+    device: &wgpu::Device,
+    data: Option<&[u8]>,
+) -> wgpu::PipelineCache {
+    let descriptor = wgpu::PipelineCacheDescriptor {
+        label: Some("striate"),
+        data,
+        fallback: true,
+    };
+    // SAFETY: data must be what `PipelineCache::get_data` returned on such an adapter. `cache` lets nothing else through: the bytes carry
+    // a checksum of themselves and of the adapter's key, and wgpu compares driver and format with its own header. Whoever forges both
+    // could write the program's other files too; `GpuOptions::pipeline_cache` says so.
+    unsafe { device.create_pipeline_cache(&descriptor) }
 }

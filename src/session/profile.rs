@@ -2,7 +2,8 @@
 
 use std::fmt::{self, Write};
 
-use super::{Form, GpuForm, Session, encode_steps};
+use super::gpu_form::{GpuForm, encode_steps};
+use super::{Form, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::Timestamps;
 

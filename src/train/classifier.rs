@@ -2,7 +2,7 @@
 
 use crate::data::{Dataset, Split};
 use crate::error::{Error, ErrorKind, Result};
-use crate::gpu::Engine;
+use crate::gpu::{Engine, Progress};
 use crate::graph::{Graph, Init, Kind, Value};
 use crate::nn::Mode;
 use crate::plan::PlanOptions;
@@ -92,6 +92,30 @@ impl Classifier {
         data: &Split,
         options: &ClassifierOptions,
     ) -> Result<Self> {
+        Self::with_progress_async(engine, model, data, options, |_| ()).await
+    }
+
+    /// As [`new`](Self::new), telling `progress` which pipelines are to be built before each of them is, session by session.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn with_progress(
+        engine: &Engine,
+        model: impl Fn(&mut Graph, Value, Mode) -> Result<Value>,
+        data: &Split,
+        options: &ClassifierOptions,
+        progress: impl FnMut(Progress<'_>),
+    ) -> Result<Self> {
+        let classifier = Self::with_progress_async(engine, model, data, options, progress);
+        pollster::block_on(classifier)
+    }
+
+    /// As `with_progress`, for hosts that cannot block.
+    pub async fn with_progress_async(
+        engine: &Engine,
+        model: impl Fn(&mut Graph, Value, Mode) -> Result<Value>,
+        data: &Split,
+        options: &ClassifierOptions,
+        mut progress: impl FnMut(Progress<'_>),
+    ) -> Result<Self> {
         for (name, set) in [("training", &data.train), ("test", &data.test)] {
             if set.count == 0 {
                 let message = format!("the {name} set has no images");
@@ -155,19 +179,22 @@ impl Classifier {
             true => Some(swap_averages(apply.as_ref().unwrap_or(&train))?),
             false => None,
         };
-        let session = async |graph: Option<Graph>| match graph {
-            Some(graph) => Session::new_async(&store, &graph, &[], plan)
-                .await
-                .map(Some),
-            None => Ok(None),
+        let mut session = async |graph: &Graph, fetched: &[Value]| {
+            Session::with_progress_async(&store, graph, fetched, plan, &mut progress).await
         };
         Ok(Self {
-            train: Session::new_async(&store, &train, &[loss], plan).await?,
-            apply: session(apply).await?,
-            swap: session(swap).await?,
+            train: session(&train, &[loss]).await?,
+            apply: match &apply {
+                Some(graph) => Some(session(graph, &[]).await?),
+                None => None,
+            },
+            swap: match &swap {
+                Some(graph) => Some(session(graph, &[]).await?),
+                None => None,
+            },
             accumulate: options.accumulate,
             pending: 0,
-            test: Session::new_async(&store, &test, &[], plan).await?,
+            test: session(&test, &[]).await?,
             store,
             steps_per_epoch: data.train.count.div_ceil(options.batch),
             steps_per_test: data.test.count.div_ceil(test_batch),

@@ -1,0 +1,156 @@
+//! Adapters, and devices of one's own.
+
+use std::sync::{Arc, PoisonError};
+
+use super::{Gpu, Inner, Pipelines};
+use crate::error::{Error, ErrorKind, Result};
+use crate::kernel::Body;
+
+/// Which adapter an own device is made on, and how it is used.
+#[derive(Debug, Clone, Default)]
+pub struct GpuOptions {
+    /// Back ends to look at; by default those of the `WGPU_BACKEND` variable, else all.
+    pub backends: Option<wgpu::Backends>,
+    /// Part of the adapter's name, in any case of letters; by default `WGPU_ADAPTER_NAME`, else any.
+    pub adapter: Option<String>,
+    /// Body of the matrix-shaped kernels; by default registers on software adapters and GL, shared memory elsewhere.
+    pub body: Option<Body>,
+    /// Whether kernels in registers read through windows of uniform bindings (see [`Caps::windows`](crate::kernel::Caps::windows)); by default
+    /// on software adapters.
+    pub windows: Option<bool>,
+    /// A largest binding below the device's own, in bytes: to try how values in several parts behave.
+    pub max_binding: Option<u64>,
+    /// Workgroups per dimension below the device's own: to try how dispatches fold.
+    pub max_workgroups: Option<u32>,
+    /// Keeps the checks that translation adds to shaders (index clamps, loop bounds, guards on division) in the crate's own
+    /// kernels too: to see what they cost. Kernels from elsewhere always have them.
+    pub checked: bool,
+    /// Zeroes workgroup memory before the crate's own kernels too: to see what that costs.
+    pub zeroed: bool,
+    /// What [`Gpu::pipeline_cache_data`] returned in an earlier run, where the device keeps such data. Bytes that are damaged or
+    /// come from another adapter or driver are left out, with a warning in the log. As drivers take what is in them for their own,
+    /// whoever can write where they are stored must be trusted.
+    pub pipeline_cache: Option<Arc<[u8]>>,
+}
+
+/// The part of an adapter's name that is looked for.
+fn wanted_name(options: &GpuOptions) -> Option<String> {
+    let variable = || std::env::var("WGPU_ADAPTER_NAME").ok();
+    options.adapter.clone().or_else(variable)
+}
+
+/// All adapters that match `options`, the one that [`Gpu::new`] takes first.
+async fn adapters(options: &GpuOptions) -> Vec<wgpu::Adapter> {
+    let backends = options
+        .backends
+        .or_else(wgpu::Backends::from_env)
+        .unwrap_or(wgpu::Backends::all());
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
+    descriptor.backends = backends;
+    let instance = wgpu::Instance::new(descriptor);
+    let name = wanted_name(options).map(|name| name.to_lowercase());
+    let mut adapters = instance.enumerate_adapters(backends).await;
+    adapters.retain(|adapter| {
+        let own = adapter.get_info().name.to_lowercase();
+        name.as_ref().is_none_or(|name| own.contains(name))
+            && adapter
+                .get_downlevel_capabilities()
+                .flags
+                .contains(wgpu::DownlevelFlags::COMPUTE_SHADERS)
+    });
+    adapters.sort_by_key(|adapter| {
+        let info = adapter.get_info();
+        let kind = match info.device_type {
+            wgpu::DeviceType::DiscreteGpu => 0,
+            wgpu::DeviceType::IntegratedGpu => 1,
+            wgpu::DeviceType::VirtualGpu => 2,
+            wgpu::DeviceType::Other => 3,
+            wgpu::DeviceType::Cpu => 4,
+        };
+        (kind, info.backend == wgpu::Backend::Gl)
+    });
+    adapters
+}
+
+impl Gpu {
+    /// A device of its own on the best adapter that matches: discrete before integrated before software, GL last.
+    ///
+    /// # Errors
+    /// `NoAdapter` if none matches; the message says what was looked for.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn new(options: &GpuOptions) -> Result<Self> {
+        pollster::block_on(Self::new_async(options))
+    }
+
+    /// As `new`, for hosts that cannot block.
+    pub async fn new_async(options: &GpuOptions) -> Result<Self> {
+        let mut failed = None;
+        for adapter in adapters(options).await {
+            match Self::from_adapter(&adapter, options).await {
+                Ok(gpu) => return Ok(gpu),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        let backends = options.backends.or_else(wgpu::Backends::from_env);
+        let backends = backends.map_or("any back end".to_owned(), |b| {
+            let names: Vec<String> = b
+                .iter_names()
+                .map(|(name, _)| name.to_lowercase())
+                .collect();
+            names.join(", ")
+        });
+        let name = wanted_name(options).map_or(String::new(), |name| format!(" named \"{name}\""));
+        Err(Error::new(
+            ErrorKind::NoAdapter,
+            format!(
+                "no adapter{name} was found on {backends}; on Debian and Ubuntu \
+                 `apt install mesa-vulkan-drivers` provides a software one"
+            ),
+        ))
+    }
+
+    /// A device on every adapter that matches.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn all(options: &GpuOptions) -> Vec<Result<Self>> {
+        pollster::block_on(async {
+            let mut gpus = Vec::new();
+            for adapter in adapters(options).await {
+                gpus.push(Self::from_adapter(&adapter, options).await);
+            }
+            gpus
+        })
+    }
+
+    async fn from_adapter(adapter: &wgpu::Adapter, options: &GpuOptions) -> Result<Self> {
+        let info = adapter.get_info();
+        let (device, queue) = adapter
+            .request_device(&wgpu::DeviceDescriptor {
+                label: Some("striate"),
+                // Where they are offered, steps can be profiled and pipelines be kept; nothing else depends on them.
+                required_features: adapter.features()
+                    & (wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::PIPELINE_CACHE),
+                required_limits: adapter.limits(),
+                ..Default::default()
+            })
+            .await
+            .map_err(|e| {
+                let message = format!("adapter {} ({}) gave no device", info.name, info.backend);
+                Error::new(ErrorKind::NoAdapter, message).with_source(e)
+            })?;
+        let pipelines = Pipelines::new(&device, options.pipeline_cache.as_deref());
+        let gpu = Self(Arc::new(Inner::new(
+            device, queue, true, options, pipelines,
+        )?));
+        let lost = gpu.0.lost.clone();
+        gpu.0
+            .device
+            .set_device_lost_callback(move |reason, message| {
+                let mut lost = lost.lock().unwrap_or_else(PoisonError::into_inner);
+                lost.get_or_insert(format!("{reason:?}: {message}"));
+            });
+        Ok(gpu)
+    }
+}

@@ -1,0 +1,243 @@
+//! A plan on a device: pipelines, buffers and bind groups, made once and encoded step by step.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::gpu::{Gpu, Pipeline, Progress};
+use crate::graph::{Graph, Source, Value};
+use crate::plan::{Buffer, Plan, Step, UNIFORM_STRIDE};
+use crate::store::{Place, Store, upload};
+
+/// Steps that go to the queue together.
+const STEPS_PER_SUBMIT: usize = 32;
+
+/// A session on a GPU: every object of a step, and its buffers.
+pub(super) struct GpuForm {
+    pub gpu: Gpu,
+    pub plan: Plan,
+    pub slots: Vec<wgpu::Buffer>,
+    fixed: HashMap<Buffer, wgpu::Buffer>,
+    pub dispatches: Vec<Ready>,
+}
+
+/// A dispatch with its GPU objects.
+pub(super) struct Ready {
+    pipeline: Arc<Pipeline>,
+    bind_group: wgpu::BindGroup,
+    grid: [u32; 2],
+}
+
+impl Ready {
+    pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>) {
+        pass.set_pipeline(&self.pipeline.pipeline);
+        pass.set_bind_group(0, &self.bind_group, &[]);
+        pass.dispatch_workgroups(self.grid[0], self.grid[1], 1);
+    }
+}
+
+impl GpuForm {
+    pub async fn new(
+        gpu: &Gpu,
+        store: &Store,
+        graph: &Graph,
+        plan: Plan,
+        progress: impl FnMut(Progress<'_>),
+    ) -> Result<Self> {
+        gpu.check_lost()?;
+        let uses = plan.steps.iter().map(|step| {
+            let accesses = step.bindings.iter().map(|b| b.1).collect();
+            (step.kernel.as_ref(), step.overrides, accesses)
+        });
+        let pipelines = gpu.pipelines().get(gpu, uses.collect(), progress).await?;
+        let allocate = || {
+            let slots: Vec<_> = plan
+                .slots
+                .iter()
+                .map(|&b| gpu.create_buffer("slot", b))
+                .collect();
+            let mut fixed = HashMap::new();
+            for span in plan.places.values().flatten().map(|p| p.span) {
+                if matches!(span.buffer, Buffer::Input(..) | Buffer::Constant(..)) {
+                    let make = || gpu.create_buffer("input", span.bytes.next_multiple_of(256));
+                    fixed.entry(span.buffer).or_insert_with(make);
+                }
+            }
+            let uniforms = gpu.create_buffer("params", plan.steps.len() as u64 * UNIFORM_STRIDE);
+            (slots, fixed, uniforms)
+        };
+        let (slots, fixed, uniforms) = gpu.scoped("allocating the session", allocate).await?;
+        let mut form = Self {
+            gpu: gpu.clone(),
+            plan,
+            slots,
+            fixed,
+            dispatches: Vec::new(),
+        };
+        form.fill_constants(store, graph)?;
+        let mut blocks = vec![0; form.plan.steps.len() * UNIFORM_STRIDE as usize];
+        for (step, block) in form
+            .plan
+            .steps
+            .iter()
+            .zip(blocks.chunks_mut(UNIFORM_STRIDE as usize))
+        {
+            let words = uniform_words(step)?;
+            block[..words.len() * 4].copy_from_slice(bytemuck::cast_slice(&words));
+        }
+        gpu.write(&uniforms, 0, &blocks)?;
+        let mut resources = Vec::new();
+        for step in &form.plan.steps {
+            let buffers = step
+                .bindings
+                .iter()
+                .map(|(span, _)| form.buffer(store, span.buffer))
+                .collect::<Result<Vec<_>>>()?;
+            resources.push(buffers);
+        }
+        let encode = || {
+            let mut dispatches = Vec::new();
+            for (index, (step, pipeline)) in form.plan.steps.iter().zip(pipelines).enumerate() {
+                let bind_group = bind(
+                    gpu,
+                    step,
+                    &pipeline,
+                    &resources[index],
+                    &uniforms,
+                    index as u64,
+                );
+                dispatches.push(Ready {
+                    pipeline,
+                    bind_group,
+                    grid: step.grid,
+                });
+            }
+            // One step encoded in private: a fault of ours shows here and not when the host finishes its encoder.
+            let mut encoder = gpu.device().create_command_encoder(&Default::default());
+            encode_steps(&dispatches, &mut encoder, 1, None);
+            encoder.finish();
+            dispatches
+        };
+        form.dispatches = gpu.scoped("encoding a step", encode).await?;
+        Ok(form)
+    }
+
+    fn fill_constants(&self, store: &Store, graph: &Graph) -> Result<()> {
+        for &value in self.plan.places.keys() {
+            if let Source::Constant(tensor) = graph.source(value)? {
+                upload(&self.gpu, tensor, self.places(store, value)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the parts of an input, constant or fetched value lie.
+    pub fn places<'a>(&'a self, store: &'a Store, value: Value) -> Result<Vec<Place<'a>>> {
+        let placed = self.plan.places.get(&value).into_iter().flatten();
+        placed
+            .map(|p| Ok((self.buffer(store, p.span.buffer)?, p.span.offset, p.rows)))
+            .collect()
+    }
+
+    fn buffer<'a>(&'a self, store: &'a Store, buffer: Buffer) -> Result<&'a wgpu::Buffer> {
+        let found = match buffer {
+            Buffer::Slot(slot) => self.slots.get(slot),
+            Buffer::Chunk(chunk) => store.chunk(chunk),
+            Buffer::Input(..) | Buffer::Constant(..) => self.fixed.get(&buffer),
+        };
+        found.ok_or_else(|| Error::graph(format!("{buffer:?} was not allocated")))
+    }
+
+    pub fn record(&self, encoder: &mut wgpu::CommandEncoder, steps: usize) {
+        encode_steps(&self.dispatches, encoder, steps, None);
+    }
+
+    pub fn submit(&self, steps: usize) -> Result<()> {
+        let mut left = steps;
+        while left > 0 {
+            let now = left.min(STEPS_PER_SUBMIT);
+            self.gpu.guarded("submitting steps", || {
+                let mut encoder = self
+                    .gpu
+                    .device()
+                    .create_command_encoder(&Default::default());
+                self.record(&mut encoder, now);
+                self.gpu.queue().submit([encoder.finish()]);
+            })?;
+            left -= now;
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn encode_steps(
+    dispatches: &[Ready],
+    encoder: &mut wgpu::CommandEncoder,
+    steps: usize,
+    timestamp_writes: Option<wgpu::ComputePassTimestampWrites<'_>>,
+) {
+    let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+        label: Some("striate"),
+        timestamp_writes,
+    });
+    for _ in 0..steps {
+        for ready in dispatches {
+            ready.encode(&mut pass);
+        }
+    }
+}
+
+/// The uniform block of a dispatch: `grid`, then its params.
+fn uniform_words(step: &Step) -> Result<Vec<u32>> {
+    let mut words = vec![step.base, step.grid[0], step.count, 0];
+    words.extend(step.params.iter().map(|p| p.bits));
+    if words.len() as u64 * 4 > UNIFORM_STRIDE {
+        return Err(Error::new(
+            ErrorKind::Limit,
+            format!(
+                "{}: kernel {} has {} params, {} fit a uniform block",
+                step.op,
+                step.kernel.name,
+                step.params.len(),
+                UNIFORM_STRIDE / 4 - 4
+            ),
+        ));
+    }
+    Ok(words)
+}
+
+fn bind(
+    gpu: &Gpu,
+    step: &Step,
+    pipeline: &Pipeline,
+    buffers: &[&wgpu::Buffer],
+    uniforms: &wgpu::Buffer,
+    index: u64,
+) -> wgpu::BindGroup {
+    let range = |buffer, offset, bytes| {
+        wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+            buffer,
+            offset,
+            size: std::num::NonZeroU64::new(bytes),
+        })
+    };
+    let mut entries: Vec<wgpu::BindGroupEntry<'_>> = step
+        .bindings
+        .iter()
+        .zip(buffers)
+        .enumerate()
+        .map(|(binding, ((span, _), buffer))| wgpu::BindGroupEntry {
+            binding: binding as u32,
+            resource: range(*buffer, span.offset, span.bytes),
+        })
+        .collect();
+    entries.push(wgpu::BindGroupEntry {
+        binding: entries.len() as u32,
+        resource: range(uniforms, index * UNIFORM_STRIDE, UNIFORM_STRIDE),
+    });
+    gpu.device().create_bind_group(&wgpu::BindGroupDescriptor {
+        label: Some(step.op),
+        layout: &pipeline.layout,
+        entries: &entries,
+    })
+}
