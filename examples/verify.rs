@@ -22,7 +22,7 @@ use common::tally::{Count, Tally};
 /// Runs the whole table of cases on every adapter and compares with the CPU reference.
 #[derive(Parser)]
 struct Args {
-    /// Writes one JSON line per adapter and op to this file
+    /// Writes one JSON line per adapter and op to this file, and one per adapter that does not fit
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Only this op
@@ -70,11 +70,22 @@ fn verify(args: &Args) -> Result<bool> {
         adapter: args.adapter.clone(),
         ..GpuOptions::default()
     };
-    let adapters = Adapter::all(&options)?;
+    let mut adapters = Vec::new();
+    let mut unfit = Vec::new();
+    for found in Adapter::all(&options) {
+        match found {
+            Ok(adapter) => adapters.push(adapter),
+            Err(error) => unfit.push(error),
+        }
+    }
+    // Where nothing runs, nothing is shown to be right.
     if adapters.is_empty() {
+        for error in &unfit {
+            println!("{}", with_source(error));
+        }
         return Err(Error::new(
             ErrorKind::NoAdapter,
-            "no adapter matches; on Debian and Ubuntu `apt install mesa-vulkan-drivers` provides a software one",
+            "no adapter matches and fits; on Debian and Ubuntu `apt install mesa-vulkan-drivers` provides a software one",
         ));
     }
     println!("{:<28}{:>6}{:>9}{:>9}", "op", "cases", "worst", "s");
@@ -116,15 +127,30 @@ fn verify(args: &Args) -> Result<bool> {
             println!("  unsupported: {limit}");
         }
     }
+    for error in &unfit {
+        println!("{}", with_source(error));
+    }
     println!("{} passed, {} failed", total.passed, total.failed);
     if let Some(path) = &args.json {
-        write_json(path, &tally)?;
+        write_json(path, &tally, &unfit)?;
     }
     Ok(total.failed == 0)
 }
 
-fn write_json(path: &Path, tally: &Tally) -> Result<()> {
+/// The message, and that of the error below it.
+fn with_source(error: &Error) -> String {
+    match std::error::Error::source(error) {
+        None => error.to_string(),
+        Some(source) => format!("{error}: {source}"),
+    }
+}
+
+fn write_json(path: &Path, tally: &Tally, unfit: &[Error]) -> Result<()> {
     let mut lines = Vec::new();
+    for error in unfit {
+        let line = json!({ "unsupported_adapter": with_source(error) });
+        writeln!(lines, "{line}").map_err(|e| cannot("write", path, e))?;
+    }
     for row in &tally.adapters {
         for (op, count) in &row.counts {
             let place = format!("{}/", op);

@@ -221,7 +221,7 @@ impl Gpu {
         ))
     }
 
-    /// A device on every adapter that matches.
+    /// A device on every adapter that matches, or what one lacks: its error begins with its name.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn all(options: &GpuOptions) -> Vec<Result<Self>> {
         pollster::block_on(async {
@@ -235,6 +235,7 @@ impl Gpu {
 
     async fn from_adapter(adapter: &wgpu::Adapter, options: &GpuOptions) -> Result<Self> {
         let info = adapter.get_info();
+        let name = format!("{} ({})", info.name, info.backend);
         let (device, queue) = adapter
             .request_device(&wgpu::DeviceDescriptor {
                 label: Some("striate"),
@@ -245,10 +246,12 @@ impl Gpu {
             })
             .await
             .map_err(|e| {
-                let message = format!("adapter {} ({}) gave no device", info.name, info.backend);
+                let message = format!("{name}: unsupported: the adapter gave no device");
                 Error::new(ErrorKind::NoAdapter, message).with_source(e)
             })?;
-        let gpu = Self(Arc::new(Inner::new(device, queue, true, options)?));
+        let inner = Inner::new(device, queue, true, options)
+            .map_err(|error| error.context(format!("{name}: unsupported")))?;
+        let gpu = Self(Arc::new(inner));
         let lost = gpu.0.lost.clone();
         gpu.0
             .device
