@@ -8,12 +8,13 @@
 // One workgroup takes workgroup_size of these, parts first.
 // Overrides: lines (1, or as taps where stride_h = dilation_h), taps (1 to 5), blocks (1 or 2), aligned (1 if the rows of dy are multiples
 // of 4 long), workgroup_size.
-// Providers: window (conv_window_*), lib/grid, lib/divide.
+// Providers: first_* for x, second_quad (second_*) for dy, window (conv_window_*), lib/grid, lib/divide.
 
 struct Params {
     grid: Grid,
     count: u32, // invocations
     parts: u32,
+    first_part: u32, // number of the first among all dispatches' parts
     batch: u32,
     share: u32, // images per part
     chunks: u32, // runs of 4 * blocks channels of dy in a group
@@ -40,7 +41,6 @@ struct Params {
     dy_base: u32,
 }
 
-@group(0) @binding(1) var<storage, read> dy: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> parts: array<vec4<f32>>;
 @group(0) @binding(3) var<uniform> params: Params;
 
@@ -96,11 +96,11 @@ fn add_line(sum: Line, x: Row, g: mat4x4<f32>) -> Line {
 
 // Four columns of a row of dy from element `at` on, the row's column `col`; 0 past the row's end.
 fn four_dy(at: u32, col: u32) -> vec4<f32> {
-    let a = dy[at / 4u];
+    let a = second_quad(at / 4u);
     if aligned != 0u {
         return a;
     }
-    let b = dy[min(at / 4u + 1u, params.last_dy)];
+    let b = second_quad(min(at / 4u + 1u, params.last_dy));
     let odd = (at & 1u) != 0u;
     let c = select(a, vec4<f32>(a.yzw, b.x), odd);
     let d = select(b.xy, b.yz, odd);
@@ -244,7 +244,7 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
     }
 
     let step = params.chunks * params.bands * params.channels * params.groups * params.phases * params.runs;
-    let to = (part * step + tile) * (blocks * lines * taps);
+    let to = ((params.first_part + part) * step + tile) * (blocks * lines * taps);
     for (var line = params.lines; line > 0u; line--) {
         store(s4, to + (line - 1u) * taps);
         s4 = s3;

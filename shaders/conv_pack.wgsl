@@ -1,5 +1,5 @@
 // The weights of a convolution as conv_registers reads them: vec4s of four output channels, one for each tap.
-//   packed[group][in][i][slot][out / 4] = weight[group * group_step + in * in_step + out * out_step + first + i * row_step + j * col_step]
+//   packed[group][chunk][in][i][slot][block], out = 4 * (chunk * blocks + block) = weight[group * group_step + in * in_step + out * out_step + first + i * row_step + j * col_step]
 //   j = phase + position * phases for slot = position + phase * positions; 0 where out or j is past the end.
 // "out" and "in" are the channels that the convolution writes and reads: O and I of weight [O, I, R, S] forward, I and O for the gradient
 // of the input, whose taps run backwards and belong to one residue class of the stride. Reference: src/ops/conv/registers.rs.
@@ -9,7 +9,8 @@
 struct Params {
     grid: Grid,
     quads: u32, // vec4s in all
-    out_quads: u32, // vec4s of output channels per group
+    chunks: u32, // runs of `blocks` vec4s that cover the output channels of a group
+    blocks: u32,
     outs: u32, // output channels per group
     channels: u32, // input channels per group
     taps_h: u32,
@@ -43,8 +44,8 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
     if index >= params.quads {
         return;
     }
-    let place = quotient(index, params.out_quads);
-    let out = (index - place * params.out_quads) * 4u;
+    let place = quotient(index, params.blocks);
+    let block = index - place * params.blocks;
     let slots = params.phases * params.positions;
     let line = quotient(place, slots);
     let slot = place - line * slots;
@@ -52,8 +53,10 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
     let j = phase + (slot - phase * params.positions) * params.phases;
     let plane = quotient(line, params.taps_h);
     let i = line - plane * params.taps_h;
-    let group = quotient(plane, params.channels);
-    let channel = plane - group * params.channels;
+    let run = quotient(plane, params.channels);
+    let channel = plane - run * params.channels;
+    let group = quotient(run, params.chunks);
+    let out = ((run - group * params.chunks) * params.blocks + block) * 4u;
     var value = vec4<f32>();
     if j < params.taps_w {
         let at = group * params.group_step + channel * params.in_step + params.first + i * params.row_step + j * params.col_step;

@@ -7,7 +7,7 @@
 // One invocation makes `strip` columns of one row of 4 * blocks channels of y; it holds the columns of x that a run needs in registers.
 // One workgroup makes workgroup_size such strips, along the row, then along the batch, so that rows outside of x are skipped together.
 // Overrides: strip (8, 12 or 16), blocks (1 or 2), taps (1 to 5), workgroup_size.
-// Providers: window, x_at (conv_window_*), weights (conv_weights_*), store_row (conv_store_*), finish_row, finish_one (end_*), lib/grid, lib/divide,
+// Providers: first_* for x, second_quad (second_*) for the weights, window (conv_window_*), store_row (conv_store_*), finish_row, finish_one (end_*), lib/grid, lib/divide,
 // lib/float.
 
 struct Params {
@@ -19,7 +19,8 @@ struct Params {
     cols: u32,
     chunks: u32, // runs of `blocks` vec4s that cover the channels of y of a group
     groups: u32,
-    out_quads: u32, // vec4s of packed channels of y per group
+    first_block: u32, // of this dispatch: blocks are the chunks of all groups
+    weights_base: u32, // vec4s of weights before the first block's
     outs: u32, // channels of y per group
     channels: u32, // channels of x per group
     height: u32,
@@ -68,18 +69,18 @@ struct Run {
 
 fn run_at(at: u32) -> Run {
     var run: Run;
-    run.a = weights(at);
+    run.a = second_quad(at);
     if taps > 1u {
-        run.b = weights(at + params.out_quads);
+        run.b = second_quad(at + blocks);
     }
     if taps > 2u {
-        run.c = weights(at + 2u * params.out_quads);
+        run.c = second_quad(at + 2u * blocks);
     }
     if taps > 3u {
-        run.d = weights(at + 3u * params.out_quads);
+        run.d = second_quad(at + 3u * blocks);
     }
     if taps > 4u {
-        run.e = weights(at + 4u * params.out_quads);
+        run.e = second_quad(at + 4u * blocks);
     }
     return run;
 }
@@ -120,7 +121,9 @@ fn mended(image: u32, group: u32, out: u32, row: u32, col: u32) -> f32 {
     let slots = params.phases * positions;
     let plane_x = params.height * params.width;
     var plane = params.x_base + image * params.channels * plane_x;
-    var at = group * params.channels * params.taps_h * slots * params.out_quads + out / 4u;
+    let chunk = out / (4u * blocks);
+    var at = params.weights_base + (group * params.chunks + chunk - params.first_block) * params.channels * params.taps_h * slots * blocks;
+    at += out / 4u - chunk * blocks;
     var sum = 0.0;
     for (var channel = 0u; channel < params.channels && !is_nan(sum); channel++) {
         for (var i = 0u; i < params.taps_h; i++) {
@@ -130,9 +133,9 @@ fn mended(image: u32, group: u32, out: u32, row: u32, col: u32) -> f32 {
                 let position = slot - phase * positions;
                 let w = left + phase * params.dilation_w + position * params.stride_w;
                 if phase + position * params.phases < params.taps_w && h < params.height && w < params.width {
-                    sum += x_at(plane + h * params.width + w) * weights(at)[out % 4u];
+                    sum += first_element(plane + h * params.width + w) * second_quad(at)[out % 4u];
                 }
-                at += params.out_quads;
+                at += blocks;
             }
         }
         plane += plane_x;
@@ -173,14 +176,13 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
     let n = rest - next * params.batch;
     rest = quotient(next, params.rows);
     let row = next - rest * params.rows;
-    let group = quotient(rest, params.chunks);
-    let quad_out = (rest - group * params.chunks) * blocks;
+    let block = params.first_block + rest;
+    let group = quotient(block, params.chunks);
+    let quad_out = (block - group * params.chunks) * blocks;
 
-    // The last chunk of an odd number of quads computes its first one twice.
-    let second = min(1u, params.out_quads - 1u - quad_out);
     let plane_x = params.height * params.width;
     let row_runs = params.phases * params.runs;
-    let row_weights = row_runs * taps * params.out_quads;
+    let row_weights = row_runs * taps * blocks;
     let top = row * params.stride_h - params.pad_h;
     let left = col * params.stride_w - params.pad_w;
     // The rows of taps that meet x: all others would add zeros.
@@ -189,7 +191,7 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
     let end_i = min(quotient(until + params.dilation_h - 1u, params.dilation_h), params.taps_h);
     let first_i = min(quotient(above + params.dilation_h - 1u, params.dilation_h), end_i);
     let skipped = (params.taps_h - (end_i - first_i)) * row_weights;
-    var at = group * params.channels * params.taps_h * row_weights + first_i * row_weights + quad_out;
+    var at = params.weights_base + (rest * params.channels * params.taps_h + first_i) * row_weights;
     let image = n * params.groups + group;
     var plane = params.x_base + image * params.channels * plane_x;
 
@@ -221,7 +223,7 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
             c30 = add_lines(c30, x.d, x.e, k);
         }
         if blocks > 1u {
-            let l = run_at(at + second);
+            let l = run_at(at + 1u);
             c01 = add_lines(c01, x.a, x.b, l);
             if strip > 4u {
                 c11 = add_lines(c11, x.b, x.c, l);
@@ -233,7 +235,7 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
                 c31 = add_lines(c31, x.d, x.e, l);
             }
         }
-        at += taps * params.out_quads;
+        at += taps * blocks;
         run++;
         let end_of_phase = run == params.runs;
         run = select(run, 0u, end_of_phase);

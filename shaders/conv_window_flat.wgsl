@@ -1,14 +1,8 @@
-// Provider of x, x_at and window for conv_registers and conv_grad_weight_registers at stride 1: the columns that a strip needs, read as the
-// vec4s in which they lie, wherever they begin. Columns outside the line are 0.
-
-@group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
+// Provider of window for conv_registers and conv_grad_weight_registers at stride 1: the columns that a strip needs, read as the vec4s in which
+// they lie (first_quad), wherever they begin. Columns outside the line are 0.
 
 fn quad(index: i32) -> vec4<f32> {
-    return x[min(bitcast<u32>(index), params.last)];
-}
-
-fn x_at(at: u32) -> f32 {
-    return x[at / 4u][at % 4u];
+    return first_quad(min(bitcast<u32>(index), params.last));
 }
 
 fn inside(value: vec4<f32>, col: u32, width: u32) -> vec4<f32> {

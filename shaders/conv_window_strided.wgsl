@@ -1,15 +1,9 @@
-// Provider of x, x_at and window for conv_registers and conv_grad_weight_registers at any stride: the columns that a strip of at most eight
-// needs, one by one. Columns outside the line are 0.
-
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-
-fn x_at(at: u32) -> f32 {
-    return x[at];
-}
+// Provider of window for conv_registers and conv_grad_weight_registers at any stride: the columns that a strip of at most eight needs, one by
+// one (first_element). Columns outside the line are 0.
 
 fn column(line: u32, col: u32, there: bool) -> f32 {
     if there && col < params.width {
-        return x[line + col];
+        return first_element(line + col);
     }
     return 0.0;
 }

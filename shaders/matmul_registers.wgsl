@@ -5,7 +5,7 @@
 // One invocation makes 4 * high rows of 4 * wide columns of y, four terms at a time. One workgroup makes workgroup_size such tiles, side by side.
 // Overrides: high (1, 2 or 4), wide (1 or 2), aligned (1 where first_* and row_* of a and b are multiples of 4, so that every vec4 begins
 // at one), workgroup_size.
-// Providers: block_a (matmul_block_a*), block_b (matmul_block_b*), end_*, y and finish (y_elements), lib/grid, lib/divide.
+// Providers: first_quad (first_*) for a, second_quad (second_*) for b, block_a (matmul_block_a*), block_b (matmul_block_b*), end_*, y and finish (y_elements), lib/grid, lib/divide.
 
 struct Params {
     grid: Grid,
@@ -27,9 +27,6 @@ struct Params {
     first_column: u32, // of the bias
 }
 
-@group(0) @binding(0) var<storage, read> a: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read> b: array<vec4<f32>>;
-
 override high: u32 = 4u;
 override wide: u32 = 2u;
 override aligned: u32 = 0u;
@@ -45,19 +42,19 @@ fn shifted(v: vec4<f32>, w: vec4<f32>, at: u32) -> vec4<f32> {
 
 // Four elements of a from any place; what lies past the end is arbitrary.
 fn quad_a(at: u32) -> vec4<f32> {
-    let v = a[min(at / 4u, params.last_a)];
+    let v = first_quad(min(at / 4u, params.last_a));
     if aligned != 0u {
         return v;
     }
-    return shifted(v, a[min(at / 4u + 1u, params.last_a)], at);
+    return shifted(v, first_quad(min(at / 4u + 1u, params.last_a)), at);
 }
 
 fn quad_b(at: u32) -> vec4<f32> {
-    let v = b[min(at / 4u, params.last_b)];
+    let v = second_quad(min(at / 4u, params.last_b));
     if aligned != 0u {
         return v;
     }
-    return shifted(v, b[min(at / 4u + 1u, params.last_b)], at);
+    return shifted(v, second_quad(min(at / 4u + 1u, params.last_b)), at);
 }
 
 // Four values along k, those past its end replaced by 0.

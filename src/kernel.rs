@@ -125,6 +125,8 @@ pub struct Binding {
     pub part: usize,
     /// The operand with which the range ends, if it spans several (see [`Io::location`]).
     pub through: Option<Operand>,
+    /// First byte of the [`WINDOW`] bytes of the part that are bound, if not all of it.
+    pub window: Option<u64>,
     /// How the kernel uses it.
     pub access: Access,
 }
@@ -177,6 +179,7 @@ impl Dispatch {
             operand,
             part: 0,
             through: None,
+            window: None,
             access,
         });
         self
@@ -209,6 +212,14 @@ impl Dispatch {
     pub fn through(mut self, operand: Operand) -> Self {
         if let Some(last) = self.bindings.last_mut() {
             last.through = Some(operand);
+        }
+        self
+    }
+
+    /// Makes the last binding show [`WINDOW`] bytes from byte `at` of its part on, a multiple of 256. See [`windows`].
+    pub fn window(mut self, at: u64) -> Self {
+        if let Some(last) = self.bindings.last_mut() {
+            last.window = Some(at);
         }
         self
     }
@@ -258,6 +269,9 @@ pub struct Caps {
     pub max_binding: u64,
     /// Largest uniform binding, in bytes.
     pub max_uniform: u64,
+    /// Whether operands are best read through uniform bindings of [`WINDOW`] bytes: a CPU adapter whose uniforms reach that far. llvmpipe
+    /// loads a `vec4` from there in a tenth of the time that storage takes; a GPU would serialise loads that differ from lane to lane.
+    pub windows: bool,
     /// Workgroups per dimension.
     pub max_workgroups: u32,
 }
@@ -269,9 +283,66 @@ impl Default for Caps {
             body: Body::Shared,
             max_binding: 128 << 20,
             max_uniform: 16 << 10,
+            windows: false,
             max_workgroups: 65_535,
         }
     }
+}
+
+/// Bytes of a window: an operand read through a uniform binding, `array<vec4<f32>, 4096>`.
+pub const WINDOW: u64 = 65_536;
+
+/// Elements that a window shows from wherever it begins: windows begin at multiples of 256 bytes.
+pub const WINDOW_ELEMENTS: usize = (WINDOW as usize - 256) / 4;
+
+/// A run of rows that one window shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shown {
+    /// First row, counted from the first of the whole run.
+    pub start: usize,
+    /// How many.
+    pub count: usize,
+    /// First byte of the window.
+    pub at: u64,
+    /// Element of the window at which the first row begins.
+    pub first: usize,
+}
+
+impl Shown {
+    /// All of `count` rows from element `first` on, not through a window.
+    pub fn all(count: usize, first: usize) -> Self {
+        Self {
+            start: 0,
+            count,
+            at: 0,
+            first,
+        }
+    }
+}
+
+/// The windows through which `count` rows of `row` elements of four bytes are seen, `most` at a time. The run begins at element `first` of
+/// a range of `bytes` bytes, at least a window; buffers reach to the next multiple of 256. A row must fit [`WINDOW_ELEMENTS`].
+pub fn windows(bytes: u64, row: usize, first: usize, count: usize, most: usize) -> Vec<Shown> {
+    let aligned = (4 * first).is_multiple_of(256) && (4 * row).is_multiple_of(256);
+    let fit = if aligned {
+        WINDOW as usize / 4
+    } else {
+        WINDOW_ELEMENTS
+    };
+    let step = (fit / row.max(1)).min(most).max(1);
+    let last = bytes.next_multiple_of(256).saturating_sub(WINDOW);
+    let starts = (0..count).step_by(step);
+    let shown = starts.map(|start| {
+        let begin = first + start * row;
+        let at = (4 * begin as u64 / 256 * 256).min(last);
+        Shown {
+            start,
+            count: step.min(count - start),
+            at,
+            first: begin - at as usize / 4,
+        }
+    });
+    shown.collect()
 }
 
 /// A run of rows (axis 0) of a value that lies within one binding.
@@ -467,5 +538,33 @@ mod tests {
         ];
         assert_eq!(found, wanted);
         assert_eq!(overlaps(&[&[part(0, 0)], &[part(0, 0)]]), []);
+    }
+
+    #[test]
+    fn windows_show_every_row_within_the_range() {
+        for (row, first, count) in [
+            (784, 0, 128),
+            (1024, 64, 70),
+            (1, 3, 70_000),
+            (16_320, 16_320, 2),
+            (1176, 0, 20),
+        ] {
+            let bytes = 4 * (first + row * count) as u64;
+            let mut next = 0;
+            for shown in windows(bytes, row, first, count, 1000) {
+                assert_eq!(shown.start, next);
+                assert!(
+                    shown.at.is_multiple_of(256)
+                        && shown.at + WINDOW <= bytes.next_multiple_of(256)
+                );
+                assert_eq!(
+                    shown.at as usize / 4 + shown.first,
+                    first + shown.start * row
+                );
+                assert!(shown.first + shown.count * row <= WINDOW as usize / 4);
+                next += shown.count;
+            }
+            assert_eq!(next, count);
+        }
     }
 }

@@ -55,7 +55,9 @@ impl Store {
             Engine::Cpu { .. } => Content::Cpu(Mutex::default()),
             Engine::Gpu(gpu) => {
                 let make = || {
-                    let chunk = |c: &crate::plan::Chunk| gpu.create_buffer("store", c.bytes);
+                    let chunk = |c: &crate::plan::Chunk| {
+                        gpu.create_buffer("store", c.bytes.next_multiple_of(256))
+                    };
                     layout.chunks.iter().map(chunk).collect()
                 };
                 let chunks = gpu.scoped("allocating the store", make).await?;

@@ -15,7 +15,9 @@ use naga::{AddressSpace, Module, ScalarKind, ShaderStage, Statement, StorageAcce
 use striate::check::build;
 use striate::error::ErrorKind;
 use striate::graph::{Graph, Init, Value};
-use striate::kernel::{Access, Body, Caps, Dispatch, Io, Kernel, Operand, Overrides, Param, Wgsl};
+use striate::kernel::{
+    Access, Body, Caps, Dispatch, Io, Kernel, Operand, Overrides, Param, WINDOW, Wgsl,
+};
 use striate::ops::kernels;
 use striate::plan::{Plan, PlanOptions, StateLayout};
 use striate::shape::Type;
@@ -567,7 +569,20 @@ fn capabilities() -> Vec<(Caps, bool)> {
             }
         }
     }
+    for share in [false, true] {
+        all.push((windows(), share));
+    }
     all
+}
+
+/// A CPU adapter.
+fn windows() -> Caps {
+    Caps {
+        body: Body::Registers,
+        max_uniform: WINDOW,
+        windows: true,
+        ..Caps::default()
+    }
 }
 
 /// Whether params and bindings are what the kernel's text says.

@@ -203,6 +203,7 @@ struct Way {
 struct Form {
     name: &'static str,
     body: Option<Body>,
+    windows: Option<bool>,
     max_workgroups: Option<u32>,
     fuse: bool,
     /// Whether values are cut into parts.
@@ -213,6 +214,7 @@ struct Form {
 const PLAIN: Form = Form {
     name: "plain",
     body: None,
+    windows: None,
     max_workgroups: None,
     fuse: true,
     cut: false,
@@ -227,8 +229,16 @@ const SHARED: Form = Form {
     body: Some(Body::Shared),
     ..PLAIN
 };
-const FORMS: [Form; 6] = [
-    REGISTERS,
+const FORMS: [Form; 7] = [
+    Form {
+        windows: Some(false),
+        ..REGISTERS
+    },
+    Form {
+        name: "windows",
+        windows: Some(true),
+        ..REGISTERS
+    },
     SHARED,
     Form {
         name: "unfused",
@@ -260,8 +270,8 @@ impl fmt::Display for Adapter {
 
 #[cfg(not(target_arch = "wasm32"))]
 impl Adapter {
-    /// Every adapter that `options` admits, in six ways: kernels in registers, in shared memory, both of them with values in
-    /// several parts, without fusion, with grids of at most three workgroups. One that gives no device that fits is an error of
+    /// Every adapter that `options` admits, in seven ways: kernels in registers, with and without windows, in shared memory, both of them
+    /// with values in several parts, without fusion, with grids of at most three workgroups. One that gives no device that fits is an error of
     /// its own, `NoAdapter` or `Limit`, which begins with its name.
     pub fn all(options: &GpuOptions) -> Vec<Result<Self>> {
         let gpus = Gpu::all(options).into_iter();
@@ -272,6 +282,7 @@ impl Adapter {
         let way = |form: Form| {
             let options = GpuOptions {
                 body: form.body,
+                windows: form.windows,
                 max_workgroups: form.max_workgroups,
                 ..options.clone()
             };

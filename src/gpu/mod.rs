@@ -9,7 +9,7 @@ mod trusted;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernel::{Body, Caps};
+use crate::kernel::{Body, Caps, WINDOW};
 pub use engine::Engine;
 pub(crate) use pipeline::Pipeline;
 use pipeline::{Checks, Pipelines};
@@ -25,6 +25,8 @@ pub struct GpuOptions {
     pub adapter: Option<String>,
     /// Body of the matrix-shaped kernels; by default registers on software adapters and GL, shared memory elsewhere.
     pub body: Option<Body>,
+    /// Whether kernels in registers read through windows of uniform bindings (see [`Caps::windows`]); by default on software adapters.
+    pub windows: Option<bool>,
     /// A largest binding below the device's own, in bytes: to try how values in several parts behave.
     pub max_binding: Option<u64>,
     /// Workgroups per dimension below the device's own: to try how dispatches fold.
@@ -116,14 +118,15 @@ impl Inner {
             .min(limits.max_buffer_size)
             // Byte offsets within a binding stay below 2^31 on every back end.
             .min((1 << 31) - 256);
+        let asked = options.max_binding.unwrap_or(binding);
+        let max_binding = asked.clamp(256, binding) / 256 * 256;
+        let max_uniform = limits.max_uniform_buffer_binding_size;
+        let reach = max_uniform.min(max_binding) >= WINDOW;
         let caps = Caps {
             body: options.body.unwrap_or(default_body),
-            max_binding: options
-                .max_binding
-                .map_or(binding, |max| max.clamp(256, binding))
-                / 256
-                * 256,
-            max_uniform: limits.max_uniform_buffer_binding_size,
+            max_binding,
+            max_uniform,
+            windows: options.windows.unwrap_or(software) && reach,
             max_workgroups: options.max_workgroups.unwrap_or(65_535).clamp(1, 65_535),
         };
         Ok(Self {

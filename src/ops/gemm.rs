@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernel::{Dispatch, Io, Kernel, Lowering, Operand, Overrides};
+use crate::kernel::{Dispatch, Io, Kernel, Lowering, Operand, Overrides, Shown, WINDOW, windows};
 use crate::shape::Type;
+
+use super::copy::copy;
 
 /// What follows a product before it is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,10 +116,88 @@ impl Target {
         }
     }
 
+    /// Whether a sum of rows of `columns` elements may be cut into terms that are added up as vec4s: only a plain one, since what follows
+    /// must see all of it.
+    pub fn splits(&self, columns: usize) -> bool {
+        self.end == End::None && self.first == 0 && self.row == columns
+    }
+
     /// Binds what the end reads, and the target after it.
     pub fn bind(&self, dispatch: Dispatch) -> Dispatch {
         self.end
             .bind_parts(dispatch, self.end_part, self.operand, self.part)
+    }
+}
+
+/// A part of an input as kernels in registers see it: in storage, or through windows of a uniform binding.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct View {
+    operand: Operand,
+    part: usize,
+    elements: usize,
+    window: bool,
+}
+
+impl View {
+    /// The first `elements` of a part. One that is smaller than a window is copied into one, so that the kernel is the same for any batch.
+    pub fn new(
+        input: usize,
+        part: usize,
+        elements: usize,
+        window: bool,
+        out: &mut Lowering,
+    ) -> Self {
+        let view = Self {
+            operand: Operand::Input(input),
+            part,
+            elements,
+            window,
+        };
+        let least = WINDOW as usize / 4;
+        if !window || elements.next_multiple_of(64) >= least {
+            return view;
+        }
+        let copied = out.scratch(Type::f32([least]));
+        let bytes = Type::f32([elements]).bytes();
+        out.push(copy((view.operand, part), (copied, 0), bytes));
+        Self {
+            operand: copied,
+            part: 0,
+            elements: least,
+            window,
+        }
+    }
+
+    /// What the dispatches over `count` rows of `row` elements from element `first` on each see, `most` rows at most through a window.
+    pub fn rows(&self, row: usize, first: usize, count: usize, most: usize) -> Vec<Shown> {
+        if self.window {
+            return windows(4 * self.elements as u64, row, first, count, most);
+        }
+        vec![Shown::all(count, first)]
+    }
+
+    /// Whether it is seen through windows.
+    pub fn is_window(&self) -> bool {
+        self.window
+    }
+
+    /// Binds what a dispatch sees.
+    pub fn bind(&self, dispatch: Dispatch, shown: &Shown) -> Dispatch {
+        match self.window {
+            true => dispatch
+                .uniform(self.operand)
+                .part(self.part)
+                .window(shown.at),
+            false => dispatch.read(self.operand).part(self.part),
+        }
+    }
+
+    /// Number of the last `vec4` that a dispatch may read.
+    pub fn last_quad(&self) -> usize {
+        match self.window {
+            true => WINDOW as usize / 16 - 1,
+            false => self.elements.div_ceil(4).max(1) - 1,
+        }
     }
 }
 
@@ -191,9 +271,8 @@ impl Product {
     }
 }
 
-/// Emits a product of type `ty` whose terms are summed in `splits` runs: `product` makes the dispatch for a target and the elements from
-/// run to run. Several runs go into scratch, each padded to whole `vec4`s, and are added up in order, from the start of `to` on. What follows
-/// there is not written yet: the last vec4 may run into it.
+/// Emits a product of type `ty` whose terms are summed in `splits` runs by one dispatch, which `product` makes for a target and the elements
+/// from run to run. See [`in_dispatches`].
 pub(super) fn in_splits(
     splits: usize,
     ty: &Type,
@@ -201,17 +280,46 @@ pub(super) fn in_splits(
     out: &mut Lowering,
     product: impl FnOnce(Target, usize) -> Dispatch,
 ) {
+    let (target, part) = split_target(splits, ty, to, out);
+    out.push(product(target, part));
+    sum_parts(splits, target, part, to, out);
+}
+
+/// Emits a product of type `ty` whose terms are summed in `splits` runs: `product` makes the dispatch of each for a target and the elements
+/// from run to run. Several runs go into scratch, each padded to whole `vec4`s, and are added up in order, from the start of `to` on. What
+/// follows there is not written yet: the last vec4 may run into it.
+pub(super) fn in_dispatches(
+    splits: usize,
+    ty: &Type,
+    to: Target,
+    out: &mut Lowering,
+    product: impl Fn(usize, Target, usize) -> Dispatch,
+) {
+    let (target, part) = split_target(splits, ty, to, out);
+    for split in 0..splits {
+        out.push(product(split, target, part));
+    }
+    sum_parts(splits, target, part, to, out);
+}
+
+/// Where the runs of a sum go, and the elements from one to the next.
+fn split_target(splits: usize, ty: &Type, to: Target, out: &mut Lowering) -> (Target, usize) {
     if splits == 1 {
-        out.push(product(to, 0));
-        return;
+        return (to, 0);
     }
     let part = ty.count().next_multiple_of(4);
     let parts = out.scratch(Type::f32([splits, part]));
-    out.push(product(Target::all(parts, to.row), part));
+    (Target::all(parts, to.row), part)
+}
+
+fn sum_parts(splits: usize, parts: Target, part: usize, to: Target, out: &mut Lowering) {
+    if splits == 1 {
+        return;
+    }
     let quads = part / 4;
     out.push(
         Dispatch::new(&SUM_PARTS, VARIANTS[0])
-            .read(parts)
+            .read(parts.operand)
             .write(to.operand)
             .part(to.part)
             .param("quads", quads)

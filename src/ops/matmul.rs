@@ -5,13 +5,15 @@ use std::borrow::Cow;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
 use crate::kernel::{
-    Body, Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Part, Rows, overlaps,
+    Body, Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Part, Rows, Shown,
+    WINDOW_ELEMENTS, overlaps,
 };
 use crate::shape::Type;
 use crate::tensor::Array;
 
 use super::gemm::{
-    End, MASK_PAIR, Product, SHARED_VARIANTS, Target, in_splits, run_scratch, sum_pair, sum_runs,
+    End, MASK_PAIR, Product, SHARED_VARIANTS, Target, View, in_dispatches, in_splits, run_scratch,
+    sum_pair, sum_runs,
 };
 use super::{expect_f32, expect_inputs, expect_type};
 
@@ -234,7 +236,9 @@ impl Op for MatMul {
                     |run, target, out| {
                         let block = self.block(sizes, [m, n, &along_k[run]], io);
                         match caps.body {
-                            Body::Registers => self.lower_registers(sizes, block, target, out),
+                            Body::Registers => {
+                                self.lower_registers(sizes, block, target, caps, out)
+                            }
                             Body::Shared => self.lower_shared(sizes, block, target, caps, out),
                         }
                     },
@@ -328,8 +332,7 @@ impl MatMul {
     ) {
         let Sizes { m, n, k } = block.sizes;
         let product = Product { m, n, k, groups: 1 };
-        // Only a plain sum can be cut: what follows must see all of it. Its results are added up as vec4s.
-        let may_split = to.end == End::None && to.first == 0 && to.row == n;
+        let may_split = to.splits(n);
         let mut tiling = product.tiling(whole.n, may_split);
         let ty = Type::f32([m, n]);
         if tiling.splits as u64 * ty.bytes() > caps.max_binding {
@@ -342,43 +345,156 @@ impl MatMul {
         });
     }
 
-    fn lower_registers(&self, whole: Sizes, block: Block, to: Target, out: &mut Lowering) {
+    /// Which of a and b are read through windows: those whose rows run along an axis of the product, and both where their rows run along
+    /// the sum, which is then cut. Neither the batch nor where a block lies has a say in it.
+    fn windows(&self, whole: Sizes, may_split: bool, caps: &Caps) -> [bool; 2] {
+        let Sizes { m, n, k } = whole;
+        let rows = |row: usize| WINDOW_ELEMENTS / row.max(1);
+        match (self.transpose_a, self.transpose_b) {
+            _ if !caps.windows => [false, false],
+            // Windows of both make small blocks of y: they should keep a CPU busy.
+            (false, true) => [rows(k) >= 8, rows(k) >= 32],
+            (false, false) => [rows(k) >= 8, rows(k * n) >= 1],
+            (true, false) => [may_split && rows(m.max(n)) >= 16; 2],
+            (true, true) => [false, false],
+        }
+    }
+
+    fn lower_registers(
+        &self,
+        whole: Sizes,
+        block: Block,
+        to: Target,
+        caps: &Caps,
+        out: &mut Lowering,
+    ) {
         let Sizes { m, n, k } = block.sizes;
+        let may_split = to.splits(n);
+        let [a_window, b_window] = self.windows(whole, may_split, caps);
+        let a = View::new(0, block.a.part, block.a.count, a_window, out);
+        let b = View::new(1, block.b.part, block.b.count, b_window, out);
+        let shown = |view: &View, stored: Stored, count, most| {
+            view.rows(stored.row, stored.first, count, most)
+        };
+        if self.transpose_a && a_window {
+            let most = WINDOW_ELEMENTS / block.a.row.max(block.b.row).max(1);
+            let (along_a, along_b) = (shown(&a, block.a, k, most), shown(&b, block.b, k, most));
+            let product = |part: usize, to: Target, elements: usize| {
+                let (a_shown, b_shown) = (along_a[part], along_b[part]);
+                let sizes = Sizes {
+                    k: a_shown.count,
+                    ..block.sizes
+                };
+                let to = Target {
+                    first: to.first + part * elements,
+                    ..to
+                };
+                self.registers_dispatch(whole, block.within(sizes, a_shown, b_shown), [&a, &b], to)
+            };
+            in_dispatches(along_a.len(), &Type::f32([m, n]), to, out, product);
+            return;
+        }
+        // An operand whose rows run along the sum is seen whole.
+        let along_m = match self.transpose_a {
+            false => shown(&a, block.a, m, usize::MAX),
+            true => vec![Shown::all(m, block.a.first)],
+        };
+        let along_n = match self.transpose_b {
+            true => shown(&b, block.b, n, usize::MAX),
+            false => shown(&b, block.b, k, usize::MAX)
+                .into_iter()
+                .map(|rows| Shown { count: n, ..rows })
+                .collect(),
+        };
+        for a_shown in &along_m {
+            for b_shown in &along_n {
+                let sizes = Sizes {
+                    m: a_shown.count,
+                    n: b_shown.count,
+                    k,
+                };
+                let to = Target {
+                    first: to.first + a_shown.start * to.row + b_shown.start,
+                    first_column: to.first_column + b_shown.start,
+                    ..to
+                };
+                let block = block.within(sizes, *a_shown, *b_shown);
+                out.push(self.registers_dispatch(whole, block, [&a, &b], to));
+            }
+        }
+    }
+
+    /// One block through the views of a and b.
+    fn registers_dispatch(
+        &self,
+        whole: Sizes,
+        block: Seen,
+        [a, b]: [&View; 2],
+        to: Target,
+    ) -> Dispatch {
+        let Sizes { m, n, k } = block.block.sizes;
         let tiles = |high: usize| [m.div_ceil(4 * high), n.div_ceil(8)];
-        let begins = [block.a.first, block.a.row, block.b.first, block.b.row];
-        let aligned = begins.iter().all(|at| at.is_multiple_of(4));
+        let stored = [block.block.a, block.block.b];
+        let aligned = stored
+            .iter()
+            .all(|s| s.first.is_multiple_of(4) && s.row.is_multiple_of(4));
         // By the size of the weight, into which no batch enters: another one must not need another kernel.
         let weight = if self.transpose_a {
             whole.m * whole.n
         } else {
             whole.n * whole.k
         };
-        let large = weight >= LARGE_WEIGHT;
-        let (overrides, [tiles_m, tiles_n], stores) = match (large, aligned) {
-            (true, true) => (REGISTER_VARIANTS[0], tiles(4), 8),
-            (true, false) => (REGISTER_VARIANTS[1], tiles(4), 8),
-            (false, _) => (REGISTER_VARIANTS[2], tiles(1), 2),
+        let windows = [a.is_window(), b.is_window()];
+        let variants = register_variants(windows);
+        let (overrides, [tiles_m, tiles_n], stores) = match (weight >= LARGE_WEIGHT, aligned) {
+            (true, true) => (variants[0], tiles(4), 8),
+            (true, false) => (variants[1], tiles(4), 8),
+            (false, _) => (variants[2], tiles(1), 2),
         };
-        let kernel = registers_kernel(self.transpose_a, self.transpose_b, to.end);
-        let dispatch = block.read(Dispatch::of(Cow::Owned(kernel), overrides));
-        let last = |stored: Stored| stored.count.div_ceil(4).max(1) - 1;
+        let kernel = registers_kernel([self.transpose_a, self.transpose_b], windows, to.end);
+        let dispatch = a.bind(Dispatch::of(Cow::Owned(kernel), overrides), &block.a);
         let dispatch = to
-            .bind(dispatch)
+            .bind(b.bind(dispatch, &block.b))
             .param("tiles", tiles_m * tiles_n)
             .param("tiles_n", tiles_n)
             .param("m", m)
             .param("n", n)
             .param("k", k)
-            .param("last_a", last(block.a))
-            .param("last_b", last(block.b))
+            .param("last_a", a.last_quad())
+            .param("last_b", b.last_quad())
             .param("stores", stores)
-            .param("four", 4)
-            .workgroups((tiles_m * tiles_n).div_ceil(16));
-        out.push(block.params(dispatch, to));
+            .param("four", 4);
+        let workgroup = if windows == [false; 2] { 16 } else { 8 };
+        block
+            .block
+            .params(dispatch, to)
+            .workgroups((tiles_m * tiles_n).div_ceil(workgroup))
     }
 }
 
+/// A block of a product, and what a dispatch sees of a and b.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    block: Block,
+    a: Shown,
+    b: Shown,
+}
+
 impl Block {
+    /// The block of these sizes that begins where `a` and `b` show it.
+    fn within(&self, sizes: Sizes, a: Shown, b: Shown) -> Seen {
+        let stored = |stored: Stored, shown: Shown| Stored {
+            first: shown.first,
+            ..stored
+        };
+        let block = Block {
+            sizes,
+            a: stored(self.a, a),
+            b: stored(self.b, b),
+        };
+        Seen { block, a, b }
+    }
+
     fn read(&self, dispatch: Dispatch) -> Dispatch {
         dispatch
             .read(Operand::Input(0))
@@ -403,11 +519,27 @@ impl Block {
 /// Elements of a linear layer's weight from which on the larger tile is worth a pipeline of its own.
 const LARGE_WEIGHT: usize = 2048;
 
-const REGISTER_VARIANTS: &[Overrides] = &[
-    &[("high", 4), ("aligned", 1)],
-    &[("high", 4), ("aligned", 0)],
-    &[("high", 1), ("aligned", 0)],
-];
+/// Override sets of `matmul_registers`: large aligned, large, small. Windows make small blocks: few invocations per workgroup let the
+/// cores of a CPU share them.
+fn register_variants(windows: [bool; 2]) -> &'static [Overrides] {
+    match windows {
+        [false, false] => &[
+            &[("high", 4), ("aligned", 1)],
+            &[("high", 4), ("aligned", 0)],
+            &[("high", 1), ("aligned", 0)],
+        ],
+        // b then is larger than a window.
+        [_, false] => &[
+            &[("high", 4), ("aligned", 1), ("workgroup_size", 8)],
+            &[("high", 4), ("aligned", 0), ("workgroup_size", 8)],
+        ],
+        [_, true] => &[
+            &[("high", 4), ("aligned", 1), ("workgroup_size", 8)],
+            &[("high", 4), ("aligned", 0), ("workgroup_size", 8)],
+            &[("high", 1), ("aligned", 0), ("workgroup_size", 8)],
+        ],
+    }
+}
 
 /// The letter and the provider file of an operand as it is stored.
 fn form(
@@ -421,13 +553,17 @@ fn form(
     }
 }
 
-fn registers_kernel(transpose_a: bool, transpose_b: bool, end: End) -> Kernel {
+fn registers_kernel(transposed: [bool; 2], windows: [bool; 2], end: End) -> Kernel {
     let [
         body,
         a,
         a_transposed,
         b,
         b_transposed,
+        first_quads,
+        first_window,
+        second_quads,
+        second_window,
         y,
         grid,
         divide,
@@ -438,18 +574,30 @@ fn registers_kernel(transpose_a: bool, transpose_b: bool, end: End) -> Kernel {
         "matmul_block_a_transposed",
         "matmul_block_b",
         "matmul_block_b_transposed",
+        "first_quads",
+        "first_window",
+        "second_quads",
+        "second_window",
         "y_elements",
         "lib/grid",
         "lib/divide",
         "lib/float",
     ];
-    let (a_name, a) = form(transpose_a, a, a_transposed);
-    let (b_name, b) = form(transpose_b, b, b_transposed);
+    let (a_name, a) = form(transposed[0], a, a_transposed);
+    let (b_name, b) = form(transposed[1], b, b_transposed);
+    let (first_name, first) = match windows[0] {
+        true => ("_a_window", first_window),
+        false => ("", first_quads),
+    };
+    let (second_name, second) = match windows[1] {
+        true => ("_b_window", second_window),
+        false => ("", second_quads),
+    };
     let (end_name, end) = end.file();
     Kernel::composed(
-        format!("matmul_registers_{a_name}{b_name}{end_name}"),
-        vec![body, a, b, end, y, grid, divide, float],
-        REGISTER_VARIANTS,
+        format!("matmul_registers_{a_name}{b_name}{first_name}{second_name}{end_name}"),
+        vec![body, first, second, a, b, end, y, grid, divide, float],
+        register_variants(windows),
     )
 }
 
@@ -478,11 +626,22 @@ fn shared_kernel(transpose_a: bool, transpose_b: bool, end: End) -> Kernel {
 /// Every kernel of this file.
 pub(super) fn kernels() -> Vec<Kernel> {
     let mut kernels: Vec<Kernel> = End::ALL.into_iter().map(sum_pair).collect();
-    for (transpose_a, transpose_b) in [(false, false), (false, true), (true, false), (true, true)] {
+    for transposed in [[false, false], [false, true], [true, false], [true, true]] {
         for end in End::ALL {
-            kernels.push(shared_kernel(transpose_a, transpose_b, end));
-            kernels.push(registers_kernel(transpose_a, transpose_b, end));
+            kernels.push(shared_kernel(transposed[0], transposed[1], end));
+            for windows in windows_of(transposed, end) {
+                kernels.push(registers_kernel(transposed, *windows, end));
+            }
         }
     }
     kernels
+}
+
+/// What [`MatMul::windows`] may choose.
+fn windows_of(transposed: [bool; 2], end: End) -> &'static [[bool; 2]] {
+    match transposed {
+        [false, _] => &[[false, false], [true, false], [true, true]],
+        [true, false] if end == End::None => &[[false, false], [true, true]],
+        [true, _] => &[[false, false]],
+    }
 }

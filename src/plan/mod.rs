@@ -19,7 +19,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Value};
 use crate::kernel::{
     Access, Binding, Caps, Dispatch, Io, Kernel, Location, Lowering, Operand, Overrides, Param,
-    Part, parts_of,
+    Part, WINDOW, parts_of,
 };
 use crate::ops::{copy, copy_parts};
 use crate::shape::Type;
@@ -298,6 +298,20 @@ enum Spot {
     Fixed(Span),
 }
 
+impl Spot {
+    /// A window from byte `at` on.
+    fn window(self, at: u64) -> Self {
+        match self {
+            Spot::Life(life, offset, _) => Spot::Life(life, offset + at, WINDOW),
+            Spot::Fixed(span) => Spot::Fixed(Span {
+                offset: span.offset + at,
+                bytes: WINDOW,
+                ..span
+            }),
+        }
+    }
+}
+
 /// A dispatch whose slots are not chosen yet.
 struct Draft {
     op: &'static str,
@@ -543,6 +557,9 @@ impl Builder<'_> {
                 .iter()
                 .map(|binding: &Binding| {
                     let start = spot(binding.operand, binding.part)?;
+                    if let Some(at) = binding.window {
+                        return Ok((start.window(at), binding.access));
+                    }
                     let Some(through) = binding.through else {
                         return Ok((start, binding.access));
                     };

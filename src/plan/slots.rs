@@ -11,7 +11,7 @@ pub struct Life {
     pub last: usize,
 }
 
-/// A slot number for each life, and the bytes of each slot. Lives that overlap never share.
+/// A slot number for each life, and the bytes of each slot, multiples of 256. Lives that overlap never share.
 ///
 /// Greedy by size (Pisarchyk and Lee 2020, "Efficient memory management for deep neural net inference"): the largest first,
 /// each into the slot that is free for its time; and greedy by time, best fit. The smaller of the two plans is taken.
@@ -55,7 +55,8 @@ fn greedy<K: Ord>(lives: &[Life], key: impl Fn(&Life) -> K) -> (Vec<usize>, Vec<
         slots[slot].1.push(index);
         chosen[index] = slot;
     }
-    (chosen, slots.into_iter().map(|(bytes, _)| bytes).collect())
+    let whole = |(bytes, _): (u64, Vec<usize>)| bytes.next_multiple_of(256);
+    (chosen, slots.into_iter().map(whole).collect())
 }
 
 /// The most bytes alive at one position: no plan can need less.

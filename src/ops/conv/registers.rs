@@ -2,11 +2,14 @@
 
 use std::borrow::Cow;
 
-use crate::kernel::{Caps, Dispatch, Kernel, Lowering, Operand, Overrides, Rows};
+use crate::kernel::{
+    Caps, Dispatch, Kernel, Lowering, Operand, Overrides, Rows, Shown, WINDOW, WINDOW_ELEMENTS,
+    windows,
+};
 use crate::shape::Type;
 
 use super::{Map, Sizes, value};
-use crate::ops::gemm::{End, Target};
+use crate::ops::gemm::{End, Target, View};
 
 /// One convolution as `conv_registers` runs it. A forward convolution is one; a gradient of the input is one for each residue class
 /// of the stride, over dy, with the class's taps backwards.
@@ -109,22 +112,70 @@ impl Runs {
     }
 }
 
+/// Where the weights of [`Form`] lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Weights {
+    Storage,
+    /// 16 KiB of them, in a uniform that every adapter allows.
+    Uniform,
+    /// Windows of a CPU adapter's uniforms.
+    Window,
+}
+
 /// How x and the weights are read, and y written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
-    /// Columns as they lie; few weights, from a uniform; y by two columns, since few weights do not hide the cost of writing.
-    Uniform,
-    /// Columns as they lie.
-    Flat,
-    /// Columns one by one.
-    Strided,
+struct Form {
+    /// Columns of x one by one, not as they lie.
+    strided: bool,
+    /// Images of x through windows, not from storage.
+    x_window: bool,
+    weights: Weights,
+    /// y by two columns: few weights do not hide the cost of writing.
+    pairs: bool,
 }
 
 impl Form {
-    /// Override sets of `conv_registers`: strip, blocks, taps.
+    /// Few weights, on any adapter.
+    const UNIFORM: Form = Form {
+        strided: false,
+        x_window: false,
+        weights: Weights::Uniform,
+        pairs: true,
+    };
+    const FLAT: Form = Form {
+        weights: Weights::Storage,
+        pairs: false,
+        ..Form::UNIFORM
+    };
+    const STRIDED: Form = Form {
+        strided: true,
+        ..Form::FLAT
+    };
+
+    /// All that are chosen.
+    fn all() -> impl Iterator<Item = Form> {
+        let windows = [
+            (false, true, true),
+            (false, true, false),
+            (false, false, false),
+            (true, true, false),
+            (true, false, false),
+        ];
+        let windows = windows.map(|(strided, x_window, pairs)| Form {
+            strided,
+            x_window,
+            weights: Weights::Window,
+            pairs,
+        });
+        [Form::UNIFORM, Form::FLAT, Form::STRIDED]
+            .into_iter()
+            .chain(windows)
+    }
+
+    /// Override sets of `conv_registers`.
     fn variants(self) -> &'static [Overrides] {
-        match self {
-            Form::Uniform => &[
+        match (self.weights, self.strided) {
+            (Weights::Uniform, _) => &[
                 &[("strip", 16), ("blocks", 2), ("taps", 5)],
                 &[("strip", 16), ("blocks", 2), ("taps", 3)],
                 &[("strip", 12), ("blocks", 2), ("taps", 5)],
@@ -132,7 +183,10 @@ impl Form {
                 &[("strip", 8), ("blocks", 2), ("taps", 5)],
                 &[("strip", 8), ("blocks", 2), ("taps", 3)],
             ],
-            Form::Flat => &[
+            (Weights::Window, false) if self.x_window => WINDOW_VARIANTS,
+            (Weights::Window, false) => LARGE_IMAGE_VARIANTS,
+            (Weights::Window, true) => STRIDED_VARIANTS,
+            (Weights::Storage, false) => &[
                 &[("strip", 16), ("blocks", 2), ("taps", 5)],
                 &[("strip", 16), ("blocks", 2), ("taps", 3)],
                 &[("strip", 16), ("blocks", 2), ("taps", 1)],
@@ -143,7 +197,7 @@ impl Form {
                 &[("strip", 8), ("blocks", 1), ("taps", 3)],
                 &[("strip", 8), ("blocks", 1), ("taps", 1)],
             ],
-            Form::Strided => &[
+            (Weights::Storage, true) => &[
                 &[("strip", 8), ("blocks", 2), ("taps", 5)],
                 &[("strip", 8), ("blocks", 2), ("taps", 3)],
                 &[("strip", 8), ("blocks", 2), ("taps", 1)],
@@ -155,14 +209,49 @@ impl Form {
     }
 }
 
+/// A set of `conv_registers` for windows, whose dispatches are small: few invocations per workgroup let the cores of a CPU share them.
+const fn window_variant(strip: u32, blocks: u32, taps: u32) -> [(&'static str, u32); 4] {
+    [
+        ("strip", strip),
+        ("blocks", blocks),
+        ("taps", taps),
+        ("workgroup_size", 16),
+    ]
+}
+
+const WINDOW_VARIANTS: &[Overrides] = &[
+    &window_variant(16, 2, 5),
+    &window_variant(16, 2, 3),
+    &window_variant(16, 2, 1),
+    &window_variant(12, 2, 5),
+    &window_variant(12, 2, 3),
+    &window_variant(8, 2, 5),
+    &window_variant(8, 2, 3),
+    &window_variant(8, 2, 1),
+    &window_variant(8, 1, 5),
+    &window_variant(8, 1, 3),
+    &window_variant(8, 1, 1),
+];
+
+/// For images larger than a window, which are wide as a rule.
+const LARGE_IMAGE_VARIANTS: &[Overrides] = &[
+    &window_variant(16, 2, 5),
+    &window_variant(16, 2, 3),
+    &window_variant(16, 2, 1),
+    &window_variant(8, 2, 5),
+    &window_variant(8, 2, 3),
+    &window_variant(8, 2, 1),
+];
+
+const STRIDED_VARIANTS: &[Overrides] = &[
+    &window_variant(8, 2, 5),
+    &window_variant(8, 2, 3),
+    &window_variant(8, 2, 1),
+];
+
 /// A signed number as a `u32` that wraps.
 fn wrapped(value: isize) -> usize {
     value as u32 as usize
-}
-
-/// Number of the last `vec4` of `count` elements.
-fn last_quad(count: usize) -> usize {
-    count.div_ceil(4).max(1) - 1
 }
 
 /// The uniform array of packed weights has 1024 vec4s.
@@ -208,9 +297,26 @@ impl Class {
         self.output[0].div_ceil(4)
     }
 
-    fn packed_quads(&self, groups: usize, runs: &Runs) -> usize {
+    /// Runs of output channels per group that an invocation each makes.
+    fn chunks(&self, overrides: Overrides) -> usize {
+        self.quads().div_ceil(value(overrides, "blocks"))
+    }
+
+    /// Elements of the packed weights of one chunk.
+    fn chunk_weights(&self, overrides: Overrides) -> usize {
+        let [blocks, taps] = ["blocks", "taps"].map(|n| value(overrides, n));
+        let runs = Runs::new(&self.axes[1], taps);
         let slots = runs.phases * runs.positions();
-        groups * self.input[0] * self.axes[0].taps * slots * self.quads()
+        4 * self.input[0] * self.axes[0].taps * slots * blocks
+    }
+
+    fn packed(&self, groups: usize, overrides: Overrides) -> usize {
+        groups * self.chunks(overrides) * self.chunk_weights(overrides)
+    }
+
+    /// Elements of an image of what is read.
+    fn image(&self, groups: usize) -> usize {
+        groups * self.input.iter().product::<usize>()
     }
 
     /// Cost of a variant, in products of vec4s per row and image.
@@ -221,123 +327,163 @@ impl Class {
         strips * runs.phases * runs.runs.max(1) * (taps * blocks * (strip + 4) + 2 * strip)
     }
 
-    /// Its form, and the cheapest variant.
+    /// Its form, and the cheapest variant. The batch has no say in it.
     fn choose(&self, groups: usize, caps: &Caps) -> (Form, Overrides) {
         let cheapest = |form: Form| {
             let variants = form.variants().iter().copied();
             variants.min_by_key(|v| self.cost(v)).unwrap_or_default()
         };
-        if self.axes[1].stride > 1 {
-            return (Form::Strided, cheapest(Form::Strided));
-        }
-        let overrides = cheapest(Form::Uniform);
-        let runs = Runs::new(&self.axes[1], value(overrides, "taps"));
-        let packed = 4 * self.packed_quads(groups, &runs);
-        let binds = caps.max_uniform.min(caps.max_binding) >= 4 * UNIFORM_FLOATS as u64;
-        let narrow = self.quads() < 2 || self.axes[1].taps < 3;
+        let strided = self.axes[1].stride > 1;
         let [out_plane, out_first, out_row, out_col] = self.place;
         let places = [out_plane, out_first, out_row, self.output[2]];
         let pairs = out_col == 1 && places.iter().all(|place| place % 2 == 0);
-        if binds && pairs && !narrow && packed > 0 && packed <= UNIFORM_FLOATS {
-            return (Form::Uniform, overrides);
+        if caps.windows {
+            let x_window = self.image(groups) <= WINDOW_ELEMENTS;
+            let form = Form {
+                strided,
+                x_window,
+                weights: Weights::Window,
+                pairs: pairs && !strided && x_window,
+            };
+            let overrides = cheapest(form);
+            if (1..=WINDOW_ELEMENTS).contains(&self.chunk_weights(overrides)) {
+                return (form, overrides);
+            }
         }
-        (Form::Flat, cheapest(Form::Flat))
+        if strided {
+            return (Form::STRIDED, cheapest(Form::STRIDED));
+        }
+        let overrides = cheapest(Form::UNIFORM);
+        let packed = self.packed(groups, overrides);
+        let binds = caps.max_uniform.min(caps.max_binding) >= 4 * UNIFORM_FLOATS as u64;
+        let narrow = self.quads() < 2 || self.axes[1].taps < 3;
+        if binds && pairs && !narrow && (1..=UNIFORM_FLOATS).contains(&packed) {
+            return (Form::UNIFORM, overrides);
+        }
+        (Form::FLAT, cheapest(Form::FLAT))
+    }
+
+    /// The packed weights as a type.
+    fn packed_type(&self, groups: usize, form: Form, overrides: Overrides) -> Type {
+        let packed = self.packed(groups, overrides);
+        Type::f32([match form.weights {
+            Weights::Storage => packed,
+            Weights::Uniform => UNIFORM_FLOATS,
+            Weights::Window => packed.max(WINDOW as usize / 4),
+        }])
     }
 
     /// vec4s of its packed weights.
     fn scratch_quads(&self, groups: usize, caps: &Caps) -> usize {
         let (form, overrides) = self.choose(groups, caps);
-        let runs = Runs::new(&self.axes[1], value(overrides, "taps"));
-        match form {
-            Form::Uniform => UNIFORM_FLOATS / 4,
-            Form::Flat | Form::Strided => self.packed_quads(groups, &runs),
-        }
+        self.packed_type(groups, form, overrides).count() / 4
     }
 
     /// Emits it for runs of images.
     fn lower(&self, runs: &[Rows], groups: usize, end: End, caps: &Caps, out: &mut Lowering) {
         let (form, overrides) = self.choose(groups, caps);
         let [strip, blocks, taps] = ["strip", "blocks", "taps"].map(|n| value(overrides, n));
+        let workgroup = overrides.iter().find(|(name, _)| *name == "workgroup_size");
+        let workgroup = workgroup.map_or(64, |&(_, size)| size as usize);
         let row = Runs::new(&self.axes[1], taps);
         let [channels, height, width] = self.input;
         let [outs, rows, cols] = self.output;
         let [vertical, horizontal] = &self.axes;
         let strips = cols.div_ceil(strip);
-        let chunks = self.quads().div_ceil(blocks);
+        let chunks = self.chunks(overrides);
         let per_image = groups * chunks * rows * strips;
         if per_image == 0 || runs.is_empty() {
             return;
         }
-        let weights = self.pack(groups, &row, form, out);
+        let weights = self.pack(groups, &row, form, overrides, out);
         let [out_plane, out_first, out_row, out_col] = self.place;
-        let x_row = groups * channels * height * width;
+        let image = self.image(groups);
+        let chunk = self.chunk_weights(overrides);
+        let blocks_shown = match form.weights {
+            Weights::Window => {
+                let bytes = self.packed_type(groups, form, overrides).bytes();
+                windows(bytes, chunk, 0, groups * chunks, usize::MAX)
+            }
+            Weights::Storage | Weights::Uniform => vec![Shown::all(groups * chunks, 0)],
+        };
         for run in runs {
-            let count = per_image * run.count;
-            let x_base = run.first[0] * x_row;
-            let y_base = run.first[1] * groups * outs * out_plane;
-            let dispatch = Dispatch::of(Cow::Owned(registers_kernel(form, end)), overrides)
-                .read(Operand::Input(0))
-                .part(run.part[0]);
-            let dispatch = match form {
-                Form::Uniform => dispatch.uniform(weights),
-                Form::Flat | Form::Strided => dispatch.read(weights),
-            };
-            out.push(
-                end.bind_rows(dispatch, Operand::Output(0), run.part[1])
-                    .param("count", count)
-                    .param("strips", strips)
-                    .param("batch", run.count)
-                    .param("rows", rows)
-                    .param("cols", cols)
-                    .param("chunks", chunks)
-                    .param("groups", groups)
-                    .param("out_quads", self.quads())
-                    .param("outs", outs)
-                    .param("channels", channels)
-                    .param("height", height)
-                    .param("width", width)
-                    .param("taps_h", vertical.taps)
-                    .param("phases", row.phases)
-                    .param("runs", row.runs)
-                    .param("stride_h", vertical.stride)
-                    .param("stride_w", horizontal.stride)
-                    .param("dilation_h", vertical.dilation)
-                    .param("dilation_w", horizontal.dilation)
-                    .param("pad_h", wrapped(vertical.pad))
-                    .param("pad_w", wrapped(horizontal.pad))
-                    .param("out_plane", out_plane)
-                    .param("out_first", y_base + out_first)
-                    .param("out_row", out_row)
-                    .param("out_col", out_col)
-                    .param("last", last_quad(x_base + run.count * x_row))
-                    .param("x_base", x_base)
-                    .param("taps_w", horizontal.taps)
-                    .param("stores", strip / 4 * blocks)
-                    .param("four", 4)
-                    .workgroups(count.div_ceil(64)),
-            );
+            let elements = (run.first[0] + run.count) * image;
+            let x = View::new(0, run.part[0], elements, form.x_window, out);
+            for images in &x.rows(image, run.first[0] * image, run.count, usize::MAX) {
+                for shown in &blocks_shown {
+                    let count = shown.count * rows * strips * images.count;
+                    let y_base = (run.first[1] + images.start) * groups * outs * out_plane;
+                    let kernel = Cow::Owned(registers_kernel(form, end));
+                    let dispatch = x.bind(Dispatch::of(kernel, overrides), images);
+                    let dispatch = match form.weights {
+                        Weights::Storage => dispatch.read(weights),
+                        Weights::Uniform => dispatch.uniform(weights),
+                        Weights::Window => dispatch.uniform(weights).window(shown.at),
+                    };
+                    out.push(
+                        end.bind_rows(dispatch, Operand::Output(0), run.part[1])
+                            .param("count", count)
+                            .param("strips", strips)
+                            .param("batch", images.count)
+                            .param("rows", rows)
+                            .param("cols", cols)
+                            .param("chunks", chunks)
+                            .param("groups", groups)
+                            .param("first_block", shown.start)
+                            .param("weights_base", shown.first / 4)
+                            .param("outs", outs)
+                            .param("channels", channels)
+                            .param("height", height)
+                            .param("width", width)
+                            .param("taps_h", vertical.taps)
+                            .param("phases", row.phases)
+                            .param("runs", row.runs)
+                            .param("stride_h", vertical.stride)
+                            .param("stride_w", horizontal.stride)
+                            .param("dilation_h", vertical.dilation)
+                            .param("dilation_w", horizontal.dilation)
+                            .param("pad_h", wrapped(vertical.pad))
+                            .param("pad_w", wrapped(horizontal.pad))
+                            .param("out_plane", out_plane)
+                            .param("out_first", y_base + out_first)
+                            .param("out_row", out_row)
+                            .param("out_col", out_col)
+                            .param("last", x.last_quad())
+                            .param("x_base", images.first)
+                            .param("taps_w", horizontal.taps)
+                            .param("stores", strip / 4 * blocks)
+                            .param("four", 4)
+                            .workgroups(count.div_ceil(workgroup)),
+                    );
+                }
+            }
         }
     }
 
     /// The packed weights; the weights themselves where there are no taps to pack and none is read.
-    fn pack(&self, groups: usize, runs: &Runs, form: Form, out: &mut Lowering) -> Operand {
-        let quads = self.packed_quads(groups, runs);
+    fn pack(
+        &self,
+        groups: usize,
+        runs: &Runs,
+        form: Form,
+        overrides: Overrides,
+        out: &mut Lowering,
+    ) -> Operand {
+        let quads = self.packed(groups, overrides) / 4;
         if quads == 0 {
             return Operand::Input(1);
         }
         let [vertical, horizontal] = &self.axes;
         let [group_step, in_step, out_step] = self.weight;
         let [row_step, col_step] = self.steps;
-        let packed = out.scratch(match form {
-            Form::Uniform => Type::f32([UNIFORM_FLOATS]),
-            Form::Flat | Form::Strided => Type::f32([quads, 4]),
-        });
+        let packed = out.scratch(self.packed_type(groups, form, overrides));
         out.push(
             Dispatch::new(&PACK, PACK.variants[0])
                 .read(Operand::Input(1))
                 .write(packed)
                 .param("quads", quads)
-                .param("out_quads", self.quads())
+                .param("chunks", self.chunks(overrides))
+                .param("blocks", value(overrides, "blocks"))
                 .param("outs", self.output[0])
                 .param("channels", self.input[0])
                 .param("taps_h", vertical.taps)
@@ -358,7 +504,9 @@ impl Class {
 
 /// How the gradient of a weight is cut: invocations over runs of channels of dy, channels of x, and runs of taps.
 struct Tiles {
-    kernel: &'static Kernel,
+    strided: bool,
+    /// x and dy through windows.
+    window: bool,
     overrides: Overrides,
     lines: usize,
     taps: usize,
@@ -402,16 +550,13 @@ impl Sizes {
     }
 
     /// The cheapest tiles for the gradient of the weight.
-    fn grad_weight_tiles(&self) -> Tiles {
+    fn grad_weight_tiles(&self, caps: &Caps) -> Tiles {
         let (channels, outs) = (self.c / self.groups, self.o / self.groups);
         let [vertical, horizontal] = [1, 2].map(|axis| Axis::forward(self, axis));
-        let kernel = match horizontal.stride {
-            1 => &GRAD_WEIGHT,
-            _ => &GRAD_WEIGHT_STRIDED,
-        };
-        let aligned = usize::from(horizontal.stride == 1 && horizontal.outputs % 4 == 0);
+        let strided = horizontal.stride > 1;
+        let aligned = usize::from(!strided && horizontal.outputs % 4 == 0);
         let slides = vertical.stride == vertical.dilation;
-        let overrides = kernel.variants.iter().copied();
+        let overrides = grad_weight_variants(strided).iter().copied();
         let overrides = overrides
             .filter(|v| slides || value(v, "lines") == 1)
             .filter(|v| value(v, "aligned") == aligned)
@@ -422,8 +567,11 @@ impl Sizes {
         let bands = vertical.taps.div_ceil(lines);
         let chunks = outs.div_ceil(4 * blocks);
         let tiles = self.groups * chunks * channels * bands * runs.phases * runs.runs;
+        // Images that a window shows of both: enough of them to give every core several groups of lanes.
+        let images = WINDOW_ELEMENTS / self.x_row().max(self.y_row()).max(1);
         Tiles {
-            kernel,
+            strided,
+            window: caps.windows && tiles * images >= FILLS_WINDOW,
             overrides,
             lines,
             taps,
@@ -450,7 +598,7 @@ impl Sizes {
                     .map(|class| class.scratch_quads(self.groups, caps));
                 classes.max().unwrap_or(0)
             }
-            Map::GradWeight => self.grad_weight_tiles().quads,
+            Map::GradWeight => self.grad_weight_tiles(caps).quads,
         };
         16 * quads as u64 <= caps.max_binding
     }
@@ -484,7 +632,8 @@ impl Sizes {
         let x_base = run.first[0] * self.x_row();
         let dy_base = run.first[1] * self.y_row();
         let Tiles {
-            kernel,
+            strided,
+            window,
             overrides,
             lines,
             taps,
@@ -494,47 +643,63 @@ impl Sizes {
             chunks,
             tiles,
             quads,
-        } = self.grad_weight_tiles();
-        let most = (caps.max_binding as usize / 16 / quads).max(1);
-        let wanted = FILLS_CPU.div_ceil(tiles).min(most);
-        let share = batch.div_ceil(wanted).max(1);
-        let parts = batch.div_ceil(share).max(1);
+        } = self.grad_weight_tiles(caps);
+        let x = View::new(0, run.part[0], x_base + batch * self.x_row(), window, out);
+        let dy = View::new(1, run.part[1], dy_base + batch * self.y_row(), window, out);
+        let images = WINDOW_ELEMENTS / self.x_row().max(self.y_row()).max(1);
+        let xs = x.rows(self.x_row(), x_base, batch, images);
+        let dys = dy.rows(self.y_row(), dy_base, batch, images);
+        let fills = if window { FILLS_WINDOW } else { FILLS_CPU };
+        let most = (caps.max_binding as usize / 16 / quads / xs.len().max(1)).max(1);
+        let wanted = fills.div_ceil(tiles).min(most);
+        // Parts of each dispatch, and images of each part.
+        let cuts: Vec<[usize; 2]> = xs
+            .iter()
+            .map(|shown| {
+                let share = shown.count.div_ceil(wanted).max(1);
+                [shown.count.div_ceil(share).max(1), share]
+            })
+            .collect();
+        let parts = cuts.iter().map(|[parts, _]| parts).sum::<usize>().max(1);
         let scratch = out.scratch(Type::f32([parts, quads, 4]));
-        out.push(
-            Dispatch::new(kernel, overrides)
-                .read(Operand::Input(0))
-                .part(run.part[0])
-                .read(Operand::Input(1))
-                .part(run.part[1])
-                .write(scratch)
-                .param("count", tiles * parts)
-                .param("parts", parts)
-                .param("batch", batch)
-                .param("share", share)
-                .param("chunks", chunks)
-                .param("groups", self.groups)
-                .param("outs", outs)
-                .param("channels", channels)
-                .param("height", height)
-                .param("width", width)
-                .param("rows", rows)
-                .param("cols", cols)
-                .param("bands", bands)
-                .param("phases", runs.phases)
-                .param("runs", runs.runs)
-                .param("lines", lines)
-                .param("stride_h", vertical.stride)
-                .param("stride_w", horizontal.stride)
-                .param("dilation_h", vertical.dilation)
-                .param("dilation_w", horizontal.dilation)
-                .param("pad_h", wrapped(vertical.pad))
-                .param("pad_w", wrapped(horizontal.pad))
-                .param("last", last_quad(x_base + batch * self.x_row()))
-                .param("last_dy", last_quad(dy_base + batch * self.y_row()))
-                .param("x_base", x_base)
-                .param("dy_base", dy_base)
-                .workgroups((tiles * parts).div_ceil(16)),
-        );
+        let mut first_part = 0;
+        for ((x_shown, dy_shown), [own, share]) in xs.iter().zip(&dys).zip(cuts) {
+            let kernel = Cow::Owned(grad_weight_kernel(strided, window));
+            let dispatch = x.bind(Dispatch::of(kernel, overrides), x_shown);
+            out.push(
+                dy.bind(dispatch, dy_shown)
+                    .write(scratch)
+                    .param("count", tiles * own)
+                    .param("parts", own)
+                    .param("first_part", first_part)
+                    .param("batch", x_shown.count)
+                    .param("share", share)
+                    .param("chunks", chunks)
+                    .param("groups", self.groups)
+                    .param("outs", outs)
+                    .param("channels", channels)
+                    .param("height", height)
+                    .param("width", width)
+                    .param("rows", rows)
+                    .param("cols", cols)
+                    .param("bands", bands)
+                    .param("phases", runs.phases)
+                    .param("runs", runs.runs)
+                    .param("lines", lines)
+                    .param("stride_h", vertical.stride)
+                    .param("stride_w", horizontal.stride)
+                    .param("dilation_h", vertical.dilation)
+                    .param("dilation_w", horizontal.dilation)
+                    .param("pad_h", wrapped(vertical.pad))
+                    .param("pad_w", wrapped(horizontal.pad))
+                    .param("last", x.last_quad())
+                    .param("last_dy", dy.last_quad())
+                    .param("x_base", x_shown.first)
+                    .param("dy_base", dy_shown.first)
+                    .workgroups((tiles * own).div_ceil(16)),
+            );
+            first_part += own;
+        }
         let sum = Dispatch::new(&GRAD_WEIGHT_SUM, GRAD_WEIGHT_SUM.variants[0])
             .read(scratch)
             .read(Operand::Input(0))
@@ -577,6 +742,8 @@ impl Sizes {
 
 /// Invocations that fill a CPU: the batch of a gradient of a weight is cut into parts for as many.
 const FILLS_CPU: usize = 512;
+/// As many as one dispatch over a window's images should have.
+const FILLS_WINDOW: usize = 64;
 
 /// Residue classes, each of which takes a dispatch, up to which the gradient of an input goes through them.
 const MOST_CLASSES: usize = 64;
@@ -587,14 +754,13 @@ static PACK: Kernel = Kernel::new(
     &[&[("workgroup_size", 64)]],
 );
 
-static GRAD_WEIGHT: Kernel = Kernel::new(
-    "conv_grad_weight_registers",
-    shader_files![
-        "conv_grad_weight_registers",
-        "conv_window_flat",
-        "lib/grid",
-        "lib/divide"
-    ],
+fn grad_weight_variants(strided: bool) -> &'static [Overrides] {
+    if strided {
+        return &[
+            &[("lines", 1), ("taps", 1), ("blocks", 2), ("aligned", 0)],
+            &[("lines", 1), ("taps", 3), ("blocks", 2), ("aligned", 0)],
+        ];
+    }
     &[
         &[("lines", 1), ("taps", 1), ("blocks", 2), ("aligned", 0)],
         &[("lines", 1), ("taps", 1), ("blocks", 2), ("aligned", 1)],
@@ -604,22 +770,25 @@ static GRAD_WEIGHT: Kernel = Kernel::new(
         &[("lines", 3), ("taps", 3), ("blocks", 2), ("aligned", 1)],
         &[("lines", 5), ("taps", 5), ("blocks", 1), ("aligned", 0)],
         &[("lines", 5), ("taps", 5), ("blocks", 1), ("aligned", 1)],
-    ],
-);
+    ]
+}
 
-static GRAD_WEIGHT_STRIDED: Kernel = Kernel::new(
-    "conv_grad_weight_registers_strided",
-    shader_files![
+fn grad_weight_kernel(strided: bool, window: bool) -> Kernel {
+    let [body, storage, shown, grid, divide] = *shader_files![
         "conv_grad_weight_registers",
-        "conv_window_strided",
+        "second_quads",
+        "second_window",
         "lib/grid",
-        "lib/divide"
-    ],
-    &[
-        &[("lines", 1), ("taps", 1), ("blocks", 2), ("aligned", 0)],
-        &[("lines", 1), ("taps", 3), ("blocks", 2), ("aligned", 0)],
-    ],
-);
+        "lib/divide",
+    ];
+    let ([x, columns], name) = x_files(strided, window);
+    let dy = if window { shown } else { storage };
+    Kernel::composed(
+        format!("conv_grad_weight_registers{name}"),
+        vec![body, x, columns, dy, grid, divide],
+        grad_weight_variants(strided),
+    )
+}
 
 static GRAD_WEIGHT_SUM: Kernel = Kernel::new(
     "conv_grad_weight_sum",
@@ -632,16 +801,31 @@ static GRAD_WEIGHT_SUM: Kernel = Kernel::new(
     &[&[("workgroup_size", 64)]],
 );
 
-pub(super) const KERNELS: &[&Kernel] =
-    &[&PACK, &GRAD_WEIGHT, &GRAD_WEIGHT_STRIDED, &GRAD_WEIGHT_SUM];
+pub(super) const KERNELS: &[&Kernel] = &[&PACK, &GRAD_WEIGHT_SUM];
+
+/// The files of `form`'s x and window, and the end of a kernel's name.
+fn x_files(strided: bool, window: bool) -> ([&'static str; 2], &'static str) {
+    let [quads, elements, shown, flat, stepped] = *shader_files![
+        "first_quads",
+        "first_elements",
+        "first_window",
+        "conv_window_flat",
+        "conv_window_strided",
+    ];
+    match (strided, window) {
+        (false, false) => ([quads, flat], ""),
+        (false, true) => ([shown, flat], "_window"),
+        (true, false) => ([elements, stepped], "_strided"),
+        (true, true) => ([shown, stepped], "_strided_window"),
+    }
+}
 
 fn registers_kernel(form: Form, end: End) -> Kernel {
     let [
         body,
-        flat,
-        strided,
         uniform,
         storage,
+        window,
         elements,
         pairs,
         grid,
@@ -649,39 +833,44 @@ fn registers_kernel(form: Form, end: End) -> Kernel {
         float,
     ] = *shader_files![
         "conv_registers",
-        "conv_window_flat",
-        "conv_window_strided",
-        "conv_weights_uniform",
-        "conv_weights_storage",
+        "second_uniform",
+        "second_quads",
+        "second_window",
         "conv_store_elements",
         "conv_store_pairs",
         "lib/grid",
         "lib/divide",
         "lib/float",
     ];
-    let (name, window, weights, store) = match form {
-        Form::Uniform => ("_uniform", flat, uniform, pairs),
-        Form::Flat => ("", flat, storage, elements),
-        Form::Strided => ("_strided", strided, storage, elements),
+    let ([x, columns], x_name) = x_files(form.strided, form.x_window);
+    let (weights_name, weights) = match form.weights {
+        Weights::Storage => ("", storage),
+        Weights::Uniform => ("_weights_uniform", uniform),
+        Weights::Window => ("_weights_window", window),
+    };
+    let (pairs_name, store) = match form.pairs {
+        true => ("_pairs", pairs),
+        false => ("", elements),
     };
     let (end_name, end) = end.file();
     Kernel::composed(
-        format!("conv_registers{name}{end_name}"),
-        vec![body, window, weights, end, store, grid, divide, float],
+        format!("conv_registers{x_name}{weights_name}{pairs_name}{end_name}"),
+        vec![body, x, columns, weights, end, store, grid, divide, float],
         form.variants(),
     )
 }
 
 /// The kernels that are composed when an op lowers.
 pub(super) fn kernels() -> Vec<Kernel> {
-    let forms = [Form::Uniform, Form::Flat, Form::Strided];
-    let all = forms.map(|form| {
+    let forms = Form::all().flat_map(|form| {
         // The gradient of an input, which takes the mask, never strides.
         let ends = End::ALL.into_iter();
-        let ends = ends.filter(move |end| {
-            form != Form::Strided || !matches!(end, End::Mask | End::MaskInPlace)
-        });
+        let ends =
+            ends.filter(move |end| !form.strided || !matches!(end, End::Mask | End::MaskInPlace));
         ends.map(move |end| registers_kernel(form, end))
     });
-    all.into_iter().flatten().collect()
+    let weights = [false, true]
+        .into_iter()
+        .flat_map(|strided| [false, true].map(|shown| grad_weight_kernel(strided, shown)));
+    forms.chain(weights).collect()
 }

@@ -654,6 +654,7 @@ fn conv2d() -> Vec<Case> {
         convolution(&[2, 1, 28, 28], 6, [5, 5], true, Conv2d::padding(2)),
         convolution(&[3, 6, 14, 14], 16, [5, 5], true, plain()),
         convolution(&[1, 3, 5, 5], 2, [5, 5], false, plain()),
+        convolution(&[3, 2, 6, 12], 8, [5, 5], false, plain()),
         convolution(&[0, 3, 5, 5], 2, [3, 3], false, plain()),
     ];
     for (n, c, h, w) in [(1, 1, 7, 9), (2, 3, 8, 5), (1, 8, 13, 11), (3, 5, 6, 17)] {
@@ -780,6 +781,25 @@ fn conv2d_kernels() -> Vec<Case> {
                 for out in [3, 5] {
                     cases.push(conv2d_kernel([2, 3, 13], channels(out, s), 2, zeros, end));
                 }
+            }
+        }
+        for s in [1, 3, 5] {
+            for (w, out) in [(8, 3), (8, 8), (16, 8), (11, 7), (12, 7), (15, 8)] {
+                cases.push(conv2d_kernel([1, 3, w], channels(out, s), 1, zeros, end));
+            }
+            // Images larger than a window of a uniform binding.
+            for w in [8, 16] {
+                cases.push(conv2d_kernel(
+                    [1, 10_000 / w, w],
+                    channels(8, s),
+                    1,
+                    zeros,
+                    end,
+                ));
+            }
+            if !end.2 {
+                cases.push(conv2d_kernel([1, 600, 16], channels(5, s), 2, zeros, end));
+                cases.push(conv2d_kernel([2, 3, 13], channels(3, s), 2, zeros, end));
             }
         }
         // Enough tiles for the larger of the shared ones.

@@ -11,6 +11,8 @@ pub fn matmul() -> Vec<Case> {
     let mut cases = Vec::new();
     // Sizes that reach every variant of the kernels.
     let kernels = [[5, 7, 6], [19, 37, 21], [65, 81, 53], [68, 60, 36]];
+    // And windows of uniform bindings that show one operand only.
+    let large = [[5, 36, 600], [5, 37, 601], [5, 200, 84], [5, 199, 83]];
     let others = [
         [1, 1, 1],
         [8, 8, 8],
@@ -22,7 +24,7 @@ pub fn matmul() -> Vec<Case> {
         [0, 4, 3],
         [4, 3, 0],
     ];
-    for [m, n, k] in kernels.into_iter().chain(others) {
+    for [m, n, k] in kernels.into_iter().chain(large).chain(others) {
         for form in FORMS {
             let longest = m.max(n).max(k);
             cases.push(
@@ -33,7 +35,7 @@ pub fn matmul() -> Vec<Case> {
         }
     }
     for form in FORMS {
-        for size in kernels {
+        for size in kernels.into_iter().chain(large) {
             let ends = ENDS[1..].iter();
             cases.extend(ends.map(|&end| product(size, form, end, Draw::Real)));
             cases.push(in_place_of_mask(size, form));
