@@ -28,6 +28,9 @@ struct Args {
     /// Only this op
     #[arg(long, value_name = "NAME")]
     op: Option<String>,
+    /// Only cases whose name holds this
+    #[arg(long, value_name = "TEXT")]
+    case: Option<String>,
     /// Only adapters whose name holds this, in any case of letters
     #[arg(long, value_name = "TEXT")]
     adapter: Option<String>,
@@ -57,13 +60,19 @@ fn verify(args: &Args) -> Result<bool> {
     let mut by_op: BTreeMap<String, Vec<Case>> = BTreeMap::new();
     for case in cases() {
         let op = case.op().to_owned();
-        if args.op.as_ref().is_none_or(|wanted| *wanted == op) {
+        let holds = |text: &String| case.name.contains(text);
+        let wanted = args.op.as_ref().is_none_or(|wanted| *wanted == op);
+        if wanted && args.case.as_ref().is_none_or(holds) {
             by_op.entry(op).or_default().push(case);
         }
     }
     if by_op.is_empty() {
-        let op = args.op.as_deref().unwrap_or_default();
-        let message = format!("no op \"{op}\"; docs/ops.md lists them");
+        let named = |what, name: &Option<String>| match name {
+            None => String::new(),
+            Some(name) => format!(" {what} \"{name}\""),
+        };
+        let (op, case) = (named("of op", &args.op), named("named", &args.case));
+        let message = format!("no cases{op}{case}; docs/ops.md lists the ops");
         return Err(Error::new(ErrorKind::Unsupported, message));
     }
     let options = GpuOptions {
