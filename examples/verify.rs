@@ -22,12 +22,15 @@ use common::tally::{Count, Tally};
 /// Runs the whole table of cases on every adapter and compares with the CPU reference.
 #[derive(Parser)]
 struct Args {
-    /// Writes one JSON line per adapter and op to this file
+    /// Writes one JSON line per adapter and op to this file, and one per adapter that does not fit
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Only this op
     #[arg(long, value_name = "NAME")]
     op: Option<String>,
+    /// Only cases whose name holds this
+    #[arg(long, value_name = "TEXT")]
+    case: Option<String>,
     /// Only adapters whose name holds this, in any case of letters
     #[arg(long, value_name = "TEXT")]
     adapter: Option<String>,
@@ -57,24 +60,41 @@ fn verify(args: &Args) -> Result<bool> {
     let mut by_op: BTreeMap<String, Vec<Case>> = BTreeMap::new();
     for case in cases() {
         let op = case.op().to_owned();
-        if args.op.as_ref().is_none_or(|wanted| *wanted == op) {
+        let holds = |text: &String| case.name.contains(text);
+        let wanted = args.op.as_ref().is_none_or(|wanted| *wanted == op);
+        if wanted && args.case.as_ref().is_none_or(holds) {
             by_op.entry(op).or_default().push(case);
         }
     }
     if by_op.is_empty() {
-        let op = args.op.as_deref().unwrap_or_default();
-        let message = format!("no op \"{op}\"; docs/ops.md lists them");
+        let named = |what, name: &Option<String>| match name {
+            None => String::new(),
+            Some(name) => format!(" {what} \"{name}\""),
+        };
+        let (op, case) = (named("of op", &args.op), named("named", &args.case));
+        let message = format!("no cases{op}{case}; docs/ops.md lists the ops");
         return Err(Error::new(ErrorKind::Unsupported, message));
     }
     let options = GpuOptions {
         adapter: args.adapter.clone(),
         ..GpuOptions::default()
     };
-    let adapters = Adapter::all(&options)?;
+    let mut adapters = Vec::new();
+    let mut unfit = Vec::new();
+    for found in Adapter::all(&options) {
+        match found {
+            Ok(adapter) => adapters.push(adapter),
+            Err(error) => unfit.push(error),
+        }
+    }
+    // Where nothing runs, nothing is shown to be right.
     if adapters.is_empty() {
+        for error in &unfit {
+            println!("{}", with_source(error));
+        }
         return Err(Error::new(
             ErrorKind::NoAdapter,
-            "no adapter matches; on Debian and Ubuntu `apt install mesa-vulkan-drivers` provides a software one",
+            "no adapter matches and fits; on Debian and Ubuntu `apt install mesa-vulkan-drivers` provides a software one",
         ));
     }
     println!("{:<28}{:>6}{:>9}{:>9}", "op", "cases", "worst", "s");
@@ -129,15 +149,30 @@ fn verify(args: &Args) -> Result<bool> {
             }
         );
     }
+    for error in &unfit {
+        println!("{}", with_source(error));
+    }
     println!("{} passed, {} failed", total.passed, total.failed);
     if let Some(path) = &args.json {
-        write_json(path, &tally)?;
+        write_json(path, &tally, &unfit)?;
     }
     Ok(total.failed == 0)
 }
 
-fn write_json(path: &Path, tally: &Tally) -> Result<()> {
+/// The message, and that of the error below it.
+fn with_source(error: &Error) -> String {
+    match std::error::Error::source(error) {
+        None => error.to_string(),
+        Some(source) => format!("{error}: {source}"),
+    }
+}
+
+fn write_json(path: &Path, tally: &Tally, unfit: &[Error]) -> Result<()> {
     let mut lines = Vec::new();
+    for error in unfit {
+        let line = json!({ "unsupported_adapter": with_source(error) });
+        writeln!(lines, "{line}").map_err(|e| cannot("write", path, e))?;
+    }
     for row in &tally.adapters {
         for (op, count) in &row.counts {
             let place = format!("{}/", op);

@@ -2,14 +2,16 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
-use common::cases::cases;
-use striate::check::{Bound, Draw, Numbers, build, compare, draw};
+use common::cases::{NETWORK, cases, ops_of};
+use striate::check::{Bound, Built, Case, Draw, Numbers, build, compare, draw};
 use striate::error::{ErrorKind, Result};
+use striate::graph::{Node, Value};
 use striate::kernel::{Body, Caps};
 use striate::plan::{Plan, PlanOptions, StateLayout};
-use striate::shape::Type;
+use striate::shape::{DType, Type};
 use striate::tensor::{Array, Tensor};
 
 const WANT: [f64; 6] = [1.0, -2.5, 0.1, 1e-3, 4096.5, -7.0];
@@ -425,4 +427,190 @@ fn ranges_without_numbers_are_refused() {
     let drawn = between(-1.5, 2.5, Numbers::Integers).unwrap();
     let drawn = drawn.as_f32().unwrap();
     assert!(drawn.iter().all(|x| [-1.0, 0.0, 1.0, 2.0].contains(x)));
+}
+
+/// What `find` finds in the files below `folder`.
+fn found_below(folder: &Path, find: &impl Fn(&str) -> Vec<String>) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(found_below(&path, find));
+        } else {
+            found.extend(find(&std::fs::read_to_string(&path).unwrap()));
+        }
+    }
+    found
+}
+
+/// A folder of the crate.
+fn folder(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// The word that `text` begins with.
+fn word(text: &str) -> String {
+    let letters = text.chars();
+    letters
+        .take_while(|c| c.is_alphanumeric() || *c == '_')
+        .collect()
+}
+
+/// An op without cases, were it made of another's kernels, is found by its type.
+#[test]
+fn every_op_has_cases() {
+    let ops = found_below(&folder("src/ops"), &|text| {
+        let ops = text.lines();
+        ops.filter_map(|line| line.strip_prefix("impl Op for "))
+            .map(word)
+            .collect()
+    });
+    assert!(ops.len() > 50, "{} ops in the sources", ops.len());
+    let mut met = BTreeSet::new();
+    for case in cases() {
+        let nodes = build(&case).unwrap().graph.nodes().to_vec();
+        met.extend(nodes.iter().map(|node| word(&format!("{:?}", node.op))));
+    }
+    let missing: Vec<&String> = ops.iter().filter(|op| !met.contains(*op)).collect();
+    assert!(missing.is_empty(), "no case has {missing:?}");
+}
+
+/// Every function that puts ops into a graph has cases under its name or is called in some.
+#[test]
+fn every_builder_has_cases() {
+    // Optimizer steps on states, which cases do not assign: tests/update.rs.
+    const ELSEWHERE: [&str; 2] = ["update", "update_with"];
+    let builders = found_below(&folder("src/ops"), &|text| {
+        let blocks = text.split("\nimpl Graph {\n").skip(1);
+        let blocks = blocks.filter_map(|rest| Some(rest.split_once("\n}\n")?.0));
+        blocks
+            .flat_map(str::lines)
+            .filter_map(|line| line.strip_prefix("    pub fn "))
+            .map(word)
+            .collect()
+    });
+    assert!(builders.len() > 80, "{} builders", builders.len());
+    let names: BTreeSet<String> = cases().iter().map(|case| case.op().to_owned()).collect();
+    let texts = found_below(&folder("tests/common/cases"), &|text| vec![text.to_owned()]);
+    let texts = texts.concat();
+    let missing: Vec<&String> = builders
+        .iter()
+        .filter(|name| !names.contains(*name) && !texts.contains(&format!("g.{name}(")))
+        .filter(|name| !ELSEWHERE.contains(&name.as_str()))
+        .collect();
+    assert!(missing.is_empty(), "no case calls {missing:?}");
+}
+
+/// Names of cases that are no op's but a function's that puts several into the graph, or one under another name.
+const COMPOSED: &[&str] = &[
+    "argmax",
+    "argmin",
+    "chunk",
+    "dropout2d",
+    "flatten",
+    "flip",
+    "gelu_tanh",
+    "global_avg_pool1d",
+    "global_avg_pool2d",
+    "global_avg_pool3d",
+    "global_max_pool1d",
+    "global_max_pool2d",
+    "global_max_pool3d",
+    "linear",
+    "mean",
+    "neg",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+    "relu6",
+    "running_statistics",
+    "transpose",
+    NETWORK,
+];
+
+/// So that the table of ops has a line for each op, and nothing else.
+#[test]
+fn cases_are_named_after_what_they_check() {
+    let mut ops: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for case in cases() {
+        let known = ops.entry(case.op().to_owned()).or_default();
+        known.extend(ops_of(&case));
+    }
+    for (name, ops) in ops {
+        let composed = COMPOSED.contains(&name.as_str());
+        assert!(ops.contains(&name) != composed, "{name}: made of {ops:?}");
+    }
+}
+
+/// Whether a node's op has a gradient.
+fn is_differentiable(built: &Built, node: &Node) -> bool {
+    let mut g = built.graph.clone();
+    let mut dy = Vec::new();
+    for &output in &node.outputs {
+        let shape = g.shape(output).unwrap().clone();
+        dy.push(g.fill(shape, 1.0).unwrap());
+    }
+    let found = node.op.vjp(&mut g, node, &dy);
+    found.is_ok_and(|gradients| gradients.iter().any(Option::is_some))
+}
+
+/// Names of the ops through which the gradients of a case come.
+fn on_the_way_back(case: &Case, built: &Built) -> BTreeSet<String> {
+    let mut depends: BTreeSet<Value> = case.wrt.iter().map(|&i| built.inputs[i]).collect();
+    let mut names = BTreeSet::new();
+    for node in &built.graph.nodes()[..built.forward] {
+        let float = |value: &&Value| built.graph.dtype(**value).unwrap() == DType::F32;
+        if node.inputs.iter().any(|x| depends.contains(x)) {
+            names.insert(node.op.name().to_owned());
+            depends.extend(node.outputs.iter().filter(float));
+        }
+    }
+    names
+}
+
+/// Every op that has a gradient has cases for it, one of them in the middle of a graph, where its gradient arrives from a node, and one
+/// with NaN and infinities in the gradient that arrives; everything that takes floats has cases with such in an operand.
+#[test]
+fn every_gradient_has_cases_of_all_kinds() {
+    let mut differentiable: BTreeSet<String> = BTreeSet::new();
+    let mut known: BTreeSet<String> = BTreeSet::new();
+    let [mut plain, mut inside, mut special] = [const { BTreeSet::new() }; 3];
+    let mut operands: BTreeMap<String, bool> = BTreeMap::new();
+    for case in cases().iter().filter(|case| case.op() != NETWORK) {
+        let built = build(case).unwrap();
+        for node in &built.graph.nodes()[..built.forward] {
+            // Settings of one op may lack what others have.
+            if known.insert(format!("{:?}", node.op)) && is_differentiable(&built, node) {
+                differentiable.insert(node.op.name().to_owned());
+            }
+        }
+        let way = on_the_way_back(case, &built);
+        plain.extend(way.iter().cloned());
+        if case.name.ends_with("/inside") {
+            inside.extend(way.iter().cloned());
+            inside.insert(case.op().to_owned());
+        }
+        let [operand, dy] = case.is_special();
+        if dy {
+            special.extend(way);
+            special.insert(case.op().to_owned());
+        }
+        if !case.wrt.is_empty() {
+            plain.insert(case.op().to_owned());
+        }
+        if case.inputs.iter().any(|x| x.ty.dtype == DType::F32) {
+            *operands.entry(case.op().to_owned()).or_default() |= operand;
+        }
+    }
+    assert!(differentiable.len() > 80, "{}", differentiable.len());
+    let lacks = |has: &BTreeSet<String>, wanted: &BTreeSet<String>| -> Vec<String> {
+        wanted.difference(has).cloned().collect()
+    };
+    let without = lacks(&plain, &differentiable);
+    assert!(without.is_empty(), "no gradient is compared of {without:?}");
+    let without = lacks(&inside, &plain);
+    assert!(without.is_empty(), "no case in a graph: {without:?}");
+    let without = lacks(&special, &plain);
+    assert!(without.is_empty(), "no special dy: {without:?}");
+    operands.retain(|_, special| !*special);
+    assert!(operands.is_empty(), "no special operand: {operands:?}");
 }

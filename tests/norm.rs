@@ -297,7 +297,7 @@ fn another_batch_size_compiles_nothing() {
 }
 
 /// The activation that a convolution, a batch norm and a relu make in inference comes from one dispatch of the convolution, unless its weight
-/// is larger than an image of it.
+/// is larger.
 #[test]
 fn inference_folds_batch_norms_into_convolutions() {
     let last_op = |extent: usize, fuse: bool| {
@@ -319,5 +319,7 @@ fn inference_folds_batch_norms_into_convolutions() {
     };
     assert_eq!(last_op(12, true), "conv2d");
     assert_eq!(last_op(12, false), "relu");
-    assert_eq!(last_op(2, true), "relu");
+    // As many elements in two images as in the weight.
+    assert_eq!(last_op(6, true), "conv2d");
+    assert_eq!(last_op(5, true), "relu");
 }

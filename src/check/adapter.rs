@@ -196,12 +196,73 @@ pub struct Adapter {
 /// A device with options that change how cases run on it.
 #[derive(Debug)]
 struct Way {
-    name: &'static str,
     gpu: Gpu,
+    form: Form,
+}
+
+/// How cases run.
+#[derive(Debug, Clone, Copy)]
+struct Form {
+    name: &'static str,
+    body: Option<Body>,
+    windows: Option<bool>,
+    max_workgroups: Option<u32>,
     fuse: bool,
     /// Whether values are cut into parts.
     cut: bool,
 }
+
+/// As an adapter runs by itself.
+const PLAIN: Form = Form {
+    name: "plain",
+    body: None,
+    windows: None,
+    max_workgroups: None,
+    fuse: true,
+    cut: false,
+};
+const REGISTERS: Form = Form {
+    name: "registers",
+    body: Some(Body::Registers),
+    ..PLAIN
+};
+const SHARED: Form = Form {
+    name: "shared",
+    body: Some(Body::Shared),
+    ..PLAIN
+};
+const FORMS: [Form; 7] = [
+    Form {
+        windows: Some(false),
+        ..REGISTERS
+    },
+    Form {
+        name: "windows",
+        windows: Some(true),
+        ..REGISTERS
+    },
+    SHARED,
+    Form {
+        name: "unfused",
+        fuse: false,
+        ..PLAIN
+    },
+    Form {
+        name: "registers in parts",
+        cut: true,
+        ..REGISTERS
+    },
+    Form {
+        name: "shared in parts",
+        cut: true,
+        ..SHARED
+    },
+    Form {
+        name: "folded",
+        max_workgroups: Some(3),
+        ..SHARED
+    },
+];
 
 impl fmt::Display for Adapter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -211,56 +272,30 @@ impl fmt::Display for Adapter {
 
 #[cfg(not(target_arch = "wasm32"))]
 impl Adapter {
-    /// Every adapter that `options` admits, in seven ways: kernels in registers, with and without windows, in shared memory, both of them with values in
-    /// several parts, without fusion, with grids of at most three workgroups.
-    ///
-    /// # Errors
-    /// `NoAdapter` or `Limit` if one gives no device that fits.
-    pub fn all(options: &GpuOptions) -> Result<Vec<Self>> {
-        let with = |body, max_workgroups| GpuOptions {
-            body,
-            max_workgroups,
-            ..options.clone()
-        };
-        let ways = [
-            (
-                "registers",
-                GpuOptions {
-                    windows: Some(false),
-                    ..with(Some(Body::Registers), None)
-                },
-            ),
-            (
-                "windows",
-                GpuOptions {
-                    windows: Some(true),
-                    ..with(Some(Body::Registers), None)
-                },
-            ),
-            ("shared", with(Some(Body::Shared), None)),
-            ("unfused", with(None, None)),
-            ("registers in parts", with(Some(Body::Registers), None)),
-            ("shared in parts", with(Some(Body::Shared), None)),
-            ("folded", with(Some(Body::Shared), Some(3))),
-        ];
-        let mut adapters: Vec<Self> = Vec::new();
-        for gpu in Gpu::all(options) {
-            let gpu = gpu?;
-            let way = |(name, options): &(&'static str, GpuOptions)| {
-                Ok(Way {
-                    name,
-                    gpu: gpu.with_options(options)?,
-                    fuse: *name != "unfused",
-                    cut: name.ends_with("in parts"),
-                })
+    /// Every adapter that `options` admits, in seven ways: kernels in registers, with and without windows, in shared memory, both of them
+    /// with values in several parts, without fusion, with grids of at most three workgroups. One that gives no device that fits is an error of
+    /// its own, `NoAdapter` or `Limit`, which begins with its name.
+    pub fn all(options: &GpuOptions) -> Vec<Result<Self>> {
+        let gpus = Gpu::all(options).into_iter();
+        gpus.map(|gpu| Self::new(gpu?, options)).collect()
+    }
+
+    fn new(gpu: Gpu, options: &GpuOptions) -> Result<Self> {
+        let way = |form: Form| {
+            let options = GpuOptions {
+                body: form.body,
+                windows: form.windows,
+                max_workgroups: form.max_workgroups,
+                ..options.clone()
             };
-            adapters.push(Self {
-                name: Engine::from(gpu.clone()).describe(),
-                ways: ways.iter().map(way).collect::<Result<Vec<_>>>()?,
-                gpu,
-            });
-        }
-        Ok(adapters)
+            let gpu = gpu.with_options(&options)?;
+            Ok(Way { gpu, form })
+        };
+        Ok(Self {
+            name: Engine::from(gpu.clone()).describe(),
+            ways: FORMS.map(way).into_iter().collect::<Result<Vec<_>>>()?,
+            gpu,
+        })
     }
 
     /// Runs a case in every way. One that runs the same steps as an earlier one is not repeated.
@@ -277,7 +312,7 @@ impl Adapter {
                     continue;
                 }
             };
-            let cut = way.cut && prepared.built.cuts(gpu.caps().max_binding);
+            let cut = way.form.cut && prepared.built.cuts(gpu.caps().max_binding);
             let worst = match (way.plan(prepared, &gpu), prepared.case.whole) {
                 (Err(error), Some(words)) if cut && limit(&error) && says(&error, words) => {
                     verdict.refused_parts = Some(error);
@@ -304,7 +339,7 @@ impl Adapter {
                     verdict.worst = verdict.worst.max(worst);
                 }
                 Err(error) => {
-                    let place = format!("{}, {}, {}", prepared.case.name, self.name, way.name);
+                    let place = format!("{}, {}, {}", prepared.case.name, self.name, way.form.name);
                     verdict.wrong.push(error.context(place));
                 }
             }
@@ -322,7 +357,7 @@ impl Adapter {
 impl Way {
     /// The device for a case: where values are cut, into about eight parts, each of one row or more.
     fn gpu(&self, prepared: &Prepared) -> Result<Gpu> {
-        if !self.cut {
+        if !self.form.cut {
             return Ok(self.gpu.clone());
         }
         self.gpu.with_options(&GpuOptions {
@@ -334,7 +369,7 @@ impl Way {
 
     fn options(&self) -> PlanOptions {
         PlanOptions {
-            fuse: self.fuse,
+            fuse: self.form.fuse,
             ..PlanOptions::default()
         }
     }

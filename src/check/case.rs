@@ -18,7 +18,7 @@ pub enum Draw {
     /// All different by at least 1/64 within the tensor: for maxima without ties. The sums behind
     /// [`Bound::Sum`] keep its signs.
     Distinct,
-    /// As `Real`, with NaN, infinities and zeros of both signs sprinkled in: for the policy on them.
+    /// As `Real`, with NaN, infinities and zeros of both signs sprinkled in, one of them at least: for the policy on them.
     Special,
     /// Integers below this number (`u32` inputs).
     Below(u32),
@@ -70,6 +70,8 @@ pub struct Case {
     pub wrt: Vec<usize>,
     /// Bound of the gradients on real-valued inputs.
     pub gradient_bound: Bound,
+    /// How the gradients of the outputs are drawn.
+    pub dy: Draw,
     /// Whether integer-valued inputs must give the reference's bits (sums of products, data movement).
     pub integers: bool,
     /// Whether the op is linear in each of `wrt`, so that the adjoint test applies.
@@ -98,6 +100,7 @@ impl Case {
             bound: Bound::Exact,
             wrt: Vec::new(),
             gradient_bound: Bound::Exact,
+            dy: Draw::Real,
             integers: true,
             linear: false,
             whole: None,
@@ -157,6 +160,35 @@ impl Case {
             build: Box::new(inside),
             ..self
         }
+    }
+
+    /// The same case with NaN, infinities and zeros in input `at`.
+    pub fn special(mut self, at: usize) -> Self {
+        if let Some(input) = self.inputs.get_mut(at) {
+            input.draw = Draw::Special;
+        }
+        Self {
+            name: format!("{}/special {at}", self.name),
+            linear: false,
+            ..self
+        }
+    }
+
+    /// The same case with NaN, infinities and zeros in the gradients of its outputs.
+    pub fn special_dy(self) -> Self {
+        Self {
+            name: format!("{}/special dy", self.name),
+            dy: Draw::Special,
+            linear: false,
+            ..self
+        }
+    }
+
+    /// Whether NaN and infinities are among its inputs, and among the gradients of its outputs. Neither differences nor adjoints
+    /// hold for such a case.
+    pub fn is_special(&self) -> [bool; 2] {
+        let operand = self.inputs.iter().any(|input| input.draw == Draw::Special);
+        [operand, !self.wrt.is_empty() && self.dy == Draw::Special]
     }
 
     /// The op, the part of the name before the first slash.

@@ -18,8 +18,8 @@
 //!
 //! check::derivatives(&case)?;
 //! let prepared = Prepared::new(&case)?;
-//! for adapter in Adapter::all(&GpuOptions::default())? {
-//!     assert!(adapter.check(&prepared).wrong.is_empty());
+//! for adapter in Adapter::all(&GpuOptions::default()) {
+//!     assert!(adapter?.check(&prepared).wrong.is_empty());
 //! }
 //! # Ok(())
 //! # }

@@ -112,7 +112,7 @@ impl Gpu {
         ))
     }
 
-    /// A device on every adapter that matches.
+    /// A device on every adapter that matches, or what one lacks: its error begins with its name.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn all(options: &GpuOptions) -> Vec<Result<Self>> {
         pollster::block_on(async {
@@ -126,6 +126,7 @@ impl Gpu {
 
     async fn from_adapter(adapter: &wgpu::Adapter, options: &GpuOptions) -> Result<Self> {
         let info = adapter.get_info();
+        let name = format!("{} ({})", info.name, info.backend);
         let (device, queue) = adapter
             .request_device(&wgpu::DeviceDescriptor {
                 label: Some("striate"),
@@ -137,13 +138,13 @@ impl Gpu {
             })
             .await
             .map_err(|e| {
-                let message = format!("adapter {} ({}) gave no device", info.name, info.backend);
+                let message = format!("{name}: unsupported: the adapter gave no device");
                 Error::new(ErrorKind::NoAdapter, message).with_source(e)
             })?;
         let pipelines = Pipelines::new(&device, options.pipeline_cache.as_deref());
-        let gpu = Self(Arc::new(Inner::new(
-            device, queue, true, options, pipelines,
-        )?));
+        let inner = Inner::new(device, queue, true, options, pipelines)
+            .map_err(|error| error.context(format!("{name}: unsupported")))?;
+        let gpu = Self(Arc::new(inner));
         let lost = gpu.0.lost.clone();
         gpu.0
             .device

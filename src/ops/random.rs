@@ -12,7 +12,7 @@ use super::{expect_clock, expect_f32, expect_inputs, quads};
 
 // Parameters and builder.
 
-/// Zeroes each element with probability `p` and multiplies the others by 1 / (1 - p).
+/// Multiplies each element by 0 with probability `p` and the others by 1 / (1 - p).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Dropout {
     /// Probability of zero, in [0, 1).
@@ -37,7 +37,7 @@ pub struct ShuffledBatch {
 pub struct Advance;
 
 impl Graph {
-    /// `x` with each element zeroed with probability `p` and the others scaled by 1 / (1 - p), so that the mean stays.
+    /// `x` with each element multiplied by 0 with probability `p` and the others by 1 / (1 - p), so that the mean stays.
     ///
     /// `p` lies in [0, 1). Draws are new in each step of `clock`, u32 `[4]` (see [`Graph::clock`]): element i is kept where the uniform
     /// number i of this op's stream is at least `p`.
@@ -117,7 +117,7 @@ impl Op for Dropout {
         let y = inputs[0].floats().iter().enumerate().map(|(i, x)| {
             match draws.unit(i as u64) >= self.p {
                 true => x * f64::from(self.scale()),
-                false => 0.0,
+                false => x * 0.0,
             }
         });
         vec![Array::float(inputs[0].shape().clone(), y.collect())]

@@ -69,7 +69,8 @@ fn apply(program: &mut Program, found: Option<(usize, Rewrite)>) -> bool {
 
 /// Batch normalisation by given statistics, behind a convolution, moves into its weight and bias: with
 /// s = gamma / sqrt(variance + eps) they become weight * s and (bias - mean) * s + beta, made anew in each step. So only where nothing else
-/// reads the convolution, and where the weight has no more elements than one image of its output.
+/// reads the convolution, and where the weight has no more elements than its output: the pass over that is what is saved. A transposed
+/// convolution and a linear layer keep the normalisation behind them.
 fn batch_norm_into_conv(program: &mut Program) -> bool {
     let uses = program.use_counts();
     let found = program.nodes.iter().enumerate().find_map(|(index, node)| {
@@ -80,8 +81,14 @@ fn batch_norm_into_conv(program: &mut Program) -> bool {
         let statistics = nodes.find(|n| n.outputs.contains(&node.inputs[1]))?;
         op::<StatisticPairs>(statistics)?;
         let weight = &program.types[program.nodes[gone].inputs[1].index()];
-        let image = program.types[node.inputs[0].index()].row();
-        (weight.count() <= image).then_some((index, gone, *norm, *conv, statistics.inputs[1]))
+        let output = &program.types[node.inputs[0].index()];
+        (weight.count() <= output.count()).then_some((
+            index,
+            gone,
+            *norm,
+            *conv,
+            statistics.inputs[1],
+        ))
     });
     let Some((index, gone, norm, conv, variance)) = found else {
         return false;

@@ -22,7 +22,10 @@ pub fn gpus(options: &GpuOptions) -> Vec<Gpu> {
 
 /// Every adapter found, with every way to run cases on it; none is as for [`gpus`].
 pub fn adapters() -> Vec<Adapter> {
-    let adapters = Adapter::all(&GpuOptions::default()).expect("adapters give devices");
+    let found = Adapter::all(&GpuOptions::default()).into_iter();
+    let adapters: Vec<Adapter> = found
+        .map(|adapter| adapter.expect("every adapter gives a device"))
+        .collect();
     expect_some(&adapters);
     adapters
 }

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use striate::check::{Bound, Case, Draw};
+use striate::check::Bound;
 
-use super::cases::cases;
+use super::cases::{NETWORK, cases, ops_of};
 
 /// Between these lines of the file stands the table.
 const BEGIN: &str =
@@ -28,7 +28,12 @@ pub fn renewed(text: &str) -> Option<String> {
 #[derive(Default)]
 struct Row {
     cases: usize,
-    special: usize,
+    /// The ops that all of them have.
+    made_of: Option<BTreeSet<String>>,
+    /// Whether the name is an op's.
+    is_op: bool,
+    /// Whether some have NaN and infinities among the operands, and among the gradients of the outputs.
+    special: [bool; 2],
     ranks: BTreeSet<usize>,
     forward: Exactness,
     gradients: BTreeSet<usize>,
@@ -96,10 +101,18 @@ fn one_digit(n: f64) -> String {
 
 fn table() -> String {
     let mut rows: BTreeMap<String, Row> = BTreeMap::new();
-    for case in cases() {
+    let cases = cases().into_iter();
+    for case in cases.filter(|case| case.op() != NETWORK) {
         let row = rows.entry(case.op().to_owned()).or_default();
         row.cases += 1;
-        row.special += usize::from(is_special(&case));
+        let ops = ops_of(&case);
+        row.is_op |= ops.contains(case.op());
+        row.made_of = Some(match row.made_of.take() {
+            None => ops,
+            Some(known) => known.intersection(&ops).cloned().collect(),
+        });
+        let special = case.is_special();
+        row.special = [0, 1].map(|i| row.special[i] || special[i]);
         row.ranks
             .extend(case.inputs.first().map(|x| x.ty.shape.len()));
         row.forward.add(case.bound, case.integers);
@@ -123,19 +136,25 @@ fn table() -> String {
             (false, 0) => "differences",
             (false, _) => "differences, adjoint",
         };
+        let made_of = row.made_of.unwrap_or_default();
+        let made_of = match row.is_op {
+            true => String::new(),
+            false => format!(" ({})", made_of.into_iter().collect::<Vec<_>>().join(", ")),
+        };
         text += &format!(
-            "| `{op}` | {} | {} | {} | {} | {} | {held} | {} |\n",
+            "| `{op}`{made_of} | {} | {} | {} | {} | {} | {held} | {} |\n",
             row.cases,
             list(&row.ranks),
             row.forward.text(),
             list(&row.gradients),
             row.backward.text(),
-            if row.special > 0 { "yes" } else { "" },
+            match row.special {
+                [false, false] => "",
+                [true, false] => "operands",
+                [false, true] => "dy",
+                [true, true] => "operands, dy",
+            },
         );
     }
     text
-}
-
-fn is_special(case: &Case) -> bool {
-    case.inputs.iter().any(|input| input.draw == Draw::Special)
 }

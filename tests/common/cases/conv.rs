@@ -181,6 +181,7 @@ pub fn conv() -> Vec<Case> {
     cases.extend(every_padding());
     cases.extend(second_order());
     cases.extend(special());
+    cases.extend(special_transposed());
     cases
 }
 
@@ -646,6 +647,55 @@ fn special() -> Vec<Case> {
     cases
 }
 
+/// NaN and infinities in each operand of convolutions over one axis and of transposed ones, and in the gradients of their outputs.
+fn special_transposed() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for padding_mode in MODES {
+        let line = Conv1d {
+            stride: [2],
+            padding_mode,
+            ..Conv1d::padding(2)
+        };
+        for at in 0..3 {
+            cases.push(convolution(&[2, 3, 11], 4, [3], true, line).special(at));
+        }
+        cases.push(convolution(&[2, 3, 11], 4, [3], true, line).special_dy());
+    }
+    for groups in [1, 3] {
+        let one = ConvTranspose {
+            stride: [2],
+            padding: [[1, 0]],
+            output_padding: [1],
+            groups,
+            ..ConvTranspose::<1>::default()
+        };
+        let two = ConvTranspose {
+            stride: [2, 1],
+            padding: [[1, 0], [0, 1]],
+            output_padding: [1, 0],
+            groups,
+            ..ConvTranspose::<2>::default()
+        };
+        let three = ConvTranspose {
+            stride: [1, 2, 1],
+            padding: [[1, 0], [0, 1], [0, 0]],
+            output_padding: [0, 1, 0],
+            groups,
+            ..ConvTranspose::<3>::default()
+        };
+        let case = |axes| match axes {
+            1 => transposed(&[2, 3, 7], 6, [3], true, one),
+            2 => transposed(&[2, 3, 4, 5], 6, [3, 2], true, two),
+            _ => transposed(&[2, 3, 3, 2, 3], 6, [2, 3, 2], true, three),
+        };
+        for axes in 1..=3 {
+            cases.extend((0..3).map(|at| case(axes).special(at)));
+            cases.push(case(axes).special_dy());
+        }
+    }
+    cases
+}
+
 /// Sizes over two axes that reach the variants of the kernels with tiles.
 fn conv2d() -> Vec<Case> {
     let plain = Conv2d::default;
@@ -799,7 +849,6 @@ fn conv2d_kernels() -> Vec<Case> {
             }
             if !end.2 {
                 cases.push(conv2d_kernel([1, 600, 16], channels(5, s), 2, zeros, end));
-                cases.push(conv2d_kernel([2, 3, 13], channels(3, s), 2, zeros, end));
             }
         }
         // Enough tiles for the larger of the shared ones.

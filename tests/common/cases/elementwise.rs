@@ -11,6 +11,11 @@ use striate::shape::Shape;
 pub fn elementwise() -> Vec<Case> {
     let mut cases = unary();
     cases.extend(binary());
+    cases.push(
+        Case::new("neg/[59]", vec![real([59])], |g, x| Ok(vec![g.neg(x[0])?]))
+            .gradients(&[0], Bound::Exact)
+            .linear(),
+    );
     for shape in [Shape::from([]), [3, 7].into(), [0].into()] {
         cases.push(Case::new(format!("fill/{shape}"), vec![], move |g, _| {
             Ok(vec![g.fill(shape.clone(), 0.1)?])

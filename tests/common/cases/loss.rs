@@ -232,10 +232,10 @@ fn binary_weights() -> Vec<Case> {
             .bound(bound)
             .gradients(&[0, 1, 2], bound),
         );
-        for (kind, weighted, positive) in [
-            ("weight", true, false),
-            ("pos_weight", false, true),
-            ("weight, pos_weight", true, true),
+        for (kind, weighted, positive, wrt) in [
+            ("weight", true, false, &[0, 1, 2][..]),
+            ("pos_weight", false, true, &[0, 1, 3]),
+            ("weight, pos_weight", true, true, &[0, 1, 2, 3]),
         ] {
             let logits = drawn([4, 3, 5], Draw::Between(-8.0, 8.0));
             let inputs = vec![logits, unit(), weight.clone(), weight.clone()];
@@ -253,7 +253,7 @@ fn binary_weights() -> Vec<Case> {
                 )
                 .inexact()
                 .bound(bound)
-                .gradients(&[0, 1], bound),
+                .gradients(wrt, bound),
             );
         }
     }
@@ -459,6 +459,10 @@ fn edges() -> Vec<Case> {
         let special = vec![drawn([12, 5], Draw::Special), below([12], 5)];
         let case = with("special", special, None, reduction);
         cases.push(case.gradients(&[0], gradient));
+        // The gradient of an ignored row is 0 whatever arrives.
+        let plain = vec![real([12, 5]), below([12], 5)];
+        let case = with("ignored", plain, Some(2), reduction).gradients(&[0], gradient);
+        cases.push(case.special_dy());
         let far = vec![drawn([12, 5], Draw::Between(-90.0, 90.0)), below([12], 5)];
         cases.push(with("far apart", far, Some(2), reduction));
     }
@@ -497,6 +501,25 @@ fn nll() -> Vec<Case> {
                     0 => case,
                     _ => case.gradients(&[0], bound).linear(),
                 });
+            }
+            // Rows of ignored labels are not read, nor are other classes than a row's own.
+            let inputs = vec![
+                drawn(logs.clone(), Draw::Special),
+                below(target.clone(), classes as u32),
+            ];
+            let name = format!("nll_loss/special/{logs}/{reduction:?}");
+            let case = Case::new(name, inputs, move |g, x| {
+                let options = CrossEntropyLoss {
+                    ignore_index: Some(1),
+                    reduction,
+                    ..CrossEntropyLoss::default()
+                };
+                Ok(vec![g.nll_loss(x[0], x[1], options)?])
+            });
+            let bound = Bound::Norm((2.0 * k + 16.0) * 2f64.powi(-24));
+            let case = case.inexact().bound(bound).gradients(&[0], bound);
+            if target.count() > 0 {
+                cases.push(case);
             }
         }
     }

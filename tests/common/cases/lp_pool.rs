@@ -112,8 +112,18 @@ pub fn lp_pool() -> Vec<Case> {
                 move |g, x| Ok(vec![g.lp_pool(x[0], LpPool::new(norm_type, [2, 2]))?]),
             )
             .bound(Bound::Norm(2f64.powi(-17)))
+            .gradients(&[0], Bound::Norm(f64::from(norm_type) * 2f64.powi(-16)))
             .inexact(),
         );
+    }
+    cases.push(lp(&[2, 3, 13], LpPool::new(2.0, [2])).special(0));
+    cases.push(lp(&[1, 3, 4, 5, 4], LpPool::new(2.0, [2, 2, 2])).special(0));
+    for p in [1.0, 2.0, 3.0] {
+        let pool = LpPool {
+            stride: [2, 1],
+            ..LpPool::new(p, [2, 2])
+        };
+        cases.push(lp(&[2, 2, 8, 5], pool).special_dy());
     }
     cases
 }

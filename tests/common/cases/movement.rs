@@ -70,6 +70,39 @@ pub fn movement() -> Vec<Case> {
             .linear(),
         );
     }
+    let reshaped: [(Shape, Shape); 5] = [
+        ([5, 7, 2].into(), [70].into()),
+        ([6].into(), [1, 2, 3].into()),
+        ([].into(), [1, 1].into()),
+        ([3, 0].into(), [0, 7].into()),
+        // In parts of other rows.
+        ([50, 3].into(), [2, 75].into()),
+    ];
+    for (from, to) in reshaped {
+        cases.push(
+            Case::new(
+                format!("reshape/{from}->{to}"),
+                vec![real(from)],
+                move |g, x| Ok(vec![g.reshape(x[0], to.clone())?]),
+            )
+            .gradients(&[0], Bound::Exact)
+            .linear(),
+        );
+    }
+    cases.push(
+        Case::new("flatten/[3, 4, 5]/1", vec![real([3, 4, 5])], |g, x| {
+            Ok(vec![g.flatten(x[0], 1)?])
+        })
+        .gradients(&[0], Bound::Exact)
+        .linear(),
+    );
+    cases.push(
+        Case::new("transpose/[5, 13]", vec![real([5, 13])], |g, x| {
+            Ok(vec![g.transpose(x[0])?])
+        })
+        .gradients(&[0], Bound::Exact)
+        .linear(),
+    );
     cases.push(Case::new(
         "transpose/u32",
         vec![below([5, 3], u32::MAX)],

@@ -456,6 +456,8 @@ fn batch_norm() -> Vec<Case> {
         cases.push(given_linear(shape));
         cases.push(Use::batch(shape, WEIGHT).adjoint());
         cases.push(given(shape, BOTH, Draw::Special));
+        cases.push(given(shape, WEIGHT, Draw::Real).special_dy());
+        cases.push(Use::batch(shape, WEIGHT).case().special_dy());
         cases.push(Use::batch(shape, BOTH).special());
     }
     for (shape, offset) in [
@@ -479,6 +481,10 @@ fn batch_norm() -> Vec<Case> {
     for shape in [&[4, 3, 2, 2][..], &[9, 8], &[2, 5, 7], &[0, 3, 2]] {
         cases.push(running(shape, 0.1));
         cases.push(running(shape, 1.0));
+    }
+    // In the batch, and in what runs.
+    for at in 0..3 {
+        cases.push(running(&[4, 5, 3, 2], 0.25).special(at));
     }
     cases
 }

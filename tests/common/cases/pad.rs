@@ -112,6 +112,12 @@ pub fn pad() -> Vec<Case> {
             })
             .gradients(&[0], Bound::Sum { k: 9 }),
         );
+        let case = Case::new(
+            format!("pad/{mode:?}/[4, 5, 7]"),
+            vec![real([4, 5, 7])],
+            move |g, x| Ok(vec![g.pad(x[0], &[2, 1, 3, 0], mode)?]),
+        );
+        cases.push(case.gradients(&[0], Bound::Sum { k: 9 }).special_dy());
     }
     cases.push(Case::new("pad/constant/infinite", special(), |g, x| {
         Ok(vec![g.pad_constant(x[0], &[1, 1], f32::NEG_INFINITY)?])

@@ -349,6 +349,9 @@ fn edges() -> Vec<Case> {
             .gradients(&[0], Bound::Sum { k })
             .inexact(),
         );
+        cases.push(max(&[2, 2, 8, 7], pool).special_dy());
+        cases.push(max_in_plane(&[2, 2, 8, 7], pool).special_dy());
+        cases.push(average(&[2, 2, 8, 7], pool, false, None).special_dy());
     }
     cases
 }

@@ -28,7 +28,7 @@ pub fn products() -> Vec<Case> {
             let end = end_name((bias, relu, false));
             cases.push(
                 Case::new(
-                    format!("convolution/forward{end}/{x:?}x{o}"),
+                    format!("conv2d/tiles{end}/{x:?}x{o}"),
                     inputs,
                     move |g, v| g.add(op, v),
                 )
@@ -48,7 +48,7 @@ pub fn products() -> Vec<Case> {
             let end = end_name((false, false, mask));
             cases.push(
                 Case::new(
-                    format!("convolution/grad_input{end}/{x:?}x{o}"),
+                    format!("conv2d_grad_input/tiles{end}/{x:?}x{o}"),
                     inputs,
                     move |g, v| g.add(op, v),
                 )
@@ -69,7 +69,7 @@ pub fn products() -> Vec<Case> {
         let dy = Shape::from([n, o, h, w]);
         cases.push(
             Case::new(
-                format!("convolution/grad_weight/{x:?}x{o}"),
+                format!("conv2d_grad_weight/tiles/{x:?}x{o}"),
                 vec![real([n, c, h, w]), real(dy)],
                 move |g, v| g.add(op, v),
             )

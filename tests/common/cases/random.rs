@@ -44,6 +44,23 @@ pub fn random() -> Vec<Case> {
             .linear(),
         );
     }
+    // What is dropped is multiplied by 0.
+    for p in [0.0, 0.25, 0.75] {
+        let case = Case::new(
+            format!("dropout/[2, 59]/p {p}"),
+            vec![real([2, 59]), words(CLOCK)],
+            move |g, x| Ok(vec![g.dropout(x[0], p, x[1])?]),
+        );
+        let case = case.bound(Bound::Ulp(1.0)).gradients(&[0], Bound::Ulp(1.0));
+        cases.push(case.special(0).special_dy());
+    }
+    let case = Case::new(
+        "dropout2d/[5, 13, 2, 3]",
+        vec![real([5, 13, 2, 3]), words(CLOCK)],
+        |g, x| Ok(vec![g.dropout2d(x[0], 0.5, x[1])?]),
+    );
+    let case = case.bound(Bound::Ulp(1.0)).gradients(&[0], Bound::Ulp(1.0));
+    cases.push(case.special(0).special_dy());
     let batches: [(usize, usize, &'static [u32]); 8] = [
         (1, 1, &[1, 2, 3, 0]),
         (5, 3, &[1, 2, 0, 0]),

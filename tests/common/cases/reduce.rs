@@ -152,9 +152,18 @@ fn extremes(cases: &mut Vec<Case>) {
             Case::new(
                 format!("amax/special/{shape}/{axes:?}"),
                 vec![drawn(shape.clone(), Draw::Special)],
-                |g, x| Ok(vec![g.amax(x[0], axes, false)?, g.amin(x[0], axes, true)?]),
+                |g, x| Ok(vec![g.amax(x[0], axes, false)?]),
             )
             // The shares of dy: a quotient of 2.5 ULP at most.
+            .gradients(&[0], Bound::Ulp(4.0))
+            .inexact(),
+        );
+        cases.push(
+            Case::new(
+                format!("amin/special/{shape}/{axes:?}"),
+                vec![drawn(shape.clone(), Draw::Special)],
+                |g, x| Ok(vec![g.amin(x[0], axes, true)?]),
+            )
             .gradients(&[0], Bound::Ulp(4.0))
             .inexact(),
         );
@@ -235,12 +244,37 @@ fn moments(cases: &mut Vec<Case>) {
             |g, x| {
                 Ok(vec![
                     g.var(x[0], &[1], 1, false)?,
-                    g.std(x[0], &[0], 0, true)?,
-                    g.norm(x[0], &[0], false)?,
+                    g.var(x[0], &[0], 0, true)?,
                 ])
             },
         )
         .bound(Bound::Norm(1e-5))
+        .gradients(&[0], Bound::Norm(1e-5))
+        .inexact(),
+    );
+    cases.push(
+        Case::new(
+            "std/special",
+            vec![drawn([9, 13], Draw::Special)],
+            |g, x| {
+                Ok(vec![
+                    g.std(x[0], &[1], 1, false)?,
+                    g.std(x[0], &[0], 0, true)?,
+                ])
+            },
+        )
+        .bound(Bound::Norm(1e-5))
+        .gradients(&[0], Bound::Norm(1e-5))
+        .inexact(),
+    );
+    cases.push(
+        Case::new(
+            "norm/special",
+            vec![drawn([9, 13], Draw::Special)],
+            |g, x| Ok(vec![g.norm(x[0], &[1], false)?, g.norm(x[0], &[0], true)?]),
+        )
+        .bound(Bound::Norm(1e-5))
+        .gradients(&[0], Bound::Norm(1e-5))
         .inexact(),
     );
 }
@@ -282,16 +316,33 @@ fn along(cases: &mut Vec<Case>) {
             );
         }
         // Ties and NaN: each index shows which was taken.
-        cases.push(
-            Case::new(
-                format!("max/special/{shape}/{axis}"),
-                vec![drawn(shape, Draw::Special)],
+        for (name, largest) in [("max", true), ("min", false)] {
+            cases.push(
+                Case::new(
+                    format!("{name}/special/{shape}/{axis}"),
+                    vec![drawn(shape.clone(), Draw::Special)],
+                    move |g, x| {
+                        let (y, index) = match largest {
+                            true => g.max(x[0], axis, false)?,
+                            false => g.min(x[0], axis, false)?,
+                        };
+                        Ok(vec![y, index])
+                    },
+                )
+                .gradients(&[0], Bound::Exact),
+            );
+        }
+        for (name, largest) in [("argmax", true), ("argmin", false)] {
+            cases.push(Case::new(
+                format!("{name}/{shape}/{axis}"),
+                vec![drawn(shape.clone(), Draw::Special)],
                 move |g, x| {
-                    let (y, index) = g.max(x[0], axis, false)?;
-                    Ok(vec![y, index, g.argmin(x[0], axis, true)?])
+                    Ok(vec![match largest {
+                        true => g.argmax(x[0], axis, false)?,
+                        false => g.argmin(x[0], axis, true)?,
+                    }])
                 },
-            )
-            .gradients(&[0], Bound::Exact),
-        );
+            ));
+        }
     }
 }

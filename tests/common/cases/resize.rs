@@ -93,6 +93,13 @@ pub fn resize() -> Vec<Case> {
                 .gradients(&[0], bound(64))
                 .inexact(),
             );
+            let case = Case::new(
+                format!("interpolate/{mode_name}/{size:?}"),
+                vec![real([2, 1, 7, 9])],
+                move |g, x| Ok(vec![g.interpolate(x[0], &size, mode)?]),
+            );
+            let case = case.bound(bound(8)).gradients(&[0], bound(64)).inexact();
+            cases.push(case.special_dy());
         }
     }
     // By powers of two, weights and sums are exact.

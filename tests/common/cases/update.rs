@@ -106,6 +106,10 @@ fn sgd() -> Vec<Case> {
     cases
 }
 
+fn adam_name(decoupled: bool) -> &'static str {
+    if decoupled { "adamw" } else { "adam" }
+}
+
 fn adam() -> Vec<Case> {
     let mut cases = Vec::new();
     // A sum of two products, a division, two roots and a product: WGSL 15.7.4 allows 2.5 units each for division and root; the
@@ -121,7 +125,8 @@ fn adam() -> Vec<Case> {
                     ..Adam::default()
                 });
                 let name = format!(
-                    "adam/{weight_decay}/{decoupled}/{amsgrad}/step {}",
+                    "{}/{weight_decay}/{amsgrad}/step {}",
+                    adam_name(decoupled),
                     clock[2]
                 );
                 let op = move |n| Update::new(rule, n);
@@ -134,15 +139,16 @@ fn adam() -> Vec<Case> {
             }
         }
     }
-    for amsgrad in [false, true] {
+    for (amsgrad, decoupled) in [(false, false), (true, false), (false, true)] {
         let rule = Rule::Adam(Adam {
             amsgrad,
+            decoupled,
             ..Adam::default()
         });
         let op = move |n| Update::new(rule, n).rate(0.5).clip_value(Some(0.5));
         let squares: &[usize] = if amsgrad { &[1, 2] } else { &[1] };
         for draw in [Draw::Real, Draw::Special] {
-            let name = format!("adam/rate and clip/{amsgrad}/{draw:?}");
+            let name = format!("{}/rate and clip/{amsgrad}/{draw:?}", adam_name(decoupled));
             cases.push(
                 case(name, op, LATER, squares, 0.01, draw)
                     .bound(bound)
