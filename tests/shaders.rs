@@ -4,13 +4,12 @@
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Display;
 use std::path::Path;
 
 use common::cases::cases;
 use common::lower::lower;
-use naga::back::{glsl, hlsl, msl, pipeline_constants::process_overrides, spv};
-use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
+use common::translate::{Added, Language, specialize, translate};
+use naga::valid::ModuleInfo;
 use naga::{AddressSpace, Module, ScalarKind, ShaderStage, Statement, StorageAccess, TypeInner};
 use striate::check::build;
 use striate::error::ErrorKind;
@@ -25,6 +24,12 @@ use striate::shape::Type;
 const MAX_INVOCATIONS: u32 = 256;
 const MAX_WORKGROUP_BYTES: u32 = 16_352;
 const MAX_STORAGE_BUFFERS: usize = 4;
+const LANGUAGES: [Language; 4] = [
+    Language::SpirV,
+    Language::Msl,
+    Language::Hlsl,
+    Language::Glsl,
+];
 
 /// The WGSL files by path from the crate's root, sorted.
 fn files() -> BTreeMap<String, String> {
@@ -85,17 +90,11 @@ impl Findings {
 }
 
 fn parse(kernel: &Kernel) -> Result<(Module, ModuleInfo), String> {
-    let source = kernel.source();
-    let at = |location: Option<naga::SourceLocation>, error: &dyn Display| {
-        let place = location.map_or_else(String::new, |l| locate(kernel, l.line_number));
-        format!("{place}: kernel {}: {error}", kernel.name)
+    let place = |line: Option<u32>| {
+        let place = line.map_or_else(String::new, |line| locate(kernel, line));
+        format!("{place}: kernel {}: ", kernel.name)
     };
-    let module = naga::front::wgsl::parse_str(&source)
-        .map_err(|e| at(e.location(&source), &e.emit_to_string(&source)))?;
-    let info = Validator::new(ValidationFlags::all(), Capabilities::empty())
-        .validate(&module)
-        .map_err(|e| at(e.location(&source), &e.emit_to_string(&source)))?;
-    Ok((module, info))
+    common::translate::parse(&kernel.source(), place)
 }
 
 /// One resource of a kernel, by number.
@@ -267,13 +266,9 @@ fn check_convention(module: &Module) -> Result<(), String> {
 }
 
 fn check_variant(module: &Module, info: &ModuleInfo, overrides: Overrides) -> Result<(), String> {
-    let constants = overrides
-        .iter()
-        .map(|&(name, value)| (name.to_owned(), f64::from(value)))
-        .collect();
-    let main = Some((ShaderStage::Compute, "main"));
-    let (module, info) =
-        process_overrides(module, info, main, &constants).map_err(|e| e.to_string())?;
+    let overrides = overrides.iter();
+    let overrides = overrides.map(|&(name, value)| (name.to_owned(), value));
+    let (module, info) = specialize(module, info, overrides)?;
     let size = module.entry_points[0].workgroup_size;
     let invocations: u32 = size.iter().product();
     if invocations > MAX_INVOCATIONS || invocations == 0 {
@@ -297,67 +292,11 @@ fn check_variant(module: &Module, info: &ModuleInfo, overrides: Overrides) -> Re
             "{memory} bytes of workgroup memory, {MAX_WORKGROUP_BYTES} at most"
         ));
     }
-    translate(&module, &info)
-}
-
-fn translate(module: &Module, info: &ModuleInfo) -> Result<(), String> {
-    let main = (ShaderStage::Compute, "main".to_owned());
-    let options = spv::PipelineOptions {
-        shader_stage: main.0,
-        entry_point: main.1.clone(),
-    };
-    spv::write_vec(module, info, &spv::Options::default(), Some(&options))
-        .map_err(|e| format!("SPIR-V: {e}"))?;
-
-    let options = msl::Options {
-        lang_version: (2, 0),
-        ..Default::default()
-    };
-    let pipeline = msl::PipelineOptions {
-        entry_point: Some(main.clone()),
-        ..Default::default()
-    };
-    let (_, translated) =
-        msl::write_string(module, info, &options, &pipeline).map_err(|e| format!("MSL: {e}"))?;
-    for name in translated.entry_point_names {
-        name.map_err(|e| format!("MSL: {e}"))?;
+    for language in LANGUAGES {
+        for (checks, zeros) in [(false, false), (true, true)] {
+            translate(&module, &info, language, Added { checks, zeros })?;
+        }
     }
-
-    let options = hlsl::Options::default();
-    let pipeline = hlsl::PipelineOptions {
-        entry_point: Some(main.clone()),
-    };
-    let mut text = String::new();
-    let translated = hlsl::Writer::new(&mut text, &options, &pipeline)
-        .write(module, info, None)
-        .map_err(|e| format!("HLSL: {e}"))?;
-    for name in translated.entry_point_names {
-        name.map_err(|e| format!("HLSL: {e}"))?;
-    }
-
-    let options = glsl::Options {
-        version: glsl::Version::Embedded {
-            version: 310,
-            is_webgl: false,
-        },
-        ..Default::default()
-    };
-    let pipeline = glsl::PipelineOptions {
-        shader_stage: main.0,
-        entry_point: main.1,
-        multiview: None,
-    };
-    let mut text = String::new();
-    glsl::Writer::new(
-        &mut text,
-        module,
-        info,
-        &options,
-        &pipeline,
-        Default::default(),
-    )
-    .and_then(|mut writer| writer.write())
-    .map_err(|e| format!("GLSL ES 3.10: {e}"))?;
     Ok(())
 }
 

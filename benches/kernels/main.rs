@@ -6,17 +6,17 @@
 
 mod cases;
 mod measure;
+mod output;
 mod roofline;
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use cases::{Bench, benches};
 use clap::{Parser, ValueEnum};
 use measure::{Subject, Times, error};
+use output::{Lines, Row};
 use roofline::Peak;
-use serde_json::json;
 use striate::error::{Error, ErrorKind, Result};
 use striate::gpu::{Engine, Gpu, GpuOptions};
 use striate::graph::Graph;
@@ -128,22 +128,45 @@ fn run(args: &Args) -> Result<()> {
         },
     };
     let lanes = lanes(args, effort)?;
-    println!(
-        "{:<44}{:<8}{:<11}{:>10}{:>9}{:>9}{:>7}{:>8}{:>8}",
-        "case", "backend", "variant", "ms", "GFLOP/s", "GB/s", "roof %", "spread", "error"
-    );
-    let mut lines = Vec::new();
+    let mut lines = args.json.as_deref().map(Lines::create).transpose()?;
+    output::print_heading();
+    let mut rows = Vec::new();
     for bench in &benches {
-        for lane in &lanes {
-            for line in measure(bench, lane, args, effort)? {
-                lines.push(line);
+        for (number, lane) in lanes.iter().enumerate() {
+            let measured = match measure(bench, lane, effort) {
+                Ok(measured) => measured,
+                Err(error) if is_refusal(&error) => {
+                    println!(
+                        "{:<44}{} does not run it: {error}",
+                        bench.name,
+                        lane.gpu.info().backend
+                    );
+                    continue;
+                }
+                Err(error) => return Err(error.context(bench.name.as_str())),
+            };
+            for row in measured {
+                row.print(&lane.gpu);
+                if let Some(lines) = &mut lines {
+                    lines.write(&row.json(&lane.gpu, &lane.peak, args.checked, args.zeroed))?;
+                }
+                rows.push((number, row));
             }
         }
     }
-    if let Some(path) = &args.json {
-        write(path, &lines)?;
+    let gpus: Vec<&Gpu> = lanes.iter().map(|lane| &lane.gpu).collect();
+    output::print_side_by_side(&gpus, &rows);
+    let wrong = rows.iter().filter(|(_, row)| row.error.is_err()).count();
+    if wrong > 0 {
+        let message = format!("{wrong} of {} results are wrong", rows.len());
+        return Err(Error::new(ErrorKind::Mismatch, message));
     }
     Ok(())
+}
+
+/// Whether an adapter is too small for a case.
+fn is_refusal(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Limit | ErrorKind::OutOfMemory)
 }
 
 fn lanes(args: &Args, effort: Effort) -> Result<Vec<Lane>> {
@@ -205,12 +228,15 @@ fn steps(gpu: &Gpu, bench: &Bench) -> Result<Vec<Step>> {
     Ok(Plan::new(&graph, &states, &fetched, gpu.caps(), options)?.steps)
 }
 
-/// The variants of a case that differ, in turns; one JSON line each.
-fn measure(bench: &Bench, lane: &Lane, args: &Args, effort: Effort) -> Result<Vec<String>> {
+/// The variants of a case that differ, in turns.
+fn measure(bench: &Bench, lane: &Lane, effort: Effort) -> Result<Vec<Row>> {
     let chosen = steps(&lane.gpu, bench)?;
-    let mut subjects: Vec<(&str, &Gpu, bool, Subject)> = Vec::new();
+    let mut subjects: Vec<(&'static str, &Gpu, bool, Subject)> = Vec::new();
     let mut seen: Vec<Vec<Step>> = Vec::new();
-    for (name, gpu) in &lane.variants {
+    // What the rules choose may be a mixture that no variant is by itself.
+    let rules = (lane.variants.len() == VARIANTS.len()).then_some(("rules", &lane.gpu));
+    let variants = lane.variants.iter().map(|(name, gpu)| (*name, gpu));
+    for (name, gpu) in variants.chain(rules) {
         let steps = steps(gpu, bench)?;
         if seen.contains(&steps) {
             continue;
@@ -225,60 +251,24 @@ fn measure(bench: &Bench, lane: &Lane, args: &Args, effort: Effort) -> Result<Ve
             times.push(subject.time()?);
         }
     }
-    let mut lines = Vec::new();
-    let info = lane.gpu.info();
-    for ((name, gpu, chosen, _), times) in subjects.iter().zip(times) {
-        let Times {
-            median,
-            best,
-            spread,
-        } = Times::of(times)?;
-        let gflops = bench.flops / median / 1e6;
-        let gbps = bench.bytes / median / 1e6;
-        let roofline = lane.peak.floor(bench.flops, bench.bytes) / median;
-        let error = error(gpu, &bench.sample)?;
-        println!(
-            "{:<44}{:<8}{:<11}{median:>10.4}{gflops:>9.1}{gbps:>9.1}{:>7.0}{spread:>8.3}{error:>8.2}",
-            bench.name,
-            info.backend.to_string(),
-            format!("{name}{}", if *chosen { "*" } else { "" }),
-            100.0 * roofline,
-        );
-        lines.push(
-            json!({
-                "case": bench.name,
-                "variant": name,
-                "chosen": chosen,
-                "adapter": info.name,
-                "driver": format!("{} {}", info.driver, info.driver_info),
-                "backend": info.backend.to_string(),
-                "ms": median,
-                "best_ms": best,
-                "spread_ms": spread,
-                "gflops": gflops,
-                "gbps": gbps,
-                "peak_gflops": lane.peak.gflops,
-                "peak_gbps": lane.peak.gbps,
-                "roofline": roofline,
-                "error": error,
-                "timestamps": gpu.has_timestamps(),
-                "checked": args.checked,
-                "zeroed": args.zeroed,
-            })
-            .to_string(),
-        );
+    let mut rows = Vec::new();
+    for ((variant, gpu, chosen, _), times) in subjects.iter().zip(times) {
+        let times = Times::of(times)?;
+        let error = match error(gpu, &bench.sample) {
+            Ok(error) => Ok(error),
+            Err(error) if error.kind() == ErrorKind::Mismatch => Err(error.to_string()),
+            Err(error) => return Err(error),
+        };
+        rows.push(Row {
+            case: bench.name.clone(),
+            variant,
+            chosen: *chosen,
+            gflops: bench.flops / times.median / 1e6,
+            gbps: bench.bytes / times.median / 1e6,
+            roofline: lane.peak.floor(bench.flops, bench.bytes) / times.median,
+            times,
+            error,
+        });
     }
-    Ok(lines)
-}
-
-fn write(path: &Path, lines: &[String]) -> Result<()> {
-    let cannot = |e: std::io::Error| {
-        let message = format!("{}: cannot be written", path.display());
-        Error::new(ErrorKind::Io, message).with_source(e)
-    };
-    let mut file = std::fs::File::create(path).map_err(cannot)?;
-    for line in lines {
-        writeln!(file, "{line}").map_err(cannot)?;
-    }
-    Ok(())
+    Ok(rows)
 }

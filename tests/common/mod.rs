@@ -1,4 +1,4 @@
-//! What the tests share: the table of cases, the adapters, how a plan lowers.
+//! What the tests share: the table of cases, the adapters, how a plan lowers, how kernels are translated.
 
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 
@@ -6,6 +6,7 @@ pub mod cases;
 pub mod lower;
 pub mod table;
 pub mod tally;
+pub mod translate;
 
 use striate::check::Adapter;
 use striate::gpu::{Gpu, GpuOptions};

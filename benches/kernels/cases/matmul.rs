@@ -1,0 +1,49 @@
+//! Products of matrices: square, skinny, fully connected layers, and ResNet-50's 1x1 convolutions as products over a batch of 8.
+
+use striate::check::{Bound, Case, real};
+
+use super::{Bench, bytes, count};
+
+/// Rows and columns of the result, terms of each sum.
+const PRODUCTS: [[usize; 3]; 14] = [
+    [1024, 1024, 1024],
+    [4096, 4096, 4096],
+    // LeNet-5.
+    [128, 120, 400],
+    [128, 84, 120],
+    // ResNet-50: the classifier, then the bottlenecks of its four stages.
+    [64, 1000, 2048],
+    [25088, 64, 256],
+    [25088, 256, 64],
+    [6272, 512, 128],
+    [1568, 1024, 256],
+    [392, 2048, 512],
+    // Skinny.
+    [16, 4096, 4096],
+    [1, 4096, 4096],
+    [8192, 64, 64],
+    [64, 64, 8192],
+];
+
+pub fn benches() -> Vec<Bench> {
+    PRODUCTS.map(bench).into()
+}
+
+fn bench([m, n, k]: [usize; 3]) -> Bench {
+    let case = |rows: usize| {
+        let inputs = vec![real([rows, k]), real([k, n])];
+        Case::new(format!("matmul/{rows}x{n}x{k}"), inputs, |g, v| {
+            Ok(vec![g.matmul(v[0], v[1], false, false)?])
+        })
+        .bound(Bound::Sum { k })
+        .inexact()
+    };
+    let full = case(m);
+    Bench {
+        name: full.name.clone(),
+        flops: 2.0 * count(&[m, n, k]),
+        bytes: bytes(&full.inputs, count(&[m, n])),
+        sample: case(m.min((1 << 26) / (n * k)).max(1)),
+        case: full,
+    }
+}

@@ -1,0 +1,137 @@
+//! What is told of a measurement: a line on the terminal, a line of JSON, and all adapters side by side.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+use striate::error::{Error, ErrorKind, Result};
+use striate::gpu::{Engine, Gpu};
+
+use super::measure::Times;
+use super::roofline::Peak;
+
+/// One variant of a case on one adapter.
+pub struct Row {
+    pub case: String,
+    pub variant: &'static str,
+    /// Whether it is what the rules choose there.
+    pub chosen: bool,
+    pub times: Times,
+    pub gflops: f64,
+    pub gbps: f64,
+    /// The time that the measured peaks allow, by the time that it took.
+    pub roofline: f64,
+    /// Largest error in units of its bound; what is wrong if there is more.
+    pub error: std::result::Result<f64, String>,
+}
+
+pub fn print_heading() {
+    println!(
+        "{:<44}{:<8}{:<14}{:>10}{:>9}{:>9}{:>7}{:>8}{:>8}",
+        "case", "backend", "variant", "ms", "GFLOP/s", "GB/s", "roof %", "spread", "error"
+    );
+}
+
+impl Row {
+    pub fn print(&self, gpu: &Gpu) {
+        let error = match &self.error {
+            Ok(error) => format!("{error:.2}"),
+            Err(_) => "WRONG".to_owned(),
+        };
+        println!(
+            "{:<44}{:<8}{:<14}{:>10.4}{:>9.1}{:>9.1}{:>7.0}{:>8.3}{error:>8}",
+            self.case,
+            gpu.info().backend.to_string(),
+            format!("{}{}", self.variant, if self.chosen { "*" } else { "" }),
+            self.times.median,
+            self.gflops,
+            self.gbps,
+            100.0 * self.roofline,
+            self.times.spread,
+        );
+        if let Err(wrong) = &self.error {
+            println!("  {wrong}");
+        }
+    }
+
+    pub fn json(&self, gpu: &Gpu, peak: &Peak, checked: bool, zeroed: bool) -> String {
+        let info = gpu.info();
+        json!({
+            "case": self.case,
+            "variant": self.variant,
+            "chosen": self.chosen,
+            "adapter": info.name,
+            "driver": format!("{} {}", info.driver, info.driver_info).trim(),
+            "backend": info.backend.to_string(),
+            "ms": self.times.median,
+            "best_ms": self.times.best,
+            "spread_ms": self.times.spread,
+            "gflops": self.gflops,
+            "gbps": self.gbps,
+            "peak_gflops": peak.gflops,
+            "peak_gbps": peak.gbps,
+            "roofline": self.roofline,
+            "error": self.error.as_ref().ok(),
+            "wrong": self.error.as_ref().err(),
+            "timestamps": gpu.has_timestamps(),
+            "checked": checked,
+            "zeroed": zeroed,
+            "date": today(),
+            "version": env!("CARGO_PKG_VERSION"),
+        })
+        .to_string()
+    }
+}
+
+/// The day by UTC, as YYYY-MM-DD.
+fn today() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%d").to_string()
+}
+
+/// A file that takes lines as they come, so that a run that is cut off leaves what it has.
+pub struct Lines {
+    path: PathBuf,
+    file: File,
+}
+
+impl Lines {
+    pub fn create(path: &Path) -> Result<Self> {
+        let file = File::create(path).map_err(|e| cannot(path, e))?;
+        let path = path.to_owned();
+        Ok(Self { path, file })
+    }
+
+    pub fn write(&mut self, line: &str) -> Result<()> {
+        writeln!(self.file, "{line}").map_err(|e| cannot(&self.path, e))
+    }
+}
+
+fn cannot(path: &Path, error: std::io::Error) -> Error {
+    let message = format!("{}: cannot be written", path.display());
+    Error::new(ErrorKind::Io, message).with_source(error)
+}
+
+/// Milliseconds of what the rules choose, case by case, a column for each adapter. `rows` come with the number of their adapter.
+pub fn print_side_by_side(gpus: &[&Gpu], rows: &[(usize, Row)]) {
+    println!("\nms of what the rules choose, on");
+    for (number, gpu) in (1..).zip(gpus) {
+        println!("  {number}: {}", Engine::from((*gpu).clone()).describe());
+    }
+    let numbers: String = (1..=gpus.len()).map(|n| format!("{n:>12}")).collect();
+    println!("{:<44}{numbers}", "case");
+    let mut cases: Vec<&str> = rows.iter().map(|(_, row)| row.case.as_str()).collect();
+    cases.dedup();
+    for case in cases {
+        let of = |adapter: usize| {
+            let mut own = rows.iter().filter(|(on, row)| {
+                *on == adapter && row.case == case && row.chosen && row.error.is_ok()
+            });
+            own.next().map_or("-".to_owned(), |(_, row)| {
+                format!("{:.4}", row.times.median)
+            })
+        };
+        let times: String = (0..gpus.len()).map(|i| format!("{:>12}", of(i))).collect();
+        println!("{case:<44}{times}");
+    }
+}

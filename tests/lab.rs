@@ -1,0 +1,380 @@
+//! The shader lab: lines of several runs are merged into one page, wrong ones are named, kernels are found and translated.
+
+#[path = "../examples/lab/bars.rs"]
+mod bars;
+#[path = "../examples/lab/lines.rs"]
+mod lines;
+#[path = "../examples/lab/merge.rs"]
+mod merge;
+#[path = "../examples/lab/page.rs"]
+mod page;
+#[path = "../examples/lab/roofline.rs"]
+mod roofline;
+#[path = "common/translate.rs"]
+mod translate;
+#[path = "../examples/lab/translation.rs"]
+mod translation;
+
+use std::path::Path;
+
+use approx::assert_relative_eq;
+use lines::{Line, parse};
+use merge::{Lab, Regret, geometric_mean};
+use striate::error::ErrorKind;
+use striate::kernel::Kernel;
+use striate::ops::kernels;
+use translate::{Added, Language, Translated};
+
+/// A machine with two back ends: the rules choose the slower variant of the product through Vulkan.
+const HERE: &str = r#"
+{"case":"matmul/64x64x64","variant":"registers","chosen":true,"adapter":"llvmpipe (LLVM 15, <256> bits)","driver":"llvmpipe","backend":"vulkan","ms":2.0,"gflops":10.0,"gbps":1.0,"peak_gflops":20.0,"peak_gbps":8.0,"roofline":0.5,"error":0.25,"date":"2026-11-21","version":"0.1.0"}
+{"case":"matmul/64x64x64","variant":"shared","chosen":false,"adapter":"llvmpipe (LLVM 15, <256> bits)","driver":"llvmpipe","backend":"vulkan","ms":1.6,"gflops":12.5,"gbps":1.25,"peak_gflops":20.0,"peak_gbps":8.0,"roofline":0.625,"error":0.25,"date":"2026-11-21","version":"0.1.0"}
+{"case":"relu/64","variant":"registers","chosen":true,"adapter":"llvmpipe (LLVM 15, <256> bits)","driver":"llvmpipe","backend":"vulkan","ms":1.0,"gflops":0.5,"gbps":4.0,"peak_gflops":20.0,"peak_gbps":8.0,"roofline":0.5,"error":null,"wrong":"7 of 64 elements are wrong","date":"2026-11-21"}
+{"case":"matmul/64x64x64","variant":"registers","chosen":true,"adapter":"llvmpipe (LLVM 15, <256> bits)","driver":"llvmpipe","backend":"gl","ms":3.0,"gflops":6.666,"gbps":0.666,"peak_gflops":30.0,"peak_gbps":4.0,"date":"2026-11-21","timestamps":false}
+{"case":"matmul/64x64x64","variant":"shared","chosen":false,"adapter":"llvmpipe (LLVM 15, <256> bits)","driver":"llvmpipe","backend":"gl","ms":6.0,"peak_gflops":30.0,"peak_gbps":4.0,"date":"2026-11-21","timestamps":false}
+"#;
+
+/// Another machine, and a peer there and one here, which know little.
+const THERE: &str = r#"{"case":"matmul/64x64x64","variant":"shared","chosen":true,"adapter":"NVIDIA H200","driver":"NVIDIA 570","backend":"vulkan","ms":0.01,"gflops":2000.0,"gbps":200.0,"peak_gflops":60000.0,"peak_gbps":4000.0,"date":"2026-11-22","someday":[1]}
+
+{"case":"matmul/64x64x64","variant":"pytorch","adapter":"NVIDIA H200","backend":"cuda","ms":0.02}
+{"case":"matmul/64x64x64","variant":"burn","chosen":true,"adapter":"llvmpipe (LLVM 15, <256> bits)","backend":"vulkan","ms":8.0}
+"#;
+
+fn lab(texts: &[&str]) -> Lab {
+    let lines: Vec<Line> = texts
+        .iter()
+        .flat_map(|text| parse(text, "test").unwrap())
+        .collect();
+    Lab::new(lines)
+}
+
+fn column(lab: &Lab, label: &str) -> usize {
+    let labels: Vec<&str> = lab
+        .columns
+        .iter()
+        .map(|column| column.label.as_str())
+        .collect();
+    labels
+        .iter()
+        .position(|&other| other == label)
+        .unwrap_or_else(|| panic!("{label} is not among {labels:?}"))
+}
+
+#[test]
+fn runs_of_several_machines_are_merged() {
+    let lab = lab(&[HERE, THERE]);
+    let labels: Vec<&str> = lab
+        .columns
+        .iter()
+        .map(|column| column.label.as_str())
+        .collect();
+    let wanted = [
+        "NVIDIA H200, vulkan",
+        "llvmpipe, gl",
+        "llvmpipe, vulkan",
+        "burn, llvmpipe, vulkan",
+        "pytorch, NVIDIA H200, cuda",
+    ];
+    assert_eq!(labels, wanted);
+    let names: Vec<&str> = lab.cases.iter().map(|case| case.name.as_str()).collect();
+    assert_eq!(names, ["matmul/64x64x64", "relu/64"]);
+    assert_eq!(lab.replaced, 0);
+    let product = &lab.cases[0];
+    let shown = |label: &str| product.shown(column(&lab, label)).unwrap();
+    assert_eq!(shown("llvmpipe, vulkan").variant, "registers");
+    assert_eq!(shown("llvmpipe, vulkan").roofline, Some(0.5));
+    assert!(lab.cases[1].shown(column(&lab, "llvmpipe, gl")).is_none());
+
+    // What lines lack follows from the case's work, 20 MFLOP and 2 MB, and the peaks of their adapter.
+    let gl = &product.cells[column(&lab, "llvmpipe, gl")][1];
+    assert_relative_eq!(gl.gflops.unwrap(), 20.0 / 6.0, max_relative = 1e-12);
+    assert_relative_eq!(gl.gbps.unwrap(), 2.0 / 6.0, max_relative = 1e-12);
+    assert_relative_eq!(
+        gl.roofline.unwrap(),
+        20.0 / 30.0 / 6.0,
+        max_relative = 1e-12
+    );
+    let burn = shown("burn, llvmpipe, vulkan");
+    assert_relative_eq!(burn.gflops.unwrap(), 2.5, max_relative = 1e-12);
+    // The highest peaks of either back end: 30 GFLOP/s and 8 GB/s.
+    assert_relative_eq!(
+        burn.roofline.unwrap(),
+        20.0 / 30.0 / 8.0,
+        max_relative = 1e-12
+    );
+
+    let own = column(&lab, "llvmpipe, vulkan");
+    assert_eq!(
+        lab.against(own, column(&lab, "burn, llvmpipe, vulkan")),
+        [("matmul/64x64x64", 4.0)]
+    );
+}
+
+#[test]
+fn choices_are_held_against_the_best_variant() {
+    let lab = lab(&[HERE, THERE]);
+    let regrets = lab.regrets(column(&lab, "llvmpipe, vulkan"));
+    // There was no choice for relu.
+    assert_eq!(regrets.len(), 1);
+    assert_eq!(
+        (
+            regrets[0].chosen.variant.as_str(),
+            regrets[0].best.variant.as_str()
+        ),
+        ("registers", "shared")
+    );
+    assert_relative_eq!(regrets[0].ratio(), 1.25);
+    let gl: Vec<f64> = lab
+        .regrets(column(&lab, "llvmpipe, gl"))
+        .iter()
+        .map(Regret::ratio)
+        .collect();
+    assert_eq!(gl, [1.0]);
+    assert!(lab.regrets(column(&lab, "NVIDIA H200, vulkan")).is_empty());
+    assert_relative_eq!(
+        geometric_mean([1.25, 1.0, 2.0]).unwrap(),
+        2.5f64.cbrt(),
+        max_relative = 1e-12
+    );
+    assert_eq!(geometric_mean([]), None);
+}
+
+#[test]
+fn the_later_day_counts() {
+    let line = |ms: f64, date: &str| {
+        format!(
+            r#"{{"case":"relu/64","variant":"registers","chosen":true,"adapter":"a","backend":"gl","ms":{ms}{date}}}"#
+        )
+    };
+    let on = |day: &str| format!(r#","date":"2026-11-{day}""#);
+    for (texts, wanted) in [
+        ([line(1.0, &on("22")), line(2.0, &on("21"))], 1.0),
+        ([line(1.0, &on("21")), line(2.0, &on("22"))], 2.0),
+        ([line(1.0, &on("21")), line(2.0, &on("21"))], 2.0),
+        ([line(1.0, &on("21")), line(2.0, "")], 1.0),
+    ] {
+        let lab = lab(&[&texts[0], &texts[1]]);
+        assert_eq!(lab.replaced, 1);
+        assert_eq!(lab.columns[0].lines, 1);
+        assert_eq!(lab.cases[0].shown(0).unwrap().ms, wanted, "{texts:?}");
+    }
+    // Another driver, or shaders with checks, are another column.
+    let checked = line(1.0, r#","checked":true"#);
+    let driver = line(1.0, r#","driver":"other""#);
+    let lab = lab(&[&line(1.0, ""), &checked, &driver]);
+    let labels: Vec<&str> = lab
+        .columns
+        .iter()
+        .map(|column| column.label.as_str())
+        .collect();
+    assert_eq!(
+        labels,
+        ["a, gl, driver unknown", "a, gl, checked", "a, gl, other"]
+    );
+}
+
+#[test]
+fn wrong_lines_are_named_by_file_and_line() {
+    let good = r#"{"case":"relu/64","variant":"registers","adapter":"a","ms":1.5}"#;
+    let cases = [
+        (
+            r#"{"case":"relu/64","variant":"registers","adapter":"a"}"#,
+            ":3:54: missing field `ms`",
+        ),
+        (
+            r#"{"case":"relu/64","variant":"registers","adapter":"a","ms":"1.5"}"#,
+            "invalid type: string \"1.5\", expected f64",
+        ),
+        (
+            r#"{"case":"relu/64","variant":"registers","adapter":"a","ms":1.5"#,
+            "EOF while parsing an object",
+        ),
+        (
+            r#"{"case":"relu/64","variant":"registers","adapter":"a","ms":NaN}"#,
+            "expected value",
+        ),
+        (
+            r#"{"case":"relu/64","variant":"registers","adapter":"a","ms":0}"#,
+            ":3: `ms` is 0, a time is above 0",
+        ),
+        (
+            r#"{"case":"relu/64","variant":"registers","adapter":"a","ms":1,"peak_gbps":-2}"#,
+            ":3: `peak_gbps` is -2, below 0",
+        ),
+        (
+            r#"{"case":"","variant":"registers","adapter":"a","ms":1}"#,
+            ":3: `case` is empty",
+        ),
+        (
+            r#"{"case":"relu/64","variant":"registers","adapter":"a","ms":1,"date":"21.11.2026"}"#,
+            ":3: `date` is \"21.11.2026\"",
+        ),
+        ("case,ms", "expected value"),
+    ];
+    for (bad, words) in cases {
+        let error = parse(&format!("{good}\n\n{bad}\n{good}\n"), "runs/b.json").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Data);
+        let message = error.to_string();
+        assert!(
+            message.starts_with("runs/b.json:3:") && message.contains(words),
+            "{message:?} lacks {words:?}"
+        );
+        assert!(!message.contains("at line"), "{message:?}");
+    }
+    assert_eq!(parse(&format!("{good}\r\n\n"), "a").unwrap().len(), 1);
+    assert!(
+        parse("\n", "runs/b.json")
+            .unwrap_err()
+            .to_string()
+            .contains("runs/b.json: there are no lines")
+    );
+    let error = lines::read(Path::new("no/such.json")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Io);
+    assert!(error.to_string().contains("no/such.json"));
+}
+
+#[test]
+fn the_page_holds_everything_and_needs_nothing() {
+    let text = page::page(&lab(&[HERE, THERE]));
+    for wanted in [
+        "<title>striate: shader lab</title>",
+        "measured from 2026-11-21 to 2026-11-22",
+        "llvmpipe (LLVM 15, &lt;256&gt; bits)",
+        "NVIDIA 570",
+        "aria-label=\"Roofline of NVIDIA H200\"",
+        "aria-label=\"Roofline of llvmpipe (LLVM 15, &lt;256&gt; bits)\"",
+        "<dt>Geometric mean</dt><dd>1.250×</dd>",
+        "title=\"7 of 64 elements are wrong\"",
+        "pytorch, NVIDIA H200, cuda",
+    ] {
+        assert!(text.contains(wanted), "the page lacks {wanted:?}");
+    }
+    // Nothing is fetched, and nothing of the input is markup.
+    for unwanted in [
+        "http:", "https:", "src=", "url(", "@import", "<link", "<256>", "NaN<", "inf<",
+    ] {
+        assert!(!text.contains(unwanted), "the page has {unwanted:?}");
+    }
+    assert_eq!(text.matches("<polyline").count(), 3);
+    assert_eq!(
+        text.matches("<tr data-case=\"matmul/64x64x64\" data-col=")
+            .count(),
+        7
+    );
+    assert_eq!(text.matches("class=\"row ").count(), 6);
+    for tag in [
+        "section", "article", "table", "tr", "td", "svg", "figure", "details", "span", "div",
+    ] {
+        let opened =
+            text.matches(&format!("<{tag} ")).count() + text.matches(&format!("<{tag}>")).count();
+        assert_eq!(
+            opened,
+            text.matches(&format!("</{tag}>")).count(),
+            "<{tag}>"
+        );
+    }
+}
+
+#[test]
+fn lines_without_work_or_peaks_make_a_page() {
+    let line =
+        r#"{"case":"lenet5/b128","variant":"registers","chosen":true,"adapter":"a","ms":15.8}"#;
+    let text = page::page(&lab(&[line]));
+    assert!(text.contains("lenet5/b128") && text.contains("15.8 ms"));
+    assert!(!text.contains("<svg"));
+}
+
+const ADDED: Added = Added {
+    checks: false,
+    zeros: false,
+};
+
+fn kernel(name: &str) -> Kernel {
+    translation::find(&kernels(), name).unwrap().clone()
+}
+
+#[test]
+fn kernels_are_translated_with_their_overrides() {
+    let kernel = kernel("unary");
+    let text = |language, given: &[(String, u32)], added| {
+        let translated = translation::translated(&kernel, language, given, added).unwrap();
+        translation::text(&kernel, given, &translated).unwrap()
+    };
+    let wide = [("workgroup_size".to_owned(), 32)];
+    for (language, begins, words, size) in [
+        (
+            Language::SpirV,
+            "; unary ",
+            "OpEntryPoint GLCompute",
+            "LocalSize 32 1 1",
+        ),
+        (Language::Msl, "// unary ", "kernel void main_", ""),
+        (
+            Language::Hlsl,
+            "// unary ",
+            "RWByteAddressBuffer",
+            "[numthreads(32, 1, 1)]",
+        ),
+        (
+            Language::Glsl,
+            "#version 310 es\n// unary ",
+            "void main()",
+            "local_size_x = 32",
+        ),
+    ] {
+        let plain = text(language, &[], ADDED);
+        assert!(plain.starts_with(begins), "{}", &plain[..80]);
+        assert!(plain.contains(words));
+        let given = text(language, &wide, ADDED);
+        assert!(
+            given.contains(size)
+                && given
+                    .lines()
+                    .take(2)
+                    .any(|line| line.ends_with("workgroup_size=32"))
+        );
+        assert_ne!(plain, given);
+    }
+    let checked = Added {
+        checks: true,
+        zeros: false,
+    };
+    assert_ne!(
+        text(Language::Msl, &[], ADDED),
+        text(Language::Msl, &[], checked)
+    );
+    let words = translation::translated(&kernel, Language::SpirV, &[], ADDED).unwrap();
+    assert!(matches!(words, Translated::Words(words) if words[0] == 0x0723_0203));
+}
+
+#[test]
+fn unknown_names_are_answered_with_near_ones() {
+    let message = |name: &str| translation::find(&kernels(), name).unwrap_err().to_string();
+    assert!(
+        message("unray").contains("near it: unary"),
+        "{}",
+        message("unray")
+    );
+    assert!(
+        message("matmul").contains("matmul_shared"),
+        "{}",
+        message("matmul")
+    );
+    assert!(!message("%").contains("near"), "{}", message("%"));
+    let kernel = kernel("unary");
+    let given = [("workgroup_sise".to_owned(), 64)];
+    let error = translation::translated(&kernel, Language::Msl, &given, ADDED).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    let message = error.to_string();
+    assert!(
+        message.contains("unary: no override \"workgroup_sise\"; near it: workgroup_size"),
+        "{message}"
+    );
+    let list = translation::list(&kernels());
+    assert!(
+        kernels()
+            .iter()
+            .all(|kernel| list.lines().any(|line| line == kernel.name))
+    );
+}
