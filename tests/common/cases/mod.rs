@@ -39,6 +39,14 @@ pub fn labels(rows: usize, classes: u32) -> Input {
     below([rows], classes)
 }
 
+/// The case as one that refuses parts if its values lie in several and `whole` says so.
+fn whole_if(case: Case, whole: bool, words: &'static str) -> Case {
+    match whole {
+        true => case.whole(words),
+        false => case,
+    }
+}
+
 /// What may follow a product: bias, relu, mask.
 const ENDS: [(bool, bool, bool); 5] = [
     (false, false, false),

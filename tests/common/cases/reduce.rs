@@ -5,6 +5,8 @@ use striate::check::{Bound, Case, Draw, drawn, real};
 use striate::shape::Shape;
 use striate::tensor::Tensor;
 
+use super::whole_if;
+
 pub fn reduce() -> Vec<Case> {
     let mut cases = Vec::new();
     let sums: [(Shape, &'static [usize]); 38] = [
@@ -298,42 +300,46 @@ fn along(cases: &mut Vec<Case>) {
         ([67, 130].into(), 1),
     ];
     for (shape, axis) in shapes {
+        // Along axis 0 of x in parts.
+        let words = |largest: bool| match largest {
+            true => "and max does not work on parts",
+            false => "and min does not work on parts",
+        };
+        let whole = axis == 0 && shape.count() > 64;
         for (name, largest) in [("max", true), ("min", false)] {
-            cases.push(
-                Case::new(
-                    format!("{name}/{shape}/{axis}"),
-                    vec![drawn(shape.clone(), Draw::Distinct)],
-                    move |g, x| {
-                        let keep = axis == 1;
-                        let (y, index) = match largest {
-                            true => g.max(x[0], axis, keep)?,
-                            false => g.min(x[0], axis, keep)?,
-                        };
-                        Ok(vec![y, index])
-                    },
-                )
-                .gradients(&[0], Bound::Exact),
+            let case = Case::new(
+                format!("{name}/{shape}/{axis}"),
+                vec![drawn(shape.clone(), Draw::Distinct)],
+                move |g, x| {
+                    let keep = axis == 1;
+                    let (y, index) = match largest {
+                        true => g.max(x[0], axis, keep)?,
+                        false => g.min(x[0], axis, keep)?,
+                    };
+                    Ok(vec![y, index])
+                },
             );
+            let case = case.gradients(&[0], Bound::Exact);
+            cases.push(whole_if(case, whole, words(largest)));
         }
         // Ties and NaN: each index shows which was taken.
         for (name, largest) in [("max", true), ("min", false)] {
-            cases.push(
-                Case::new(
-                    format!("{name}/special/{shape}/{axis}"),
-                    vec![drawn(shape.clone(), Draw::Special)],
-                    move |g, x| {
-                        let (y, index) = match largest {
-                            true => g.max(x[0], axis, false)?,
-                            false => g.min(x[0], axis, false)?,
-                        };
-                        Ok(vec![y, index])
-                    },
-                )
-                .gradients(&[0], Bound::Exact),
+            let case = Case::new(
+                format!("{name}/special/{shape}/{axis}"),
+                vec![drawn(shape.clone(), Draw::Special)],
+                move |g, x| {
+                    let (y, index) = match largest {
+                        true => g.max(x[0], axis, false)?,
+                        false => g.min(x[0], axis, false)?,
+                    };
+                    Ok(vec![y, index])
+                },
             );
+            let case = case.gradients(&[0], Bound::Exact);
+            cases.push(whole_if(case, whole, words(largest)));
         }
         for (name, largest) in [("argmax", true), ("argmin", false)] {
-            cases.push(Case::new(
+            let case = Case::new(
                 format!("{name}/{shape}/{axis}"),
                 vec![drawn(shape.clone(), Draw::Special)],
                 move |g, x| {
@@ -342,7 +348,8 @@ fn along(cases: &mut Vec<Case>) {
                         false => g.argmin(x[0], axis, true)?,
                     }])
                 },
-            ));
+            );
+            cases.push(whole_if(case, whole, words(largest)));
         }
     }
 }

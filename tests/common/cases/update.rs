@@ -329,5 +329,14 @@ pub fn update() -> Vec<Case> {
             |g, x| g.add(Lookup, x),
         ));
     }
+    // A table, which is whole.
+    cases.push(
+        Case::new(
+            "lookup/100/step 77",
+            vec![real([100]), words(&[7, 7, 77, 7])],
+            |g, x| g.add(Lookup, x),
+        )
+        .whole("lookup: f32 [100]"),
+    );
     cases
 }
