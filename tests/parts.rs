@@ -780,7 +780,7 @@ fn a_network_beyond_one_binding() {
                 continue;
             }
             let dy = dy_of(normal, dactive);
-            for k in 0..2 {
+            for k in [0, 1] {
                 let at = at + k * PLANE;
                 let wanted: f64 = (0..2).map(|c| f64::from(WEIGHT[c][k]) * dy[c]).sum();
                 near(dx[at], wanted, ALLOWED, "dx");

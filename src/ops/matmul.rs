@@ -237,7 +237,7 @@ impl Op for MatMul {
                         let block = self.block(sizes, [m, n, &along_k[run]], io);
                         match caps.body {
                             Body::Registers => {
-                                self.lower_registers(sizes, block, target, caps, out)
+                                self.lower_registers(sizes, block, target, caps, out);
                             }
                             Body::Shared => self.lower_shared(sizes, block, target, caps, out),
                         }

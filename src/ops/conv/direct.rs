@@ -84,7 +84,7 @@ impl Sizes {
                     first_column: channel,
                     ..Target::all(Operand::Output(0), to_row)
                 };
-                let &[ref one] = block else {
+                let [one] = block else {
                     // A bias, which is one per channel, joins the first sum.
                     let (first_end, last_end) = match end {
                         End::Bias => (End::Bias, End::None),
