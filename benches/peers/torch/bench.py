@@ -170,6 +170,8 @@ def measure(name, device, about, args):
         "gflops": gflops,
         "gbps": size and size / median / 1e6,
         "timestamps": False,
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+        "version": torch.__version__,
     }
 
 

@@ -189,6 +189,15 @@ fn measure(case: &Case, device: &Device, info: &AdapterInfo, args: &Args) -> Res
         "gflops": gflops,
         "gbps": gbps,
         "timestamps": false,
+        "date": jiff::Timestamp::now().strftime("%Y-%m-%d").to_string(),
+        "version": burn_version(),
     });
     Ok(line.to_string())
+}
+
+/// Of the burn that this was built with, by the lock file.
+fn burn_version() -> Option<&'static str> {
+    let lock = include_str!("../Cargo.lock");
+    let (_, rest) = lock.split_once("name = \"burn\"\nversion = \"")?;
+    rest.split('"').next()
 }

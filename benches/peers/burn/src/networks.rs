@@ -1,12 +1,12 @@
 //! Training steps: the networks of `src/models` with cross-entropy, SGD with momentum 0.9 and one batch that lies on the device.
 
-use burn::module::{AutodiffModule, Module};
+use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
 use burn::nn::{BatchNorm, BatchNormConfig, Initializer, Linear, LinearConfig, PaddingConfig2d};
 use burn::optim::momentum::MomentumConfig;
-use burn::optim::{GradientsParams, Optimizer, SgdConfig};
+use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::activation::relu;
 use burn::tensor::ops::PadMode;
 use burn::tensor::{Device, Distribution, Int, Tensor, TensorData, s};
@@ -140,7 +140,7 @@ impl Network for ResNet20 {
 }
 
 /// A subject that takes training steps and reads the last loss.
-fn train<M: Network + AutodiffModule + 'static>(
+fn train<M: Network + Module + 'static>(
     model: M,
     device: &Device,
     [batch, channels, side]: [usize; 3],
