@@ -199,7 +199,7 @@ fn a_cap_too_small_says_how_much_is_missing() {
             let error = session.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Limit);
             assert!(
-                error.to_string().contains("3256 bytes are missing"),
+                error.to_string().contains("3352 bytes are missing"),
                 "{error}"
             );
         }

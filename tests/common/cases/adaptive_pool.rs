@@ -57,6 +57,8 @@ pub fn adaptive_pool() -> Vec<Case> {
     ] {
         cases.extend(adaptive_one([2, 3], [input], [output]));
     }
+    // Large enough to lie in parts.
+    cases.extend(adaptive_one([3, 2], [5, 4, 3], [2, 2, 2]));
     for (input, output) in [
         ([7, 5], [3, 2]),
         ([4, 9], [4, 1]),

@@ -349,7 +349,7 @@ fn unary() -> Vec<Case> {
         match number {
             0 | 10 => shapes.extend([[1].into(), [2, 3, 5, 4].into(), [257].into(), [0, 3].into()]),
             number if number % 5 == 1 => shapes.push([13, 3, 7].into()),
-            _ => shapes.push([2, 3, 5].into()),
+            _ => shapes.push([5, 3, 7].into()),
         }
         for shape in shapes {
             let made = case(&shape.to_string(), drawn(shape, f.draw));

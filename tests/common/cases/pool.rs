@@ -358,6 +358,8 @@ fn edges() -> Vec<Case> {
 
 pub fn pool() -> Vec<Case> {
     let mut cases = flat();
+    // Large enough to lie in parts.
+    cases.push(average(&[5, 4, 9], MaxPool::new([3]), true, None));
     cases.extend(spread::<1>());
     cases.extend(spread::<2>());
     cases.extend(spread::<3>());
