@@ -1,5 +1,5 @@
 // Provider of put: the sums go into the table as means (see norm_table), the plain one times `plain`, the scaled one times `scaled`; with
-// weigh = 1 times the weight of the set too, whose number is then that of the set.
+// weigh = 1 times the weight of the set too, whose number is then that of the set. A sum times 0 is not read: it may be infinite.
 
 struct Params {
     grid: Grid,
@@ -20,6 +20,8 @@ fn put(own: u32, sums: vec2<f32>) {
     if (params.weigh == 1u) {
         weight = table[params.weights + own / 4u][own % 4u];
     }
-    let means = weight * sums * vec2<f32>(params.plain, params.scaled);
+    let factors = vec2<f32>(params.plain, params.scaled);
+    let none = vec2<f32>();
+    let means = select(weight * sums * factors, none, factors == none);
     table[own] = vec4<f32>(table[own].xy, means);
 }
