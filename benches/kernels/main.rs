@@ -110,12 +110,22 @@ fn run(args: &Args) -> Result<()> {
         bench.name.contains(part)
     };
     let benches: Vec<Bench> = benches().into_iter().filter(wanted).collect();
-    if args.list {
-        for bench in &benches {
-            println!("{}", bench.name);
+    let variants = VARIANTS.map(|(name, _)| name);
+    let absent = match (&args.case, &args.variant) {
+        (Some(part), _) if benches.is_empty() => Some(format!("case's name holds \"{part}\"")),
+        (_, Some(name)) if !variants.contains(&name.as_str()) => {
+            Some(format!("variant is called \"{name}\""))
         }
-        println!("variants: {}", VARIANTS.map(|(name, _)| name).join(", "));
-        return Ok(());
+        _ => None,
+    };
+    if let Some(absent) = absent {
+        let message = format!("no {absent}; --list names all");
+        return Err(Error::new(ErrorKind::Unsupported, message));
+    }
+    if args.list {
+        let names: Vec<&str> = benches.iter().map(|bench| bench.name.as_str()).collect();
+        let (names, variants) = (names.join("\n"), variants.join(", "));
+        return output::print(&format!("{names}\nvariants: {variants}\n"));
     }
     let effort = match args.quick {
         true => Effort {
@@ -128,7 +138,8 @@ fn run(args: &Args) -> Result<()> {
         },
     };
     let lanes = lanes(args, effort)?;
-    let mut lines = args.json.as_deref().map(Lines::create).transpose()?;
+    let create = |path| Lines::create(path, args.checked, args.zeroed);
+    let mut lines = args.json.as_deref().map(create).transpose()?;
     output::print_heading();
     let mut rows = Vec::new();
     for bench in &benches {
@@ -148,7 +159,7 @@ fn run(args: &Args) -> Result<()> {
             for row in measured {
                 row.print(&lane.gpu);
                 if let Some(lines) = &mut lines {
-                    lines.write(&row.json(&lane.gpu, &lane.peak, args.checked, args.zeroed))?;
+                    lines.write(&row, &lane.gpu, &lane.peak)?;
                 }
                 rows.push((number, row));
             }

@@ -26,6 +26,16 @@ pub struct Row {
     pub error: std::result::Result<f64, String>,
 }
 
+/// Prints a text that another program may stop reading.
+pub fn print(text: &str) -> Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::new(ErrorKind::Io, "cannot write to the terminal").with_source(e))
+        }
+        _ => Ok(()),
+    }
+}
+
 pub fn print_heading() {
     println!(
         "{:<44}{:<8}{:<14}{:>10}{:>9}{:>9}{:>7}{:>8}{:>8}",
@@ -54,55 +64,55 @@ impl Row {
             println!("  {wrong}");
         }
     }
-
-    pub fn json(&self, gpu: &Gpu, peak: &Peak, checked: bool, zeroed: bool) -> String {
-        let info = gpu.info();
-        json!({
-            "case": self.case,
-            "variant": self.variant,
-            "chosen": self.chosen,
-            "adapter": info.name,
-            "driver": format!("{} {}", info.driver, info.driver_info).trim(),
-            "backend": info.backend.to_string(),
-            "ms": self.times.median,
-            "best_ms": self.times.best,
-            "spread_ms": self.times.spread,
-            "gflops": self.gflops,
-            "gbps": self.gbps,
-            "peak_gflops": peak.gflops,
-            "peak_gbps": peak.gbps,
-            "roofline": self.roofline,
-            "error": self.error.as_ref().ok(),
-            "wrong": self.error.as_ref().err(),
-            "timestamps": gpu.has_timestamps(),
-            "checked": checked,
-            "zeroed": zeroed,
-            "date": today(),
-            "version": env!("CARGO_PKG_VERSION"),
-        })
-        .to_string()
-    }
 }
 
-/// The day by UTC, as YYYY-MM-DD.
-fn today() -> String {
-    jiff::Timestamp::now().strftime("%Y-%m-%d").to_string()
-}
-
-/// A file that takes lines as they come, so that a run that is cut off leaves what it has.
+/// A file that takes a line of JSON for each row as it comes, so that a run that is cut off leaves what it has.
 pub struct Lines {
     path: PathBuf,
     file: File,
+    /// The day on which the run began, by UTC, as YYYY-MM-DD.
+    date: String,
+    checked: bool,
+    zeroed: bool,
 }
 
 impl Lines {
-    pub fn create(path: &Path) -> Result<Self> {
-        let file = File::create(path).map_err(|e| cannot(path, e))?;
-        let path = path.to_owned();
-        Ok(Self { path, file })
+    /// The switches are those of the run.
+    pub fn create(path: &Path, checked: bool, zeroed: bool) -> Result<Self> {
+        Ok(Self {
+            path: path.to_owned(),
+            file: File::create(path).map_err(|e| cannot(path, e))?,
+            date: jiff::Timestamp::now().strftime("%Y-%m-%d").to_string(),
+            checked,
+            zeroed,
+        })
     }
 
-    pub fn write(&mut self, line: &str) -> Result<()> {
+    pub fn write(&mut self, row: &Row, gpu: &Gpu, peak: &Peak) -> Result<()> {
+        let info = gpu.info();
+        let line = json!({
+            "case": row.case,
+            "variant": row.variant,
+            "chosen": row.chosen,
+            "adapter": info.name,
+            "driver": format!("{} {}", info.driver, info.driver_info).trim(),
+            "backend": info.backend.to_string(),
+            "ms": row.times.median,
+            "best_ms": row.times.best,
+            "spread_ms": row.times.spread,
+            "gflops": row.gflops,
+            "gbps": row.gbps,
+            "peak_gflops": peak.gflops,
+            "peak_gbps": peak.gbps,
+            "roofline": row.roofline,
+            "error": row.error.as_ref().ok(),
+            "wrong": row.error.as_ref().err(),
+            "timestamps": gpu.has_timestamps(),
+            "checked": self.checked,
+            "zeroed": self.zeroed,
+            "date": self.date,
+            "version": env!("CARGO_PKG_VERSION"),
+        });
         writeln!(self.file, "{line}").map_err(|e| cannot(&self.path, e))
     }
 }

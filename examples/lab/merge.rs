@@ -75,7 +75,7 @@ pub struct Measured {
 pub struct Lab {
     pub columns: Vec<Column>,
     pub cases: Vec<Case>,
-    /// Lines that a later one of the same variant replaced.
+    /// Lines that later ones replaced.
     pub replaced: usize,
 }
 
@@ -105,14 +105,15 @@ pub fn geometric_mean(ratios: impl IntoIterator<Item = f64>) -> Option<f64> {
 }
 
 impl Lab {
-    /// Where two lines are of one variant of a case in one column, the one of the later day counts, of one day the last.
+    /// Of a case in a column the lines of the last day count, so that what is compared was measured together, and of a variant
+    /// on one day the last line.
     pub fn new(lines: Vec<Line>) -> Self {
         let keys: BTreeSet<Key> = lines.iter().map(key).collect();
         let keys: Vec<Key> = keys.into_iter().collect();
         let mut names: Vec<String> = Vec::new();
-        let mut latest: BTreeMap<(usize, usize, String), (usize, Line)> = BTreeMap::new();
+        let mut cells: BTreeMap<(usize, usize), Vec<Line>> = BTreeMap::new();
         let mut replaced = 0;
-        for (order, line) in lines.into_iter().enumerate() {
+        for line in lines {
             let key = key(&line);
             // Every key is there.
             let column = keys.partition_point(|other| *other < key);
@@ -121,35 +122,23 @@ impl Lab {
                 names.push(line.case.clone());
                 names.len() - 1
             });
-            let place = (case, column, line.variant.clone());
-            match latest.get_mut(&place) {
-                Some((_, earlier)) => {
-                    replaced += 1;
-                    if line.date >= earlier.date {
-                        *earlier = line;
-                    }
-                }
-                None => {
-                    latest.insert(place, (order, line));
-                }
-            }
+            replaced += add(cells.entry((case, column)).or_default(), line);
         }
         let mut columns = columns(keys);
-        let mut cells = vec![vec![Vec::new(); columns.len()]; names.len()];
-        for ((case, column, _), line) in latest {
-            columns[column].take(&line.1);
-            cells[case][column].push(line);
+        for ((_, column), lines) in &cells {
+            for line in lines {
+                columns[*column].take(line);
+            }
         }
         lend_peaks(&mut columns);
-        let cases = names.into_iter().zip(cells).map(|(name, mut cells)| {
-            for cell in &mut cells {
-                cell.sort_by_key(|(order, _)| *order);
-            }
-            let work = cells.iter().flatten().find_map(|(_, line)| work(line));
-            let measured = |(lines, column): (Vec<(usize, Line)>, &Column)| {
+        let cases = (0..).zip(names).map(|(case, name)| {
+            let cells = (0..columns.len()).map(|column| cells.remove(&(case, column)));
+            let cells: Vec<Vec<Line>> = cells.map(Option::unwrap_or_default).collect();
+            let work = cells.iter().flatten().find_map(work);
+            let measured = |(lines, column): (Vec<Line>, &Column)| {
                 let lines = lines.into_iter();
                 lines
-                    .map(|(_, line)| Measured::new(line, work, column.peak))
+                    .map(|line| Measured::new(line, work, column.peak))
                     .collect()
             };
             let cells = cells.into_iter().zip(&columns).map(measured).collect();
@@ -165,25 +154,8 @@ impl Lab {
 
     /// The choices of the rules in a column, worst first: where several variants were measured and one of them is the choice.
     pub fn regrets(&self, column: usize) -> Vec<Regret<'_>> {
-        let regret = |case: &'_ Case| -> Option<(usize, usize)> {
-            let cell = &case.cells[column];
-            let chosen = cell.iter().position(|m| m.chosen)?;
-            let best = fastest(cell)?;
-            (cell.len() > 1).then_some((chosen, best))
-        };
-        let mut regrets: Vec<Regret<'_>> = self
-            .cases
-            .iter()
-            .filter_map(|case| {
-                let (chosen, best) = regret(case)?;
-                let cell = &case.cells[column];
-                Some(Regret {
-                    case: &case.name,
-                    chosen: &cell[chosen],
-                    best: &cell[best],
-                })
-            })
-            .collect();
+        let cases = self.cases.iter();
+        let mut regrets: Vec<Regret<'_>> = cases.filter_map(|case| case.regret(column)).collect();
         regrets.sort_by(|a, b| b.ratio().total_cmp(&a.ratio()));
         regrets
     }
@@ -198,11 +170,17 @@ impl Lab {
 }
 
 impl Case {
-    /// What stands for a column: the rules' choice, else the fastest.
+    /// What stands for a column: the rules' choice, else the fastest. Wrong results never do.
     pub fn shown(&self, column: usize) -> Option<&Measured> {
         let cell = &self.cells[column];
-        let chosen = cell.iter().find(|m| m.chosen);
-        chosen.or_else(|| fastest(cell).map(|i| &cell[i]))
+        choice(cell).or_else(|| fastest(cell))
+    }
+
+    fn regret(&self, column: usize) -> Option<Regret<'_>> {
+        let cell = &self.cells[column];
+        let (chosen, best) = (choice(cell)?, fastest(cell)?);
+        let case = &self.name;
+        (cell.len() > 1).then_some(Regret { case, chosen, best })
     }
 
     /// The kind of work: the name up to the first slash.
@@ -271,11 +249,27 @@ fn key(line: &Line) -> Key {
     }
 }
 
-/// Number of the fastest of some variants.
-fn fastest(cell: &[Measured]) -> Option<usize> {
-    let all = cell.iter().enumerate();
-    all.min_by(|(_, a), (_, b)| a.ms.total_cmp(&b.ms))
-        .map(|(i, _)| i)
+/// Puts a line among those of its case and column; how many were replaced, itself included.
+fn add(cell: &mut Vec<Line>, line: Line) -> usize {
+    let before = cell.len() + 1;
+    let last = cell.iter().map(|other| &other.date).max();
+    if last.is_none_or(|last| line.date >= *last) {
+        cell.retain(|other| other.date == line.date && other.variant != line.variant);
+        cell.push(line);
+    }
+    before - cell.len()
+}
+
+fn right(cell: &[Measured]) -> impl DoubleEndedIterator<Item = &Measured> {
+    cell.iter().filter(|m| m.wrong.is_none())
+}
+
+fn choice(cell: &[Measured]) -> Option<&Measured> {
+    right(cell).rfind(|m| m.chosen)
+}
+
+fn fastest(cell: &[Measured]) -> Option<&Measured> {
+    right(cell).min_by(|a, b| a.ms.total_cmp(&b.ms))
 }
 
 /// The work behind a line.

@@ -155,13 +155,14 @@ fn figure(lab: &Lab, adapter: &str) -> Option<String> {
     ))
 }
 
-/// Everything in a column that has a place in the plot.
+/// Everything in a column that has a place in the plot and is right.
 fn points(lab: &Lab, column: usize) -> Vec<Point<'_>> {
     let mut points = Vec::new();
     for case in &lab.cases {
         for measured in &case.cells[column] {
             if let (Some(work), Some(gflops)) = (case.work, measured.gflops)
                 && gflops > 0.0
+                && measured.wrong.is_none()
             {
                 points.push(Point {
                     case,

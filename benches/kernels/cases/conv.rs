@@ -62,7 +62,7 @@ const fn depthwise(x: &'static [usize], stride: usize) -> Layer {
     }
 }
 
-const LAYERS: [Layer; 20] = [
+const LAYERS: [Layer; 21] = [
     layer(&[32, 64, 56, 56], 64, [3, 1, 1]),
     // LeNet-5.
     layer(&[128, 1, 28, 28], 6, [5, 1, 2]),
@@ -77,6 +77,7 @@ const LAYERS: [Layer; 20] = [
     layer(&[8, 128, 28, 28], 128, [3, 1, 1]),
     layer(&[8, 512, 7, 7], 512, [3, 1, 1]),
     layer(&[8, 256, 56, 56], 64, [1, 1, 0]),
+    layer(&[8, 256, 28, 28], 256, [1, 1, 0]),
     layer(&[8, 512, 28, 28], 1024, [1, 2, 0]),
     // ResNet-20 on CIFAR.
     layer(&[32, 16, 32, 32], 16, [3, 1, 1]),
