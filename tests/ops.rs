@@ -11,9 +11,14 @@ use common::cases::conv::{convolution, transposed};
 use common::tally::Tally;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
+use striate::autodiff::gradients_from;
 use striate::check::{Adapter, Bound, Case, real};
-use striate::ops::{Conv, ConvTranspose, ConvTransposeWalk, ConvWalk, MaxPool, MaxPool3d};
+use striate::gpu::{Engine, GpuOptions};
+use striate::graph::{Graph, Value};
+use striate::ops::{Conv, Conv2d, ConvTranspose, ConvTransposeWalk, ConvWalk, MaxPool, MaxPool3d};
+use striate::session::Session;
 use striate::shape::PaddingMode;
+use striate::store::Store;
 
 #[test]
 fn cases_agree_with_the_reference() {
@@ -31,6 +36,60 @@ fn cases_agree_with_the_reference() {
         assert_eq!(total.passed, cases.len(), "{}", row.adapter);
         assert!(total.runs >= cases.len(), "{}: {total:?}", row.adapter);
         assert!(total.in_parts > 0, "{}: {total:?}", row.adapter);
+    }
+}
+
+/// Sums of ones in more terms than one loop of llvmpipe takes turns: exact, since they stay below 2^24.
+#[test]
+fn long_sums_miss_no_term() {
+    for gpu in common::gpus(&GpuOptions::default()) {
+        let mut g = Graph::new();
+        let mut wanted = Vec::new();
+        let terms = 400_000;
+        for (a, b, transposed) in [
+            ([3, terms], [terms, 5], false),
+            ([terms, 3], [terms, 5], true),
+        ] {
+            let a = g.fill(a, 1.0).unwrap();
+            let b = g.fill(b, 1.0).unwrap();
+            let y = g.matmul(a, b, transposed, false).unwrap();
+            wanted.push((y, terms));
+        }
+        for (n, side, padding_mode) in [
+            (1, 1024, PaddingMode::Zeros),
+            (1, 1024, PaddingMode::Reflect),
+            (96, 112, PaddingMode::Zeros),
+        ] {
+            let x = g.fill([n, 1, side, side], 1.0).unwrap();
+            let weight = g.fill([1, 1, 2, 2], 1.0).unwrap();
+            let conv = Conv2d {
+                padding: [[1, 1], [1, 1]],
+                padding_mode,
+                ..Conv2d::default()
+            };
+            let y = g.conv2d(x, weight, None, conv).unwrap();
+            let dy = g.fill([n, 1, side + 1, side + 1], 1.0).unwrap();
+            let found = gradients_from(&mut g, &[(y, dy)], &[weight]).unwrap();
+            let seen = match padding_mode {
+                PaddingMode::Zeros => side,
+                _ => side + 1,
+            };
+            wanted.push((found[0].unwrap(), n * seen * seen));
+        }
+        let x = g.fill([8, 1 << 20], 1.0).unwrap();
+        wanted.push((g.sum(x, &[0, 1], false).unwrap(), 8 << 20));
+        let fetched: Vec<Value> = wanted.iter().map(|&(value, _)| value).collect();
+        let store = Store::new(&Engine::from(gpu.clone()), &[&g], 0).unwrap();
+        let mut session = Session::new(&store, &g, &fetched).unwrap();
+        session.run(1).unwrap();
+        for (value, terms) in wanted {
+            let sums = session.read(value).unwrap();
+            let sums = sums.as_f32().unwrap();
+            assert!(
+                sums.iter().all(|&sum| sum == terms as f32),
+                "{gpu:?}: {sums:?}, not {terms}"
+            );
+        }
     }
 }
 

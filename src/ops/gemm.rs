@@ -328,6 +328,10 @@ fn sum_parts(splits: usize, parts: Target, part: usize, to: Target, out: &mut Lo
     );
 }
 
+/// Turns of its loops, all together, that an invocation of the kernels in registers may take: llvmpipe ends them after 65,535, and what they
+/// would have summed is missing.
+pub(super) const MOST_TURNS: usize = 65_000;
+
 /// Scratch for sums of `runs` runs of terms, of `elements` elements at most: one holds the sum so far, one the next term, one the next sum.
 pub(super) fn run_scratch(out: &mut Lowering, runs: usize, elements: usize) -> Vec<Operand> {
     let count = if runs > 1 { runs.min(3) } else { 0 };

@@ -12,8 +12,8 @@ use crate::shape::Type;
 use crate::tensor::Array;
 
 use super::gemm::{
-    End, MASK_PAIR, Product, SHARED_VARIANTS, Target, View, in_dispatches, in_splits, run_scratch,
-    sum_pair, sum_runs,
+    End, MASK_PAIR, MOST_TURNS, Product, SHARED_VARIANTS, Target, View, in_dispatches, in_splits,
+    run_scratch, sum_pair, sum_runs,
 };
 use super::{expect_f32, expect_inputs, expect_type};
 
@@ -210,7 +210,7 @@ impl Op for MatMul {
         if sizes.m * sizes.n == 0 {
             return Ok(());
         }
-        let [along_m, along_n, along_k] = self.runs(sizes, io);
+        let [along_m, along_n, along_k] = self.runs(sizes, io, caps);
         let longest = |runs: &[Rows]| runs.iter().map(|run| run.count).max().unwrap_or(0);
         let elements = longest(&along_m) * longest(&along_n);
         let scratch = run_scratch(out, along_k.len(), elements);
@@ -272,7 +272,7 @@ struct Block {
 impl MatMul {
     /// The runs of m, n and k that lie in one part of each operand. In each run, operand 0 is all of the axis; of m, 1 is y and 2 is a; of n,
     /// 1 is b; of k, 1 is a and 2 is b.
-    fn runs(&self, Sizes { m, n, k }: Sizes, io: &Io) -> [Vec<Rows>; 3] {
+    fn runs(&self, Sizes { m, n, k }: Sizes, io: &Io, caps: &Caps) -> [Vec<Rows>; 3] {
         let whole = |rows: usize| vec![Part { start: 0, rows }];
         let (a, b) = (&io.input_parts[0], &io.input_parts[1]);
         let cut = |cut: bool, parts: &Vec<Part>, extent: usize| match cut {
@@ -283,7 +283,19 @@ impl MatMul {
         let a_k = cut(self.transpose_a, a, k);
         let b_n = cut(self.transpose_b, b, n);
         let b_k = cut(!self.transpose_b, b, k);
-        let mut along_k = overlaps(&[&whole(k), &a_k, &b_k]);
+        // Runs that a loop in registers, four terms a turn, gets through.
+        let most = match caps.body {
+            Body::Registers => 4 * MOST_TURNS,
+            Body::Shared => k.max(1),
+        };
+        let starts = (0..k).step_by(most);
+        let turns: Vec<Part> = starts
+            .map(|start| Part {
+                start,
+                rows: most.min(k - start),
+            })
+            .collect();
+        let mut along_k = overlaps(&[&whole(k), &a_k, &b_k, &turns]);
         if k == 0 {
             along_k.push(Rows {
                 count: 0,

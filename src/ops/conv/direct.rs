@@ -6,7 +6,7 @@ use crate::kernel::{Caps, Dispatch, Kernel, Lowering, Operand, Overrides, Rows};
 use crate::shape::Type;
 
 use super::{Filters, Map, Sizes, value};
-use crate::ops::gemm::{End, Target, in_splits, run_scratch, sum_runs};
+use crate::ops::gemm::{End, MOST_TURNS, Target, in_splits, run_scratch, sum_runs};
 
 /// Invocations that fill any device: the rows of a gradient of a weight are cut into parts for as many.
 const FILLS_DEVICE: usize = 8192;
@@ -183,7 +183,12 @@ impl Sizes {
         };
         let worth = rows * own.output[2] / ENOUGH_PRODUCTS;
         let wanted = FILLS_DEVICE.div_ceil(tiles).min(most).min(worth);
-        let share = rows.div_ceil(wanted.max(1)).max(1);
+        let share = rows.div_ceil(wanted.max(1));
+        let share = match most {
+            1 => share,
+            _ => share.min(MOST_TURNS / (own.output[2] + 1)),
+        };
+        let share = share.max(1);
         let parts = rows.div_ceil(share).max(1);
         let invocations = tiles * parts;
         let [from_first, to_first, _] = self.places(Map::GradWeight, filters);

@@ -9,7 +9,7 @@ use crate::kernel::{
 use crate::shape::Type;
 
 use super::{Map, Sizes, value};
-use crate::ops::gemm::{End, Target, View};
+use crate::ops::gemm::{End, MOST_TURNS, Target, View};
 
 /// One convolution as `conv_registers` runs it. A forward convolution is one; a gradient of the input is one for each residue class
 /// of the stride, over dy, with the class's taps backwards.
@@ -549,6 +549,12 @@ impl Sizes {
         chunks * bands * runs.phases * runs.runs * ((4 * lines * taps + 8) * blocks + 3)
     }
 
+    /// Turns of its loops that an invocation of the gradient of the weight takes for an image.
+    fn grad_weight_turns(&self, lines: usize) -> usize {
+        let [_, rows, columns] = self.output;
+        1 + columns.div_ceil(4) * (rows + lines)
+    }
+
     /// The cheapest tiles for the gradient of the weight.
     fn grad_weight_tiles(&self, caps: &Caps) -> Tiles {
         let (channels, outs) = (self.c / self.groups, self.o / self.groups);
@@ -598,7 +604,13 @@ impl Sizes {
                     .map(|class| class.scratch_quads(self.groups, caps));
                 classes.max().unwrap_or(0)
             }
-            Map::GradWeight => self.grad_weight_tiles(caps).quads,
+            Map::GradWeight => {
+                let tiles = self.grad_weight_tiles(caps);
+                if self.grad_weight_turns(tiles.lines) > MOST_TURNS {
+                    return false;
+                }
+                tiles.quads
+            }
         };
         16 * quads as u64 <= caps.max_binding
     }
@@ -656,7 +668,8 @@ impl Sizes {
         let cuts: Vec<[usize; 2]> = xs
             .iter()
             .map(|shown| {
-                let share = shown.count.div_ceil(wanted).max(1);
+                let share = shown.count.div_ceil(wanted);
+                let share = share.min(MOST_TURNS / self.grad_weight_turns(lines)).max(1);
                 [shown.count.div_ceil(share).max(1), share]
             })
             .collect();
