@@ -10,7 +10,7 @@ use striate::kernel::Body;
 use striate::nn::{self, Dropout, Linear, Mode, Module, Relu, Sequential};
 use striate::ops::{
     Adam, AvgPool2d, Conv, Conv1d, Conv2d, Conv3d, ConvTranspose, ConvTransposeWalk, ConvWalk,
-    MaxPool2d, Rule, Sgd,
+    CrossEntropyLoss, MaxPool2d, Rule, Sgd,
 };
 use striate::rng::{Stream, philox4x32, unit_f32};
 use striate::session::Session;
@@ -618,5 +618,184 @@ fn a_convolution_beyond_one_binding() {
             wanted,
             "{gpu:?}"
         );
+    }
+}
+
+/// Two classes for each pixel of 18 images, 151 MB of logits in two parts: convolution, batch normalisation, relu and a cross-entropy that ignores
+/// labels, back to weights and images, and a step of Adam on these. One loss for each pixel alone would take 75 MB.
+#[test]
+fn a_network_beyond_one_binding() {
+    const N: usize = 18;
+    const SIDE: usize = 1024;
+    const PLANE: usize = SIDE * SIDE;
+    const COUNT: usize = N * PLANE;
+    const WEIGHT: [[f32; 2]; 2] = [[1.0, 0.5], [-0.5, 1.0]];
+    const GAMMA: [f32; 2] = [1.5, -0.75];
+    const BETA: [f32; 2] = [0.25, 0.5];
+    const EPS: f32 = 1e-5;
+    const RATE: f32 = 0.125;
+    /// On the loss, a mean, so that gradients are about 1.
+    const SCALE: f32 = 16_777_216.0;
+    // Every image about another mean: no part stands for the others.
+    let element = |i: usize| {
+        let image = i / (2 * PLANE);
+        let word = (i as u32).wrapping_mul(2_654_435_761) >> 16;
+        word as f32 / 32_768.0 - 1.0 + (image as f32 - 8.5) * 0.125
+    };
+    // 2 is ignored.
+    let label = |i: usize| ((i * 7 + i / SIDE) % 3) as u32;
+
+    let mut g = Graph::new();
+    let shape = [N, 2, SIDE, SIDE];
+    let floats = Tensor::f32(shape, (0..2 * COUNT).map(element).collect()).unwrap();
+    let x = g
+        .parameter("x", shape, Init::Tensor(floats.into()))
+        .unwrap();
+    let labels = Tensor::u32([N, SIDE, SIDE], (0..COUNT).map(label).collect()).unwrap();
+    let labels = g.constant(labels).unwrap();
+    let mut parameter = |name: &str, shape: &[usize], values: &[f32]| {
+        let tensor = Tensor::f32(shape, values.to_vec()).unwrap();
+        g.parameter(name, shape, Init::Tensor(tensor.into()))
+            .unwrap()
+    };
+    let weight = parameter("weight", &[2, 2, 1, 1], WEIGHT.as_flattened());
+    let gamma = parameter("gamma", &[2], &GAMMA);
+    let beta = parameter("beta", &[2], &BETA);
+    let y = g.conv2d(x, weight, None, Conv2d::default()).unwrap();
+    let (y, _) = g.batch_norm_train(y, Some(gamma), Some(beta), EPS).unwrap();
+    let logits = g.relu(y).unwrap();
+    let options = CrossEntropyLoss {
+        ignore_index: Some(2),
+        ..CrossEntropyLoss::default()
+    };
+    let loss = g.cross_entropy(logits, labels, options).unwrap();
+    let loss = g.scale(loss, SCALE).unwrap();
+    let params = parameters(&g);
+    let rate = learning_rate(&mut g, RATE).unwrap();
+    minimize(&mut g, loss, &params, Rule::Adam(Adam::default()), rate).unwrap();
+
+    // The same in f64.
+    let pixels = || (0..COUNT).map(|pixel| (pixel, pixel / PLANE * 2 * PLANE + pixel % PLANE));
+    let x_at = |at: usize| [at, at + PLANE].map(|i| f64::from(element(i)));
+    let y_at = |x: [f64; 2]| WEIGHT.map(|w| f64::from(w[0]) * x[0] + f64::from(w[1]) * x[1]);
+    let (mut sums, mut squares) = ([0.0; 2], [0.0; 2]);
+    for (_, at) in pixels() {
+        let y = y_at(x_at(at));
+        for c in 0..2 {
+            sums[c] += y[c];
+            squares[c] += y[c] * y[c];
+        }
+    }
+    let mean = sums.map(|sum| sum / COUNT as f64);
+    let scales = [0, 1].map(|c| {
+        let variance = squares[c] / COUNT as f64 - mean[c] * mean[c];
+        1.0 / (variance + f64::from(EPS)).sqrt()
+    });
+    let counted = (0..COUNT).filter(|&pixel| label(pixel) < 2).count();
+    // Normalised, activated before relu, and the gradients of these and of the loss alone.
+    let at_pixel = |pixel: usize, at: usize| {
+        let y = y_at(x_at(at));
+        let normal = [0, 1].map(|c| (y[c] - mean[c]) * scales[c]);
+        let active = [0, 1].map(|c| normal[c] * f64::from(GAMMA[c]) + f64::from(BETA[c]));
+        let logits = active.map(|a| a.max(0.0));
+        let sum = logits[0].exp() + logits[1].exp();
+        let label = label(pixel) as usize;
+        let share = if label < 2 {
+            f64::from(SCALE) / counted as f64
+        } else {
+            0.0
+        };
+        let dactive = [0, 1].map(|c| {
+            let target = f64::from(u8::from(c == label));
+            let dlogit = share * (logits[c].exp() / sum - target);
+            if active[c] > 0.0 { dlogit } else { 0.0 }
+        });
+        let loss = if label < 2 {
+            share * (sum.ln() - logits[label])
+        } else {
+            0.0
+        };
+        (normal, active, dactive, loss)
+    };
+    let (mut wanted_loss, mut dbeta, mut dgamma) = (0.0, [0.0; 2], [0.0; 2]);
+    for (pixel, at) in pixels() {
+        let (normal, _, dactive, loss) = at_pixel(pixel, at);
+        wanted_loss += loss;
+        for c in 0..2 {
+            dbeta[c] += dactive[c];
+            dgamma[c] += dactive[c] * normal[c];
+        }
+    }
+    let dy_of = |normal: [f64; 2], dactive: [f64; 2]| {
+        [0, 1].map(|c| {
+            let shared = (dbeta[c] + normal[c] * dgamma[c]) / COUNT as f64;
+            f64::from(GAMMA[c]) * scales[c] * (dactive[c] - shared)
+        })
+    };
+    // With the sums of magnitudes.
+    let mut dweight = [[[0.0; 2]; 2]; 2];
+    for (pixel, at) in pixels() {
+        let (normal, _, dactive, _) = at_pixel(pixel, at);
+        let (dy, x) = (dy_of(normal, dactive), x_at(at));
+        for c in 0..2 {
+            for k in 0..2 {
+                dweight[c][k][0] += dy[c] * x[k];
+                dweight[c][k][1] += (dy[c] * x[k]).abs();
+            }
+        }
+    }
+
+    for gpu in common::gpus(&GpuOptions::default()) {
+        let Some((store, mut session)) = at_full_size(&gpu, &g, &[loss]) else {
+            continue;
+        };
+        session.run(1).unwrap();
+        let near = |got: f32, wanted: f64, allowed: f64, what: &str| {
+            let off = (f64::from(got) - wanted).abs();
+            assert!(off <= allowed, "{what} on {gpu:?}: {got}, not {wanted}");
+        };
+        // Sums of millions of roundings in f32, on random inputs.
+        const ALLOWED: f64 = 2e-4;
+        let got = session.read(loss).unwrap().as_f32().unwrap()[0];
+        near(got, wanted_loss, ALLOWED * wanted_loss, "loss");
+        let read = |name: &str| store.get(name).unwrap();
+        let got = read("grad.weight");
+        for (got, [wanted, size]) in got.as_f32().unwrap().iter().zip(dweight.as_flattened()) {
+            near(*got, *wanted, ALLOWED * size, "dweight");
+        }
+        let size = f64::from(SCALE);
+        for (name, wanted) in [("grad.gamma", dgamma), ("grad.beta", dbeta)] {
+            for (got, wanted) in read(name).as_f32().unwrap().iter().zip(wanted) {
+                near(*got, wanted, ALLOWED * size, name);
+            }
+        }
+        let states = ["x", "grad.x", "moment1.x", "moment2.x"].map(read);
+        let [x, dx, first, second] = states.each_ref().map(|t| t.as_f32().unwrap());
+        let ends = (1..=N).flat_map(|n| [n * PLANE - 1, n * PLANE % COUNT]);
+        let (mut seen, mut updated) = (0, 0);
+        for pixel in (0..COUNT).step_by(9973).chain(ends) {
+            let at = pixel / PLANE * 2 * PLANE + pixel % PLANE;
+            let (normal, active, dactive, _) = at_pixel(pixel, at);
+            // Too near the kink of relu to say.
+            if active.iter().any(|a| a.abs() < 1e-3) {
+                continue;
+            }
+            let dy = dy_of(normal, dactive);
+            for k in [0, 1] {
+                let at = at + k * PLANE;
+                let wanted: f64 = (0..2).map(|c| f64::from(WEIGHT[c][k]) * dy[c]).sum();
+                near(dx[at], wanted, ALLOWED, "dx");
+                let got = f64::from(dx[at]);
+                near(first[at], 0.1 * got, 1e-6 * got.abs(), "moment 1");
+                near(second[at], 0.001 * got * got, 1e-7 * got * got, "moment 2");
+                seen += 1;
+                if got.abs() > 1e-2 {
+                    let step = f64::from(RATE) * got.signum();
+                    near(x[at], f64::from(element(at)) - step, 2e-6, "x");
+                    updated += 1;
+                }
+            }
+        }
+        assert!(seen > 3000 && updated > 2000, "{seen}, {updated}");
     }
 }
