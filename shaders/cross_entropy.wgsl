@@ -7,8 +7,8 @@
 // weights of the rows' labels lies so far behind that of their losses; with params.mean each loss is divided by the rows that count.
 // Reference: src/ops/cross_entropy.rs. A chunk is made by one invocation or by one workgroup, as the provider says.
 // Overrides: logarithm (1 where logits are logarithms of probabilities), every (1 where all columns have a share), workgroup_size.
-// Providers: targets (target_labels or target_probabilities), lib/row_alone or lib/row_shared, lib/special, lib/divide, lib/grid,
-// lib/float.
+// Providers: targets (target_labels or target_probabilities), lib/row_softmax, lib/row_alone or lib/row_shared, lib/special, lib/divide,
+// lib/grid, lib/float.
 
 override logarithm: u32 = 0u;
 override every: u32 = 0u;
@@ -56,22 +56,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let place = select(0u, row, inside);
         let start = params.logits_base + quotient(place, step) * (columns - 1u) * step + place;
         let end = select(0u, columns, inside);
-        // What the softmax of the row needs.
-        let read = select(end, 0u, logarithm == 1u);
-
-        var top = select(LOWEST_F32, 0.0, logarithm == 1u);
-        for (var c = lane; c < read; c += LANES) {
-            top = max(top, logits[start + c * step]);
-        }
-        top = row_max(top, local);
-        var sum = 0.0;
-        for (var c = lane; c < read; c += LANES) {
-            sum += exp_or_nan(logits[start + c * step] - top);
-        }
-        sum = row_sum(sum, local);
+        // Of logarithms of probabilities, only what adds nothing.
+        var top = 0.0;
         var log_sum = 0.0;
         if (logarithm == 0u) {
-            log_sum = log4(vec4<f32>(sum)).x;
+            let own = row_softmax(start, start + end * step, step, local);
+            top = own.top;
+            log_sum = log4(vec4<f32>(own.sum)).x;
         }
         var loss = 0.0;
         if (every == 1u) {

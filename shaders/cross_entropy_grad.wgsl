@@ -5,7 +5,7 @@
 // A label that is not below columns gives a row of NaN; where all shares are 0 the row is not read.
 // Reference: src/ops/cross_entropy.rs. A row is made by one invocation or by one workgroup, as the provider says.
 // Overrides: logarithm (1 where logits are logarithms of probabilities), every (1 where all columns have a share), workgroup_size.
-// Providers: targets (target_labels or target_probabilities), lib/row_alone or lib/row_shared, lib/divide, lib/grid, lib/float.
+// Providers: targets (target_labels or target_probabilities), lib/row_softmax, lib/row_alone or lib/row_shared, lib/divide, lib/grid, lib/float.
 
 override logarithm: u32 = 0u;
 override every: u32 = 0u;
@@ -63,16 +63,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     let read = select(0u, columns, counts && logarithm == 0u);
 
-    var top = LOWEST_F32;
-    for (var c = lane; c < read; c += LANES) {
-        top = max(top, logits[start + c * step]);
-    }
-    top = row_max(top, local);
-    var sum = 0.0;
-    for (var c = lane; c < read; c += LANES) {
-        sum += exp_or_nan(logits[start + c * step] - top);
-    }
-    sum = row_sum(sum, local);
+    let of_row = row_softmax(start, start + read * step, step, local);
     var own = 0.0;
     if (counts && label < columns) {
         own = params.keep * weight[label];
@@ -94,7 +85,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 share += weight[c] * (params.keep * probability(i) + params.even);
             }
             if (logarithm == 0u) {
-                gradient = select(total * (exp(logits[i] - top) / sum), 0.0, total == 0.0);
+                gradient = select(total * (exp(logits[i] - of_row.top) / of_row.sum), 0.0, total == 0.0);
             }
             gradient = (gradient - share) * scale;
         }

@@ -1,8 +1,8 @@
-// y = exp(x - max(x)) / sum(exp(x - max(x))) over each row, or its logarithm x - max(x) - log(sum(exp(x - max(x)))).
+// y = exp(x - max(x)) / sum(exp(x - max(x))) over each row x of the logits, or its logarithm x - max(x) - log(sum(exp(x - max(x)))).
 //
-// Layout: x and y are [outer, columns, inner], a row runs along the columns. Reference: src/ops/softmax.rs.
-// A row is made by one invocation or by one workgroup, as the provider says. A NaN in a row reaches its sum whatever the maximum is.
-// Overrides: logarithm (0 or 1), workgroup_size. Providers: lib/row_alone or lib/row_shared, lib/special, lib/divide, lib/grid, lib/float.
+// Layout: logits and y are [outer, columns, inner], a row runs along the columns. Reference: src/ops/softmax.rs.
+// A row is made by one invocation or by one workgroup, as the provider says.
+// Overrides: logarithm (0 or 1), workgroup_size. Providers: lib/row_softmax, lib/row_alone or lib/row_shared, lib/special, lib/divide, lib/grid, lib/float.
 
 override logarithm: u32 = 0u;
 override workgroup_size: u32 = 64u;
@@ -14,7 +14,7 @@ struct Params {
     inner: u32,
 }
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(0) var<storage, read> logits: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
 @group(0) @binding(2) var<uniform> params: Params;
 
@@ -28,24 +28,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let first = start + row_lane(local) * params.inner;
     let step = LANES * params.inner;
 
-    var top = LOWEST_F32;
-    for (var i = first; i < end; i += step) {
-        top = max(top, x[i]);
-    }
-    top = row_max(top, local);
-    var sum = 0.0;
-    for (var i = first; i < end; i += step) {
-        sum += exp_or_nan(x[i] - top);
-    }
-    sum = row_sum(sum, local);
+    let own = row_softmax(start, end, params.inner, local);
     if (logarithm == 1u) {
-        let log_sum = log4(vec4<f32>(sum)).x;
+        let log_sum = log4(vec4<f32>(own.sum)).x;
         for (var i = first; i < end; i += step) {
-            y[i] = (x[i] - top) - log_sum;
+            y[i] = (logits[i] - own.top) - log_sum;
         }
     } else {
         for (var i = first; i < end; i += step) {
-            y[i] = exp(x[i] - top) / sum;
+            y[i] = exp(logits[i] - own.top) / own.sum;
         }
     }
 }

@@ -539,6 +539,7 @@ static CROSS_ENTROPY: Kernel = Kernel::new(
     shader_files![
         "cross_entropy",
         "target_labels",
+        "lib/row_softmax",
         "lib/row_alone",
         "lib/special",
         "lib/divide",
@@ -552,6 +553,7 @@ static CROSS_ENTROPY_LONG: Kernel = Kernel::new(
     shader_files![
         "cross_entropy",
         "target_labels",
+        "lib/row_softmax",
         "lib/row_shared",
         "lib/special",
         "lib/divide",
@@ -567,6 +569,7 @@ static SOFT_CROSS_ENTROPY: Kernel = Kernel::new(
     shader_files![
         "cross_entropy",
         "target_probabilities",
+        "lib/row_softmax",
         "lib/row_alone",
         "lib/special",
         "lib/divide",
@@ -580,6 +583,7 @@ static SOFT_CROSS_ENTROPY_LONG: Kernel = Kernel::new(
     shader_files![
         "cross_entropy",
         "target_probabilities",
+        "lib/row_softmax",
         "lib/row_shared",
         "lib/special",
         "lib/divide",
@@ -595,6 +599,7 @@ static CROSS_ENTROPY_GRAD: Kernel = Kernel::new(
     shader_files![
         "cross_entropy_grad",
         "target_labels",
+        "lib/row_softmax",
         "lib/row_alone",
         "lib/divide",
         "lib/grid",
@@ -607,6 +612,7 @@ static CROSS_ENTROPY_GRAD_LONG: Kernel = Kernel::new(
     shader_files![
         "cross_entropy_grad",
         "target_labels",
+        "lib/row_softmax",
         "lib/row_shared",
         "lib/divide",
         "lib/grid",
@@ -621,6 +627,7 @@ static SOFT_CROSS_ENTROPY_GRAD: Kernel = Kernel::new(
     shader_files![
         "cross_entropy_grad",
         "target_probabilities",
+        "lib/row_softmax",
         "lib/row_alone",
         "lib/divide",
         "lib/grid",
@@ -633,6 +640,7 @@ static SOFT_CROSS_ENTROPY_GRAD_LONG: Kernel = Kernel::new(
     shader_files![
         "cross_entropy_grad",
         "target_probabilities",
+        "lib/row_softmax",
         "lib/row_shared",
         "lib/divide",
         "lib/grid",

@@ -236,6 +236,7 @@ static SOFTMAX: Kernel = Kernel::new(
     "softmax",
     shader_files![
         "softmax",
+        "lib/row_softmax",
         "lib/row_alone",
         "lib/special",
         "lib/divide",
@@ -248,6 +249,7 @@ static SOFTMAX_LONG: Kernel = Kernel::new(
     "softmax_long",
     shader_files![
         "softmax",
+        "lib/row_softmax",
         "lib/row_shared",
         "lib/special",
         "lib/divide",
