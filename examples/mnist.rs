@@ -20,11 +20,11 @@ struct Args {
     /// Directory with the four MNIST files; default data/mnist if it exists, else built-in digits
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Times to walk over the training set; default 6, on the CPU 1. With 0 it only evaluates
+    /// Times to walk over the training set; default 3, on the CPU 1. With 0 it only evaluates
     #[arg(long, value_name = "N")]
     epochs: Option<usize>,
     /// Images per training step
-    #[arg(long, value_name = "N", default_value_t = 128)]
+    #[arg(long, value_name = "N", default_value_t = 64)]
     batch: usize,
     /// Highest learning rate; default 0.1 for sgd, 0.003 for adam and adamw
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
@@ -128,7 +128,7 @@ fn run(args: &Args) -> Result<()> {
     println!("device: {}", engine.describe());
 
     let on_cpu = matches!(engine, Engine::Cpu { .. });
-    let epochs = args.epochs.unwrap_or(if on_cpu { 1 } else { 6 });
+    let epochs = args.epochs.unwrap_or(if on_cpu { 1 } else { 3 });
     let steps_per_epoch = data.train.count.div_ceil(args.batch);
     let options = ClassifierOptions {
         batch: args.batch,

@@ -3,10 +3,10 @@
 //
 // Part k sums `share` images into parts[k][group][chunk][channel][band][phase][run][block][line][tap], vec4s of four channels of dy;
 // conv_grad_weight_sum adds the parts up and puts them in order. Phases and runs of taps: see conv_registers. Reference: src/ops/conv/registers.rs.
-// One invocation takes 4 * blocks channels of dy, one channel of x, `lines` rows and `taps` columns of the kernel. It walks down strips of
+// One invocation takes 4 * blocks channels of dy, `depth` channels of x, `lines` rows and `taps` columns of the kernel. It walks down strips of
 // four columns of dy; the rows of x slide through registers, since the next row of dy sees what the next row of the kernel saw.
 // One workgroup takes workgroup_size of these, parts first.
-// Overrides: lines (1, or as taps where stride_h = dilation_h), taps (1 to 5), blocks (1 or 2), aligned (1 if the rows of dy are multiples
+// Overrides: lines (1, or as taps where stride_h = dilation_h), taps (1 to 5), blocks (1 or 2), depth (1, or 2 where lines is at most 3), aligned (1 if the rows of dy are multiples
 // of 4 long), workgroup_size.
 // Providers: first_* for x, second_quad (second_*) for dy, window (conv_window_*), lib/grid, lib/divide.
 
@@ -21,6 +21,7 @@ struct Params {
     groups: u32,
     outs: u32, // channels of dy per group
     channels: u32, // channels of x per group
+    depths: u32, // runs of `depth` of them
     height: u32,
     width: u32,
     rows: u32, // of dy
@@ -28,7 +29,8 @@ struct Params {
     bands: u32, // runs of `lines` rows of the kernel
     phases: u32,
     runs: u32,
-    lines: u32, // the override: a bound that no compiler unrolls
+    lines: u32, // the overrides: bounds that no compiler unrolls
+    depth: u32,
     stride_h: u32,
     stride_w: u32,
     dilation_h: u32,
@@ -47,6 +49,7 @@ struct Params {
 override lines: u32 = 3u;
 override taps: u32 = 3u;
 override blocks: u32 = 2u;
+override depth: u32 = 1u;
 override aligned: u32 = 0u;
 override workgroup_size: u32 = 16u;
 
@@ -137,17 +140,20 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
     }
     var rest = quotient(index, params.parts);
     let part = index - rest * params.parts;
-    let tile = rest;
     var next = quotient(rest, params.runs);
     let run = rest - next * params.runs;
     rest = quotient(next, params.phases);
     let phase = next - rest * params.phases;
     next = quotient(rest, params.bands);
     let band = rest - next * params.bands;
-    rest = quotient(next, params.channels);
-    let channel = next - rest * params.channels;
+    rest = quotient(next, params.depths);
+    let channel = (next - rest * params.depths) * depth;
+    let tile = (((rest * params.channels + channel) * params.bands + band) * params.phases + phase) * params.runs + run;
     let group = quotient(rest, params.chunks);
     let out = (rest - group * params.chunks) * 4u * blocks;
+    // The second channel of x, which the last run may lack: it then reads the first again, and is not stored.
+    let has_next = channel + 1u < params.channels;
+    let next_plane = select(0u, params.height * params.width, has_next);
 
     let plane_y = params.rows * params.cols;
     // Channels past the last read the last one again; their sums are not stored.
@@ -173,6 +179,13 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
     var t2 = Line();
     var t3 = Line();
     var t4 = Line();
+    // Of the second channel of x, as s and t.
+    var u2 = Line();
+    var u3 = Line();
+    var u4 = Line();
+    var v2 = Line();
+    var v3 = Line();
+    var v4 = Line();
     let end = min((part + 1u) * params.share, params.batch);
     for (var n = part * params.share; n < end; n++) {
         let plane = params.x_base + (n * params.groups * params.channels + group * params.channels + channel) * params.height * params.width;
@@ -185,11 +198,19 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
             var x2 = Row();
             var x3 = Row();
             var x4 = Row();
+            var z2 = Row();
+            var z3 = Row();
+            var z4 = Row();
             for (var line = 1u; line < params.lines; line++) {
                 x1 = x2;
                 x2 = x3;
                 x3 = x4;
                 x4 = row_of_x(plane, h, w);
+                if depth > 1u {
+                    z2 = z3;
+                    z3 = z4;
+                    z4 = row_of_x(plane + next_plane, h, w);
+                }
                 h += params.stride_h;
             }
             var at = base + col;
@@ -207,6 +228,11 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
                     x3 = x4;
                 }
                 x4 = row_of_x(plane, h, w);
+                if depth > 1u {
+                    z2 = z3;
+                    z3 = z4;
+                    z4 = row_of_x(plane + next_plane, h, w);
+                }
                 h += params.stride_h;
                 let g = mat4x4<f32>(four_dy(at + o0, col), four_dy(at + o1, col), four_dy(at + o2, col), four_dy(at + o3, col));
                 s4 = add_line(s4, x4, g);
@@ -221,6 +247,15 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
                 }
                 if lines > 4u {
                     s0 = add_line(s0, x0, g);
+                }
+                if depth > 1u {
+                    u4 = add_line(u4, z4, g);
+                    if lines > 1u {
+                        u3 = add_line(u3, z3, g);
+                    }
+                    if lines > 2u {
+                        u2 = add_line(u2, z2, g);
+                    }
                 }
                 if blocks > 1u {
                     let f = mat4x4<f32>(four_dy(at + o4, col), four_dy(at + o5, col), four_dy(at + o6, col), four_dy(at + o7, col));
@@ -237,6 +272,15 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
                     if lines > 4u {
                         t0 = add_line(t0, x0, f);
                     }
+                    if depth > 1u {
+                        v4 = add_line(v4, z4, f);
+                        if lines > 1u {
+                            v3 = add_line(v3, z3, f);
+                        }
+                        if lines > 2u {
+                            v2 = add_line(v2, z2, f);
+                        }
+                    }
                 }
                 at += params.cols;
             }
@@ -244,21 +288,34 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
     }
 
     let step = params.chunks * params.bands * params.channels * params.groups * params.phases * params.runs;
-    let to = ((params.first_part + part) * step + tile) * (blocks * lines * taps);
-    for (var line = params.lines; line > 0u; line--) {
-        store(s4, to + (line - 1u) * taps);
-        s4 = s3;
-        s3 = s2;
-        s2 = s1;
-        s1 = s0;
-    }
-    if blocks > 1u {
-        for (var line = params.lines; line > 0u; line--) {
-            store(t4, to + (lines + line - 1u) * taps);
-            t4 = t3;
-            t3 = t2;
-            t2 = t1;
-            t1 = t0;
+    var to = ((params.first_part + part) * step + tile) * (blocks * lines * taps);
+    // Where the second channel goes, its sums move up through those of the first.
+    for (var own = 0u; own < params.depth; own++) {
+        if own == 1u && !has_next {
+            break;
         }
+        for (var line = params.lines; line > 0u; line--) {
+            store(s4, to + (line - 1u) * taps);
+            s4 = s3;
+            s3 = s2;
+            s2 = s1;
+            s1 = s0;
+        }
+        if blocks > 1u {
+            for (var line = params.lines; line > 0u; line--) {
+                store(t4, to + (lines + line - 1u) * taps);
+                t4 = t3;
+                t3 = t2;
+                t2 = t1;
+                t1 = t0;
+            }
+        }
+        s4 = u4;
+        s3 = u3;
+        s2 = u2;
+        t4 = v4;
+        t3 = v3;
+        t2 = v2;
+        to += params.bands * params.phases * params.runs * (blocks * lines * taps);
     }
 }

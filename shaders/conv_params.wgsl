@@ -32,7 +32,9 @@ struct Params {
     y_base: u32,
 }
 
-const ROWS_FIRST: bool = false;
+fn rows_first() -> bool {
+    return false;
+}
 const PADDED: bool = true;
 
 // Four elements of B, as far as they are inside.

@@ -5,7 +5,7 @@
 // One workgroup makes tile x tile elements of y, one invocation 4 * tall rows of 4 columns, in registers; A and B pass through
 // workgroup memory sixteen terms at a time, as vec4s along m and n, so that neighbours read neighbouring words.
 // Overrides: tile (64 or 32), tall (2 or 1), workgroup_size = tile * tile / (16 * tall).
-// Providers: Params, rows, columns, load_a, load_b, inside_b, store_one, ROWS_FIRST, PADDED (whether B has padding, which inside_b tells);
+// Providers: Params, rows, columns, load_a, load_b, inside_b, store_one, rows_first, PADDED (whether B has padding, which inside_b tells);
 // end_*; y and finish (y_elements); lib/grid, lib/float.
 
 override tile: u32 = 64u;
@@ -72,8 +72,8 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
     let b_quad = local % quads;
     let b_term = local / quads;
     let b_stride = workgroup_size / quads;
-    let a_quad = select(local / DEPTH, local % quads, ROWS_FIRST);
-    let a_term = select(local % DEPTH, local / quads, ROWS_FIRST);
+    let a_quad = select(local / DEPTH, local % quads, rows_first());
+    let a_term = select(local % DEPTH, local / quads, rows_first());
     let own_columns = columns(group, first_column + 4u * b_quad);
 
     // What it computes.
@@ -90,7 +90,7 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
     var c7 = vec4<f32>();
     let end = select(0u, min(params.k, (split + 1u) * params.depth), counts);
     for (var k = split * params.depth; k < end; k += DEPTH) {
-        if ROWS_FIRST {
+        if rows_first() {
             let own_rows = rows(group, first_row + 4u * a_quad);
             for (var term = a_term; term < DEPTH; term += b_stride) {
                 tile_a[term * quads + a_quad] = load_a(own_rows, k + term, end);

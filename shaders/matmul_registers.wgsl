@@ -1,11 +1,11 @@
 // y = A B by tiles in registers. A is m x k, B is k x n, y is m x n.
 //
-// Layout: a and b as the providers map them, read as vec4s; y row by row. All of it may be a block of a larger product: a, b and y begin at
+// Layout: a and b row by row, stored as m x k and k x n or transposed, read as vec4s; y row by row. All of it may be a block of a larger product: a, b and y begin at
 // element first_* of their bindings and have rows of row_* elements. Reference: src/ops/matmul.rs.
 // One invocation makes 4 * high rows of 4 * wide columns of y, four terms at a time. One workgroup makes workgroup_size such tiles, side by side.
 // Overrides: high (1, 2 or 4), wide (1 or 2), aligned (1 where first_* and row_* of a and b are multiples of 4, so that every vec4 begins
-// at one), workgroup_size.
-// Providers: first_quad (first_*) for a, second_quad (second_*) for b, block_a (matmul_block_a*), block_b (matmul_block_b*), end_*, y and finish (y_elements), lib/grid, lib/divide.
+// at one), transpose_a, transpose_b (1 where the matrix is stored transposed), workgroup_size.
+// Providers: first_quad (first_*) for a, second_quad (second_*) for b, end_*, y and finish (y_elements), lib/grid, lib/divide.
 
 struct Params {
     grid: Grid,
@@ -30,6 +30,8 @@ struct Params {
 override high: u32 = 4u;
 override wide: u32 = 2u;
 override aligned: u32 = 0u;
+override transpose_a: u32 = 0u;
+override transpose_b: u32 = 0u;
 override workgroup_size: u32 = 16u;
 
 // The four elements from place `at` mod 4 on of eight.
@@ -40,26 +42,73 @@ fn shifted(v: vec4<f32>, w: vec4<f32>, at: u32) -> vec4<f32> {
     return select(x, vec4<f32>(x.zw, y), (at & 2u) != 0u);
 }
 
-// Four elements of a from any place; what lies past the end is arbitrary.
-fn quad_a(at: u32) -> vec4<f32> {
-    let v = first_quad(min(at / 4u, params.last_a));
+// A matrix as stored.
+struct Matrix {
+    second: bool, // b, not a
+    first: u32, // element before which others lie
+    row: u32, // elements from row to row
+    last: u32, // vec4
+}
+
+fn quad(matrix: Matrix, index: u32) -> vec4<f32> {
+    if matrix.second {
+        return second_quad(min(index, matrix.last));
+    }
+    return first_quad(min(index, matrix.last));
+}
+
+// Four elements of a row from any column on; what lies past the end is arbitrary.
+fn four(matrix: Matrix, row: u32, column: u32) -> vec4<f32> {
+    let at = matrix.first + row * matrix.row + column;
+    let v = quad(matrix, at / 4u);
     if aligned != 0u {
         return v;
     }
-    return shifted(v, first_quad(min(at / 4u + 1u, params.last_a)), at);
+    return shifted(v, quad(matrix, at / 4u + 1u), at);
 }
 
-fn quad_b(at: u32) -> vec4<f32> {
-    let v = second_quad(min(at / 4u, params.last_b));
-    if aligned != 0u {
-        return v;
+// Four terms from k on of a line that is a stored row, 0 past the last term.
+fn along(matrix: Matrix, line: u32, k: u32) -> vec4<f32> {
+    let terms = vec4<u32>(k) + vec4<u32>(0u, 1u, 2u, 3u);
+    return select(vec4<f32>(), four(matrix, line, k), terms < vec4<u32>(params.k));
+}
+
+// Term k of four lines from `line` on that are stored columns, 0 past the last term.
+fn across(matrix: Matrix, line: u32, k: u32) -> vec4<f32> {
+    return select(vec4<f32>(), four(matrix, min(k, params.k - 1u), line), k < params.k);
+}
+
+// Terms from k on of four lines from `line` on, rows of A or columns of B: column i has the terms of line i if the lines are stored rows;
+// else it has term k + i of all four.
+fn block(matrix: Matrix, line: u32, last: u32, k: u32, rows: bool) -> mat4x4<f32> {
+    if rows {
+        return mat4x4<f32>(
+            along(matrix, min(line, last), k),
+            along(matrix, min(line + 1u, last), k),
+            along(matrix, min(line + 2u, last), k),
+            along(matrix, min(line + 3u, last), k));
     }
-    return shifted(v, second_quad(min(at / 4u + 1u, params.last_b)), at);
+    return mat4x4<f32>(across(matrix, line, k), across(matrix, line, k + 1u), across(matrix, line, k + 2u), across(matrix, line, k + 3u));
 }
 
-// Four values along k, those past its end replaced by 0.
-fn along_k(v: vec4<f32>, k: u32) -> vec4<f32> {
-    return select(vec4<f32>(), v, vec4<u32>(k) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(params.k));
+// Column i: row `row` + i of A from term k on.
+fn block_a(row: u32, k: u32) -> mat4x4<f32> {
+    let a = Matrix(false, params.first_a, params.row_a, params.last_a);
+    let value = block(a, row, params.m - 1u, k, transpose_a == 0u);
+    if transpose_a == 1u {
+        return transpose(value);
+    }
+    return value;
+}
+
+// Column i: term k + i of the columns of B from `column` on.
+fn block_b(k: u32, column: u32) -> mat4x4<f32> {
+    let b = Matrix(true, params.first_b, params.row_b, params.last_b);
+    let value = block(b, column, params.n - 1u, k, transpose_b == 1u);
+    if transpose_b == 1u {
+        return transpose(value);
+    }
+    return value;
 }
 
 fn store(value: mat4x4<f32>, row: u32, column: u32) {

@@ -1,6 +1,7 @@
-// Provider for gemm_shared: a matrix product. A and B come from matmul_a* and matmul_b*.
+// Provider for gemm_shared: a matrix product.
 //
-// The product may be a block of a larger one: a, b and y begin at element first_* of their bindings and have rows of row_* elements.
+// The product may be a block of a larger one: a, b and y begin at element first_* of their bindings. From one row of A or column of B to the
+// next it is line_* elements, from term to term term_*; y has rows of row_y.
 
 struct Params {
     grid: Grid,
@@ -13,12 +14,18 @@ struct Params {
     depth: u32,
     part: u32,
     first_a: u32,
-    row_a: u32,
+    line_a: u32,
+    term_a: u32,
     first_b: u32,
-    row_b: u32,
+    line_b: u32,
+    term_b: u32,
     first_y: u32,
     row_y: u32,
     first_column: u32, // of the bias
+}
+
+fn rows_first() -> bool {
+    return params.term_a > 1u;
 }
 
 @group(0) @binding(0) var<storage, read> a: array<f32>;
@@ -36,7 +43,7 @@ fn load_a(row: vec4<u32>, k: u32, end: u32) -> vec4<f32> {
     if k >= end {
         return vec4<f32>();
     }
-    let at = a_at(row, k);
+    let at = params.first_a + row * params.line_a + k * params.term_a;
     return vec4<f32>(a[at.x], a[at.y], a[at.z], a[at.w]);
 }
 
@@ -44,7 +51,7 @@ fn load_b(column: vec4<u32>, k: u32, end: u32) -> vec4<f32> {
     if k >= end {
         return vec4<f32>();
     }
-    let at = b_at(column, k);
+    let at = params.first_b + column * params.line_b + k * params.term_b;
     return vec4<f32>(b[at.x], b[at.y], b[at.z], b[at.w]);
 }
 

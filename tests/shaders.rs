@@ -15,7 +15,7 @@ use striate::check::build;
 use striate::error::ErrorKind;
 use striate::graph::{Graph, Init, Value};
 use striate::kernel::{
-    Access, Body, Caps, Dispatch, Io, Kernel, Operand, Overrides, Param, WINDOW, Wgsl,
+    Access, Body, Caps, Dispatch, Io, Kernel, Operand, Overrides, Param, Tile, WINDOW, Wgsl,
 };
 use striate::ops::kernels;
 use striate::plan::{Plan, PlanOptions, StateLayout};
@@ -493,7 +493,7 @@ fn every_body_names_its_reference() {
     findings.none();
 }
 
-/// The choices of `lower` that depend on the device: both bodies, buffers shared or not, values cut into parts.
+/// The choices of `lower` that depend on the device: both bodies, buffers shared or not, values cut into parts, every tile.
 fn capabilities() -> Vec<(Caps, bool)> {
     let mut all = Vec::new();
     for body in [Body::Shared, Body::Registers] {
@@ -510,6 +510,25 @@ fn capabilities() -> Vec<(Caps, bool)> {
     }
     for share in [false, true] {
         all.push((windows(), share));
+    }
+    for tile in Tile::ALL {
+        let shared = Caps::default();
+        let registers = Caps {
+            body: Body::Registers,
+            ..Caps::default()
+        };
+        for caps in [shared, registers, windows()] {
+            let tile = Some(tile);
+            all.extend([true, false].map(|share| {
+                (
+                    Caps {
+                        tile,
+                        ..caps.clone()
+                    },
+                    share,
+                )
+            }));
+        }
     }
     all
 }

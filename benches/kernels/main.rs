@@ -20,7 +20,7 @@ use roofline::Peak;
 use striate::error::{Error, ErrorKind, Result};
 use striate::gpu::{Engine, Gpu, GpuOptions};
 use striate::graph::Graph;
-use striate::kernel::Body;
+use striate::kernel::{Body, Tile};
 use striate::plan::{Plan, PlanOptions, StateLayout, Step};
 use striate::wgpu::Backends;
 
@@ -32,9 +32,12 @@ struct Args {
     /// Graphics API to go through; default all
     #[arg(long, value_enum)]
     backend: Option<Backend>,
-    /// Only cases whose name holds this
+    /// Only cases whose name holds this; may be given several times
     #[arg(long, value_name = "TEXT")]
-    case: Option<String>,
+    case: Vec<String>,
+    /// Only cases of so many billions of operations: the others take a software adapter minutes
+    #[arg(long, value_name = "N")]
+    most_gflop: Option<f64>,
     /// Only this variant, even where it is not the chosen one
     #[arg(long, value_name = "NAME")]
     variant: Option<String>,
@@ -77,8 +80,17 @@ impl From<Backend> for Backends {
     }
 }
 
-/// Ways to lower the matrix-shaped work.
-const VARIANTS: [(&str, Body); 2] = [("registers", Body::Registers), ("shared", Body::Shared)];
+/// Ways to lower the matrix-shaped work: each body with the tiles of the rules, and with those of one size.
+const VARIANTS: [(&str, Body, Option<Tile>); 8] = [
+    ("registers", Body::Registers, None),
+    ("registers-small", Body::Registers, Some(Tile::Small)),
+    ("registers-medium", Body::Registers, Some(Tile::Medium)),
+    ("registers-large", Body::Registers, Some(Tile::Large)),
+    ("shared", Body::Shared, None),
+    ("shared-small", Body::Shared, Some(Tile::Small)),
+    ("shared-medium", Body::Shared, Some(Tile::Medium)),
+    ("shared-large", Body::Shared, Some(Tile::Large)),
+];
 
 /// A device for each variant of one adapter.
 struct Lane {
@@ -106,14 +118,15 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<()> {
     let wanted = |bench: &Bench| {
-        let part = args.case.as_deref().unwrap_or_default();
-        bench.name.contains(part)
+        let named = args.case.iter().any(|part| bench.name.contains(part));
+        let most = args.most_gflop.unwrap_or(f64::INFINITY);
+        (named || args.case.is_empty()) && bench.flops <= 1e9 * most
     };
     let benches: Vec<Bench> = benches().into_iter().filter(wanted).collect();
-    let variants = VARIANTS.map(|(name, _)| name);
-    let absent = match (&args.case, &args.variant) {
-        (Some(part), _) if benches.is_empty() => Some(format!("case's name holds \"{part}\"")),
-        (_, Some(name)) if !variants.contains(&name.as_str()) => {
+    let variants = VARIANTS.map(|(name, ..)| name);
+    let absent = match &args.variant {
+        _ if benches.is_empty() => Some("case is as asked".to_owned()),
+        Some(name) if !variants.contains(&name.as_str()) => {
             Some(format!("variant is called \"{name}\""))
         }
         _ => None,
@@ -167,6 +180,7 @@ fn run(args: &Args) -> Result<()> {
     }
     let gpus: Vec<&Gpu> = lanes.iter().map(|lane| &lane.gpu).collect();
     output::print_side_by_side(&gpus, &rows);
+    output::print_regret(&gpus, &rows);
     let wrong = rows.iter().filter(|(_, row)| row.error.is_err()).count();
     if wrong > 0 {
         let message = format!("{wrong} of {} results are wrong", rows.len());
@@ -181,21 +195,22 @@ fn is_refusal(error: &Error) -> bool {
 }
 
 fn lanes(args: &Args, effort: Effort) -> Result<Vec<Lane>> {
-    let options = |body| GpuOptions {
+    let options = |body, tile| GpuOptions {
         adapter: args.adapter.clone(),
         backends: args.backend.map(Backends::from),
         body,
+        tile,
         checked: args.checked,
         zeroed: args.zeroed,
         ..GpuOptions::default()
     };
     let mut lanes = Vec::new();
-    for gpu in Gpu::all(&options(None)) {
+    for gpu in Gpu::all(&options(None, None)) {
         let gpu = gpu?;
         let mut variants = Vec::new();
-        for (name, body) in VARIANTS {
+        for (name, body, tile) in VARIANTS {
             if args.variant.as_ref().is_none_or(|wanted| wanted == name) {
-                variants.push((name, gpu.with_options(&options(Some(body)))?));
+                variants.push((name, gpu.with_options(&options(Some(body), tile))?));
             }
         }
         let peak = Peak::measure(&gpu, effort.rounds, effort.seconds)?;

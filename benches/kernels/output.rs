@@ -38,7 +38,7 @@ pub fn print(text: &str) -> Result<()> {
 
 pub fn print_heading() {
     println!(
-        "{:<44}{:<8}{:<14}{:>10}{:>9}{:>9}{:>7}{:>8}{:>8}",
+        "{:<44}{:<8}{:<18}{:>10}{:>9}{:>9}{:>7}{:>8}{:>8}",
         "case", "backend", "variant", "ms", "GFLOP/s", "GB/s", "roof %", "spread", "error"
     );
 }
@@ -50,7 +50,7 @@ impl Row {
             Err(_) => "WRONG".to_owned(),
         };
         println!(
-            "{:<44}{:<8}{:<14}{:>10.4}{:>9.1}{:>9.1}{:>7.0}{:>8.3}{error:>8}",
+            "{:<44}{:<8}{:<18}{:>10.4}{:>9.1}{:>9.1}{:>7.0}{:>8.3}{error:>8}",
             self.case,
             gpu.info().backend.to_string(),
             format!("{}{}", self.variant, if self.chosen { "*" } else { "" }),
@@ -143,5 +143,45 @@ pub fn print_side_by_side(gpus: &[&Gpu], rows: &[(usize, Row)]) {
         };
         let times: String = (0..gpus.len()).map(|i| format!("{:>12}", of(i))).collect();
         println!("{case:<44}{times}");
+    }
+}
+
+/// What the rules' choice costs on each adapter against the best variant, over the cases with several: the geometric mean, and the worst.
+pub fn print_regret(gpus: &[&Gpu], rows: &[(usize, Row)]) {
+    for (number, gpu) in gpus.iter().enumerate() {
+        let own = || {
+            rows.iter()
+                .filter(|(on, _)| *on == number)
+                .map(|(_, row)| row)
+        };
+        let right = || own().filter(|row| row.error.is_ok());
+        let regrets: Vec<(f64, &Row, &Row)> = right()
+            .filter(|row| row.chosen)
+            .filter_map(|chosen| {
+                let rivals = right().filter(|row| row.case == chosen.case);
+                let best = rivals.min_by(|a, b| a.times.median.total_cmp(&b.times.median))?;
+                let several = right()
+                    .filter(|row| row.case == chosen.case)
+                    .nth(1)
+                    .is_some();
+                several.then_some((chosen.times.median / best.times.median, chosen, best))
+            })
+            .collect();
+        let Some((worst, chosen, best)) = regrets.iter().max_by(|a, b| a.0.total_cmp(&b.0)) else {
+            continue;
+        };
+        let mean = regrets.iter().map(|(r, ..)| r.ln()).sum::<f64>() / regrets.len() as f64;
+        println!(
+            "\n{}: over {} cases the rules take {:.1} % longer than the best variant (geometric mean), at most {worst:.2} times as long \
+             ({}: {} {:.4} ms, {} {:.4} ms)",
+            Engine::from((*gpu).clone()).describe(),
+            regrets.len(),
+            100.0 * (mean.exp() - 1.0),
+            chosen.case,
+            chosen.variant,
+            chosen.times.median,
+            best.variant,
+            best.times.median,
+        );
     }
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::{Gpu, Inner, Pipelines};
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernel::Body;
+use crate::kernel::{Body, Tile};
 
 /// Which adapter an own device is made on, and how it is used.
 #[derive(Debug, Clone, Default)]
@@ -15,6 +15,8 @@ pub struct GpuOptions {
     pub adapter: Option<String>,
     /// Body of the matrix-shaped kernels; by default registers on software adapters and GL, shared memory elsewhere.
     pub body: Option<Body>,
+    /// Tile of the matrix-shaped kernels (see [`Caps::tile`](crate::kernel::Caps::tile)); by default the one that the rules choose.
+    pub tile: Option<Tile>,
     /// Whether kernels in registers read through windows of uniform bindings (see [`Caps::windows`](crate::kernel::Caps::windows)); by default
     /// on software adapters.
     pub windows: Option<bool>,

@@ -263,11 +263,29 @@ pub enum Body {
     Shared,
 }
 
+/// Tile of a matrix-shaped kernel: how much of the output one invocation, or one workgroup, makes. Each kernel says what it takes them for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Tile {
+    /// For products that a larger tile would leave half empty.
+    Small,
+    /// In between.
+    Medium,
+    /// The most work per load.
+    Large,
+}
+
+impl Tile {
+    /// All of them.
+    pub const ALL: [Tile; 3] = [Tile::Small, Tile::Medium, Tile::Large];
+}
+
 /// What the device offers, as far as lowering may depend on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caps {
     /// Body of the matrix-shaped kernels.
     pub body: Body,
+    /// Tile of the matrix-shaped kernels, wherever they have one of this size; by default the one that the rules choose for each shape.
+    pub tile: Option<Tile>,
     /// Largest storage binding, in bytes.
     pub max_binding: u64,
     /// Largest uniform binding, in bytes.
@@ -284,6 +302,7 @@ impl Default for Caps {
     fn default() -> Self {
         Self {
             body: Body::Shared,
+            tile: None,
             max_binding: 128 << 20,
             max_uniform: 16 << 10,
             windows: false,

@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernel::{Dispatch, Io, Kernel, Lowering, Operand, Overrides, Shown, WINDOW, windows};
+use crate::kernel::{
+    Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Shown, Tile, WINDOW, windows,
+};
 use crate::shape::Type;
 
 use super::copy::copy;
@@ -122,6 +124,14 @@ impl Target {
         self.end == End::None && self.first == 0 && self.row == columns
     }
 
+    /// Appends the params that say where the block is stored.
+    pub fn params(&self, dispatch: Dispatch) -> Dispatch {
+        dispatch
+            .param("first_y", self.first)
+            .param("row_y", self.row)
+            .param("first_column", self.first_column)
+    }
+
     /// Binds what the end reads, and the target after it.
     pub fn bind(&self, dispatch: Dispatch) -> Dispatch {
         self.end
@@ -213,7 +223,7 @@ pub(super) struct Product {
 /// A product cut into tiles of workgroup memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Tiling {
-    pub overrides: Overrides,
+    tile: Tile,
     tiles: [usize; 2],
     /// Runs of terms that are summed apart.
     pub splits: usize,
@@ -226,19 +236,45 @@ const DEPTH: usize = 16;
 /// Workgroups below which a GPU is not filled.
 pub(super) const ENOUGH_WORKGROUPS: usize = 128;
 
+/// An override set of `gemm_shared`.
+const fn shared_variant(tile: Tile) -> [(&'static str, u32); 3] {
+    let [tile, tall] = match tile {
+        Tile::Small => [32, 1],
+        Tile::Medium => [64, 1],
+        Tile::Large => [64, 2],
+    };
+    [
+        ("tile", tile),
+        ("tall", tall),
+        ("workgroup_size", tile * tile / (16 * tall)),
+    ]
+}
+
+/// One for each of [`Tile::ALL`].
 pub(super) const SHARED_VARIANTS: &[Overrides] = &[
-    &[("tile", 64), ("tall", 2), ("workgroup_size", 128)],
-    &[("tile", 32), ("tall", 1), ("workgroup_size", 64)],
+    &shared_variant(Tile::Small),
+    &shared_variant(Tile::Medium),
+    &shared_variant(Tile::Large),
 ];
+
+impl Tiling {
+    /// Of [`SHARED_VARIANTS`].
+    pub fn overrides(&self) -> Overrides {
+        SHARED_VARIANTS[self.tile as usize]
+    }
+}
 
 impl Product {
     /// The larger tile where `width`, the smallest extent of the product that no batch enters, fills it, so that another batch
     /// size needs no other kernel; and a split of long sums over few tiles if `may_split`.
-    pub fn tiling(&self, width: usize, may_split: bool) -> Tiling {
-        let (overrides, tile) = match width > 32 {
-            true => (SHARED_VARIANTS[0], 64),
-            false => (SHARED_VARIANTS[1], 32),
+    pub fn tiling(&self, width: usize, may_split: bool, caps: &Caps) -> Tiling {
+        let rule = match width > 32 {
+            true => Tile::Large,
+            false => Tile::Small,
         };
+        let size = caps.tile.unwrap_or(rule);
+        let [(_, tile), ..] = shared_variant(size);
+        let tile = tile as usize;
         let tiles = [self.m.div_ceil(tile), self.n.div_ceil(tile)];
         let count = tiles[0] * tiles[1] * self.groups;
         let wanted = ENOUGH_WORKGROUPS.div_ceil(count.max(1));
@@ -248,7 +284,7 @@ impl Product {
         };
         let depth = self.k.div_ceil(splits).next_multiple_of(DEPTH).max(DEPTH);
         Tiling {
-            overrides,
+            tile: size,
             tiles,
             splits: self.k.div_ceil(depth).max(1),
             depth,
@@ -365,16 +401,11 @@ pub(super) fn sum_runs(
         let target = if run + 1 == runs { to } else { free };
         let dispatch = Dispatch::of(Cow::Owned(sum_pair(target.end)), VARIANTS[0]);
         let count = rows * columns;
-        out.push(
-            target
-                .bind(dispatch.read(sum.operand).read(next.operand))
-                .param("count", count)
-                .param("columns", columns)
-                .param("first_y", target.first)
-                .param("row_y", target.row)
-                .param("first_column", target.first_column)
-                .workgroups(count.div_ceil(64)),
-        );
+        let dispatch = target
+            .bind(dispatch.read(sum.operand).read(next.operand))
+            .param("count", count)
+            .param("columns", columns);
+        out.push(target.params(dispatch).workgroups(count.div_ceil(64)));
         (sum, free) = (free, sum);
     }
 }

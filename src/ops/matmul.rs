@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
 use crate::kernel::{
-    Body, Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Part, Rows, Shown,
+    Body, Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Part, Rows, Shown, Tile,
     WINDOW_ELEMENTS, overlaps,
 };
 use crate::shape::Type;
@@ -88,6 +88,10 @@ struct Sizes {
 }
 
 impl MatMul {
+    fn transposed(&self) -> [bool; 2] {
+        [self.transpose_a, self.transpose_b]
+    }
+
     fn sizes(&self, a: &Type, b: &Type) -> Result<Sizes> {
         let (&[a0, a1], &[b0, b1]) = (&a.shape[..], &b.shape[..]) else {
             return Err(Error::shape(format!(
@@ -345,15 +349,31 @@ impl MatMul {
         let Sizes { m, n, k } = block.sizes;
         let product = Product { m, n, k, groups: 1 };
         let may_split = to.splits(n);
-        let mut tiling = product.tiling(whole.n, may_split);
+        let mut tiling = product.tiling(whole.n, may_split, caps);
         let ty = Type::f32([m, n]);
         if tiling.splits as u64 * ty.bytes() > caps.max_binding {
-            tiling = product.tiling(whole.n, false);
+            tiling = product.tiling(whole.n, false, caps);
         }
-        let kernel = shared_kernel(self.transpose_a, self.transpose_b, to.end);
-        let dispatch = block.read(Dispatch::of(Cow::Owned(kernel), tiling.overrides));
+        let kernel = Cow::Owned(shared_kernel(to.end));
+        let dispatch = block.read(Dispatch::of(kernel, tiling.overrides()));
+        // Elements from one row of A or column of B to the next, and from term to term.
+        let [a, b] =
+            [(block.a, self.transpose_a), (block.b, !self.transpose_b)].map(|(stored, across)| {
+                match across {
+                    true => [1, stored.row],
+                    false => [stored.row, 1],
+                }
+            });
         in_splits(tiling.splits, &ty, to, out, |to, part| {
-            block.params(product.params(&tiling, part, to.bind(dispatch)), to)
+            let dispatch = product.params(&tiling, part, to.bind(dispatch));
+            let dispatch = dispatch
+                .param("first_a", block.a.first)
+                .param("line_a", a[0])
+                .param("term_a", a[1])
+                .param("first_b", block.b.first)
+                .param("line_b", b[0])
+                .param("term_b", b[1]);
+            to.params(dispatch)
         });
     }
 
@@ -401,7 +421,8 @@ impl MatMul {
                     first: to.first + part * elements,
                     ..to
                 };
-                self.registers_dispatch(whole, block.within(sizes, a_shown, b_shown), [&a, &b], to)
+                let block = block.within(sizes, a_shown, b_shown);
+                self.registers_dispatch(whole, block, [&a, &b], to, caps)
             };
             in_dispatches(along_a.len(), &Type::f32([m, n]), to, out, product);
             return;
@@ -431,7 +452,7 @@ impl MatMul {
                     ..to
                 };
                 let block = block.within(sizes, *a_shown, *b_shown);
-                out.push(self.registers_dispatch(whole, block, [&a, &b], to));
+                out.push(self.registers_dispatch(whole, block, [&a, &b], to, caps));
             }
         }
     }
@@ -443,27 +464,33 @@ impl MatMul {
         block: Seen,
         [a, b]: [&View; 2],
         to: Target,
+        caps: &Caps,
     ) -> Dispatch {
         let Sizes { m, n, k } = block.block.sizes;
-        let tiles = |high: usize| [m.div_ceil(4 * high), n.div_ceil(8)];
         let stored = [block.block.a, block.block.b];
         let aligned = stored
             .iter()
             .all(|s| s.first.is_multiple_of(4) && s.row.is_multiple_of(4));
         // By the size of the weight, into which no batch enters: another one must not need another kernel.
-        let weight = if self.transpose_a {
-            whole.m * whole.n
-        } else {
-            whole.n * whole.k
+        let weight = match self.transpose_a {
+            true => whole.m * whole.n,
+            false => whole.n * whole.k,
+        };
+        let rule = match weight >= LARGE_WEIGHT {
+            true => Tile::Large,
+            false => Tile::Small,
         };
         let windows = [a.is_window(), b.is_window()];
-        let variants = register_variants(windows);
-        let (overrides, [tiles_m, tiles_n], stores) = match (weight >= LARGE_WEIGHT, aligned) {
-            (true, true) => (variants[0], tiles(4), 8),
-            (true, false) => (variants[1], tiles(4), 8),
-            (false, _) => (variants[2], tiles(1), 2),
+        let kernel = registers_kernel(self.transposed(), windows, to.end);
+        let (high, variant) = match (caps.tile.unwrap_or(rule), aligned) {
+            (Tile::Small, _) => (1, 4),
+            (Tile::Medium, false) => (2, 3),
+            (Tile::Medium, true) => (2, 2),
+            (Tile::Large, false) => (4, 1),
+            (Tile::Large, true) => (4, 0),
         };
-        let kernel = registers_kernel([self.transpose_a, self.transpose_b], windows, to.end);
+        let overrides = kernel.variants[variant];
+        let [tiles_m, tiles_n] = [m.div_ceil(4 * high), n.div_ceil(8)];
         let dispatch = a.bind(Dispatch::of(Cow::Owned(kernel), overrides), &block.a);
         let dispatch = to
             .bind(b.bind(dispatch, &block.b))
@@ -474,13 +501,15 @@ impl MatMul {
             .param("k", k)
             .param("last_a", a.last_quad())
             .param("last_b", b.last_quad())
-            .param("stores", stores)
+            .param("stores", 2 * high)
             .param("four", 4);
-        let workgroup = if windows == [false; 2] { 16 } else { 8 };
-        block
-            .block
-            .params(dispatch, to)
-            .workgroups((tiles_m * tiles_n).div_ceil(workgroup))
+        let dispatch = dispatch
+            .param("first_a", block.block.a.first)
+            .param("row_a", block.block.a.row)
+            .param("first_b", block.block.b.first)
+            .param("row_b", block.block.b.row);
+        to.params(dispatch)
+            .workgroups((tiles_m * tiles_n).div_ceil(workgroup_size(windows) as usize))
     }
 }
 
@@ -514,64 +543,55 @@ impl Block {
             .read(Operand::Input(1))
             .part(self.b.part)
     }
-
-    /// Appends the params that say where the block lies.
-    fn params(&self, dispatch: Dispatch, to: Target) -> Dispatch {
-        dispatch
-            .param("first_a", self.a.first)
-            .param("row_a", self.a.row)
-            .param("first_b", self.b.first)
-            .param("row_b", self.b.row)
-            .param("first_y", to.first)
-            .param("row_y", to.row)
-            .param("first_column", to.first_column)
-    }
 }
 
 /// Elements of a linear layer's weight from which on the larger tile is worth a pipeline of its own.
 const LARGE_WEIGHT: usize = 2048;
 
-/// Override sets of `matmul_registers`: large aligned, large, small. Windows make small blocks: few invocations per workgroup let the
-/// cores of a CPU share them.
-fn register_variants(windows: [bool; 2]) -> &'static [Overrides] {
+/// Invocations of a workgroup. Windows make small blocks: few per workgroup let the cores of a CPU share them.
+const fn workgroup_size(windows: [bool; 2]) -> u32 {
     match windows {
-        [false, false] => &[
-            &[("high", 4), ("aligned", 1)],
-            &[("high", 4), ("aligned", 0)],
-            &[("high", 1), ("aligned", 0)],
-        ],
-        // b then is larger than a window.
-        [_, false] => &[
-            &[("high", 4), ("aligned", 1), ("workgroup_size", 8)],
-            &[("high", 4), ("aligned", 0), ("workgroup_size", 8)],
-        ],
-        [_, true] => &[
-            &[("high", 4), ("aligned", 1), ("workgroup_size", 8)],
-            &[("high", 4), ("aligned", 0), ("workgroup_size", 8)],
-            &[("high", 1), ("aligned", 0), ("workgroup_size", 8)],
-        ],
+        [false, false] => 16,
+        _ => 8,
     }
 }
 
-/// The letter and the provider file of an operand as it is stored.
-fn form(
-    transpose: bool,
-    plain: &'static str,
-    transposed: &'static str,
-) -> (&'static str, &'static str) {
-    match transpose {
-        true => ("t", transposed),
-        false => ("n", plain),
+/// The override sets of `matmul_registers` for a and b stored transposed or not, seen through windows or not.
+struct Variants<const A: bool, const B: bool, const WINDOWS: bool>;
+
+impl<const A: bool, const B: bool, const WINDOWS: bool> Variants<A, B, WINDOWS> {
+    /// Large and medium, aligned or not, and small.
+    const ALL: &'static [Overrides] = &[
+        &Self::set(4, 1),
+        &Self::set(4, 0),
+        &Self::set(2, 1),
+        &Self::set(2, 0),
+        &Self::set(1, 0),
+    ];
+    const fn set(high: u32, aligned: u32) -> [(&'static str, u32); 5] {
+        [
+            ("high", high),
+            ("aligned", aligned),
+            ("transpose_a", A as u32),
+            ("transpose_b", B as u32),
+            ("workgroup_size", workgroup_size([WINDOWS; 2])),
+        ]
+    }
+}
+
+/// Letters for the matrices as they are stored: n or t.
+fn letters(transposed: [bool; 2]) -> &'static str {
+    match transposed {
+        [false, false] => "nn",
+        [false, true] => "nt",
+        [true, false] => "tn",
+        [true, true] => "tt",
     }
 }
 
 fn registers_kernel(transposed: [bool; 2], windows: [bool; 2], end: End) -> Kernel {
     let [
         body,
-        a,
-        a_transposed,
-        b,
-        b_transposed,
         first_quads,
         first_window,
         second_quads,
@@ -582,10 +602,6 @@ fn registers_kernel(transposed: [bool; 2], windows: [bool; 2], end: End) -> Kern
         float,
     ] = *shader_files![
         "matmul_registers",
-        "matmul_block_a",
-        "matmul_block_a_transposed",
-        "matmul_block_b",
-        "matmul_block_b_transposed",
         "first_quads",
         "first_window",
         "second_quads",
@@ -595,8 +611,6 @@ fn registers_kernel(transposed: [bool; 2], windows: [bool; 2], end: End) -> Kern
         "lib/divide",
         "lib/float",
     ];
-    let (a_name, a) = form(transposed[0], a, a_transposed);
-    let (b_name, b) = form(transposed[1], b, b_transposed);
     let (first_name, first) = match windows[0] {
         true => ("_a_window", first_window),
         false => ("", first_quads),
@@ -605,32 +619,36 @@ fn registers_kernel(transposed: [bool; 2], windows: [bool; 2], end: End) -> Kern
         true => ("_b_window", second_window),
         false => ("", second_quads),
     };
-    let (end_name, end) = end.file();
+    let variants = match (transposed, windows == [false; 2]) {
+        ([false, false], true) => Variants::<false, false, false>::ALL,
+        ([false, true], true) => Variants::<false, true, false>::ALL,
+        ([true, false], true) => Variants::<true, false, false>::ALL,
+        ([true, true], true) => Variants::<true, true, false>::ALL,
+        ([false, false], false) => Variants::<false, false, true>::ALL,
+        ([false, true], false) => Variants::<false, true, true>::ALL,
+        ([true, false], false) => Variants::<true, false, true>::ALL,
+        ([true, true], false) => Variants::<true, true, true>::ALL,
+    };
+    let (form, (end_name, end)) = (letters(transposed), end.file());
     Kernel::composed(
-        format!("matmul_registers_{a_name}{b_name}{first_name}{second_name}{end_name}"),
-        vec![body, first, second, a, b, end, y, grid, divide, float],
-        register_variants(windows),
+        format!("matmul_registers_{form}{first_name}{second_name}{end_name}"),
+        vec![body, first, second, end, y, grid, divide, float],
+        variants,
     )
 }
 
-fn shared_kernel(transpose_a: bool, transpose_b: bool, end: End) -> Kernel {
-    let [body, map, a, a_transposed, b, b_transposed, y, grid, float] = *shader_files![
+fn shared_kernel(end: End) -> Kernel {
+    let [body, map, y, grid, float] = *shader_files![
         "gemm_shared",
         "matmul_shared",
-        "matmul_a",
-        "matmul_a_transposed",
-        "matmul_b",
-        "matmul_b_transposed",
         "y_elements",
         "lib/grid",
         "lib/float",
     ];
-    let (a_name, a) = form(transpose_a, a, a_transposed);
-    let (b_name, b) = form(transpose_b, b, b_transposed);
     let (end_name, end) = end.file();
     Kernel::composed(
-        format!("matmul_shared_{a_name}{b_name}{end_name}"),
-        vec![body, map, a, b, end, y, grid, float],
+        format!("matmul_shared{end_name}"),
+        vec![body, map, end, y, grid, float],
         SHARED_VARIANTS,
     )
 }
@@ -638,9 +656,9 @@ fn shared_kernel(transpose_a: bool, transpose_b: bool, end: End) -> Kernel {
 /// Every kernel of this file.
 pub(super) fn kernels() -> Vec<Kernel> {
     let mut kernels: Vec<Kernel> = End::ALL.into_iter().map(sum_pair).collect();
+    kernels.extend(End::ALL.map(shared_kernel));
     for transposed in [[false, false], [false, true], [true, false], [true, true]] {
         for end in End::ALL {
-            kernels.push(shared_kernel(transposed[0], transposed[1], end));
             for windows in windows_of(transposed, end) {
                 kernels.push(registers_kernel(transposed, *windows, end));
             }

@@ -432,7 +432,9 @@ impl Sizes {
             Some(Body::Registers) if weight.len() == 1 => {
                 self.lower_registers(map, &runs, end, caps, out);
             }
-            Some(Body::Shared) if weight.len() == 1 => self.lower_shared(map, &runs, end, out),
+            Some(Body::Shared) if weight.len() == 1 => {
+                self.lower_shared(map, &runs, end, caps, out);
+            }
             _ => self.lower_direct(map, &runs, &self.filters(weight), end, out),
         }
     }

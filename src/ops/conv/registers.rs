@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use crate::kernel::{
-    Caps, Dispatch, Kernel, Lowering, Operand, Overrides, Rows, Shown, WINDOW, WINDOW_ELEMENTS,
-    windows,
+    Caps, Dispatch, Kernel, Lowering, Operand, Overrides, Rows, Shown, Tile, WINDOW,
+    WINDOW_ELEMENTS, windows,
 };
 use crate::shape::Type;
 
@@ -241,13 +241,50 @@ const LARGE_IMAGE_VARIANTS: &[Overrides] = &[
     &window_variant(8, 2, 5),
     &window_variant(8, 2, 3),
     &window_variant(8, 2, 1),
+    &window_variant(8, 1, 5),
+    &window_variant(8, 1, 3),
+    &window_variant(8, 1, 1),
 ];
 
 const STRIDED_VARIANTS: &[Overrides] = &[
     &window_variant(8, 2, 5),
     &window_variant(8, 2, 3),
     &window_variant(8, 2, 1),
+    &window_variant(8, 1, 5),
+    &window_variant(8, 1, 3),
+    &window_variant(8, 1, 1),
 ];
+
+/// The tile of an override set of `conv_registers`.
+fn tile_of(overrides: Overrides) -> Tile {
+    match ["strip", "blocks"].map(|name| value(overrides, name)) {
+        [_, 1] => Tile::Small,
+        [16, _] => Tile::Large,
+        _ => Tile::Medium,
+    }
+}
+
+/// The tile of an override set of `conv_grad_weight_registers`.
+fn grad_weight_tile_of(overrides: Overrides) -> Tile {
+    match ["lines", "taps"].map(|name| value(overrides, name)) {
+        [_, 1] => Tile::Small,
+        [1, _] => Tile::Medium,
+        _ => Tile::Large,
+    }
+}
+
+/// The cheapest of `sets`, among those of the forced tile if there is one and any has it.
+fn cheapest(
+    sets: impl Iterator<Item = Overrides> + Clone,
+    tile_of: fn(Overrides) -> Tile,
+    caps: &Caps,
+    cost: impl Fn(Overrides) -> usize,
+) -> Overrides {
+    let forced = |set: &Overrides| caps.tile == Some(tile_of(set));
+    let best = sets.clone().filter(forced).min_by_key(|set| cost(set));
+    best.or_else(|| sets.min_by_key(|set| cost(set)))
+        .unwrap_or_default()
+}
 
 /// A signed number as a `u32` that wraps.
 fn wrapped(value: isize) -> usize {
@@ -330,8 +367,8 @@ impl Class {
     /// Its form, and the cheapest variant. The batch has no say in it.
     fn choose(&self, groups: usize, caps: &Caps) -> (Form, Overrides) {
         let cheapest = |form: Form| {
-            let variants = form.variants().iter().copied();
-            variants.min_by_key(|v| self.cost(v)).unwrap_or_default()
+            let sets = form.variants().iter().copied();
+            cheapest(sets, tile_of, caps, |set| self.cost(set))
         };
         let strided = self.axes[1].stride > 1;
         let [out_plane, out_first, out_row, out_col] = self.place;
@@ -511,9 +548,13 @@ struct Tiles {
     lines: usize,
     taps: usize,
     blocks: usize,
+    /// Channels of x of an invocation.
+    depth: usize,
     runs: Runs,
     /// Runs of `lines` rows of the kernel.
     bands: usize,
+    /// Runs of `depth` channels of x in a group.
+    depths: usize,
     /// Runs of `4 * blocks` channels of dy in a group.
     chunks: usize,
     /// Invocations per part of the batch.
@@ -562,31 +603,56 @@ impl Sizes {
         let strided = horizontal.stride > 1;
         let aligned = usize::from(!strided && horizontal.outputs % 4 == 0);
         let slides = vertical.stride == vertical.dilation;
-        let overrides = grad_weight_variants(strided).iter().copied();
-        let overrides = overrides
+        let sets = grad_weight_variants(strided, false).iter().copied();
+        let sets = sets
             .filter(|v| slides || value(v, "lines") == 1)
-            .filter(|v| value(v, "aligned") == aligned)
-            .min_by_key(|v| self.grad_weight_cost(v))
-            .unwrap_or_default();
-        let [lines, taps, blocks] = ["lines", "taps", "blocks"].map(|n| value(overrides, n));
-        let runs = Runs::new(&horizontal, taps);
-        let bands = vertical.taps.div_ceil(lines);
-        let chunks = outs.div_ceil(4 * blocks);
-        let tiles = self.groups * chunks * channels * bands * runs.phases * runs.runs;
+            .filter(|v| value(v, "aligned") == aligned);
+        let cheapest = |depth: usize| {
+            let sets = sets.clone().filter(|v| value(v, "depth") == depth);
+            cheapest(sets, grad_weight_tile_of, caps, |set| {
+                self.grad_weight_cost(set)
+            })
+        };
+        let tiles = |overrides: Overrides| {
+            let [lines, taps, blocks, depth] =
+                ["lines", "taps", "blocks", "depth"].map(|n| value(overrides, n));
+            let runs = Runs::new(&horizontal, taps);
+            let bands = vertical.taps.div_ceil(lines);
+            let chunks = outs.div_ceil(4 * blocks);
+            let depths = channels.div_ceil(depth);
+            let runs_of_taps = bands * runs.phases * runs.runs;
+            Tiles {
+                strided,
+                window: false,
+                overrides,
+                lines,
+                taps,
+                blocks,
+                depth,
+                runs,
+                bands,
+                chunks,
+                depths,
+                tiles: self.groups * chunks * depths * runs_of_taps,
+                quads: self.groups * chunks * channels * runs_of_taps * blocks * lines * taps,
+            }
+        };
+        let plain = tiles(cheapest(1));
+        if !caps.windows {
+            return plain;
+        }
         // Images that a window shows of both: enough of them to give every core several groups of lanes.
         let images = WINDOW_ELEMENTS / self.x_row().max(self.y_row()).max(1);
-        Tiles {
-            strided,
-            window: caps.windows && tiles * images >= FILLS_WINDOW,
-            overrides,
-            lines,
-            taps,
-            blocks,
-            runs,
-            bands,
-            chunks,
-            tiles,
-            quads: tiles * blocks * lines * taps,
+        match plain.tiles * images >= FILLS_WINDOW {
+            true => Tiles {
+                window: true,
+                ..plain
+            },
+            // From storage, what counts there is how often each load is used.
+            false => match cheapest(2) {
+                [] => plain,
+                deep => tiles(deep),
+            },
         }
     }
 
@@ -650,9 +716,11 @@ impl Sizes {
             lines,
             taps,
             blocks,
+            depth,
             runs,
             bands,
             chunks,
+            depths,
             tiles,
             quads,
         } = self.grad_weight_tiles(caps);
@@ -691,6 +759,7 @@ impl Sizes {
                     .param("groups", self.groups)
                     .param("outs", outs)
                     .param("channels", channels)
+                    .param("depths", depths)
                     .param("height", height)
                     .param("width", width)
                     .param("rows", rows)
@@ -699,6 +768,7 @@ impl Sizes {
                     .param("phases", runs.phases)
                     .param("runs", runs.runs)
                     .param("lines", lines)
+                    .param("depth", depth)
                     .param("stride_h", vertical.stride)
                     .param("stride_w", horizontal.stride)
                     .param("dilation_h", vertical.dilation)
@@ -767,24 +837,57 @@ static PACK: Kernel = Kernel::new(
     &[&[("workgroup_size", 64)]],
 );
 
-fn grad_weight_variants(strided: bool) -> &'static [Overrides] {
-    if strided {
-        return &[
-            &[("lines", 1), ("taps", 1), ("blocks", 2), ("aligned", 0)],
-            &[("lines", 1), ("taps", 3), ("blocks", 2), ("aligned", 0)],
-        ];
-    }
-    &[
-        &[("lines", 1), ("taps", 1), ("blocks", 2), ("aligned", 0)],
-        &[("lines", 1), ("taps", 1), ("blocks", 2), ("aligned", 1)],
-        &[("lines", 1), ("taps", 3), ("blocks", 2), ("aligned", 0)],
-        &[("lines", 1), ("taps", 3), ("blocks", 2), ("aligned", 1)],
-        &[("lines", 3), ("taps", 3), ("blocks", 2), ("aligned", 0)],
-        &[("lines", 3), ("taps", 3), ("blocks", 2), ("aligned", 1)],
-        &[("lines", 5), ("taps", 5), ("blocks", 1), ("aligned", 0)],
-        &[("lines", 5), ("taps", 5), ("blocks", 1), ("aligned", 1)],
+/// A set of `conv_grad_weight_registers`.
+const fn grad_weight_variant(
+    lines: u32,
+    taps: u32,
+    depth: u32,
+    aligned: u32,
+) -> [(&'static str, u32); 5] {
+    [
+        ("lines", lines),
+        ("taps", taps),
+        ("blocks", if taps < 5 { 2 } else { 1 }),
+        ("depth", depth),
+        ("aligned", aligned),
     ]
 }
+
+/// Windows see one channel of x at a time: their loads cost little.
+fn grad_weight_variants(strided: bool, window: bool) -> &'static [Overrides] {
+    match (strided, window) {
+        (true, true) => &STRIDED_GRAD_WEIGHT[..2],
+        (true, false) => STRIDED_GRAD_WEIGHT,
+        (false, true) => &GRAD_WEIGHT[..8],
+        (false, false) => GRAD_WEIGHT,
+    }
+}
+
+/// Of one channel of x, then of two.
+const STRIDED_GRAD_WEIGHT: &[Overrides] = &[
+    &grad_weight_variant(1, 1, 1, 0),
+    &grad_weight_variant(1, 3, 1, 0),
+    &grad_weight_variant(1, 1, 2, 0),
+    &grad_weight_variant(1, 3, 2, 0),
+];
+
+/// Of one channel of x, then of two.
+const GRAD_WEIGHT: &[Overrides] = &[
+    &grad_weight_variant(1, 1, 1, 0),
+    &grad_weight_variant(1, 1, 1, 1),
+    &grad_weight_variant(1, 3, 1, 0),
+    &grad_weight_variant(1, 3, 1, 1),
+    &grad_weight_variant(3, 3, 1, 0),
+    &grad_weight_variant(3, 3, 1, 1),
+    &grad_weight_variant(5, 5, 1, 0),
+    &grad_weight_variant(5, 5, 1, 1),
+    &grad_weight_variant(1, 1, 2, 0),
+    &grad_weight_variant(1, 1, 2, 1),
+    &grad_weight_variant(1, 3, 2, 0),
+    &grad_weight_variant(1, 3, 2, 1),
+    &grad_weight_variant(3, 3, 2, 0),
+    &grad_weight_variant(3, 3, 2, 1),
+];
 
 fn grad_weight_kernel(strided: bool, window: bool) -> Kernel {
     let [body, storage, shown, grid, divide] = *shader_files![
@@ -799,7 +902,7 @@ fn grad_weight_kernel(strided: bool, window: bool) -> Kernel {
     Kernel::composed(
         format!("conv_grad_weight_registers{name}"),
         vec![body, x, columns, dy, grid, divide],
-        grad_weight_variants(strided),
+        grad_weight_variants(strided, window),
     )
 }
 

@@ -27,7 +27,14 @@ impl Sizes {
     }
 
     /// Emits the convolution or the gradient of its input for runs of images.
-    pub(super) fn lower_shared(&self, map: Map, runs: &[Rows], end: End, out: &mut Lowering) {
+    pub(super) fn lower_shared(
+        &self,
+        map: Map,
+        runs: &[Rows],
+        end: End,
+        caps: &Caps,
+        out: &mut Lowering,
+    ) {
         let (from_row, to_row) = match map {
             Map::GradInput => (self.y_row(), self.x_row()),
             _ => (self.x_row(), self.y_row()),
@@ -37,8 +44,8 @@ impl Sizes {
             if product.m * product.n == 0 {
                 continue;
             }
-            let tiling = product.tiling(product.m, false);
-            let dispatch = Dispatch::of(Cow::Owned(kernel(map, end)), tiling.overrides)
+            let tiling = product.tiling(product.m, false, caps);
+            let dispatch = Dispatch::of(Cow::Owned(kernel(map, end)), tiling.overrides())
                 .read(Operand::Input(0))
                 .part(run.part[0])
                 .read(Operand::Input(1));
@@ -60,9 +67,9 @@ impl Sizes {
         let product = self.product(Map::GradWeight, run.count);
         let dweight = Type::f32(self.weight());
         let may_split = dweight.bytes() * ENOUGH_WORKGROUPS as u64 <= caps.max_binding;
-        let tiling = product.tiling(product.m.min(product.n), may_split);
+        let tiling = product.tiling(product.m.min(product.n), may_split, caps);
         let kernel = kernel(Map::GradWeight, End::None);
-        let dispatch = Dispatch::of(Cow::Owned(kernel), tiling.overrides)
+        let dispatch = Dispatch::of(Cow::Owned(kernel), tiling.overrides())
             .read(Operand::Input(0))
             .part(run.part[0])
             .read(Operand::Input(1))

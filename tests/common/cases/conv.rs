@@ -154,6 +154,32 @@ where
     if bias { case } else { case.linear() }
 }
 
+/// Images larger than a window of a uniform binding, with an odd number of channels: the gradient of the weight then takes two at a time.
+fn large_images() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (extents, kernel, stride) in [
+        ([75, 75], [1, 1], [1, 1]),
+        ([75, 75], [2, 3], [2, 1]),
+        ([75, 75], [3, 3], [1, 1]),
+        ([76, 76], [3, 3], [1, 1]),
+        ([76, 76], [1, 1], [2, 2]),
+        ([76, 76], [3, 3], [2, 2]),
+    ] {
+        let conv = Conv2d {
+            stride,
+            ..Conv2d::padding(kernel[0] / 2)
+        };
+        cases.push(convolution(
+            &[1, 3, extents[0], extents[1]],
+            5,
+            kernel,
+            false,
+            conv,
+        ));
+    }
+    cases
+}
+
 pub fn conv() -> Vec<Case> {
     let mut cases = conv2d();
     cases.extend(conv2d_kernels());
@@ -175,6 +201,7 @@ pub fn conv() -> Vec<Case> {
         [[1, 1], [2, 1]],
     ));
     cases.extend(transposed_grid([2, 3, 2], [3, 2, 2], strides, dilations));
+    cases.extend(large_images());
     cases.extend(edges());
     cases.extend(beside());
     cases.extend(big_strides());
