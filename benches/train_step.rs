@@ -224,6 +224,8 @@ fn measure(args: &Args, gpu: &Gpu, case: &Case, data: &Split) -> Result<String> 
         "live_bytes": bytes.live,
         "unplanned_bytes": bytes.unplanned,
         "dispatches": dispatches,
+        "date": jiff::Timestamp::now().strftime("%Y-%m-%d").to_string(),
+        "version": env!("CARGO_PKG_VERSION"),
     });
     println!(
         "{} on {} through {}: {median:.2} ms per step (best {best:.2}, {:.0} images/s), first {first_step_ms:.0} ms, \

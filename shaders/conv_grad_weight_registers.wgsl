@@ -152,8 +152,7 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
     let group = quotient(rest, params.chunks);
     let out = (rest - group * params.chunks) * 4u * blocks;
     // The second channel of x, which the last run may lack: it then reads the first again, and is not stored.
-    let has_next = channel + 1u < params.channels;
-    let next_plane = select(0u, params.height * params.width, has_next);
+    let next_plane = select(0u, params.height * params.width, channel + 1u < params.channels);
 
     let plane_y = params.rows * params.cols;
     // Channels past the last read the last one again; their sums are not stored.
@@ -179,7 +178,7 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
     var t2 = Line();
     var t3 = Line();
     var t4 = Line();
-    // Of the second channel of x, as s and t.
+    // Of the second channel of x, as s and t: of three lines at most.
     var u2 = Line();
     var u3 = Line();
     var u4 = Line();
@@ -289,11 +288,9 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
 
     let step = params.chunks * params.bands * params.channels * params.groups * params.phases * params.runs;
     var to = ((params.first_part + part) * step + tile) * (blocks * lines * taps);
-    // Where the second channel goes, its sums move up through those of the first.
-    for (var own = 0u; own < params.depth; own++) {
-        if own == 1u && !has_next {
-            break;
-        }
+    // The sums of the second channel move into s and t, so that there is one store to compile.
+    let stored = min(params.depth, params.channels - channel);
+    for (var own = 0u; own < stored; own++) {
         for (var line = params.lines; line > 0u; line--) {
             store(s4, to + (line - 1u) * taps);
             s4 = s3;

@@ -1,4 +1,4 @@
-// Provider of Params, load_b and inside_b for convolutions as matrix products: the extents of the product, then those of the convolution.
+// Provider of Params, rows_first, load_b and inside_b for convolutions as matrix products: the extents of the product, then those of the convolution.
 // `part` is the distance between the results of two splits. Channels and outs count per group; sizes of the padding at the end follow from
 // the others. a, b and y begin at element a_base, b_base and y_base of their bindings. What a column sees at a term, seen, comes from the map.
 
@@ -35,6 +35,7 @@ struct Params {
 fn rows_first() -> bool {
     return false;
 }
+
 const PADDED: bool = true;
 
 // Four elements of B, as far as they are inside.

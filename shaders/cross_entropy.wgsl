@@ -56,13 +56,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let place = select(0u, row, inside);
         let start = params.logits_base + quotient(place, step) * (columns - 1u) * step + place;
         let end = select(0u, columns, inside);
-        // Of logarithms of probabilities, only what adds nothing.
+        // Logits that are logarithms of probabilities need no softmax.
         var top = 0.0;
         var log_sum = 0.0;
         if (logarithm == 0u) {
-            let own = row_softmax(start, start + end * step, step, local);
-            top = own.top;
-            log_sum = log4(vec4<f32>(own.sum)).x;
+            let soft = row_softmax(start, start + end * step, step, local);
+            top = soft.top;
+            log_sum = log4(vec4<f32>(soft.sum)).x;
         }
         var loss = 0.0;
         if (every == 1u) {

@@ -63,7 +63,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     let read = select(0u, columns, counts && logarithm == 0u);
 
-    let of_row = row_softmax(start, start + read * step, step, local);
+    let soft = row_softmax(start, start + read * step, step, local);
     var own = 0.0;
     if (counts && label < columns) {
         own = params.keep * weight[label];
@@ -85,7 +85,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 share += weight[c] * (params.keep * probability(i) + params.even);
             }
             if (logarithm == 0u) {
-                gradient = select(total * (exp(logits[i] - of_row.top) / of_row.sum), 0.0, total == 0.0);
+                gradient = select(total * (exp(logits[i] - soft.top) / soft.sum), 0.0, total == 0.0);
             }
             gradient = (gradient - share) * scale;
         }

@@ -5,7 +5,8 @@
 // One workgroup makes tile x tile elements of y, one invocation 4 * tall rows of 4 columns, in registers; A and B pass through
 // workgroup memory sixteen terms at a time, as vec4s along m and n, so that neighbours read neighbouring words.
 // Overrides: tile (64 or 32), tall (2 or 1), workgroup_size = tile * tile / (16 * tall).
-// Providers: Params, rows, columns, load_a, load_b, inside_b, store_one, rows_first, PADDED (whether B has padding, which inside_b tells);
+// Providers: Params, rows, columns, load_a, load_b, inside_b, store_one, rows_first (whether rows of A, not its terms, lie side by side),
+// PADDED (whether B has padding, which inside_b tells);
 // end_*; y and finish (y_elements); lib/grid, lib/float.
 
 override tile: u32 = 64u;

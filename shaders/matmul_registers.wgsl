@@ -44,14 +44,14 @@ fn shifted(v: vec4<f32>, w: vec4<f32>, at: u32) -> vec4<f32> {
 
 // A matrix as stored.
 struct Matrix {
-    second: bool, // b, not a
+    is_b: bool,
     first: u32, // element before which others lie
     row: u32, // elements from row to row
     last: u32, // vec4
 }
 
 fn quad(matrix: Matrix, index: u32) -> vec4<f32> {
-    if matrix.second {
+    if matrix.is_b {
         return second_quad(min(index, matrix.last));
     }
     return first_quad(min(index, matrix.last));
@@ -80,13 +80,13 @@ fn across(matrix: Matrix, line: u32, k: u32) -> vec4<f32> {
 
 // Terms from k on of four lines from `line` on, rows of A or columns of B: column i has the terms of line i if the lines are stored rows;
 // else it has term k + i of all four.
-fn block(matrix: Matrix, line: u32, last: u32, k: u32, rows: bool) -> mat4x4<f32> {
-    if rows {
+fn lines_of(matrix: Matrix, line: u32, last_line: u32, k: u32, along_rows: bool) -> mat4x4<f32> {
+    if along_rows {
         return mat4x4<f32>(
-            along(matrix, min(line, last), k),
-            along(matrix, min(line + 1u, last), k),
-            along(matrix, min(line + 2u, last), k),
-            along(matrix, min(line + 3u, last), k));
+            along(matrix, min(line, last_line), k),
+            along(matrix, min(line + 1u, last_line), k),
+            along(matrix, min(line + 2u, last_line), k),
+            along(matrix, min(line + 3u, last_line), k));
     }
     return mat4x4<f32>(across(matrix, line, k), across(matrix, line, k + 1u), across(matrix, line, k + 2u), across(matrix, line, k + 3u));
 }
@@ -94,7 +94,7 @@ fn block(matrix: Matrix, line: u32, last: u32, k: u32, rows: bool) -> mat4x4<f32
 // Column i: row `row` + i of A from term k on.
 fn block_a(row: u32, k: u32) -> mat4x4<f32> {
     let a = Matrix(false, params.first_a, params.row_a, params.last_a);
-    let value = block(a, row, params.m - 1u, k, transpose_a == 0u);
+    let value = lines_of(a, row, params.m - 1u, k, transpose_a == 0u);
     if transpose_a == 1u {
         return transpose(value);
     }
@@ -104,7 +104,7 @@ fn block_a(row: u32, k: u32) -> mat4x4<f32> {
 // Column i: term k + i of the columns of B from `column` on.
 fn block_b(k: u32, column: u32) -> mat4x4<f32> {
     let b = Matrix(true, params.first_b, params.row_b, params.last_b);
-    let value = block(b, column, params.n - 1u, k, transpose_b == 1u);
+    let value = lines_of(b, column, params.n - 1u, k, transpose_b == 1u);
     if transpose_b == 1u {
         return transpose(value);
     }

@@ -28,15 +28,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let first = start + row_lane(local) * params.inner;
     let step = LANES * params.inner;
 
-    let own = row_softmax(start, end, params.inner, local);
+    let soft = row_softmax(start, end, params.inner, local);
     if (logarithm == 1u) {
-        let log_sum = log4(vec4<f32>(own.sum)).x;
+        let log_sum = log4(vec4<f32>(soft.sum)).x;
         for (var i = first; i < end; i += step) {
-            y[i] = (logits[i] - own.top) - log_sum;
+            y[i] = (logits[i] - soft.top) - log_sum;
         }
     } else {
         for (var i = first; i < end; i += step) {
-            y[i] = exp(logits[i] - own.top) / own.sum;
+            y[i] = exp(logits[i] - soft.top) / soft.sum;
         }
     }
 }

@@ -1,20 +1,18 @@
 //! What the rules choose for every case of the kernel bench on devices of several kinds, held by `tests/choices.txt`: kernel, overrides and
-//! workgroups of each dispatch. A rule for one kind of device thus shows what it does to the others. A changed row of a GPU comes with that
+//! workgroups of its dispatches. The GPUs differ in nothing yet that a rule looks at but their limits. A rule for one kind of device thus shows what it does to the others. A changed row of a GPU comes with that
 //! GPU's bench lines, or with the reason in the commit.
 
 #[allow(dead_code, reason = "the bench also measures")]
 #[path = "../benches/kernels/cases/mod.rs"]
 mod cases;
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
-use cases::{Bench, benches};
-use striate::gpu::{GpuOptions, caps};
-use striate::graph::Graph;
+use cases::benches;
+use striate::gpu::GpuOptions;
 use striate::kernel::Caps;
-use striate::plan::{Plan, PlanOptions, StateLayout, Step};
+use striate::plan::Step;
 use striate::wgpu::{Backend, DeviceType, Limits};
 
 /// Devices by name, with what their drivers allow of storage and uniform bindings.
@@ -40,22 +38,10 @@ fn devices() -> Vec<(&'static str, Caps)> {
             max_storage_buffers_per_shader_stage: 4,
             ..Limits::default()
         };
-        let caps = caps(backend, kind, &limits, &GpuOptions::default());
+        let caps = GpuOptions::default().caps(backend, kind, &limits);
         (name, caps.expect("the device fits"))
     })
     .into()
-}
-
-fn steps(bench: &Bench, caps: &Caps) -> Vec<Step> {
-    let mut graph = Graph::new();
-    let inputs: Vec<_> = (bench.case.inputs.iter().enumerate())
-        .map(|(i, input)| graph.input(&format!("x{i}"), input.ty.clone()).unwrap())
-        .collect();
-    let fetched = (bench.case.build)(&mut graph, &inputs).unwrap();
-    let states = StateLayout::new(&[&graph], caps.max_binding).unwrap();
-    let plan = Plan::new(&graph, &states, &fetched, caps, PlanOptions::default());
-    plan.map(|plan| plan.steps)
-        .unwrap_or_else(|e| panic!("{}: {e}", bench.name))
 }
 
 /// Its dispatches, neighbours of one kernel in one line: how many, and their workgroups all together.
@@ -87,15 +73,17 @@ fn lines(steps: &[Step]) -> Vec<String> {
 #[test]
 fn choices_are_the_recorded_ones() {
     let mut text = String::new();
+    let devices = devices();
     for bench in benches() {
-        let mut same: BTreeMap<Vec<String>, Vec<&str>> = BTreeMap::new();
-        for (device, caps) in devices() {
-            same.entry(lines(&steps(&bench, &caps)))
-                .or_default()
-                .push(device);
+        let mut same: Vec<(Vec<String>, Vec<&str>)> = Vec::new();
+        for (device, caps) in &devices {
+            let steps = bench.steps(caps);
+            let lines = lines(&steps.unwrap_or_else(|e| panic!("{}: {e}", bench.name)));
+            match same.iter_mut().find(|(other, _)| *other == lines) {
+                Some((_, on)) => on.push(device),
+                None => same.push((lines, vec![device])),
+            }
         }
-        let mut same: Vec<_> = same.into_iter().collect();
-        same.sort_by_key(|(_, on)| devices().iter().position(|(name, _)| *name == on[0]));
         writeln!(text, "{}", bench.name).unwrap();
         for (lines, on) in same {
             writeln!(text, "  {}", on.join(", ")).unwrap();
@@ -109,7 +97,9 @@ fn choices_are_the_recorded_ones() {
         std::fs::write(&path, &text).unwrap();
     }
     let recorded = std::fs::read_to_string(&path).unwrap_or_default();
-    let differs = recorded.lines().zip(text.lines()).find(|(a, b)| a != b);
+    let end = std::iter::once("the end");
+    let (then, now) = (recorded.lines().chain(end.clone()), text.lines().chain(end));
+    let differs = then.zip(now).find(|(a, b)| a != b);
     assert!(
         recorded == text,
         "the rules choose otherwise than tests/choices.txt says, first where {differs:?} (recorded, now); if that is meant, \

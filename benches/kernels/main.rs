@@ -19,9 +19,8 @@ use output::{Lines, Row};
 use roofline::Peak;
 use striate::error::{Error, ErrorKind, Result};
 use striate::gpu::{Engine, Gpu, GpuOptions};
-use striate::graph::Graph;
 use striate::kernel::{Body, Tile};
-use striate::plan::{Plan, PlanOptions, StateLayout, Step};
+use striate::plan::Step;
 use striate::wgpu::Backends;
 
 #[derive(Parser)]
@@ -35,7 +34,7 @@ struct Args {
     /// Only cases whose name holds this; may be given several times
     #[arg(long, value_name = "TEXT")]
     case: Vec<String>,
-    /// Only cases of so many billions of operations: the others take a software adapter minutes
+    /// Only cases of at most N billion operations: the others take a software adapter minutes
     #[arg(long, value_name = "N")]
     most_gflop: Option<f64>,
     /// Only this variant, even where it is not the chosen one
@@ -125,7 +124,13 @@ fn run(args: &Args) -> Result<()> {
     let benches: Vec<Bench> = benches().into_iter().filter(wanted).collect();
     let variants = VARIANTS.map(|(name, ..)| name);
     let absent = match &args.variant {
-        _ if benches.is_empty() => Some("case is as asked".to_owned()),
+        _ if benches.is_empty() => {
+            let names = args.case.join("\" or \"");
+            let most = args.most_gflop.map_or(String::new(), |most| {
+                format!(", of at most {most} billion operations")
+            });
+            Some(format!("case's name holds \"{names}\"{most}"))
+        }
         Some(name) if !variants.contains(&name.as_str()) => {
             Some(format!("variant is called \"{name}\""))
         }
@@ -238,32 +243,16 @@ fn lanes(args: &Args, effort: Effort) -> Result<Vec<Lane>> {
     Ok(lanes)
 }
 
-/// What would run on `gpu`.
-fn steps(gpu: &Gpu, bench: &Bench) -> Result<Vec<Step>> {
-    let mut graph = Graph::new();
-    let inputs = bench
-        .case
-        .inputs
-        .iter()
-        .enumerate()
-        .map(|(i, input)| graph.input(&format!("x{i}"), input.ty.clone()))
-        .collect::<Result<Vec<_>>>()?;
-    let fetched = (bench.case.build)(&mut graph, &inputs)?;
-    let states = StateLayout::new(&[&graph], gpu.caps().max_binding)?;
-    let options = PlanOptions::default();
-    Ok(Plan::new(&graph, &states, &fetched, gpu.caps(), options)?.steps)
-}
-
 /// The variants of a case that differ, in turns.
 fn measure(bench: &Bench, lane: &Lane, effort: Effort) -> Result<Vec<Row>> {
-    let chosen = steps(&lane.gpu, bench)?;
+    let chosen = bench.steps(lane.gpu.caps())?;
     let mut subjects: Vec<(&'static str, &Gpu, bool, Subject)> = Vec::new();
     let mut seen: Vec<Vec<Step>> = Vec::new();
     // What the rules choose may be a mixture that no variant is by itself.
     let rules = (lane.variants.len() == VARIANTS.len()).then_some(("rules", &lane.gpu));
     let variants = lane.variants.iter().map(|(name, gpu)| (*name, gpu));
     for (name, gpu) in variants.chain(rules) {
-        let steps = steps(gpu, bench)?;
+        let steps = bench.steps(gpu.caps())?;
         if seen.contains(&steps) {
             continue;
         }

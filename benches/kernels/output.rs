@@ -146,27 +146,28 @@ pub fn print_side_by_side(gpus: &[&Gpu], rows: &[(usize, Row)]) {
     }
 }
 
-/// What the rules' choice costs on each adapter against the best variant, over the cases with several: the geometric mean, and the worst.
+/// What the rules' choice costs on each adapter against the best variant, over the cases with several: the geometric mean of the times, and
+/// the worst. A choice whose result is wrong counts as infinitely long.
 pub fn print_regret(gpus: &[&Gpu], rows: &[(usize, Row)]) {
     for (number, gpu) in gpus.iter().enumerate() {
-        let own = || {
-            rows.iter()
-                .filter(|(on, _)| *on == number)
-                .map(|(_, row)| row)
-        };
-        let right = || own().filter(|row| row.error.is_ok());
-        let regrets: Vec<(f64, &Row, &Row)> = right()
-            .filter(|row| row.chosen)
-            .filter_map(|chosen| {
-                let rivals = right().filter(|row| row.case == chosen.case);
-                let best = rivals.min_by(|a, b| a.times.median.total_cmp(&b.times.median))?;
-                let several = right()
-                    .filter(|row| row.case == chosen.case)
-                    .nth(1)
-                    .is_some();
-                several.then_some((chosen.times.median / best.times.median, chosen, best))
-            })
-            .collect();
+        let own = |row: &&(usize, Row)| row.0 == number;
+        let mut regrets: Vec<(f64, &Row, &Row)> = Vec::new();
+        for (_, chosen) in rows.iter().filter(own).filter(|(_, row)| row.chosen) {
+            let rivals: Vec<&Row> = (rows.iter().filter(own).map(|(_, row)| row))
+                .filter(|row| row.case == chosen.case && row.error.is_ok())
+                .collect();
+            let best = rivals
+                .iter()
+                .min_by(|a, b| a.times.median.total_cmp(&b.times.median));
+            let regret = match (best, &chosen.error) {
+                (Some(best), Ok(_)) if rivals.len() > 1 => {
+                    (chosen.times.median / best.times.median, chosen, *best)
+                }
+                (Some(best), Err(_)) => (f64::INFINITY, chosen, *best),
+                _ => continue,
+            };
+            regrets.push(regret);
+        }
         let Some((worst, chosen, best)) = regrets.iter().max_by(|a, b| a.0.total_cmp(&b.0)) else {
             continue;
         };

@@ -10,7 +10,7 @@ use super::{Bound, Case, mismatch};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::{Engine, Gpu, GpuOptions};
 use crate::graph::Value;
-use crate::kernel::Body;
+use crate::kernel::{Body, Tile};
 use crate::plan::{Plan, PlanOptions, StateLayout, Step};
 use crate::reference::evaluate;
 use crate::session::Session;
@@ -205,6 +205,7 @@ struct Way {
 struct Form {
     name: &'static str,
     body: Option<Body>,
+    tile: Option<Tile>,
     windows: Option<bool>,
     max_workgroups: Option<u32>,
     fuse: bool,
@@ -212,10 +213,20 @@ struct Form {
     cut: bool,
 }
 
+impl Form {
+    fn describe(&self) -> String {
+        match self.tile {
+            Some(tile) => format!("{}, {tile:?} tiles", self.name),
+            None => self.name.to_owned(),
+        }
+    }
+}
+
 /// As an adapter runs by itself.
 const PLAIN: Form = Form {
     name: "plain",
     body: None,
+    tile: None,
     windows: None,
     max_workgroups: None,
     fuse: true,
@@ -231,16 +242,25 @@ const SHARED: Form = Form {
     body: Some(Body::Shared),
     ..PLAIN
 };
-const FORMS: [Form; 7] = [
-    Form {
-        windows: Some(false),
-        ..REGISTERS
-    },
-    Form {
-        name: "windows",
-        windows: Some(true),
-        ..REGISTERS
-    },
+const STORAGE: Form = Form {
+    windows: Some(false),
+    ..REGISTERS
+};
+const WINDOWS: Form = Form {
+    name: "windows",
+    windows: Some(true),
+    ..REGISTERS
+};
+
+/// A form with every tile of this size.
+const fn tiled(tile: Tile, form: Form) -> Form {
+    let tile = Some(tile);
+    Form { tile, ..form }
+}
+
+const FORMS: [Form; 16] = [
+    STORAGE,
+    WINDOWS,
     SHARED,
     Form {
         name: "unfused",
@@ -262,6 +282,15 @@ const FORMS: [Form; 7] = [
         max_workgroups: Some(3),
         ..SHARED
     },
+    tiled(Tile::Small, STORAGE),
+    tiled(Tile::Medium, STORAGE),
+    tiled(Tile::Large, STORAGE),
+    tiled(Tile::Small, WINDOWS),
+    tiled(Tile::Medium, WINDOWS),
+    tiled(Tile::Large, WINDOWS),
+    tiled(Tile::Small, SHARED),
+    tiled(Tile::Medium, SHARED),
+    tiled(Tile::Large, SHARED),
 ];
 
 impl fmt::Display for Adapter {
@@ -272,8 +301,9 @@ impl fmt::Display for Adapter {
 
 #[cfg(not(target_arch = "wasm32"))]
 impl Adapter {
-    /// Every adapter that `options` admits, in seven ways: kernels in registers, with and without windows, in shared memory, both of them
-    /// with values in several parts, without fusion, with grids of at most three workgroups. One that gives no device that fits is an error of
+    /// Every adapter that `options` admits, in sixteen ways: kernels in registers, with and without windows, and in shared memory, each with the
+    /// tiles of the rules and with those of each size; both bodies with values in several parts; without fusion; with grids of at most three
+    /// workgroups. One that gives no device that fits is an error of
     /// its own, `NoAdapter` or `Limit`, which begins with its name.
     pub fn all(options: &GpuOptions) -> Vec<Result<Self>> {
         let gpus = Gpu::all(options).into_iter();
@@ -284,6 +314,7 @@ impl Adapter {
         let way = |form: Form| {
             let options = GpuOptions {
                 body: form.body,
+                tile: form.tile,
                 windows: form.windows,
                 max_workgroups: form.max_workgroups,
                 ..options.clone()
@@ -339,7 +370,8 @@ impl Adapter {
                     verdict.worst = verdict.worst.max(worst);
                 }
                 Err(error) => {
-                    let place = format!("{}, {}, {}", prepared.case.name, self.name, way.form.name);
+                    let form = way.form.describe();
+                    let place = format!("{}, {}, {form}", prepared.case.name, self.name);
                     verdict.wrong.push(error.context(place));
                 }
             }

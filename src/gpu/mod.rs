@@ -46,75 +46,85 @@ impl std::fmt::Debug for Gpu {
     }
 }
 
-/// What kernels are chosen by, on a device of this kind with these limits.
-///
-/// # Errors
-///
-/// `Limit` where the device allows less than every kernel needs.
-pub fn caps(
-    backend: wgpu::Backend,
-    device_type: wgpu::DeviceType,
-    limits: &wgpu::Limits,
-    options: &GpuOptions,
-) -> Result<Caps> {
-    let needs = [
-        (
-            "max_storage_buffers_per_shader_stage",
-            limits.max_storage_buffers_per_shader_stage,
-            4,
-        ),
-        (
-            "max_compute_invocations_per_workgroup",
-            limits.max_compute_invocations_per_workgroup,
-            256,
-        ),
-        (
-            "max_compute_workgroup_size_x",
-            limits.max_compute_workgroup_size_x,
-            256,
-        ),
-        (
-            "max_compute_workgroup_storage_size",
-            limits.max_compute_workgroup_storage_size,
-            16_352,
-        ),
-        (
-            "max_compute_workgroups_per_dimension",
-            limits.max_compute_workgroups_per_dimension,
-            65_535,
-        ),
-    ];
-    for (name, offered, needed) in needs {
-        if offered < needed {
+impl GpuOptions {
+    /// What kernels are chosen by on a device of this kind with these limits, so that a plan can be made without one.
+    ///
+    /// # Errors
+    ///
+    /// `Limit` where the device allows less than every kernel needs.
+    pub fn caps(
+        &self,
+        backend: wgpu::Backend,
+        device_type: wgpu::DeviceType,
+        limits: &wgpu::Limits,
+    ) -> Result<Caps> {
+        let needs = [
+            (
+                "max_storage_buffers_per_shader_stage",
+                limits.max_storage_buffers_per_shader_stage,
+                4,
+            ),
+            (
+                "max_compute_invocations_per_workgroup",
+                limits.max_compute_invocations_per_workgroup,
+                256,
+            ),
+            (
+                "max_compute_workgroup_size_x",
+                limits.max_compute_workgroup_size_x,
+                256,
+            ),
+            (
+                "max_compute_workgroup_storage_size",
+                limits.max_compute_workgroup_storage_size,
+                16_352,
+            ),
+            (
+                "max_compute_workgroups_per_dimension",
+                limits.max_compute_workgroups_per_dimension,
+                65_535,
+            ),
+        ];
+        for (name, offered, needed) in needs {
+            if offered < needed {
+                return Err(Error::new(
+                    ErrorKind::Limit,
+                    format!("{name}: the device allows {offered}, the kernels need {needed}"),
+                ));
+            }
+        }
+        let software = device_type == wgpu::DeviceType::Cpu;
+        let default_body = match backend {
+            wgpu::Backend::Gl => Body::Registers,
+            _ if software => Body::Registers,
+            _ => Body::Shared,
+        };
+        let binding = limits
+            .max_storage_buffer_binding_size
+            .min(limits.max_buffer_size)
+            // Byte offsets within a binding stay below 2^31 on every back end.
+            .min((1 << 31) - 256);
+        if binding < 256 {
             return Err(Error::new(
                 ErrorKind::Limit,
-                format!("{name}: the device allows {offered}, the kernels need {needed}"),
+                format!(
+                    "max_storage_buffer_binding_size: the device allows {binding}, the kernels need 256"
+                ),
             ));
         }
+        let asked = self.max_binding.unwrap_or(binding);
+        let max_binding = asked.clamp(256, binding) / 256 * 256;
+        let max_uniform = limits.max_uniform_buffer_binding_size;
+        let reach = max_uniform.min(max_binding) >= WINDOW;
+        Ok(Caps {
+            body: self.body.unwrap_or(default_body),
+            tile: self.tile,
+            max_binding,
+            max_uniform,
+            windows: self.windows.unwrap_or(software) && reach,
+            max_workgroups: self.max_workgroups.unwrap_or(65_535).clamp(1, 65_535),
+        })
     }
-    let software = device_type == wgpu::DeviceType::Cpu;
-    let default_body = match backend {
-        wgpu::Backend::Gl => Body::Registers,
-        _ if software => Body::Registers,
-        _ => Body::Shared,
-    };
-    let binding = limits
-        .max_storage_buffer_binding_size
-        .min(limits.max_buffer_size)
-        // Byte offsets within a binding stay below 2^31 on every back end.
-        .min((1 << 31) - 256);
-    let asked = options.max_binding.unwrap_or(binding);
-    let max_binding = asked.clamp(256, binding) / 256 * 256;
-    let max_uniform = limits.max_uniform_buffer_binding_size;
-    let reach = max_uniform.min(max_binding) >= WINDOW;
-    Ok(Caps {
-        body: options.body.unwrap_or(default_body),
-        tile: options.tile,
-        max_binding,
-        max_uniform,
-        windows: options.windows.unwrap_or(software) && reach,
-        max_workgroups: options.max_workgroups.unwrap_or(65_535).clamp(1, 65_535),
-    })
 }
 
 impl Inner {
@@ -126,7 +136,7 @@ impl Inner {
         pipelines: Arc<Pipelines>,
     ) -> Result<Self> {
         let (info, limits) = (device.adapter_info(), device.limits());
-        let caps = caps(info.backend, info.device_type, &limits, options)?;
+        let caps = options.caps(info.backend, info.device_type, &limits)?;
         Ok(Self {
             device,
             queue,

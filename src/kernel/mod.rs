@@ -263,14 +263,15 @@ pub enum Body {
     Shared,
 }
 
-/// Tile of a matrix-shaped kernel: how much of the output one invocation, or one workgroup, makes. Each kernel says what it takes them for.
+/// Tile of a matrix-shaped kernel: how much work an invocation, or a workgroup, does for each load. A product and a convolution make a small
+/// or large block of the output; the gradient of a convolution's weight takes one tap, a row of taps or several rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Tile {
-    /// For products that a larger tile would leave half empty.
+    /// The least work: nothing is wasted on narrow shapes.
     Small,
     /// In between.
     Medium,
-    /// The most work per load.
+    /// The most.
     Large,
 }
 

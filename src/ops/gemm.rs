@@ -236,21 +236,26 @@ const DEPTH: usize = 16;
 /// Workgroups below which a GPU is not filled.
 pub(super) const ENOUGH_WORKGROUPS: usize = 128;
 
-/// An override set of `gemm_shared`.
-const fn shared_variant(tile: Tile) -> [(&'static str, u32); 3] {
-    let [tile, tall] = match tile {
+/// Edge of a tile of `gemm_shared`, and vec4s of rows that an invocation makes of it.
+const fn edge(tile: Tile) -> [u32; 2] {
+    match tile {
         Tile::Small => [32, 1],
         Tile::Medium => [64, 1],
         Tile::Large => [64, 2],
-    };
+    }
+}
+
+const fn shared_variant(tile: Tile) -> [(&'static str, u32); 3] {
+    let [edge, tall] = edge(tile);
+    let workgroup_size = edge * edge / (16 * tall);
     [
-        ("tile", tile),
+        ("tile", edge),
         ("tall", tall),
-        ("workgroup_size", tile * tile / (16 * tall)),
+        ("workgroup_size", workgroup_size),
     ]
 }
 
-/// One for each of [`Tile::ALL`].
+/// The override sets of `gemm_shared`, one for each of [`Tile::ALL`].
 pub(super) const SHARED_VARIANTS: &[Overrides] = &[
     &shared_variant(Tile::Small),
     &shared_variant(Tile::Medium),
@@ -260,22 +265,24 @@ pub(super) const SHARED_VARIANTS: &[Overrides] = &[
 impl Tiling {
     /// Of [`SHARED_VARIANTS`].
     pub fn overrides(&self) -> Overrides {
-        SHARED_VARIANTS[self.tile as usize]
+        match self.tile {
+            Tile::Small => SHARED_VARIANTS[0],
+            Tile::Medium => SHARED_VARIANTS[1],
+            Tile::Large => SHARED_VARIANTS[2],
+        }
     }
 }
 
 impl Product {
-    /// The larger tile where `width`, the smallest extent of the product that no batch enters, fills it, so that another batch
+    /// Unless `caps` forces a tile: the large one where `width`, the smallest extent of the product that no batch enters, fills it, so that another batch
     /// size needs no other kernel; and a split of long sums over few tiles if `may_split`.
     pub fn tiling(&self, width: usize, may_split: bool, caps: &Caps) -> Tiling {
         let rule = match width > 32 {
             true => Tile::Large,
             false => Tile::Small,
         };
-        let size = caps.tile.unwrap_or(rule);
-        let [(_, tile), ..] = shared_variant(size);
-        let tile = tile as usize;
-        let tiles = [self.m.div_ceil(tile), self.n.div_ceil(tile)];
+        let tile = caps.tile.unwrap_or(rule);
+        let tiles = [self.m, self.n].map(|extent| extent.div_ceil(edge(tile)[0] as usize));
         let count = tiles[0] * tiles[1] * self.groups;
         let wanted = ENOUGH_WORKGROUPS.div_ceil(count.max(1));
         let splits = match may_split {
@@ -284,7 +291,7 @@ impl Product {
         };
         let depth = self.k.div_ceil(splits).next_multiple_of(DEPTH).max(DEPTH);
         Tiling {
-            tile: size,
+            tile,
             tiles,
             splits: self.k.div_ceil(depth).max(1),
             depth,

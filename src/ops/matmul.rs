@@ -15,7 +15,7 @@ use super::gemm::{
     End, MASK_PAIR, MOST_TURNS, Product, SHARED_VARIANTS, Target, View, in_dispatches, in_splits,
     run_scratch, sum_pair, sum_runs,
 };
-use super::{expect_f32, expect_inputs, expect_type};
+use super::{expect_f32, expect_inputs, expect_type, value};
 
 // Parameters and builder.
 
@@ -482,15 +482,19 @@ impl MatMul {
         };
         let windows = [a.is_window(), b.is_window()];
         let kernel = registers_kernel(self.transposed(), windows, to.end);
-        let (high, variant) = match (caps.tile.unwrap_or(rule), aligned) {
-            (Tile::Small, _) => (1, 4),
-            (Tile::Medium, false) => (2, 3),
-            (Tile::Medium, true) => (2, 2),
-            (Tile::Large, false) => (4, 1),
-            (Tile::Large, true) => (4, 0),
+        let high = match caps.tile.unwrap_or(rule) {
+            Tile::Small => 1,
+            Tile::Medium => 2,
+            Tile::Large => 4,
         };
-        let overrides = kernel.variants[variant];
-        let [tiles_m, tiles_n] = [m.div_ceil(4 * high), n.div_ceil(8)];
+        // The small one has no fast path.
+        let wanted = [
+            ("high", high),
+            ("aligned", usize::from(aligned && high > 1)),
+        ];
+        let is_wanted = |set: &&Overrides| wanted.iter().all(|&(name, v)| value(set, name) == v);
+        let overrides = *(kernel.variants.iter().find(is_wanted)).expect("every tile has a set");
+        let [tiles_m, tiles_n] = [m.div_ceil(4 * high), n.div_ceil(4 * WIDE)];
         let dispatch = a.bind(Dispatch::of(Cow::Owned(kernel), overrides), &block.a);
         let dispatch = to
             .bind(b.bind(dispatch, &block.b))
@@ -501,7 +505,7 @@ impl MatMul {
             .param("k", k)
             .param("last_a", a.last_quad())
             .param("last_b", b.last_quad())
-            .param("stores", 2 * high)
+            .param("stores", WIDE * high)
             .param("four", 4);
         let dispatch = dispatch
             .param("first_a", block.block.a.first)
@@ -509,7 +513,7 @@ impl MatMul {
             .param("first_b", block.block.b.first)
             .param("row_b", block.block.b.row);
         to.params(dispatch)
-            .workgroups((tiles_m * tiles_n).div_ceil(workgroup_size(windows) as usize))
+            .workgroups((tiles_m * tiles_n).div_ceil(value(overrides, "workgroup_size")))
     }
 }
 
@@ -544,6 +548,9 @@ impl Block {
             .part(self.b.part)
     }
 }
+
+/// The override `wide` of `matmul_registers`, which is left at its default: vec4s of columns.
+const WIDE: usize = 2;
 
 /// Elements of a linear layer's weight from which on the larger tile is worth a pipeline of its own.
 const LARGE_WEIGHT: usize = 2048;

@@ -1,7 +1,7 @@
 //! The ops, one file per family: parameters and builder, shape rule, reference, gradient, lowering, in this order.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernel::{Io, Kernel, Operand, Part};
+use crate::kernel::{Io, Kernel, Operand, Overrides, Part};
 use crate::shape::{DType, Shape, Type};
 use crate::tensor::Array;
 
@@ -120,6 +120,12 @@ pub fn kernels() -> Vec<Kernel> {
     ]
     .concat();
     fixed.chain(composed).collect()
+}
+
+/// The value of an override; 1 where a set leaves it out.
+fn value(overrides: Overrides, name: &str) -> usize {
+    let found = overrides.iter().find(|(n, _)| *n == name);
+    found.map_or(1, |&(_, value)| value as usize)
 }
 
 /// Fails unless the op got `count` inputs.

@@ -14,6 +14,8 @@ use striate::autodiff::gradients_from;
 use striate::check::{Case, Input};
 use striate::error::{Error, ErrorKind, Result};
 use striate::graph::{Graph, Value};
+use striate::kernel::Caps;
+use striate::plan::{Plan, PlanOptions, StateLayout, Step};
 
 /// A case with the work it is.
 pub struct Bench {
@@ -25,6 +27,24 @@ pub struct Bench {
     pub flops: f64,
     /// Bytes of all operands and results, each once.
     pub bytes: f64,
+}
+
+impl Bench {
+    /// What would run on a device with these capabilities.
+    ///
+    /// # Errors
+    ///
+    /// Those of building and planning the case.
+    pub fn steps(&self, caps: &Caps) -> Result<Vec<Step>> {
+        let mut graph = Graph::new();
+        let inputs = self.case.inputs.iter().enumerate();
+        let inputs = inputs
+            .map(|(i, input)| graph.input(&format!("x{i}"), input.ty.clone()))
+            .collect::<Result<Vec<_>>>()?;
+        let fetched = (self.case.build)(&mut graph, &inputs)?;
+        let states = StateLayout::new(&[&graph], caps.max_binding)?;
+        Ok(Plan::new(&graph, &states, &fetched, caps, PlanOptions::default())?.steps)
+    }
 }
 
 /// All of them.

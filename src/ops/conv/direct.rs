@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use crate::kernel::{Caps, Dispatch, Kernel, Lowering, Operand, Overrides, Rows};
 use crate::shape::Type;
 
-use super::{Filters, Map, Sizes, value};
+use super::{Filters, Map, Sizes};
 use crate::ops::gemm::{End, MOST_TURNS, Target, in_splits, run_scratch, sum_runs};
+use crate::ops::value;
 
 /// Invocations that fill any device: the rows of a gradient of a weight are cut into parts for as many.
 const FILLS_DEVICE: usize = 8192;

@@ -10,7 +10,7 @@ mod walk;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
-use crate::kernel::{Body, Caps, Io, Kernel, Lowering, Operand, Overrides, Rows, overlaps};
+use crate::kernel::{Body, Caps, Io, Kernel, Lowering, Operand, Rows, overlaps};
 use crate::shape::{Shape, Type};
 use crate::tensor::Array;
 
@@ -357,12 +357,6 @@ impl Op for ConvGradWeight {
         }
         Ok(())
     }
-}
-
-/// The value of an override.
-fn value(overrides: Overrides, name: &str) -> usize {
-    let found = overrides.iter().find(|(n, _)| *n == name);
-    found.map_or(1, |&(_, value)| value as usize)
 }
 
 /// Which of the three ops is lowered.

@@ -8,8 +8,9 @@ use crate::kernel::{
 };
 use crate::shape::Type;
 
-use super::{Map, Sizes, value};
+use super::{Map, Sizes};
 use crate::ops::gemm::{End, MOST_TURNS, Target, View};
+use crate::ops::value;
 
 /// One convolution as `conv_registers` runs it. A forward convolution is one; a gradient of the input is one for each residue class
 /// of the stride, over dy, with the class's taps backwards.
@@ -255,7 +256,7 @@ const STRIDED_VARIANTS: &[Overrides] = &[
     &window_variant(8, 1, 1),
 ];
 
-/// The tile of an override set of `conv_registers`.
+/// The tile of an override set of `conv_registers`: by how much of y an invocation makes.
 fn tile_of(overrides: Overrides) -> Tile {
     match ["strip", "blocks"].map(|name| value(overrides, name)) {
         [_, 1] => Tile::Small,
@@ -264,7 +265,7 @@ fn tile_of(overrides: Overrides) -> Tile {
     }
 }
 
-/// The tile of an override set of `conv_grad_weight_registers`.
+/// The tile of an override set of `conv_grad_weight_registers`: one tap, one row of taps, or several.
 fn grad_weight_tile_of(overrides: Overrides) -> Tile {
     match ["lines", "taps"].map(|name| value(overrides, name)) {
         [_, 1] => Tile::Small,
@@ -283,7 +284,7 @@ fn cheapest(
     let forced = |set: &Overrides| caps.tile == Some(tile_of(set));
     let best = sets.clone().filter(forced).min_by_key(|set| cost(set));
     best.or_else(|| sets.min_by_key(|set| cost(set)))
-        .unwrap_or_default()
+        .expect("some set fits every shape")
 }
 
 /// A signed number as a `u32` that wraps.
@@ -581,13 +582,18 @@ impl Sizes {
         }
     }
 
-    /// Cost of a variant for the gradient of the weight, in products of vec4s per channel of x and four columns of dy.
-    fn grad_weight_cost(&self, overrides: Overrides) -> usize {
-        let [lines, taps, blocks] = ["lines", "taps", "blocks"].map(|n| value(overrides, n));
+    /// Cost of a variant for the gradient of the weight, in products of vec4s per row and four columns of dy, if a load of one costs as much
+    /// as `load` of them.
+    fn grad_weight_cost(&self, overrides: Overrides, load: usize) -> usize {
+        let [lines, taps, blocks, depth] =
+            ["lines", "taps", "blocks", "depth"].map(|n| value(overrides, n));
         let runs = Runs::new(&Axis::forward(self, 2), taps);
         let bands = self.window[1].kernel.div_ceil(lines);
         let chunks = (self.o / self.groups).div_ceil(4 * blocks);
-        chunks * bands * runs.phases * runs.runs * ((4 * lines * taps + 8) * blocks + 3)
+        let depths = (self.c / self.groups).div_ceil(depth);
+        let products = 4 * lines * taps * blocks * depth;
+        let loads = 4 * blocks + 2 * depth;
+        chunks * depths * bands * runs.phases * runs.runs * (products + load * loads)
     }
 
     /// Turns of its loops that an invocation of the gradient of the weight takes for an image.
@@ -607,10 +613,10 @@ impl Sizes {
         let sets = sets
             .filter(|v| slides || value(v, "lines") == 1)
             .filter(|v| value(v, "aligned") == aligned);
-        let cheapest = |depth: usize| {
-            let sets = sets.clone().filter(|v| value(v, "depth") == depth);
+        let cheapest = |deepest: usize, load: usize| {
+            let sets = sets.clone().filter(|v| value(v, "depth") <= deepest);
             cheapest(sets, grad_weight_tile_of, caps, |set| {
-                self.grad_weight_cost(set)
+                self.grad_weight_cost(set, load)
             })
         };
         let tiles = |overrides: Overrides| {
@@ -637,7 +643,7 @@ impl Sizes {
                 quads: self.groups * chunks * channels * runs_of_taps * blocks * lines * taps,
             }
         };
-        let plain = tiles(cheapest(1));
+        let plain = tiles(cheapest(1, CHEAP_LOAD));
         if !caps.windows {
             return plain;
         }
@@ -648,11 +654,7 @@ impl Sizes {
                 window: true,
                 ..plain
             },
-            // From storage, what counts there is how often each load is used.
-            false => match cheapest(2) {
-                [] => plain,
-                deep => tiles(deep),
-            },
+            false => tiles(cheapest(2, DEAR_LOAD)),
         }
     }
 
@@ -828,6 +830,11 @@ const FILLS_CPU: usize = 512;
 /// As many as one dispatch over a window's images should have.
 const FILLS_WINDOW: usize = 64;
 
+/// What a load costs in products of vec4s, for the choice of tiles: on a GPU, or through a window; and from storage on a CPU adapter, where
+/// all that counts is how often each load is used.
+const CHEAP_LOAD: usize = 2;
+const DEAR_LOAD: usize = 50;
+
 /// Residue classes, each of which takes a dispatch, up to which the gradient of an input goes through them.
 const MOST_CLASSES: usize = 64;
 
@@ -853,26 +860,26 @@ const fn grad_weight_variant(
     ]
 }
 
-/// Windows see one channel of x at a time: their loads cost little.
+/// Of one channel of x, and for x and dy in storage on CPU adapters also of two.
 fn grad_weight_variants(strided: bool, window: bool) -> &'static [Overrides] {
     match (strided, window) {
         (true, true) => &STRIDED_GRAD_WEIGHT[..2],
-        (true, false) => STRIDED_GRAD_WEIGHT,
+        (true, false) => &STRIDED_GRAD_WEIGHT,
         (false, true) => &GRAD_WEIGHT[..8],
-        (false, false) => GRAD_WEIGHT,
+        (false, false) => &GRAD_WEIGHT,
     }
 }
 
-/// Of one channel of x, then of two.
-const STRIDED_GRAD_WEIGHT: &[Overrides] = &[
+/// The first two are of one channel.
+static STRIDED_GRAD_WEIGHT: [Overrides; 4] = [
     &grad_weight_variant(1, 1, 1, 0),
     &grad_weight_variant(1, 3, 1, 0),
     &grad_weight_variant(1, 1, 2, 0),
     &grad_weight_variant(1, 3, 2, 0),
 ];
 
-/// Of one channel of x, then of two.
-const GRAD_WEIGHT: &[Overrides] = &[
+/// The first eight are of one channel.
+static GRAD_WEIGHT: [Overrides; 14] = [
     &grad_weight_variant(1, 1, 1, 0),
     &grad_weight_variant(1, 1, 1, 1),
     &grad_weight_variant(1, 3, 1, 0),

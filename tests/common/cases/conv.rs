@@ -154,28 +154,29 @@ where
     if bias { case } else { case.linear() }
 }
 
-/// Images larger than a window of a uniform binding, with an odd number of channels: the gradient of the weight then takes two at a time.
+/// Images larger than a window of a uniform binding: the gradient of the weight then takes two channels at a time. An odd number of channels,
+/// several images, groups, chunks of filters, and kernels that take several bands and runs of taps.
 fn large_images() -> Vec<Case> {
     let mut cases = Vec::new();
-    for (extents, kernel, stride) in [
-        ([75, 75], [1, 1], [1, 1]),
-        ([75, 75], [2, 3], [2, 1]),
-        ([75, 75], [3, 3], [1, 1]),
-        ([76, 76], [3, 3], [1, 1]),
-        ([76, 76], [1, 1], [2, 2]),
-        ([76, 76], [3, 3], [2, 2]),
+    for (x, filters, groups, kernel, stride) in [
+        ([1, 3, 75, 75], 5, 1, [1, 1], [1, 1]),
+        ([1, 3, 75, 75], 5, 1, [2, 3], [2, 1]),
+        ([1, 3, 75, 75], 5, 1, [3, 3], [1, 1]),
+        ([2, 6, 76, 76], 18, 2, [1, 1], [1, 1]),
+        ([1, 3, 76, 76], 5, 1, [2, 3], [2, 1]),
+        ([2, 3, 76, 76], 9, 1, [3, 3], [1, 1]),
+        ([1, 3, 76, 76], 5, 1, [4, 4], [1, 1]),
+        ([1, 3, 76, 76], 5, 1, [3, 7], [1, 1]),
+        ([1, 3, 76, 76], 5, 1, [1, 1], [2, 2]),
+        ([2, 3, 76, 76], 5, 1, [3, 3], [2, 2]),
+        ([1, 1, 130, 130], 3, 1, [3, 3], [1, 1]),
     ] {
         let conv = Conv2d {
             stride,
+            groups,
             ..Conv2d::padding(kernel[0] / 2)
         };
-        cases.push(convolution(
-            &[1, 3, extents[0], extents[1]],
-            5,
-            kernel,
-            false,
-            conv,
-        ));
+        cases.push(convolution(&x, filters, kernel, false, conv));
     }
     cases
 }
