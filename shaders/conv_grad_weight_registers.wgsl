@@ -2,7 +2,7 @@
 //   dweight[o, c, i, j] = sum over n, row, col of dy[n, o, row, col] x[n, c, row * stride_h + i * dilation_h - pad_h, col * stride_w + j * dilation_w - pad_w]
 //
 // Part k sums `share` images into parts[k][group][chunk][channel][band][phase][run][block][line][tap], vec4s of four channels of dy;
-// conv_grad_weight_sum adds the parts up and puts them in order. Phases and runs of taps: see conv_registers. Reference: src/ops/conv/registers.rs.
+// conv_grad_weight_sum adds the parts up and puts them in order. Phases and runs of taps: see conv_registers. Reference: src/ops/conv/registers_grad_weight.rs.
 // One invocation takes 4 * blocks channels of dy, `depth` channels of x, `lines` rows and `taps` columns of the kernel. It walks down strips of
 // four columns of dy; the rows of x slide through registers, since the next row of dy sees what the next row of the kernel saw.
 // One workgroup takes workgroup_size of these, parts first.

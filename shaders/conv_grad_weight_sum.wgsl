@@ -1,6 +1,6 @@
 // Second stage of conv_grad_weight_registers: dweight[o, c, i, j] = sum over k of parts[k], in the order of k.
 //
-// Layout of parts, x and dy: see conv_grad_weight_registers. dweight [O, C, R, S]. Reference: src/ops/conv/registers.rs.
+// Layout of parts, x and dy: see conv_grad_weight_registers. dweight [O, C, R, S]. Reference: src/ops/conv/registers_grad_weight.rs.
 // One invocation sums one vec4 of the parts, at most four elements of dweight; one workgroup workgroup_size of them, side by side.
 // Providers: lib/grid, lib/divide, lib/float.
 

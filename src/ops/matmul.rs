@@ -506,8 +506,7 @@ impl MatMul {
             .param("last_a", a.last_quad())
             .param("last_b", b.last_quad())
             .param("stores", WIDE * high)
-            .param("four", 4);
-        let dispatch = dispatch
+            .param("four", 4)
             .param("first_a", block.block.a.first)
             .param("row_a", block.block.a.row)
             .param("first_b", block.block.b.first)
@@ -555,14 +554,6 @@ const WIDE: usize = 2;
 /// Elements of a linear layer's weight from which on the larger tile is worth a pipeline of its own.
 const LARGE_WEIGHT: usize = 2048;
 
-/// Invocations of a workgroup. Windows make small blocks: few per workgroup let the cores of a CPU share them.
-const fn workgroup_size(windows: [bool; 2]) -> u32 {
-    match windows {
-        [false, false] => 16,
-        _ => 8,
-    }
-}
-
 /// The override sets of `matmul_registers` for a and b stored transposed or not, seen through windows or not.
 struct Variants<const A: bool, const B: bool, const WINDOWS: bool>;
 
@@ -575,13 +566,15 @@ impl<const A: bool, const B: bool, const WINDOWS: bool> Variants<A, B, WINDOWS> 
         &Self::set(2, 0),
         &Self::set(1, 0),
     ];
+
     const fn set(high: u32, aligned: u32) -> [(&'static str, u32); 5] {
         [
             ("high", high),
             ("aligned", aligned),
             ("transpose_a", A as u32),
             ("transpose_b", B as u32),
-            ("workgroup_size", workgroup_size([WINDOWS; 2])),
+            // Windows make small blocks: few invocations per workgroup let the cores of a CPU share them.
+            ("workgroup_size", if WINDOWS { 8 } else { 16 }),
         ]
     }
 }

@@ -4,6 +4,7 @@
 mod direct;
 mod filters;
 mod registers;
+mod registers_grad_weight;
 mod shared;
 mod sizes;
 mod walk;
@@ -26,8 +27,19 @@ use walk::{FORWARD, GRAD_INPUT, GRAD_WEIGHT, TRANSPOSED};
 
 /// Every kernel of the family.
 pub(super) fn kernels() -> Vec<Kernel> {
-    let fixed = [direct::KERNELS, registers::KERNELS].concat();
-    let composed = [direct::kernels(), registers::kernels(), shared::kernels()].concat();
+    let fixed = [
+        direct::KERNELS,
+        registers::KERNELS,
+        registers_grad_weight::KERNELS,
+    ]
+    .concat();
+    let composed = [
+        direct::kernels(),
+        registers::kernels(),
+        registers_grad_weight::kernels(),
+        shared::kernels(),
+    ]
+    .concat();
     fixed.into_iter().cloned().chain(composed).collect()
 }
 

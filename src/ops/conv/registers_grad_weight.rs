@@ -1,0 +1,363 @@
+//! The gradient of a convolution's weight over two axes without workgroup memory, for CPU adapters and GL.
+
+use std::borrow::Cow;
+
+use crate::kernel::{
+    Caps, Dispatch, Kernel, Lowering, Operand, Overrides, Rows, Tile, WINDOW_ELEMENTS,
+};
+use crate::shape::Type;
+
+use super::Sizes;
+use super::registers::{Axis, Runs, cheapest, wrapped, x_files};
+use crate::ops::gemm::{MOST_TURNS, Target, View};
+use crate::ops::value;
+
+/// How the gradient of a weight is cut: invocations over runs of channels of dy, channels of x, and runs of taps.
+struct Tiles {
+    strided: bool,
+    /// x and dy through windows.
+    window: bool,
+    overrides: Overrides,
+    lines: usize,
+    taps: usize,
+    blocks: usize,
+    /// Channels of x of an invocation.
+    depth: usize,
+    runs: Runs,
+    /// Runs of `lines` rows of the kernel.
+    bands: usize,
+    /// Runs of `depth` channels of x in a group.
+    depths: usize,
+    /// Runs of `4 * blocks` channels of dy in a group.
+    chunks: usize,
+    /// Invocations per part of the batch.
+    tiles: usize,
+    /// vec4s of their sums.
+    quads: usize,
+}
+
+impl Sizes {
+    /// Cost of a variant for the gradient of the weight, in products of vec4s per row and four columns of dy, if a load of one costs as much
+    /// as `load` of them.
+    fn grad_weight_cost(&self, overrides: Overrides, load: usize) -> usize {
+        let [lines, taps, blocks, depth] =
+            ["lines", "taps", "blocks", "depth"].map(|n| value(overrides, n));
+        let runs = Runs::new(&Axis::forward(self, 2), taps);
+        let bands = self.window[1].kernel.div_ceil(lines);
+        let chunks = (self.o / self.groups).div_ceil(4 * blocks);
+        let depths = (self.c / self.groups).div_ceil(depth);
+        let products = 4 * lines * taps * blocks * depth;
+        let loads = 4 * blocks + 2 * depth;
+        chunks * depths * bands * runs.phases * runs.runs * (products + load * loads)
+    }
+
+    /// Turns of its loops that an invocation of the gradient of the weight takes for an image.
+    fn grad_weight_turns(&self, lines: usize) -> usize {
+        let [_, rows, columns] = self.output;
+        1 + columns.div_ceil(4) * (rows + lines)
+    }
+
+    /// The cheapest tiles for the gradient of the weight.
+    fn grad_weight_tiles(&self, caps: &Caps) -> Tiles {
+        let (channels, outs) = (self.c / self.groups, self.o / self.groups);
+        let [vertical, horizontal] = [1, 2].map(|axis| Axis::forward(self, axis));
+        let strided = horizontal.stride > 1;
+        let aligned = usize::from(!strided && horizontal.outputs % 4 == 0);
+        let slides = vertical.stride == vertical.dilation;
+        let sets = grad_weight_variants(strided, false).iter().copied();
+        let sets = sets
+            .filter(|v| slides || value(v, "lines") == 1)
+            .filter(|v| value(v, "aligned") == aligned);
+        let cheapest = |deepest: usize, load: usize| {
+            let sets = sets.clone().filter(|v| value(v, "depth") <= deepest);
+            cheapest(sets, grad_weight_tile_of, caps, |set| {
+                self.grad_weight_cost(set, load)
+            })
+        };
+        let tiles = |overrides: Overrides| {
+            let [lines, taps, blocks, depth] =
+                ["lines", "taps", "blocks", "depth"].map(|n| value(overrides, n));
+            let runs = Runs::new(&horizontal, taps);
+            let bands = vertical.taps.div_ceil(lines);
+            let chunks = outs.div_ceil(4 * blocks);
+            let depths = channels.div_ceil(depth);
+            let runs_of_taps = bands * runs.phases * runs.runs;
+            Tiles {
+                strided,
+                window: false,
+                overrides,
+                lines,
+                taps,
+                blocks,
+                depth,
+                runs,
+                bands,
+                chunks,
+                depths,
+                tiles: self.groups * chunks * depths * runs_of_taps,
+                quads: self.groups * chunks * channels * runs_of_taps * blocks * lines * taps,
+            }
+        };
+        let plain = tiles(cheapest(1, CHEAP_LOAD));
+        if !caps.windows {
+            return plain;
+        }
+        // Enough images to give every core several groups of lanes.
+        match plain.tiles * self.window_images() >= FILLS_WINDOW {
+            true => Tiles {
+                window: true,
+                ..plain
+            },
+            false => tiles(cheapest(2, DEAR_LOAD)),
+        }
+    }
+
+    /// Images that a window shows of x and of dy.
+    fn window_images(&self) -> usize {
+        WINDOW_ELEMENTS / self.x_row().max(self.y_row()).max(1)
+    }
+
+    /// vec4s of the sums of a part of the batch; `None` where an image alone takes more turns than an invocation may.
+    pub(super) fn grad_weight_quads(&self, caps: &Caps) -> Option<usize> {
+        let tiles = self.grad_weight_tiles(caps);
+        (self.grad_weight_turns(tiles.lines) <= MOST_TURNS).then_some(tiles.quads)
+    }
+
+    /// Emits the gradient of the weight over one run of images.
+    pub(super) fn lower_registers_grad_weight(
+        &self,
+        run: &Rows,
+        to: Target,
+        caps: &Caps,
+        out: &mut Lowering,
+    ) {
+        let (channels, outs) = (self.c / self.groups, self.o / self.groups);
+        let [_, kernel_h, kernel_w] = self.window.map(|window| window.kernel);
+        let [vertical, horizontal] = [1, 2].map(|axis| Axis::forward(self, axis));
+        let [_, height, width] = self.input;
+        let [_, rows, cols] = self.output;
+        let batch = run.count;
+        let x_base = run.first[0] * self.x_row();
+        let dy_base = run.first[1] * self.y_row();
+        let cut = self.grad_weight_tiles(caps);
+        let x = View::new(
+            0,
+            run.part[0],
+            x_base + batch * self.x_row(),
+            cut.window,
+            out,
+        );
+        let dy = View::new(
+            1,
+            run.part[1],
+            dy_base + batch * self.y_row(),
+            cut.window,
+            out,
+        );
+        let images = self.window_images();
+        let xs = x.rows(self.x_row(), x_base, batch, images);
+        let dys = dy.rows(self.y_row(), dy_base, batch, images);
+        let fills = if cut.window { FILLS_WINDOW } else { FILLS_CPU };
+        let most = (caps.max_binding as usize / 16 / cut.quads / xs.len().max(1)).max(1);
+        let wanted = fills.div_ceil(cut.tiles).min(most);
+        // Parts of each dispatch, and images of each part.
+        let shares: Vec<[usize; 2]> = xs
+            .iter()
+            .map(|shown| {
+                let share = shown.count.div_ceil(wanted);
+                let share = share
+                    .min(MOST_TURNS / self.grad_weight_turns(cut.lines))
+                    .max(1);
+                [shown.count.div_ceil(share).max(1), share]
+            })
+            .collect();
+        let parts = shares.iter().map(|[parts, _]| parts).sum::<usize>().max(1);
+        let scratch = out.scratch(Type::f32([parts, cut.quads, 4]));
+        let mut first_part = 0;
+        for ((x_shown, dy_shown), [own, share]) in xs.iter().zip(&dys).zip(shares) {
+            let kernel = Cow::Owned(grad_weight_kernel(cut.strided, cut.window));
+            let dispatch = x.bind(Dispatch::of(kernel, cut.overrides), x_shown);
+            out.push(
+                dy.bind(dispatch, dy_shown)
+                    .write(scratch)
+                    .param("count", cut.tiles * own)
+                    .param("parts", own)
+                    .param("first_part", first_part)
+                    .param("batch", x_shown.count)
+                    .param("share", share)
+                    .param("chunks", cut.chunks)
+                    .param("groups", self.groups)
+                    .param("outs", outs)
+                    .param("channels", channels)
+                    .param("depths", cut.depths)
+                    .param("height", height)
+                    .param("width", width)
+                    .param("rows", rows)
+                    .param("cols", cols)
+                    .param("bands", cut.bands)
+                    .param("phases", cut.runs.phases)
+                    .param("runs", cut.runs.runs)
+                    .param("lines", cut.lines)
+                    .param("depth", cut.depth)
+                    .param("stride_h", vertical.stride)
+                    .param("stride_w", horizontal.stride)
+                    .param("dilation_h", vertical.dilation)
+                    .param("dilation_w", horizontal.dilation)
+                    .param("pad_h", wrapped(vertical.pad))
+                    .param("pad_w", wrapped(horizontal.pad))
+                    .param("last", x.last_quad())
+                    .param("last_dy", dy.last_quad())
+                    .param("x_base", x_shown.first)
+                    .param("dy_base", dy_shown.first)
+                    .workgroups((cut.tiles * own).div_ceil(16)),
+            );
+            first_part += own;
+        }
+        let sum = Dispatch::new(&GRAD_WEIGHT_SUM, GRAD_WEIGHT_SUM.variants[0])
+            .read(scratch)
+            .read(Operand::Input(0))
+            .part(run.part[0])
+            .read(Operand::Input(1))
+            .part(run.part[1]);
+        out.push(
+            to.bind(sum)
+                .param("quads", cut.quads)
+                .param("parts", parts)
+                .param("chunks", cut.chunks)
+                .param("blocks", cut.blocks)
+                .param("lines", cut.lines)
+                .param("taps", cut.taps)
+                .param("outs", outs)
+                .param("channels", channels)
+                .param("kernel_h", kernel_h)
+                .param("kernel_w", kernel_w)
+                .param("bands", cut.bands)
+                .param("phases", cut.runs.phases)
+                .param("runs", cut.runs.runs)
+                .param("batch", batch)
+                .param("groups", self.groups)
+                .param("height", height)
+                .param("width", width)
+                .param("rows", rows)
+                .param("cols", cols)
+                .param("stride_h", vertical.stride)
+                .param("stride_w", horizontal.stride)
+                .param("dilation_h", vertical.dilation)
+                .param("dilation_w", horizontal.dilation)
+                .param("pad_h", wrapped(vertical.pad))
+                .param("pad_w", wrapped(horizontal.pad))
+                .param("x_base", x_base)
+                .param("dy_base", dy_base)
+                .workgroups(cut.quads.div_ceil(64)),
+        );
+    }
+}
+
+/// Invocations that fill a CPU: the batch of a gradient of a weight is cut into parts for as many.
+const FILLS_CPU: usize = 512;
+/// As many as one dispatch over a window's images should have.
+const FILLS_WINDOW: usize = 64;
+
+/// What a load costs in products of vec4s, for the choice of tiles: on a GPU, or through a window; and from storage on a CPU adapter, where
+/// all that counts is how often each load is used.
+const CHEAP_LOAD: usize = 2;
+const DEAR_LOAD: usize = 50;
+
+/// The tile of an override set of `conv_grad_weight_registers`: one tap, one row of taps, or several.
+fn grad_weight_tile_of(overrides: Overrides) -> Tile {
+    match ["lines", "taps"].map(|name| value(overrides, name)) {
+        [_, 1] => Tile::Small,
+        [1, _] => Tile::Medium,
+        _ => Tile::Large,
+    }
+}
+
+/// A set of `conv_grad_weight_registers`.
+const fn grad_weight_variant(
+    lines: u32,
+    taps: u32,
+    depth: u32,
+    aligned: u32,
+) -> [(&'static str, u32); 5] {
+    [
+        ("lines", lines),
+        ("taps", taps),
+        ("blocks", if taps < 5 { 2 } else { 1 }),
+        ("depth", depth),
+        ("aligned", aligned),
+    ]
+}
+
+/// Of one channel of x, and for x and dy in storage on CPU adapters also of two.
+fn grad_weight_variants(strided: bool, window: bool) -> &'static [Overrides] {
+    match (strided, window) {
+        (true, true) => &STRIDED_GRAD_WEIGHT[..2],
+        (true, false) => &STRIDED_GRAD_WEIGHT,
+        (false, true) => &GRAD_WEIGHT[..8],
+        (false, false) => &GRAD_WEIGHT,
+    }
+}
+
+/// The first two are of one channel.
+static STRIDED_GRAD_WEIGHT: [Overrides; 4] = [
+    &grad_weight_variant(1, 1, 1, 0),
+    &grad_weight_variant(1, 3, 1, 0),
+    &grad_weight_variant(1, 1, 2, 0),
+    &grad_weight_variant(1, 3, 2, 0),
+];
+
+/// The first eight are of one channel.
+static GRAD_WEIGHT: [Overrides; 14] = [
+    &grad_weight_variant(1, 1, 1, 0),
+    &grad_weight_variant(1, 1, 1, 1),
+    &grad_weight_variant(1, 3, 1, 0),
+    &grad_weight_variant(1, 3, 1, 1),
+    &grad_weight_variant(3, 3, 1, 0),
+    &grad_weight_variant(3, 3, 1, 1),
+    &grad_weight_variant(5, 5, 1, 0),
+    &grad_weight_variant(5, 5, 1, 1),
+    &grad_weight_variant(1, 1, 2, 0),
+    &grad_weight_variant(1, 1, 2, 1),
+    &grad_weight_variant(1, 3, 2, 0),
+    &grad_weight_variant(1, 3, 2, 1),
+    &grad_weight_variant(3, 3, 2, 0),
+    &grad_weight_variant(3, 3, 2, 1),
+];
+
+fn grad_weight_kernel(strided: bool, window: bool) -> Kernel {
+    let [body, storage, shown, grid, divide] = *shader_files![
+        "conv_grad_weight_registers",
+        "second_quads",
+        "second_window",
+        "lib/grid",
+        "lib/divide",
+    ];
+    let ([x, columns], name) = x_files(strided, window);
+    let dy = if window { shown } else { storage };
+    Kernel::composed(
+        format!("conv_grad_weight_registers{name}"),
+        vec![body, x, columns, dy, grid, divide],
+        grad_weight_variants(strided, window),
+    )
+}
+
+static GRAD_WEIGHT_SUM: Kernel = Kernel::new(
+    "conv_grad_weight_sum",
+    shader_files![
+        "conv_grad_weight_sum",
+        "lib/grid",
+        "lib/divide",
+        "lib/float"
+    ],
+    &[&[("workgroup_size", 64)]],
+);
+
+pub(super) const KERNELS: &[&Kernel] = &[&GRAD_WEIGHT_SUM];
+
+/// The kernels that are composed when an op lowers.
+pub(super) fn kernels() -> Vec<Kernel> {
+    let forms = [[false, false], [false, true], [true, false], [true, true]];
+    forms
+        .map(|[strided, window]| grad_weight_kernel(strided, window))
+        .into()
+}
