@@ -7,8 +7,8 @@
 // One invocation makes `strip` columns of one row of 4 * blocks channels of y; it holds the columns of x that a run needs in registers.
 // One workgroup makes workgroup_size such strips, along the row, then along the batch, so that rows outside of x are skipped together.
 // Overrides: strip (8, 12 or 16), blocks (1 or 2), taps (1 to 5), workgroup_size.
-// Providers: first_* for x, second_quad (second_*) for the weights, window (conv_window_*), store_row (conv_store_*), finish_row, finish_one (end_*), lib/grid, lib/divide,
-// lib/float.
+// Providers: first_* for x, second_quad (second_*) for the weights, window (conv_window_*), y (y_*, by as many elements as the rows of y are multiples of), finish_row
+// and finish_unit (end_*), lib/grid, lib/divide, lib/float.
 
 struct Params {
     grid: Grid,
@@ -143,22 +143,24 @@ fn mended(image: u32, group: u32, out: u32, row: u32, col: u32) -> f32 {
     return sum;
 }
 
+// Four columns from `col` on, the first of them at element `at` of y; those past the end of the row are left out.
+fn store_row(value: vec4<f32>, at: u32, col: u32) {
+    var rest = value;
+    for (var j = 0u; j < params.four; j += UNIT) {
+        if col + j < params.cols {
+            let unit = (at + j * params.out_col) / UNIT;
+            y[unit] = finish_unit(first_unit(rest), unit);
+        }
+        rest = after_unit(rest);
+    }
+}
+
 // Four columns from `col` on of row `row` of four channels from `out` on, the first of them at element `at` of y.
-fn store(value: mat4x4<f32>, out: u32, image: u32, group: u32, at: u32, row: u32, col: u32) {
+fn store(value: mat4x4<f32>, out: u32, group: u32, at: u32, col: u32) {
     var rest = value;
     for (var i = 0u; i < params.four; i++) {
         if out + i < params.outs {
-            var sums = rest[0];
-            if any(is_nan4(sums)) {
-                for (var j = 0u; j < params.four; j++) {
-                    if is_nan(sums.x) && col + j < params.cols {
-                        sums.x = mended(image, group, out + i, row, col + j);
-                    }
-                    sums = sums.yzwx;
-                }
-            }
-            let line = finish_row(sums, group * params.outs + out + i);
-            store_row(line, at + i * params.out_plane, col);
+            store_row(finish_row(rest[0], group * params.outs + out + i), at + i * params.out_plane, col);
         }
         rest = mat4x4<f32>(rest[1], rest[2], rest[3], rest[0]);
     }
@@ -250,12 +252,13 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
     }
 
     // The blocks move up through c00, so that there is one store to compile.
+    let first_y = params.out_first + image * params.outs * params.out_plane + row * params.out_row;
     var out = quad_out * 4u;
-    let line_y = params.out_first + row * params.out_row;
     var part = 0u;
+    var sums = vec4<f32>();
     for (var stored = 0u; stored < params.stores; stored++) {
-        let first = (image * params.outs + out) * params.out_plane;
-        store(c00, out, image, group, first + line_y + (col + part) * params.out_col, row, col + part);
+        sums += c00[0] + c00[1] + c00[2] + c00[3];
+        store(c00, out, group, first_y + out * params.out_plane + (col + part) * params.out_col, col + part);
         part += 4u;
         out = select(out, out + 4u, part == strip);
         part = select(part, 0u, part == strip);
@@ -272,5 +275,19 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
         c01 = c11;
         c11 = c21;
         c21 = c31;
+    }
+    // Only now, and all in one loop: llvmpipe runs through what it skips, with all lanes switched off.
+    let found = any(is_nan4(sums));
+    out = quad_out * 4u;
+    part = 0u;
+    for (var left_over = select(0u, 16u * params.stores, found); left_over > 0u; left_over--) {
+        let at = first_y + out * params.out_plane + (col + part) * params.out_col;
+        if out < params.outs && col + part < params.cols && is_nan(y_at(at)) {
+            let value = mended(image, group, out, row, col + part);
+            put(finish_row(vec4<f32>(value), group * params.outs + out).x, at);
+        }
+        part++;
+        out = select(out, out + 1u, part == strip);
+        part = select(part, 0u, part == strip);
     }
 }

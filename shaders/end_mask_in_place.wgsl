@@ -1,13 +1,15 @@
-// Provider of Y, the binding of y, finish_row and finish_one: zero where the mask, an activation after relu
+// Provider of Y, the binding of y, finish_row and finish_unit: zero where the mask, an activation after relu
 // that y takes the place of, is not positive; NaN lets pass.
 
 const Y: u32 = 2u;
 
-// What depends on the channel, for four values of one, then what depends on the place.
+// What depends on the channel, for four values of one.
 fn finish_row(value: vec4<f32>, channel: u32) -> vec4<f32> {
     return value;
 }
 
-fn finish_one(value: f32, at: u32) -> f32 {
-    return select(value, 0.0, y_at(at) <= 0.0 && !is_nan(y_at(at)));
+// What depends on the place, for unit `unit` of y.
+fn finish_unit(value: Unit, unit: u32) -> Unit {
+    let held = y[unit];
+    return select(value, Unit(), held <= Unit() & !is_nan_unit(held));
 }

@@ -1,14 +1,35 @@
-// Provider of y, params and finish where y is written element by element. Y, finish_row and finish_one come from end_*.
+// Provider of y, params and its Unit, where y is written element by element. Y, finish_row and finish_unit come from end_*.
 
-@group(0) @binding(Y) var<storage, read_write> y: array<f32>;
+alias Unit = f32;
+const UNIT: u32 = 1u; // elements of one
+
+@group(0) @binding(Y) var<storage, read_write> y: array<Unit>;
 @group(0) @binding(Y + 1u) var<uniform> params: Params;
 
-// What y held.
+fn is_nan_unit(value: Unit) -> bool {
+    return is_nan(value);
+}
+
+// The first unit of four elements.
+fn first_unit(values: vec4<f32>) -> Unit {
+    return values.x;
+}
+
+// Four elements, those after the first unit coming first.
+fn after_unit(values: vec4<f32>) -> vec4<f32> {
+    return values.yzwx;
+}
+
 fn y_at(at: u32) -> f32 {
     return y[at];
 }
 
+// Writes one element, whatever depends on its place done first.
+fn put(value: f32, at: u32) {
+    y[at] = finish_unit(value, at);
+}
+
 // What element `at` of y holds at the end, of one channel.
 fn finish(value: f32, channel: u32, at: u32) -> f32 {
-    return finish_one(finish_row(vec4<f32>(value), channel).x, at);
+    return finish_unit(finish_row(vec4<f32>(value), channel).x, at);
 }

@@ -131,8 +131,8 @@ struct Form {
     /// Images of x through windows, not from storage.
     x_window: bool,
     weights: Weights,
-    /// y by two columns: few weights do not hide the cost of writing.
-    pairs: bool,
+    /// Columns of y that are written together, 1, 2 or 4: few weights do not hide the cost of writing.
+    unit: usize,
 }
 
 impl Form {
@@ -141,11 +141,11 @@ impl Form {
         strided: false,
         x_window: false,
         weights: Weights::Uniform,
-        pairs: true,
+        unit: 2,
     };
     const FLAT: Form = Form {
         weights: Weights::Storage,
-        pairs: false,
+        unit: 1,
         ..Form::UNIFORM
     };
     const STRIDED: Form = Form {
@@ -156,17 +156,19 @@ impl Form {
     /// All that are chosen.
     fn all() -> impl Iterator<Item = Form> {
         let windows = [
-            (false, true, true),
-            (false, true, false),
-            (false, false, false),
-            (true, true, false),
-            (true, false, false),
+            (false, true, 4),
+            (false, true, 2),
+            (false, true, 1),
+            (false, false, 4),
+            (false, false, 1),
+            (true, true, 1),
+            (true, false, 1),
         ];
-        let windows = windows.map(|(strided, x_window, pairs)| Form {
+        let windows = windows.map(|(strided, x_window, unit)| Form {
             strided,
             x_window,
             weights: Weights::Window,
-            pairs,
+            unit,
         });
         [Form::UNIFORM, Form::FLAT, Form::STRIDED]
             .into_iter()
@@ -365,14 +367,18 @@ impl Class {
         let strided = self.axes[1].stride > 1;
         let [out_plane, out_first, out_row, out_col] = self.place;
         let places = [out_plane, out_first, out_row, self.output[2]];
-        let pairs = out_col == 1 && places.iter().all(|place| place % 2 == 0);
+        let by = |unit: &usize| out_col == 1 && places.iter().all(|place| place % unit == 0);
         if caps.windows {
             let x_window = self.image(groups) <= WINDOW_ELEMENTS;
             let form = Form {
                 strided,
                 x_window,
                 weights: Weights::Window,
-                pairs: pairs && !strided && x_window,
+                unit: match (strided, x_window) {
+                    (true, _) => 1,
+                    (false, true) => [4, 2].into_iter().find(by).unwrap_or(1),
+                    (false, false) => [4].into_iter().find(by).unwrap_or(1),
+                },
             };
             let overrides = cheapest(form);
             if (1..=WINDOW_ELEMENTS).contains(&self.chunk_weights(overrides)) {
@@ -386,7 +392,7 @@ impl Class {
         let packed = self.packed(groups, overrides);
         let binds = caps.max_uniform.min(caps.max_binding) >= 4 * UNIFORM_FLOATS as u64;
         let narrow = self.quads() < 2 || self.axes[1].taps < 3;
-        if binds && pairs && !narrow && (1..=UNIFORM_FLOATS).contains(&packed) {
+        if binds && by(&2) && !narrow && (1..=UNIFORM_FLOATS).contains(&packed) {
             return (Form::UNIFORM, overrides);
         }
         (Form::FLAT, cheapest(Form::FLAT))
@@ -620,6 +626,7 @@ fn registers_kernel(form: Form, end: End) -> Kernel {
         window,
         elements,
         pairs,
+        quads,
         grid,
         divide,
         float,
@@ -628,8 +635,9 @@ fn registers_kernel(form: Form, end: End) -> Kernel {
         "second_uniform",
         "second_quads",
         "second_window",
-        "conv_store_elements",
-        "conv_store_pairs",
+        "y_elements",
+        "y_pairs",
+        "y_quads",
         "lib/grid",
         "lib/divide",
         "lib/float",
@@ -640,14 +648,15 @@ fn registers_kernel(form: Form, end: End) -> Kernel {
         Weights::Uniform => ("_weights_uniform", uniform),
         Weights::Window => ("_weights_window", window),
     };
-    let (pairs_name, store) = match form.pairs {
-        true => ("_pairs", pairs),
-        false => ("", elements),
+    let (unit_name, y) = match form.unit {
+        4 => ("_quads", quads),
+        2 => ("_pairs", pairs),
+        _ => ("", elements),
     };
     let (end_name, end) = end.file();
     Kernel::composed(
-        format!("conv_registers{x_name}{weights_name}{pairs_name}{end_name}"),
-        vec![body, x, columns, weights, end, store, grid, divide, float],
+        format!("conv_registers{x_name}{weights_name}{unit_name}{end_name}"),
+        vec![body, x, columns, weights, end, y, grid, divide, float],
         form.variants(),
     )
 }
