@@ -1,10 +1,10 @@
-// The gradient of a convolution's weight in registers, in parts of the batch. x [N, G * C, H, W], dy [N, G * O, OH, OW]:
+// The gradient of a convolution's weight in registers, in parts. x [N, G * C, H, W], dy [N, G * O, OH, OW]:
 //   dweight[o, c, i, j] = sum over n, row, col of dy[n, o, row, col] x[n, c, row * stride_h + i * dilation_h - pad_h, col * stride_w + j * dilation_w - pad_w]
 //
-// Part k sums `share` images into parts[k][group][chunk][channel][band][phase][run][block][line][tap], vec4s of four channels of dy;
-// conv_grad_weight_sum adds the parts up and puts them in order. Phases and runs of taps: see conv_registers. Reference: src/ops/conv/registers_grad_weight.rs.
-// One invocation takes 4 * blocks channels of dy, `depth` channels of x, `lines` rows and `taps` columns of the kernel. It walks down strips of
-// four columns of dy; the rows of x slide through registers, since the next row of dy sees what the next row of the kernel saw.
+// Part k sums `share` strips of four columns of dy, all of an image before the next image's, into
+// parts[k][group][chunk][channel][band][phase][run][block][line][tap], vec4s of four channels of dy; conv_grad_weight_sum adds the parts up and puts them in order. Phases and runs of taps: see conv_registers. Reference: src/ops/conv/registers_grad_weight.rs.
+// One invocation takes 4 * blocks channels of dy, `depth` channels of x, `lines` rows and `taps` columns of the kernel. It walks down the
+// strips of its part; the rows of x slide through registers, since the next row of dy sees what the next row of the kernel saw.
 // One workgroup takes workgroup_size of these, parts first.
 // Overrides: lines (1, or as taps where stride_h = dilation_h), taps (1 to 5), blocks (1 or 2), depth (1, or 2 where lines is at most 3), aligned (1 if the rows of dy are multiples
 // of 4 long), workgroup_size.
@@ -15,8 +15,9 @@ struct Params {
     count: u32, // invocations
     parts: u32,
     first_part: u32, // number of the first among all dispatches' parts
-    batch: u32,
-    share: u32, // images per part
+    strips: u32, // of an image: four columns of dy each
+    all_strips: u32, // of all images
+    share: u32, // strips per part
     chunks: u32, // runs of 4 * blocks channels of dy in a group
     groups: u32,
     outs: u32, // channels of dy per group
@@ -185,104 +186,104 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
     var v2 = Line();
     var v3 = Line();
     var v4 = Line();
-    let end = min((part + 1u) * params.share, params.batch);
-    for (var n = part * params.share; n < end; n++) {
+    let end = min((part + 1u) * params.share, params.all_strips);
+    for (var strip_index = part * params.share; strip_index < end; strip_index++) {
+        let n = quotient(strip_index, params.strips);
+        let col = (strip_index - n * params.strips) * 4u;
         let plane = params.x_base + (n * params.groups * params.channels + group * params.channels + channel) * params.height * params.width;
         let base = params.dy_base + (n * params.groups + group) * params.outs * plane_y;
-        for (var col = 0u; col < params.cols; col += 4u) {
-            let w = left + col * params.stride_w;
-            var h = top;
-            var x0 = Row();
-            var x1 = Row();
-            var x2 = Row();
-            var x3 = Row();
-            var x4 = Row();
-            var z2 = Row();
-            var z3 = Row();
-            var z4 = Row();
-            for (var line = 1u; line < params.lines; line++) {
+        let w = left + col * params.stride_w;
+        var h = top;
+        var x0 = Row();
+        var x1 = Row();
+        var x2 = Row();
+        var x3 = Row();
+        var x4 = Row();
+        var z2 = Row();
+        var z3 = Row();
+        var z4 = Row();
+        for (var line = 1u; line < params.lines; line++) {
+            x1 = x2;
+            x2 = x3;
+            x3 = x4;
+            x4 = row_of_x(plane, h, w);
+            if depth > 1u {
+                z2 = z3;
+                z3 = z4;
+                z4 = row_of_x(plane + next_plane, h, w);
+            }
+            h += params.stride_h;
+        }
+        var at = base + col;
+        for (var row = 0u; row < params.rows; row++) {
+            if lines > 4u {
+                x0 = x1;
+            }
+            if lines > 3u {
                 x1 = x2;
+            }
+            if lines > 2u {
                 x2 = x3;
+            }
+            if lines > 1u {
                 x3 = x4;
-                x4 = row_of_x(plane, h, w);
-                if depth > 1u {
-                    z2 = z3;
-                    z3 = z4;
-                    z4 = row_of_x(plane + next_plane, h, w);
-                }
-                h += params.stride_h;
             }
-            var at = base + col;
-            for (var row = 0u; row < params.rows; row++) {
-                if lines > 4u {
-                    x0 = x1;
-                }
-                if lines > 3u {
-                    x1 = x2;
+            x4 = row_of_x(plane, h, w);
+            if depth > 1u {
+                z2 = z3;
+                z3 = z4;
+                z4 = row_of_x(plane + next_plane, h, w);
+            }
+            h += params.stride_h;
+            let g = mat4x4<f32>(four_dy(at + o0, col), four_dy(at + o1, col), four_dy(at + o2, col), four_dy(at + o3, col));
+            s4 = add_line(s4, x4, g);
+            if lines > 1u {
+                s3 = add_line(s3, x3, g);
+            }
+            if lines > 2u {
+                s2 = add_line(s2, x2, g);
+            }
+            if lines > 3u {
+                s1 = add_line(s1, x1, g);
+            }
+            if lines > 4u {
+                s0 = add_line(s0, x0, g);
+            }
+            if depth > 1u {
+                u4 = add_line(u4, z4, g);
+                if lines > 1u {
+                    u3 = add_line(u3, z3, g);
                 }
                 if lines > 2u {
-                    x2 = x3;
+                    u2 = add_line(u2, z2, g);
                 }
+            }
+            if blocks > 1u {
+                let f = mat4x4<f32>(four_dy(at + o4, col), four_dy(at + o5, col), four_dy(at + o6, col), four_dy(at + o7, col));
+                t4 = add_line(t4, x4, f);
                 if lines > 1u {
-                    x3 = x4;
-                }
-                x4 = row_of_x(plane, h, w);
-                if depth > 1u {
-                    z2 = z3;
-                    z3 = z4;
-                    z4 = row_of_x(plane + next_plane, h, w);
-                }
-                h += params.stride_h;
-                let g = mat4x4<f32>(four_dy(at + o0, col), four_dy(at + o1, col), four_dy(at + o2, col), four_dy(at + o3, col));
-                s4 = add_line(s4, x4, g);
-                if lines > 1u {
-                    s3 = add_line(s3, x3, g);
+                    t3 = add_line(t3, x3, f);
                 }
                 if lines > 2u {
-                    s2 = add_line(s2, x2, g);
+                    t2 = add_line(t2, x2, f);
                 }
                 if lines > 3u {
-                    s1 = add_line(s1, x1, g);
+                    t1 = add_line(t1, x1, f);
                 }
                 if lines > 4u {
-                    s0 = add_line(s0, x0, g);
+                    t0 = add_line(t0, x0, f);
                 }
                 if depth > 1u {
-                    u4 = add_line(u4, z4, g);
+                    v4 = add_line(v4, z4, f);
                     if lines > 1u {
-                        u3 = add_line(u3, z3, g);
+                        v3 = add_line(v3, z3, f);
                     }
                     if lines > 2u {
-                        u2 = add_line(u2, z2, g);
+                        v2 = add_line(v2, z2, f);
                     }
                 }
-                if blocks > 1u {
-                    let f = mat4x4<f32>(four_dy(at + o4, col), four_dy(at + o5, col), four_dy(at + o6, col), four_dy(at + o7, col));
-                    t4 = add_line(t4, x4, f);
-                    if lines > 1u {
-                        t3 = add_line(t3, x3, f);
-                    }
-                    if lines > 2u {
-                        t2 = add_line(t2, x2, f);
-                    }
-                    if lines > 3u {
-                        t1 = add_line(t1, x1, f);
-                    }
-                    if lines > 4u {
-                        t0 = add_line(t0, x0, f);
-                    }
-                    if depth > 1u {
-                        v4 = add_line(v4, z4, f);
-                        if lines > 1u {
-                            v3 = add_line(v3, z3, f);
-                        }
-                        if lines > 2u {
-                            v2 = add_line(v2, z2, f);
-                        }
-                    }
-                }
-                at += params.cols;
             }
+            at += params.cols;
         }
     }
 

@@ -34,16 +34,25 @@ impl Shown {
     }
 }
 
-/// The windows through which `count` rows of `row` elements of four bytes are seen, `most` at a time. The run begins at element `first` of
-/// a range of `bytes` bytes, at least a window; buffers reach to the next multiple of 256. A row must fit [`WINDOW_ELEMENTS`].
-pub fn windows(bytes: u64, row: usize, first: usize, count: usize, most: usize) -> Vec<Shown> {
-    let aligned = (4 * first).is_multiple_of(256) && (4 * row).is_multiple_of(256);
+/// Rows of `row` elements that a window shows of a run that begins at a multiple of them.
+pub fn window_rows(row: usize) -> usize {
+    let aligned = (4 * row).is_multiple_of(256);
     let fit = if aligned {
         WINDOW as usize / 4
     } else {
         WINDOW_ELEMENTS
     };
-    let step = (fit / row.max(1)).min(most).max(1);
+    fit / row.max(1)
+}
+
+/// The windows through which `count` rows of `row` elements of four bytes are seen, `most` at a time. The run begins at element `first` of
+/// a range of `bytes` bytes, at least a window; buffers reach to the next multiple of 256. A row must fit: see [`window_rows`].
+pub fn windows(bytes: u64, row: usize, first: usize, count: usize, most: usize) -> Vec<Shown> {
+    let fit = match (4 * first).is_multiple_of(256) {
+        true => window_rows(row),
+        false => WINDOW_ELEMENTS / row.max(1),
+    };
+    let step = fit.min(most).max(1);
     let last = bytes.next_multiple_of(256).saturating_sub(WINDOW);
     // No rows are shown too: their sums are zeros.
     let starts = (0..count.max(1)).step_by(step);
@@ -164,6 +173,7 @@ mod tests {
             (1024, 64, 70),
             (1, 3, 70_000),
             (16_320, 16_320, 2),
+            (16_384, 32_768, 3),
             (1176, 0, 20),
         ] {
             let bytes = 4 * (first + row * count) as u64;

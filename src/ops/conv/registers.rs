@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::kernel::{
     Caps, Dispatch, Kernel, Lowering, Operand, Overrides, Rows, Shown, Tile, WINDOW,
-    WINDOW_ELEMENTS, windows,
+    window_rows, windows,
 };
 use crate::shape::Type;
 
@@ -369,7 +369,7 @@ impl Class {
         let places = [out_plane, out_first, out_row, self.output[2]];
         let by = |unit: &usize| out_col == 1 && places.iter().all(|place| place % unit == 0);
         if caps.windows {
-            let x_window = self.image(groups) <= WINDOW_ELEMENTS;
+            let x_window = window_rows(self.image(groups)) >= 1;
             let form = Form {
                 strided,
                 x_window,
@@ -381,7 +381,8 @@ impl Class {
                 },
             };
             let overrides = cheapest(form);
-            if (1..=WINDOW_ELEMENTS).contains(&self.chunk_weights(overrides)) {
+            let chunk = self.chunk_weights(overrides);
+            if chunk >= 1 && window_rows(chunk) >= 1 {
                 return (form, overrides);
             }
         }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::kernel::{
-    Caps, Dispatch, Kernel, Lowering, Operand, Overrides, Rows, Tile, WINDOW_ELEMENTS,
+    Caps, Dispatch, Kernel, Lowering, Operand, Overrides, Rows, Tile, window_rows,
 };
 use crate::shape::Type;
 
@@ -51,10 +51,9 @@ impl Sizes {
         chunks * depths * bands * runs.phases * runs.runs * (products + load * loads)
     }
 
-    /// Turns of its loops that an invocation of the gradient of the weight takes for an image.
+    /// Turns of its loops that an invocation of the gradient of the weight takes for a strip.
     fn grad_weight_turns(&self, lines: usize) -> usize {
-        let [_, rows, columns] = self.output;
-        1 + columns.div_ceil(4) * (rows + lines)
+        1 + self.output[1] + lines
     }
 
     /// The cheapest tiles for the gradient of the weight.
@@ -102,8 +101,8 @@ impl Sizes {
         if !caps.windows {
             return plain;
         }
-        // Enough images to give every core several groups of lanes.
-        match plain.tiles * self.window_images() >= FILLS_WINDOW {
+        // Enough strips to give every core several groups of lanes.
+        match plain.tiles * self.window_images() * self.strips() >= FILLS_WINDOW / 2 {
             true => Tiles {
                 window: true,
                 ..plain
@@ -114,10 +113,15 @@ impl Sizes {
 
     /// Images that a window shows of x and of dy.
     fn window_images(&self) -> usize {
-        WINDOW_ELEMENTS / self.x_row().max(self.y_row()).max(1)
+        window_rows(self.x_row()).min(window_rows(self.y_row()))
     }
 
-    /// vec4s of the sums of a part of the batch; `None` where an image alone takes more turns than an invocation may.
+    /// Strips of four columns of an image of dy.
+    fn strips(&self) -> usize {
+        self.output[2].div_ceil(4)
+    }
+
+    /// vec4s of the sums of a part of the batch; `None` where a strip alone takes more turns than an invocation may.
     pub(super) fn grad_weight_quads(&self, caps: &Caps) -> Option<usize> {
         let tiles = self.grad_weight_tiles(caps);
         (self.grad_weight_turns(tiles.lines) <= MOST_TURNS).then_some(tiles.quads)
@@ -160,15 +164,19 @@ impl Sizes {
         let fills = if cut.window { FILLS_WINDOW } else { FILLS_CPU };
         let most = (caps.max_binding as usize / 16 / cut.quads / xs.len().max(1)).max(1);
         let wanted = fills.div_ceil(cut.tiles).min(most);
-        // Parts of each dispatch, and images of each part.
+        let strips = self.strips();
+        // Parts of each dispatch, and strips of each part. Images in storage are not cut: few parts are quick to add up.
         let shares: Vec<[usize; 2]> = xs
             .iter()
             .map(|shown| {
-                let share = shown.count.div_ceil(wanted);
+                let share = match cut.window {
+                    true => (shown.count * strips).div_ceil(wanted),
+                    false => shown.count.div_ceil(wanted) * strips,
+                };
                 let share = share
                     .min(MOST_TURNS / self.grad_weight_turns(cut.lines))
                     .max(1);
-                [shown.count.div_ceil(share).max(1), share]
+                [(shown.count * strips).div_ceil(share).max(1), share]
             })
             .collect();
         let parts = shares.iter().map(|[parts, _]| parts).sum::<usize>().max(1);
@@ -183,7 +191,8 @@ impl Sizes {
                     .param("count", cut.tiles * own)
                     .param("parts", own)
                     .param("first_part", first_part)
-                    .param("batch", x_shown.count)
+                    .param("strips", strips)
+                    .param("all_strips", x_shown.count * strips)
                     .param("share", share)
                     .param("chunks", cut.chunks)
                     .param("groups", self.groups)
@@ -213,7 +222,9 @@ impl Sizes {
             );
             first_part += own;
         }
-        let sum = Dispatch::new(&GRAD_WEIGHT_SUM, GRAD_WEIGHT_SUM.variants[0])
+        let overrides = GRAD_WEIGHT_SUM.variants[usize::from(caps.windows)];
+        let workgroup_size = value(overrides, "workgroup_size");
+        let sum = Dispatch::new(&GRAD_WEIGHT_SUM, overrides)
             .read(scratch)
             .read(Operand::Input(0))
             .part(run.part[0])
@@ -248,7 +259,7 @@ impl Sizes {
                 .param("pad_w", wrapped(horizontal.pad))
                 .param("x_base", x_base)
                 .param("dy_base", dy_base)
-                .workgroups(cut.quads.div_ceil(64)),
+                .workgroups(cut.quads.div_ceil(workgroup_size)),
         );
     }
 }
@@ -349,7 +360,8 @@ static GRAD_WEIGHT_SUM: Kernel = Kernel::new(
         "lib/divide",
         "lib/float"
     ],
-    &[&[("workgroup_size", 64)]],
+    // For GPUs, and for the cores of a CPU to share.
+    &[&[("workgroup_size", 64)], &[("workgroup_size", 8)]],
 );
 
 pub(super) const KERNELS: &[&Kernel] = &[&GRAD_WEIGHT_SUM];

@@ -639,6 +639,15 @@ fn special() -> Vec<Case> {
                 .bound(Bound::Sum { k: c * r * s + 1 }),
             );
         }
+        // Rows that are written by one, two and four elements.
+        for w in [8, 9, 10] {
+            for end in ENDS {
+                let case = conv2d_kernel([2, 6, w], [3, 5, 5], 1, PaddingMode::Zeros, end);
+                if at < case.inputs.len() {
+                    cases.push(case.special(at));
+                }
+            }
+        }
         for padding_mode in MODES {
             for groups in [1, 3] {
                 let conv = Conv2d {
@@ -847,7 +856,7 @@ fn conv2d_kernels() -> Vec<Case> {
         // Channels that are written come second; the gradient of the input writes those that the convolution reads.
         let channels = |out: usize, s: usize| if end.2 { [out, 2, s] } else { [2, out, s] };
         for s in [3, 5] {
-            for w in [8, 12, 16] {
+            for w in [6, 8, 10, 12, 14, 16] {
                 cases.push(conv2d_kernel([1, 4, w], channels(8, s), 1, zeros, end));
             }
         }
@@ -862,11 +871,20 @@ fn conv2d_kernels() -> Vec<Case> {
             }
         }
         for s in [1, 3, 5] {
-            for (w, out) in [(8, 3), (8, 8), (16, 8), (11, 7), (12, 7), (15, 8)] {
+            for (w, out) in [
+                (6, 3),
+                (6, 8),
+                (8, 3),
+                (8, 8),
+                (16, 8),
+                (11, 7),
+                (12, 7),
+                (15, 8),
+            ] {
                 cases.push(conv2d_kernel([1, 3, w], channels(out, s), 1, zeros, end));
             }
             // Images larger than a window of a uniform binding.
-            for w in [8, 16] {
+            for w in [7, 8, 15, 16] {
                 cases.push(conv2d_kernel(
                     [1, 10_000 / w, w],
                     channels(8, s),
