@@ -1,8 +1,9 @@
 // Provider of Sums, add and store: sum of g and of g * (x - mean) * scale over a chunk, g being dy or, with flag = 1, weight * dy.
 
+const TABLE: u32 = 2u;
+
 @group(0) @binding(0) var<storage, read> dy: array<Element>;
 @group(0) @binding(1) var<storage, read> x: array<Element>;
-@group(0) @binding(2) var<storage, read> table: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> partials: array<vec2<f32>>;
 @group(0) @binding(4) var<uniform> params: Params;
 

@@ -4,7 +4,7 @@
 // are in the table (see norm_table). Reference: src/ops/norm.rs.
 // One invocation makes one load, one workgroup workgroup_size of them. Overrides: workgroup_size.
 // Providers: load and store (lib/separate or lib/in_place), Element, Statistic, statistic_at and affine_at
-// (norm_elements or norm_quads), norm_place, lib/divide, lib/grid.
+// (norm_elements or norm_quads), table (norm_table_storage or norm_table_window), norm_place, lib/divide, lib/grid.
 
 override workgroup_size: u32 = 64u;
 
@@ -20,9 +20,8 @@ struct Params {
     biases: u32,
 }
 
+const TABLE: u32 = 0u;
 const OLD: u32 = 1u;
-
-@group(0) @binding(0) var<storage, read> table: array<vec4<f32>>;
 
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {

@@ -5,7 +5,7 @@
 // in the table (see norm_table). Reference: src/ops/norm.rs.
 // One invocation makes one load, one workgroup workgroup_size of them. Overrides: workgroup_size.
 // Providers: load of dy and store (lib/separate or lib/in_place), Element, Statistic, statistic_at and affine_at
-// (norm_elements or norm_quads), norm_place, lib/divide, lib/grid.
+// (norm_elements or norm_quads), table (norm_table_storage or norm_table_window), norm_place, lib/divide, lib/grid.
 
 override workgroup_size: u32 = 64u;
 
@@ -20,10 +20,10 @@ struct Params {
     weights: u32,
 }
 
+const TABLE: u32 = 1u;
 const OLD: u32 = 2u;
 
 @group(0) @binding(0) var<storage, read> x: array<Element>;
-@group(0) @binding(1) var<storage, read> table: array<vec4<f32>>;
 
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {

@@ -6,7 +6,9 @@ use std::borrow::Cow;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::shape::Type;
-pub use rows::{Part, Rows, Shown, WINDOW, WINDOW_ELEMENTS, overlaps, parts_of, window_rows, windows};
+pub use rows::{
+    Part, Rows, Shown, WINDOW, WINDOW_ELEMENTS, overlaps, parts_of, window_rows, windows,
+};
 
 /// WGSL for kernels from elsewhere: `Grid`, the type of the first field of every `Params`, and `workgroup_index`.
 pub const GRID: &str = include_str!("../../shaders/lib/grid.wgsl");

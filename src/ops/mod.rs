@@ -115,6 +115,7 @@ pub fn kernels() -> Vec<Kernel> {
         conv::kernels(),
         cross_entropy::kernels(),
         matmul::kernels(),
+        norm_passes::kernels(),
         pool::kernels(),
         reduction::kernels(),
     ]

@@ -1,8 +1,10 @@
 //! Lowering of the normalisations: the table of what elements are normalised with, sums in two stages, and the maps over elements.
 
+use std::borrow::Cow;
+
 use crate::error::Result;
 use crate::kernel::{
-    Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Part, Rows, overlaps,
+    Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Part, Rows, WINDOW, overlaps,
 };
 use crate::shape::Type;
 
@@ -236,12 +238,13 @@ fn reduce(
         };
         let dispatch = match sum {
             Sum::Moments(x, _) => moments_kernel(loads, columns).read(x).part(run.part),
-            Sum::Gradients(dy, x, tables, _) => sums_kernel(loads, columns)
-                .read(dy)
-                .part(run.part)
-                .read(x)
-                .part(run.part)
-                .read(tables[i].operand),
+            Sum::Gradients(dy, x, tables, _) => tables[i].bind(
+                sums_kernel(loads, columns, &tables[i])
+                    .read(dy)
+                    .part(run.part)
+                    .read(x)
+                    .part(run.part),
+            ),
         };
         let (flag, weights) = match sum {
             Sum::Moments(_, moments) => (moments == Moments::MeanVariance, 0),
@@ -289,10 +292,21 @@ fn places(dispatch: Dispatch, loads: Loads, map: &Map, run: &Run) -> Dispatch {
 #[derive(Debug, Clone, Copy)]
 struct Table {
     operand: Operand,
+    /// Whether it is read through a window.
+    window: bool,
     /// First quad of the weights.
     weights: usize,
     /// First quad of the biases.
     biases: usize,
+}
+
+impl Table {
+    fn bind(&self, dispatch: Dispatch) -> Dispatch {
+        match self.window {
+            true => dispatch.uniform(self.operand),
+            false => dispatch.read(self.operand),
+        }
+    }
 }
 
 /// Statistics, weight and bias of a normalisation.
@@ -305,19 +319,19 @@ struct Given {
 
 impl Given {
     /// Emits the tables of all runs: one for all of them if they share their statistics.
-    fn tables(&self, map: &Map, runs: &[Run], out: &mut Lowering) -> Vec<Table> {
+    fn tables(&self, map: &Map, runs: &[Run], caps: &Caps, out: &mut Lowering) -> Vec<Table> {
         let mut tables: Vec<Table> = Vec::new();
         for run in runs {
             let table = match tables.first() {
                 Some(&first) if map.across => first,
-                _ => self.table(map, run, out),
+                _ => self.table(map, run, caps, out),
             };
             tables.push(table);
         }
         tables
     }
 
-    fn table(&self, map: &Map, run: &Run, out: &mut Lowering) -> Table {
+    fn table(&self, map: &Map, run: &Run, caps: &Caps, out: &mut Lowering) -> Table {
         let sets = run.sets(map);
         let quads = map.affines.div_ceil(4);
         let entries = if run.count(map) > 0 {
@@ -325,7 +339,10 @@ impl Given {
         } else {
             0
         };
-        let operand = out.scratch(Type::f32([sets + 2 * quads, 4]));
+        let all = sets + 2 * quads;
+        let most = WINDOW as usize / 16;
+        let window = caps.windows && all <= most;
+        let operand = out.scratch(Type::f32([if window { most } else { all }, 4]));
         let row = map.per_row * usize::from(!map.across);
         let statistics =
             |dispatch: Dispatch| dispatch.read(self.statistics).part(run.statistics_part);
@@ -350,6 +367,7 @@ impl Given {
         );
         Table {
             operand,
+            window,
             weights: sets,
             biases: sets + quads,
         }
@@ -420,9 +438,11 @@ pub(super) fn lower_normalize(
         caps,
     )?;
     let loads = Loads::of(map);
-    let tables = given.tables(map, &runs, out);
+    let tables = given.tables(map, &runs, caps, out);
     for (run, table) in runs.iter().zip(&tables) {
-        let dispatch = NORMALIZE.dispatch(loads, io).read(table.operand);
+        let form = Form::new(loads, table, io.in_place[0].is_some());
+        let dispatch = Pass::Normalize.dispatch(loads, form, wide_variant(loads));
+        let dispatch = table.bind(dispatch);
         let dispatch = bind_places(dispatch, io, 0, run.part);
         out.push(map_over(dispatch, loads, map, run, table).param("biases", table.biases));
     }
@@ -451,7 +471,7 @@ pub(super) fn lower_normalize_grad(
     let map = if has_affine { map } else { &plain };
     let runs = runs("norm_grad", map, io, [x, given.statistics], caps)?;
     let loads = Loads::of(map);
-    let tables = given.tables(map, &runs, out);
+    let tables = given.tables(map, &runs, caps, out);
     let sums = |weighted| Sum::Gradients(dy, x, &tables, weighted);
 
     if map.across {
@@ -489,11 +509,9 @@ pub(super) fn lower_normalize_grad(
     }
 
     for (run, table) in runs.iter().zip(&tables) {
-        let dispatch = NORMALIZE_GRAD
-            .dispatch(loads, io)
-            .read(x)
-            .part(run.part)
-            .read(table.operand);
+        let form = Form::new(loads, table, io.in_place[0].is_some());
+        let dispatch = Pass::NormalizeGrad.dispatch(loads, form, wide_variant(loads));
+        let dispatch = table.bind(dispatch.read(x).part(run.part));
         let dispatch = bind_places(dispatch, io, 0, run.part);
         out.push(map_over(dispatch, loads, map, run, table));
     }
@@ -645,12 +663,9 @@ fn moments_kernel(loads: Loads, columns: bool) -> Dispatch {
     }
 }
 
-fn sums_kernel(loads: Loads, columns: bool) -> Dispatch {
+fn sums_kernel(loads: Loads, columns: bool, table: &Table) -> Dispatch {
     let variant = wide_variant(loads) + usize::from(columns);
-    match loads {
-        Loads::Elements => Dispatch::new(&NORM_SUMS, VARIANTS[0]),
-        Loads::Quads { .. } => Dispatch::new(&NORM_SUMS_QUADS, SUM_VARIANTS[variant]),
-    }
+    Pass::Sums.dispatch(loads, Form::new(loads, table, false), variant)
 }
 
 /// Which of [`WIDE_VARIANTS`].
@@ -658,30 +673,132 @@ fn wide_variant(loads: Loads) -> usize {
     loads.wide().map(usize::from).iter().sum()
 }
 
-/// The forms of a map: [separate, in place] for elements and for quads.
-struct Forms {
-    elements: [&'static Kernel; 2],
-    quads: [&'static Kernel; 2],
+/// A kernel that reads the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    Sums,
+    Normalize,
+    NormalizeGrad,
 }
 
-impl Forms {
-    fn dispatch(&self, loads: Loads, io: &Io) -> Dispatch {
-        let (kernels, variant) = match loads {
-            Loads::Elements => (self.elements, VARIANTS[0]),
-            Loads::Quads { .. } => (self.quads, WIDE_VARIANTS[wide_variant(loads)]),
-        };
-        Dispatch::new(form(kernels, io), variant)
+/// What a pass reads and writes, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Form {
+    quads: bool,
+    window: bool,
+    in_place: bool,
+}
+
+impl Form {
+    fn new(loads: Loads, table: &Table, in_place: bool) -> Self {
+        Self {
+            quads: loads != Loads::Elements,
+            window: table.window,
+            in_place,
+        }
     }
 }
 
-const NORMALIZE: Forms = Forms {
-    elements: [&NORMALIZE_ELEMENTS, &NORMALIZE_ELEMENTS_IN_PLACE],
-    quads: [&NORMALIZE_QUADS, &NORMALIZE_QUADS_IN_PLACE],
-};
-const NORMALIZE_GRAD: Forms = Forms {
-    elements: [&NORMALIZE_GRAD_ELEMENTS, &NORMALIZE_GRAD_ELEMENTS_IN_PLACE],
-    quads: [&NORMALIZE_GRAD_QUADS, &NORMALIZE_GRAD_QUADS_IN_PLACE],
-};
+impl Pass {
+    fn kernel(self, form: Form) -> Kernel {
+        let [
+            reduce,
+            sums,
+            sums_elements,
+            sums_quads,
+            normalize,
+            normalize_grad,
+            separate,
+            in_place,
+            elements,
+            quads,
+            storage,
+            window,
+            place,
+            divide,
+            grid,
+        ] = *shader_files![
+            "norm_reduce",
+            "norm_sums",
+            "norm_sums_elements",
+            "norm_sums_quads",
+            "normalize",
+            "normalize_grad",
+            "lib/separate",
+            "lib/in_place",
+            "norm_elements",
+            "norm_quads",
+            "norm_table_storage",
+            "norm_table_window",
+            "norm_place",
+            "lib/divide",
+            "lib/grid",
+        ];
+        let put_sums = if form.quads {
+            sums_quads
+        } else {
+            sums_elements
+        };
+        let places = if form.in_place { in_place } else { separate };
+        let (name, own) = match self {
+            Pass::Sums => ("norm_sums", vec![reduce, sums, put_sums]),
+            Pass::Normalize => ("normalize", vec![normalize, places]),
+            Pass::NormalizeGrad => ("normalize_grad", vec![normalize_grad, places]),
+        };
+        let (loads_name, loads) = match form.quads {
+            true => ("_quads", quads),
+            false => ("", elements),
+        };
+        let (table_name, table) = match form.window {
+            true => ("_window", window),
+            false => ("", storage),
+        };
+        let place_name = if form.in_place { "_in_place" } else { "" };
+        let variants = match (form.quads, self) {
+            (false, _) => VARIANTS,
+            (true, Pass::Sums) => SUM_VARIANTS,
+            (true, _) => WIDE_VARIANTS,
+        };
+        let shared = vec![loads, table, place, divide, grid];
+        Kernel::composed(
+            format!("{name}{loads_name}{table_name}{place_name}"),
+            [own, shared].concat(),
+            variants,
+        )
+    }
+
+    fn dispatch(self, loads: Loads, form: Form, variant: usize) -> Dispatch {
+        let kernel = self.kernel(form);
+        let variant = match loads {
+            Loads::Elements => 0,
+            Loads::Quads { .. } => variant,
+        };
+        let overrides = kernel.variants[variant];
+        Dispatch::of(Cow::Owned(kernel), overrides)
+    }
+}
+
+/// The kernels that are composed when an op lowers.
+pub(super) fn kernels() -> Vec<Kernel> {
+    let mut kernels = Vec::new();
+    for quads in [false, true] {
+        for window in [false, true] {
+            for in_place in [false, true] {
+                let form = Form {
+                    quads,
+                    window,
+                    in_place,
+                };
+                if !in_place {
+                    kernels.push(Pass::Sums.kernel(form));
+                }
+                kernels.push(Pass::Normalize.kernel(form));
+                kernels.push(Pass::NormalizeGrad.kernel(form));
+            }
+        }
+    }
+    kernels
+}
 
 static NORM_MOMENTS: Kernel = Kernel::new(
     "norm_moments",
@@ -703,32 +820,6 @@ static NORM_MOMENTS_QUADS: Kernel = Kernel::new(
     ],
     COLUMN_VARIANTS,
 );
-static NORM_SUMS: Kernel = Kernel::new(
-    "norm_sums",
-    shader_files![
-        "norm_reduce",
-        "norm_sums",
-        "norm_sums_elements",
-        "norm_elements",
-        "norm_place",
-        "lib/divide",
-        "lib/grid"
-    ],
-    VARIANTS,
-);
-static NORM_SUMS_QUADS: Kernel = Kernel::new(
-    "norm_sums_quads",
-    shader_files![
-        "norm_reduce",
-        "norm_sums",
-        "norm_sums_quads",
-        "norm_quads",
-        "norm_place",
-        "lib/divide",
-        "lib/grid"
-    ],
-    SUM_VARIANTS,
-);
 static NORM_MOMENTS_FINISH: Kernel = Kernel::new(
     "norm_moments_finish",
     shader_files!["norm_moments_finish", "lib/grid", "lib/float"],
@@ -749,102 +840,6 @@ static NORM_TABLE: Kernel = Kernel::new(
     shader_files!["norm_table", "lib/grid"],
     VARIANTS,
 );
-static NORMALIZE_ELEMENTS: Kernel = Kernel::new(
-    "normalize",
-    shader_files![
-        "normalize",
-        "lib/separate",
-        "norm_elements",
-        "norm_place",
-        "lib/divide",
-        "lib/grid"
-    ],
-    VARIANTS,
-);
-static NORMALIZE_ELEMENTS_IN_PLACE: Kernel = Kernel::new(
-    "normalize_in_place",
-    shader_files![
-        "normalize",
-        "lib/in_place",
-        "norm_elements",
-        "norm_place",
-        "lib/divide",
-        "lib/grid"
-    ],
-    VARIANTS,
-);
-static NORMALIZE_QUADS: Kernel = Kernel::new(
-    "normalize_quads",
-    shader_files![
-        "normalize",
-        "lib/separate",
-        "norm_quads",
-        "norm_place",
-        "lib/divide",
-        "lib/grid"
-    ],
-    WIDE_VARIANTS,
-);
-static NORMALIZE_QUADS_IN_PLACE: Kernel = Kernel::new(
-    "normalize_quads_in_place",
-    shader_files![
-        "normalize",
-        "lib/in_place",
-        "norm_quads",
-        "norm_place",
-        "lib/divide",
-        "lib/grid"
-    ],
-    WIDE_VARIANTS,
-);
-static NORMALIZE_GRAD_ELEMENTS: Kernel = Kernel::new(
-    "normalize_grad",
-    shader_files![
-        "normalize_grad",
-        "lib/separate",
-        "norm_elements",
-        "norm_place",
-        "lib/divide",
-        "lib/grid"
-    ],
-    VARIANTS,
-);
-static NORMALIZE_GRAD_ELEMENTS_IN_PLACE: Kernel = Kernel::new(
-    "normalize_grad_in_place",
-    shader_files![
-        "normalize_grad",
-        "lib/in_place",
-        "norm_elements",
-        "norm_place",
-        "lib/divide",
-        "lib/grid"
-    ],
-    VARIANTS,
-);
-static NORMALIZE_GRAD_QUADS: Kernel = Kernel::new(
-    "normalize_grad_quads",
-    shader_files![
-        "normalize_grad",
-        "lib/separate",
-        "norm_quads",
-        "norm_place",
-        "lib/divide",
-        "lib/grid"
-    ],
-    WIDE_VARIANTS,
-);
-static NORMALIZE_GRAD_QUADS_IN_PLACE: Kernel = Kernel::new(
-    "normalize_grad_quads_in_place",
-    shader_files![
-        "normalize_grad",
-        "lib/in_place",
-        "norm_quads",
-        "norm_place",
-        "lib/divide",
-        "lib/grid"
-    ],
-    WIDE_VARIANTS,
-);
 static NORM_PAIRS: Kernel = Kernel::new(
     "norm_pairs",
     shader_files!["norm_pairs", "lib/grid"],
@@ -864,20 +859,10 @@ static NORM_RUNNING_IN_PLACE: Kernel = Kernel::new(
 pub(super) const KERNELS: &[&Kernel] = &[
     &NORM_MOMENTS,
     &NORM_MOMENTS_QUADS,
-    &NORM_SUMS,
-    &NORM_SUMS_QUADS,
     &NORM_MOMENTS_FINISH,
     &NORM_SUMS_AFFINE,
     &NORM_SUMS_TABLE,
     &NORM_TABLE,
-    &NORMALIZE_ELEMENTS,
-    &NORMALIZE_ELEMENTS_IN_PLACE,
-    &NORMALIZE_QUADS,
-    &NORMALIZE_QUADS_IN_PLACE,
-    &NORMALIZE_GRAD_ELEMENTS,
-    &NORMALIZE_GRAD_ELEMENTS_IN_PLACE,
-    &NORMALIZE_GRAD_QUADS,
-    &NORMALIZE_GRAD_QUADS_IN_PLACE,
     &NORM_PAIRS,
     &NORM_RUNNING,
     &NORM_RUNNING_IN_PLACE,

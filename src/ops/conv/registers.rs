@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use crate::kernel::{
-    Caps, Dispatch, Kernel, Lowering, Operand, Overrides, Rows, Shown, Tile, WINDOW,
-    window_rows, windows,
+    Caps, Dispatch, Kernel, Lowering, Operand, Overrides, Rows, Shown, Tile, WINDOW, window_rows,
+    windows,
 };
 use crate::shape::Type;
 
