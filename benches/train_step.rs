@@ -12,6 +12,7 @@ use std::time::Instant;
 use clap::{Parser, ValueEnum};
 use serde_json::json;
 use striate::data::{Dataset, Split, digits};
+use striate::kernel::Tuning;
 use striate::models::{lenet5, resnet20};
 use striate::nn::Mode;
 use striate::ops::{Rule, Sgd};
@@ -34,6 +35,9 @@ struct Args {
     /// Graphics API to go through; default all
     #[arg(long, value_enum)]
     backend: Option<Backend>,
+    /// Measured choices for the adapter, as the example `tune` writes them
+    #[arg(long, value_name = "FILE")]
+    tuning: Option<PathBuf>,
     /// Steps per round; default depends on the case
     #[arg(long)]
     steps: Option<usize>,
@@ -137,9 +141,25 @@ fn run(args: &Args) -> Result<()> {
         let message = format!("--case {part}: no case's name holds it");
         return Err(Error::new(ErrorKind::Data, message));
     }
+    let tuning = match &args.tuning {
+        Some(path) => {
+            let text = std::fs::read_to_string(path).map_err(|e| {
+                let message = format!("{}: cannot be read", path.display());
+                Error::new(ErrorKind::Io, message).with_source(e)
+            })?;
+            let tuning = text.parse::<Tuning>();
+            Some(
+                tuning
+                    .map_err(|e| e.context(path.display().to_string()))?
+                    .into(),
+            )
+        }
+        None => None,
+    };
     let options = GpuOptions {
         adapter: args.adapter.clone(),
         backends: args.backend.map(Backends::from),
+        tuning,
         ..GpuOptions::default()
     };
     let mut lines = Vec::new();

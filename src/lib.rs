@@ -31,8 +31,8 @@
 //!
 //! The way data takes, in the order of the modules: [`graph`] builds and infers types, [`ops`] holds each op with its type rule,
 //! reference, gradient and GPU form, [`autodiff`] appends gradients, [`reference`](mod@reference) evaluates on the CPU, [`plan`] fuses,
-//! schedules and places, [`gpu`] owns the device, [`store`] the state, [`session`] runs, [`check`] holds
-//! GPU results against the reference. [`nn`], [`models`] and [`train`] are thin
+//! schedules and places, [`gpu`] owns the device, [`store`] the state, [`session`] runs, [`tune`] measures
+//! which kernels are fastest, [`check`] holds GPU results against the reference. [`nn`], [`models`] and [`train`] are thin
 //! layers on top; [`data`] and [`interop`] read and write files.
 //!
 //! Not supported: dynamic shapes, eager execution, arithmetic in `f16`.
@@ -61,6 +61,8 @@ pub mod shape;
 pub mod store;
 pub mod tensor;
 pub mod train;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod tune;
 
 pub use wgpu;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Reading order, which is import order: a module uses those to its left.
-const ORDER: [&str; 19] = [
+const ORDER: [&str; 20] = [
     "error",
     "shape",
     "tensor",
@@ -18,6 +18,7 @@ const ORDER: [&str; 19] = [
     "gpu",
     "store",
     "session",
+    "tune",
     "check",
     "nn",
     "models",

@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::{Gpu, Inner, Pipelines};
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernel::{Body, Tile};
+use crate::kernel::{Body, Tile, Tuning};
 
 /// Which adapter an own device is made on, and how it is used.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +20,9 @@ pub struct GpuOptions {
     /// Whether kernels in registers read through windows of uniform bindings (see [`Caps::windows`](crate::kernel::Caps::windows)); by default
     /// on software adapters.
     pub windows: Option<bool>,
+    /// Measured choices for some products, which go before the rules, made by [`tune`](crate::tune) on an adapter of the same name and back end.
+    /// A body or tile that is given here goes before both.
+    pub tuning: Option<Arc<Tuning>>,
     /// A largest binding below the device's own, in bytes: to try how values in several parts behave.
     pub max_binding: Option<u64>,
     /// Workgroups per dimension below the device's own: to try how dispatches fold.

@@ -11,7 +11,7 @@ mod trusted;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernel::{Body, Caps, WINDOW};
+use crate::kernel::{Body, Caps, Choice, WINDOW};
 pub use adapter::GpuOptions;
 pub use engine::Engine;
 pub(crate) use pipeline::Pipeline;
@@ -34,6 +34,8 @@ struct Inner {
     owned: bool,
     info: wgpu::AdapterInfo,
     caps: Caps,
+    /// The body that the rules choose.
+    rules: Body,
     pipelines: Arc<Pipelines>,
     checks: Checks,
     /// Why the device was lost.
@@ -119,6 +121,10 @@ impl GpuOptions {
         Ok(Caps {
             body: self.body.unwrap_or(default_body),
             tile: self.tile,
+            tuning: self
+                .tuning
+                .clone()
+                .filter(|_| self.body.is_none() && self.tile.is_none()),
             max_binding,
             max_uniform,
             windows: self.windows.unwrap_or(software) && reach,
@@ -136,11 +142,24 @@ impl Inner {
         pipelines: Arc<Pipelines>,
     ) -> Result<Self> {
         let (info, limits) = (device.adapter_info(), device.limits());
+        if let Some(tuning) = &options.tuning {
+            let own = (info.name.as_str(), info.backend.to_str());
+            let tuned = (tuning.adapter.as_str(), tuning.backend.as_str());
+            if own != tuned {
+                return Err(Error::new(
+                    ErrorKind::Unsupported,
+                    format!("tuning: the table was made on {tuned:?}, this adapter is {own:?}"),
+                ));
+            }
+        }
         let caps = options.caps(info.backend, info.device_type, &limits)?;
         Ok(Self {
             device,
             queue,
             owned,
+            rules: GpuOptions::default()
+                .caps(info.backend, info.device_type, &limits)?
+                .body,
             info,
             caps,
             pipelines,
@@ -185,6 +204,27 @@ impl Gpu {
             lost: self.0.lost.clone(),
             ..Inner::new(device, queue, self.0.owned, options, pipelines)?
         })))
+    }
+
+    /// The same device with its products lowered as `choice` says, if it has one, and without a table of measured choices.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn choosing(&self, choice: Option<Choice>) -> Self {
+        let inner = &self.0;
+        let caps = Caps {
+            body: choice.map_or(inner.rules, |choice| choice.body),
+            tile: choice.and_then(|choice| choice.tile),
+            tuning: None,
+            ..inner.caps.clone()
+        };
+        Self(Arc::new(Inner {
+            device: inner.device.clone(),
+            queue: inner.queue.clone(),
+            info: inner.info.clone(),
+            caps,
+            pipelines: inner.pipelines.clone(),
+            lost: inner.lost.clone(),
+            ..**inner
+        }))
     }
 
     /// The device.

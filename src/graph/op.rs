@@ -47,6 +47,13 @@ pub trait Op: Debug + Any + Send + Sync {
         false
     }
 
+    /// The matrix-shaped product that it computes, as tables of measured choices name it ([`Tuning`](crate::kernel::Tuning)): its kind and
+    /// its extents, no batch among them. `None` for ops whose lowering has nothing to choose from.
+    fn product(&self, inputs: &[&Type]) -> Option<String> {
+        let _ = inputs;
+        None
+    }
+
     /// How the CPU executor may split `eval`.
     fn split(&self) -> Split {
         Split::Whole

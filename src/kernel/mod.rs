@@ -1,14 +1,17 @@
 //! GPU work as plain data: kernels, dispatches, and what an op is told when it lowers. No wgpu type appears here.
 
 mod rows;
+mod tuning;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::shape::Type;
 pub use rows::{
     Part, Rows, Shown, WINDOW, WINDOW_ELEMENTS, overlaps, parts_of, window_rows, windows,
 };
+pub use tuning::{Choice, Tuning};
 
 /// WGSL for kernels from elsewhere: `Grid`, the type of the first field of every `Params`, and `workgroup_index`.
 pub const GRID: &str = include_str!("../../shaders/lib/grid.wgsl");
@@ -289,6 +292,8 @@ pub struct Caps {
     pub body: Body,
     /// Tile of the matrix-shaped kernels, wherever they have one of this size; by default the one that the rules choose for each shape.
     pub tile: Option<Tile>,
+    /// What was measured to be better than the rules, for the products that it names.
+    pub tuning: Option<Arc<Tuning>>,
     /// Largest storage binding, in bytes.
     pub max_binding: u64,
     /// Largest uniform binding, in bytes.
@@ -306,6 +311,7 @@ impl Default for Caps {
         Self {
             body: Body::Shared,
             tile: None,
+            tuning: None,
             max_binding: 128 << 20,
             max_uniform: 16 << 10,
             windows: false,

@@ -197,6 +197,15 @@ impl Op for MatMul {
         }
     }
 
+    fn product(&self, inputs: &[&Type]) -> Option<String> {
+        let Sizes { m, n, k } = self.sizes(inputs[0], inputs[1]).ok()?;
+        let form = letters(self.transposed());
+        Some(match self.transpose_a {
+            true => format!("matmul {form} m{m} n{n}"),
+            false => format!("matmul {form} n{n} k{k}"),
+        })
+    }
+
     fn split(&self) -> Split {
         match (self.transpose_a, self.transpose_b) {
             _ if self.bias || self.mask || self.relu => Split::Whole,
@@ -471,7 +480,7 @@ impl MatMul {
         let aligned = stored
             .iter()
             .all(|s| s.first.is_multiple_of(4) && s.row.is_multiple_of(4));
-        // By the size of the weight, into which no batch enters: another one must not need another kernel.
+        // By the size of the weight, into which no batch enters (see `product`): another one must not need another kernel.
         let weight = match self.transpose_a {
             true => whole.m * whole.n,
             false => whole.n * whole.k,

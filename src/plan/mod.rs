@@ -12,11 +12,12 @@ pub use slots::{Life, peak, place};
 pub use states::{Chunk, Entry, StateLayout, StatePart};
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::{Graph, Value};
+use crate::graph::{Graph, Op, Value};
 use crate::kernel::{
     Access, Binding, Caps, Dispatch, Io, Kernel, Location, Lowering, Operand, Overrides, Param,
     Part, WINDOW, parts_of,
@@ -136,6 +137,17 @@ pub struct Plan {
     pub places: HashMap<Value, Vec<Placed>>,
     /// What it needs, exactly.
     pub bytes: Bytes,
+    /// Its matrix-shaped products, each once, by their names.
+    pub products: BTreeMap<String, Product>,
+}
+
+/// A matrix-shaped product of a plan, by itself.
+#[derive(Debug, Clone)]
+pub struct Product {
+    /// The op, with what was fused into it.
+    pub op: Arc<dyn Op>,
+    /// Types of its inputs.
+    pub inputs: Vec<Type>,
 }
 
 impl Plan {
@@ -178,6 +190,7 @@ impl Plan {
             slot_lives: HashMap::new(),
             drafts: Vec::new(),
             roots: program.roots(),
+            products: BTreeMap::new(),
         };
         builder.name_slots()?;
         for position in 0..program.nodes.len() {
@@ -241,6 +254,7 @@ impl Plan {
             slots,
             places,
             bytes,
+            products: builder.products,
         };
         plan.check_bindings()?;
         match options.memory_cap {
@@ -328,6 +342,7 @@ struct Builder<'a> {
     /// First life of each value that names a slot; its parts follow.
     slot_lives: HashMap<Value, usize>,
     drafts: Vec<Draft>,
+    products: BTreeMap<String, Product>,
     /// For each value, the one whose bytes it shows through views.
     roots: Vec<Value>,
 }
@@ -446,7 +461,17 @@ impl Builder<'_> {
         } else if node.op.view() {
             copy_parts(&io, &mut lowering);
         } else {
-            node.op.lower(&io, self.caps, &mut lowering)?;
+            let types: Vec<&Type> = io.inputs.iter().collect();
+            let product = node.op.product(&types);
+            let caps = self.caps.tuned(product.as_deref());
+            node.op.lower(&io, &caps, &mut lowering)?;
+            if let Some(product) = product {
+                let alone = || Product {
+                    op: node.op.clone(),
+                    inputs: io.inputs.clone(),
+                };
+                self.products.entry(product).or_insert_with(alone);
+            }
         }
         self.take(
             node.op.name(),

@@ -125,6 +125,11 @@ impl Session {
         })
     }
 
+    /// What it runs on.
+    pub fn engine(&self) -> &Engine {
+        self.store.engine()
+    }
+
     /// The plan; the CPU reference has none.
     pub fn plan(&self) -> Option<&Plan> {
         match &self.form {

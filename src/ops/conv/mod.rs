@@ -163,6 +163,11 @@ impl Op for ConvForward {
         Ok(gradients)
     }
 
+    fn product(&self, inputs: &[&Type]) -> Option<String> {
+        let sizes = self.sizes(&inputs[0].shape, &inputs[1].shape).ok()?;
+        Some(sizes.named(self.name()))
+    }
+
     fn split(&self) -> Split {
         Split::Rows(&[0])
     }
@@ -259,6 +264,11 @@ impl Op for ConvGradInput {
         Ok(gradients)
     }
 
+    fn product(&self, inputs: &[&Type]) -> Option<String> {
+        let sizes = self.sizes(&inputs[0].shape, &inputs[1].shape).ok()?;
+        Some(sizes.named(self.name()))
+    }
+
     fn in_place(&self) -> &[(usize, usize)] {
         if self.mask { MASK_PAIR } else { &[] }
     }
@@ -329,6 +339,11 @@ impl Op for ConvGradWeight {
         let sizes = self.sizes(g.shape(x)?, g.shape(dy)?)?;
         let dx = sizes.grad_input(g, dy, ddw)?;
         Ok(vec![Some(dx), Some(g.conv(x, ddw, None, self.conv)?)])
+    }
+
+    fn product(&self, inputs: &[&Type]) -> Option<String> {
+        let sizes = self.sizes(&inputs[0].shape, &inputs[1].shape).ok()?;
+        Some(sizes.named(self.name()))
     }
 
     fn split(&self) -> Split {

@@ -222,7 +222,8 @@ impl Sizes {
             );
             first_part += own;
         }
-        let overrides = GRAD_WEIGHT_SUM.variants[usize::from(caps.windows)];
+        let few = caps.windows && cut.quads < FEW_SUMS;
+        let overrides = GRAD_WEIGHT_SUM.variants[usize::from(few)];
         let workgroup_size = value(overrides, "workgroup_size");
         let sum = Dispatch::new(&GRAD_WEIGHT_SUM, overrides)
             .read(scratch)
@@ -268,6 +269,9 @@ impl Sizes {
 const FILLS_CPU: usize = 512;
 /// As many as one dispatch over a window's images should have.
 const FILLS_WINDOW: usize = 64;
+
+/// vec4s of sums below which the usual workgroups leave cores of a CPU without work.
+const FEW_SUMS: usize = 1024;
 
 /// What a load costs in products of vec4s, for the choice of tiles: on a GPU, or through a window; and from storage on a CPU adapter, where
 /// all that counts is how often each load is used.
@@ -360,7 +364,7 @@ static GRAD_WEIGHT_SUM: Kernel = Kernel::new(
         "lib/divide",
         "lib/float"
     ],
-    // For GPUs, and for the cores of a CPU to share.
+    // The smaller one lets the cores of a CPU share few sums.
     &[&[("workgroup_size", 64)], &[("workgroup_size", 8)]],
 );
 

@@ -86,6 +86,31 @@ impl Sizes {
         )))
     }
 
+    /// Its extents but for the batch, for [`Op::product`](crate::graph::Op::product).
+    pub fn named(&self, op: &str) -> String {
+        let by = |extents: [usize; 3]| {
+            let extents = &extents[self.walk.axes.first()..];
+            let extents: Vec<String> = extents.iter().map(usize::to_string).collect();
+            extents.join("x")
+        };
+        let mode = match self.mode {
+            PaddingMode::Zeros => String::new(),
+            mode => format!(" {mode:?}").to_lowercase(),
+        };
+        format!(
+            "{op} {}x{} to {}x{} k{} s{} d{} p{} g{}{mode}",
+            self.c,
+            by(self.input),
+            self.o,
+            by(self.output),
+            by(self.window.map(|window| window.kernel)),
+            by(self.window.map(|window| window.stride)),
+            by(self.window.map(|window| window.dilation)),
+            by(self.window.map(|window| window.before)),
+            self.groups,
+        )
+    }
+
     /// Shape of x.
     pub fn x(&self) -> Shape {
         self.walk.axes.shape(self.n, self.c, self.input).into()

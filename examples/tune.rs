@@ -1,0 +1,137 @@
+//! Measures which kernels are fastest on an adapter for one training step of a network, and writes a table that `GpuOptions::tuning` takes:
+//! `cargo run --release --example tune -- --help`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+use striate::data::{Dataset, Split};
+use striate::models::{lenet5, resnet20};
+use striate::nn::Mode;
+use striate::ops::{Rule, Sgd};
+use striate::prelude::*;
+use striate::train::{Classifier, ClassifierOptions, Optimizer, constant};
+use striate::tune::{Measured, TuneOptions, tune};
+
+/// Measures which kernels are fastest on an adapter for one training step of a network
+#[derive(Parser)]
+struct Args {
+    /// The network
+    #[arg(long, value_enum)]
+    model: Model,
+    /// Images per step; a table serves other batch sizes too
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    batch: usize,
+    /// Part of the adapter's name, in any case of letters; default the best
+    #[arg(long, value_name = "TEXT")]
+    adapter: Option<String>,
+    /// Where the table goes
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// Times that the choices take turns
+    #[arg(long, default_value_t = TuneOptions::default().rounds)]
+    rounds: usize,
+    /// Seconds that a choice runs in a round
+    #[arg(long, default_value_t = TuneOptions::default().seconds)]
+    seconds: f64,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Model {
+    Lenet5,
+    Resnet20,
+}
+
+/// A network, and channels, height and width of its images.
+type Network = (fn(&mut Graph, Value, Mode) -> Result<Value>, [usize; 3]);
+
+impl Model {
+    fn network(self) -> Network {
+        match self {
+            Model::Lenet5 => (lenet5, [1, 28, 28]),
+            Model::Resnet20 => (resnet20, [3, 32, 32]),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<()> {
+    let gpu = Gpu::new(&GpuOptions {
+        adapter: args.adapter.clone(),
+        ..GpuOptions::default()
+    })?;
+    println!("device: {}", Engine::from(gpu.clone()).describe());
+    let (model, image) = args.model.network();
+    let classifier = classifier(&gpu, model, image, args.batch)?;
+    let options = TuneOptions {
+        rounds: args.rounds,
+        seconds: args.seconds,
+        ..TuneOptions::default()
+    };
+    let table = tune(classifier.session(), &options, print)?;
+    std::fs::write(&args.output, table.to_string()).map_err(|e| {
+        let message = format!("{}: cannot be written", args.output.display());
+        Error::new(ErrorKind::Io, message).with_source(e)
+    })?;
+    println!(
+        "{} of {} products are lowered better than by the rules: {}",
+        table.choices.len(),
+        classifier
+            .session()
+            .plan()
+            .map_or(0, |plan| plan.products.len()),
+        args.output.display()
+    );
+    Ok(())
+}
+
+/// A step over images that are all black: kernels take their time whatever they compute.
+fn classifier(
+    gpu: &Gpu,
+    model: fn(&mut Graph, Value, Mode) -> Result<Value>,
+    [channels, height, width]: [usize; 3],
+    batch: usize,
+) -> Result<Classifier> {
+    let images = |count: usize| Dataset {
+        images: vec![0; count * channels * height * width],
+        labels: vec![0; count],
+        count,
+        channels,
+        height,
+        width,
+        classes: 10,
+    };
+    let data = Split {
+        train: images(batch),
+        test: images(1),
+    };
+    let options = ClassifierOptions {
+        batch,
+        test_batch: 1,
+        accumulate: 1,
+        optimizer: Optimizer::new(Rule::Sgd(Sgd::default())),
+        learning_rates: constant(0.01),
+        seed: 1,
+    };
+    Classifier::new(&Engine::from(gpu.clone()), model, &data, &options)
+}
+
+fn print(measured: &Measured) {
+    let best = match measured.best() {
+        Some((choice, ms)) => format!("{choice} {ms:.3} ms"),
+        None => "best".to_owned(),
+    };
+    println!(
+        "{}: rules {:.3} ms, {best}",
+        measured.product, measured.rules
+    );
+}
