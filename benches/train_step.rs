@@ -13,19 +13,19 @@ use clap::{Parser, ValueEnum};
 use serde_json::json;
 use striate::data::{Dataset, Split, digits};
 use striate::kernel::Tuning;
-use striate::models::{lenet5, resnet20};
+use striate::models::{lenet5, resnet20, resnet50};
 use striate::nn::Mode;
 use striate::ops::{Rule, Sgd};
 use striate::prelude::*;
 use striate::rng::Stream;
 use striate::train::{Classifier, ClassifierOptions, Optimizer, constant};
-use striate::wgpu::Backends;
+use striate::wgpu::{Backends, DeviceType};
 
 #[derive(Parser)]
 struct Args {
-    /// Only cases whose name holds this
+    /// Only cases whose name holds this; may be given several times
     #[arg(long, value_name = "TEXT")]
-    case: Option<String>,
+    case: Vec<String>,
     /// Writes one JSON line per case and adapter to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -81,37 +81,57 @@ struct Case {
     data: fn(usize, u64) -> Dataset,
     batch: usize,
     steps: usize,
+    /// Whether a software adapter takes minutes for a step: it is left out there unless `--case` names it.
+    large: bool,
 }
 
-const CASES: [Case; 2] = [
+const CASES: [Case; 4] = [
     Case {
         name: "lenet5/b128",
         model: lenet5,
         data: digits,
         batch: 128,
         steps: 40,
+        large: false,
+    },
+    Case {
+        name: "lenet5/b512",
+        model: lenet5,
+        data: digits,
+        batch: 512,
+        steps: 10,
+        large: false,
     },
     Case {
         name: "resnet20/b32",
         model: resnet20,
-        data: noise,
+        data: |count, seed| noise(count, seed, 32),
         batch: 32,
         steps: 8,
+        large: false,
+    },
+    Case {
+        name: "resnet50/b64",
+        model: |g, x, mode| resnet50(g, 1000, x, mode),
+        data: |count, seed| noise(count.min(128), seed, 224),
+        batch: 64,
+        steps: 4,
+        large: true,
     },
 ];
 
-/// Noise in CIFAR-10's shape, ten classes by turns.
-fn noise(count: usize, seed: u64) -> Dataset {
+/// Noise in three channels, ten classes by turns.
+fn noise(count: usize, seed: u64, side: usize) -> Dataset {
     let stream = Stream::new(seed, 0, 0);
     let words = (0..).map(|index| stream.word(index));
     let bytes = words.flat_map(u32::to_le_bytes);
     Dataset {
-        images: bytes.take(count * 3 * 32 * 32).collect(),
+        images: bytes.take(count * 3 * side * side).collect(),
         labels: (0..10).cycle().take(count).collect(),
         count,
         channels: 3,
-        height: 32,
-        width: 32,
+        height: side,
+        width: side,
         classes: 10,
     }
 }
@@ -134,11 +154,11 @@ fn run(args: &Args) -> Result<()> {
             "--rounds and --steps are at least 1",
         ));
     }
-    let part = args.case.as_deref().unwrap_or_default();
-    let cases = CASES.iter().filter(|case| case.name.contains(part));
-    let cases: Vec<&Case> = cases.collect();
+    let named = |case: &&Case| args.case.iter().any(|part| case.name.contains(part));
+    let wanted = |case: &&Case| args.case.is_empty() || named(case);
+    let cases: Vec<&Case> = CASES.iter().filter(wanted).collect();
     if cases.is_empty() {
-        let message = format!("--case {part}: no case's name holds it");
+        let message = format!("--case {}: no case's name holds it", args.case.join(" or "));
         return Err(Error::new(ErrorKind::Data, message));
     }
     let tuning = match &args.tuning {
@@ -169,7 +189,16 @@ fn run(args: &Args) -> Result<()> {
             test: (case.data)(64, 2),
         };
         for gpu in Gpu::all(&options) {
-            lines.push(measure(args, &gpu?, case, &data)?);
+            let gpu = gpu?;
+            if case.large && args.case.is_empty() && gpu.info().device_type == DeviceType::Cpu {
+                println!(
+                    "{}: left out on {}, which takes minutes for a step",
+                    case.name,
+                    gpu.info().name
+                );
+                continue;
+            }
+            lines.push(measure(args, &gpu, case, &data)?);
         }
     }
     if lines.is_empty() {

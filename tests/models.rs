@@ -5,15 +5,19 @@ mod common;
 use striate::error::ErrorKind;
 use striate::gpu::{Engine, GpuOptions};
 use striate::graph::{Graph, Init, Kind, Value};
-use striate::models::{lenet5, resnet_cifar, resnet20};
+use striate::kernel::{Body, Caps};
+use striate::models::{lenet5, resnet_cifar, resnet20, resnet50};
 use striate::nn::{
     AvgPool2d, Conv2d, Dropout, Dropout2d, Flatten, GlobalAvgPool, Linear, MaxPool2d, Mode, Module,
     Relu, Sequential,
 };
+use striate::ops::{Rule, Sgd};
+use striate::plan::{Plan, PlanOptions, StateLayout};
 use striate::session::Session;
 use striate::shape::{Shape, Type};
 use striate::store::Store;
 use striate::tensor::Tensor;
+use striate::train::{self, learning_rate, minimize};
 
 fn input(g: &mut Graph, shape: impl Into<Shape>) -> Value {
     g.input("x", Type::f32(shape)).unwrap()
@@ -99,6 +103,65 @@ fn resnet20_names_its_parameters_like_a_state_dict() {
     }
     let statistics = g.states().iter().filter(|s| s.kind == Kind::Statistic);
     assert_eq!(statistics.count(), 2 * 19);
+}
+
+/// As torchvision's: 25,557,032 parameters in 161 tensors, two statistics for each of 53 normalisations, planes of 7 x 7 at the end.
+#[test]
+fn resnet50_is_torchvisions() {
+    let mut g = Graph::new();
+    let x = input(&mut g, [1, 3, 224, 224]);
+    let logits = resnet50(&mut g, 1000, x, Mode::Train).unwrap();
+    assert_eq!(g.shape(logits).unwrap()[..], [1, 1000]);
+    let found = parameters(&g);
+    let count: usize = found.iter().map(|(_, s)| s.iter().product::<usize>()).sum();
+    assert_eq!((found.len(), count), (161, 25_557_032));
+    let wanted: [(&str, &[usize]); 8] = [
+        ("conv1.weight", &[64, 3, 7, 7]),
+        ("layer1.0.conv1.weight", &[64, 64, 1, 1]),
+        ("layer1.0.downsample.0.weight", &[256, 64, 1, 1]),
+        ("layer1.0.downsample.1.bias", &[256]),
+        ("layer2.0.conv2.weight", &[128, 128, 3, 3]),
+        ("layer3.5.conv3.weight", &[1024, 256, 1, 1]),
+        ("layer4.2.bn3.weight", &[2048]),
+        ("fc.weight", &[1000, 2048]),
+    ];
+    for wanted in wanted {
+        assert!(found.contains(&wanted), "{wanted:?} is not among {found:?}");
+    }
+    let statistics = g.states().iter().filter(|s| s.kind == Kind::Statistic);
+    assert_eq!(statistics.count(), 2 * 53);
+    let shapes = g.values().map(|value| g.shape(value).unwrap());
+    assert!(shapes.into_iter().any(|shape| shape[..] == [1, 2048, 7, 7]));
+}
+
+/// A training step by 64 images, whose first activations exceed a binding of 128 MiB, has a plan on GPUs and on CPU adapters.
+#[test]
+fn resnet50_trains_on_any_device() {
+    let mut g = Graph::new();
+    let x = input(&mut g, [64, 3, 224, 224]);
+    let labels = g.input("labels", Type::u32([64])).unwrap();
+    let rows = g.constant(Tensor::u32([1], vec![64]).unwrap()).unwrap();
+    let logits = resnet50(&mut g, 1000, x, Mode::Train).unwrap();
+    let loss = g.softmax_cross_entropy(logits, labels, rows).unwrap();
+    let rate = learning_rate(&mut g, 0.1).unwrap();
+    let trained = train::parameters(&g);
+    minimize(&mut g, loss, &trained, Rule::Sgd(Sgd::default()), rate).unwrap();
+    let cpu = Caps {
+        body: Body::Registers,
+        windows: true,
+        max_uniform: 1 << 16,
+        ..Caps::default()
+    };
+    for caps in [Caps::default(), cpu] {
+        let states = StateLayout::new(&[&g], caps.max_binding).unwrap();
+        let plan = Plan::new(&g, &states, &[loss], &caps, PlanOptions::default()).unwrap();
+        // 53 convolutions forward and by weight, all but the first by input; a linear layer's three.
+        let of = |name: &str| plan.steps.iter().filter(|step| step.op == name).count();
+        assert!(
+            of("conv2d") >= 53 && of("conv2d_grad_weight") >= 53 && of("conv2d_grad_input") >= 52
+        );
+        assert!(plan.bytes.live <= plan.bytes.slots && plan.bytes.slots < plan.bytes.unplanned);
+    }
 }
 
 /// With all weights of the second normalisation 0, a block is the relu of its shortcut, which moves numbers and no more.

@@ -4,4 +4,4 @@ mod lenet;
 mod resnet;
 
 pub use lenet::lenet5;
-pub use resnet::{resnet_cifar, resnet20};
+pub use resnet::{resnet_cifar, resnet20, resnet50};

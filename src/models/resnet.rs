@@ -1,10 +1,11 @@
-//! Residual networks for small images (He et al. 2015, "Deep residual learning for image recognition", section 4.2).
+//! Residual networks (He et al. 2015, "Deep residual learning for image recognition"): for small images, section 4.2, and ResNet-50.
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Value};
 use crate::nn::init::Scheme;
+use crate::nn::join;
 use crate::nn::{
-    BatchNorm2d, Conv2d, Flatten, GlobalAvgPool, Linear, Mode, Module, Relu, Sequential,
+    BatchNorm2d, Conv2d, Flatten, GlobalAvgPool, Linear, MaxPool2d, Mode, Module, Relu, Sequential,
 };
 use crate::ops::AxisRange;
 use crate::shape::PaddingMode;
@@ -33,7 +34,7 @@ pub fn resnet_cifar(g: &mut Graph, depth: usize, x: Value, mode: Mode) -> Result
         )));
     }
     let mut net = Sequential::new()
-        .named("conv1", conv(3, CHANNELS[0], 1))
+        .named("conv1", conv(3, CHANNELS[0], 3, 1))
         .named("bn1", BatchNorm2d::new(CHANNELS[0]))
         .then(Relu);
     let mut channels = CHANNELS[0];
@@ -57,10 +58,11 @@ pub fn resnet_cifar(g: &mut Graph, depth: usize, x: Value, mode: Mode) -> Result
         .map_err(|e| e.context(format!("resnet{depth}")))
 }
 
-fn conv(channels: usize, out: usize, stride: usize) -> Conv2d {
-    Conv2d::new(channels, out, 3)
+/// Padded so that stride 1 keeps the extents; without bias.
+fn conv(channels: usize, out: usize, kernel: usize, stride: usize) -> Conv2d {
+    Conv2d::new(channels, out, kernel)
         .stride(stride)
-        .padding(1)
+        .padding(kernel / 2)
         .without_bias()
         .init(Scheme::kaiming_relu())
 }
@@ -76,10 +78,10 @@ struct BasicBlock {
 impl Module for BasicBlock {
     fn build(&self, g: &mut Graph, name: &str, x: Value, mode: Mode) -> Result<Value> {
         let residual = Sequential::new()
-            .named("conv1", conv(self.channels, self.out, self.stride))
+            .named("conv1", conv(self.channels, self.out, 3, self.stride))
             .named("bn1", BatchNorm2d::new(self.out))
             .then(Relu)
-            .named("conv2", conv(self.out, self.out, 1))
+            .named("conv2", conv(self.out, self.out, 3, 1))
             .named("bn2", BatchNorm2d::new(self.out));
         let y = residual.build(g, name, x, mode)?;
         let shortcut = self.shortcut(g, x).map_err(|e| e.context("shortcut"))?;
@@ -101,5 +103,80 @@ impl BasicBlock {
         let after = self.out - self.channels - before;
         let planes = [0, 0, 0, 0, before as isize, after as isize];
         g.pad(fewer, &planes, PaddingMode::Zeros)
+    }
+}
+
+/// Blocks and width of the four stages of ResNet-50; a stage's output has four times its width.
+const BOTTLENECKS: [(usize, usize); 4] = [(3, 64), (4, 128), (6, 256), (3, 512)];
+
+/// ResNet-50: logits `[n, classes]` of images x `[n, 3, 224, 224]`, or of another size; 25,557,032 parameters for 1000 classes.
+///
+/// As torchvision builds it: the stride of a stage lies in the 3x3 convolution of its first block (where the paper has it in the 1x1 before),
+/// shortcuts that change shape are convolutions 1x1, the others have no parameters. Names are torchvision's too, so that a state dict fits:
+/// `conv1`, `bn1`, `layer1.0.conv1`, `layer1.0.downsample.0`, ..., `fc`.
+///
+/// # Errors
+/// `Shape` if x is not `[n, 3, height, width]`.
+pub fn resnet50(g: &mut Graph, classes: usize, x: Value, mode: Mode) -> Result<Value> {
+    let pool = MaxPool2d {
+        stride: [2, 2],
+        padding: [1, 1],
+        ..MaxPool2d::square(3)
+    };
+    let mut channels = 64;
+    let mut net = Sequential::new()
+        .named("conv1", conv(3, channels, 7, 2))
+        .named("bn1", BatchNorm2d::new(channels))
+        .then(Relu)
+        .then(pool);
+    for (number, (blocks, width)) in (1..).zip(BOTTLENECKS) {
+        let mut stage = Sequential::new();
+        for block in 0..blocks {
+            stage = stage.then(Bottleneck {
+                channels,
+                width,
+                stride: if number > 1 && block == 0 { 2 } else { 1 },
+            });
+            channels = 4 * width;
+        }
+        net = net.named(&format!("layer{number}"), stage);
+    }
+    net.then(GlobalAvgPool)
+        .then(Flatten)
+        .named("fc", Linear::new(channels, classes))
+        .build(g, "", x, mode)
+        .map_err(|e| e.context("resnet50"))
+}
+
+/// relu(bn3(conv3(relu(bn2(conv2(relu(bn1(conv1(x)))))))) + shortcut(x)).
+#[derive(Debug)]
+struct Bottleneck {
+    channels: usize,
+    width: usize,
+    stride: usize,
+}
+
+impl Module for Bottleneck {
+    fn build(&self, g: &mut Graph, name: &str, x: Value, mode: Mode) -> Result<Value> {
+        let out = 4 * self.width;
+        let residual = Sequential::new()
+            .named("conv1", conv(self.channels, self.width, 1, 1))
+            .named("bn1", BatchNorm2d::new(self.width))
+            .then(Relu)
+            .named("conv2", conv(self.width, self.width, 3, self.stride))
+            .named("bn2", BatchNorm2d::new(self.width))
+            .then(Relu)
+            .named("conv3", conv(self.width, out, 1, 1))
+            .named("bn3", BatchNorm2d::new(out));
+        let y = residual.build(g, name, x, mode)?;
+        let shortcut = match self.stride == 1 && self.channels == out {
+            true => x,
+            false => Sequential::new()
+                .then(conv(self.channels, out, 1, self.stride))
+                .then(BatchNorm2d::new(out))
+                .build(g, &join(name, "downsample"), x, mode)?,
+        };
+        let sum = g.add_values(y, shortcut)?;
+        g.relu(sum)
     }
 }

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
 use crate::kernel::{
     Body, Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Part, Rows, Shown, Tile,
-    WINDOW_ELEMENTS, overlaps,
+    WINDOW_ELEMENTS, overlaps, window_rows,
 };
 use crate::shape::Type;
 use crate::tensor::Array;
@@ -395,7 +395,7 @@ impl MatMul {
             _ if !caps.windows => [false, false],
             // Windows of both make small blocks of y: they should keep a CPU busy.
             (false, true) => [rows(k) >= 8, rows(k) >= 32],
-            (false, false) => [rows(k) >= 8, rows(k * n) >= 1],
+            (false, false) => [rows(k) >= 8, window_rows(n) >= k],
             (true, false) => [may_split && rows(m.max(n)) >= 16; 2],
             (true, true) => [false, false],
         }

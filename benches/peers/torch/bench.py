@@ -73,6 +73,42 @@ class ResNet20(nn.Sequential):
         super().__init__(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
 
 
+class Bottleneck(nn.Module):
+    def __init__(self, channels, width, stride):
+        super().__init__()
+        out = 4 * width
+        self.residual = nn.Sequential(
+            nn.Conv2d(channels, width, 1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.Conv2d(width, width, 3, stride, padding=1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.Conv2d(width, out, 1, bias=False),
+            nn.BatchNorm2d(out),
+        )
+        self.shortcut = nn.Identity()
+        if stride != 1 or channels != out:
+            self.shortcut = nn.Sequential(nn.Conv2d(channels, out, 1, stride, bias=False), nn.BatchNorm2d(out))
+
+    def forward(self, x):
+        return F.relu(self.residual(x) + self.shortcut(x))
+
+
+class ResNet50(nn.Sequential):
+    """As src/models/resnet.rs."""
+
+    def __init__(self):
+        stem = nn.Conv2d(3, 64, 7, 2, padding=3, bias=False)
+        layers = [stem, nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(3, 2, padding=1)]
+        channels = 64
+        for blocks, width in ((3, 64), (4, 128), (6, 256), (3, 512)):
+            for block in range(blocks):
+                layers.append(Bottleneck(channels, width, 2 if width > 64 and block == 0 else 1))
+                channels = 4 * width
+        super().__init__(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 1000))
+
+
 def train(model, shape, device):
     """A function that takes a number of training steps and reads the last loss."""
     model = model.to(device).train()
@@ -115,6 +151,8 @@ def subject(name, device):
         return train(LeNet5(), (int(size[1:]), 1, 28, 28), device), None, None
     if kind == "resnet20":
         return train(ResNet20(), (int(size[1:]), 3, 32, 32), device), None, None
+    if kind == "resnet50":
+        return train(ResNet50(), (int(size[1:]), 3, 224, 224), device), None, None
     if kind == "matmul":
         m, n, k = map(int, size.split("x"))
         run = repeated(torch.matmul, [(m, k), (k, n)], device)

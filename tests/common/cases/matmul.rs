@@ -23,6 +23,8 @@ pub fn matmul() -> Vec<Case> {
         [2, 130, 67],
         [0, 4, 3],
         [4, 3, 0],
+        // B fills a window.
+        [9, 256, 64],
     ];
     for [m, n, k] in kernels.into_iter().chain(large).chain(others) {
         for form in FORMS {

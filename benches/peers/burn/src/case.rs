@@ -1,4 +1,5 @@
-//! Cases by name: `matmul/MxNxK`, `conv2d/NxCxHxW-FILTERSkKERNELsSTRIDEpPADDING[gGROUPS]/PASS`, `lenet5/bBATCH`, `resnet20/bBATCH`.
+//! Cases by name: `matmul/MxNxK`, `conv2d/NxCxHxW-FILTERSkKERNELsSTRIDEpPADDING[gGROUPS]/PASS`, `lenet5/bBATCH`, `resnet20/bBATCH`,
+//! `resnet50/bBATCH`.
 
 use crate::Result;
 
@@ -19,6 +20,10 @@ pub enum Work {
     },
     /// A training step.
     ResNet20 {
+        batch: usize,
+    },
+    /// A training step.
+    ResNet50 {
         batch: usize,
     },
     MatMul {
@@ -76,6 +81,10 @@ impl Case {
             ["resnet20", size] => {
                 let batch = batch(size).ok_or_else(wrong)?;
                 (Work::ResNet20 { batch }, None, 0.0)
+            }
+            ["resnet50", size] => {
+                let batch = batch(size).ok_or_else(wrong)?;
+                (Work::ResNet50 { batch }, None, 0.0)
             }
             ["matmul", size] => {
                 let [m, n, k] = extents(size).ok_or_else(wrong)?;

@@ -63,10 +63,11 @@ struct BasicBlock {
     planes: usize,
 }
 
-fn conv(channels: usize, out: usize, stride: usize, device: &Device) -> Conv2d {
-    Conv2dConfig::new([channels, out], [3, 3])
+fn conv([channels, out]: [usize; 2], kernel: usize, stride: usize, device: &Device) -> Conv2d {
+    let pad = kernel / 2;
+    Conv2dConfig::new([channels, out], [kernel, kernel])
         .with_stride([stride, stride])
-        .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
+        .with_padding(PaddingConfig2d::Explicit(pad, pad, pad, pad))
         .with_bias(false)
         .with_initializer(Initializer::KaimingNormal {
             gain: std::f64::consts::SQRT_2,
@@ -78,9 +79,9 @@ fn conv(channels: usize, out: usize, stride: usize, device: &Device) -> Conv2d {
 impl BasicBlock {
     fn new(channels: usize, out: usize, stride: usize, device: &Device) -> Self {
         Self {
-            conv1: conv(channels, out, stride, device),
+            conv1: conv([channels, out], 3, stride, device),
             bn1: BatchNormConfig::new(out).init(device),
-            conv2: conv(out, out, 1, device),
+            conv2: conv([out, out], 3, 1, device),
             bn2: BatchNormConfig::new(out).init(device),
             stride,
             planes: (out - channels) / 2,
@@ -122,7 +123,7 @@ impl ResNet20 {
             }
         }
         Self {
-            conv1: conv(3, 16, 1, device),
+            conv1: conv([3, 16], 3, 1, device),
             bn1: BatchNormConfig::new(16).init(device),
             blocks,
             fc: LinearConfig::new(channels, 10).init(device),
@@ -133,6 +134,90 @@ impl ResNet20 {
 impl Network for ResNet20 {
     fn forward(&self, x: Tensor<4>) -> Tensor<2> {
         let x = relu(self.bn1.forward(self.conv1.forward(x)));
+        let x = self.blocks.iter().fold(x, |x, block| block.forward(x));
+        let means = x.flatten::<3>(2, 3).mean_dim(2).flatten(1, 2);
+        self.fc.forward(means)
+    }
+}
+
+#[derive(Module, Debug)]
+struct Bottleneck {
+    conv1: Conv2d,
+    bn1: BatchNorm,
+    conv2: Conv2d,
+    bn2: BatchNorm,
+    conv3: Conv2d,
+    bn3: BatchNorm,
+    shortcut: Option<Conv2d>,
+    shortcut_bn: Option<BatchNorm>,
+}
+
+impl Bottleneck {
+    fn new(channels: usize, width: usize, stride: usize, device: &Device) -> Self {
+        let out = 4 * width;
+        let changes = stride != 1 || channels != out;
+        Self {
+            conv1: conv([channels, width], 1, 1, device),
+            bn1: BatchNormConfig::new(width).init(device),
+            conv2: conv([width, width], 3, stride, device),
+            bn2: BatchNormConfig::new(width).init(device),
+            conv3: conv([width, out], 1, 1, device),
+            bn3: BatchNormConfig::new(out).init(device),
+            shortcut: changes.then(|| conv([channels, out], 1, stride, device)),
+            shortcut_bn: changes.then(|| BatchNormConfig::new(out).init(device)),
+        }
+    }
+
+    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let y = relu(self.bn1.forward(self.conv1.forward(x.clone())));
+        let y = relu(self.bn2.forward(self.conv2.forward(y)));
+        let y = self.bn3.forward(self.conv3.forward(y));
+        let shortcut = match (&self.shortcut, &self.shortcut_bn) {
+            (Some(conv), Some(bn)) => bn.forward(conv.forward(x)),
+            _ => x,
+        };
+        relu(y + shortcut)
+    }
+}
+
+#[derive(Module, Debug)]
+struct ResNet50 {
+    conv1: Conv2d,
+    bn1: BatchNorm,
+    pool: MaxPool2d,
+    blocks: Vec<Bottleneck>,
+    fc: Linear,
+}
+
+impl ResNet50 {
+    fn new(device: &Device) -> Self {
+        let mut blocks = Vec::new();
+        let mut channels = 64;
+        for (count, width) in [(3, 64), (4, 128), (6, 256), (3, 512)] {
+            for block in 0..count {
+                let stride = if width > 64 && block == 0 { 2 } else { 1 };
+                blocks.push(Bottleneck::new(channels, width, stride, device));
+                channels = 4 * width;
+            }
+        }
+        Self {
+            conv1: conv([3, 64], 7, 2, device),
+            bn1: BatchNormConfig::new(64).init(device),
+            pool: MaxPool2dConfig::new([3, 3])
+                .with_strides([2, 2])
+                .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
+                .init(),
+            blocks,
+            fc: LinearConfig::new(channels, 1000).init(device),
+        }
+    }
+}
+
+impl Network for ResNet50 {
+    fn forward(&self, x: Tensor<4>) -> Tensor<2> {
+        let x = self
+            .pool
+            .forward(relu(self.bn1.forward(self.conv1.forward(x))));
         let x = self.blocks.iter().fold(x, |x, block| block.forward(x));
         let means = x.flatten::<3>(2, 3).mean_dim(2).flatten(1, 2);
         self.fc.forward(means)
@@ -181,4 +266,9 @@ pub fn lenet5(device: &Device, batch: usize) -> Subject {
 pub fn resnet20(device: &Device, batch: usize) -> Subject {
     let device = device.clone().autodiff();
     train(ResNet20::new(&device), &device, [batch, 3, 32])
+}
+
+pub fn resnet50(device: &Device, batch: usize) -> Subject {
+    let device = device.clone().autodiff();
+    train(ResNet50::new(&device), &device, [batch, 3, 224])
 }
