@@ -11,5 +11,5 @@ fn finish_row(value: vec4<f32>, channel: u32) -> vec4<f32> {
 // What depends on the place, for unit `unit` of y.
 fn finish_unit(value: Unit, unit: u32) -> Unit {
     let held = y[unit];
-    return select(value, Unit(), held <= Unit() & !is_nan_unit(held));
+    return select(value, Unit(), (held <= Unit()) & !is_nan_unit(held));
 }
