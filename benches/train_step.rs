@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Instant;
 
 use clap::{Parser, ValueEnum};
@@ -35,7 +36,7 @@ struct Args {
     /// Graphics API to go through; default all
     #[arg(long, value_enum)]
     backend: Option<Backend>,
-    /// Measured choices for the adapter, as the example `tune` writes them
+    /// Measured choices, as the example `tune` writes them; only their adapter is measured
     #[arg(long, value_name = "FILE")]
     tuning: Option<PathBuf>,
     /// Steps per round; default depends on the case
@@ -161,25 +162,10 @@ fn run(args: &Args) -> Result<()> {
         let message = format!("--case {}: no case's name holds it", args.case.join(" or "));
         return Err(Error::new(ErrorKind::Data, message));
     }
-    let tuning = match &args.tuning {
-        Some(path) => {
-            let text = std::fs::read_to_string(path).map_err(|e| {
-                let message = format!("{}: cannot be read", path.display());
-                Error::new(ErrorKind::Io, message).with_source(e)
-            })?;
-            let tuning = text.parse::<Tuning>();
-            Some(
-                tuning
-                    .map_err(|e| e.context(path.display().to_string()))?
-                    .into(),
-            )
-        }
-        None => None,
-    };
+    let tuning = args.tuning.as_deref().map(read_tuning).transpose()?;
     let options = GpuOptions {
         adapter: args.adapter.clone(),
         backends: args.backend.map(Backends::from),
-        tuning,
         ..GpuOptions::default()
     };
     let mut lines = Vec::new();
@@ -189,7 +175,9 @@ fn run(args: &Args) -> Result<()> {
             test: (case.data)(64, 2),
         };
         for gpu in Gpu::all(&options) {
-            let gpu = gpu?;
+            let Some(gpu) = tuned(gpu?, tuning.as_ref())? else {
+                continue;
+            };
             if case.large && args.case.is_empty() && gpu.info().device_type == DeviceType::Cpu {
                 println!(
                     "{}: left out on {}, which takes minutes for a step",
@@ -212,6 +200,37 @@ fn run(args: &Args) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn read_tuning(path: &Path) -> Result<Arc<Tuning>> {
+    let text = std::fs::read_to_string(path).map_err(|e| {
+        let message = format!("{}: cannot be read", path.display());
+        Error::new(ErrorKind::Io, message).with_source(e)
+    })?;
+    let tuning = text.parse::<Tuning>();
+    Ok(Arc::new(
+        tuning.map_err(|e| e.context(path.display().to_string()))?,
+    ))
+}
+
+/// The device with the table, if there is one; nothing if that is for another adapter.
+fn tuned(gpu: Gpu, tuning: Option<&Arc<Tuning>>) -> Result<Option<Gpu>> {
+    let Some(tuning) = tuning else {
+        return Ok(Some(gpu));
+    };
+    let info = gpu.info();
+    if info.name != tuning.adapter || info.backend.to_string() != tuning.backend {
+        println!(
+            "{} through {} is left out: the table is not for it",
+            info.name, info.backend
+        );
+        return Ok(None);
+    }
+    let options = GpuOptions {
+        tuning: Some(tuning.clone()),
+        ..GpuOptions::default()
+    };
+    gpu.with_options(&options).map(Some)
 }
 
 fn cannot_write(path: &Path, source: std::io::Error) -> Error {

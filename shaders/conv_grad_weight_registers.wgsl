@@ -6,8 +6,8 @@
 // One invocation takes 4 * blocks channels of dy, `depth` channels of x, `lines` rows and `taps` columns of the kernel. It walks down the
 // strips of its part; the rows of x slide through registers, since the next row of dy sees what the next row of the kernel saw.
 // One workgroup takes workgroup_size of these, parts first.
-// Overrides: lines (1, or as taps where stride_h = dilation_h), taps (1 to 5), blocks (1 or 2), depth (1, or 2 where lines is at most 3), aligned (1 if the rows of dy are multiples
-// of 4 long), workgroup_size.
+// Overrides: lines (1, or as taps where stride_h = dilation_h), taps (1 to 5), blocks (1 or 2), depth (1, or 2 where lines is at most 3), aligned
+// (1 if the rows of dy are multiples of 4 long), workgroup_size.
 // Providers: first_* for x, second_quad (second_*) for dy, window (conv_window_*), lib/grid, lib/divide.
 
 struct Params {

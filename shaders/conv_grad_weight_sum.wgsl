@@ -2,6 +2,7 @@
 //
 // Layout of parts, x and dy: see conv_grad_weight_registers. dweight [O, C, R, S]. Reference: src/ops/conv/registers_grad_weight.rs.
 // One invocation sums one vec4 of the parts, at most four elements of dweight; one workgroup workgroup_size of them, side by side.
+// Overrides: workgroup_size (64, or 8 for few sums on a CPU adapter).
 // Providers: lib/grid, lib/divide, lib/float.
 
 struct Params {
@@ -44,15 +45,17 @@ struct Params {
 override workgroup_size: u32 = 64u;
 
 // One element of dweight again, without the products of zeros around x and of columns past the row: where the sum of all is NaN, those
-// may be why.
-fn mended(group: u32, out: u32, channel: u32, i: u32, j: u32) -> f32 {
+// may be why. NaN stays where the driver ended the loops, as llvmpipe does after 65,535 turns.
+fn mended(nan: f32, group: u32, out: u32, channel: u32, i: u32, j: u32) -> f32 {
     let left = j * params.dilation_w - params.pad_w;
     var sum = 0.0;
+    var seen = 0u;
     for (var line = 0u; line < params.batch * params.rows && !is_nan(sum); line++) {
         let image = line / params.rows;
         let row = line - image * params.rows;
         let h = row * params.stride_h + i * params.dilation_h - params.pad_h;
         if h >= params.height {
+            seen += params.cols;
             continue;
         }
         let plane = (image * params.groups + group) * params.channels + channel;
@@ -64,9 +67,10 @@ fn mended(group: u32, out: u32, channel: u32, i: u32, j: u32) -> f32 {
             if w < params.width {
                 sum += x[from_x + w] * dy[from_y + col];
             }
+            seen++;
         }
     }
-    return sum;
+    return select(nan, sum, seen == params.batch * params.rows * params.cols);
 }
 
 @compute @workgroup_size(workgroup_size)
@@ -106,7 +110,7 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
     var to = (group * params.outs + out) * filter_size + (channel * params.kernel_h + i) * params.kernel_w + j;
     for (var o = out; o < min(out + 4u, params.outs); o++) {
         if is_nan(sum.x) {
-            sum.x = mended(group, o, channel, i, j);
+            sum.x = mended(sum.x, group, o, channel, i, j);
         }
         dweight[to] = sum.x;
         sum = sum.yzwx;

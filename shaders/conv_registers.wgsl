@@ -7,8 +7,8 @@
 // One invocation makes `strip` columns of one row of 4 * blocks channels of y; it holds the columns of x that a run needs in registers.
 // One workgroup makes workgroup_size such strips, along the row, then along the batch, so that rows outside of x are skipped together.
 // Overrides: strip (8, 12 or 16), blocks (1 or 2), taps (1 to 5), workgroup_size.
-// Providers: first_* for x, second_quad (second_*) for the weights, window (conv_window_*), y (y_*, by as many elements as the rows of y are multiples of), finish_row
-// and finish_unit (end_*), lib/grid, lib/divide, lib/float.
+// Providers: first_* for x, second_quad (second_*) for the weights, window (conv_window_*), y (y_*, by as many elements as the rows of y are
+// multiples of), finish_row and finish_unit (end_*), lib/grid, lib/divide, lib/float.
 
 struct Params {
     grid: Grid,
@@ -113,8 +113,13 @@ fn add_lines(sum: mat4x4<f32>, a: vec4<f32>, b: vec4<f32>, k: Run) -> mat4x4<f32
 }
 
 // One element of y again, without the products of weights that fill up a run, and of zeros around x: where the sum of all is NaN, those
-// may be why.
-fn mended(image: u32, group: u32, out: u32, row: u32, col: u32) -> f32 {
+// may be why. Not whole where the driver ended the loops, as llvmpipe does after 65,535 turns.
+struct Mended {
+    sum: f32,
+    whole: bool,
+}
+
+fn mended(image: u32, group: u32, out: u32, row: u32, col: u32) -> Mended {
     let top = row * params.stride_h - params.pad_h;
     let left = col * params.stride_w - params.pad_w;
     let positions = params.runs * taps;
@@ -125,6 +130,7 @@ fn mended(image: u32, group: u32, out: u32, row: u32, col: u32) -> f32 {
     var at = params.weights_base + (group * params.chunks + chunk - params.first_block) * params.channels * params.taps_h * slots * blocks;
     at += out / 4u - chunk * blocks;
     var sum = 0.0;
+    var seen = 0u;
     for (var channel = 0u; channel < params.channels && !is_nan(sum); channel++) {
         for (var i = 0u; i < params.taps_h; i++) {
             let h = top + i * params.dilation_h;
@@ -136,11 +142,12 @@ fn mended(image: u32, group: u32, out: u32, row: u32, col: u32) -> f32 {
                     sum += first_element(plane + h * params.width + w) * second_quad(at)[out % 4u];
                 }
                 at += blocks;
+                seen++;
             }
         }
         plane += plane_x;
     }
-    return sum;
+    return Mended(sum, is_nan(sum) || seen == params.channels * params.taps_h * slots);
 }
 
 // Four columns from `col` on, the first of them at element `at` of y; those past the end of the row are left out.
@@ -284,7 +291,9 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
         let at = first_y + out * params.out_plane + (col + part) * params.out_col;
         if out < params.outs && col + part < params.cols && is_nan(y_at(at)) {
             let value = mended(image, group, out, row, col + part);
-            put(finish_row(vec4<f32>(value), group * params.outs + out).x, at);
+            if value.whole {
+                put(finish_row(vec4<f32>(value.sum), group * params.outs + out).x, at);
+            }
         }
         part++;
         out = select(out, out + 1u, part == strip);

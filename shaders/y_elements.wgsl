@@ -1,4 +1,5 @@
-// Provider of y, params and its Unit, where y is written element by element. Y, finish_row and finish_unit come from end_*.
+// Provider of y, params, Unit, UNIT, is_nan_unit, first_unit, after_unit, y_at, put and finish, where y is written element by element. Y,
+// finish_row and finish_unit come from end_*, which use Unit, is_nan_unit and y.
 
 alias Unit = f32;
 const UNIT: u32 = 1u; // elements of one

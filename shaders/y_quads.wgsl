@@ -1,4 +1,5 @@
-// Provider of y, params and its Unit, where y is written four elements at a time. Y, finish_row and finish_unit come from end_*.
+// Provider of y, params, Unit, UNIT, is_nan_unit, first_unit, after_unit, y_at and put where y is written four elements at a time. Y, finish_row and
+// finish_unit come from end_*, which use Unit, is_nan_unit and y.
 
 alias Unit = vec4<f32>;
 const UNIT: u32 = 4u; // elements of one

@@ -14,7 +14,7 @@ use crate::kernel::{Choice, Tuning};
 use crate::plan::{Product, Step};
 use crate::rng::Stream;
 use crate::session::Session;
-use crate::shape::Type;
+use crate::shape::{DType, Type};
 use crate::store::Store;
 use crate::tensor::Tensor;
 
@@ -47,7 +47,8 @@ pub struct Measured {
     pub product: String,
     /// Milliseconds with what the rules choose.
     pub rules: f64,
-    /// Milliseconds of each choice that lowers it otherwise, and was not given up after one run for taking too long.
+    /// Milliseconds of each choice that lowers it otherwise, but for those that the device has no room for, and those that took more than three
+    /// times as long as the rules' when they were warmed up.
     pub others: Vec<(Choice, f64)>,
 }
 
@@ -59,7 +60,7 @@ impl Measured {
     }
 }
 
-/// How often a choice may take the rules' time in its first run without being given up.
+/// How often a choice may take the rules' time without being given up.
 const TOO_LONG: f64 = 3.0;
 
 /// Measures the products of a session's plan, each by itself, on random numbers; `told` hears of each.
@@ -67,8 +68,9 @@ const TOO_LONG: f64 = 3.0;
 /// The session itself is left as it is. Where the session already uses a table, that plays no part: the new one is complete.
 ///
 /// # Errors
-/// `Unsupported` if the session runs on the CPU reference or the device is borrowed and cannot be waited for; `Data` without rounds; whatever
-/// making a session and running it returns.
+/// `Unsupported` if the session runs on the CPU reference, the device is borrowed and cannot be waited for, or a product of an op from outside
+/// the crate is not of f32; `Data` without rounds, with seconds or a gain that are no numbers, and for a product whose name is not one line;
+/// whatever making a session and running it returns.
 pub fn tune(
     session: &Session,
     options: &TuneOptions,
@@ -78,16 +80,27 @@ pub fn tune(
         let message = "tune: the session runs on the CPU reference, which has one form of each op";
         return Err(Error::new(ErrorKind::Unsupported, message));
     };
-    if options.rounds == 0 {
-        return Err(Error::new(ErrorKind::Data, "tune: rounds is at least 1"));
+    let &TuneOptions {
+        rounds,
+        seconds,
+        gain,
+    } = options;
+    if rounds == 0 || !seconds.is_finite() || seconds < 0.0 || !gain.is_finite() {
+        let message =
+            format!("tune: {rounds} rounds of {seconds} s for a gain of {gain} make no sense");
+        return Err(Error::new(ErrorKind::Data, message));
     }
     let mut choices = BTreeMap::new();
     for (name, product) in &plan.products {
+        if name.contains(char::is_control) {
+            let message = format!("tune: {name:?} is not a name of one line");
+            return Err(Error::new(ErrorKind::Data, message));
+        }
         let measured = measure(gpu, name, product, options)
             .map_err(|error| error.context(format!("tuning {name}")))?;
         told(&measured);
         if let Some((choice, ms)) = measured.best()
-            && ms <= (1.0 - options.gain) * measured.rules
+            && ms <= (1.0 - gain) * measured.rules
         {
             choices.insert(name.clone(), choice);
         }
@@ -105,40 +118,35 @@ struct Subject {
     choice: Option<Choice>,
     gpu: Gpu,
     session: Session,
+    inputs: Vec<Value>,
     /// Runs in a round.
     runs: usize,
     times: Vec<f64>,
 }
 
 impl Subject {
+    /// Compiled, its inputs not yet written.
     fn new(gpu: &Gpu, product: &Product, choice: Option<Choice>) -> Result<Self> {
         let gpu = gpu.choosing(choice);
         let mut graph = Graph::new();
         let given = |(i, ty): (usize, &Type)| graph.input(&format!("x{i}"), ty.clone());
-        let inputs: Vec<Value> = product
-            .inputs
-            .iter()
-            .enumerate()
-            .map(given)
-            .collect::<Result<_>>()?;
+        let inputs = product.inputs.iter().enumerate().map(given);
+        let inputs: Vec<Value> = inputs.collect::<Result<_>>()?;
         let outputs = graph.add_shared(product.op.clone(), &inputs)?;
         let store = Store::new(&Engine::from(gpu.clone()), &[&graph], 0)?;
-        let mut session = Session::new(&store, &graph, &outputs)?;
-        for (input, ty) in (0..).zip(&product.inputs) {
-            let stream = Stream::new(1, input, 0);
-            let numbers = (0..ty.count() as u64).map(|i| stream.unit(i) - 0.5);
-            session.write(
-                inputs[input as usize],
-                &Tensor::f32(ty.shape.clone(), numbers.collect())?,
-            )?;
-        }
         Ok(Self {
             choice,
+            session: Session::new(&store, &graph, &outputs)?,
             gpu,
-            session,
+            inputs,
             runs: 1,
             times: Vec::new(),
         })
+    }
+
+    fn write(&mut self, numbers: &[Tensor]) -> Result<()> {
+        let mut pairs = self.inputs.iter().zip(numbers);
+        pairs.try_for_each(|(&input, tensor)| self.session.write(input, tensor))
     }
 
     fn steps(&self) -> &[Step] {
@@ -173,20 +181,43 @@ impl Subject {
     }
 }
 
+/// Random numbers around 0.
+fn numbers(product: &Product) -> Result<Vec<Tensor>> {
+    let number = |(input, ty): (u32, &Type)| {
+        if ty.dtype != DType::F32 {
+            let message = format!("input {input} is {ty}, only f32 can be tuned");
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+        let stream = Stream::new(1, input, 0);
+        let numbers = (0..ty.count() as u64).map(|i| stream.unit(i) - 0.5);
+        Tensor::f32(ty.shape.clone(), numbers.collect())
+    };
+    (0..).zip(&product.inputs).map(number).collect()
+}
+
 fn measure(gpu: &Gpu, name: &str, product: &Product, options: &TuneOptions) -> Result<Measured> {
+    let numbers = numbers(product)?;
     let mut rules = Subject::new(gpu, product, None)?;
+    rules.write(&numbers)?;
     let most = TOO_LONG * rules.warm_up(options.seconds)?;
+    let mut seen = vec![rules.steps().to_vec()];
     let mut subjects = vec![rules];
     for choice in Choice::all() {
-        let mut subject = Subject::new(gpu, product, Some(choice))?;
-        if subjects
-            .iter()
-            .any(|other| other.steps() == subject.steps())
-        {
-            continue;
-        }
-        if subject.warm_up(options.seconds)? <= most {
-            subjects.push(subject);
+        let mut ready = || -> Result<Option<Subject>> {
+            let mut subject = Subject::new(gpu, product, Some(choice))?;
+            if seen.iter().any(|steps| steps == subject.steps()) {
+                return Ok(None);
+            }
+            seen.push(subject.steps().to_vec());
+            subject.write(&numbers)?;
+            let fits = subject.warm_up(options.seconds)? <= most;
+            Ok(fits.then_some(subject))
+        };
+        match ready() {
+            Ok(subject) => subjects.extend(subject),
+            // A choice that the device has no room for is none.
+            Err(e) if matches!(e.kind(), ErrorKind::Limit | ErrorKind::OutOfMemory) => {}
+            Err(e) => return Err(e),
         }
     }
     for _ in 0..options.rounds {
@@ -205,4 +236,25 @@ fn measure(gpu: &Gpu, name: &str, product: &Product, options: &TuneOptions) -> R
         rules,
         others: others.collect(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::{Body, Tile};
+
+    #[test]
+    fn the_best_is_better_than_the_rules() {
+        let choice = |tile| Choice {
+            body: Body::Shared,
+            tile: Some(tile),
+        };
+        let measured = |rules| Measured {
+            product: "matmul".to_owned(),
+            rules,
+            others: vec![(choice(Tile::Small), 3.0), (choice(Tile::Large), 2.0)],
+        };
+        assert_eq!(measured(2.5).best(), Some((choice(Tile::Large), 2.0)));
+        assert_eq!(measured(2.0).best(), None);
+    }
 }

@@ -95,12 +95,6 @@ impl GpuOptions {
                 ));
             }
         }
-        let software = device_type == wgpu::DeviceType::Cpu;
-        let default_body = match backend {
-            wgpu::Backend::Gl => Body::Registers,
-            _ if software => Body::Registers,
-            _ => Body::Shared,
-        };
         let binding = limits
             .max_storage_buffer_binding_size
             .min(limits.max_buffer_size)
@@ -119,7 +113,7 @@ impl GpuOptions {
         let max_uniform = limits.max_uniform_buffer_binding_size;
         let reach = max_uniform.min(max_binding) >= WINDOW;
         Ok(Caps {
-            body: self.body.unwrap_or(default_body),
+            body: self.body.unwrap_or(default_body(backend, device_type)),
             tile: self.tile,
             tuning: self
                 .tuning
@@ -127,9 +121,17 @@ impl GpuOptions {
                 .filter(|_| self.body.is_none() && self.tile.is_none()),
             max_binding,
             max_uniform,
-            windows: self.windows.unwrap_or(software) && reach,
+            windows: self.windows.unwrap_or(device_type == wgpu::DeviceType::Cpu) && reach,
             max_workgroups: self.max_workgroups.unwrap_or(65_535).clamp(1, 65_535),
         })
+    }
+}
+
+/// The body that the rules choose.
+fn default_body(backend: wgpu::Backend, device_type: wgpu::DeviceType) -> Body {
+    match (backend, device_type) {
+        (wgpu::Backend::Gl, _) | (_, wgpu::DeviceType::Cpu) => Body::Registers,
+        _ => Body::Shared,
     }
 }
 
@@ -157,9 +159,7 @@ impl Inner {
             device,
             queue,
             owned,
-            rules: GpuOptions::default()
-                .caps(info.backend, info.device_type, &limits)?
-                .body,
+            rules: default_body(info.backend, info.device_type),
             info,
             caps,
             pipelines,

@@ -110,7 +110,9 @@ impl FromStr for Tuning {
                     &format!("a product and one of {}", names.join(", ")),
                 )
             })?;
-            choices.insert(product, choice);
+            if choices.insert(product, choice).is_some() {
+                return Err(wrong(number, "a product that was not named before"));
+            }
         }
         Ok(Self {
             adapter,
@@ -170,6 +172,10 @@ mod tests {
                 5,
             ),
             ("striate tuning 1\nadapter: a\nbackend: b\nregisters\n", 4),
+            (
+                "striate tuning 1\nadapter: a\nbackend: b\nx: shared\nx: shared\n",
+                5,
+            ),
         ] {
             let error = text.parse::<Tuning>().expect_err(text);
             assert_eq!(error.kind(), ErrorKind::Data);

@@ -98,6 +98,14 @@ impl Run {
     }
 }
 
+/// Quads of a table that a window shows.
+const TABLE_WINDOW: usize = WINDOW as usize / 16;
+
+/// Whether tables are read through a window: on CPU adapters, where one holds those of a row at least. The batch has no say in it.
+fn through_window(map: &Map, caps: &Caps) -> bool {
+    caps.windows && map.per_row + 2 * map.affines.div_ceil(4) <= TABLE_WINDOW
+}
+
 /// The runs of rows of x and of its statistics, short enough for their tables and partial results to be bound.
 fn runs(
     op: &str,
@@ -118,7 +126,10 @@ fn runs(
         };
         return Ok(x.iter().enumerate().map(run).collect());
     }
-    let quads = (caps.max_binding / 16) as usize;
+    let quads = match through_window(map, caps) {
+        true => TABLE_WINDOW,
+        false => (caps.max_binding / 16) as usize,
+    };
     let room = quads.saturating_sub(2 * map.affines.div_ceil(4)) / map.per_row.max(1);
     let room = room.max(1);
     let cut = |rows: Rows| {
@@ -239,7 +250,8 @@ fn reduce(
         let dispatch = match sum {
             Sum::Moments(x, _) => moments_kernel(loads, columns).read(x).part(run.part),
             Sum::Gradients(dy, x, tables, _) => tables[i].bind(
-                sums_kernel(loads, columns, &tables[i])
+                Pass::Sums
+                    .dispatch(loads, &tables[i], false, columns)
                     .read(dy)
                     .part(run.part)
                     .read(x)
@@ -339,10 +351,12 @@ impl Given {
         } else {
             0
         };
-        let all = sets + 2 * quads;
-        let most = WINDOW as usize / 16;
-        let window = caps.windows && all <= most;
-        let operand = out.scratch(Type::f32([if window { most } else { all }, 4]));
+        let window = through_window(map, caps);
+        let all = match window {
+            true => TABLE_WINDOW,
+            false => sets + 2 * quads,
+        };
+        let operand = out.scratch(Type::f32([all, 4]));
         let row = map.per_row * usize::from(!map.across);
         let statistics =
             |dispatch: Dispatch| dispatch.read(self.statistics).part(run.statistics_part);
@@ -440,8 +454,7 @@ pub(super) fn lower_normalize(
     let loads = Loads::of(map);
     let tables = given.tables(map, &runs, caps, out);
     for (run, table) in runs.iter().zip(&tables) {
-        let form = Form::new(loads, table, io.in_place[0].is_some());
-        let dispatch = Pass::Normalize.dispatch(loads, form, wide_variant(loads));
+        let dispatch = Pass::Normalize.dispatch(loads, table, io.in_place[0].is_some(), false);
         let dispatch = table.bind(dispatch);
         let dispatch = bind_places(dispatch, io, 0, run.part);
         out.push(map_over(dispatch, loads, map, run, table).param("biases", table.biases));
@@ -509,8 +522,7 @@ pub(super) fn lower_normalize_grad(
     }
 
     for (run, table) in runs.iter().zip(&tables) {
-        let form = Form::new(loads, table, io.in_place[0].is_some());
-        let dispatch = Pass::NormalizeGrad.dispatch(loads, form, wide_variant(loads));
+        let dispatch = Pass::NormalizeGrad.dispatch(loads, table, io.in_place[0].is_some(), false);
         let dispatch = table.bind(dispatch.read(x).part(run.part));
         let dispatch = bind_places(dispatch, io, 0, run.part);
         out.push(map_over(dispatch, loads, map, run, table));
@@ -663,16 +675,6 @@ fn moments_kernel(loads: Loads, columns: bool) -> Dispatch {
     }
 }
 
-fn sums_kernel(loads: Loads, columns: bool, table: &Table) -> Dispatch {
-    let variant = wide_variant(loads) + usize::from(columns);
-    Pass::Sums.dispatch(loads, Form::new(loads, table, false), variant)
-}
-
-/// Which of [`WIDE_VARIANTS`].
-fn wide_variant(loads: Loads) -> usize {
-    loads.wide().map(usize::from).iter().sum()
-}
-
 /// A kernel that reads the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pass {
@@ -681,26 +683,9 @@ enum Pass {
     NormalizeGrad,
 }
 
-/// What a pass reads and writes, and how.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Form {
-    quads: bool,
-    window: bool,
-    in_place: bool,
-}
-
-impl Form {
-    fn new(loads: Loads, table: &Table, in_place: bool) -> Self {
-        Self {
-            quads: loads != Loads::Elements,
-            window: table.window,
-            in_place,
-        }
-    }
-}
-
 impl Pass {
-    fn kernel(self, form: Form) -> Kernel {
+    /// By four elements or one by one, with the table through a window or not; `in_place` is for the maps only.
+    fn kernel(self, by_four: bool, through_window: bool, in_place: bool) -> Kernel {
         let [
             reduce,
             sums,
@@ -709,7 +694,7 @@ impl Pass {
             normalize,
             normalize_grad,
             separate,
-            in_place,
+            same_place,
             elements,
             quads,
             storage,
@@ -734,27 +719,23 @@ impl Pass {
             "lib/divide",
             "lib/grid",
         ];
-        let put_sums = if form.quads {
-            sums_quads
-        } else {
-            sums_elements
-        };
-        let places = if form.in_place { in_place } else { separate };
+        let put_sums = if by_four { sums_quads } else { sums_elements };
+        let places = if in_place { same_place } else { separate };
         let (name, own) = match self {
             Pass::Sums => ("norm_sums", vec![reduce, sums, put_sums]),
             Pass::Normalize => ("normalize", vec![normalize, places]),
             Pass::NormalizeGrad => ("normalize_grad", vec![normalize_grad, places]),
         };
-        let (loads_name, loads) = match form.quads {
+        let (loads_name, loads) = match by_four {
             true => ("_quads", quads),
             false => ("", elements),
         };
-        let (table_name, table) = match form.window {
+        let (table_name, table) = match through_window {
             true => ("_window", window),
             false => ("", storage),
         };
-        let place_name = if form.in_place { "_in_place" } else { "" };
-        let variants = match (form.quads, self) {
+        let place_name = if in_place { "_in_place" } else { "" };
+        let variants = match (by_four, self) {
             (false, _) => VARIANTS,
             (true, Pass::Sums) => SUM_VARIANTS,
             (true, _) => WIDE_VARIANTS,
@@ -767,12 +748,12 @@ impl Pass {
         )
     }
 
-    fn dispatch(self, loads: Loads, form: Form, variant: usize) -> Dispatch {
-        let kernel = self.kernel(form);
-        let variant = match loads {
-            Loads::Elements => 0,
-            Loads::Quads { .. } => variant,
-        };
+    /// Sums along columns take another variant.
+    fn dispatch(self, loads: Loads, table: &Table, in_place: bool, columns: bool) -> Dispatch {
+        let by_four = loads != Loads::Elements;
+        let kernel = self.kernel(by_four, table.window, in_place);
+        let wide: usize = loads.wide().map(usize::from).iter().sum();
+        let variant = wide + usize::from(by_four && columns);
         let overrides = kernel.variants[variant];
         Dispatch::of(Cow::Owned(kernel), overrides)
     }
@@ -781,19 +762,12 @@ impl Pass {
 /// The kernels that are composed when an op lowers.
 pub(super) fn kernels() -> Vec<Kernel> {
     let mut kernels = Vec::new();
-    for quads in [false, true] {
-        for window in [false, true] {
-            for in_place in [false, true] {
-                let form = Form {
-                    quads,
-                    window,
-                    in_place,
-                };
-                if !in_place {
-                    kernels.push(Pass::Sums.kernel(form));
-                }
-                kernels.push(Pass::Normalize.kernel(form));
-                kernels.push(Pass::NormalizeGrad.kernel(form));
+    for by_four in [false, true] {
+        for through_window in [false, true] {
+            kernels.push(Pass::Sums.kernel(by_four, through_window, false));
+            for pass in [Pass::Normalize, Pass::NormalizeGrad] {
+                let forms = [false, true].map(|place| pass.kernel(by_four, through_window, place));
+                kernels.extend(forms);
             }
         }
     }

@@ -170,8 +170,9 @@ fn large_images() -> Vec<Case> {
         ([1, 3, 76, 76], 5, 1, [1, 1], [2, 2]),
         ([2, 3, 76, 76], 5, 1, [3, 3], [2, 2]),
         ([1, 1, 130, 130], 3, 1, [3, 3], [1, 1]),
-        // As large as a window.
+        // As large as a window, and with a chunk of weights as large.
         ([2, 16, 32, 32], 5, 1, [3, 3], [1, 1]),
+        ([1, 2048, 2, 4], 8, 1, [1, 1], [1, 1]),
     ] {
         let conv = Conv2d {
             stride,
@@ -642,6 +643,11 @@ fn special() -> Vec<Case> {
             );
         }
         // Rows that are written by one, two and four elements.
+        if at < 2 {
+            // x in storage.
+            let case = conv2d_kernel([1, 1250, 8], [2, 3, 5], 1, PaddingMode::Zeros, ENDS[0]);
+            cases.push(case.special(at));
+        }
         for w in [8, 9, 10] {
             for end in ENDS {
                 let case = conv2d_kernel([2, 6, w], [3, 5, 5], 1, PaddingMode::Zeros, end);
