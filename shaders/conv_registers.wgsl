@@ -112,13 +112,13 @@ fn add_lines(sum: mat4x4<f32>, a: vec4<f32>, b: vec4<f32>, k: Run) -> mat4x4<f32
         add_line(sum[3], a, b, vec4<f32>(k.a.w, k.b.w, k.c.w, k.d.w), k.e.w));
 }
 
-// One element of y again, without the products of weights that fill up a run, and of zeros around x: where the sum of all is NaN, those
-// may be why. Not whole where the driver ended the loops, as llvmpipe does after 65,535 turns.
 struct Mended {
     sum: f32,
-    whole: bool,
+    whole: bool, // not where the driver ended the loops, as llvmpipe does after 65,535 turns
 }
 
+// One element of y again, without the products of weights that fill up a run, and of zeros around x: where the sum of all is NaN, those
+// may be why.
 fn mended(image: u32, group: u32, out: u32, row: u32, col: u32) -> Mended {
     let top = row * params.stride_h - params.pad_h;
     let left = col * params.stride_w - params.pad_w;

@@ -113,6 +113,22 @@ pub fn tune(
     })
 }
 
+/// Milliseconds that `steps` steps of a session on `gpu` take, all together: the device's own where it has timestamps, else of submitting and
+/// waiting.
+///
+/// # Errors
+/// `Unsupported` on a borrowed device; whatever running the session returns.
+pub fn time(gpu: &Gpu, session: &mut Session, steps: usize) -> Result<f64> {
+    if gpu.has_timestamps() {
+        return Ok(session.time(steps)? / 1e6);
+    }
+    gpu.wait()?;
+    let start = Instant::now();
+    session.run(steps)?;
+    gpu.wait()?;
+    Ok(start.elapsed().as_secs_f64() * 1e3)
+}
+
 /// A product compiled with one choice.
 struct Subject {
     choice: Option<Choice>,
@@ -155,16 +171,7 @@ impl Subject {
 
     /// Milliseconds of a run.
     fn time(&mut self) -> Result<f64> {
-        let all = if self.gpu.has_timestamps() {
-            self.session.time(self.runs)? / 1e6
-        } else {
-            self.gpu.wait()?;
-            let start = Instant::now();
-            self.session.run(self.runs)?;
-            self.gpu.wait()?;
-            start.elapsed().as_secs_f64() * 1e3
-        };
-        Ok(all / self.runs as f64)
+        Ok(time(&self.gpu, &mut self.session, self.runs)? / self.runs as f64)
     }
 
     /// After a first run, whose time may be that of a compiler: the time of the second, by which it is found how many make a round.

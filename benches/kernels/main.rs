@@ -19,7 +19,7 @@ use output::{Lines, Row};
 use roofline::Peak;
 use striate::error::{Error, ErrorKind, Result};
 use striate::gpu::{Engine, Gpu, GpuOptions};
-use striate::kernel::{Body, Tile};
+use striate::kernel::Choice;
 use striate::plan::Step;
 use striate::wgpu::Backends;
 
@@ -79,22 +79,10 @@ impl From<Backend> for Backends {
     }
 }
 
-/// Ways to lower the matrix-shaped work: each body with the tiles of the rules, and with those of one size.
-const VARIANTS: [(&str, Body, Option<Tile>); 8] = [
-    ("registers", Body::Registers, None),
-    ("registers-small", Body::Registers, Some(Tile::Small)),
-    ("registers-medium", Body::Registers, Some(Tile::Medium)),
-    ("registers-large", Body::Registers, Some(Tile::Large)),
-    ("shared", Body::Shared, None),
-    ("shared-small", Body::Shared, Some(Tile::Small)),
-    ("shared-medium", Body::Shared, Some(Tile::Medium)),
-    ("shared-large", Body::Shared, Some(Tile::Large)),
-];
-
 /// A device for each variant of one adapter.
 struct Lane {
     gpu: Gpu,
-    variants: Vec<(&'static str, Gpu)>,
+    variants: Vec<(String, Gpu)>,
     peak: Peak,
 }
 
@@ -122,7 +110,8 @@ fn run(args: &Args) -> Result<()> {
         (named || args.case.is_empty()) && bench.flops <= 1e9 * most
     };
     let benches: Vec<Bench> = benches().into_iter().filter(wanted).collect();
-    let variants = VARIANTS.map(|(name, ..)| name);
+    // Each body with the tiles of the rules, and with those of one size.
+    let variants: Vec<String> = Choice::all().map(|choice| choice.to_string()).collect();
     let absent = match &args.variant {
         _ if benches.is_empty() => {
             let names = args.case.join("\" or \"");
@@ -131,9 +120,7 @@ fn run(args: &Args) -> Result<()> {
             });
             Some(format!("case's name holds \"{names}\"{most}"))
         }
-        Some(name) if !variants.contains(&name.as_str()) => {
-            Some(format!("variant is called \"{name}\""))
-        }
+        Some(name) if !variants.contains(name) => Some(format!("variant is called \"{name}\"")),
         _ => None,
     };
     if let Some(absent) = absent {
@@ -213,9 +200,11 @@ fn lanes(args: &Args, effort: Effort) -> Result<Vec<Lane>> {
     for gpu in Gpu::all(&options(None, None)) {
         let gpu = gpu?;
         let mut variants = Vec::new();
-        for (name, body, tile) in VARIANTS {
-            if args.variant.as_ref().is_none_or(|wanted| wanted == name) {
-                variants.push((name, gpu.with_options(&options(Some(body), tile))?));
+        for choice in Choice::all() {
+            let name = choice.to_string();
+            if args.variant.as_ref().is_none_or(|wanted| *wanted == name) {
+                let options = options(Some(choice.body), choice.tile);
+                variants.push((name, gpu.with_options(&options)?));
             }
         }
         let peak = Peak::measure(&gpu, effort.rounds, effort.seconds)?;
@@ -246,11 +235,11 @@ fn lanes(args: &Args, effort: Effort) -> Result<Vec<Lane>> {
 /// The variants of a case that differ, in turns.
 fn measure(bench: &Bench, lane: &Lane, effort: Effort) -> Result<Vec<Row>> {
     let chosen = bench.steps(lane.gpu.caps())?;
-    let mut subjects: Vec<(&'static str, &Gpu, bool, Subject)> = Vec::new();
+    let mut subjects: Vec<(&str, &Gpu, bool, Subject)> = Vec::new();
     let mut seen: Vec<Vec<Step>> = Vec::new();
     // What the rules choose may be a mixture that no variant is by itself.
-    let rules = (lane.variants.len() == VARIANTS.len()).then_some(("rules", &lane.gpu));
-    let variants = lane.variants.iter().map(|(name, gpu)| (*name, gpu));
+    let rules = (lane.variants.len() == Choice::all().count()).then_some(("rules", &lane.gpu));
+    let variants = lane.variants.iter().map(|(name, gpu)| (name.as_str(), gpu));
     for (name, gpu) in variants.chain(rules) {
         let steps = bench.steps(gpu.caps())?;
         if seen.contains(&steps) {
@@ -276,7 +265,7 @@ fn measure(bench: &Bench, lane: &Lane, effort: Effort) -> Result<Vec<Row>> {
         };
         rows.push(Row {
             case: bench.name.clone(),
-            variant,
+            variant: (*variant).to_owned(),
             chosen: *chosen,
             gflops: bench.flops / times.median / 1e6,
             gbps: bench.bytes / times.median / 1e6,

@@ -1,7 +1,5 @@
 //! A case on one device, timed: on the device where it has timestamps, else by submitting and waiting.
 
-use std::time::Instant;
-
 use striate::check::{Case, Numbers, Prepared, build};
 use striate::error::{Error, ErrorKind, Result};
 use striate::gpu::{Engine, Gpu};
@@ -67,15 +65,7 @@ impl Subject {
 
     /// Milliseconds of one run of the case.
     pub fn time(&mut self) -> Result<f64> {
-        let all = if self.gpu.has_timestamps() {
-            self.session.time(self.steps)? / 1e6
-        } else {
-            self.gpu.wait()?;
-            let start = Instant::now();
-            self.session.run(self.steps)?;
-            self.gpu.wait()?;
-            start.elapsed().as_secs_f64() * 1e3
-        };
+        let all = striate::tune::time(&self.gpu, &mut self.session, self.steps)?;
         Ok(all / (self.steps * self.copies) as f64)
     }
 }

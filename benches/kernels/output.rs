@@ -14,7 +14,7 @@ use super::roofline::Peak;
 /// One variant of a case on one adapter.
 pub struct Row {
     pub case: String,
-    pub variant: &'static str,
+    pub variant: String,
     /// Whether it is what the rules choose there.
     pub chosen: bool,
     pub times: Times,
