@@ -204,9 +204,14 @@ impl View {
 
     /// Number of the last `vec4` that a dispatch may read.
     pub fn last_quad(&self) -> usize {
+        self.last_element() / 4
+    }
+
+    /// Number of the last element that a dispatch may read.
+    pub fn last_element(&self) -> usize {
         match self.window {
-            true => WINDOW as usize / 16 - 1,
-            false => self.elements.div_ceil(4).max(1) - 1,
+            true => WINDOW as usize / 4 - 1,
+            false => self.elements.max(1) - 1,
         }
     }
 }

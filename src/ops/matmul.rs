@@ -296,8 +296,9 @@ impl MatMul {
         let a_k = cut(self.transpose_a, a, k);
         let b_n = cut(self.transpose_b, b, n);
         let b_k = cut(!self.transpose_b, b, k);
-        // Runs that a loop in registers, four terms a turn, gets through.
+        // Runs that a loop in registers gets through, by one term or four a turn.
         let most = match caps.body {
+            Body::Registers if caps.windows => MOST_TURNS,
             Body::Registers => 4 * MOST_TURNS,
             Body::Shared => k.max(1),
         };
@@ -365,7 +366,15 @@ impl MatMul {
         }
         let kernel = Cow::Owned(shared_kernel(to.end));
         let dispatch = block.read(Dispatch::of(kernel, tiling.overrides()));
-        // Elements from one row of A or column of B to the next, and from term to term.
+        in_splits(tiling.splits, &ty, to, out, |to, part| {
+            let dispatch = product.params(&tiling, part, to.bind(dispatch));
+            to.params(self.steps(&block, dispatch))
+        });
+    }
+
+    /// Appends the params that say where a block of a and b begins, and the elements from one row of A or column of B to the next and from
+    /// term to term.
+    fn steps(&self, block: &Block, dispatch: Dispatch) -> Dispatch {
         let [a, b] =
             [(block.a, self.transpose_a), (block.b, !self.transpose_b)].map(|(stored, across)| {
                 match across {
@@ -373,17 +382,13 @@ impl MatMul {
                     false => [stored.row, 1],
                 }
             });
-        in_splits(tiling.splits, &ty, to, out, |to, part| {
-            let dispatch = product.params(&tiling, part, to.bind(dispatch));
-            let dispatch = dispatch
-                .param("first_a", block.a.first)
-                .param("line_a", a[0])
-                .param("term_a", a[1])
-                .param("first_b", block.b.first)
-                .param("line_b", b[0])
-                .param("term_b", b[1]);
-            to.params(dispatch)
-        });
+        dispatch
+            .param("first_a", block.a.first)
+            .param("line_a", a[0])
+            .param("term_a", a[1])
+            .param("first_b", block.b.first)
+            .param("line_b", b[0])
+            .param("term_b", b[1])
     }
 
     /// Which of a and b are read through windows: those whose rows run along an axis of the product, and both where their rows run along
@@ -490,19 +495,26 @@ impl MatMul {
             ..=MEDIUM_WEIGHT if b.is_window() && !self.transpose_a => Tile::Medium,
             _ => Tile::Large,
         };
-        let windows = [a.is_window(), b.is_window()];
-        let kernel = registers_kernel(self.transposed(), windows, to.end);
         let high = match caps.tile.unwrap_or(rule) {
             Tile::Small => 1,
             Tile::Medium => 2,
             Tile::Large => 4,
         };
-        // The small one has no fast path.
-        let wanted = [
-            ("high", high),
-            ("aligned", usize::from(aligned && high > 1)),
-        ];
-        let is_wanted = |set: &&Overrides| wanted.iter().all(|&(name, v)| value(set, name) == v);
+        let (kernel, aligned) = match caps.windows {
+            true => {
+                let windows = [a.is_window(), b.is_window()];
+                (terms_kernel(windows, to.end), None)
+            }
+            // The small one has no fast path.
+            false => {
+                let kernel = registers_kernel(self.transposed(), to.end);
+                (kernel, Some(usize::from(aligned && high > 1)))
+            }
+        };
+        let is_wanted = |set: &&Overrides| {
+            value(set, "high") == high
+                && aligned.is_none_or(|wanted| value(set, "aligned") == wanted)
+        };
         let overrides = *(kernel.variants.iter().find(is_wanted)).expect("every tile has a set");
         let [tiles_m, tiles_n] = [m.div_ceil(4 * high), n.div_ceil(4 * WIDE)];
         let dispatch = a.bind(Dispatch::of(Cow::Owned(kernel), overrides), &block.a);
@@ -512,15 +524,24 @@ impl MatMul {
             .param("tiles_n", tiles_n)
             .param("m", m)
             .param("n", n)
-            .param("k", k)
-            .param("last_a", a.last_quad())
-            .param("last_b", b.last_quad())
+            .param("k", k);
+        let last = match caps.windows {
+            true => View::last_element,
+            false => View::last_quad,
+        };
+        let dispatch = dispatch
+            .param("last_a", last(a))
+            .param("last_b", last(b))
             .param("stores", WIDE * high)
-            .param("four", 4)
-            .param("first_a", block.block.a.first)
-            .param("row_a", block.block.a.row)
-            .param("first_b", block.block.b.first)
-            .param("row_b", block.block.b.row);
+            .param("four", 4);
+        let dispatch = match caps.windows {
+            true => self.steps(&block.block, dispatch),
+            false => dispatch
+                .param("first_a", block.block.a.first)
+                .param("row_a", block.block.a.row)
+                .param("first_b", block.block.b.first)
+                .param("row_b", block.block.b.row),
+        };
         to.params(dispatch)
             .workgroups((tiles_m * tiles_n).div_ceil(value(overrides, "workgroup_size")))
     }
@@ -558,7 +579,7 @@ impl Block {
     }
 }
 
-/// The override `wide` of `matmul_registers`, which is left at its default: vec4s of columns.
+/// Vec4s of columns in a tile of the kernels in registers: the override `wide` of `matmul_registers`, which is left at its default.
 const WIDE: usize = 2;
 
 /// Elements of a linear layer's weight from which on the larger tile is worth a pipeline of its own.
@@ -568,10 +589,10 @@ const LARGE_WEIGHT: usize = 2048;
 /// 9.1 and 5.4 ms by the large one, in three runs.
 const MEDIUM_WEIGHT: usize = 4096;
 
-/// The override sets of `matmul_registers` for a and b stored transposed or not, seen through windows or not.
-struct Variants<const A: bool, const B: bool, const WINDOWS: bool>;
+/// The override sets of `matmul_registers` for a and b stored transposed or not.
+struct Variants<const A: bool, const B: bool>;
 
-impl<const A: bool, const B: bool, const WINDOWS: bool> Variants<A, B, WINDOWS> {
+impl<const A: bool, const B: bool> Variants<A, B> {
     /// Large and medium, aligned or not, and small.
     const ALL: &'static [Overrides] = &[
         &Self::set(4, 1),
@@ -587,11 +608,17 @@ impl<const A: bool, const B: bool, const WINDOWS: bool> Variants<A, B, WINDOWS> 
             ("aligned", aligned),
             ("transpose_a", A as u32),
             ("transpose_b", B as u32),
-            // Windows make small blocks: few invocations per workgroup let the cores of a CPU share them.
-            ("workgroup_size", if WINDOWS { 8 } else { 16 }),
+            ("workgroup_size", 16),
         ]
     }
 }
+
+/// The override sets of `matmul_terms`. Windows make small blocks: few invocations per workgroup let the cores of a CPU share them.
+const TERMS: &[Overrides] = &[
+    &[("high", 4), ("workgroup_size", 8)],
+    &[("high", 2), ("workgroup_size", 8)],
+    &[("high", 1), ("workgroup_size", 8)],
+];
 
 /// Letters for the matrices as they are stored: n or t.
 fn letters(transposed: [bool; 2]) -> &'static str {
@@ -603,22 +630,46 @@ fn letters(transposed: [bool; 2]) -> &'static str {
     }
 }
 
-fn registers_kernel(transposed: [bool; 2], windows: [bool; 2], end: End) -> Kernel {
+fn registers_kernel(transposed: [bool; 2], end: End) -> Kernel {
+    let [body, first, second, y, grid, divide, float] = *shader_files![
+        "matmul_registers",
+        "first_quads",
+        "second_quads",
+        "y_elements",
+        "lib/grid",
+        "lib/divide",
+        "lib/float",
+    ];
+    let variants = match transposed {
+        [false, false] => Variants::<false, false>::ALL,
+        [false, true] => Variants::<false, true>::ALL,
+        [true, false] => Variants::<true, false>::ALL,
+        [true, true] => Variants::<true, true>::ALL,
+    };
+    let (form, (end_name, end)) = (letters(transposed), end.file());
+    Kernel::composed(
+        format!("matmul_registers_{form}{end_name}"),
+        vec![body, first, second, end, y, grid, divide, float],
+        variants,
+    )
+}
+
+fn terms_kernel(windows: [bool; 2], end: End) -> Kernel {
     let [
         body,
-        first_quads,
+        first_elements,
         first_window,
-        second_quads,
+        second_elements,
         second_window,
         y,
         grid,
         divide,
         float,
     ] = *shader_files![
-        "matmul_registers",
-        "first_quads",
+        "matmul_terms",
+        "first_elements",
         "first_window",
-        "second_quads",
+        "second_elements",
         "second_window",
         "y_elements",
         "lib/grid",
@@ -627,27 +678,17 @@ fn registers_kernel(transposed: [bool; 2], windows: [bool; 2], end: End) -> Kern
     ];
     let (first_name, first) = match windows[0] {
         true => ("_a_window", first_window),
-        false => ("", first_quads),
+        false => ("", first_elements),
     };
     let (second_name, second) = match windows[1] {
         true => ("_b_window", second_window),
-        false => ("", second_quads),
+        false => ("", second_elements),
     };
-    let variants = match (transposed, windows == [false; 2]) {
-        ([false, false], true) => Variants::<false, false, false>::ALL,
-        ([false, true], true) => Variants::<false, true, false>::ALL,
-        ([true, false], true) => Variants::<true, false, false>::ALL,
-        ([true, true], true) => Variants::<true, true, false>::ALL,
-        ([false, false], false) => Variants::<false, false, true>::ALL,
-        ([false, true], false) => Variants::<false, true, true>::ALL,
-        ([true, false], false) => Variants::<true, false, true>::ALL,
-        ([true, true], false) => Variants::<true, true, true>::ALL,
-    };
-    let (form, (end_name, end)) = (letters(transposed), end.file());
+    let (end_name, end) = end.file();
     Kernel::composed(
-        format!("matmul_registers_{form}{first_name}{second_name}{end_name}"),
+        format!("matmul_terms{first_name}{second_name}{end_name}"),
         vec![body, first, second, end, y, grid, divide, float],
-        variants,
+        TERMS,
     )
 }
 
@@ -671,21 +712,16 @@ fn shared_kernel(end: End) -> Kernel {
 pub(super) fn kernels() -> Vec<Kernel> {
     let mut kernels: Vec<Kernel> = End::ALL.into_iter().map(sum_pair).collect();
     kernels.extend(End::ALL.map(shared_kernel));
-    for transposed in [[false, false], [false, true], [true, false], [true, true]] {
-        for end in End::ALL {
-            for windows in windows_of(transposed, end) {
-                kernels.push(registers_kernel(transposed, *windows, end));
-            }
+    for end in End::ALL {
+        for transposed in [[false, false], [false, true], [true, false], [true, true]] {
+            kernels.push(registers_kernel(transposed, end));
+        }
+        for windows in WINDOWS {
+            kernels.push(terms_kernel(windows, end));
         }
     }
     kernels
 }
 
 /// What [`MatMul::windows`] may choose.
-fn windows_of(transposed: [bool; 2], end: End) -> &'static [[bool; 2]] {
-    match transposed {
-        [false, _] => &[[false, false], [true, false], [true, true]],
-        [true, false] if end == End::None => &[[false, false], [true, true]],
-        [true, _] => &[[false, false]],
-    }
-}
+const WINDOWS: [[bool; 2]; 4] = [[false, false], [true, false], [false, true], [true, true]];

@@ -12,7 +12,13 @@ pub fn matmul() -> Vec<Case> {
     // Sizes that reach every variant of the kernels.
     let kernels = [[5, 7, 6], [19, 37, 21], [65, 81, 53], [68, 60, 36]];
     // And windows of uniform bindings that show one operand only.
-    let large = [[5, 36, 600], [5, 37, 601], [5, 200, 84], [5, 199, 83]];
+    let large = [
+        [5, 36, 600],
+        [5, 37, 601],
+        [5, 200, 84],
+        [5, 199, 83],
+        [5, 3, 4000],
+    ];
     let others = [
         [1, 1, 1],
         [8, 8, 8],
