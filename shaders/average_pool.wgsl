@@ -4,7 +4,7 @@
 // Reference: src/ops/pool/average.rs. One invocation makes one output, one workgroup workgroup_size.
 // Overrides: workgroup_size.
 // Providers: term and average (average_mean or average_lp), elements and counted (pool_strided or pool_adaptive), pool_params,
-// pool_place, lib/grid; for average_lp lib/float.
+// pool_place, lib/grid, lib/divide; for average_lp lib/float.
 
 override workgroup_size: u32 = 64u;
 

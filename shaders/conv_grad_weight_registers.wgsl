@@ -6,9 +6,8 @@
 // One invocation takes 4 * blocks channels of dy, `depth` channels of x, `lines` rows and `taps` columns of the kernel. It walks down the
 // strips of its part; the rows of x slide through registers, since the next row of dy sees what the next row of the kernel saw.
 // One workgroup takes workgroup_size of these, parts first.
-// Overrides: lines (1, or as taps where stride_h = dilation_h), taps (1 to 5), blocks (1 or 2), depth (1, or 2 where lines is at most 3), aligned
-// (1 if the rows of dy are multiples of 4 long), workgroup_size.
-// Providers: first_* for x, second_quad (second_*) for dy, window (conv_window_*), lib/grid, lib/divide.
+// Overrides: lines (1, or as taps where stride_h = dilation_h), taps (1 to 5), blocks (1 or 2), depth (1, or 2 where lines is at most 3), workgroup_size,
+// and those of dy_quads. Providers: first_* for x, window (conv_window_*), four_dy (dy_*), lib/grid, lib/divide.
 
 struct Params {
     grid: Grid,
@@ -39,7 +38,7 @@ struct Params {
     pad_h: u32,
     pad_w: u32,
     last: u32, // vec4 of x
-    last_dy: u32,
+    last_dy: u32, // vec4 or element of dy, as the provider reads it
     x_base: u32, // elements before the first image
     dy_base: u32,
 }
@@ -51,7 +50,6 @@ override lines: u32 = 3u;
 override taps: u32 = 3u;
 override blocks: u32 = 2u;
 override depth: u32 = 1u;
-override aligned: u32 = 0u;
 override workgroup_size: u32 = 16u;
 
 const strip: u32 = 4u;
@@ -96,20 +94,6 @@ fn add_line(sum: Line, x: Row, g: mat4x4<f32>) -> Line {
         s.e += x.b * g;
     }
     return s;
-}
-
-// Four columns of a row of dy from element `at` on, the row's column `col`; 0 past the row's end.
-fn four_dy(at: u32, col: u32) -> vec4<f32> {
-    let a = second_quad(at / 4u);
-    if aligned != 0u {
-        return a;
-    }
-    let b = second_quad(min(at / 4u + 1u, params.last_dy));
-    let odd = (at & 1u) != 0u;
-    let c = select(a, vec4<f32>(a.yzw, b.x), odd);
-    let d = select(b.xy, b.yz, odd);
-    let value = select(c, vec4<f32>(c.zw, d), (at & 2u) != 0u);
-    return select(vec4<f32>(), value, vec4<u32>(col) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(params.cols));
 }
 
 fn row_of_x(plane: u32, h: u32, w: u32) -> Row {

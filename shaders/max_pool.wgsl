@@ -5,7 +5,7 @@
 // Reference: src/ops/pool/max.rs. One invocation makes 4 outputs that follow each other, one workgroup 4 * workgroup_size.
 // Overrides: workgroup_size.
 // Providers: store_indices (max_pool_values, max_pool_window or max_pool_plane), elements (pool_strided or pool_adaptive),
-// pool_params, pool_place, lib/grid, lib/float.
+// pool_params, pool_place, lib/grid, lib/divide, lib/float.
 
 override workgroup_size: u32 = 64u;
 

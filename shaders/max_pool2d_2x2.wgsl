@@ -4,7 +4,7 @@
 // Reference: src/ops/pool/max.rs.
 // One invocation makes 4 outputs that follow each other, over row ends too; one workgroup 4 * workgroup_size.
 // Overrides: workgroup_size. Providers: windows (max_pool2d_pairs or max_pool2d_quads),
-// store_indices (max_pool_values, max_pool_window or max_pool_plane), pool_params, pool_place, lib/grid, lib/float.
+// store_indices (max_pool_values, max_pool_window or max_pool_plane), pool_params, pool_place, lib/grid, lib/divide, lib/float.
 
 override workgroup_size: u32 = 64u;
 

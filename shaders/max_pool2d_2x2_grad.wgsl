@@ -4,7 +4,7 @@
 // Reference: src/ops/pool/max_grad.rs.
 // One invocation fills 4 windows that follow each other, over row ends too; one workgroup 4 * workgroup_size.
 // Overrides: workgroup_size. Providers: fill (max_pool2d_grad_pairs or max_pool2d_grad_quads),
-// index_quad (index_window or index_plane), pool_params, pool_place, lib/grid.
+// index_quad (index_window or index_plane), pool_params, pool_place, lib/grid, lib/divide.
 
 override workgroup_size: u32 = 64u;
 

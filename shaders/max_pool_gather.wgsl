@@ -4,7 +4,7 @@
 // index_base. Indices are those of max_pool.wgsl. Reference: src/ops/pool/max_grad.rs.
 // One invocation makes one output, one workgroup workgroup_size.
 // Overrides: workgroup_size.
-// Providers: index_at (index_window or index_plane), pool_strided, pool_params, pool_place, lib/grid.
+// Providers: index_at (index_window or index_plane), pool_strided, pool_params, pool_place, lib/grid, lib/divide.
 
 override workgroup_size: u32 = 64u;
 

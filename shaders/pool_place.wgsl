@@ -7,8 +7,8 @@ struct Place {
 }
 
 fn place(o: u32) -> Place {
-    let line = o / params.out_width;
-    let slab = line / params.out_height;
+    let line = quotient(o, params.out_width);
+    let slab = quotient(line, params.out_height);
     return Place(slab, line - slab * params.out_height, o - line * params.out_width);
 }
 

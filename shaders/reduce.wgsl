@@ -10,7 +10,7 @@
 // Reference: src/ops/reduce.rs. One invocation makes one chunk of one output, one workgroup workgroup_size of them.
 // Overrides: function (0 sum, 1 largest), chunks_first (the innermost run is kept), workgroup_size.
 // Providers: Element, Bits, Result and fold (reduce_elements, reduce_row_quads or reduce_column_quads), bindings and term
-// (reduce_values, reduce_squares, reduce_deviations or reduce_ties), lib/grid.
+// (reduce_values, reduce_squares, reduce_deviations or reduce_ties), lib/grid, lib/divide.
 
 override function: u32 = 0u;
 override chunks_first: u32 = 0u;
@@ -60,18 +60,18 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let i = workgroup_index(group) * workgroup_size + local;
     if (i < params.count) {
         let chunks = params.outer_chunks * params.inner_chunks;
-        var output = i / chunks;
-        var chunk = i % chunks;
+        var output = quotient(i, chunks);
+        var chunk = i - output * chunks;
         if (chunks_first == 1u) {
-            output = i % params.outputs;
-            chunk = i / params.outputs;
+            chunk = quotient(i, params.outputs);
+            output = i - chunk * params.outputs;
         }
-        let m = chunk / params.inner_chunks;
-        let l = chunk % params.inner_chunks;
-        let k2 = output % params.kept2;
-        let outer = output / params.kept2;
-        let k1 = outer % params.kept1;
-        let k0 = outer / params.kept1;
+        let m = quotient(chunk, params.inner_chunks);
+        let l = chunk - m * params.inner_chunks;
+        let outer = quotient(output, params.kept2);
+        let k2 = output - outer * params.kept2;
+        let k0 = quotient(outer, params.kept1);
+        let k1 = outer - k0 * params.kept1;
 
         let extent0 = params.reduced0;
         let extent1 = params.reduced1;

@@ -18,6 +18,7 @@ struct Params {
     steps: u32,
     half_bits: u32,
     stream: u32,
+    rounds: u32, // 8: a bound that no compiler unrolls
 }
 
 @group(0) @binding(0) var<uniform> clock: vec4<u32>;
@@ -29,7 +30,7 @@ fn permute(value: u32, epoch: u32) -> u32 {
     let mask = (1u << params.half_bits) - 1u;
     var left = value >> params.half_bits;
     var right = value & mask;
-    for (var round = 0u; round < 8u; round++) {
+    for (var round = 0u; round < params.rounds; round++) {
         let word = philox(vec4<u32>(right, round, params.stream, epoch), clock.xy).x;
         let next = left ^ (word & mask);
         left = right;
@@ -49,11 +50,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         var element = 0u;
         if (row < rows) {
             element = start + row;
-            if (shuffle == 1u) {
+            for (var outside = shuffle == 1u; outside; outside = element >= params.count) {
                 element = permute(element, epoch);
-                while (element >= params.count) {
-                    element = permute(element, epoch);
-                }
             }
         }
         indices[i] = element;

@@ -56,7 +56,7 @@ impl Store {
             Engine::Gpu(gpu) => {
                 let make = || {
                     let chunk = |c: &crate::plan::Chunk| {
-                        gpu.create_buffer("store", c.bytes.next_multiple_of(256))
+                        gpu.create_buffer("store", gpu.caps().padded(c.bytes))
                     };
                     layout.chunks.iter().map(chunk).collect()
                 };

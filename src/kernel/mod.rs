@@ -320,6 +320,13 @@ impl Default for Caps {
     }
 }
 
+impl Caps {
+    /// Bytes of a buffer that holds `bytes`: up to the next multiple of 256, and so far beyond that a window may begin at any operand in it.
+    pub fn padded(&self, bytes: u64) -> u64 {
+        bytes.next_multiple_of(256) + if self.windows { WINDOW } else { 0 }
+    }
+}
+
 /// Where a stateful operand lies in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Location {

@@ -46,7 +46,8 @@ pub fn window_rows(row: usize) -> usize {
 }
 
 /// The windows through which `count` rows of `row` elements of four bytes are seen, `most` at a time. The run begins at element `first` of
-/// a range of `bytes` bytes, at least a window; buffers reach to the next multiple of 256. A row must fit: see [`window_rows`].
+/// a range of `bytes` bytes; buffers reach to the next multiple of 256, and a window beyond their end (see [`Caps::padded`](super::Caps::padded)).
+/// A row must fit: see [`window_rows`].
 pub fn windows(bytes: u64, row: usize, first: usize, count: usize, most: usize) -> Vec<Shown> {
     let fit = match (4 * first).is_multiple_of(256) {
         true => window_rows(row),

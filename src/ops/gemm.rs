@@ -8,8 +8,6 @@ use crate::kernel::{
 };
 use crate::shape::Type;
 
-use super::copy::copy;
-
 /// What follows a product before it is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
@@ -149,31 +147,12 @@ pub(super) struct View {
 }
 
 impl View {
-    /// The first `elements` of a part. One that is smaller than a window is copied into one, so that the kernel is the same for any batch.
-    pub fn new(
-        input: usize,
-        part: usize,
-        elements: usize,
-        window: bool,
-        out: &mut Lowering,
-    ) -> Self {
-        let view = Self {
+    /// The first `elements` of a part.
+    pub fn new(input: usize, part: usize, elements: usize, window: bool) -> Self {
+        Self {
             operand: Operand::Input(input),
             part,
             elements,
-            window,
-        };
-        let least = WINDOW as usize / 4;
-        if !window || elements.next_multiple_of(64) >= least {
-            return view;
-        }
-        let copied = out.scratch(Type::f32([least]));
-        let bytes = Type::f32([elements]).bytes();
-        out.push(copy((view.operand, part), (copied, 0), bytes));
-        Self {
-            operand: copied,
-            part: 0,
-            elements: least,
             window,
         }
     }

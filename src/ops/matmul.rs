@@ -417,8 +417,8 @@ impl MatMul {
         let Sizes { m, n, k } = block.sizes;
         let may_split = to.splits(n);
         let [a_window, b_window] = self.windows(whole, may_split, caps);
-        let a = View::new(0, block.a.part, block.a.count, a_window, out);
-        let b = View::new(1, block.b.part, block.b.count, b_window, out);
+        let a = View::new(0, block.a.part, block.a.count, a_window);
+        let b = View::new(1, block.b.part, block.b.count, b_window);
         let shown = |view: &View, stored: Stored, count, most| {
             view.rows(stored.row, stored.first, count, most)
         };
@@ -485,15 +485,17 @@ impl MatMul {
         let aligned = stored
             .iter()
             .all(|s| s.first.is_multiple_of(4) && s.row.is_multiple_of(4));
-        // By the size of the weight, into which no batch enters (see `product`): another one must not need another kernel.
+        // By the size of the weight, into which no batch enters (see `product`): another one must not need another kernel. But a CPU adapter
+        // has a fast variant for few rows, which leave most of a larger tile empty.
         let weight = match self.transpose_a {
             true => whole.m * whole.n,
             false => whole.n * whole.k,
         };
-        let rule = match weight {
-            ..LARGE_WEIGHT => Tile::Small,
-            ..=MEDIUM_WEIGHT if b.is_window() && !self.transpose_a => Tile::Medium,
-            _ => Tile::Large,
+        let rule = match caps.windows {
+            true if whole.m <= FEW_ROWS && !self.transpose_a => Tile::Small,
+            true => Tile::Large,
+            false if weight < LARGE_WEIGHT => Tile::Small,
+            false => Tile::Large,
         };
         let high = match caps.tile.unwrap_or(rule) {
             Tile::Small => 1,
@@ -585,9 +587,8 @@ const WIDE: usize = 2;
 /// Elements of a linear layer's weight from which on the larger tile is worth a pipeline of its own.
 const LARGE_WEIGHT: usize = 2048;
 
-/// Elements of a weight in a window up to which the medium tile is enough: on llvmpipe 8192x64x64 took 6.5, 7.4 and 5.9 ms by it, 8.5,
-/// 9.1 and 5.4 ms by the large one, in three runs.
-const MEDIUM_WEIGHT: usize = 4096;
+/// Rows that fit the small tile.
+const FEW_ROWS: usize = 4;
 
 /// The override sets of `matmul_registers` for a and b stored transposed or not.
 struct Variants<const A: bool, const B: bool>;

@@ -238,6 +238,7 @@ impl Op for ShuffledBatch {
                     .param("steps", self.count.div_ceil(self.batch))
                     .param("half_bits", half_bits(self.count) as usize)
                     .param("stream", self.stream.unwrap_or(0) as usize)
+                    .param("rounds", ROUNDS as usize)
                     .workgroups(rows.rows.div_ceil(64)),
             );
         }

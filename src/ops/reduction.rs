@@ -537,6 +537,7 @@ fn kernel(form: Form, term: Term) -> Kernel {
         deviations,
         ties,
         grid,
+        divide,
     ] = *shader_files![
         "reduce",
         "reduce_elements",
@@ -546,7 +547,8 @@ fn kernel(form: Form, term: Term) -> Kernel {
         "reduce_squares",
         "reduce_deviations",
         "reduce_ties",
-        "lib/grid"
+        "lib/grid",
+        "lib/divide",
     ];
     // Terms other than the elements themselves are summed.
     let summed = term != Term::Value;
@@ -564,7 +566,7 @@ fn kernel(form: Form, term: Term) -> Kernel {
         Term::Deviation => ("deviations", deviations),
         Term::Tie => ("ties", ties),
     };
-    let files = vec![body, form, term, grid];
+    let files = vec![body, form, term, grid, divide];
     Kernel::composed(format!("reduce_{term_name}{form_name}"), files, variants)
 }
 

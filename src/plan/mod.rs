@@ -577,13 +577,18 @@ impl Builder<'_> {
                     }
                 }
             };
+            let mut reach = Vec::new();
             let bindings = dispatch
                 .bindings
                 .iter()
                 .map(|binding: &Binding| {
                     let start = spot(binding.operand, binding.part)?;
                     if let Some(at) = binding.window {
-                        return Ok((start.window(at), binding.access));
+                        let shown = start.window(at);
+                        if let Spot::Life(life, offset, bytes) = shown {
+                            reach.push((life, offset + bytes));
+                        }
+                        return Ok((shown, binding.access));
                     }
                     let Some(through) = binding.through else {
                         return Ok((start, binding.access));
@@ -601,6 +606,11 @@ impl Builder<'_> {
                     }
                 })
                 .collect::<Result<Vec<_>>>()?;
+            // Slots reach as far as the windows over them.
+            for (life, end) in reach {
+                let bytes = &mut self.lives[life].bytes;
+                *bytes = end.max(*bytes);
+            }
             self.drafts.push(Draft {
                 op,
                 dispatch,

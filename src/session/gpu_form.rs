@@ -59,7 +59,7 @@ impl GpuForm {
             let mut fixed = HashMap::new();
             for span in plan.places.values().flatten().map(|p| p.span) {
                 if matches!(span.buffer, Buffer::Input(..) | Buffer::Constant(..)) {
-                    let make = || gpu.create_buffer("input", span.bytes.next_multiple_of(256));
+                    let make = || gpu.create_buffer("input", gpu.caps().padded(span.bytes));
                     fixed.entry(span.buffer).or_insert_with(make);
                 }
             }

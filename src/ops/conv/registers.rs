@@ -444,7 +444,7 @@ impl Class {
         };
         for run in runs {
             let elements = (run.first[0] + run.count) * image;
-            let x = View::new(0, run.part[0], elements, form.x_window, out);
+            let x = View::new(0, run.part[0], elements, form.x_window);
             for images in &x.rows(image, run.first[0] * image, run.count, usize::MAX) {
                 for shown in &blocks_shown {
                     let count = shown.count * rows * strips * images.count;

@@ -63,17 +63,14 @@ impl Sizes {
         let strided = horizontal.stride > 1;
         let aligned = usize::from(!strided && horizontal.outputs % 4 == 0);
         let slides = vertical.stride == vertical.dilation;
-        let sets = grad_weight_variants(strided, false).iter().copied();
-        let sets = sets
-            .filter(|v| slides || value(v, "lines") == 1)
-            .filter(|v| value(v, "aligned") == aligned);
-        let cheapest = |deepest: usize, load: usize| {
-            let sets = sets.clone().filter(|v| value(v, "depth") <= deepest);
-            cheapest(sets, grad_weight_tile_of, caps, |set| {
-                self.grad_weight_cost(set, load)
-            })
-        };
-        let tiles = |overrides: Overrides| {
+        let tiles = |window: bool, deepest: usize, load: usize| {
+            let sets = grad_weight_variants(strided, window).iter().copied();
+            let sets = sets
+                .filter(|v| slides || value(v, "lines") == 1)
+                .filter(|v| window || value(v, "aligned") == aligned)
+                .filter(|v| value(v, "depth") <= deepest);
+            let cost = |set| self.grad_weight_cost(set, load);
+            let overrides = cheapest(sets, grad_weight_tile_of, caps, cost);
             let [lines, taps, blocks, depth] =
                 ["lines", "taps", "blocks", "depth"].map(|n| value(overrides, n));
             let runs = Runs::new(&horizontal, taps);
@@ -83,7 +80,7 @@ impl Sizes {
             let runs_of_taps = bands * runs.phases * runs.runs;
             Tiles {
                 strided,
-                window: false,
+                window,
                 overrides,
                 lines,
                 taps,
@@ -97,17 +94,14 @@ impl Sizes {
                 quads: self.groups * chunks * channels * runs_of_taps * blocks * lines * taps,
             }
         };
-        let plain = tiles(cheapest(1, CHEAP_LOAD));
         if !caps.windows {
-            return plain;
+            return tiles(false, 1, CHEAP_LOAD);
         }
         // Enough strips to give every core several groups of lanes.
-        match plain.tiles * self.window_images() * self.strips() >= KEEPS_BUSY {
-            true => Tiles {
-                window: true,
-                ..plain
-            },
-            false => tiles(cheapest(2, DEAR_LOAD)),
+        let shown = tiles(true, 1, CHEAP_LOAD);
+        match shown.tiles * self.window_images() * self.strips() >= KEEPS_BUSY {
+            true => shown,
+            false => tiles(false, 2, DEAR_LOAD),
         }
     }
 
@@ -144,20 +138,8 @@ impl Sizes {
         let x_base = run.first[0] * self.x_row();
         let dy_base = run.first[1] * self.y_row();
         let cut = self.grad_weight_tiles(caps);
-        let x = View::new(
-            0,
-            run.part[0],
-            x_base + batch * self.x_row(),
-            cut.window,
-            out,
-        );
-        let dy = View::new(
-            1,
-            run.part[1],
-            dy_base + batch * self.y_row(),
-            cut.window,
-            out,
-        );
+        let x = View::new(0, run.part[0], x_base + batch * self.x_row(), cut.window);
+        let dy = View::new(1, run.part[1], dy_base + batch * self.y_row(), cut.window);
         let images = self.window_images();
         let xs = x.rows(self.x_row(), x_base, batch, images);
         let dys = dy.rows(self.y_row(), dy_base, batch, images);
@@ -181,6 +163,11 @@ impl Sizes {
             .collect();
         let parts = shares.iter().map(|[parts, _]| parts).sum::<usize>().max(1);
         let scratch = out.scratch(Type::f32([parts, cut.quads, 4]));
+        let last_dy = match cut.window {
+            true => dy.last_element(),
+            false => dy.last_quad(),
+        };
+        let workgroup_size = value(cut.overrides, "workgroup_size");
         let mut first_part = 0;
         for ((x_shown, dy_shown), [own, share]) in xs.iter().zip(&dys).zip(shares) {
             let kernel = Cow::Owned(grad_weight_kernel(cut.strided, cut.window));
@@ -215,10 +202,10 @@ impl Sizes {
                     .param("pad_h", wrapped(vertical.pad))
                     .param("pad_w", wrapped(horizontal.pad))
                     .param("last", x.last_quad())
-                    .param("last_dy", dy.last_quad())
+                    .param("last_dy", last_dy)
                     .param("x_base", x_shown.first)
                     .param("dy_base", dy_shown.first)
-                    .workgroups((cut.tiles * own).div_ceil(16)),
+                    .workgroups((cut.tiles * own).div_ceil(workgroup_size)),
             );
             first_part += own;
         }
@@ -289,42 +276,69 @@ fn grad_weight_tile_of(overrides: Overrides) -> Tile {
     }
 }
 
-/// A set of `conv_grad_weight_registers`.
+/// Channels of dy that an invocation takes, in vec4s.
+const fn grad_weight_blocks(taps: u32) -> u32 {
+    if taps < 5 { 2 } else { 1 }
+}
+
+/// A set of `conv_grad_weight_registers` for x and dy in storage.
 const fn grad_weight_variant(
     lines: u32,
     taps: u32,
     depth: u32,
     aligned: u32,
-) -> [(&'static str, u32); 5] {
+) -> [(&'static str, u32); 6] {
     [
         ("lines", lines),
         ("taps", taps),
-        ("blocks", if taps < 5 { 2 } else { 1 }),
+        ("blocks", grad_weight_blocks(taps)),
         ("depth", depth),
         ("aligned", aligned),
+        ("workgroup_size", 16),
+    ]
+}
+
+/// A set for windows, whose dispatches are small: few invocations per workgroup let the cores of a CPU share them.
+const fn grad_weight_window_variant(lines: u32, taps: u32) -> [(&'static str, u32); 5] {
+    [
+        ("lines", lines),
+        ("taps", taps),
+        ("blocks", grad_weight_blocks(taps)),
+        ("depth", 1),
+        ("workgroup_size", 8),
     ]
 }
 
 /// Of one channel of x, and for x and dy in storage on CPU adapters also of two.
 fn grad_weight_variants(strided: bool, window: bool) -> &'static [Overrides] {
     match (strided, window) {
-        (true, true) => &STRIDED_GRAD_WEIGHT[..2],
-        (true, false) => &STRIDED_GRAD_WEIGHT,
-        (false, true) => &GRAD_WEIGHT[..8],
-        (false, false) => &GRAD_WEIGHT,
+        (true, true) => STRIDED_WINDOW_SETS,
+        (false, true) => WINDOW_SETS,
+        (true, false) => STRIDED_SETS,
+        (false, false) => SETS,
     }
 }
 
-/// The first two are of one channel.
-static STRIDED_GRAD_WEIGHT: [Overrides; 4] = [
+const STRIDED_WINDOW_SETS: &[Overrides] = &[
+    &grad_weight_window_variant(1, 1),
+    &grad_weight_window_variant(1, 3),
+];
+
+const WINDOW_SETS: &[Overrides] = &[
+    &grad_weight_window_variant(1, 1),
+    &grad_weight_window_variant(1, 3),
+    &grad_weight_window_variant(3, 3),
+    &grad_weight_window_variant(5, 5),
+];
+
+const STRIDED_SETS: &[Overrides] = &[
     &grad_weight_variant(1, 1, 1, 0),
     &grad_weight_variant(1, 3, 1, 0),
     &grad_weight_variant(1, 1, 2, 0),
     &grad_weight_variant(1, 3, 2, 0),
 ];
 
-/// The first eight are of one channel.
-static GRAD_WEIGHT: [Overrides; 14] = [
+const SETS: &[Overrides] = &[
     &grad_weight_variant(1, 1, 1, 0),
     &grad_weight_variant(1, 1, 1, 1),
     &grad_weight_variant(1, 3, 1, 0),
@@ -342,15 +356,15 @@ static GRAD_WEIGHT: [Overrides; 14] = [
 ];
 
 fn grad_weight_kernel(strided: bool, window: bool) -> Kernel {
-    let [body, storage, shown, grid, divide] = *shader_files![
+    let [body, quads, shown, grid, divide] = *shader_files![
         "conv_grad_weight_registers",
-        "second_quads",
-        "second_window",
+        "dy_quads",
+        "dy_window",
         "lib/grid",
         "lib/divide",
     ];
     let ([x, columns], name) = x_files(strided, window);
-    let dy = if window { shown } else { storage };
+    let dy = if window { shown } else { quads };
     Kernel::composed(
         format!("conv_grad_weight_registers{name}"),
         vec![body, x, columns, dy, grid, divide],

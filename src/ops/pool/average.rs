@@ -417,11 +417,16 @@ fn kernel(average: &Average, adaptive: bool, grad: bool) -> Kernel {
     let [forward, mean, lp] = *shader_files!["average_pool", "average_mean", "average_lp"];
     let [backward, mean_grad, lp_grad] =
         *shader_files!["average_pool_grad", "average_mean_grad", "average_lp_grad"];
-    let [strided, shared, place, float] =
-        *shader_files!["pool_strided", "pool_adaptive", "pool_place", "lib/float"];
+    let [strided, shared, place, divide, float] = *shader_files![
+        "pool_strided",
+        "pool_adaptive",
+        "pool_place",
+        "lib/divide",
+        "lib/float",
+    ];
     let mut files = match grad {
         true => vec![backward],
-        false => vec![forward, place],
+        false => vec![forward, place, divide],
     };
     let name = match average {
         Average::Mean { .. } => {

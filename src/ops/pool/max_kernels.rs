@@ -75,6 +75,7 @@ pub(super) fn max_pool(form: Form, indices: Indices) -> Kernel {
         "pool_params",
         "pool_place",
         "lib/grid",
+        "lib/divide",
         "lib/float"
     ]);
     let name = format!("max_pool{}{store_name}", form.name());
@@ -82,20 +83,21 @@ pub(super) fn max_pool(form: Form, indices: Indices) -> Kernel {
 }
 
 pub(super) fn max_pool_grad(form: Form, indices: Indices) -> Kernel {
-    let [any, strided, adaptive, two, pairs, quads, place] = *shader_files![
+    let [any, strided, adaptive, two, pairs, quads, place, divide] = *shader_files![
         "max_pool_grad",
         "pool_strided",
         "pool_adaptive",
         "max_pool2d_2x2_grad",
         "max_pool2d_grad_pairs",
         "max_pool2d_grad_quads",
-        "pool_place"
+        "pool_place",
+        "lib/divide"
     ];
     let mut files = match form {
         Form::Strided => vec![any, strided],
         Form::Adaptive => vec![any, adaptive],
-        Form::Pairs => vec![two, pairs, place],
-        Form::Quads => vec![two, quads, place],
+        Form::Pairs => vec![two, pairs, place, divide],
+        Form::Quads => vec![two, quads, place, divide],
     };
     let (index_name, index) = index_reader(indices);
     files.push(index);
@@ -109,7 +111,7 @@ pub(super) fn max_pool_gather(indices: Indices) -> Kernel {
     let (index_name, index) = index_reader(indices);
     let mut files = shader_files!["max_pool_gather", "pool_strided", "pool_place"].to_vec();
     files.push(index);
-    files.extend(shader_files!["pool_params", "lib/grid"]);
+    files.extend(shader_files!["pool_params", "lib/grid", "lib/divide"]);
     Kernel::composed(format!("max_pool_gather{index_name}"), files, VARIANTS)
 }
 
