@@ -7,7 +7,8 @@
 // strips of its part; the rows of x slide through registers, since the next row of dy sees what the next row of the kernel saw.
 // One workgroup takes workgroup_size of these, parts first.
 // Overrides: lines (1, or as taps where stride_h = dilation_h), taps (1 to 5), blocks (1 or 2), depth (1, or 2 where lines is at most 3), workgroup_size,
-// and those of dy_quads. Providers: first_* for x, window (conv_window_*), four_dy (dy_*), lib/grid, lib/divide.
+// and those of dy_quads. Providers: first_* for x, window (conv_window_*), four_dy (dy_quads or dy_window), params, add_totals and store_totals
+// (dy_totals or dy_totals_none), lib/grid, lib/divide.
 
 struct Params {
     grid: Grid,
@@ -44,7 +45,6 @@ struct Params {
 }
 
 @group(0) @binding(2) var<storage, read_write> parts: array<vec4<f32>>;
-@group(0) @binding(3) var<uniform> params: Params;
 
 override lines: u32 = 3u;
 override taps: u32 = 3u;
@@ -170,6 +170,9 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
     var v2 = Line();
     var v3 = Line();
     var v4 = Line();
+    // The sums of the channels of dy.
+    var total = vec4<f32>();
+    var next_total = vec4<f32>();
     let end = min((part + 1u) * params.share, params.all_strips);
     for (var strip_index = part * params.share; strip_index < end; strip_index++) {
         let n = quotient(strip_index, params.strips);
@@ -220,6 +223,7 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
             }
             h += params.stride_h;
             let g = mat4x4<f32>(four_dy(at + o0, col), four_dy(at + o1, col), four_dy(at + o2, col), four_dy(at + o3, col));
+            total = add_totals(total, g);
             s4 = add_line(s4, x4, g);
             if lines > 1u {
                 s3 = add_line(s3, x3, g);
@@ -244,6 +248,7 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
             }
             if blocks > 1u {
                 let f = mat4x4<f32>(four_dy(at + o4, col), four_dy(at + o5, col), four_dy(at + o6, col), four_dy(at + o7, col));
+                next_total = add_totals(next_total, f);
                 t4 = add_line(t4, x4, f);
                 if lines > 1u {
                     t3 = add_line(t3, x3, f);
@@ -271,6 +276,14 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
         }
     }
 
+    // Those who take the first channel of x and the first taps store them.
+    if channel == 0u && band == 0u && phase == 0u && run == 0u {
+        let to_totals = ((params.first_part + part) * params.groups + group) * params.outs;
+        store_totals(total, to_totals, out);
+        if blocks > 1u {
+            store_totals(next_total, to_totals, out + 4u);
+        }
+    }
     let step = params.chunks * params.bands * params.channels * params.groups * params.phases * params.runs;
     var to = ((params.first_part + part) * step + tile) * (blocks * lines * taps);
     // The sums of the second channel move into s and t, so that there is one store to compile.

@@ -16,7 +16,8 @@ use crate::shape::{Shape, Type};
 use crate::tensor::Array;
 
 use super::gemm::{End, MASK_PAIR, Target, run_scratch, sum_runs};
-use super::{expect_f32, expect_inputs, expect_type};
+use super::reduction::{Fold, lower_reduction, lower_sum};
+use super::{Cut, expect_f32, expect_inputs, expect_type};
 use filters::Filters;
 use sizes::Sizes;
 pub use walk::{
@@ -76,15 +77,18 @@ pub struct ConvGradInput {
     pub transposed: bool,
 }
 
-/// The gradient of a convolution with respect to its weight.
+/// The gradient of a convolution with respect to its weight, and to its bias if it has one.
 ///
-/// Inputs: x `[N, C, ..]`, dy `[N, O, ..]`. Output: dweight `[O, C / groups, ..]`.
+/// Inputs: x `[N, C, ..]`, dy `[N, O, ..]`. Output 0: dweight `[O, C / groups, ..]`; output 1, if `bias`: dbias `[O]`, the sum of dy over
+/// all axes but that of the channels, which passes through the same kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConvGradWeight {
     /// The walk of the forward convolution.
     pub conv: ConvWalk,
     /// Extents of its kernel along three axes, those that are not there first and 1.
     pub kernel: [usize; 3],
+    /// Whether output 1 is the gradient of a bias.
+    pub bias: bool,
 }
 
 // Shape rule.
@@ -103,9 +107,13 @@ fn spread(bias: &[f64], y: &Shape) -> Vec<f64> {
 
 /// The sum of dy `[N, C, ..]` per channel: the gradient of a bias.
 fn bias_gradient(g: &mut Graph, dy: Value) -> Result<Value> {
-    let axes = g.shape(dy)?.len();
-    let axes: Vec<usize> = (0..axes).filter(|&axis| axis != 1).collect();
+    let axes = all_but_channels(g.shape(dy)?);
     g.sum(dy, &axes, false)
+}
+
+/// The axes of `y [N, C, ..]` over which the gradient of a bias sums.
+fn all_but_channels(y: &Shape) -> Vec<usize> {
+    (0..y.len()).filter(|&axis| axis != 1).collect()
 }
 
 impl ConvForward {
@@ -153,14 +161,9 @@ impl Op for ConvForward {
         super::expect_unfused(self.name(), self.relu)?;
         let (x, weight, dy) = (at.inputs[0], at.inputs[1], dy[0]);
         let sizes = self.sizes(g.shape(x)?, g.shape(weight)?)?;
-        let mut gradients = vec![
-            Some(sizes.grad_input(g, dy, weight)?),
-            Some(sizes.grad_weight(g, x, dy)?),
-        ];
-        if self.bias {
-            gradients.push(Some(bias_gradient(g, dy)?));
-        }
-        Ok(gradients)
+        let dx = sizes.grad_input(g, dy, weight)?;
+        let others = g.add(sizes.grad_weight(self.bias), &[x, dy])?;
+        Ok([dx].into_iter().chain(others).map(Some).collect())
     }
 
     fn product(&self, inputs: &[&Type]) -> Option<String> {
@@ -256,7 +259,7 @@ impl Op for ConvGradInput {
         let sizes = self.sizes(g.shape(dy)?, g.shape(weight)?)?;
         let mut gradients = vec![
             Some(g.conv(ddx, weight, None, self.conv)?),
-            Some(sizes.grad_weight(g, ddx, dy)?),
+            Some(g.add1(sizes.grad_weight(false), &[ddx, dy])?),
         ];
         if self.bias {
             gradients.push(Some(bias_gradient(g, ddx)?));
@@ -317,7 +320,11 @@ impl Op for ConvGradWeight {
         expect_f32(self.name(), "input", inputs[0])?;
         expect_f32(self.name(), "dy", inputs[1])?;
         let sizes = self.sizes(&inputs[0].shape, &inputs[1].shape)?;
-        Ok(vec![Type::f32(sizes.weight())])
+        let dweight = Type::f32(sizes.weight());
+        Ok(match self.bias {
+            false => vec![dweight],
+            true => vec![dweight, Type::f32([sizes.o])],
+        })
     }
 
     // Reference.
@@ -329,16 +336,26 @@ impl Op for ConvGradWeight {
         let (x, dy) = (inputs[0].floats(), inputs[1].floats());
         let mut dweight = vec![0.0; sizes.weight().count()];
         sizes.for_each(|at_x, at_w, at_y| dweight[at_w] += x[at_x] * dy[at_y]);
-        vec![Array::float(sizes.weight(), dweight)]
+        let mut gradients = vec![Array::float(sizes.weight(), dweight)];
+        if self.bias {
+            let plane = plane(inputs[1].shape());
+            let mut dbias = vec![0.0; sizes.o];
+            for (i, dy) in dy.iter().enumerate() {
+                dbias[i / plane % sizes.o] += dy;
+            }
+            gradients.push(Array::float([sizes.o], dbias));
+        }
+        gradients
     }
 
     // Gradient.
 
     fn vjp(&self, g: &mut Graph, at: &Node, ddw: &[Value]) -> Result<Vec<Option<Value>>> {
-        let (x, dy, ddw) = (at.inputs[0], at.inputs[1], ddw[0]);
+        let (x, dy) = (at.inputs[0], at.inputs[1]);
         let sizes = self.sizes(g.shape(x)?, g.shape(dy)?)?;
-        let dx = sizes.grad_input(g, dy, ddw)?;
-        Ok(vec![Some(dx), Some(g.conv(x, ddw, None, self.conv)?)])
+        let dx = sizes.grad_input(g, dy, ddw[0])?;
+        let ddy = g.conv(x, ddw[0], ddw.get(1).copied(), self.conv)?;
+        Ok(vec![Some(dx), Some(ddy)])
     }
 
     fn product(&self, inputs: &[&Type]) -> Option<String> {
@@ -356,7 +373,7 @@ impl Op for ConvGradWeight {
         let sizes = self.sizes(&io.inputs[0].shape, &io.inputs[1].shape)?;
         let filter = sizes.filter();
         if sizes.o * filter == 0 {
-            return Ok(());
+            return self.lower_bias(io, out);
         }
         let mut runs = overlaps(&[&io.input_parts[0], &io.input_parts[1]]);
         if runs.is_empty() {
@@ -369,6 +386,18 @@ impl Op for ConvGradWeight {
         }
         let parts = &io.output_parts[0];
         let blocks = sizes.filters(parts);
+        // In registers all of dy passes through each invocation, where there is one run of it.
+        let whole =
+            [runs.len(), blocks.len()] == [1, 1] && io.output_parts.iter().all(|p| p.len() == 1);
+        if self.bias && whole && sizes.body(Map::GradWeight, caps) == Some(Body::Registers) {
+            let to = Target::all(Operand::Output(0), filter);
+            let totals = sizes.lower_registers_grad_weight(&runs[0], to, true, caps, out);
+            return totals.map_or(Ok(()), |(totals, parts)| {
+                let shape = [parts, sizes.o].into();
+                lower_sum(totals, &shape, &[0], 1.0, Operand::Output(1), out)
+            });
+        }
+        self.lower_bias(io, out)?;
         let longest = blocks.iter().map(Filters::count).max().unwrap_or(0);
         let scratch = run_scratch(out, runs.len(), longest * filter);
         for filters in &blocks {
@@ -383,6 +412,18 @@ impl Op for ConvGradWeight {
             });
         }
         Ok(())
+    }
+}
+
+impl ConvGradWeight {
+    /// Emits the gradient of the bias on its own.
+    fn lower_bias(&self, io: &Io, out: &mut Lowering) -> Result<()> {
+        if !self.bias {
+            return Ok(());
+        }
+        let (dy, dbias) = (Cut::input(io, 1), Cut::output(io, 1));
+        let axes = all_but_channels(dy.shape);
+        lower_reduction(self.name(), Fold::sum(1.0), dy, &axes, dbias, out)
     }
 }
 
@@ -417,12 +458,12 @@ impl Sizes {
         g.add1(op, &[dy, weight])
     }
 
-    fn grad_weight(&self, g: &mut Graph, x: Value, dy: Value) -> Result<Value> {
-        let op = ConvGradWeight {
+    fn grad_weight(&self, bias: bool) -> ConvGradWeight {
+        ConvGradWeight {
             conv: self.walk,
             kernel: self.window.map(|window| window.kernel),
-        };
-        g.add1(op, &[x, dy])
+            bias,
+        }
     }
 
     /// Whether products of few channels would leave most of a tile of the fast kernels empty: groups of one, depthwise.
@@ -471,7 +512,7 @@ impl Sizes {
     ) {
         match self.body(Map::GradWeight, caps) {
             Some(Body::Registers) if filters.count() == self.o => {
-                self.lower_registers_grad_weight(run, to, caps, out);
+                self.lower_registers_grad_weight(run, to, false, caps, out);
             }
             Some(Body::Shared) if filters.count() == self.o => {
                 self.lower_shared_grad_weight(run, to, caps, out);

@@ -121,14 +121,16 @@ impl Sizes {
         (self.grad_weight_turns(tiles.lines) <= MOST_TURNS).then_some(tiles.quads)
     }
 
-    /// Emits the gradient of the weight over one run of images.
+    /// Emits the gradient of the weight over one run of images. With `bias`, gives the sums of dy in parts, `[parts, O]`, and how many parts
+    /// there are.
     pub(super) fn lower_registers_grad_weight(
         &self,
         run: &Rows,
         to: Target,
+        bias: bool,
         caps: &Caps,
         out: &mut Lowering,
-    ) {
+    ) -> Option<(Operand, usize)> {
         let (channels, outs) = (self.c / self.groups, self.o / self.groups);
         let [_, kernel_h, kernel_w] = self.window.map(|window| window.kernel);
         let [vertical, horizontal] = [1, 2].map(|axis| Axis::forward(self, axis));
@@ -168,13 +170,18 @@ impl Sizes {
             false => dy.last_quad(),
         };
         let workgroup_size = value(cut.overrides, "workgroup_size");
+        let totals = bias.then(|| out.scratch(Type::f32([parts, self.o])));
         let mut first_part = 0;
         for ((x_shown, dy_shown), [own, share]) in xs.iter().zip(&dys).zip(shares) {
-            let kernel = Cow::Owned(grad_weight_kernel(cut.strided, cut.window));
+            let kernel = Cow::Owned(grad_weight_kernel(cut.strided, cut.window, bias));
             let dispatch = x.bind(Dispatch::of(kernel, cut.overrides), x_shown);
+            let dispatch = dy.bind(dispatch, dy_shown).write(scratch);
+            let dispatch = match totals {
+                Some(totals) => dispatch.write(totals),
+                None => dispatch,
+            };
             out.push(
-                dy.bind(dispatch, dy_shown)
-                    .write(scratch)
+                dispatch
                     .param("count", cut.tiles * own)
                     .param("parts", own)
                     .param("first_part", first_part)
@@ -249,6 +256,7 @@ impl Sizes {
                 .param("dy_base", dy_base)
                 .workgroups(cut.quads.div_ceil(workgroup_size)),
         );
+        Some((totals?, parts))
     }
 }
 
@@ -355,19 +363,22 @@ const SETS: &[Overrides] = &[
     &grad_weight_variant(3, 3, 2, 1),
 ];
 
-fn grad_weight_kernel(strided: bool, window: bool) -> Kernel {
-    let [body, quads, shown, grid, divide] = *shader_files![
+fn grad_weight_kernel(strided: bool, window: bool, bias: bool) -> Kernel {
+    let [body, quads, shown, none, sums, grid, divide] = *shader_files![
         "conv_grad_weight_registers",
         "dy_quads",
         "dy_window",
+        "dy_totals_none",
+        "dy_totals",
         "lib/grid",
         "lib/divide",
     ];
     let ([x, columns], name) = x_files(strided, window);
     let dy = if window { shown } else { quads };
+    let (totals_name, totals) = if bias { ("_bias", sums) } else { ("", none) };
     Kernel::composed(
-        format!("conv_grad_weight_registers{name}"),
-        vec![body, x, columns, dy, grid, divide],
+        format!("conv_grad_weight_registers{name}{totals_name}"),
+        vec![body, x, columns, dy, totals, grid, divide],
         grad_weight_variants(strided, window),
     )
 }
@@ -388,8 +399,9 @@ pub(super) const KERNELS: &[&Kernel] = &[&GRAD_WEIGHT_SUM];
 
 /// The kernels that are composed when an op lowers.
 pub(super) fn kernels() -> Vec<Kernel> {
-    let forms = [[false, false], [false, true], [true, false], [true, true]];
-    forms
-        .map(|[strided, window]| grad_weight_kernel(strided, window))
-        .into()
+    let mut all = Vec::new();
+    for [strided, window] in [[false, false], [false, true], [true, false], [true, true]] {
+        all.extend([false, true].map(|bias| grad_weight_kernel(strided, window, bias)));
+    }
+    all
 }

@@ -179,7 +179,7 @@ fn large_images() -> Vec<Case> {
             groups,
             ..Conv2d::padding(kernel[0] / 2)
         };
-        cases.push(convolution(&x, filters, kernel, false, conv));
+        cases.extend([false, true].map(|bias| convolution(&x, filters, kernel, bias, conv)));
     }
     cases
 }
@@ -937,6 +937,7 @@ fn conv2d_kernels() -> Vec<Case> {
     let weight = ConvGradWeight {
         conv: Conv2d::default().into(),
         kernel: [1, 1, 1],
+        bias: false,
     };
     cases.push(
         Case::new(

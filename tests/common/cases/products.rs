@@ -65,6 +65,7 @@ pub fn products() -> Vec<Case> {
         let op = ConvGradWeight {
             conv: Conv2d::default().into(),
             kernel: [1, 1, 1],
+            bias: false,
         };
         let dy = Shape::from([n, o, h, w]);
         cases.push(
