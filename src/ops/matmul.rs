@@ -21,7 +21,8 @@ use super::{expect_f32, expect_inputs, expect_type, value};
 
 /// y = op(a) op(b), `[m, n]`, where op transposes or not; with what may follow in the same kernel.
 ///
-/// Inputs: a, b, then the bias `[n]` if `bias`, then the mask `[m, n]` if `mask`.
+/// Inputs: a, b, then the bias `[n]` if `bias`, then the mask, of y's shape, if `mask`. With `batch`, a, b and y have the same axes before these
+/// two, and each matrix of a is multiplied by that of b.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct MatMul {
     /// a is given as `[k, m]` instead of `[m, k]`.
@@ -34,10 +35,16 @@ pub struct MatMul {
     pub relu: bool,
     /// Then zeroes y where the mask, an activation after relu, is not positive.
     pub mask: bool,
+    /// a and b are batches of matrices, over any axes before their last two.
+    pub batch: bool,
 }
 
 impl Graph {
-    /// The product of two matrices, each transposed first if asked.
+    /// The product of two matrices, each transposed first if asked; or of two batches of them, a `[.., m, k]` and b `[.., k, n]` with the same
+    /// axes before their last two, which y `[.., m, n]` has too.
+    ///
+    /// # Errors
+    /// `Shape` if the matrices do not fit, or the axes before them differ.
     pub fn matmul(
         &mut self,
         a: Value,
@@ -48,6 +55,7 @@ impl Graph {
         let op = MatMul {
             transpose_a,
             transpose_b,
+            batch: self.shape(a)?.len() > 2,
             ..MatMul::default()
         };
         self.add1(op, &[a, b])
@@ -79,7 +87,7 @@ impl Graph {
     }
 }
 
-/// Sizes m, n, k of a product.
+/// Sizes m, n, k of a product, of each of a batch of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Sizes {
     m: usize,
@@ -92,13 +100,27 @@ impl MatMul {
         [self.transpose_a, self.transpose_b]
     }
 
-    fn sizes(&self, a: &Type, b: &Type) -> Result<Sizes> {
-        let (&[a0, a1], &[b0, b1]) = (&a.shape[..], &b.shape[..]) else {
-            return Err(Error::shape(format!(
-                "matmul: a {} and b {} must be matrices",
-                a.shape, b.shape
-            )));
+    fn wrong_axes(&self, a: &Type, b: &Type) -> Error {
+        let wanted = match self.batch {
+            true => "batches of matrices over the same axes",
+            false => "matrices",
         };
+        Error::shape(format!(
+            "matmul: a {} and b {} must be {wanted}",
+            a.shape, b.shape
+        ))
+    }
+
+    fn sizes(&self, a: &Type, b: &Type) -> Result<Sizes> {
+        let (Some((lead_a, [a0, a1])), Some((lead_b, [b0, b1]))) =
+            (a.shape.split_last_chunk(), b.shape.split_last_chunk())
+        else {
+            return Err(self.wrong_axes(a, b));
+        };
+        if lead_a != lead_b || self.batch == lead_a.is_empty() {
+            return Err(self.wrong_axes(a, b));
+        }
+        let [a0, a1, b0, b1] = [a0, a1, b0, b1].map(|&extent| extent);
         let (m, k) = if self.transpose_a { (a1, a0) } else { (a0, a1) };
         let (other, n) = if self.transpose_b { (b1, b0) } else { (b0, b1) };
         if k != other {
@@ -127,7 +149,8 @@ impl Op for MatMul {
         expect_f32("matmul", "a", inputs[0])?;
         expect_f32("matmul", "b", inputs[1])?;
         let Sizes { m, n, .. } = self.sizes(inputs[0], inputs[1])?;
-        let y = Type::f32([m, n]);
+        let shape = [lead(&inputs[0].shape), &[m, n]].concat();
+        let y = Type::f32(shape);
         if self.bias {
             expect_type("matmul", "bias", inputs[2], &Type::f32([n]))?;
         }
@@ -146,12 +169,18 @@ impl Op for MatMul {
             .expect("infer accepted the shapes");
         let (a_row, a_column) = if self.transpose_a { (1, m) } else { (k, 1) };
         let (b_row, b_column) = if self.transpose_b { (1, k) } else { (n, 1) };
-        let mut y = vec![0.0; m * n];
-        for i in 0..m {
-            for l in 0..k {
-                let left = a.floats()[i * a_row + l * a_column];
-                for j in 0..n {
-                    y[i * n + j] += left * b.floats()[l * b_row + j * b_column];
+        let lead = lead(a.shape());
+        let count: usize = lead.iter().product();
+        let mut y = vec![0.0; count * m * n];
+        for matrix in 0..count {
+            let (a, b) = (&a.floats()[matrix * m * k..], &b.floats()[matrix * k * n..]);
+            let y = &mut y[matrix * m * n..];
+            for i in 0..m {
+                for l in 0..k {
+                    let left = a[i * a_row + l * a_column];
+                    for j in 0..n {
+                        y[i * n + j] += left * b[l * b_row + j * b_column];
+                    }
                 }
             }
         }
@@ -163,7 +192,7 @@ impl Op for MatMul {
         }
         let mask = self.mask.then(|| rest.next()).flatten();
         super::finish(&mut y, self.relu, mask.copied());
-        vec![Array::float([m, n], y)]
+        vec![Array::float([lead, &[m, n]].concat(), y)]
     }
 
     // Gradient.
@@ -184,7 +213,8 @@ impl Op for MatMul {
         };
         let mut gradients = vec![Some(da), Some(db)];
         if self.bias {
-            gradients.push(Some(g.sum(dy, &[0], false)?));
+            let rows: Vec<usize> = (0..g.shape(dy)?.len() - 1).collect();
+            gradients.push(Some(g.sum(dy, &rows, false)?));
         }
         Ok(gradients)
     }
@@ -199,7 +229,10 @@ impl Op for MatMul {
 
     fn product(&self, inputs: &[&Type]) -> Option<String> {
         let Sizes { m, n, k } = self.sizes(inputs[0], inputs[1]).ok()?;
-        let form = letters(self.transposed());
+        let form = match self.batch {
+            true => format!("batch {}", letters(self.transposed())),
+            false => letters(self.transposed()).to_owned(),
+        };
         Some(match self.transpose_a {
             true => format!("matmul {form} m{m} n{n}"),
             false => format!("matmul {form} n{n} k{k}"),
@@ -209,6 +242,7 @@ impl Op for MatMul {
     fn split(&self) -> Split {
         match (self.transpose_a, self.transpose_b) {
             _ if self.bias || self.mask || self.relu => Split::Whole,
+            _ if self.batch => Split::Rows(&[0, 1]),
             (false, _) => Split::Rows(&[0]),
             (true, false) => Split::Sum(&[0, 1]),
             (true, true) => Split::Whole,
@@ -221,6 +255,10 @@ impl Op for MatMul {
         let sizes = self.sizes(&io.inputs[0], &io.inputs[1])?;
         let end = End::new("matmul", self.bias, self.relu, self.mask, io)?;
         if sizes.m * sizes.n == 0 {
+            return Ok(());
+        }
+        if self.batch {
+            self.lower_batch(sizes, end, io, caps, out);
             return Ok(());
         }
         let [along_m, along_n, along_k] = self.runs(sizes, io, caps);
@@ -252,7 +290,7 @@ impl Op for MatMul {
                             Body::Registers => {
                                 self.lower_registers(sizes, block, target, caps, out);
                             }
-                            Body::Shared => self.lower_shared(sizes, block, target, caps, out),
+                            Body::Shared => self.lower_shared(sizes, block, 1, target, caps, out),
                         }
                     },
                 );
@@ -260,6 +298,27 @@ impl Op for MatMul {
         }
         Ok(())
     }
+}
+
+/// The axes before those of a matrix.
+fn lead(shape: &[usize]) -> &[usize] {
+    &shape[..shape.len() - 2]
+}
+
+/// The runs of k terms, at least one, that a loop of the body gets through.
+fn turns(k: usize, caps: &Caps) -> Vec<Part> {
+    let most = match caps.body {
+        // By one term or four a turn.
+        Body::Registers if caps.windows => MOST_TURNS,
+        Body::Registers => 4 * MOST_TURNS,
+        Body::Shared => k.max(1),
+    };
+    let starts = (0..k.max(1)).step_by(most);
+    let run = |start| Part {
+        start,
+        rows: most.min(k - start),
+    };
+    starts.map(run).collect()
 }
 
 /// A stored matrix of a block of a product.
@@ -296,19 +355,7 @@ impl MatMul {
         let a_k = cut(self.transpose_a, a, k);
         let b_n = cut(self.transpose_b, b, n);
         let b_k = cut(!self.transpose_b, b, k);
-        // Runs that a loop in registers gets through, by one term or four a turn.
-        let most = match caps.body {
-            Body::Registers if caps.windows => MOST_TURNS,
-            Body::Registers => 4 * MOST_TURNS,
-            Body::Shared => k.max(1),
-        };
-        let starts = (0..k).step_by(most);
-        let turns: Vec<Part> = starts
-            .map(|start| Part {
-                start,
-                rows: most.min(k - start),
-            })
-            .collect();
+        let turns = turns(k, caps);
         let mut along_k = overlaps(&[&whole(k), &a_k, &b_k, &turns]);
         if k == 0 {
             along_k.push(Rows {
@@ -322,6 +369,62 @@ impl MatMul {
             overlaps(&[&whole(n), &b_n]),
             along_k,
         ]
+    }
+
+    /// Emits a batch: the shared body takes all matrices that lie in one part of each operand at once, the one in registers one by one.
+    fn lower_batch(&self, sizes: Sizes, end: End, io: &Io, caps: &Caps, out: &mut Lowering) {
+        let Sizes { m, n, k } = sizes;
+        // Matrices of an index of axis 0, along which operands are cut into parts.
+        let per_row: usize = lead(&io.inputs[0].shape)[1..].iter().product();
+        let turns = turns(k, caps);
+        let scratch = run_scratch(out, turns.len(), m * n);
+        for rows in overlaps(&[&io.output_parts[0], &io.input_parts[0], &io.input_parts[1]]) {
+            let count = rows.count * per_row;
+            if count == 0 {
+                continue;
+            }
+            let matrix = |operand: usize, index: usize| rows.first[operand] * per_row + index;
+            let target = |index: usize| Target {
+                operand: Operand::Output(0),
+                part: rows.part[0],
+                first: matrix(0, index) * m * n,
+                row: n,
+                end,
+                end_part: if self.mask { rows.part[0] } else { 0 },
+                first_column: 0,
+            };
+            let block = |index: usize, terms: &Part| {
+                let stored = |input: usize, [lines, row]: [usize; 2], across: bool| Stored {
+                    part: rows.part[1 + input],
+                    first: matrix(1 + input, index) * lines * row
+                        + terms.start * if across { row } else { 1 },
+                    row,
+                    count: io.input_parts[input][rows.part[1 + input]].rows * per_row * lines * row,
+                };
+                let (a, b) = (
+                    if self.transpose_a { [k, m] } else { [m, k] },
+                    if self.transpose_b { [n, k] } else { [k, n] },
+                );
+                Block {
+                    sizes: Sizes {
+                        k: terms.rows,
+                        ..sizes
+                    },
+                    a: stored(0, a, self.transpose_a),
+                    b: stored(1, b, !self.transpose_b),
+                }
+            };
+            if caps.body == Body::Shared {
+                self.lower_shared(sizes, block(0, &turns[0]), count, target(0), caps, out);
+                continue;
+            }
+            for index in 0..count {
+                let to = target(index);
+                sum_runs(turns.len(), [m, n], to, &scratch, out, |run, to, out| {
+                    self.lower_registers(sizes, block(index, &turns[run]), to, caps, out);
+                });
+            }
+        }
     }
 
     fn block(&self, sizes: Sizes, [m, n, k]: [&Rows; 3], io: &Io) -> Block {
@@ -348,19 +451,22 @@ impl MatMul {
         }
     }
 
+    /// The product of `count` matrices side by side, the first of which are `block`.
     fn lower_shared(
         &self,
         whole: Sizes,
         block: Block,
+        count: usize,
         to: Target,
         caps: &Caps,
         out: &mut Lowering,
     ) {
         let Sizes { m, n, k } = block.sizes;
-        let product = Product { m, n, k, groups: 1 };
+        let groups = count;
+        let product = Product { m, n, k, groups };
         let may_split = to.splits(n);
         let mut tiling = product.tiling(whole.n, may_split, caps);
-        let ty = Type::f32([m, n]);
+        let ty = Type::f32([count * m, n]);
         if tiling.splits as u64 * ty.bytes() > caps.max_binding {
             tiling = product.tiling(whole.n, false, caps);
         }
@@ -368,7 +474,12 @@ impl MatMul {
         let dispatch = block.read(Dispatch::of(kernel, tiling.overrides()));
         in_splits(tiling.splits, &ty, to, out, |to, part| {
             let dispatch = product.params(&tiling, part, to.bind(dispatch));
-            to.params(self.steps(&block, dispatch))
+            let dispatch = self
+                .steps(&block, dispatch)
+                .param("step_a", whole.m * whole.k)
+                .param("step_b", whole.k * whole.n)
+                .param("step_y", whole.m * whole.n);
+            to.params(dispatch)
         });
     }
 

@@ -25,8 +25,32 @@ const PRODUCTS: [[usize; 3]; 14] = [
     [64, 64, 8192],
 ];
 
+/// Batches, by their number of matrices: attention's scores over 8 heads of 8 sequences, and small matrices.
+const BATCHES: [[usize; 4]; 2] = [[64, 128, 128, 64], [512, 32, 32, 32]];
+
 pub fn benches() -> Vec<Bench> {
-    PRODUCTS.map(bench).into()
+    let mut all: Vec<Bench> = PRODUCTS.map(bench).into();
+    all.extend(BATCHES.map(batch));
+    all
+}
+
+fn batch([count, m, n, k]: [usize; 4]) -> Bench {
+    let inputs = vec![real([count, m, k]), real([count, k, n])];
+    let case = || {
+        let name = format!("matmul/{count}x{m}x{n}x{k}");
+        Case::new(name, inputs.clone(), |g, v| {
+            Ok(vec![g.matmul(v[0], v[1], false, false)?])
+        })
+        .bound(Bound::Sum { k })
+        .inexact()
+    };
+    Bench {
+        name: case().name,
+        flops: 2.0 * self::count(&[count, m, n, k]),
+        bytes: bytes(&inputs, self::count(&[count, m, n])),
+        sample: case(),
+        case: case(),
+    }
 }
 
 fn bench([m, n, k]: [usize; 3]) -> Bench {

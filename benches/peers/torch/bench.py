@@ -154,9 +154,10 @@ def subject(name, device):
     if kind == "resnet50":
         return train(ResNet50(), (int(size[1:]), 3, 224, 224), device), None, None
     if kind == "matmul":
-        m, n, k = map(int, size.split("x"))
-        run = repeated(torch.matmul, [(m, k), (k, n)], device)
-        return run, 2 * m * n * k, 4 * (m * k + k * n + m * n)
+        *batch, m, n, k = map(int, size.split("x"))
+        run = repeated(torch.matmul, [(*batch, m, k), (*batch, k, n)], device)
+        count = math.prod(batch)
+        return run, 2 * count * m * n * k, 4 * count * (m * k + k * n + m * n)
     found = re.fullmatch(r"(\d+)x(\d+)x(\d+)x(\d+)-(\d+)k(\d+)s(\d+)p(\d+)(?:g(\d+))?", size)
     if kind != "conv2d" or not found or rest not in (["forward"], ["dx"], ["dw"]):
         sys.exit(f'error: "{name}" is no case')

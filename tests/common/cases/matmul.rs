@@ -36,7 +36,7 @@ pub fn matmul() -> Vec<Case> {
         for form in FORMS {
             let longest = m.max(n).max(k);
             cases.push(
-                product([m, n, k], form, ENDS[0], Draw::Real)
+                product(&[], [m, n, k], form, ENDS[0], Draw::Real)
                     .gradients(&[0, 1], Bound::Sum { k: longest })
                     .linear(),
             );
@@ -45,13 +45,41 @@ pub fn matmul() -> Vec<Case> {
     for form in FORMS {
         for size in kernels.into_iter().chain(large) {
             let ends = ENDS[1..].iter();
-            cases.extend(ends.map(|&end| product(size, form, end, Draw::Real)));
+            cases.extend(ends.map(|&end| product(&[], size, form, end, Draw::Real)));
             cases.push(in_place_of_mask(size, form));
         }
         for end in ENDS {
-            cases.push(product([9, 14, 10], form, end, Draw::Special));
+            cases.push(product(&[], [9, 14, 10], form, end, Draw::Special));
         }
     }
+    // Batches of them.
+    for form in FORMS {
+        for (lead, [m, n, k]) in [
+            (&[3][..], [5, 7, 6]),
+            (&[2, 3], [19, 37, 21]),
+            (&[2], [9, 256, 64]),
+            (&[2], [33, 65, 300]),
+            (&[0], [2, 3, 4]),
+            (&[2, 0], [2, 3, 4]),
+            (&[2], [4, 3, 0]),
+        ] {
+            let longest = m.max(n).max(k);
+            cases.push(
+                product(lead, [m, n, k], form, ENDS[0], Draw::Real)
+                    .gradients(&[0, 1], Bound::Sum { k: longest })
+                    .linear(),
+            );
+        }
+        for end in ENDS {
+            cases.push(product(&[3], [18, 35, 10], form, end, Draw::Real));
+            cases.push(product(&[2], [9, 14, 10], form, end, Draw::Special));
+        }
+    }
+    let with_bias = (true, false, false);
+    cases.push(
+        product(&[2, 3], [5, 7, 6], FORMS[0], with_bias, Draw::Real)
+            .gradients(&[0, 1, 2], Bound::Sum { k: 30 }),
+    );
     for (rows, features, out) in [(1, 1, 1), (7, 13, 5), (33, 84, 10), (128, 400, 120)] {
         let longest = rows.max(features).max(out) + 1;
         cases.push(
@@ -69,7 +97,7 @@ pub fn matmul() -> Vec<Case> {
 
 /// A product that takes the place of its mask, an activation that nobody reads later.
 fn in_place_of_mask(size: [usize; 3], form: (bool, bool)) -> Case {
-    let mut case = product(size, form, (false, false, true), Draw::Real);
+    let mut case = product(&[], size, form, (false, false, true), Draw::Real);
     case.name.push_str("/in place");
     let build = case.build;
     case.build = Box::new(move |g, v| {
@@ -79,8 +107,10 @@ fn in_place_of_mask(size: [usize; 3], form: (bool, bool)) -> Case {
     case
 }
 
-/// A product of `[m, n, k]` with a and b transposed or not, what follows it, and a and b drawn as `draw`.
+/// A product of `[m, n, k]`, of a batch over the axes `lead` if there are any, with a and b transposed or not, what follows it, and a and b
+/// drawn as `draw`.
 fn product(
+    lead: &[usize],
     [m, n, k]: [usize; 3],
     (transpose_a, transpose_b): (bool, bool),
     (bias, relu, mask): (bool, bool, bool),
@@ -92,12 +122,14 @@ fn product(
         bias,
         relu,
         mask,
+        batch: !lead.is_empty(),
     };
-    let a = if transpose_a { [k, m] } else { [m, k] };
-    let b = if transpose_b { [n, k] } else { [k, n] };
+    let of = |matrix: [usize; 2]| [lead, &matrix].concat();
+    let a = of(if transpose_a { [k, m] } else { [m, k] });
+    let b = of(if transpose_b { [n, k] } else { [k, n] });
     let mut inputs = vec![drawn(a, draw), drawn(b, draw)];
     inputs.extend(bias.then(|| real([n])));
-    inputs.extend(mask.then(|| drawn([m, n], Draw::AwayFromZero)));
+    inputs.extend(mask.then(|| drawn(of([m, n]), Draw::AwayFromZero)));
     let t = |transposed| if transposed { "t" } else { "n" };
     let end = end_name((bias, relu, mask));
     let special = if draw == Draw::Special {
@@ -105,8 +137,9 @@ fn product(
     } else {
         ""
     };
+    let lead: String = lead.iter().map(|extent| format!("{extent}x")).collect();
     let name = format!(
-        "matmul/{}{}{end}/{m}x{n}x{k}{special}",
+        "matmul/{}{}{end}/{lead}{m}x{n}x{k}{special}",
         t(transpose_a),
         t(transpose_b)
     );

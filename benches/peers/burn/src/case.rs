@@ -1,4 +1,4 @@
-//! Cases by name: `matmul/MxNxK`, `conv2d/NxCxHxW-FILTERSkKERNELsSTRIDEpPADDING[gGROUPS]/PASS`, `lenet5/bBATCH`, `resnet20/bBATCH`,
+//! Cases by name: `matmul/[BATCHx]MxNxK`, `conv2d/NxCxHxW-FILTERSkKERNELsSTRIDEpPADDING[gGROUPS]/PASS`, `lenet5/bBATCH`, `resnet20/bBATCH`,
 //! `resnet50/bBATCH`.
 
 use crate::Result;
@@ -26,7 +26,9 @@ pub enum Work {
     ResNet50 {
         batch: usize,
     },
+    /// Of a batch of matrices, often one.
     MatMul {
+        batch: usize,
         m: usize,
         n: usize,
         k: usize,
@@ -87,10 +89,12 @@ impl Case {
                 (Work::ResNet50 { batch }, None, 0.0)
             }
             ["matmul", size] => {
-                let [m, n, k] = extents(size).ok_or_else(wrong)?;
+                let one = || extents(size).map(|[m, n, k]| [1, m, n, k]);
+                let [batch, m, n, k] = extents(size).or_else(one).ok_or_else(wrong)?;
                 let bytes = count(&[m, k]) + count(&[k, n]) + count(&[m, n]);
-                let flops = 2.0 * count(&[m, n, k]);
-                (Work::MatMul { m, n, k }, Some(flops), 4.0 * bytes)
+                let flops = 2.0 * count(&[batch, m, n, k]);
+                let work = Work::MatMul { batch, m, n, k };
+                (work, Some(flops), 4.0 * count(&[batch]) * bytes)
             }
             ["conv2d", size, pass] => {
                 let layer = layer(size, pass).ok_or_else(wrong)?;

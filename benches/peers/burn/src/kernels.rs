@@ -44,10 +44,10 @@ fn copies(bytes: f64) -> usize {
     (ROTATED_BYTES / bytes).clamp(1.0, 8.0) as usize
 }
 
-pub fn matmul(device: &Device, bytes: f64, [m, n, k]: [usize; 3]) -> Subject {
+pub fn matmul(device: &Device, bytes: f64, batch: usize, [m, n, k]: [usize; 3]) -> Subject {
     let copies = copies(bytes);
-    let pair = |_| (draw([m, k], device), draw([k, n], device));
-    let operands: Vec<(Tensor<2>, Tensor<2>)> = (0..copies).map(pair).collect();
+    let pair = |_| (draw([batch, m, k], device), draw([batch, k, n], device));
+    let operands: Vec<(Tensor<3>, Tensor<3>)> = (0..copies).map(pair).collect();
     subject(device, bytes, copies, move |copy| {
         let (a, b) = operands[copy].clone();
         a.matmul(b)

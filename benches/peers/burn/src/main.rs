@@ -142,7 +142,7 @@ fn measure(case: &Case, device: &Device, info: &AdapterInfo, args: &Args) -> Res
         Work::LeNet5 { batch } => networks::lenet5(device, batch),
         Work::ResNet20 { batch } => networks::resnet20(device, batch),
         Work::ResNet50 { batch } => networks::resnet50(device, batch),
-        Work::MatMul { m, n, k } => kernels::matmul(device, case.bytes, [m, n, k]),
+        Work::MatMul { batch, m, n, k } => kernels::matmul(device, case.bytes, batch, [m, n, k]),
         Work::Conv2d(layer) => kernels::conv2d(device, case.bytes, layer),
     };
     let mut time = |count: usize| -> Result<f64> {
