@@ -42,6 +42,7 @@ struct Params {
     last_dy: u32, // vec4 or element of dy, as the provider reads it
     x_base: u32, // elements before the first image
     dy_base: u32,
+    part_totals: u32, // elements from part to part of the sums of dy
 }
 
 @group(0) @binding(2) var<storage, read_write> parts: array<vec4<f32>>;
@@ -276,9 +277,9 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
         }
     }
 
-    // Those who take the first channel of x and the first taps store them.
+    // Those who take the first channel of x and the first taps see, together, all of dy once.
     if channel == 0u && band == 0u && phase == 0u && run == 0u {
-        let to_totals = ((params.first_part + part) * params.groups + group) * params.outs;
+        let to_totals = (params.first_part + part) * params.part_totals + group * params.outs;
         store_totals(total, to_totals, out);
         if blocks > 1u {
             store_totals(next_total, to_totals, out + 4u);

@@ -2,10 +2,11 @@
 //
 // Layout: element (line, term) of A, a row, is line_a * line + term_a * term after element first_a of its binding, and so for the columns of B; y row by
 // row, its block beginning at element first_y, with rows of row_y elements. Elements are read one by one: CPU adapters load a vec4 as four elements
-// anyway, and so one kernel serves matrices however they are stored. Reference: src/ops/matmul.rs.
+// anyway, and so one kernel serves matrices however they are stored. Reference: src/ops/matmul/mod.rs.
 // One invocation makes 4 * high rows of 8 columns of y, one term at a time. One workgroup makes workgroup_size such tiles, side by side.
 // Overrides: high (1, 2 or 4), workgroup_size.
-// Providers: first_element (first_*) for a, second_element (second_*) for b, end_*, y and finish (y_elements), lib/grid, lib/divide.
+// Providers: first_element (first_elements or first_window) for a, second_element (second_elements or second_window) for b, store (store_tile),
+// end_*, y and finish (y_elements), lib/grid, lib/divide.
 
 struct Params {
     grid: Grid,
@@ -32,7 +33,7 @@ struct Params {
 override high: u32 = 4u;
 override workgroup_size: u32 = 8u;
 
-// Elements past the end of a matrix, of lines that are not stored, read some other one.
+// Lines past the last are not stored; they read some element of the binding.
 fn a_at(at: u32) -> f32 {
     return first_element(min(at, params.last_a));
 }
@@ -55,21 +56,6 @@ fn four_b(at: u32) -> vec4<f32> {
 // Column i: row i of the product of one term of four rows and four columns.
 fn products(a: vec4<f32>, b: vec4<f32>) -> mat4x4<f32> {
     return mat4x4<f32>(b * a.x, b * a.y, b * a.z, b * a.w);
-}
-
-fn store(value: mat4x4<f32>, row: u32, column: u32) {
-    var rest = value;
-    for (var i = 0u; i < params.four; i++) {
-        var line = rest[0];
-        for (var j = 0u; j < params.four; j++) {
-            if row + i < params.m && column + j < params.n {
-                let at = params.first_y + (row + i) * params.row_y + column + j;
-                y[at] = finish(line.x, params.first_column + column + j, at);
-            }
-            line = line.yzwx;
-        }
-        rest = mat4x4<f32>(rest[1], rest[2], rest[3], rest[0]);
-    }
 }
 
 @compute @workgroup_size(workgroup_size)

@@ -50,8 +50,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         var element = 0u;
         if (row < rows) {
             element = start + row;
-            for (var outside = shuffle == 1u; outside; outside = element >= params.count) {
-                element = permute(element, epoch);
+            if (shuffle == 1u) {
+                loop {
+                    element = permute(element, epoch);
+                    if (element < params.count) {
+                        break;
+                    }
+                }
             }
         }
         indices[i] = element;

@@ -101,7 +101,10 @@ impl Store {
 
     /// Bytes allocated.
     pub fn bytes(&self) -> u64 {
-        self.0.layout.bytes()
+        match &self.0.content {
+            Content::Cpu(_) => self.0.layout.bytes(),
+            Content::Gpu { chunks, .. } => chunks.iter().map(|chunk| chunk.size()).sum(),
+        }
     }
 
     /// Where the states are.

@@ -111,6 +111,14 @@ fn convolve<const D: usize>(x: &[usize], weight: &[usize], conv: Conv<D>)
 where
     Conv<D>: Into<ConvWalk>,
 {
+    convolve_in(2048, x, weight, conv);
+}
+
+/// The same in parts of `max_binding` bytes.
+fn convolve_in<const D: usize>(max_binding: u64, x: &[usize], weight: &[usize], conv: Conv<D>)
+where
+    Conv<D>: Into<ConvWalk>,
+{
     let mut g = Graph::new();
     let x = integers(&mut g, "x", x);
     let weight = integers(&mut g, "weight", weight);
@@ -126,7 +134,25 @@ where
     let next = g.conv(activation, weight, None, conv).unwrap();
     fetched.extend(gradients_from(&mut g, &[(next, dy)], &[x]).unwrap()[0]);
     fetched.push(g.relu(y).unwrap());
-    compare(&g, &fetched, 2048);
+    compare(&g, &fetched, max_binding);
+}
+
+/// Parts that are as large as a window of a uniform binding, the last of them smaller.
+#[test]
+fn parts_through_windows() {
+    // Nine images of 24 x 24 to a part of x, and four in its last.
+    convolve_in(1 << 16, &[40, 3, 24, 24], &[8, 3, 5, 5], Conv2d::default());
+    for transpose_a in [false, true] {
+        let mut g = Graph::new();
+        let shape = if transpose_a { [100, 300] } else { [300, 100] };
+        let a = integers(&mut g, "a", &shape);
+        let b = integers(&mut g, "b", &[100, 20]);
+        let y = g.matmul(a, b, transpose_a, false).unwrap();
+        let dy = integers(&mut g, "dy", &[300, 20]);
+        let found = gradients_from(&mut g, &[(y, dy)], &[a, b]).unwrap();
+        let fetched: Vec<Value> = [y].into_iter().chain(found.into_iter().flatten()).collect();
+        compare(&g, &fetched, 1 << 16);
+    }
 }
 
 #[test]

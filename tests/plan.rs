@@ -11,11 +11,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use proptest::prelude::*;
+use striate::autodiff::gradients;
 use striate::error::{ErrorKind, Result};
 use striate::graph::{Graph, Init, Kind, Node, Op, Source, Value};
 use striate::kernel::{
-    Access, Caps, Dispatch, Io, Kernel, Lowering, Operand, Part, Wgsl, parts_of,
+    Access, Body, Caps, Dispatch, Io, Kernel, Lowering, Operand, Part, WINDOW, Wgsl, parts_of,
 };
+use striate::ops::Conv2d;
 use striate::plan::{Buffer, Life, Plan, PlanOptions, Span, StateLayout, Step, peak, place};
 use striate::rng::Stream;
 use striate::shape::Type;
@@ -693,6 +695,72 @@ fn what_is_not_needed_does_not_run() {
     let states = StateLayout::new(&[&g], 1 << 20).unwrap();
     let plan = Plan::new(&g, &states, &[y], &Caps::default(), PlanOptions::default()).unwrap();
     assert_eq!(plan.steps.len(), 1);
+}
+
+/// Of the gradients of a convolution's weight and bias, which one op makes, only those that are read are made.
+#[test]
+fn gradients_that_nobody_reads_are_not_made() {
+    for body in [Body::Registers, Body::Shared] {
+        let caps = Caps {
+            body,
+            ..Caps::default()
+        };
+        let ops = |wanted: &[usize]| -> HashSet<&'static str> {
+            let mut g = Graph::new();
+            let x = g.input("x", Type::f32([2, 3, 8, 8])).unwrap();
+            let weight = g.input("weight", Type::f32([4, 3, 3, 3])).unwrap();
+            let bias = g.input("bias", Type::f32([4])).unwrap();
+            let y = g.conv2d(x, weight, Some(bias), Conv2d::default()).unwrap();
+            let y = g.square(y).unwrap();
+            let loss = g.sum(y, &[0, 1, 2, 3], false).unwrap();
+            let wrt: Vec<Value> = wanted.iter().map(|&i| [weight, bias][i]).collect();
+            let found = gradients(&mut g, loss, &wrt).unwrap();
+            let states = StateLayout::new(&[&g], 1 << 20).unwrap();
+            let plan = Plan::new(&g, &states, &found, &caps, PlanOptions::default()).unwrap();
+            plan.steps.iter().map(|step| step.op).collect()
+        };
+        let (weight, bias) = ("conv2d_grad_weight", "sum");
+        assert!(ops(&[0, 1]).contains(weight) && !ops(&[0, 1]).contains(bias));
+        assert!(ops(&[0]).contains(weight) && !ops(&[0]).contains(bias));
+        assert!(!ops(&[1]).contains(weight) && ops(&[1]).contains(bias));
+    }
+}
+
+/// Windows over values that are smaller than one reach past them, and every buffer as far.
+#[test]
+fn buffers_reach_as_far_as_windows() {
+    let mut g = Graph::new();
+    let x = g.input("x", Type::f32([5, 36])).unwrap();
+    let mut y = x;
+    for (name, shape) in [("first", [12, 36]), ("second", [7, 12])] {
+        let init = Init::Constant(0.0);
+        let weight = g.state(name, Type::f32(shape), Kind::Parameter, init, None);
+        y = g.linear(y, weight.unwrap(), None).unwrap();
+    }
+    let caps = Caps {
+        body: Body::Registers,
+        windows: true,
+        max_uniform: WINDOW,
+        ..Caps::default()
+    };
+    let states = StateLayout::new(&[&g], caps.max_binding).unwrap();
+    let plan = Plan::new(&g, &states, &[y], &caps, PlanOptions::default()).unwrap();
+    let fixed = plan.fixed();
+    let mut windows = HashSet::new();
+    for (span, access) in plan.steps.iter().flat_map(|step| &step.bindings) {
+        let bytes = match span.buffer {
+            Buffer::Slot(slot) => plan.slots[slot],
+            Buffer::Chunk(chunk) => caps.padded(states.chunks[chunk].bytes),
+            Buffer::Input(..) | Buffer::Constant(..) => fixed[&span.buffer],
+        };
+        assert!(span.offset + span.bytes <= bytes, "{plan}");
+        if *access == Access::Uniform {
+            assert_eq!(span.bytes, WINDOW);
+            windows.insert(span.buffer);
+        }
+    }
+    assert_eq!(windows.len(), 3, "an input, a slot and a chunk: {plan}");
+    assert_eq!(plan.bytes.inputs, WINDOW);
 }
 
 fn lives() -> impl Strategy<Value = Vec<Life>> {

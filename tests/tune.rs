@@ -36,7 +36,7 @@ const LINEAR: &str = "matmul nt n7 k320";
 #[test]
 fn every_product_is_measured_and_a_table_takes_the_place_of_the_rules() {
     for gpu in common::gpus(&GpuOptions::default()) {
-        let first = session(&gpu, 2).unwrap();
+        let first = session(&gpu, 8).unwrap();
         let options = TuneOptions {
             rounds: 1,
             seconds: 0.0,
@@ -52,6 +52,14 @@ fn every_product_is_measured_and_a_table_takes_the_place_of_the_rules() {
             assert_eq!(kept, product.best().map(|(choice, _)| choice));
         }
         assert_eq!(table.to_string().parse::<Tuning>().unwrap(), table);
+
+        // Products of few rows have names of their own.
+        let few = session(&gpu, 2).unwrap();
+        assert!(
+            plan(&few)
+                .products
+                .contains_key("matmul nt few rows n7 k320")
+        );
 
         // Another batch finds the same products.
         let other = session(&gpu, 5).unwrap();
@@ -78,7 +86,7 @@ fn every_product_is_measured_and_a_table_takes_the_place_of_the_rules() {
                 ..GpuOptions::default()
             };
             let steps = |options: &GpuOptions| {
-                let session = session(&gpu.with_options(options).unwrap(), 2).unwrap();
+                let session = session(&gpu.with_options(options).unwrap(), 8).unwrap();
                 plan(&session).steps.clone()
             };
             let of = |op: &str, options: &GpuOptions| {

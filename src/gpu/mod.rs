@@ -109,9 +109,15 @@ impl GpuOptions {
             ));
         }
         let asked = self.max_binding.unwrap_or(binding);
-        let max_binding = asked.clamp(256, binding) / 256 * 256;
+        let mut max_binding = asked.clamp(256, binding) / 256 * 256;
         let max_uniform = limits.max_uniform_buffer_binding_size;
-        let reach = max_uniform.min(max_binding) >= WINDOW;
+        let cpu = device_type == wgpu::DeviceType::Cpu;
+        let windows = self.windows.unwrap_or(cpu) && max_uniform.min(max_binding) >= WINDOW;
+        if windows {
+            // Buffers reach a window further (see `Caps::padded`).
+            let most = limits.max_buffer_size.saturating_sub(WINDOW) / 256 * 256;
+            max_binding = max_binding.min(most.max(WINDOW));
+        }
         Ok(Caps {
             body: self.body.unwrap_or(default_body(backend, device_type)),
             tile: self.tile,
@@ -121,7 +127,7 @@ impl GpuOptions {
                 .filter(|_| self.body.is_none() && self.tile.is_none()),
             max_binding,
             max_uniform,
-            windows: self.windows.unwrap_or(device_type == wgpu::DeviceType::Cpu) && reach,
+            windows,
             max_workgroups: self.max_workgroups.unwrap_or(65_535).clamp(1, 65_535),
         })
     }

@@ -48,7 +48,7 @@ pub trait Op: Debug + Any + Send + Sync {
     }
 
     /// The matrix-shaped product that it computes, as tables of measured choices name it ([`Tuning`](crate::kernel::Tuning)): its kind and
-    /// its extents, no batch among them. `None` for ops whose lowering has nothing to choose from.
+    /// its extents, no batch among them but that it has few rows where that makes a difference. `None` for ops whose lowering has nothing to choose from.
     fn product(&self, inputs: &[&Type]) -> Option<String> {
         let _ = inputs;
         None

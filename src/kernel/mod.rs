@@ -133,7 +133,7 @@ pub struct Binding {
     pub part: usize,
     /// The operand with which the range ends, if it spans several (see [`Io::location`]).
     pub through: Option<Operand>,
-    /// First byte of the [`WINDOW`] bytes of the part that are bound, if not all of it.
+    /// First byte, in the part, of the [`WINDOW`] bytes that are bound instead of the part; they may reach past its end.
     pub window: Option<u64>,
     /// How the kernel uses it.
     pub access: Access,
@@ -224,7 +224,8 @@ impl Dispatch {
         self
     }
 
-    /// Makes the last binding show [`WINDOW`] bytes from byte `at` of its part on, a multiple of 256. See [`windows`].
+    /// Makes the last binding show [`WINDOW`] bytes from byte `at` of its part on, a multiple of 256, on devices with [`Caps::windows`]. What it
+    /// shows past the end of the part is arbitrary. See [`windows`].
     pub fn window(mut self, at: u64) -> Self {
         if let Some(last) = self.bindings.last_mut() {
             last.window = Some(at);
@@ -299,7 +300,8 @@ pub struct Caps {
     /// Largest uniform binding, in bytes.
     pub max_uniform: u64,
     /// Whether operands are best read through uniform bindings of [`WINDOW`] bytes: a CPU adapter whose uniforms reach that far. llvmpipe
-    /// loads a `vec4` from there in a tenth of the time that storage takes; a GPU would serialise loads that differ from lane to lane.
+    /// loads a `vec4` from there in a tenth of the time that storage takes; a GPU would serialise loads that differ from lane to lane. The
+    /// kernels of products are other ones then, too.
     pub windows: bool,
     /// Workgroups per dimension.
     pub max_workgroups: u32,
@@ -321,7 +323,8 @@ impl Default for Caps {
 }
 
 impl Caps {
-    /// Bytes of a buffer that holds `bytes`: up to the next multiple of 256, and so far beyond that a window may begin at any operand in it.
+    /// Bytes of a chunk of the store that holds `bytes`: up to the next multiple of 256, and so far beyond that a window may begin at any
+    /// state in it.
     pub fn padded(&self, bytes: u64) -> u64 {
         bytes.next_multiple_of(256) + if self.windows { WINDOW } else { 0 }
     }

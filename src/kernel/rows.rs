@@ -46,8 +46,8 @@ pub fn window_rows(row: usize) -> usize {
 }
 
 /// The windows through which `count` rows of `row` elements of four bytes are seen, `most` at a time. The run begins at element `first` of
-/// a range of `bytes` bytes; buffers reach to the next multiple of 256, and a window beyond their end (see [`Caps::padded`](super::Caps::padded)).
-/// A row must fit: see [`window_rows`].
+/// a range of `bytes` bytes, rounded up to a multiple of 256; only a window over a range smaller than itself reaches past it. A row must fit:
+/// see [`window_rows`].
 pub fn windows(bytes: u64, row: usize, first: usize, count: usize, most: usize) -> Vec<Shown> {
     let fit = match (4 * first).is_multiple_of(256) {
         true => window_rows(row),
@@ -176,6 +176,8 @@ mod tests {
             (16_320, 16_320, 2),
             (16_384, 32_768, 3),
             (1176, 0, 20),
+            (100, 0, 3),
+            (7, 21, 2),
         ] {
             let bytes = 4 * (first + row * count) as u64;
             let mut next = 0;
@@ -183,7 +185,7 @@ mod tests {
                 assert_eq!(shown.start, next);
                 assert!(
                     shown.at.is_multiple_of(256)
-                        && shown.at + WINDOW <= bytes.next_multiple_of(256)
+                        && shown.at + WINDOW <= bytes.next_multiple_of(256).max(WINDOW)
                 );
                 assert_eq!(
                     shown.at as usize / 4 + shown.first,

@@ -330,7 +330,12 @@ pub(super) fn in_dispatches(
 }
 
 /// Where the runs of a sum go, and the elements from one to the next.
-fn split_target(splits: usize, ty: &Type, to: Target, out: &mut Lowering) -> (Target, usize) {
+pub(super) fn split_target(
+    splits: usize,
+    ty: &Type,
+    to: Target,
+    out: &mut Lowering,
+) -> (Target, usize) {
     if splits == 1 {
         return (to, 0);
     }
@@ -339,7 +344,8 @@ fn split_target(splits: usize, ty: &Type, to: Target, out: &mut Lowering) -> (Ta
     (Target::all(parts, to.row), part)
 }
 
-fn sum_parts(splits: usize, parts: Target, part: usize, to: Target, out: &mut Lowering) {
+/// Adds up what [`split_target`] gave, if that was not the target itself.
+pub(super) fn sum_parts(splits: usize, parts: Target, part: usize, to: Target, out: &mut Lowering) {
     if splits == 1 {
         return;
     }

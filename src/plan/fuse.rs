@@ -8,8 +8,8 @@ use std::sync::Arc;
 use super::program::Program;
 use crate::graph::{Node, Op, Value};
 use crate::ops::{
-    ConvForward, ConvGradInput, Fill, Indices, MatMul, MaxPoolForward, MaxPoolGrad, Normalize,
-    Over, Reshape, StatisticPairs, Unary, UnaryFunction, UnaryGrad,
+    ConvForward, ConvGradInput, ConvGradWeight, Fill, Indices, MatMul, MaxPoolForward, MaxPoolGrad,
+    Normalize, Over, Reshape, StatisticPairs, Sum, Unary, UnaryFunction, UnaryGrad,
 };
 use crate::shape::{Shape, Type};
 
@@ -22,6 +22,7 @@ pub(super) fn fuse(program: &mut Program) {
         mask_through_view,
         mask_into_product,
         unread_indices,
+        unread_gradient,
     ];
     while rules.iter().any(|rule| rule(program)) {
         program.drop_unused();
@@ -311,6 +312,45 @@ fn mask_through_view(program: &mut Program) -> bool {
     masked.inputs[0] = mask;
     rewrite.by.insert(0, reshape);
     apply(program, Some((index, rewrite)))
+}
+
+/// The gradients of a convolution's weight and bias, of which nobody reads one, make only the other.
+fn unread_gradient(program: &mut Program) -> bool {
+    let uses = program.use_counts();
+    let found = first(program, |node| {
+        let both = op::<ConvGradWeight>(node)?;
+        let (&[x, dy], &[dweight, dbias]) = (&node.inputs[..], &node.outputs[..]) else {
+            return None;
+        };
+        let is_read = |value: Value| uses[value.index()] > 0;
+        let by = match (is_read(dweight), is_read(dbias)) {
+            (true, false) => Node {
+                op: Arc::new(ConvGradWeight {
+                    bias: false,
+                    ..*both
+                }),
+                inputs: vec![x, dy],
+                outputs: vec![dweight],
+            },
+            (false, true) => Node {
+                op: Arc::new(Sum {
+                    axes: (0..program.types[dy.index()].shape.len())
+                        .filter(|&axis| axis != 1)
+                        .collect(),
+                    keep: false,
+                    scale: 1.0,
+                }),
+                inputs: vec![dy],
+                outputs: vec![dbias],
+            },
+            _ => return None,
+        };
+        Some(Rewrite {
+            gone: None,
+            by: vec![by],
+        })
+    });
+    apply(program, found)
 }
 
 /// A max pool whose indices nobody reads does not write them.

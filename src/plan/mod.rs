@@ -217,7 +217,7 @@ impl Plan {
             cut(draft, bindings, caps, &mut steps)?;
         }
         let mut places = HashMap::new();
-        let mut bytes = Bytes {
+        let bytes = Bytes {
             slots: slots.iter().sum(),
             live,
             unplanned,
@@ -226,15 +226,9 @@ impl Plan {
         };
         let used = program.used();
         for value in graph.values() {
-            let size = || -> Result<u64> {
-                let parts = builder.parts(value)?;
-                Ok(parts.iter().map(|p| builder.part_bytes(value, *p)).sum())
-            };
             match program.origins[value.index()] {
                 Origin::Input | Origin::Constant if !used[value.index()] => continue,
-                Origin::Input => bytes.inputs += size()?,
-                Origin::Constant => bytes.constants += size()?,
-                Origin::State(_) => {}
+                Origin::Input | Origin::Constant | Origin::State(_) => {}
                 Origin::Node if fetched.contains(&value) => {}
                 Origin::Node => continue,
             }
@@ -249,13 +243,19 @@ impl Plan {
                 .collect::<Result<Vec<_>>>()?;
             places.insert(value, placed);
         }
-        let plan = Self {
+        let mut plan = Self {
             steps,
             slots,
             places,
             bytes,
             products: builder.products,
         };
+        for (buffer, bytes) in plan.fixed() {
+            match buffer {
+                Buffer::Input(..) => plan.bytes.inputs += bytes,
+                _ => plan.bytes.constants += bytes,
+            }
+        }
         plan.check_bindings()?;
         match options.memory_cap {
             Some(cap) if plan.bytes.total() > cap => Err(Error::new(
@@ -272,6 +272,20 @@ impl Plan {
             )),
             _ => Ok(plan),
         }
+    }
+
+    /// Bytes of each buffer of an input or a constant: as far as it is bound, by a window perhaps past its value.
+    pub fn fixed(&self) -> BTreeMap<Buffer, u64> {
+        let mut fixed = BTreeMap::new();
+        let places = self.places.values().flatten().map(|placed| placed.span);
+        let bindings = self.steps.iter().flat_map(|step| &step.bindings);
+        for span in places.chain(bindings.map(|&(span, _)| span)) {
+            if matches!(span.buffer, Buffer::Input(..) | Buffer::Constant(..)) {
+                let bytes: &mut u64 = fixed.entry(span.buffer).or_default();
+                *bytes = (*bytes).max(span.offset + span.bytes);
+            }
+        }
+        fixed
     }
 
     /// WebGPU refuses a dispatch that binds one buffer for writing and in any other way.
@@ -577,18 +591,13 @@ impl Builder<'_> {
                     }
                 }
             };
-            let mut reach = Vec::new();
             let bindings = dispatch
                 .bindings
                 .iter()
                 .map(|binding: &Binding| {
                     let start = spot(binding.operand, binding.part)?;
                     if let Some(at) = binding.window {
-                        let shown = start.window(at);
-                        if let Spot::Life(life, offset, bytes) = shown {
-                            reach.push((life, offset + bytes));
-                        }
-                        return Ok((shown, binding.access));
+                        return Ok((start.window(at), binding.access));
                     }
                     let Some(through) = binding.through else {
                         return Ok((start, binding.access));
@@ -606,10 +615,12 @@ impl Builder<'_> {
                     }
                 })
                 .collect::<Result<Vec<_>>>()?;
-            // Slots reach as far as the windows over them.
-            for (life, end) in reach {
-                let bytes = &mut self.lives[life].bytes;
-                *bytes = end.max(*bytes);
+            // Slots reach as far as the windows over them. What lies past a value is arbitrary: no kernel lets it reach a result.
+            for (spot, _) in &bindings {
+                if let &Spot::Life(life, offset, bytes) = spot {
+                    let reach = &mut self.lives[life].bytes;
+                    *reach = (*reach).max(offset + bytes);
+                }
             }
             self.drafts.push(Draft {
                 op,

@@ -56,13 +56,13 @@ impl GpuForm {
                 .iter()
                 .map(|&b| gpu.create_buffer("slot", b))
                 .collect();
-            let mut fixed = HashMap::new();
-            for span in plan.places.values().flatten().map(|p| p.span) {
-                if matches!(span.buffer, Buffer::Input(..) | Buffer::Constant(..)) {
-                    let make = || gpu.create_buffer("input", gpu.caps().padded(span.bytes));
-                    fixed.entry(span.buffer).or_insert_with(make);
-                }
-            }
+            let make = |(buffer, bytes): (Buffer, u64)| {
+                (
+                    buffer,
+                    gpu.create_buffer("input", bytes.next_multiple_of(256)),
+                )
+            };
+            let fixed: HashMap<_, _> = plan.fixed().into_iter().map(make).collect();
             let uniforms = gpu.create_buffer("params", plan.steps.len() as u64 * UNIFORM_STRIDE);
             (slots, fixed, uniforms)
         };

@@ -16,7 +16,7 @@ use crate::shape::{Shape, Type};
 use crate::tensor::Array;
 
 use super::gemm::{End, MASK_PAIR, Target, run_scratch, sum_runs};
-use super::reduction::{Fold, lower_reduction, lower_sum};
+use super::reduction::{Fold, lower_reduction};
 use super::{Cut, expect_f32, expect_inputs, expect_type};
 use filters::Filters;
 use sizes::Sizes;
@@ -80,7 +80,7 @@ pub struct ConvGradInput {
 /// The gradient of a convolution with respect to its weight, and to its bias if it has one.
 ///
 /// Inputs: x `[N, C, ..]`, dy `[N, O, ..]`. Output 0: dweight `[O, C / groups, ..]`; output 1, if `bias`: dbias `[O]`, the sum of dy over
-/// all axes but that of the channels, which passes through the same kernel.
+/// all axes but that of the channels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConvGradWeight {
     /// The walk of the forward convolution.
@@ -162,7 +162,7 @@ impl Op for ConvForward {
         let (x, weight, dy) = (at.inputs[0], at.inputs[1], dy[0]);
         let sizes = self.sizes(g.shape(x)?, g.shape(weight)?)?;
         let dx = sizes.grad_input(g, dy, weight)?;
-        let others = g.add(sizes.grad_weight(self.bias), &[x, dy])?;
+        let others = g.add(sizes.grad_weight_op(self.bias), &[x, dy])?;
         Ok([dx].into_iter().chain(others).map(Some).collect())
     }
 
@@ -259,7 +259,7 @@ impl Op for ConvGradInput {
         let sizes = self.sizes(g.shape(dy)?, g.shape(weight)?)?;
         let mut gradients = vec![
             Some(g.conv(ddx, weight, None, self.conv)?),
-            Some(g.add1(sizes.grad_weight(false), &[ddx, dy])?),
+            Some(g.add1(sizes.grad_weight_op(false), &[ddx, dy])?),
         ];
         if self.bias {
             gradients.push(Some(bias_gradient(g, ddx)?));
@@ -386,18 +386,13 @@ impl Op for ConvGradWeight {
         }
         let parts = &io.output_parts[0];
         let blocks = sizes.filters(parts);
-        // In registers all of dy passes through each invocation, where there is one run of it.
-        let whole =
-            [runs.len(), blocks.len()] == [1, 1] && io.output_parts.iter().all(|p| p.len() == 1);
-        if self.bias && whole && sizes.body(Map::GradWeight, caps) == Some(Body::Registers) {
-            let to = Target::all(Operand::Output(0), filter);
-            let totals = sizes.lower_registers_grad_weight(&runs[0], to, true, caps, out);
-            return totals.map_or(Ok(()), |(totals, parts)| {
-                let shape = [parts, sizes.o].into();
-                lower_sum(totals, &shape, &[0], 1.0, Operand::Output(1), out)
-            });
+        // In registers the sums of dy come from the same kernel, where one run of images makes all of both outputs.
+        let whole = runs.len() == 1 && io.output_parts.iter().all(|parts| parts.len() == 1);
+        let in_registers = sizes.body(Map::GradWeight, caps) == Some(Body::Registers);
+        let dbias = (self.bias && whole && in_registers).then_some(Operand::Output(1));
+        if dbias.is_none() {
+            self.lower_bias(io, out)?;
         }
-        self.lower_bias(io, out)?;
         let longest = blocks.iter().map(Filters::count).max().unwrap_or(0);
         let scratch = run_scratch(out, runs.len(), longest * filter);
         for filters in &blocks {
@@ -408,7 +403,7 @@ impl Op for ConvGradWeight {
             };
             let block = [filters.count(), filter];
             sum_runs(runs.len(), block, to, &scratch, out, |run, to, out| {
-                sizes.lower_grad_weight(&runs[run], filters, to, caps, out);
+                sizes.lower_grad_weight(&runs[run], filters, to, dbias, caps, out);
             });
         }
         Ok(())
@@ -458,7 +453,7 @@ impl Sizes {
         g.add1(op, &[dy, weight])
     }
 
-    fn grad_weight(&self, bias: bool) -> ConvGradWeight {
+    fn grad_weight_op(&self, bias: bool) -> ConvGradWeight {
         ConvGradWeight {
             conv: self.walk,
             kernel: self.window.map(|window| window.kernel),
@@ -501,18 +496,19 @@ impl Sizes {
         }
     }
 
-    /// Emits the gradient of some filters over one run of images of x and dy.
+    /// Emits the gradient of some filters over one run of images of x and dy, and of the bias into `dbias` where the body is that in registers.
     fn lower_grad_weight(
         &self,
         run: &Rows,
         filters: &Filters,
         to: Target,
+        dbias: Option<Operand>,
         caps: &Caps,
         out: &mut Lowering,
     ) {
         match self.body(Map::GradWeight, caps) {
             Some(Body::Registers) if filters.count() == self.o => {
-                self.lower_registers_grad_weight(run, to, false, caps, out);
+                self.lower_registers_grad_weight(run, to, dbias, caps, out);
             }
             Some(Body::Shared) if filters.count() == self.o => {
                 self.lower_shared_grad_weight(run, to, caps, out);

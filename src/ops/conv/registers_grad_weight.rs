@@ -9,7 +9,7 @@ use crate::shape::Type;
 
 use super::Sizes;
 use super::registers::{Axis, Runs, cheapest, wrapped, x_files};
-use crate::ops::gemm::{MOST_TURNS, Target, View};
+use crate::ops::gemm::{MOST_TURNS, Target, View, split_target, sum_parts};
 use crate::ops::value;
 
 /// How the gradient of a weight is cut: invocations over runs of channels of dy, channels of x, and runs of taps.
@@ -121,16 +121,15 @@ impl Sizes {
         (self.grad_weight_turns(tiles.lines) <= MOST_TURNS).then_some(tiles.quads)
     }
 
-    /// Emits the gradient of the weight over one run of images. With `bias`, gives the sums of dy in parts, `[parts, O]`, and how many parts
-    /// there are.
+    /// Emits the gradient of the weight over one run of images, and that of the bias into `dbias`.
     pub(super) fn lower_registers_grad_weight(
         &self,
         run: &Rows,
         to: Target,
-        bias: bool,
+        dbias: Option<Operand>,
         caps: &Caps,
         out: &mut Lowering,
-    ) -> Option<(Operand, usize)> {
+    ) {
         let (channels, outs) = (self.c / self.groups, self.o / self.groups);
         let [_, kernel_h, kernel_w] = self.window.map(|window| window.kernel);
         let [vertical, horizontal] = [1, 2].map(|axis| Axis::forward(self, axis));
@@ -170,14 +169,16 @@ impl Sizes {
             false => dy.last_quad(),
         };
         let workgroup_size = value(cut.overrides, "workgroup_size");
-        let totals = bias.then(|| out.scratch(Type::f32([parts, self.o])));
+        // Sums of dy: those who take the first channel of x and the first taps see, together, all of it once.
+        let dbias = dbias.map(|dbias| Target::all(dbias, self.o));
+        let totals = dbias.map(|to| split_target(parts, &Type::f32([self.o]), to, out));
         let mut first_part = 0;
         for ((x_shown, dy_shown), [own, share]) in xs.iter().zip(&dys).zip(shares) {
-            let kernel = Cow::Owned(grad_weight_kernel(cut.strided, cut.window, bias));
+            let kernel = Cow::Owned(grad_weight_kernel(cut.strided, cut.window, dbias.is_some()));
             let dispatch = x.bind(Dispatch::of(kernel, cut.overrides), x_shown);
             let dispatch = dy.bind(dispatch, dy_shown).write(scratch);
             let dispatch = match totals {
-                Some(totals) => dispatch.write(totals),
+                Some((totals, _)) => dispatch.write(totals.operand),
                 None => dispatch,
             };
             out.push(
@@ -212,6 +213,7 @@ impl Sizes {
                     .param("last_dy", last_dy)
                     .param("x_base", x_shown.first)
                     .param("dy_base", dy_shown.first)
+                    .param("part_totals", totals.map_or(0, |(_, part)| part))
                     .workgroups((cut.tiles * own).div_ceil(workgroup_size)),
             );
             first_part += own;
@@ -256,7 +258,9 @@ impl Sizes {
                 .param("dy_base", dy_base)
                 .workgroups(cut.quads.div_ceil(workgroup_size)),
         );
-        Some((totals?, parts))
+        if let (Some((totals, part)), Some(dbias)) = (totals, dbias) {
+            sum_parts(parts, totals, part, dbias, out);
+        }
     }
 }
 

@@ -306,6 +306,7 @@ fn edges() -> Vec<Case> {
             ..Conv1d::padding(padding)
         };
         cases.push(convolution(&[0, 2, 5], 3, [3], true, padded(2)));
+        cases.push(convolution(&[2, 0, 5], 3, [3], true, padded(2)));
         // As large as permitted, and a kernel that takes all.
         cases.push(convolution(&[2, 2, 5], 3, [13], false, padded(4)));
         cases.push(convolution(&[1, 1, 13], 1, [37], true, padded(12)));
@@ -535,8 +536,9 @@ fn every_padding() -> Vec<Case> {
     cases
 }
 
-/// Gradients of x and of the weight, as outputs, of a convolution of x by the weight: inputs x, weight, dy.
-fn gradients_of<const D: usize>(inputs: Vec<Input>, conv: Conv<D>, kind: &str) -> Case
+/// Gradients of x, the weight and the bias, as outputs, of a convolution of x by the weight: inputs x, weight, dy, and a bias, which is drawn
+/// here.
+fn gradients_of<const D: usize>(mut inputs: Vec<Input>, conv: Conv<D>, kind: &str) -> Case
 where
     Conv<D>: Into<ConvWalk>,
 {
@@ -544,13 +546,14 @@ where
     let (x, weight) = (extents(&inputs[0]), extents(&inputs[1]));
     let kernel: [usize; D] = std::array::from_fn(|axis| weight[2 + axis]);
     let k = longest(&x, weight[0], kernel, conv);
-    let name = conv_name(&x, weight[0], kernel, false, conv);
+    let name = conv_name(&x, weight[0], kernel, true, conv);
+    inputs.push(real([weight[0]]));
     Case::new(
         format!("conv{D}d/{kind}/{name}"),
         inputs,
         move |g: &mut Graph, v: &[Value]| -> Result<Vec<Value>> {
-            let y = g.conv(v[0], v[1], None, conv)?;
-            let found = gradients_from(g, &[(y, v[2])], &[v[0], v[1]])?;
+            let y = g.conv(v[0], v[1], Some(v[3]), conv)?;
+            let found = gradients_from(g, &[(y, v[2])], &[v[0], v[1], v[3]])?;
             Ok(found.into_iter().flatten().collect())
         },
     )

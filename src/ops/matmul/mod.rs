@@ -1,21 +1,16 @@
 //! Matrix product in all transposed forms, and the linear layer.
 
-use std::borrow::Cow;
+mod registers;
+mod shared;
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
-use crate::kernel::{
-    Body, Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Part, Rows, Shown, Tile,
-    WINDOW_ELEMENTS, overlaps, window_rows,
-};
+use crate::kernel::{Body, Caps, Dispatch, Io, Kernel, Lowering, Operand, Part, Rows, overlaps};
 use crate::shape::Type;
 use crate::tensor::Array;
 
-use super::gemm::{
-    End, MASK_PAIR, MOST_TURNS, Product, SHARED_VARIANTS, Target, View, in_dispatches, in_splits,
-    run_scratch, sum_pair, sum_runs,
-};
-use super::{expect_f32, expect_inputs, expect_type, value};
+use super::gemm::{End, MASK_PAIR, MOST_TURNS, Target, run_scratch, sum_pair, sum_runs};
+use super::{expect_f32, expect_inputs, expect_type};
 
 // Parameters and builder.
 
@@ -235,6 +230,7 @@ impl Op for MatMul {
         };
         Some(match self.transpose_a {
             true => format!("matmul {form} m{m} n{n}"),
+            false if m <= FEW_ROWS => format!("matmul {form} few rows n{n} k{k}"),
             false => format!("matmul {form} n{n} k{k}"),
         })
     }
@@ -451,38 +447,6 @@ impl MatMul {
         }
     }
 
-    /// The product of `count` matrices side by side, the first of which are `block`.
-    fn lower_shared(
-        &self,
-        whole: Sizes,
-        block: Block,
-        count: usize,
-        to: Target,
-        caps: &Caps,
-        out: &mut Lowering,
-    ) {
-        let Sizes { m, n, k } = block.sizes;
-        let groups = count;
-        let product = Product { m, n, k, groups };
-        let may_split = to.splits(n);
-        let mut tiling = product.tiling(whole.n, may_split, caps);
-        let ty = Type::f32([count * m, n]);
-        if tiling.splits as u64 * ty.bytes() > caps.max_binding {
-            tiling = product.tiling(whole.n, false, caps);
-        }
-        let kernel = Cow::Owned(shared_kernel(to.end));
-        let dispatch = block.read(Dispatch::of(kernel, tiling.overrides()));
-        in_splits(tiling.splits, &ty, to, out, |to, part| {
-            let dispatch = product.params(&tiling, part, to.bind(dispatch));
-            let dispatch = self
-                .steps(&block, dispatch)
-                .param("step_a", whole.m * whole.k)
-                .param("step_b", whole.k * whole.n)
-                .param("step_y", whole.m * whole.n);
-            to.params(dispatch)
-        });
-    }
-
     /// Appends the params that say where a block of a and b begins, and the elements from one row of A or column of B to the next and from
     /// term to term.
     fn steps(&self, block: &Block, dispatch: Dispatch) -> Dispatch {
@@ -501,236 +465,10 @@ impl MatMul {
             .param("line_b", b[0])
             .param("term_b", b[1])
     }
-
-    /// Which of a and b are read through windows: those whose rows run along an axis of the product, and both where their rows run along
-    /// the sum, which is then cut. Neither the batch nor where a block lies has a say in it.
-    fn windows(&self, whole: Sizes, may_split: bool, caps: &Caps) -> [bool; 2] {
-        let Sizes { m, n, k } = whole;
-        let rows = |row: usize| WINDOW_ELEMENTS / row.max(1);
-        match (self.transpose_a, self.transpose_b) {
-            _ if !caps.windows => [false, false],
-            // Windows of both make small blocks of y: they should keep a CPU busy.
-            (false, true) => [rows(k) >= 8, rows(k) >= 32],
-            (false, false) => [rows(k) >= 8, window_rows(n) >= k],
-            (true, false) => [may_split && rows(m.max(n)) >= 16; 2],
-            (true, true) => [false, false],
-        }
-    }
-
-    fn lower_registers(
-        &self,
-        whole: Sizes,
-        block: Block,
-        to: Target,
-        caps: &Caps,
-        out: &mut Lowering,
-    ) {
-        let Sizes { m, n, k } = block.sizes;
-        let may_split = to.splits(n);
-        let [a_window, b_window] = self.windows(whole, may_split, caps);
-        let a = View::new(0, block.a.part, block.a.count, a_window);
-        let b = View::new(1, block.b.part, block.b.count, b_window);
-        let shown = |view: &View, stored: Stored, count, most| {
-            view.rows(stored.row, stored.first, count, most)
-        };
-        if self.transpose_a && a_window {
-            let most = WINDOW_ELEMENTS / block.a.row.max(block.b.row).max(1);
-            let (along_a, along_b) = (shown(&a, block.a, k, most), shown(&b, block.b, k, most));
-            let product = |part: usize, to: Target, elements: usize| {
-                let (a_shown, b_shown) = (along_a[part], along_b[part]);
-                let sizes = Sizes {
-                    k: a_shown.count,
-                    ..block.sizes
-                };
-                let to = Target {
-                    first: to.first + part * elements,
-                    ..to
-                };
-                let block = block.within(sizes, a_shown, b_shown);
-                self.registers_dispatch(whole, block, [&a, &b], to, caps)
-            };
-            in_dispatches(along_a.len(), &Type::f32([m, n]), to, out, product);
-            return;
-        }
-        // An operand whose rows run along the sum is seen whole.
-        let along_m = match self.transpose_a {
-            false => shown(&a, block.a, m, usize::MAX),
-            true => vec![Shown::all(m, block.a.first)],
-        };
-        let along_n = match self.transpose_b {
-            true => shown(&b, block.b, n, usize::MAX),
-            false => shown(&b, block.b, k, usize::MAX)
-                .into_iter()
-                .map(|rows| Shown { count: n, ..rows })
-                .collect(),
-        };
-        for a_shown in &along_m {
-            for b_shown in &along_n {
-                let sizes = Sizes {
-                    m: a_shown.count,
-                    n: b_shown.count,
-                    k,
-                };
-                let to = Target {
-                    first: to.first + a_shown.start * to.row + b_shown.start,
-                    first_column: to.first_column + b_shown.start,
-                    ..to
-                };
-                let block = block.within(sizes, *a_shown, *b_shown);
-                out.push(self.registers_dispatch(whole, block, [&a, &b], to, caps));
-            }
-        }
-    }
-
-    /// One block through the views of a and b.
-    fn registers_dispatch(
-        &self,
-        whole: Sizes,
-        block: Seen,
-        [a, b]: [&View; 2],
-        to: Target,
-        caps: &Caps,
-    ) -> Dispatch {
-        let Sizes { m, n, k } = block.block.sizes;
-        let stored = [block.block.a, block.block.b];
-        let aligned = stored
-            .iter()
-            .all(|s| s.first.is_multiple_of(4) && s.row.is_multiple_of(4));
-        // By the size of the weight, into which no batch enters (see `product`): another one must not need another kernel. But a CPU adapter
-        // has a fast variant for few rows, which leave most of a larger tile empty.
-        let weight = match self.transpose_a {
-            true => whole.m * whole.n,
-            false => whole.n * whole.k,
-        };
-        let rule = match caps.windows {
-            true if whole.m <= FEW_ROWS && !self.transpose_a => Tile::Small,
-            true => Tile::Large,
-            false if weight < LARGE_WEIGHT => Tile::Small,
-            false => Tile::Large,
-        };
-        let high = match caps.tile.unwrap_or(rule) {
-            Tile::Small => 1,
-            Tile::Medium => 2,
-            Tile::Large => 4,
-        };
-        let (kernel, aligned) = match caps.windows {
-            true => {
-                let windows = [a.is_window(), b.is_window()];
-                (terms_kernel(windows, to.end), None)
-            }
-            // The small one has no fast path.
-            false => {
-                let kernel = registers_kernel(self.transposed(), to.end);
-                (kernel, Some(usize::from(aligned && high > 1)))
-            }
-        };
-        let is_wanted = |set: &&Overrides| {
-            value(set, "high") == high
-                && aligned.is_none_or(|wanted| value(set, "aligned") == wanted)
-        };
-        let overrides = *(kernel.variants.iter().find(is_wanted)).expect("every tile has a set");
-        let [tiles_m, tiles_n] = [m.div_ceil(4 * high), n.div_ceil(4 * WIDE)];
-        let dispatch = a.bind(Dispatch::of(Cow::Owned(kernel), overrides), &block.a);
-        let dispatch = to
-            .bind(b.bind(dispatch, &block.b))
-            .param("tiles", tiles_m * tiles_n)
-            .param("tiles_n", tiles_n)
-            .param("m", m)
-            .param("n", n)
-            .param("k", k);
-        let last = match caps.windows {
-            true => View::last_element,
-            false => View::last_quad,
-        };
-        let dispatch = dispatch
-            .param("last_a", last(a))
-            .param("last_b", last(b))
-            .param("stores", WIDE * high)
-            .param("four", 4);
-        let dispatch = match caps.windows {
-            true => self.steps(&block.block, dispatch),
-            false => dispatch
-                .param("first_a", block.block.a.first)
-                .param("row_a", block.block.a.row)
-                .param("first_b", block.block.b.first)
-                .param("row_b", block.block.b.row),
-        };
-        to.params(dispatch)
-            .workgroups((tiles_m * tiles_n).div_ceil(value(overrides, "workgroup_size")))
-    }
 }
-
-/// A block of a product, and what a dispatch sees of a and b.
-#[derive(Debug, Clone, Copy)]
-struct Seen {
-    block: Block,
-    a: Shown,
-    b: Shown,
-}
-
-impl Block {
-    /// The block of these sizes that begins where `a` and `b` show it.
-    fn within(&self, sizes: Sizes, a: Shown, b: Shown) -> Seen {
-        let stored = |stored: Stored, shown: Shown| Stored {
-            first: shown.first,
-            ..stored
-        };
-        let block = Block {
-            sizes,
-            a: stored(self.a, a),
-            b: stored(self.b, b),
-        };
-        Seen { block, a, b }
-    }
-
-    fn read(&self, dispatch: Dispatch) -> Dispatch {
-        dispatch
-            .read(Operand::Input(0))
-            .part(self.a.part)
-            .read(Operand::Input(1))
-            .part(self.b.part)
-    }
-}
-
-/// Vec4s of columns in a tile of the kernels in registers: the override `wide` of `matmul_registers`, which is left at its default.
-const WIDE: usize = 2;
-
-/// Elements of a linear layer's weight from which on the larger tile is worth a pipeline of its own.
-const LARGE_WEIGHT: usize = 2048;
 
 /// Rows that fit the small tile.
 const FEW_ROWS: usize = 4;
-
-/// The override sets of `matmul_registers` for a and b stored transposed or not.
-struct Variants<const A: bool, const B: bool>;
-
-impl<const A: bool, const B: bool> Variants<A, B> {
-    /// Large and medium, aligned or not, and small.
-    const ALL: &'static [Overrides] = &[
-        &Self::set(4, 1),
-        &Self::set(4, 0),
-        &Self::set(2, 1),
-        &Self::set(2, 0),
-        &Self::set(1, 0),
-    ];
-
-    const fn set(high: u32, aligned: u32) -> [(&'static str, u32); 5] {
-        [
-            ("high", high),
-            ("aligned", aligned),
-            ("transpose_a", A as u32),
-            ("transpose_b", B as u32),
-            ("workgroup_size", 16),
-        ]
-    }
-}
-
-/// The override sets of `matmul_terms`. Windows make small blocks: few invocations per workgroup let the cores of a CPU share them.
-const TERMS: &[Overrides] = &[
-    &[("high", 4), ("workgroup_size", 8)],
-    &[("high", 2), ("workgroup_size", 8)],
-    &[("high", 1), ("workgroup_size", 8)],
-];
 
 /// Letters for the matrices as they are stored: n or t.
 fn letters(transposed: [bool; 2]) -> &'static str {
@@ -742,98 +480,10 @@ fn letters(transposed: [bool; 2]) -> &'static str {
     }
 }
 
-fn registers_kernel(transposed: [bool; 2], end: End) -> Kernel {
-    let [body, first, second, y, grid, divide, float] = *shader_files![
-        "matmul_registers",
-        "first_quads",
-        "second_quads",
-        "y_elements",
-        "lib/grid",
-        "lib/divide",
-        "lib/float",
-    ];
-    let variants = match transposed {
-        [false, false] => Variants::<false, false>::ALL,
-        [false, true] => Variants::<false, true>::ALL,
-        [true, false] => Variants::<true, false>::ALL,
-        [true, true] => Variants::<true, true>::ALL,
-    };
-    let (form, (end_name, end)) = (letters(transposed), end.file());
-    Kernel::composed(
-        format!("matmul_registers_{form}{end_name}"),
-        vec![body, first, second, end, y, grid, divide, float],
-        variants,
-    )
-}
-
-fn terms_kernel(windows: [bool; 2], end: End) -> Kernel {
-    let [
-        body,
-        first_elements,
-        first_window,
-        second_elements,
-        second_window,
-        y,
-        grid,
-        divide,
-        float,
-    ] = *shader_files![
-        "matmul_terms",
-        "first_elements",
-        "first_window",
-        "second_elements",
-        "second_window",
-        "y_elements",
-        "lib/grid",
-        "lib/divide",
-        "lib/float",
-    ];
-    let (first_name, first) = match windows[0] {
-        true => ("_a_window", first_window),
-        false => ("", first_elements),
-    };
-    let (second_name, second) = match windows[1] {
-        true => ("_b_window", second_window),
-        false => ("", second_elements),
-    };
-    let (end_name, end) = end.file();
-    Kernel::composed(
-        format!("matmul_terms{first_name}{second_name}{end_name}"),
-        vec![body, first, second, end, y, grid, divide, float],
-        TERMS,
-    )
-}
-
-fn shared_kernel(end: End) -> Kernel {
-    let [body, map, y, grid, float] = *shader_files![
-        "gemm_shared",
-        "matmul_shared",
-        "y_elements",
-        "lib/grid",
-        "lib/float",
-    ];
-    let (end_name, end) = end.file();
-    Kernel::composed(
-        format!("matmul_shared{end_name}"),
-        vec![body, map, end, y, grid, float],
-        SHARED_VARIANTS,
-    )
-}
-
 /// Every kernel of this file.
 pub(super) fn kernels() -> Vec<Kernel> {
     let mut kernels: Vec<Kernel> = End::ALL.into_iter().map(sum_pair).collect();
-    kernels.extend(End::ALL.map(shared_kernel));
-    for end in End::ALL {
-        for transposed in [[false, false], [false, true], [true, false], [true, true]] {
-            kernels.push(registers_kernel(transposed, end));
-        }
-        for windows in WINDOWS {
-            kernels.push(terms_kernel(windows, end));
-        }
-    }
+    kernels.extend(End::ALL.map(shared::kernel));
+    kernels.extend(registers::kernels());
     kernels
 }
-
-/// What [`MatMul::windows`] may choose.
-const WINDOWS: [[bool; 2]; 4] = [[false, false], [true, false], [false, true], [true, true]];

@@ -1,0 +1,374 @@
+//! Products without workgroup memory, for CPU adapters and GL: by vec4s, and term by term through windows.
+
+use std::borrow::Cow;
+
+use super::{Block, FEW_ROWS, MatMul, Sizes, Stored, letters};
+use crate::kernel::{
+    Caps, Dispatch, Kernel, Lowering, Overrides, Shown, Tile, WINDOW_ELEMENTS, window_rows,
+};
+use crate::ops::gemm::{End, Target, View, in_dispatches};
+use crate::ops::value;
+use crate::shape::Type;
+
+impl MatMul {
+    /// Which of a and b are read through windows: those whose rows run along an axis of the product, and both where their rows run along
+    /// the sum, which is then cut. Neither the batch nor where a block lies has a say in it.
+    fn windows(&self, whole: Sizes, may_split: bool, caps: &Caps) -> [bool; 2] {
+        let Sizes { m, n, k } = whole;
+        let rows = |row: usize| WINDOW_ELEMENTS / row.max(1);
+        match (self.transpose_a, self.transpose_b) {
+            _ if !caps.windows => [false, false],
+            // Windows of both make small blocks of y: they should keep a CPU busy.
+            (false, true) => [rows(k) >= 8, rows(k) >= 32],
+            (false, false) => [rows(k) >= 8, window_rows(n) >= k],
+            (true, false) => [may_split && rows(m.max(n)) >= 16; 2],
+            (true, true) => [false, false],
+        }
+    }
+
+    /// Emits one block.
+    pub(super) fn lower_registers(
+        &self,
+        whole: Sizes,
+        block: Block,
+        to: Target,
+        caps: &Caps,
+        out: &mut Lowering,
+    ) {
+        let Sizes { m, n, k } = block.sizes;
+        let may_split = to.splits(n);
+        let [a_window, b_window] = self.windows(whole, may_split, caps);
+        let a = View::new(0, block.a.part, block.a.count, a_window);
+        let b = View::new(1, block.b.part, block.b.count, b_window);
+        let shown = |view: &View, stored: Stored, count, most| {
+            view.rows(stored.row, stored.first, count, most)
+        };
+        if self.transpose_a && a_window {
+            let most = WINDOW_ELEMENTS / block.a.row.max(block.b.row).max(1);
+            let (along_a, along_b) = (shown(&a, block.a, k, most), shown(&b, block.b, k, most));
+            let product = |part: usize, to: Target, elements: usize| {
+                let (a_shown, b_shown) = (along_a[part], along_b[part]);
+                let sizes = Sizes {
+                    k: a_shown.count,
+                    ..block.sizes
+                };
+                let to = Target {
+                    first: to.first + part * elements,
+                    ..to
+                };
+                let block = block.within(sizes, a_shown, b_shown);
+                self.registers_dispatch(whole, block, [&a, &b], to, caps)
+            };
+            in_dispatches(along_a.len(), &Type::f32([m, n]), to, out, product);
+            return;
+        }
+        // An operand whose rows run along the sum is seen whole.
+        let along_m = match self.transpose_a {
+            false => shown(&a, block.a, m, usize::MAX),
+            true => vec![Shown::all(m, block.a.first)],
+        };
+        let along_n = match self.transpose_b {
+            true => shown(&b, block.b, n, usize::MAX),
+            false => shown(&b, block.b, k, usize::MAX)
+                .into_iter()
+                .map(|rows| Shown { count: n, ..rows })
+                .collect(),
+        };
+        for a_shown in &along_m {
+            for b_shown in &along_n {
+                let sizes = Sizes {
+                    m: a_shown.count,
+                    n: b_shown.count,
+                    k,
+                };
+                let to = Target {
+                    first: to.first + a_shown.start * to.row + b_shown.start,
+                    first_column: to.first_column + b_shown.start,
+                    ..to
+                };
+                let block = block.within(sizes, *a_shown, *b_shown);
+                out.push(self.registers_dispatch(whole, block, [&a, &b], to, caps));
+            }
+        }
+    }
+
+    /// One block through the views of a and b.
+    fn registers_dispatch(
+        &self,
+        whole: Sizes,
+        block: Seen,
+        views: [&View; 2],
+        to: Target,
+        caps: &Caps,
+    ) -> Dispatch {
+        match caps.windows {
+            true => self.terms_dispatch(whole, block, views, to, caps),
+            false => self.quads_dispatch(whole, block, views, to, caps),
+        }
+    }
+
+    /// By `matmul_terms`.
+    fn terms_dispatch(
+        &self,
+        whole: Sizes,
+        block: Seen,
+        [a, b]: [&View; 2],
+        to: Target,
+        caps: &Caps,
+    ) -> Dispatch {
+        let rule = match whole.m <= FEW_ROWS && !self.transpose_a {
+            true => Tile::Small,
+            false => Tile::Large,
+        };
+        let kernel = terms_kernel([a.is_window(), b.is_window()], to.end);
+        let high = high(caps.tile.unwrap_or(rule));
+        let tiles = RegisterTiles::new(&block, high);
+        let is_wanted = |set: &&Overrides| value(set, "high") == high;
+        let dispatch = tiles
+            .dispatch(kernel, is_wanted, &block, [a, b], to)
+            .param("last_a", a.last_element())
+            .param("last_b", b.last_element());
+        to.params(self.steps(&block.block, tiles.bounds(dispatch)))
+    }
+
+    /// By `matmul_registers`.
+    fn quads_dispatch(
+        &self,
+        whole: Sizes,
+        block: Seen,
+        [a, b]: [&View; 2],
+        to: Target,
+        caps: &Caps,
+    ) -> Dispatch {
+        let stored = [block.block.a, block.block.b];
+        let aligned = stored
+            .iter()
+            .all(|s| s.first.is_multiple_of(4) && s.row.is_multiple_of(4));
+        // By the size of the weight, into which no batch enters (see `product`): another one must not need another kernel.
+        let weight = match self.transpose_a {
+            true => whole.m * whole.n,
+            false => whole.n * whole.k,
+        };
+        let rule = match weight < LARGE_WEIGHT {
+            true => Tile::Small,
+            false => Tile::Large,
+        };
+        let kernel = registers_kernel(self.transposed(), to.end);
+        let high = high(caps.tile.unwrap_or(rule));
+        let tiles = RegisterTiles::new(&block, high);
+        // The small one has no fast path.
+        let aligned = usize::from(aligned && high > 1);
+        let is_wanted =
+            |set: &&Overrides| value(set, "high") == high && value(set, "aligned") == aligned;
+        let dispatch = tiles
+            .dispatch(kernel, is_wanted, &block, [a, b], to)
+            .param("last_a", a.last_quad())
+            .param("last_b", b.last_quad());
+        let dispatch = tiles
+            .bounds(dispatch)
+            .param("first_a", block.block.a.first)
+            .param("row_a", block.block.a.row)
+            .param("first_b", block.block.b.first)
+            .param("row_b", block.block.b.row);
+        to.params(dispatch)
+    }
+}
+
+/// `high` of the kernels in registers: vec4s of rows in a tile.
+fn high(tile: Tile) -> usize {
+    match tile {
+        Tile::Small => 1,
+        Tile::Medium => 2,
+        Tile::Large => 4,
+    }
+}
+
+/// How the kernels in registers cut a block of a product.
+#[derive(Debug, Clone, Copy)]
+struct RegisterTiles {
+    high: usize,
+    down: usize,
+    across: usize,
+}
+
+impl RegisterTiles {
+    fn new(block: &Seen, high: usize) -> Self {
+        let Sizes { m, n, .. } = block.block.sizes;
+        Self {
+            high,
+            down: m.div_ceil(4 * high),
+            across: n.div_ceil(4 * WIDE),
+        }
+    }
+
+    /// The set of `kernel` that is wanted, its operands, workgroups and first params.
+    fn dispatch(
+        &self,
+        kernel: Kernel,
+        is_wanted: impl FnMut(&&Overrides) -> bool,
+        block: &Seen,
+        [a, b]: [&View; 2],
+        to: Target,
+    ) -> Dispatch {
+        let overrides = *(kernel.variants.iter().find(is_wanted)).expect("every tile has a set");
+        let dispatch = a.bind(Dispatch::of(Cow::Owned(kernel), overrides), &block.a);
+        let Sizes { m, n, k } = block.block.sizes;
+        let tiles = self.down * self.across;
+        to.bind(b.bind(dispatch, &block.b))
+            .param("tiles", tiles)
+            .param("tiles_n", self.across)
+            .param("m", m)
+            .param("n", n)
+            .param("k", k)
+            .workgroups(tiles.div_ceil(value(overrides, "workgroup_size")))
+    }
+
+    /// Appends the bounds of the loops that store a tile.
+    fn bounds(&self, dispatch: Dispatch) -> Dispatch {
+        dispatch.param("stores", WIDE * self.high).param("four", 4)
+    }
+}
+
+/// A block of a product, and what a dispatch sees of a and b.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    block: Block,
+    a: Shown,
+    b: Shown,
+}
+
+impl Block {
+    /// The block of these sizes that begins where `a` and `b` show it.
+    fn within(&self, sizes: Sizes, a: Shown, b: Shown) -> Seen {
+        let stored = |stored: Stored, shown: Shown| Stored {
+            first: shown.first,
+            ..stored
+        };
+        let block = Block {
+            sizes,
+            a: stored(self.a, a),
+            b: stored(self.b, b),
+        };
+        Seen { block, a, b }
+    }
+}
+
+/// Vec4s of columns in a tile of the kernels in registers: the override `wide` of `matmul_registers`, which is left at its default.
+const WIDE: usize = 2;
+
+/// Elements of a linear layer's weight from which on the larger tile is worth a pipeline of its own.
+const LARGE_WEIGHT: usize = 2048;
+
+/// The override sets of `matmul_registers` for a and b stored transposed or not.
+struct Variants<const A: bool, const B: bool>;
+
+impl<const A: bool, const B: bool> Variants<A, B> {
+    /// Large and medium, aligned or not, and small.
+    const ALL: &'static [Overrides] = &[
+        &Self::set(4, 1),
+        &Self::set(4, 0),
+        &Self::set(2, 1),
+        &Self::set(2, 0),
+        &Self::set(1, 0),
+    ];
+
+    const fn set(high: u32, aligned: u32) -> [(&'static str, u32); 5] {
+        [
+            ("high", high),
+            ("aligned", aligned),
+            ("transpose_a", A as u32),
+            ("transpose_b", B as u32),
+            ("workgroup_size", 16),
+        ]
+    }
+}
+
+/// The override sets of `matmul_terms`. Windows make small blocks: with as many invocations per workgroup as llvmpipe has lanes, the cores of a
+/// CPU share them.
+const TERMS: &[Overrides] = &[
+    &[("high", 4), ("workgroup_size", 8)],
+    &[("high", 2), ("workgroup_size", 8)],
+    &[("high", 1), ("workgroup_size", 8)],
+];
+
+fn registers_kernel(transposed: [bool; 2], end: End) -> Kernel {
+    let [body, first, second, store, y, grid, divide, float] = *shader_files![
+        "matmul_registers",
+        "first_quads",
+        "second_quads",
+        "store_tile",
+        "y_elements",
+        "lib/grid",
+        "lib/divide",
+        "lib/float",
+    ];
+    let variants = match transposed {
+        [false, false] => Variants::<false, false>::ALL,
+        [false, true] => Variants::<false, true>::ALL,
+        [true, false] => Variants::<true, false>::ALL,
+        [true, true] => Variants::<true, true>::ALL,
+    };
+    let (form, (end_name, end)) = (letters(transposed), end.file());
+    Kernel::composed(
+        format!("matmul_registers_{form}{end_name}"),
+        vec![body, first, second, store, end, y, grid, divide, float],
+        variants,
+    )
+}
+
+fn terms_kernel(windows: [bool; 2], end: End) -> Kernel {
+    let [
+        body,
+        first_elements,
+        first_window,
+        second_elements,
+        second_window,
+        store,
+        y,
+        grid,
+        divide,
+        float,
+    ] = *shader_files![
+        "matmul_terms",
+        "first_elements",
+        "first_window",
+        "second_elements",
+        "second_window",
+        "store_tile",
+        "y_elements",
+        "lib/grid",
+        "lib/divide",
+        "lib/float",
+    ];
+    let (first_name, first) = match windows[0] {
+        true => ("_a_window", first_window),
+        false => ("", first_elements),
+    };
+    let (second_name, second) = match windows[1] {
+        true => ("_b_window", second_window),
+        false => ("", second_elements),
+    };
+    let (end_name, end) = end.file();
+    Kernel::composed(
+        format!("matmul_terms{first_name}{second_name}{end_name}"),
+        vec![body, first, second, store, end, y, grid, divide, float],
+        TERMS,
+    )
+}
+
+/// The kernels that are composed when an op lowers.
+pub(super) fn kernels() -> Vec<Kernel> {
+    let mut kernels = Vec::new();
+    for end in End::ALL {
+        for transposed in [[false, false], [false, true], [true, false], [true, true]] {
+            kernels.push(registers_kernel(transposed, end));
+        }
+        for windows in WINDOWS {
+            kernels.push(terms_kernel(windows, end));
+        }
+    }
+    kernels
+}
+
+/// What [`MatMul::windows`] may choose.
+const WINDOWS: [[bool; 2]; 4] = [[false, false], [true, false], [false, true], [true, true]];

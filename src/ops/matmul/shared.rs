@@ -1,0 +1,68 @@
+//! Products through workgroup memory.
+
+use std::borrow::Cow;
+
+use super::{Block, MatMul, Sizes};
+use crate::kernel::{Caps, Dispatch, Kernel, Lowering, Operand};
+use crate::ops::gemm::{End, Product, SHARED_VARIANTS, Target, in_splits};
+use crate::shape::Type;
+
+impl MatMul {
+    /// The product of `count` matrices side by side, the first of which are `block`.
+    pub(super) fn lower_shared(
+        &self,
+        whole: Sizes,
+        block: Block,
+        count: usize,
+        to: Target,
+        caps: &Caps,
+        out: &mut Lowering,
+    ) {
+        let Sizes { m, n, k } = block.sizes;
+        let groups = count;
+        let product = Product { m, n, k, groups };
+        let may_split = to.splits(n);
+        let mut tiling = product.tiling(whole.n, may_split, caps);
+        let ty = Type::f32([count * m, n]);
+        if tiling.splits as u64 * ty.bytes() > caps.max_binding {
+            tiling = product.tiling(whole.n, false, caps);
+        }
+        let kernel = Cow::Owned(kernel(to.end));
+        let dispatch = block.read(Dispatch::of(kernel, tiling.overrides()));
+        in_splits(tiling.splits, &ty, to, out, |to, part| {
+            let dispatch = product.params(&tiling, part, to.bind(dispatch));
+            let dispatch = self
+                .steps(&block, dispatch)
+                .param("step_a", whole.m * whole.k)
+                .param("step_b", whole.k * whole.n)
+                .param("step_y", whole.m * whole.n);
+            to.params(dispatch)
+        });
+    }
+}
+
+impl Block {
+    fn read(&self, dispatch: Dispatch) -> Dispatch {
+        dispatch
+            .read(Operand::Input(0))
+            .part(self.a.part)
+            .read(Operand::Input(1))
+            .part(self.b.part)
+    }
+}
+
+pub(super) fn kernel(end: End) -> Kernel {
+    let [body, map, y, grid, float] = *shader_files![
+        "gemm_shared",
+        "matmul_shared",
+        "y_elements",
+        "lib/grid",
+        "lib/float",
+    ];
+    let (end_name, end) = end.file();
+    Kernel::composed(
+        format!("matmul_shared{end_name}"),
+        vec![body, map, end, y, grid, float],
+        SHARED_VARIANTS,
+    )
+}
