@@ -1,4 +1,4 @@
-// Provider for gemm_shared: a matrix product.
+// Provider for gemm_shared: matrix products, one per group.
 //
 // The product may be a block of a larger one: a, b and y begin at element first_* of their bindings. From one row of A or column of B to the
 // next it is line_* elements, from term to term term_*; y has rows of row_y. Groups are the matrices of a batch, step_* elements apart.
@@ -34,7 +34,7 @@ fn rows_first() -> bool {
 @group(0) @binding(0) var<storage, read> a: array<f32>;
 @group(0) @binding(1) var<storage, read> b: array<f32>;
 
-// The elements at which four rows begin.
+// The elements at which four rows of A begin; of B, four columns.
 fn rows(group: u32, first: u32) -> vec4<u32> {
     let row = min(first + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.m - 1u));
     return params.first_a + group * params.step_a + row * params.line_a;

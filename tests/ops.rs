@@ -47,8 +47,10 @@ fn long_sums_miss_no_term() {
         let mut wanted = Vec::new();
         let terms = 400_000;
         for (a, b, transposed) in [
-            ([3, terms], [terms, 5], false),
-            ([terms, 3], [terms, 5], true),
+            (vec![3, terms], vec![terms, 5], false),
+            (vec![terms, 3], vec![terms, 5], true),
+            (vec![2, 3, terms], vec![2, terms, 5], false),
+            (vec![2, terms, 3], vec![2, terms, 5], true),
         ] {
             let a = g.fill(a, 1.0).unwrap();
             let b = g.fill(b, 1.0).unwrap();

@@ -153,6 +153,25 @@ fn parts_through_windows() {
         let fetched: Vec<Value> = [y].into_iter().chain(found.into_iter().flatten()).collect();
         compare(&g, &fetched, 1 << 16);
     }
+    // Three matrices of a to a part, ten of b.
+    let mut g = Graph::new();
+    let a = integers(&mut g, "a", &[7, 64, 80]);
+    let b = integers(&mut g, "b", &[7, 80, 20]);
+    let y = g.matmul(a, b, false, false).unwrap();
+    let dy = integers(&mut g, "dy", &[7, 64, 20]);
+    let found = gradients_from(&mut g, &[(y, dy)], &[a, b]).unwrap();
+    let fetched: Vec<Value> = [y].into_iter().chain(found.into_iter().flatten()).collect();
+    compare(&g, &fetched, 1 << 16);
+}
+
+/// The sums of runs of a long batch of rows would exceed a binding: it is read from storage.
+#[test]
+fn a_gradient_of_a_weight_over_many_rows() {
+    let mut g = Graph::new();
+    let x = integers(&mut g, "x", &[200, 140]);
+    let dy = integers(&mut g, "dy", &[200, 140]);
+    let fetched = [g.matmul(x, dy, true, false).unwrap()];
+    compare(&g, &fetched, 1 << 17);
 }
 
 #[test]

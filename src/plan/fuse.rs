@@ -9,7 +9,7 @@ use super::program::Program;
 use crate::graph::{Node, Op, Value};
 use crate::ops::{
     ConvForward, ConvGradInput, ConvGradWeight, Fill, Indices, MatMul, MaxPoolForward, MaxPoolGrad,
-    Normalize, Over, Reshape, StatisticPairs, Sum, Unary, UnaryFunction, UnaryGrad,
+    Normalize, Over, Reshape, StatisticPairs, Unary, UnaryFunction, UnaryGrad,
 };
 use crate::shape::{Shape, Type};
 
@@ -314,7 +314,8 @@ fn mask_through_view(program: &mut Program) -> bool {
     apply(program, Some((index, rewrite)))
 }
 
-/// The gradients of a convolution's weight and bias, of which nobody reads one, make only the other.
+/// The gradients of a convolution's weight and bias, of which nobody reads one, make only the other. The terms of a bias's may then be added up
+/// in another order.
 fn unread_gradient(program: &mut Program) -> bool {
     let uses = program.use_counts();
     let found = first(program, |node| {
@@ -333,13 +334,7 @@ fn unread_gradient(program: &mut Program) -> bool {
                 outputs: vec![dweight],
             },
             (false, true) => Node {
-                op: Arc::new(Sum {
-                    axes: (0..program.types[dy.index()].shape.len())
-                        .filter(|&axis| axis != 1)
-                        .collect(),
-                    keep: false,
-                    scale: 1.0,
-                }),
+                op: Arc::new(ConvGradWeight::bias_alone(&program.types[dy.index()].shape)),
                 inputs: vec![dy],
                 outputs: vec![dbias],
             },

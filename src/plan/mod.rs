@@ -86,7 +86,7 @@ pub struct Step {
 pub struct Bytes {
     /// All slots.
     pub slots: u64,
-    /// The most bytes of slot values alive at one time.
+    /// The most bytes of slot values alive at one time, with what windows show past their ends.
     pub live: u64,
     /// One buffer for every value of the unfused graph that does not lie in the store.
     pub unplanned: u64,
@@ -615,7 +615,7 @@ impl Builder<'_> {
                     }
                 })
                 .collect::<Result<Vec<_>>>()?;
-            // Slots reach as far as the windows over them. What lies past a value is arbitrary: no kernel lets it reach a result.
+            // Slots reach as far as the windows over them; other bindings never exceed their value. What lies past a value is arbitrary: no kernel lets it reach a result.
             for (spot, _) in &bindings {
                 if let &Spot::Life(life, offset, bytes) = spot {
                     let reach = &mut self.lives[life].bytes;

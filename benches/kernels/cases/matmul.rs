@@ -34,10 +34,10 @@ pub fn benches() -> Vec<Bench> {
     all
 }
 
-fn batch([count, m, n, k]: [usize; 4]) -> Bench {
-    let inputs = vec![real([count, m, k]), real([count, k, n])];
+fn batch([matrices, m, n, k]: [usize; 4]) -> Bench {
+    let inputs = vec![real([matrices, m, k]), real([matrices, k, n])];
     let case = || {
-        let name = format!("matmul/{count}x{m}x{n}x{k}");
+        let name = format!("matmul/{matrices}x{m}x{n}x{k}");
         Case::new(name, inputs.clone(), |g, v| {
             Ok(vec![g.matmul(v[0], v[1], false, false)?])
         })
@@ -46,8 +46,8 @@ fn batch([count, m, n, k]: [usize; 4]) -> Bench {
     };
     Bench {
         name: case().name,
-        flops: 2.0 * self::count(&[count, m, n, k]),
-        bytes: bytes(&inputs, self::count(&[count, m, n])),
+        flops: 2.0 * count(&[matrices, m, n, k]),
+        bytes: bytes(&inputs, count(&[matrices, m, n])),
         sample: case(),
         case: case(),
     }

@@ -16,6 +16,7 @@ use crate::shape::{Shape, Type};
 use crate::tensor::Array;
 
 use super::gemm::{End, MASK_PAIR, Target, run_scratch, sum_runs};
+use super::reduce::Sum;
 use super::reduction::{Fold, lower_reduction};
 use super::{Cut, expect_f32, expect_inputs, expect_type};
 use filters::Filters;
@@ -411,6 +412,15 @@ impl Op for ConvGradWeight {
 }
 
 impl ConvGradWeight {
+    /// The sum over a dy of this shape that is the gradient of the bias.
+    pub(crate) fn bias_alone(dy: &Shape) -> Sum {
+        Sum {
+            axes: all_but_channels(dy),
+            keep: false,
+            scale: 1.0,
+        }
+    }
+
     /// Emits the gradient of the bias on its own.
     fn lower_bias(&self, io: &Io, out: &mut Lowering) -> Result<()> {
         if !self.bias {

@@ -3,7 +3,7 @@
 mod registers;
 mod shared;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
 use crate::kernel::{Body, Caps, Dispatch, Io, Kernel, Lowering, Operand, Part, Rows, overlaps};
 use crate::shape::Type;
@@ -36,10 +36,11 @@ pub struct MatMul {
 
 impl Graph {
     /// The product of two matrices, each transposed first if asked; or of two batches of them, a `[.., m, k]` and b `[.., k, n]` with the same
-    /// axes before their last two, which y `[.., m, n]` has too.
+    /// axes before their last two, which y `[.., m, n]` has too. Those are not broadcast, as `torch.matmul` does: a matrix that all rows share
+    /// is a weight of [`Graph::linear`].
     ///
     /// # Errors
-    /// `Shape` if the matrices do not fit, or the axes before them differ.
+    /// `Shape` if the matrices do not fit, or the axes before them differ. In registers, `Limit` for more than 4,096 matrices, when it is planned.
     pub fn matmul(
         &mut self,
         a: Value,
@@ -254,8 +255,7 @@ impl Op for MatMul {
             return Ok(());
         }
         if self.batch {
-            self.lower_batch(sizes, end, io, caps, out);
-            return Ok(());
+            return self.lower_batch(sizes, end, io, caps, out);
         }
         let [along_m, along_n, along_k] = self.runs(sizes, io, caps);
         let longest = |runs: &[Rows]| runs.iter().map(|run| run.count).max().unwrap_or(0);
@@ -295,6 +295,9 @@ impl Op for MatMul {
         Ok(())
     }
 }
+
+/// Matrices of a batch that the body in registers takes, each by a dispatch or more of its own.
+const MOST_MATRICES: usize = 4096;
 
 /// The axes before those of a matrix.
 fn lead(shape: &[usize]) -> &[usize] {
@@ -368,10 +371,27 @@ impl MatMul {
     }
 
     /// Emits a batch: the shared body takes all matrices that lie in one part of each operand at once, the one in registers one by one.
-    fn lower_batch(&self, sizes: Sizes, end: End, io: &Io, caps: &Caps, out: &mut Lowering) {
+    fn lower_batch(
+        &self,
+        sizes: Sizes,
+        end: End,
+        io: &Io,
+        caps: &Caps,
+        out: &mut Lowering,
+    ) -> Result<()> {
         let Sizes { m, n, k } = sizes;
+        let axes = lead(&io.inputs[0].shape);
+        let matrices: usize = axes.iter().product();
+        if caps.body == Body::Registers && matrices > MOST_MATRICES {
+            return Err(Error::new(
+                ErrorKind::Limit,
+                format!(
+                    "matmul: a batch of {matrices} matrices takes as many dispatches on this device, {MOST_MATRICES} at most"
+                ),
+            ));
+        }
         // Matrices of an index of axis 0, along which operands are cut into parts.
-        let per_row: usize = lead(&io.inputs[0].shape)[1..].iter().product();
+        let per_row: usize = axes[1..].iter().product();
         let turns = turns(k, caps);
         let scratch = run_scratch(out, turns.len(), m * n);
         for rows in overlaps(&[&io.output_parts[0], &io.input_parts[0], &io.input_parts[1]]) {
@@ -421,6 +441,7 @@ impl MatMul {
                 });
             }
         }
+        Ok(())
     }
 
     fn block(&self, sizes: Sizes, [m, n, k]: [&Rows; 3], io: &Io) -> Block {
@@ -449,7 +470,7 @@ impl MatMul {
 
     /// Appends the params that say where a block of a and b begins, and the elements from one row of A or column of B to the next and from
     /// term to term.
-    fn steps(&self, block: &Block, dispatch: Dispatch) -> Dispatch {
+    fn strides(&self, block: &Block, dispatch: Dispatch) -> Dispatch {
         let [a, b] =
             [(block.a, self.transpose_a), (block.b, !self.transpose_b)].map(|(stored, across)| {
                 match across {
@@ -480,7 +501,7 @@ fn letters(transposed: [bool; 2]) -> &'static str {
     }
 }
 
-/// Every kernel of this file.
+/// Every kernel of the family.
 pub(super) fn kernels() -> Vec<Kernel> {
     let mut kernels: Vec<Kernel> = End::ALL.into_iter().map(sum_pair).collect();
     kernels.extend(End::ALL.map(shared::kernel));

@@ -12,7 +12,7 @@ use crate::shape::Type;
 
 impl MatMul {
     /// Which of a and b are read through windows: those whose rows run along an axis of the product, and both where their rows run along
-    /// the sum, which is then cut. Neither the batch nor where a block lies has a say in it.
+    /// the sum, which is then cut. Neither the batch nor where a block lies has a say in it, but that the sums of such runs must fit a binding.
     fn windows(&self, whole: Sizes, may_split: bool, caps: &Caps) -> [bool; 2] {
         let Sizes { m, n, k } = whole;
         let rows = |row: usize| WINDOW_ELEMENTS / row.max(1);
@@ -36,7 +36,10 @@ impl MatMul {
         out: &mut Lowering,
     ) {
         let Sizes { m, n, k } = block.sizes;
-        let may_split = to.splits(n);
+        // All matrices of a batch alike: only the first could be split.
+        let runs = k.div_ceil((WINDOW_ELEMENTS / block.a.row.max(block.b.row).max(1)).max(1));
+        let fits = runs as u64 * Type::f32([m, n]).bytes() <= caps.max_binding;
+        let may_split = to.splits(n) && fits && !self.batch;
         let [a_window, b_window] = self.windows(whole, may_split, caps);
         let a = View::new(0, block.a.part, block.a.count, a_window);
         let b = View::new(1, block.b.part, block.b.count, b_window);
@@ -128,7 +131,7 @@ impl MatMul {
             .dispatch(kernel, is_wanted, &block, [a, b], to)
             .param("last_a", a.last_element())
             .param("last_b", b.last_element());
-        to.params(self.steps(&block.block, tiles.bounds(dispatch)))
+        to.params(self.strides(&block.block, tiles.bounds(dispatch)))
     }
 
     /// By `matmul_registers`.

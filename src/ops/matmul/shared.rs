@@ -8,22 +8,21 @@ use crate::ops::gemm::{End, Product, SHARED_VARIANTS, Target, in_splits};
 use crate::shape::Type;
 
 impl MatMul {
-    /// The product of `count` matrices side by side, the first of which are `block`.
+    /// The products of `groups` matrices side by side, the first of which are `block`.
     pub(super) fn lower_shared(
         &self,
         whole: Sizes,
         block: Block,
-        count: usize,
+        groups: usize,
         to: Target,
         caps: &Caps,
         out: &mut Lowering,
     ) {
         let Sizes { m, n, k } = block.sizes;
-        let groups = count;
         let product = Product { m, n, k, groups };
         let may_split = to.splits(n);
         let mut tiling = product.tiling(whole.n, may_split, caps);
-        let ty = Type::f32([count * m, n]);
+        let ty = Type::f32([groups * m, n]);
         if tiling.splits as u64 * ty.bytes() > caps.max_binding {
             tiling = product.tiling(whole.n, false, caps);
         }
@@ -32,7 +31,7 @@ impl MatMul {
         in_splits(tiling.splits, &ty, to, out, |to, part| {
             let dispatch = product.params(&tiling, part, to.bind(dispatch));
             let dispatch = self
-                .steps(&block, dispatch)
+                .strides(&block, dispatch)
                 .param("step_a", whole.m * whole.k)
                 .param("step_b", whole.k * whole.n)
                 .param("step_y", whole.m * whole.n);

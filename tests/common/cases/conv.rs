@@ -307,6 +307,13 @@ fn edges() -> Vec<Case> {
         };
         cases.push(convolution(&[0, 2, 5], 3, [3], true, padded(2)));
         cases.push(convolution(&[2, 0, 5], 3, [3], true, padded(2)));
+        // Gradients of the weight and of the bias, each without the other.
+        for wrt in [1, 2] {
+            let mut case = convolution(&[3, 2, 5], 3, [3], true, padded(2));
+            case.name
+                .push_str(["", "/weight alone", "/bias alone"][wrt]);
+            cases.push(case.gradients(&[wrt], Bound::Sum { k: 64 }));
+        }
         // As large as permitted, and a kernel that takes all.
         cases.push(convolution(&[2, 2, 5], 3, [13], false, padded(4)));
         cases.push(convolution(&[1, 1, 13], 1, [37], true, padded(12)));

@@ -46,7 +46,7 @@ pub fn matmul() -> Vec<Case> {
         for size in kernels.into_iter().chain(large) {
             let ends = ENDS[1..].iter();
             cases.extend(ends.map(|&end| product(&[], size, form, end, Draw::Real)));
-            cases.push(in_place_of_mask(size, form));
+            cases.push(in_place_of_mask(&[], size, form));
         }
         for end in ENDS {
             cases.push(product(&[], [9, 14, 10], form, end, Draw::Special));
@@ -74,6 +74,7 @@ pub fn matmul() -> Vec<Case> {
             cases.push(product(&[3], [18, 35, 10], form, end, Draw::Real));
             cases.push(product(&[2], [9, 14, 10], form, end, Draw::Special));
         }
+        cases.push(in_place_of_mask(&[2, 2], [9, 14, 10], form));
     }
     let with_bias = (true, false, false);
     cases.push(
@@ -96,8 +97,8 @@ pub fn matmul() -> Vec<Case> {
 }
 
 /// A product that takes the place of its mask, an activation that nobody reads later.
-fn in_place_of_mask(size: [usize; 3], form: (bool, bool)) -> Case {
-    let mut case = product(&[], size, form, (false, false, true), Draw::Real);
+fn in_place_of_mask(lead: &[usize], size: [usize; 3], form: (bool, bool)) -> Case {
+    let mut case = product(lead, size, form, (false, false, true), Draw::Real);
     case.name.push_str("/in place");
     let build = case.build;
     case.build = Box::new(move |g, v| {
