@@ -2,7 +2,9 @@
 //!
 //! The rules of the ops choose by the kind of the adapter and the sizes of a product. Where a minute of measuring is worth while, [`tune`]
 //! tries every choice for the products of one's own session, and keeps those that are clearly better in a [`Tuning`]. Nothing is ever
-//! tuned by surprise: a table is used where [`GpuOptions::tuning`](crate::gpu::GpuOptions::tuning) gives it, and nowhere else.
+//! tuned by surprise: a table is used where [`GpuOptions::tuning`](crate::gpu::GpuOptions::tuning) gives it, and nowhere else. No batch is
+//! part of a product's name, but that a linear layer of at most four rows is another product than the same one of more: a table for both is made
+//! of sessions with both.
 
 use std::collections::BTreeMap;
 use std::time::Instant;

@@ -687,6 +687,27 @@ fn scratch_beyond_one_binding_is_refused() {
 }
 
 #[test]
+fn a_batch_of_too_many_matrices_is_refused_in_registers() {
+    let mut g = Graph::new();
+    let a = g.input("a", Type::f32([5, 1000, 2, 3])).unwrap();
+    let b = g.input("b", Type::f32([5, 1000, 3, 2])).unwrap();
+    let y = g.matmul(a, b, false, false).unwrap();
+    let states = StateLayout::new(&[&g], 1 << 20).unwrap();
+    let plan = |body| {
+        let caps = Caps {
+            body,
+            ..Caps::default()
+        };
+        Plan::new(&g, &states, &[y], &caps, PlanOptions::default())
+    };
+    assert_eq!(plan(Body::Shared).unwrap().steps.len(), 1);
+    let error = plan(Body::Registers).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Limit);
+    let told = "a batch of 5000 matrices takes as many dispatches on this device, 4096 at most";
+    assert!(error.to_string().contains(told), "{error}");
+}
+
+#[test]
 fn what_is_not_needed_does_not_run() {
     let mut g = Graph::new();
     let x = g.input("x", Type::f32([4])).unwrap();
