@@ -14,10 +14,10 @@ struct Params {
     m: u32,
     n: u32,
     k: u32,
-    last_a: u32, // vec4 of a
-    last_b: u32,
     stores: u32, // high * wide
     four: u32, // 4: a bound that no compiler unrolls
+    last_a: u32, // vec4 of a
+    last_b: u32,
     first_a: u32,
     row_a: u32,
     first_b: u32,

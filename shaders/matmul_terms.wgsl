@@ -15,10 +15,10 @@ struct Params {
     m: u32,
     n: u32,
     k: u32,
-    last_a: u32, // element of a
-    last_b: u32,
     stores: u32, // 2 * high
     four: u32, // 4: a bound that no compiler unrolls
+    last_a: u32, // element of a
+    last_b: u32,
     first_a: u32,
     line_a: u32,
     term_a: u32,

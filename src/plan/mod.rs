@@ -615,7 +615,8 @@ impl Builder<'_> {
                     }
                 })
                 .collect::<Result<Vec<_>>>()?;
-            // Slots reach as far as the windows over them; other bindings never exceed their value. What lies past a value is arbitrary: no kernel lets it reach a result.
+            // Slots reach as far as the windows over them; other bindings never exceed their value. What lies past a value is arbitrary: no
+            // kernel lets it reach a result.
             for (spot, _) in &bindings {
                 if let &Spot::Life(life, offset, bytes) = spot {
                     let reach = &mut self.lives[life].bytes;

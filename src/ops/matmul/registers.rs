@@ -1,4 +1,4 @@
-//! Products without workgroup memory, for CPU adapters and GL: by vec4s, and term by term through windows.
+//! Products without workgroup memory, for CPU adapters and GL: by vec4s, and on CPU adapters term by term.
 
 use std::borrow::Cow;
 
@@ -36,9 +36,11 @@ impl MatMul {
         out: &mut Lowering,
     ) {
         let Sizes { m, n, k } = block.sizes;
+        // Rows that windows of both show where they run along the sum, and whether the sums of so many runs fit a binding.
+        let most = WINDOW_ELEMENTS / block.a.row.max(block.b.row).max(1);
+        let runs = k.div_ceil(most.max(1)) as u64;
+        let fits = runs * Type::f32([m, n]).bytes() <= caps.max_binding;
         // All matrices of a batch alike: only the first could be split.
-        let runs = k.div_ceil((WINDOW_ELEMENTS / block.a.row.max(block.b.row).max(1)).max(1));
-        let fits = runs as u64 * Type::f32([m, n]).bytes() <= caps.max_binding;
         let may_split = to.splits(n) && fits && !self.batch;
         let [a_window, b_window] = self.windows(whole, may_split, caps);
         let a = View::new(0, block.a.part, block.a.count, a_window);
@@ -47,7 +49,6 @@ impl MatMul {
             view.rows(stored.row, stored.first, count, most)
         };
         if self.transpose_a && a_window {
-            let most = WINDOW_ELEMENTS / block.a.row.max(block.b.row).max(1);
             let (along_a, along_b) = (shown(&a, block.a, k, most), shown(&b, block.b, k, most));
             let product = |part: usize, to: Target, elements: usize| {
                 let (a_shown, b_shown) = (along_a[part], along_b[part]);
@@ -131,7 +132,7 @@ impl MatMul {
             .dispatch(kernel, is_wanted, &block, [a, b], to)
             .param("last_a", a.last_element())
             .param("last_b", b.last_element());
-        to.params(self.strides(&block.block, tiles.bounds(dispatch)))
+        to.params(self.strides(&block.block, dispatch))
     }
 
     /// By `matmul_registers`.
@@ -166,9 +167,7 @@ impl MatMul {
         let dispatch = tiles
             .dispatch(kernel, is_wanted, &block, [a, b], to)
             .param("last_a", a.last_quad())
-            .param("last_b", b.last_quad());
-        let dispatch = tiles
-            .bounds(dispatch)
+            .param("last_b", b.last_quad())
             .param("first_a", block.block.a.first)
             .param("row_a", block.block.a.row)
             .param("first_b", block.block.b.first)
@@ -223,12 +222,9 @@ impl RegisterTiles {
             .param("m", m)
             .param("n", n)
             .param("k", k)
+            .param("stores", WIDE * self.high)
+            .param("four", 4)
             .workgroups(tiles.div_ceil(value(overrides, "workgroup_size")))
-    }
-
-    /// Appends the bounds of the loops that store a tile.
-    fn bounds(&self, dispatch: Dispatch) -> Dispatch {
-        dispatch.param("stores", WIDE * self.high).param("four", 4)
     }
 }
 
