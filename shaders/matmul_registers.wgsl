@@ -5,7 +5,7 @@
 // One invocation makes 4 * high rows of 4 * wide columns of y, four terms at a time. One workgroup makes workgroup_size such tiles, side by side.
 // Overrides: high (1, 2 or 4), wide (1 or 2), aligned (1 where first_* and row_* of a and b are multiples of 4, so that every vec4 begins
 // at one), transpose_a, transpose_b (1 where the matrix is stored transposed), workgroup_size.
-// Providers: first_quad (first_quads) for a, second_quad (second_quads) for b, store (store_tile), end_*, y and finish (y_elements), lib/grid, lib/divide.
+// Providers: first_quad (first_quads) for a, second_quad (second_quads) for b, end_*, y and finish (y_elements), lib/grid, lib/divide.
 
 struct Params {
     grid: Grid,
@@ -109,6 +109,22 @@ fn block_b(k: u32, column: u32) -> mat4x4<f32> {
         return transpose(value);
     }
     return value;
+}
+
+// Stores the part of a block of four rows and four columns that lies in y, element by element.
+fn store(value: mat4x4<f32>, row: u32, column: u32) {
+    var rest = value;
+    for (var i = 0u; i < params.four; i++) {
+        var line = rest[0];
+        for (var j = 0u; j < params.four; j++) {
+            if row + i < params.m && column + j < params.n {
+                let at = params.first_y + (row + i) * params.row_y + column + j;
+                y[at] = finish(line.x, params.first_column + column + j, at);
+            }
+            line = line.yzwx;
+        }
+        rest = mat4x4<f32>(rest[1], rest[2], rest[3], rest[0]);
+    }
 }
 
 @compute @workgroup_size(workgroup_size)

@@ -5,8 +5,8 @@
 // anyway, and so one kernel serves matrices however they are stored. Reference: src/ops/matmul/mod.rs.
 // One invocation makes 4 * high rows of 8 columns of y, one term at a time. One workgroup makes workgroup_size such tiles, side by side.
 // Overrides: high (1, 2 or 4), workgroup_size.
-// Providers: first_element (first_elements or first_window) for a, second_element (second_elements or second_window) for b, store (store_tile),
-// end_*, y and finish (y_elements), lib/grid, lib/divide.
+// Providers: first_element (first_elements or first_window) for a, second_element (second_elements or second_window) for b, first_sums and
+// finish_unit (end_flags), y (y_elements, or y_pairs where n, first_y, row_y and first_column are even), lib/grid, lib/divide, lib/float.
 
 struct Params {
     grid: Grid,
@@ -28,6 +28,7 @@ struct Params {
     first_y: u32,
     row_y: u32,
     first_column: u32, // of the bias
+    end: u32, // bits of end_flags
 }
 
 override high: u32 = 4u;
@@ -58,6 +59,22 @@ fn products(a: vec4<f32>, b: vec4<f32>) -> mat4x4<f32> {
     return mat4x4<f32>(b * a.x, b * a.y, b * a.z, b * a.w);
 }
 
+// Stores the part of a block of four rows and four columns that lies in y.
+fn store(value: mat4x4<f32>, row: u32, column: u32) {
+    var rest = value;
+    for (var i = 0u; i < params.four; i++) {
+        var line = rest[0];
+        for (var j = 0u; j < params.four; j += UNIT) {
+            if row + i < params.m && column + j < params.n {
+                let unit = (params.first_y + (row + i) * params.row_y + column + j) / UNIT;
+                y[unit] = finish_unit(first_unit(line), unit);
+            }
+            line = after_unit(line);
+        }
+        rest = mat4x4<f32>(rest[1], rest[2], rest[3], rest[0]);
+    }
+}
+
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let index = workgroup_index(group_id) * workgroup_size + local;
@@ -69,15 +86,19 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
     let column = (index - tile_m * params.tiles_n) * 8u;
     var at_a = params.first_a + row * params.line_a;
     var at_b = params.first_b + column * params.line_b;
+    let bias = params.first_column + column;
+    let last_bias = (params.first_column + params.n - UNIT) / UNIT;
+    let s0 = first_sums(bias, last_bias);
+    let s1 = first_sums(bias + 4u, last_bias);
     // cij: the block of four rows i and four columns j.
-    var c00 = mat4x4<f32>();
-    var c01 = mat4x4<f32>();
-    var c10 = mat4x4<f32>();
-    var c11 = mat4x4<f32>();
-    var c20 = mat4x4<f32>();
-    var c21 = mat4x4<f32>();
-    var c30 = mat4x4<f32>();
-    var c31 = mat4x4<f32>();
+    var c00 = mat4x4<f32>(s0, s0, s0, s0);
+    var c01 = mat4x4<f32>(s1, s1, s1, s1);
+    var c10 = c00;
+    var c11 = c01;
+    var c20 = c00;
+    var c21 = c01;
+    var c30 = c00;
+    var c31 = c01;
     for (var k = 0u; k < params.k; k++) {
         let b0 = four_b(at_b);
         let b1 = four_b(at_b + 4u * params.line_b);

@@ -1,4 +1,4 @@
-// Provider of y, params, Unit, UNIT, is_nan_unit, first_unit, after_unit, y_at, put and finish, where y is written element by element. Y,
+// Provider of y, params, Unit, UNIT, is_nan_unit, first_unit, after_unit, push_unit, y_at, put and finish, where y is written element by element. Y,
 // finish_row and finish_unit come from end_*, which use Unit, is_nan_unit and y.
 
 alias Unit = f32;
@@ -19,6 +19,11 @@ fn first_unit(values: vec4<f32>) -> Unit {
 // Four elements, those after the first unit coming first.
 fn after_unit(values: vec4<f32>) -> vec4<f32> {
     return values.yzwx;
+}
+
+// Four elements, the first unit left out and another one put behind the rest.
+fn push_unit(values: vec4<f32>, unit: Unit) -> vec4<f32> {
+    return vec4<f32>(values.yzw, unit);
 }
 
 fn y_at(at: u32) -> f32 {

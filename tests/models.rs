@@ -341,8 +341,8 @@ fn dropout_is_nothing_in_inference() {
     }
 }
 
-/// Training LeNet-5 with another batch size builds no pipeline, in either body, but for the fast variants of products of few rows in
-/// registers on CPU adapters: with a bias, with a relu too, with a mask, and with one over a weight larger than a window.
+/// Training LeNet-5 with another batch size builds no pipeline, in either body, but for the fast variant of products of few rows in
+/// registers on CPU adapters.
 #[test]
 fn another_batch_size_compiles_nothing() {
     use striate::kernel::Body;
@@ -374,7 +374,7 @@ fn another_batch_size_compiles_nothing() {
                 assert_eq!(pipelines(batch), first, "{body:?}, batch {batch}");
             }
             let few_rows = match body {
-                Body::Registers if gpu.caps().windows => 4,
+                Body::Registers if gpu.caps().windows => 1,
                 _ => 0,
             };
             for batch in [1, 3, 4] {

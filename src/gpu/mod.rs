@@ -259,6 +259,11 @@ impl Gpu {
         features.contains(wgpu::Features::TIMESTAMP_QUERY)
     }
 
+    /// Whether it is an own device on a CPU, whose driver compiles a pipeline where it is first used.
+    fn compiles_late(&self) -> bool {
+        self.0.owned && self.0.info.device_type == wgpu::DeviceType::Cpu
+    }
+
     /// How many pipelines have been built so far.
     pub fn pipeline_count(&self) -> usize {
         self.0.pipelines.count()

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Gpu, cache, trusted};
 use crate::error::{Error, Result};
-use crate::kernel::{Access, Kernel, Overrides, Wgsl};
+use crate::kernel::{Access, Kernel, Overrides, WINDOW, Wgsl};
 
 /// A pipeline and the layout of its bind group.
 pub(crate) struct Pipeline {
@@ -52,6 +52,51 @@ pub(crate) struct Pipelines {
     /// The driver's own form of them, where the device keeps one.
     cache: Option<wgpu::PipelineCache>,
 }
+
+/// Drivers of CPU adapters compile a pipeline where it is first used, one after the other. A use of it by no workgroup lets them do so
+/// beside the work on the next one.
+struct FirstUse {
+    /// As large as what any kernel of the crate binds: a window.
+    buffers: Vec<wgpu::Buffer>,
+}
+
+impl FirstUse {
+    fn new(gpu: &Gpu) -> Self {
+        let buffer = |_| gpu.create_buffer("first use", WINDOW);
+        Self {
+            buffers: (0..MOST_BINDINGS).map(buffer).collect(),
+        }
+    }
+
+    fn submit(&self, gpu: &Gpu, pipeline: &Pipeline, key: &Key) {
+        // What a kernel from outside the crate binds, nobody knows.
+        if !matches!(key.kernel.wgsl, Wgsl::Files(_)) || key.accesses.len() >= MOST_BINDINGS {
+            return;
+        }
+        let bound = self.buffers[..key.accesses.len() + 1].iter().enumerate();
+        let entries: Vec<_> = bound
+            .map(|(binding, buffer)| wgpu::BindGroupEntry {
+                binding: binding as u32,
+                resource: buffer.as_entire_binding(),
+            })
+            .collect();
+        let bind_group = gpu.device().create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some("first use"),
+            layout: &pipeline.layout,
+            entries: &entries,
+        });
+        let mut encoder = gpu.device().create_command_encoder(&Default::default());
+        let mut pass = encoder.begin_compute_pass(&Default::default());
+        pass.set_pipeline(&pipeline.pipeline);
+        pass.set_bind_group(0, &bind_group, &[]);
+        pass.dispatch_workgroups(0, 0, 0);
+        drop(pass);
+        gpu.queue().submit([encoder.finish()]);
+    }
+}
+
+/// Buffers that a kernel of the crate binds at most, with its params.
+const MOST_BINDINGS: usize = 8;
 
 /// One use of a kernel.
 pub(crate) type Use<'a> = (&'a Kernel, Overrides, Vec<Access>);
@@ -103,12 +148,19 @@ impl Pipelines {
         };
         let asked: Vec<_> = missing[..ahead].iter().map(|&key| ask(key)).collect();
         let mut asked = asked.into_iter();
+        let first_use = (gpu.compiles_late() && !missing.is_empty()).then(|| FirstUse::new(gpu));
         for (i, &key) in missing.iter().enumerate() {
             let pending = &names[i..];
             progress(Progress { total, pending });
             let building = asked.next().unwrap_or_else(|| ask(key));
             let context = |e: Error| e.context(format!("kernel {}", key.kernel.name));
             let pipeline = Arc::new(building.await.map_err(context)?);
+            if let Some(first_use) = &first_use {
+                let tried = gpu.scoped("trying a pipeline", || {
+                    first_use.submit(gpu, &pipeline, key);
+                });
+                tried.await.map_err(context)?;
+            }
             let kept = self.lock().entry(key.clone()).or_insert(pipeline).clone();
             found.insert(key, kept);
         }

@@ -70,11 +70,16 @@ impl End {
         }
     }
 
+    /// Whether it reads the third input.
+    pub fn reads_third(self) -> bool {
+        matches!(self, End::Bias | End::BiasRelu | End::Mask)
+    }
+
     /// Binds what the end reads, the third input, and the output after it, of each one part.
     pub fn bind_parts(self, dispatch: Dispatch, third: usize, y: Operand, part: usize) -> Dispatch {
-        let dispatch = match self {
-            End::None | End::Relu | End::MaskInPlace => dispatch,
-            _ => dispatch.read(Operand::Input(2)).part(third),
+        let dispatch = match self.reads_third() {
+            true => dispatch.read(Operand::Input(2)).part(third),
+            false => dispatch,
         };
         dispatch.write(y).part(part)
     }
@@ -170,6 +175,11 @@ impl View {
         self.window
     }
 
+    /// Binds it as storage, all of the part.
+    pub fn bind_storage(&self, dispatch: Dispatch) -> Dispatch {
+        dispatch.read(self.operand).part(self.part)
+    }
+
     /// Binds what a dispatch sees.
     pub fn bind(&self, dispatch: Dispatch, shown: &Shown) -> Dispatch {
         match self.window {
@@ -177,7 +187,7 @@ impl View {
                 .uniform(self.operand)
                 .part(self.part)
                 .window(shown.at),
-            false => dispatch.read(self.operand).part(self.part),
+            false => self.bind_storage(dispatch),
         }
     }
 

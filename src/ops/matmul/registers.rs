@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::{Block, FEW_ROWS, MatMul, Sizes, Stored, letters};
 use crate::kernel::{
-    Caps, Dispatch, Kernel, Lowering, Overrides, Shown, Tile, WINDOW_ELEMENTS, window_rows,
+    Caps, Dispatch, Kernel, Lowering, Operand, Overrides, Shown, Tile, WINDOW_ELEMENTS, window_rows,
 };
 use crate::ops::gemm::{End, Target, View, in_dispatches};
 use crate::ops::value;
@@ -20,7 +20,9 @@ impl MatMul {
             _ if !caps.windows => [false, false],
             // Windows of both make small blocks of y: they should keep a CPU busy.
             (false, true) => [rows(k) >= 8, rows(k) >= 32],
-            (false, false) => [rows(k) >= 8, window_rows(n) >= k],
+            // Matrices of a batch have nowhere to sum apart from a mask.
+            (false, false) if self.batch => [rows(k) >= 8, window_rows(n) >= k],
+            (false, false) => [rows(k) >= 8, window_rows(n) >= k.min(RUN_ROWS)],
             (true, false) => [may_split && rows(m.max(n)) >= 16; 2],
             (true, true) => [false, false],
         }
@@ -36,8 +38,9 @@ impl MatMul {
         out: &mut Lowering,
     ) {
         let Sizes { m, n, k } = block.sizes;
+        let rows = |row: usize| WINDOW_ELEMENTS / row.max(1);
         // Rows that windows of both show where they run along the sum, and whether the sums of so many runs fit a binding.
-        let most = WINDOW_ELEMENTS / block.a.row.max(block.b.row).max(1);
+        let most = rows(block.a.row.max(block.b.row));
         let runs = k.div_ceil(most.max(1)) as u64;
         let fits = runs * Type::f32([m, n]).bytes() <= caps.max_binding;
         // All matrices of a batch alike: only the first could be split.
@@ -61,7 +64,7 @@ impl MatMul {
                     ..to
                 };
                 let block = block.within(sizes, a_shown, b_shown);
-                self.registers_dispatch(whole, block, [&a, &b], to, caps)
+                self.registers_dispatch(whole, block, [&a, &b], to, Sum::Alone, caps)
             };
             in_dispatches(along_a.len(), &Type::f32([m, n]), to, out, product);
             return;
@@ -71,27 +74,45 @@ impl MatMul {
             false => shown(&a, block.a, m, usize::MAX),
             true => vec![Shown::all(m, block.a.first)],
         };
-        let along_n = match self.transpose_b {
-            true => shown(&b, block.b, n, usize::MAX),
-            false => shown(&b, block.b, k, usize::MAX)
-                .into_iter()
-                .map(|rows| Shown { count: n, ..rows })
-                .collect(),
+        let (along_n, along_k) = match self.transpose_b {
+            true => {
+                // Runs of columns begin at even ones, so that y is written by pairs.
+                let columns = shown(&b, block.b, n, (rows(block.b.row) & !1).max(1));
+                (columns, vec![Shown::all(k, 0)])
+            }
+            false => {
+                let columns = vec![Shown::all(n, block.b.first)];
+                (columns, shown(&b, block.b, k, usize::MAX))
+            }
         };
+        // The mask must last until all terms are summed.
+        let held = (along_k.len() > 1 && to.end == End::MaskInPlace).then(|| {
+            let reach = to.first + m.saturating_sub(1) * to.row + n;
+            out.scratch(Type::f32([reach]))
+        });
         for a_shown in &along_m {
-            for b_shown in &along_n {
-                let sizes = Sizes {
-                    m: a_shown.count,
-                    n: b_shown.count,
-                    k,
-                };
-                let to = Target {
-                    first: to.first + a_shown.start * to.row + b_shown.start,
-                    first_column: to.first_column + b_shown.start,
+            for columns in &along_n {
+                let corner = Target {
+                    first: to.first + a_shown.start * to.row + columns.start,
+                    first_column: to.first_column + columns.start,
                     ..to
                 };
-                let block = block.within(sizes, *a_shown, *b_shown);
-                out.push(self.registers_dispatch(whole, block, [&a, &b], to, caps));
+                for (run, terms) in along_k.iter().enumerate() {
+                    let last = run + 1 == along_k.len();
+                    let (to, sum) = corner.run(run == 0, last, held);
+                    let sizes = Sizes {
+                        m: a_shown.count,
+                        n: columns.count,
+                        k: terms.count,
+                    };
+                    let a_terms = Shown {
+                        first: a_shown.first + terms.start,
+                        ..*a_shown
+                    };
+                    let b_shown = if self.transpose_b { columns } else { terms };
+                    let block = block.within(sizes, a_terms, *b_shown);
+                    out.push(self.registers_dispatch(whole, block, [&a, &b], to, sum, caps));
+                }
             }
         }
     }
@@ -103,10 +124,11 @@ impl MatMul {
         block: Seen,
         views: [&View; 2],
         to: Target,
+        sum: Sum,
         caps: &Caps,
     ) -> Dispatch {
         match caps.windows {
-            true => self.terms_dispatch(whole, block, views, to, caps),
+            true => self.terms_dispatch(whole, block, views, to, sum, caps),
             false => self.quads_dispatch(whole, block, views, to, caps),
         }
     }
@@ -118,21 +140,33 @@ impl MatMul {
         block: Seen,
         [a, b]: [&View; 2],
         to: Target,
+        sum: Sum,
         caps: &Caps,
     ) -> Dispatch {
         let rule = match whole.m <= FEW_ROWS && !self.transpose_a {
             true => Tile::Small,
             false => Tile::Large,
         };
-        let kernel = terms_kernel([a.is_window(), b.is_window()], to.end);
+        let places = [to.first, to.row, to.first_column, block.block.sizes.n];
+        let pairs = places.iter().all(|place| place.is_multiple_of(2));
+        let kernel = terms_kernel([a.is_window(), b.is_window()], pairs);
         let high = high(caps.tile.unwrap_or(rule));
         let tiles = RegisterTiles::new(&block, high);
         let is_wanted = |set: &&Overrides| value(set, "high") == high;
         let dispatch = tiles
-            .dispatch(kernel, is_wanted, &block, [a, b], to)
+            .dispatch(kernel, is_wanted, &block, [a, b])
             .param("last_a", a.last_element())
             .param("last_b", b.last_element());
+        let dispatch = match (sum, to.end.reads_third()) {
+            (Sum::With(sum), _) => dispatch.read(sum),
+            (_, true) => dispatch.read(Operand::Input(2)).part(to.end_part),
+            // Bound in its place, and not read.
+            (_, false) => b.bind_storage(dispatch),
+        };
         to.params(self.strides(&block.block, dispatch))
+            .write(to.operand)
+            .part(to.part)
+            .param("end", end_bits(to.end) | sum.bits())
     }
 
     /// By `matmul_registers`.
@@ -165,14 +199,66 @@ impl MatMul {
         let is_wanted =
             |set: &&Overrides| value(set, "high") == high && value(set, "aligned") == aligned;
         let dispatch = tiles
-            .dispatch(kernel, is_wanted, &block, [a, b], to)
+            .dispatch(kernel, is_wanted, &block, [a, b])
             .param("last_a", a.last_quad())
             .param("last_b", b.last_quad())
             .param("first_a", block.block.a.first)
             .param("row_a", block.block.a.row)
             .param("first_b", block.block.b.first)
             .param("row_b", block.block.b.row);
-        to.params(dispatch)
+        to.bind(to.params(dispatch))
+    }
+}
+
+/// With what a dispatch of `matmul_terms` sums its terms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sum {
+    Alone,
+    /// What y holds.
+    InPlace,
+    /// Another operand, laid out as y.
+    With(Operand),
+}
+
+impl Sum {
+    /// Its bits of `end_flags`.
+    fn bits(self) -> usize {
+        match self {
+            Sum::Alone => 0,
+            Sum::With(_) => 2,
+            Sum::InPlace => 4,
+        }
+    }
+}
+
+/// The other bits of `end_flags`.
+fn end_bits(end: End) -> usize {
+    match end {
+        End::None => 0,
+        End::Bias => 1,
+        End::Relu => 8,
+        End::BiasRelu => 1 | 8,
+        End::Mask => 16,
+        End::MaskInPlace => 32,
+    }
+}
+
+impl Target {
+    /// Where one run of terms goes, and what it is summed with: all but the last stop short of the end, in `held` where y is not free for
+    /// them.
+    fn run(self, first: bool, last: bool, held: Option<Operand>) -> (Self, Sum) {
+        let sum = match (first, last, held) {
+            (true, _, _) => Sum::Alone,
+            (false, true, Some(held)) => Sum::With(held),
+            _ => Sum::InPlace,
+        };
+        let before = Self {
+            operand: held.unwrap_or(self.operand),
+            part: if held.is_some() { 0 } else { self.part },
+            end: End::None,
+            ..self
+        };
+        (if last { self } else { before }, sum)
     }
 }
 
@@ -203,20 +289,19 @@ impl RegisterTiles {
         }
     }
 
-    /// The set of `kernel` that is wanted, its operands, workgroups and first params.
+    /// The set of `kernel` that is wanted, what it reads of a and b, its workgroups and first params.
     fn dispatch(
         &self,
         kernel: Kernel,
         is_wanted: impl FnMut(&&Overrides) -> bool,
         block: &Seen,
         [a, b]: [&View; 2],
-        to: Target,
     ) -> Dispatch {
         let overrides = *(kernel.variants.iter().find(is_wanted)).expect("every tile has a set");
         let dispatch = a.bind(Dispatch::of(Cow::Owned(kernel), overrides), &block.a);
         let Sizes { m, n, k } = block.block.sizes;
         let tiles = self.down * self.across;
-        to.bind(b.bind(dispatch, &block.b))
+        b.bind(dispatch, &block.b)
             .param("tiles", tiles)
             .param("tiles_n", self.across)
             .param("m", m)
@@ -255,6 +340,9 @@ impl Block {
 /// Vec4s of columns in a tile of the kernels in registers: the override `wide` of `matmul_registers`, which is left at its default.
 const WIDE: usize = 2;
 
+/// Rows of b in a window from which on a product reads it so, run by run of terms, though every run then reads and writes y again.
+const RUN_ROWS: usize = 40;
+
 /// Elements of a linear layer's weight from which on the larger tile is worth a pipeline of its own.
 const LARGE_WEIGHT: usize = 2048;
 
@@ -291,11 +379,10 @@ const TERMS: &[Overrides] = &[
 ];
 
 fn registers_kernel(transposed: [bool; 2], end: End) -> Kernel {
-    let [body, first, second, store, y, grid, divide, float] = *shader_files![
+    let [body, first, second, y, grid, divide, float] = *shader_files![
         "matmul_registers",
         "first_quads",
         "second_quads",
-        "store_tile",
         "y_elements",
         "lib/grid",
         "lib/divide",
@@ -310,20 +397,21 @@ fn registers_kernel(transposed: [bool; 2], end: End) -> Kernel {
     let (form, (end_name, end)) = (letters(transposed), end.file());
     Kernel::composed(
         format!("matmul_registers_{form}{end_name}"),
-        vec![body, first, second, store, end, y, grid, divide, float],
+        vec![body, first, second, end, y, grid, divide, float],
         variants,
     )
 }
 
-fn terms_kernel(windows: [bool; 2], end: End) -> Kernel {
+fn terms_kernel(windows: [bool; 2], pairs: bool) -> Kernel {
     let [
         body,
         first_elements,
         first_window,
         second_elements,
         second_window,
-        store,
-        y,
+        end,
+        y_elements,
+        y_pairs,
         grid,
         divide,
         float,
@@ -333,8 +421,9 @@ fn terms_kernel(windows: [bool; 2], end: End) -> Kernel {
         "first_window",
         "second_elements",
         "second_window",
-        "store_tile",
+        "end_flags",
         "y_elements",
+        "y_pairs",
         "lib/grid",
         "lib/divide",
         "lib/float",
@@ -347,10 +436,13 @@ fn terms_kernel(windows: [bool; 2], end: End) -> Kernel {
         true => ("_b_window", second_window),
         false => ("", second_elements),
     };
-    let (end_name, end) = end.file();
+    let (unit_name, y) = match pairs {
+        true => ("_pairs", y_pairs),
+        false => ("", y_elements),
+    };
     Kernel::composed(
-        format!("matmul_terms{first_name}{second_name}{end_name}"),
-        vec![body, first, second, store, end, y, grid, divide, float],
+        format!("matmul_terms{first_name}{second_name}{unit_name}"),
+        vec![body, first, second, end, y, grid, divide, float],
         TERMS,
     )
 }
@@ -362,9 +454,9 @@ pub(super) fn kernels() -> Vec<Kernel> {
         for transposed in [[false, false], [false, true], [true, false], [true, true]] {
             kernels.push(registers_kernel(transposed, end));
         }
-        for windows in WINDOWS {
-            kernels.push(terms_kernel(windows, end));
-        }
+    }
+    for pairs in [false, true] {
+        kernels.extend(WINDOWS.map(|windows| terms_kernel(windows, pairs)));
     }
     kernels
 }

@@ -31,6 +31,8 @@ pub fn matmul() -> Vec<Case> {
         [4, 3, 0],
         // B fills a window.
         [9, 256, 64],
+        // A window of B only, with y by pairs.
+        [5, 4, 4000],
     ];
     for [m, n, k] in kernels.into_iter().chain(large).chain(others) {
         for form in FORMS {
@@ -52,6 +54,8 @@ pub fn matmul() -> Vec<Case> {
             cases.push(product(&[], [9, 14, 10], form, end, Draw::Special));
         }
     }
+    // Three runs of terms, whose sums wait until the mask, which lies where they go, has been read.
+    cases.push(in_place_of_mask(&[], [5, 400, 100], FORMS[0]));
     // Batches of them.
     for form in FORMS {
         for (lead, [m, n, k]) in [
