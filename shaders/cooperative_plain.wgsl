@@ -1,13 +1,13 @@
-// Provider of matrices and subgroups for gemm_cooperative where a device has no units for them: 4 x 4, each invocation a subgroup.
+// Provider of matrices and subgroups for gemm_cooperative where a device has no units for them: 2 x 2, each invocation a subgroup.
 //
 // It shows how the kernels behave and is slow: elements are rounded to f16, held as f32, and multiplied as matrices of WGSL.
 
-const EDGE: u32 = 4u;
+const EDGE: u32 = 2u;
 
 alias Half = f32;
-alias MatrixA = mat4x4<f32>;
-alias MatrixB = mat4x4<f32>;
-alias MatrixC = mat4x4<f32>;
+alias MatrixA = mat2x2<f32>;
+alias MatrixB = mat2x2<f32>;
+alias MatrixC = mat2x2<f32>;
 
 struct Lanes {
     @builtin(local_invocation_id) id: vec3<u32>,
@@ -34,45 +34,27 @@ fn halves(value: vec4<f32>) -> vec4<f32> {
     return bitcast<vec4<f32>>(select(number, bits, magnitude >= vec4<u32>(0x7f800000u)));
 }
 
-fn four_a(at: u32) -> vec4<f32> {
-    return vec4<f32>(tile_a[at], tile_a[at + 1u], tile_a[at + 2u], tile_a[at + 3u]);
-}
-
-fn four_b(at: u32) -> vec4<f32> {
-    return vec4<f32>(tile_b[at], tile_b[at + 1u], tile_b[at + 2u], tile_b[at + 3u]);
-}
-
-fn four_c(at: u32) -> vec4<f32> {
-    return vec4<f32>(results[at], results[at + 1u], results[at + 2u], results[at + 3u]);
-}
-
 // Term by term, the rows of a term side by side.
 fn read_a(at: u32, stride: u32) -> MatrixA {
-    return MatrixA(four_a(at), four_a(at + stride), four_a(at + 2u * stride), four_a(at + 3u * stride));
+    let next = at + stride;
+    return MatrixA(tile_a[at], tile_a[at + 1u], tile_a[next], tile_a[next + 1u]);
 }
 
 // Term by term, the columns of a term side by side.
 fn read_b(at: u32, stride: u32) -> MatrixB {
-    return transpose(MatrixB(four_b(at), four_b(at + stride), four_b(at + 2u * stride), four_b(at + 3u * stride)));
+    let next = at + stride;
+    return MatrixB(tile_b[at], tile_b[next], tile_b[at + 1u], tile_b[next + 1u]);
 }
 
 fn read_c(at: u32) -> MatrixC {
-    return transpose(MatrixC(four_c(at), four_c(at + 4u), four_c(at + 8u), four_c(at + 12u)));
+    return MatrixC(results[at], results[at + 2u], results[at + 1u], results[at + 3u]);
 }
 
 fn write_c(c: MatrixC, at: u32) {
-    let rows = transpose(c);
-    write_four_c(at, rows[0]);
-    write_four_c(at + 4u, rows[1]);
-    write_four_c(at + 8u, rows[2]);
-    write_four_c(at + 12u, rows[3]);
-}
-
-fn write_four_c(at: u32, value: vec4<f32>) {
-    results[at] = value.x;
-    results[at + 1u] = value.y;
-    results[at + 2u] = value.z;
-    results[at + 3u] = value.w;
+    results[at] = c[0].x;
+    results[at + 1u] = c[1].x;
+    results[at + 2u] = c[0].y;
+    results[at + 3u] = c[1].y;
 }
 
 fn multiply_add(a: MatrixA, b: MatrixB, c: MatrixC) -> MatrixC {

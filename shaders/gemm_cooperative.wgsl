@@ -23,13 +23,12 @@ var<workgroup> tile_a: array<Half, (down * BLOCK_ROWS + PADDING) * DEPTH>;
 var<workgroup> tile_b: array<Half, (along * BLOCK_COLUMNS + PADDING) * DEPTH>;
 var<workgroup> results: array<f32, down * along * AREA>;
 
-// What a workgroup makes: its group and split, the first row and column, and whether it counts.
+// What a workgroup makes: its group and split, the first row and column.
 struct Place {
     group: u32,
     split: u32,
     row: u32,
     column: u32,
-    counts: bool,
 }
 
 // A sum that is NaN, again without the terms whose B is padding: NaN or Inf times that zero is no part of it.
@@ -49,25 +48,20 @@ fn mended(value: f32, place: Place, row: u32, column: u32) -> f32 {
     return sum;
 }
 
-// Stores one matrix of each of the blocks from `first_block` on, which lies `row` rows and `column` columns within its block.
-fn store(c: MatrixC, area: u32, place: Place, first_block: u32, busy: u32, local: u32, row: u32, column: u32) {
-    write_c(c, area);
-    workgroupBarrier();
-    if place.counts {
-        for (var at = local; at < busy * AREA; at += workgroup_size) {
-            let block = first_block + at / AREA;
-            let y_row = place.row + block / along * BLOCK_ROWS + row + at % AREA / EDGE;
-            let y_column = place.column + block % along * BLOCK_COLUMNS + column + at % EDGE;
-            if block < down * along && y_row < params.m && y_column < params.n {
-                var value = results[at];
-                if PADDED {
-                    value = mended(value, place, y_row, y_column);
-                }
-                store_one(place.group, place.split, y_row, y_column, value);
+// Stores what lies in `results`: one matrix of each of the blocks from `first_block` on, `row` rows and `column` columns within its block.
+fn store(place: Place, first_block: u32, busy: u32, local: u32, row: u32, column: u32) {
+    for (var at = local; at < busy * AREA; at += workgroup_size) {
+        let block = first_block + at / AREA;
+        let y_row = place.row + block / along * BLOCK_ROWS + row + at % AREA / EDGE;
+        let y_column = place.column + block % along * BLOCK_COLUMNS + column + at % EDGE;
+        if block < down * along && y_row < params.m && y_column < params.n {
+            var value = results[at];
+            if PADDED {
+                value = mended(value, place, y_row, y_column);
             }
+            store_one(place.group, place.split, y_row, y_column, value);
         }
     }
-    workgroupBarrier();
 }
 
 @compute @workgroup_size(workgroup_size)
@@ -84,7 +78,7 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
     rest = rest / params.tiles_n;
     let first_row = rest % params.tiles_m * rows_a;
     rest = rest / params.tiles_m;
-    let place = Place(rest / params.splits, rest % params.splits, first_row, first_column, counts);
+    let place = Place(rest / params.splits, rest % params.splits, first_row, first_column);
     let start = place.split * params.depth;
     let end = select(0u, min(params.k, start + params.depth), counts);
 
@@ -154,13 +148,23 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
             }
             workgroupBarrier();
         }
-        store(c00, area, place, first_block, busy, local, 0u, 0u);
-        store(c01, area, place, first_block, busy, local, 0u, EDGE);
-        store(c10, area, place, first_block, busy, local, EDGE, 0u);
-        store(c11, area, place, first_block, busy, local, EDGE, EDGE);
-        store(c20, area, place, first_block, busy, local, 2u * EDGE, 0u);
-        store(c21, area, place, first_block, busy, local, 2u * EDGE, EDGE);
-        store(c30, area, place, first_block, busy, local, 3u * EDGE, 0u);
-        store(c31, area, place, first_block, busy, local, 3u * EDGE, EDGE);
+        // Matrices are no array, and there is one place that stores.
+        for (var i = 0u; i < 8u; i++) {
+            switch i {
+                case 0u: { write_c(c00, area); }
+                case 1u: { write_c(c01, area); }
+                case 2u: { write_c(c10, area); }
+                case 3u: { write_c(c11, area); }
+                case 4u: { write_c(c20, area); }
+                case 5u: { write_c(c21, area); }
+                case 6u: { write_c(c30, area); }
+                default: { write_c(c31, area); }
+            }
+            workgroupBarrier();
+            if counts {
+                store(place, first_block, busy, local, i / 2u * EDGE, i % 2u * EDGE);
+            }
+            workgroupBarrier();
+        }
     }
 }

@@ -321,7 +321,7 @@ pub enum Matrices {
     Sixteen,
     /// 8 x 8: Metal.
     Eight,
-    /// 4 x 4, written out in WGSL without extensions: to try the kernels on any device, slowly.
+    /// 2 x 2, written out in WGSL without extensions: to try the kernels on any device, slowly.
     Plain,
 }
 

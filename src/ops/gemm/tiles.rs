@@ -66,7 +66,7 @@ const fn blocks(matrices: Matrices, large: bool) -> [u32; 3] {
         (Matrices::Sixteen | Matrices::Eight, true) => [2, 4, 256],
         // More invocations, each of which is a subgroup, than blocks, and fewer.
         (Matrices::Plain, false) => [1, 1, 2],
-        (Matrices::Plain, true) => [4, 2, 4],
+        (Matrices::Plain, true) => [4, 4, 8],
     }
 }
 
@@ -94,7 +94,7 @@ const fn matrix_edge(matrices: Matrices) -> usize {
     match matrices {
         Matrices::Sixteen => 16,
         Matrices::Eight => 8,
-        Matrices::Plain => 4,
+        Matrices::Plain => 2,
     }
 }
 
