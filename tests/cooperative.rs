@@ -5,7 +5,7 @@ mod common;
 use std::task::{Context, Poll, Waker};
 
 use common::gpus;
-use striate::kernel::{Body, Matrices};
+use striate::kernel::{Body, Choice, Matrices, Tile, Tuning};
 use striate::prelude::*;
 use striate::wgpu;
 
@@ -85,8 +85,9 @@ fn who_asks_gets_them_or_is_told_why_not() {
             Err(error) => {
                 assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
                 let message = error.to_string();
-                let named = message.contains("EXPERIMENTAL_COOPERATIVE_MATRIX");
-                assert!(named, "{message}");
+                for what in ["EXPERIMENTAL_COOPERATIVE_MATRIX", "16 x 16"] {
+                    assert!(message.contains(what), "{message}");
+                }
                 // The same device does not do them later either.
                 let gpu = &gpus(&GpuOptions::default())[i];
                 let error = gpu.with_options(&asked).unwrap_err();
@@ -138,5 +139,68 @@ fn a_borrowed_device_is_told_which() {
         assert!(polls > 0);
         // From then on nothing is waited for.
         Session::new(&store, &g, &[y]).unwrap();
+    }
+}
+
+/// A table of measured choices cannot bring rounding to a session that did not ask for it.
+#[test]
+fn no_table_names_them() {
+    for gpu in gpus(&GpuOptions::default()) {
+        let table = |body| Tuning {
+            adapter: gpu.info().name.clone(),
+            backend: gpu.info().backend.to_string(),
+            choices: [("matmul nn n3 k4".to_owned(), Choice { body, tile: None })].into(),
+        };
+        let with = |body| {
+            gpu.with_options(&GpuOptions {
+                tuning: Some(table(body).into()),
+                ..GpuOptions::default()
+            })
+        };
+        with(Body::Registers).unwrap();
+        let error = with(Body::Cooperative).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+        assert!(error.to_string().contains("table"), "{error}");
+    }
+}
+
+/// Both tiles, forced and chosen, add up integers to the same bits as the shared body, in batches and in sums of several runs.
+#[test]
+fn every_tile_sums_integers_exactly() {
+    let shared = GpuOptions {
+        body: Some(Body::Shared),
+        ..GpuOptions::default()
+    };
+    let sums = |gpu: Gpu| {
+        let mut g = Graph::new();
+        let integers = |count: usize| (0..count).map(|i| (i * 7 % 9) as f32 - 4.0).collect();
+        let mut tensor = |shape: &[usize]| {
+            let count = shape.iter().product();
+            let values = Tensor::f32(shape.to_vec(), integers(count)).unwrap();
+            g.constant(values).unwrap()
+        };
+        let (a, b) = (tensor(&[3, 35, 19]), tensor(&[3, 19, 18]));
+        let (long_a, long_b) = (tensor(&[5, 1500]), tensor(&[3, 1500]));
+        let y = [
+            g.matmul(a, b, false, false).unwrap(),
+            g.matmul(long_a, long_b, false, true).unwrap(),
+        ];
+        let store = Store::new(&gpu.into(), &[&g], 0).unwrap();
+        let mut session = Session::new(&store, &g, &y).unwrap();
+        session.run(1).unwrap();
+        y.map(|y| session.read(y).unwrap())
+    };
+    for gpu in gpus(&shared) {
+        let wanted = sums(gpu.clone());
+        for tile in [
+            None,
+            Some(Tile::Small),
+            Some(Tile::Medium),
+            Some(Tile::Large),
+        ] {
+            let options = GpuOptions { tile, ..plain() };
+            let gpu = gpu.with_options(&options).unwrap();
+            assert_eq!(sums(gpu), wanted, "{tile:?}");
+        }
     }
 }

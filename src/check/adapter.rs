@@ -5,12 +5,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::compare::{compare, tolerances};
+use super::forms::{FORMS, FORMS_OF_UNITS, Form, UNITS, WRITTEN_OUT};
 use super::numbers::{Built, Numbers, arrays, build};
 use super::{Bound, Case, mismatch};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::{Engine, Gpu, GpuOptions};
 use crate::graph::Value;
-use crate::kernel::{Body, Matrices, Tile};
+use crate::kernel::Matrices;
 use crate::plan::{Plan, PlanOptions, StateLayout, Step};
 use crate::reference::evaluate;
 use crate::session::Session;
@@ -219,139 +220,6 @@ struct Way {
     gpu: Gpu,
     form: Form,
 }
-
-/// How cases run.
-#[derive(Debug, Clone, Copy)]
-struct Form {
-    name: &'static str,
-    body: Option<Body>,
-    matrices: Option<Matrices>,
-    tile: Option<Tile>,
-    windows: Option<bool>,
-    max_workgroups: Option<u32>,
-    fuse: bool,
-    /// Whether values are cut into parts.
-    cut: bool,
-    /// Bytes of all values of the largest case that runs so: slow ways are for small ones.
-    most: u64,
-}
-
-impl Form {
-    fn describe(&self) -> String {
-        match self.tile {
-            Some(tile) => format!("{}, {tile:?} tiles", self.name),
-            None => self.name.to_owned(),
-        }
-    }
-}
-
-/// As an adapter runs by itself.
-const PLAIN: Form = Form {
-    name: "plain",
-    body: None,
-    matrices: None,
-    tile: None,
-    windows: None,
-    max_workgroups: None,
-    fuse: true,
-    cut: false,
-    most: u64::MAX,
-};
-const REGISTERS: Form = Form {
-    name: "registers",
-    body: Some(Body::Registers),
-    ..PLAIN
-};
-const SHARED: Form = Form {
-    name: "shared",
-    body: Some(Body::Shared),
-    ..PLAIN
-};
-const STORAGE: Form = Form {
-    windows: Some(false),
-    ..REGISTERS
-};
-const WINDOWS: Form = Form {
-    name: "windows",
-    windows: Some(true),
-    ..REGISTERS
-};
-
-/// Cooperative matrices, written out.
-const WRITTEN_OUT: Form = Form {
-    name: "plain matrices",
-    body: Some(Body::Cooperative),
-    matrices: Some(Matrices::Plain),
-    ..PLAIN
-};
-/// Those of the device.
-const UNITS: Form = Form {
-    name: "matrices",
-    body: Some(Body::Cooperative),
-    ..PLAIN
-};
-
-/// A form with every tile of this size.
-const fn tiled(tile: Tile, form: Form) -> Form {
-    let tile = Some(tile);
-    Form { tile, ..form }
-}
-
-const FORMS: [Form; 18] = [
-    STORAGE,
-    WINDOWS,
-    SHARED,
-    Form {
-        name: "unfused",
-        fuse: false,
-        ..PLAIN
-    },
-    Form {
-        name: "registers in parts",
-        cut: true,
-        ..REGISTERS
-    },
-    Form {
-        name: "shared in parts",
-        cut: true,
-        ..SHARED
-    },
-    Form {
-        name: "folded",
-        max_workgroups: Some(3),
-        ..SHARED
-    },
-    tiled(Tile::Small, STORAGE),
-    tiled(Tile::Medium, STORAGE),
-    tiled(Tile::Large, STORAGE),
-    tiled(Tile::Small, WINDOWS),
-    tiled(Tile::Medium, WINDOWS),
-    tiled(Tile::Large, WINDOWS),
-    tiled(Tile::Small, SHARED),
-    tiled(Tile::Medium, SHARED),
-    tiled(Tile::Large, SHARED),
-    WRITTEN_OUT,
-    Form {
-        name: "plain matrices in parts, folded",
-        max_workgroups: Some(3),
-        cut: true,
-        most: 64 << 10,
-        ..WRITTEN_OUT
-    },
-];
-
-/// More of them, on a device with cooperative matrices.
-const FORMS_OF_UNITS: [Form; 4] = [
-    UNITS,
-    Form {
-        name: "matrices in parts, folded",
-        max_workgroups: Some(3),
-        cut: true,
-        ..UNITS
-    },
-    tiled(Tile::Small, UNITS),
-    tiled(Tile::Large, UNITS),
-];
 
 impl fmt::Display for Adapter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -28,6 +28,7 @@
 mod adapter;
 mod case;
 mod compare;
+mod forms;
 mod numbers;
 mod reference;
 

@@ -1,6 +1,8 @@
-//! Cooperative matrices: whether a device has those that the kernels multiply.
+//! Cooperative matrices: whether a device has those that the kernels multiply, and whether it was seen to multiply them correctly.
 
-use super::GpuOptions;
+use std::sync::{MutexGuard, PoisonError};
+
+use super::{Gpu, GpuOptions};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::{Body, COOPERATIVE_MEMORY, Caps, Matrices};
 
@@ -109,5 +111,35 @@ pub(super) fn chosen(
             unsupported(&format!("the adapter has {known:?}, not {wanted:?}"))
         }
         _ => Ok(matrices),
+    }
+}
+
+impl Gpu {
+    /// The same device with its cooperative matrices, and nothing else that options ask for: to try these out.
+    pub(crate) fn with_matrices_alone(&self) -> Self {
+        let limits = self.0.device.limits();
+        let binding = limits.max_storage_buffer_binding_size;
+        self.with_caps(Caps {
+            matrices: self.0.caps.matrices,
+            body: Body::Cooperative,
+            max_binding: Caps::default().max_binding.min(binding / 256 * 256),
+            ..Caps::default()
+        })
+    }
+
+    /// Whether the kernels run on cooperative matrices that nobody has yet seen to multiply correctly.
+    pub(crate) fn unproven(&self) -> bool {
+        let Caps { body, matrices, .. } = &self.0.caps;
+        *body == Body::Cooperative && !self.proven().contains(matrices)
+    }
+
+    /// Notes that its cooperative matrices multiply correctly.
+    pub(crate) fn prove(&self) {
+        self.proven().push(self.0.caps.matrices);
+    }
+
+    fn proven(&self) -> MutexGuard<'_, Vec<Matrices>> {
+        let proven = &self.0.common.proven;
+        proven.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

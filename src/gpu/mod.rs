@@ -9,7 +9,7 @@ mod readback;
 mod timing;
 mod trusted;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::{Body, Caps, Choice, Matrices, WINDOW};
@@ -247,18 +247,6 @@ impl Gpu {
         })
     }
 
-    /// The same device with its cooperative matrices, and nothing else that options ask for: to try these out.
-    pub(crate) fn with_matrices_alone(&self) -> Self {
-        let limits = self.0.device.limits();
-        let binding = limits.max_storage_buffer_binding_size;
-        self.with_caps(Caps {
-            matrices: self.0.caps.matrices,
-            body: Body::Cooperative,
-            max_binding: Caps::default().max_binding.min(binding / 256 * 256),
-            ..Caps::default()
-        })
-    }
-
     fn with_caps(&self, caps: Caps) -> Self {
         let inner = &self.0;
         Self(Arc::new(Inner {
@@ -319,22 +307,6 @@ impl Gpu {
         let lost = self.0.common.lost.lock();
         let mut lost = lost.unwrap_or_else(PoisonError::into_inner);
         lost.get_or_insert(reason.to_owned());
-    }
-
-    /// Whether the kernels run on cooperative matrices that nobody has yet seen to multiply correctly.
-    pub(crate) fn unproven(&self) -> bool {
-        let Caps { body, matrices, .. } = &self.0.caps;
-        *body == Body::Cooperative && !self.proven().contains(matrices)
-    }
-
-    /// Notes that its cooperative matrices multiply correctly.
-    pub(crate) fn prove(&self) {
-        self.proven().push(self.0.caps.matrices);
-    }
-
-    fn proven(&self) -> MutexGuard<'_, Vec<Matrices>> {
-        let proven = &self.0.common.proven;
-        proven.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn pipelines(&self) -> &Pipelines {
