@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::compare::{compare, tolerances};
-use super::forms::{FORMS, FORMS_OF_UNITS, Form, UNITS, WRITTEN_OUT};
+use super::forms::{FORMS, FORMS_OF_UNITS, Form, UNITS};
 use super::numbers::{Built, Numbers, arrays, build};
 use super::{Bound, Case, mismatch};
 use crate::error::{Error, ErrorKind, Result};
@@ -231,8 +231,8 @@ impl fmt::Display for Adapter {
 impl Adapter {
     /// Every adapter that `options` admits, in eighteen ways: kernels in registers, with and without windows, and in shared memory, each with the
     /// tiles of the rules and with those of each size; both bodies with values in several parts; without fusion; with grids of at most three
-    /// workgroups; on cooperative matrices that are written out in WGSL (but through GL) and, small cases with small grids, with these and values
-    /// in several parts. Where the device has cooperative matrices of its own, on those too. One that gives no device that fits is an error of
+    /// workgroups; cases that are not large on cooperative matrices that are written out in WGSL, small ones with these in small grids and values in
+    /// several parts. Where the device has cooperative matrices of its own, on those too. One that gives no device that fits is an error of
     /// its own, `NoAdapter` or `Limit`, which begins with its name.
     pub fn all(options: &GpuOptions) -> Vec<Result<Self>> {
         let units = GpuOptions {
@@ -264,13 +264,9 @@ impl Adapter {
             let gpu = gpu.with_options(&options)?;
             Ok(Way { gpu, form })
         };
-        // Small cases show that those that are written out run through GL, where none of a device's own are.
-        let gl = gpu.info().backend.to_str() == "gl";
-        let here = |form: &&Form| !(gl && form.name == WRITTEN_OUT.name);
-        let ways = forms.iter().filter(here).map(way);
         Ok(Self {
             name: Engine::from(gpu.clone()).describe(),
-            ways: ways.collect::<Result<Vec<_>>>()?,
+            ways: forms.iter().map(way).collect::<Result<Vec<_>>>()?,
             gpu,
         })
     }

@@ -61,10 +61,11 @@ const WINDOWS: Form = Form {
 };
 
 /// Cooperative matrices, written out.
-pub const WRITTEN_OUT: Form = Form {
+const WRITTEN_OUT: Form = Form {
     name: "plain matrices",
     body: Some(Body::Cooperative),
     matrices: Some(Matrices::Plain),
+    most: 256 << 10,
     ..PLAIN
 };
 /// Those of the device.
