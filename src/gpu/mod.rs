@@ -28,10 +28,6 @@ pub struct Gpu(Arc<Inner>);
 struct Inner {
     device: wgpu::Device,
     queue: wgpu::Queue,
-    #[cfg_attr(
-        target_arch = "wasm32",
-        expect(dead_code, reason = "who cannot block never polls")
-    )]
     owned: bool,
     info: wgpu::AdapterInfo,
     caps: Caps,
