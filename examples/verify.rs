@@ -132,6 +132,10 @@ fn verify(args: &Args) -> Result<bool> {
             count.worst,
             count.time.as_secs_f64()
         );
+        match row.adapter.matrices() {
+            Some(matrices) => println!("  on cooperative matrices too: {matrices:?}"),
+            None => println!("  it has no cooperative matrices that the kernels can use"),
+        }
         if let Some(limit) = &row.unsupported {
             println!("  unsupported: {limit}");
         }

@@ -1,4 +1,4 @@
-// Provider of rows, columns, load_a, seen and store_one for gemm_shared: y[o, pixel] = sum over (c, r, s) of weight[o, (c, r, s)] x[(c, r, s), pixel].
+// Provider of rows, columns, load_a, seen and store_one for gemm_*: y[o, pixel] = sum over (c, r, s) of weight[o, (c, r, s)] x[(c, r, s), pixel].
 //
 // x [N, C, H, W], weight [O, C / groups, R, S], y [N, O, OH, OW]. Rows are the filters of a group, columns its output pixels.
 

@@ -1,4 +1,4 @@
-// Provider of rows, columns, load_a, seen and store_one for gemm_shared: dx[c, pixel] = sum over (o, r, s) of weight[o, c, r, s] dy[o, the output that tap (r, s) links to pixel].
+// Provider of rows, columns, load_a, seen and store_one for gemm_*: dx[c, pixel] = sum over (o, r, s) of weight[o, c, r, s] dy[o, the output that tap (r, s) links to pixel].
 //
 // dy [N, O, OH, OW], weight [O, C / groups, R, S], dx [N, C, H, W]. Rows are the channels of a group, columns its input pixels.
 

@@ -1,4 +1,4 @@
-// Provider of rows, columns, load_a, seen and store_one for gemm_shared: dweight[o, (c, r, s)] = sum over pixels of dy[o, pixel] x[(c, r, s), pixel].
+// Provider of rows, columns, load_a, seen and store_one for gemm_*: dweight[o, (c, r, s)] = sum over pixels of dy[o, pixel] x[(c, r, s), pixel].
 //
 // x [N, C, H, W], dy [N, O, OH, OW], dweight [O, C / groups, R, S]. Rows are the filters of a group, columns its weights per filter,
 // terms its output pixels. With several splits, y holds one dweight per split.

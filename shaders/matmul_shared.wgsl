@@ -1,4 +1,4 @@
-// Provider for gemm_shared: matrix products, one per group.
+// Provider for gemm_*: matrix products, one per group.
 //
 // The product may be a block of a larger one: a, b and y begin at element first_* of their bindings. From one row of A or column of B to the
 // next it is line_* elements, from term to term term_*; y has rows of row_y. Groups are the matrices of a batch, step_* elements apart.

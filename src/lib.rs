@@ -35,7 +35,7 @@
 //! which kernels are fastest, [`check`] holds GPU results against the reference. [`nn`], [`models`] and [`train`] are thin
 //! layers on top; [`data`] and [`interop`] read and write files.
 //!
-//! Not supported: dynamic shapes, eager execution, arithmetic in `f16`.
+//! Not supported: dynamic shapes, eager execution, values in `f16`.
 
 #![cfg_attr(
     not(test),

@@ -111,6 +111,20 @@ fn runs_of_several_machines_are_merged() {
     );
 }
 
+/// What rounds factors is measured and shown, but no choice is held against it.
+#[test]
+fn no_choice_is_held_against_what_rounds_to_halves() {
+    let line = |words: &str| HERE.lines().find(|line| line.contains(words)).unwrap();
+    let rounded = line("\"ms\":1.6").replace("shared", "cooperative-large");
+    let rounded = rounded.replace("\"ms\":1.6", "\"ms\":0.1");
+    let both = lab(&[HERE, &rounded]);
+    let vulkan = column(&both, "llvmpipe, vulkan");
+    assert_eq!(both.cases[0].cells[vulkan].len(), 3);
+    assert_relative_eq!(both.regrets(vulkan)[0].ratio(), 1.25);
+    let alone = lab(&[line("\"ms\":2.0"), &rounded]);
+    assert!(alone.regrets(column(&alone, "llvmpipe, vulkan")).is_empty());
+}
+
 #[test]
 fn choices_are_held_against_the_best_variant() {
     let lab = lab(&[HERE, THERE]);
@@ -360,6 +374,27 @@ fn kernels_are_translated_with_their_overrides() {
     );
     let words = translation::translated(&kernel, Language::SpirV, &[], ADDED).unwrap();
     assert!(matches!(words, Translated::Words(words) if words[0] == 0x0723_0203));
+}
+
+#[test]
+fn cooperative_matrices_are_translated_where_there_are_some() {
+    let kernel = kernel("matmul_cooperative_16");
+    let to = |language| translation::translated(&kernel, language, &[], ADDED);
+    for (language, word) in [
+        (Language::SpirV, "OpCooperativeMatrixMulAddKHR"),
+        (Language::Msl, "simdgroup_multiply_accumulate"),
+    ] {
+        let text = translation::text(&kernel, &[], &to(language).unwrap()).unwrap();
+        assert!(text.contains(word), "{language:?}");
+    }
+    for language in [Language::Hlsl, Language::Glsl] {
+        let error = to(language).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Shader);
+        assert!(
+            error.to_string().contains("cooperative matrices"),
+            "{error}"
+        );
+    }
 }
 
 #[test]

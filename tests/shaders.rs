@@ -1,5 +1,6 @@
 //! Every kernel in every variant, without a GPU: valid with no optional capability, inside the limits of any host's device,
-//! in the house's binding convention, translatable for every back end, listed, and reached by some case.
+//! in the house's binding convention, translatable for every back end, listed, and reached by some case. Kernels that enable
+//! extensions of WGSL are held to what devices with these offer, and translated for their back ends.
 
 mod common;
 
@@ -15,7 +16,8 @@ use striate::check::build;
 use striate::error::ErrorKind;
 use striate::graph::{Graph, Init, Value};
 use striate::kernel::{
-    Access, Body, Caps, Dispatch, Io, Kernel, Operand, Overrides, Param, Tile, WINDOW, Wgsl,
+    Access, Body, COOPERATIVE_MEMORY, Caps, Dispatch, Io, Kernel, Matrices, Operand, Overrides,
+    Param, Tile, WINDOW, Wgsl,
 };
 use striate::ops::kernels;
 use striate::plan::{Plan, PlanOptions, StateLayout};
@@ -94,7 +96,7 @@ fn parse(kernel: &Kernel) -> Result<(Module, ModuleInfo), String> {
         let place = line.map_or_else(String::new, |line| locate(kernel, line));
         format!("{place}: kernel {}: ", kernel.name)
     };
-    common::translate::parse(&kernel.source(), place)
+    common::translate::parse(&kernel.source(), kernel.extensions(), place)
 }
 
 /// One resource of a kernel, by number.
@@ -265,7 +267,18 @@ fn check_convention(module: &Module) -> Result<(), String> {
     Ok(())
 }
 
-fn check_variant(module: &Module, info: &ModuleInfo, overrides: Overrides) -> Result<(), String> {
+fn check_variant(
+    kernel: &Kernel,
+    module: &Module,
+    info: &ModuleInfo,
+    overrides: Overrides,
+) -> Result<(), String> {
+    let (most, languages) = match kernel.extensions() {
+        [] => (MAX_WORKGROUP_BYTES, &LANGUAGES[..]),
+        // Cooperative matrices are on Vulkan and Metal.
+        ["f16", "wgpu_cooperative_matrix"] => (COOPERATIVE_MEMORY, &LANGUAGES[..2]),
+        other => return Err(format!("it enables {other:?}")),
+    };
     let overrides = overrides.iter();
     let overrides = overrides.map(|&(name, value)| (name.to_owned(), value));
     let (module, info) = specialize(module, info, overrides)?;
@@ -287,12 +300,12 @@ fn check_variant(module: &Module, info: &ModuleInfo, overrides: Overrides) -> Re
                 .next_multiple_of(16)
         })
         .sum();
-    if memory > MAX_WORKGROUP_BYTES {
+    if memory > most {
         return Err(format!(
-            "{memory} bytes of workgroup memory, {MAX_WORKGROUP_BYTES} at most"
+            "{memory} bytes of workgroup memory, {most} at most"
         ));
     }
-    for language in LANGUAGES {
+    for &language in languages {
         for (checks, zeros) in [(false, false), (true, true)] {
             translate(&module, &info, language, Added { checks, zeros })?;
         }
@@ -321,7 +334,7 @@ fn kernels_are_valid_and_translate_in_every_variant() {
         });
         for overrides in kernel.variants {
             variants += 1;
-            if let Err(message) = check_variant(&module, &info, overrides) {
+            if let Err(message) = check_variant(&kernel, &module, &info, overrides) {
                 findings.add(format!("kernel {} {overrides:?}: {message}", kernel.name));
             }
         }
@@ -365,7 +378,7 @@ fn the_rules_are_enforced() {
         parse(&kernel)
             .and_then(|(module, info)| {
                 check_convention(&module)?;
-                check_variant(&module, &info, &[])
+                check_variant(&kernel, &module, &info, &[])
             })
             .expect_err("a broken kernel was accepted")
     };
@@ -425,9 +438,9 @@ fn the_rules_are_enforced() {
         variants: &[],
     };
     let (module, info) = parse(&wide).unwrap();
-    check_variant(&module, &info, &[("size", 256)]).unwrap();
-    check_variant(&module, &info, &[("size", 257)]).unwrap_err();
-    check_variant(&module, &info, &[("sise", 64)]).unwrap_err();
+    check_variant(&wide, &module, &info, &[("size", 256)]).unwrap();
+    check_variant(&wide, &module, &info, &[("size", 257)]).unwrap_err();
+    check_variant(&wide, &module, &info, &[("sise", 64)]).unwrap_err();
 }
 
 #[test]
@@ -493,14 +506,22 @@ fn every_body_names_its_reference() {
     findings.none();
 }
 
-/// The choices of `lower` that depend on the device: both bodies, buffers shared or not, values cut into parts, every tile.
+/// Every body, with every kind of matrices.
+fn bodies() -> impl Iterator<Item = (Body, Matrices)> {
+    let cooperative = Matrices::ALL.map(|matrices| (Body::Cooperative, matrices));
+    let others = [Body::Shared, Body::Registers].map(|body| (body, Matrices::Sixteen));
+    others.into_iter().chain(cooperative)
+}
+
+/// The choices of `lower` that depend on the device: all bodies, buffers shared or not, values cut into parts, every tile.
 fn capabilities() -> Vec<(Caps, bool)> {
     let mut all = Vec::new();
-    for body in [Body::Shared, Body::Registers] {
+    for (body, matrices) in bodies() {
         for max_binding in [128 << 20, 256] {
             for share in [false, true] {
                 let caps = Caps {
                     body,
+                    matrices,
                     max_binding,
                     ..Caps::default()
                 };
@@ -517,7 +538,15 @@ fn capabilities() -> Vec<(Caps, bool)> {
             body: Body::Registers,
             ..Caps::default()
         };
-        for caps in [shared, registers, windows()] {
+        let cooperative = Matrices::ALL.map(|matrices| Caps {
+            body: Body::Cooperative,
+            matrices,
+            ..Caps::default()
+        });
+        for caps in [shared, registers, windows()]
+            .into_iter()
+            .chain(cooperative)
+        {
             let tile = Some(tile);
             all.extend([true, false].map(|share| {
                 (
@@ -608,13 +637,14 @@ fn check_dispatch(dispatch: &Dispatch, io: &Io, module: &Module, findings: &mut 
     });
 }
 
-/// Plans of all cases with both bodies, fused; of a graph whose assignment has to be copied, and of one whose view does.
+/// Plans of all cases with all bodies, fused; of a graph whose assignment has to be copied, and of one whose view does.
 fn plans() -> Vec<(String, Plan)> {
     let mut plans = Vec::new();
     let mut plan = |name: &str, graph: &Graph, fetched: &[Value], max_binding: u64| {
-        for body in [Body::Shared, Body::Registers] {
+        for (body, matrices) in bodies() {
             let caps = Caps {
                 body,
+                matrices,
                 max_binding,
                 ..Caps::default()
             };

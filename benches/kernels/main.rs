@@ -19,7 +19,7 @@ use output::{Lines, Row};
 use roofline::Peak;
 use striate::error::{Error, ErrorKind, Result};
 use striate::gpu::{Engine, Gpu, GpuOptions};
-use striate::kernel::Choice;
+use striate::kernel::{Body, Choice};
 use striate::plan::Step;
 use striate::wgpu::Backends;
 
@@ -110,8 +110,7 @@ fn run(args: &Args) -> Result<()> {
         (named || args.case.is_empty()) && bench.flops <= 1e9 * most
     };
     let benches: Vec<Bench> = benches().into_iter().filter(wanted).collect();
-    // Each body with the tiles of the rules, and with those of one size.
-    let variants: Vec<String> = Choice::all().map(|choice| choice.to_string()).collect();
+    let variants: Vec<String> = choices().map(|choice| choice.to_string()).collect();
     let absent = match &args.variant {
         _ if benches.is_empty() => {
             let names = args.case.join("\" or \"");
@@ -181,6 +180,11 @@ fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
+/// Each body with the tiles of the rules, and with those of one size; cooperative matrices last, for devices that have them.
+fn choices() -> impl Iterator<Item = Choice> {
+    Choice::all().chain(Choice::of(Body::Cooperative))
+}
+
 /// Whether an adapter is too small for a case.
 fn is_refusal(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Limit | ErrorKind::OutOfMemory)
@@ -197,14 +201,29 @@ fn lanes(args: &Args, effort: Effort) -> Result<Vec<Lane>> {
         ..GpuOptions::default()
     };
     let mut lanes = Vec::new();
-    for gpu in Gpu::all(&options(None, None)) {
-        let gpu = gpu?;
+    let able = Gpu::all(&options(Some(Body::Cooperative), None));
+    for (gpu, able) in Gpu::all(&options(None, None)).into_iter().zip(able) {
+        let lacking = able.as_ref().err().map(ToString::to_string);
+        let gpu = match able {
+            Ok(able) => able.with_options(&options(None, None))?,
+            Err(error) if error.kind() == ErrorKind::Unsupported => gpu?,
+            Err(error) => return Err(gpu.err().unwrap_or(error)),
+        };
         let mut variants = Vec::new();
-        for choice in Choice::all() {
+        for choice in choices() {
             let name = choice.to_string();
-            if args.variant.as_ref().is_none_or(|wanted| *wanted == name) {
-                let options = options(Some(choice.body), choice.tile);
-                variants.push((name, gpu.with_options(&options)?));
+            let wanted = args.variant.as_ref().is_none_or(|wanted| *wanted == name);
+            match &lacking {
+                _ if !wanted => {}
+                Some(why) if choice.body == Body::Cooperative => {
+                    if choice.tile.is_none() || args.variant.is_some() {
+                        println!("no {name}: {why}");
+                    }
+                }
+                _ => {
+                    let options = options(Some(choice.body), choice.tile);
+                    variants.push((name, gpu.with_options(&options)?));
+                }
             }
         }
         let peak = Peak::measure(&gpu, effort.rounds, effort.seconds)?;
@@ -238,7 +257,7 @@ fn measure(bench: &Bench, lane: &Lane, effort: Effort) -> Result<Vec<Row>> {
     let mut subjects: Vec<(&str, &Gpu, bool, Subject)> = Vec::new();
     let mut seen: Vec<Vec<Step>> = Vec::new();
     // What the rules choose may be a mixture that no variant is by itself.
-    let rules = (lane.variants.len() == Choice::all().count()).then_some(("rules", &lane.gpu));
+    let rules = (lane.variants.len() > 1).then_some(("rules", &lane.gpu));
     let variants = lane.variants.iter().map(|(name, gpu)| (name.as_str(), gpu));
     for (name, gpu) in variants.chain(rules) {
         let steps = bench.steps(gpu.caps())?;

@@ -1,6 +1,9 @@
 //! Lines of several runs and machines as one: what was measured, case by case, in a column for each way through an adapter.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
+
+use striate::kernel::{Body, Choice};
 
 use super::lines::Line;
 
@@ -178,9 +181,11 @@ impl Case {
 
     fn regret(&self, column: usize) -> Option<Regret<'_>> {
         let cell = &self.cells[column];
-        let (chosen, best) = (choice(cell)?, fastest(cell)?);
+        let rivals = cell.iter().filter(|m| !rounds(m)).count();
+        let best = right(cell).filter(|m| !rounds(m)).min_by(by_time);
+        let (chosen, best) = (choice(cell)?, best?);
         let case = &self.name;
-        (cell.len() > 1).then_some(Regret { case, chosen, best })
+        (rivals > 1).then_some(Regret { case, chosen, best })
     }
 
     /// The kind of work: the name up to the first slash.
@@ -269,7 +274,16 @@ fn choice(cell: &[Measured]) -> Option<&Measured> {
 }
 
 fn fastest(cell: &[Measured]) -> Option<&Measured> {
-    right(cell).min_by(|a, b| a.ms.total_cmp(&b.ms))
+    right(cell).min_by(by_time)
+}
+
+fn by_time(a: &&Measured, b: &&Measured) -> Ordering {
+    a.ms.total_cmp(&b.ms)
+}
+
+/// Whether a variant rounds factors to `f16`, which no rule may choose.
+fn rounds(measured: &Measured) -> bool {
+    Choice::of(Body::Cooperative).any(|choice| choice.to_string() == measured.variant)
 }
 
 /// The work behind a line.

@@ -54,7 +54,7 @@ pub fn translated(
 ) -> Result<Translated> {
     let shader = |what: String| Error::new(ErrorKind::Shader, what).context(&kernel.name);
     let place = |line: Option<u32>| line.map_or_else(String::new, |line| format!("line {line}: "));
-    let (module, info) = parse(&kernel.source(), place).map_err(shader)?;
+    let (module, info) = parse(&kernel.source(), kernel.extensions(), place).map_err(shader)?;
     let names: Vec<&str> = module
         .overrides
         .iter()

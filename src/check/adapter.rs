@@ -5,12 +5,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::compare::{compare, tolerances};
+use super::forms::{FORMS, FORMS_OF_UNITS, Form, UNITS};
 use super::numbers::{Built, Numbers, arrays, build};
 use super::{Bound, Case, mismatch};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::{Engine, Gpu, GpuOptions};
 use crate::graph::Value;
-use crate::kernel::{Body, Tile};
+use crate::kernel::Matrices;
 use crate::plan::{Plan, PlanOptions, StateLayout, Step};
 use crate::reference::evaluate;
 use crate::session::Session;
@@ -79,6 +80,7 @@ impl<'a> Prepared<'a> {
     #[cfg(not(target_arch = "wasm32"))]
     pub fn check(&self, session: &mut Session) -> Result<f64> {
         let mut worst: f64 = 0.0;
+        let halves = self.halves(session)?;
         for run in &self.runs {
             for (value, tensor) in &run.given {
                 session.write(*value, tensor)?;
@@ -90,19 +92,36 @@ impl<'a> Prepared<'a> {
                 .map(|value| session.read(value))
                 .collect::<Result<Vec<_>>>()?;
             let context = |error: Error| error.context(format!("{:?}", run.numbers));
-            worst = worst.max(self.compare(run, &got).map_err(context)?);
+            worst = worst.max(self.compare(run, &got, halves).map_err(context)?);
             if self.case.linear {
-                self.adjoint(run, &got).map_err(context)?;
+                self.adjoint(run, &got, halves).map_err(context)?;
             }
         }
         Ok(worst)
     }
 
-    fn bound(&self, run: &Run, result: usize) -> Bound {
+    /// How many products of the case are products of numbers rounded to `f16` in `session`: none, or all that may be.
+    #[cfg(not(target_arch = "wasm32"))]
+    fn halves(&self, session: &Session) -> Result<usize> {
+        let mut steps = session.plan().map_or(&[][..], |plan| &plan.steps).iter();
+        if !steps.any(|step| step.kernel.halves()) {
+            return Ok(0);
+        }
+        let mut count = 0;
+        for node in self.built.graph.nodes() {
+            let inputs = node.inputs.iter().map(|&input| self.built.graph.ty(input));
+            let inputs = inputs.collect::<Result<Vec<_>>>()?;
+            count += usize::from(node.op.product(&inputs).is_some());
+        }
+        Ok(count)
+    }
+
+    /// The bound of a result where so many products round their factors to `f16`.
+    fn bound(&self, run: &Run, result: usize, halves: usize) -> Bound {
         match run.numbers {
             Numbers::Integers => Bound::Exact,
-            Numbers::Real if result < self.built.outputs.len() => self.case.bound,
-            Numbers::Real => self.case.gradient_bound,
+            Numbers::Real if result < self.built.outputs.len() => self.case.bound.in_halves(halves),
+            Numbers::Real => self.case.gradient_bound.in_halves(halves),
         }
     }
 
@@ -114,10 +133,11 @@ impl<'a> Prepared<'a> {
     }
 
     /// The largest error of what a GPU gave, in units of its bound.
-    fn compare(&self, run: &Run, got: &[Tensor]) -> Result<f64> {
+    fn compare(&self, run: &Run, got: &[Tensor], halves: usize) -> Result<f64> {
         let mut worst: f64 = 0.0;
         for (i, got) in got.iter().enumerate() {
-            let units = compare(got, &run.want[i], self.bound(run, i), Some(&run.sums[i]))
+            let bound = self.bound(run, i, halves);
+            let units = compare(got, &run.want[i], bound, Some(&run.sums[i]))
                 .map_err(|error| error.context(self.result_name(i)))?;
             worst = worst.max(units);
         }
@@ -125,7 +145,7 @@ impl<'a> Prepared<'a> {
     }
 
     /// <f(x), dy> == <x, f^T(dy)> on the GPU's own results, as far as their bounds permit.
-    fn adjoint(&self, run: &Run, got: &[Tensor]) -> Result<()> {
+    fn adjoint(&self, run: &Run, got: &[Tensor], halves: usize) -> Result<()> {
         let floats = |tensor: &Tensor| -> Result<Vec<f64>> {
             Ok(tensor.as_f32()?.iter().map(|&x| f64::from(x)).collect())
         };
@@ -134,7 +154,8 @@ impl<'a> Prepared<'a> {
         let dot = |result: usize, with: Value| -> Result<(f64, f64)> {
             let with = floats(given[&with])?;
             let want = &run.want[result];
-            let slack = tolerances(want, self.bound(run, result), Some(&run.sums[result]))?;
+            let bound = self.bound(run, result, halves);
+            let slack = tolerances(want, bound, Some(&run.sums[result]))?;
             let rounding = want.floats().iter().map(|x| x.abs() * 2f64.powi(-24));
             let slack = slack.iter().zip(rounding).map(|(s, r)| s.unwrap_or(r));
             let got = floats(&got[result])?;
@@ -200,99 +221,6 @@ struct Way {
     form: Form,
 }
 
-/// How cases run.
-#[derive(Debug, Clone, Copy)]
-struct Form {
-    name: &'static str,
-    body: Option<Body>,
-    tile: Option<Tile>,
-    windows: Option<bool>,
-    max_workgroups: Option<u32>,
-    fuse: bool,
-    /// Whether values are cut into parts.
-    cut: bool,
-}
-
-impl Form {
-    fn describe(&self) -> String {
-        match self.tile {
-            Some(tile) => format!("{}, {tile:?} tiles", self.name),
-            None => self.name.to_owned(),
-        }
-    }
-}
-
-/// As an adapter runs by itself.
-const PLAIN: Form = Form {
-    name: "plain",
-    body: None,
-    tile: None,
-    windows: None,
-    max_workgroups: None,
-    fuse: true,
-    cut: false,
-};
-const REGISTERS: Form = Form {
-    name: "registers",
-    body: Some(Body::Registers),
-    ..PLAIN
-};
-const SHARED: Form = Form {
-    name: "shared",
-    body: Some(Body::Shared),
-    ..PLAIN
-};
-const STORAGE: Form = Form {
-    windows: Some(false),
-    ..REGISTERS
-};
-const WINDOWS: Form = Form {
-    name: "windows",
-    windows: Some(true),
-    ..REGISTERS
-};
-
-/// A form with every tile of this size.
-const fn tiled(tile: Tile, form: Form) -> Form {
-    let tile = Some(tile);
-    Form { tile, ..form }
-}
-
-const FORMS: [Form; 16] = [
-    STORAGE,
-    WINDOWS,
-    SHARED,
-    Form {
-        name: "unfused",
-        fuse: false,
-        ..PLAIN
-    },
-    Form {
-        name: "registers in parts",
-        cut: true,
-        ..REGISTERS
-    },
-    Form {
-        name: "shared in parts",
-        cut: true,
-        ..SHARED
-    },
-    Form {
-        name: "folded",
-        max_workgroups: Some(3),
-        ..SHARED
-    },
-    tiled(Tile::Small, STORAGE),
-    tiled(Tile::Medium, STORAGE),
-    tiled(Tile::Large, STORAGE),
-    tiled(Tile::Small, WINDOWS),
-    tiled(Tile::Medium, WINDOWS),
-    tiled(Tile::Large, WINDOWS),
-    tiled(Tile::Small, SHARED),
-    tiled(Tile::Medium, SHARED),
-    tiled(Tile::Large, SHARED),
-];
-
 impl fmt::Display for Adapter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)
@@ -301,19 +229,33 @@ impl fmt::Display for Adapter {
 
 #[cfg(not(target_arch = "wasm32"))]
 impl Adapter {
-    /// Every adapter that `options` admits, in sixteen ways: kernels in registers, with and without windows, and in shared memory, each with the
+    /// Every adapter that `options` admits, in eighteen ways: kernels in registers, with and without windows, and in shared memory, each with the
     /// tiles of the rules and with those of each size; both bodies with values in several parts; without fusion; with grids of at most three
-    /// workgroups. One that gives no device that fits is an error of
+    /// workgroups; cases that are not large on cooperative matrices that are written out in WGSL, small ones with these in small grids and values in
+    /// several parts. Where the device has cooperative matrices of its own, on those too. One that gives no device that fits is an error of
     /// its own, `NoAdapter` or `Limit`, which begins with its name.
     pub fn all(options: &GpuOptions) -> Vec<Result<Self>> {
-        let gpus = Gpu::all(options).into_iter();
-        gpus.map(|gpu| Self::new(gpu?, options)).collect()
+        let units = GpuOptions {
+            body: UNITS.body,
+            ..options.clone()
+        };
+        let found = Gpu::all(options).into_iter().zip(Gpu::all(&units));
+        let adapter = |(gpu, able): (Result<Gpu>, Result<Gpu>)| match able {
+            // A device with them is used in all ways; one that lacks them is not at fault.
+            Ok(gpu) => Self::new(gpu, &[&FORMS[..], &FORMS_OF_UNITS].concat(), options),
+            Err(error) if error.kind() == ErrorKind::Unsupported => {
+                Self::new(gpu?, &FORMS, options)
+            }
+            Err(error) => gpu.and(Err(error)),
+        };
+        found.map(adapter).collect()
     }
 
-    fn new(gpu: Gpu, options: &GpuOptions) -> Result<Self> {
-        let way = |form: Form| {
+    fn new(gpu: Gpu, forms: &[Form], options: &GpuOptions) -> Result<Self> {
+        let way = |&form: &Form| {
             let options = GpuOptions {
                 body: form.body,
+                matrices: form.matrices,
                 tile: form.tile,
                 windows: form.windows,
                 max_workgroups: form.max_workgroups,
@@ -324,7 +266,7 @@ impl Adapter {
         };
         Ok(Self {
             name: Engine::from(gpu.clone()).describe(),
-            ways: FORMS.map(way).into_iter().collect::<Result<Vec<_>>>()?,
+            ways: forms.iter().map(way).collect::<Result<Vec<_>>>()?,
             gpu,
         })
     }
@@ -333,7 +275,8 @@ impl Adapter {
     pub fn check(&self, prepared: &Prepared) -> Verdict {
         let mut verdict = Verdict::default();
         let mut done: Vec<Vec<Step>> = Vec::new();
-        for way in &self.ways {
+        let bytes = prepared.built.bytes();
+        for way in self.ways.iter().filter(|way| bytes <= way.form.most) {
             let limit = |error: &Error| error.kind() == ErrorKind::Limit;
             let says = |error: &Error, words: &str| error.to_string().contains(words);
             let gpu = match way.gpu(prepared) {
@@ -379,6 +322,12 @@ impl Adapter {
         verdict
     }
 
+    /// The cooperative matrices of the device, if cases run on some.
+    pub fn matrices(&self) -> Option<Matrices> {
+        let own = self.ways.iter().find(|way| way.form.name == UNITS.name);
+        own.map(|way| way.gpu.caps().matrices)
+    }
+
     /// Pipelines that were built so far.
     pub fn pipeline_count(&self) -> usize {
         self.gpu.pipeline_count()
@@ -394,6 +343,8 @@ impl Way {
         }
         self.gpu.with_options(&GpuOptions {
             body: Some(self.gpu.caps().body),
+            matrices: Some(self.gpu.caps().matrices),
+            max_workgroups: self.form.max_workgroups,
             max_binding: Some(prepared.built.part_limit()),
             ..GpuOptions::default()
         })

@@ -42,6 +42,25 @@ pub enum Bound {
     },
     /// Relative to the largest magnitude of the reference's output: for compositions; each use cites its rule.
     Norm(f64),
+    /// As `Sum`, and 2^-9 * S + k * 2^-23 more: for products of numbers of magnitude up to 1 that are rounded to `f16` first. WGSL 15.7.6 lets
+    /// that go to either neighbour: 2^-10 of a number, or 2^-24 where it is subnormal, for each of two factors.
+    HalfSum {
+        /// Number of terms.
+        k: usize,
+    },
+}
+
+impl Bound {
+    /// What it becomes where `products` products in a row round their factors to `f16`. Whatever is not a sum of products is a composition:
+    /// each product is allowed eight times its 2^-9, since what follows may cancel.
+    pub fn in_halves(self, products: usize) -> Self {
+        match self {
+            _ if products == 0 => self,
+            Bound::Sum { k } | Bound::HalfSum { k } => Bound::HalfSum { k },
+            Bound::Norm(relative) => Bound::Norm(relative + products as f64 / 64.0),
+            Bound::Exact | Bound::Ulp(_) => Bound::Norm(products as f64 / 64.0),
+        }
+    }
 }
 
 /// One input of a case.

@@ -11,7 +11,7 @@ const FLUSHED: f64 = f32::MIN_POSITIVE as f64;
 
 /// Compares `got` with the reference `want` and returns the worst error in units of the bound (at most 1).
 ///
-/// `abs_sum` is the reference on the absolute values of all float inputs; only [`Bound::Sum`] needs it. Integers must be
+/// `abs_sum` is the reference on the absolute values of all float inputs; only [`Bound::Sum`] and [`Bound::HalfSum`] need it. Integers must be
 /// equal whatever the bound. NaN must meet NaN, an infinity (or a number that rounds to one) the same infinity; -0 equals 0.
 ///
 /// # Errors
@@ -71,7 +71,7 @@ pub fn tolerances(want: &Array, bound: Bound, abs_sum: Option<&Array>) -> Result
     let tolerances: Vec<Option<f64>> = match bound {
         Bound::Exact => vec![None; values.len()],
         Bound::Ulp(n) => values.iter().map(|&x| Some(n * ulp(x))).collect(),
-        Bound::Sum { k } => {
+        Bound::Sum { k } | Bound::HalfSum { k } => {
             let sums = abs_sum
                 .ok_or_else(|| mismatch("Bound::Sum needs the sums of absolute products"))?;
             if sums.ty() != want.ty() {
@@ -82,10 +82,12 @@ pub fn tolerances(want: &Array, bound: Bound, abs_sum: Option<&Array>) -> Result
                 )));
             }
             let scale = (k as f64 + 8.0) * 2f64.powi(-24);
-            sums.floats()
-                .iter()
-                .map(|sum| Some(scale * sum.abs()))
-                .collect()
+            let (scale, subnormal) = match bound {
+                Bound::HalfSum { .. } => (scale + 2f64.powi(-9), k as f64 * 2f64.powi(-23)),
+                _ => (scale, 0.0),
+            };
+            let tolerance = |sum: &f64| Some(scale * sum.abs() + subnormal);
+            sums.floats().iter().map(tolerance).collect()
         }
         Bound::Norm(relative) => {
             let finite = values.iter().filter(|x| x.is_finite());

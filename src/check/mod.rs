@@ -2,7 +2,7 @@
 //!
 //! A [`Case`] says how an op is used and how far its results may stray. [`derivatives`] and [`adjoint`] look at the reference
 //! alone. [`Prepared::new`] evaluates the reference, [`Adapter::check`] runs the case on a GPU in every way that the engine knows:
-//! both bodies of the kernels, with and without fusion, with values cut into parts, with grids folded. The crate's own
+//! every body of the kernels, with and without fusion, with values cut into parts, with grids folded. The crate's own
 //! tests are made of these, and an op from outside is checked by the same:
 //!
 //! ```
@@ -28,6 +28,7 @@
 mod adapter;
 mod case;
 mod compare;
+mod forms;
 mod numbers;
 mod reference;
 

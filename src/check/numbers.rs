@@ -109,6 +109,11 @@ impl Built {
         self.types().any(|ty| ty.bytes() > limit)
     }
 
+    /// Bytes of all values.
+    pub fn bytes(&self) -> u64 {
+        self.types().map(Type::bytes).sum()
+    }
+
     fn types(&self) -> impl Iterator<Item = &Type> {
         self.graph
             .values()

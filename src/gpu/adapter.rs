@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, PoisonError};
 
-use super::{Gpu, Inner, Pipelines};
+use super::{Common, Gpu, Inner, cooperative, trusted};
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernel::{Body, Tile, Tuning};
+use crate::kernel::{Body, Matrices, Tile, Tuning};
 
 /// Which adapter an own device is made on, and how it is used.
 #[derive(Debug, Clone, Default)]
@@ -14,7 +14,13 @@ pub struct GpuOptions {
     /// Part of the adapter's name, in any case of letters; by default `WGPU_ADAPTER_NAME`, else any.
     pub adapter: Option<String>,
     /// Body of the matrix-shaped kernels; by default registers on software adapters and GL, shared memory elsewhere.
+    ///
+    /// [`Body::Cooperative`] needs features of wgpu that are experimental, which a device of one's own asks for then. The first session
+    /// on them multiplies small integers, and fails with `Mismatch` if the device does that wrongly.
     pub body: Option<Body>,
+    /// What [`Body::Cooperative`] multiplies; by default what the adapter has. Of a borrowed device nobody knows that, so there it is to be
+    /// named, as [`Matrices::of`] finds it; [`Matrices::Plain`] works anywhere.
+    pub matrices: Option<Matrices>,
     /// Tile of the matrix-shaped kernels (see [`Caps::tile`](crate::kernel::Caps::tile)); by default the one that the rules choose.
     pub tile: Option<Tile>,
     /// Whether kernels in registers read through windows of uniform bindings (see [`Caps::windows`](crate::kernel::Caps::windows)); by default
@@ -132,12 +138,24 @@ impl Gpu {
     async fn from_adapter(adapter: &wgpu::Adapter, options: &GpuOptions) -> Result<Self> {
         let info = adapter.get_info();
         let name = format!("{} ({})", info.name, info.backend);
+        // Where they are offered, steps can be profiled and pipelines be kept; nothing else depends on them.
+        let mut required_features =
+            adapter.features() & (wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::PIPELINE_CACHE);
+        let matrices = Matrices::of(adapter);
+        let asked = options.body == Some(Body::Cooperative)
+            && options.matrices != Some(Matrices::Plain)
+            && matrices.is_some();
+        if asked {
+            required_features |= cooperative::FEATURES;
+        }
         let (device, queue) = adapter
             .request_device(&wgpu::DeviceDescriptor {
                 label: Some("striate"),
-                // Where they are offered, steps can be profiled and pipelines be kept; nothing else depends on them.
-                required_features: adapter.features()
-                    & (wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::PIPELINE_CACHE),
+                required_features,
+                experimental_features: match asked {
+                    true => trusted::experimental_features(),
+                    false => wgpu::ExperimentalFeatures::disabled(),
+                },
                 required_limits: adapter.limits(),
                 ..Default::default()
             })
@@ -146,11 +164,11 @@ impl Gpu {
                 let message = format!("{name}: unsupported: the adapter gave no device");
                 Error::new(ErrorKind::NoAdapter, message).with_source(e)
             })?;
-        let pipelines = Pipelines::new(&device, options.pipeline_cache.as_deref());
-        let inner = Inner::new(device, queue, true, options, pipelines)
+        let common = Common::new(&device, matrices, options);
+        let lost = common.lost.clone();
+        let inner = Inner::new(device, queue, true, options, common)
             .map_err(|error| error.context(format!("{name}: unsupported")))?;
         let gpu = Self(Arc::new(inner));
-        let lost = gpu.0.lost.clone();
         gpu.0
             .device
             .set_device_lost_callback(move |reason, message| {

@@ -1,6 +1,7 @@
 //! The choice between the CPU reference and a GPU.
 
 use super::Gpu;
+use crate::error::Result;
 use crate::kernel::Caps;
 
 /// Where sessions run.
@@ -27,6 +28,15 @@ impl Engine {
         match self {
             Engine::Cpu { .. } => Caps::default(),
             Engine::Gpu(gpu) => gpu.caps().clone(),
+        }
+    }
+
+    /// Fails on a borrowed device whose cooperative matrices are still to be tried out: who blocks cannot wait for that.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn expect_proof(&self) -> Result<()> {
+        match self {
+            Engine::Gpu(gpu) if gpu.unproven() => gpu.expect_owned(),
+            _ => Ok(()),
         }
     }
 

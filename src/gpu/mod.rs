@@ -2,6 +2,7 @@
 
 mod adapter;
 mod cache;
+mod cooperative;
 mod engine;
 mod pipeline;
 mod readback;
@@ -11,7 +12,7 @@ mod trusted;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernel::{Body, Caps, Choice, WINDOW};
+use crate::kernel::{Body, Caps, Choice, Matrices, WINDOW};
 pub use adapter::GpuOptions;
 pub use engine::Engine;
 pub(crate) use pipeline::Pipeline;
@@ -27,19 +28,36 @@ pub struct Gpu(Arc<Inner>);
 struct Inner {
     device: wgpu::Device,
     queue: wgpu::Queue,
-    #[cfg_attr(
-        target_arch = "wasm32",
-        expect(dead_code, reason = "who cannot block never polls")
-    )]
     owned: bool,
     info: wgpu::AdapterInfo,
     caps: Caps,
     /// The body that the rules choose.
     rules: Body,
-    pipelines: Arc<Pipelines>,
     checks: Checks,
+    common: Common,
+}
+
+/// What all uses of one device have in common.
+#[derive(Clone)]
+struct Common {
+    pipelines: Arc<Pipelines>,
+    /// The cooperative matrices of its adapter, as far as they are known.
+    matrices: Option<Matrices>,
+    /// Those that were seen to multiply correctly.
+    proven: Arc<Mutex<Vec<Matrices>>>,
     /// Why the device was lost.
     lost: Arc<Mutex<Option<String>>>,
+}
+
+impl Common {
+    fn new(device: &wgpu::Device, matrices: Option<Matrices>, options: &GpuOptions) -> Self {
+        Self {
+            pipelines: Pipelines::new(device, options.pipeline_cache.as_deref()),
+            matrices,
+            proven: Arc::default(),
+            lost: Arc::default(),
+        }
+    }
 }
 
 impl std::fmt::Debug for Gpu {
@@ -120,6 +138,7 @@ impl GpuOptions {
         }
         Ok(Caps {
             body: self.body.unwrap_or(default_body(backend, device_type)),
+            matrices: self.matrices.unwrap_or(Matrices::Sixteen),
             tile: self.tile,
             tuning: self
                 .tuning
@@ -147,7 +166,7 @@ impl Inner {
         queue: wgpu::Queue,
         owned: bool,
         options: &GpuOptions,
-        pipelines: Arc<Pipelines>,
+        common: Common,
     ) -> Result<Self> {
         let (info, limits) = (device.adapter_info(), device.limits());
         if let Some(tuning) = &options.tuning {
@@ -160,7 +179,8 @@ impl Inner {
                 ));
             }
         }
-        let caps = options.caps(info.backend, info.device_type, &limits)?;
+        let mut caps = options.caps(info.backend, info.device_type, &limits)?;
+        caps.matrices = cooperative::chosen(&device, owned, options, &caps, common.matrices)?;
         Ok(Self {
             device,
             queue,
@@ -168,12 +188,11 @@ impl Inner {
             rules: default_body(info.backend, info.device_type),
             info,
             caps,
-            pipelines,
             checks: Checks {
                 checked: options.checked,
                 zeroed: options.zeroed,
             },
-            lost: Arc::new(Mutex::new(None)),
+            common,
         })
     }
 }
@@ -182,19 +201,22 @@ impl Gpu {
     /// Uses a device of the host's. Its callbacks are left alone and it is never polled: results arrive while the host polls.
     ///
     /// # Errors
-    /// `Limit` if the device allows less than the base kernels need.
+    /// `Limit` if the device allows less than the kernels need.
     pub fn from_device(device: wgpu::Device, queue: wgpu::Queue) -> Result<Self> {
         Self::from_device_with(device, queue, &GpuOptions::default())
     }
 
     /// As [`from_device`](Self::from_device), with the options that apply to a given device: all but the adapter's.
+    ///
+    /// # Errors
+    /// `Limit` if the device allows less than the kernels need, `Unsupported` if it lacks what `options.body` needs.
     pub fn from_device_with(
         device: wgpu::Device,
         queue: wgpu::Queue,
         options: &GpuOptions,
     ) -> Result<Self> {
-        let pipelines = Pipelines::new(&device, options.pipeline_cache.as_deref());
-        let inner = Inner::new(device, queue, false, options, pipelines)?;
+        let common = Common::new(&device, None, options);
+        let inner = Inner::new(device, queue, false, options, common)?;
         Ok(Self(Arc::new(inner)))
     }
 
@@ -202,33 +224,33 @@ impl Gpu {
     /// of a pipeline cache to begin with.
     pub fn with_options(&self, options: &GpuOptions) -> Result<Self> {
         let (device, queue) = (self.0.device.clone(), self.0.queue.clone());
-        let pipelines = match &options.pipeline_cache {
-            Some(data) => Pipelines::new(&device, Some(data)),
-            None => self.0.pipelines.clone(),
-        };
-        Ok(Self(Arc::new(Inner {
-            lost: self.0.lost.clone(),
-            ..Inner::new(device, queue, self.0.owned, options, pipelines)?
-        })))
+        let mut common = self.0.common.clone();
+        if let Some(data) = &options.pipeline_cache {
+            common.pipelines = Pipelines::new(&device, Some(data));
+        }
+        let inner = Inner::new(device, queue, self.0.owned, options, common)?;
+        Ok(Self(Arc::new(inner)))
     }
 
     /// The same device with its products lowered as `choice` says, if it has one, and without a table of measured choices.
     #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn choosing(&self, choice: Option<Choice>) -> Self {
-        let inner = &self.0;
-        let caps = Caps {
-            body: choice.map_or(inner.rules, |choice| choice.body),
+        self.with_caps(Caps {
+            body: choice.map_or(self.0.rules, |choice| choice.body),
             tile: choice.and_then(|choice| choice.tile),
             tuning: None,
-            ..inner.caps.clone()
-        };
+            ..self.0.caps.clone()
+        })
+    }
+
+    fn with_caps(&self, caps: Caps) -> Self {
+        let inner = &self.0;
         Self(Arc::new(Inner {
             device: inner.device.clone(),
             queue: inner.queue.clone(),
             info: inner.info.clone(),
             caps,
-            pipelines: inner.pipelines.clone(),
-            lost: inner.lost.clone(),
+            common: inner.common.clone(),
             ..**inner
         }))
     }
@@ -266,14 +288,14 @@ impl Gpu {
 
     /// How many pipelines have been built so far.
     pub fn pipeline_count(&self) -> usize {
-        self.0.pipelines.count()
+        self.0.common.pipelines.count()
     }
 
     /// The pipelines built so far in the driver's own form, for [`GpuOptions::pipeline_cache`] of a later run; none on devices without
     /// the feature `PIPELINE_CACHE`, which an own device has wherever its adapter does.
     pub fn pipeline_cache_data(&self) -> Option<Vec<u8>> {
         self.check_lost().ok()?;
-        self.0.pipelines.cache_data(&self.0.device)
+        self.0.common.pipelines.cache_data(&self.0.device)
     }
 
     /// A name for a file of [`pipeline_cache_data`](Self::pipeline_cache_data), one for all adapters that may share it.
@@ -283,17 +305,19 @@ impl Gpu {
 
     /// Tells the engine that a borrowed device is lost, from the host's own callback.
     pub fn notify_device_lost(&self, reason: &str) {
-        let mut lost = self.0.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        let lost = self.0.common.lost.lock();
+        let mut lost = lost.unwrap_or_else(PoisonError::into_inner);
         lost.get_or_insert(reason.to_owned());
     }
 
     pub(crate) fn pipelines(&self) -> &Pipelines {
-        &self.0.pipelines
+        &self.0.common.pipelines
     }
 
     /// Fails with `DeviceLost` once the loss is known.
     pub(crate) fn check_lost(&self) -> Result<()> {
-        let lost = self.0.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        let lost = self.0.common.lost.lock();
+        let lost = lost.unwrap_or_else(PoisonError::into_inner);
         match lost.as_ref() {
             None => Ok(()),
             Some(reason) => Err(Error::new(

@@ -1,7 +1,7 @@
 //! The only unsafe code of the crate.
 #![allow(
     unsafe_code,
-    reason = "unchecked shader modules and data of pipeline caches; see the comment at each call"
+    reason = "unchecked shader modules, data of pipeline caches, experimental features; see the comment at each call"
 )]
 
 /// A module of one of this crate's own kernels, without the checks that translation would add (index clamps, loop bounds,
@@ -37,4 +37,12 @@ pub(super) fn create_pipeline_cache(
     // a checksum of themselves and of the adapter's key, and wgpu compares driver and format with its own header. Whoever forges both
     // could write the program's other files too; `GpuOptions::pipeline_cache` says so.
     unsafe { device.create_pipeline_cache(&descriptor) }
+}
+
+/// Leave to ask for experimental features, of which the crate uses cooperative matrices.
+pub(super) fn experimental_features() -> wgpu::ExperimentalFeatures {
+    // SAFETY: wgpu wants it acknowledged that such features may have faults. They are asked for only if the user wants cooperative
+    // matrices; the kernels that use them keep to sizes that the adapter lists and to uniform control flow, and before the first session
+    // runs, products of known result show whether they work.
+    unsafe { wgpu::ExperimentalFeatures::enabled() }
 }

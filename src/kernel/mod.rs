@@ -30,12 +30,28 @@ pub enum Wgsl {
 
 /// Texts that are compiled into this crate; nothing else makes them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Files(Cow<'static, [&'static str]>);
+pub struct Files {
+    texts: Cow<'static, [&'static str]>,
+    /// Extensions of WGSL that the texts need.
+    extensions: &'static [&'static str],
+    /// Whether factors are rounded to `f16`.
+    halves: bool,
+}
+
+impl Files {
+    const fn plain(texts: Cow<'static, [&'static str]>) -> Self {
+        Self {
+            texts,
+            extensions: &[],
+            halves: false,
+        }
+    }
+}
 
 impl std::ops::Deref for Files {
     type Target = [&'static str];
     fn deref(&self) -> &Self::Target {
-        &self.0
+        &self.texts
     }
 }
 
@@ -62,7 +78,7 @@ impl Kernel {
     ) -> Self {
         Self {
             name: Cow::Borrowed(name),
-            wgsl: Wgsl::Files(Files(Cow::Borrowed(files))),
+            wgsl: Wgsl::Files(Files::plain(Cow::Borrowed(files))),
             variants,
         }
     }
@@ -75,9 +91,18 @@ impl Kernel {
     ) -> Self {
         Self {
             name: Cow::Owned(name),
-            wgsl: Wgsl::Files(Files(Cow::Owned(files))),
+            wgsl: Wgsl::Files(Files::plain(Cow::Owned(files))),
             variants,
         }
+    }
+
+    /// The same kernel as one that multiplies numbers rounded to `f16`, for which its files need these extensions of WGSL.
+    pub(crate) fn in_halves(mut self, extensions: &'static [&'static str]) -> Self {
+        if let Wgsl::Files(files) = &mut self.wgsl {
+            files.extensions = extensions;
+            files.halves = true;
+        }
+        self
     }
 
     /// A kernel of the caller's: a whole WGSL module with the entry point `main`, [`GRID`] included.
@@ -93,10 +118,27 @@ impl Kernel {
         }
     }
 
-    /// The complete WGSL text.
+    /// Extensions of WGSL without which it is not valid; those of a module from elsewhere are in its text.
+    pub fn extensions(&self) -> &'static [&'static str] {
+        match &self.wgsl {
+            Wgsl::Files(files) => files.extensions,
+            Wgsl::Module(_) => &[],
+        }
+    }
+
+    /// Whether it rounds what it multiplies to `f16`; nobody knows of a module from elsewhere.
+    pub fn halves(&self) -> bool {
+        matches!(&self.wgsl, Wgsl::Files(files) if files.halves)
+    }
+
+    /// The complete WGSL text. What enables extensions stands in the first line, before what the first file has there.
     pub fn source(&self) -> Cow<'_, str> {
         match &self.wgsl {
-            Wgsl::Files(files) => Cow::Owned(files.join("\n")),
+            Wgsl::Files(files) => {
+                let enable = |name: &&str| format!("enable {name}; ");
+                let enables: String = files.extensions.iter().map(enable).collect();
+                Cow::Owned(enables + &files.join("\n"))
+            }
             Wgsl::Module(text) => Cow::Borrowed(text),
         }
     }
@@ -267,7 +309,29 @@ pub enum Body {
     Registers,
     /// Tiles in workgroup memory: GPUs and browsers.
     Shared,
+    /// As `Shared`, with both factors rounded to `f16` and multiplied as cooperative matrices, in `f32`: on request, where a device has
+    /// them. Factors beyond 65,504 become infinite. No rule and no table of measured choices takes it.
+    Cooperative,
 }
+
+/// The matrices that subgroups of a device multiply together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Matrices {
+    /// 16 x 16: GPUs on Vulkan.
+    Sixteen,
+    /// 8 x 8: Metal.
+    Eight,
+    /// 2 x 2, written out in WGSL without extensions: to try the kernels on any device, slowly.
+    Plain,
+}
+
+impl Matrices {
+    /// All of them, for lists of kernels.
+    pub const ALL: [Matrices; 3] = [Matrices::Sixteen, Matrices::Eight, Matrices::Plain];
+}
+
+/// Bytes of workgroup memory that a device needs for cooperative matrices other than plain ones.
+pub const COOPERATIVE_MEMORY: u32 = 32 << 10;
 
 /// Tile of a matrix-shaped kernel: how much work an invocation, or a workgroup, does for each load. A product and a convolution make a small
 /// or large block of the output; the gradient of a convolution's weight takes one tap, a row of taps or several rows.
@@ -291,6 +355,8 @@ impl Tile {
 pub struct Caps {
     /// Body of the matrix-shaped kernels.
     pub body: Body,
+    /// What [`Body::Cooperative`] multiplies.
+    pub matrices: Matrices,
     /// Tile of the matrix-shaped kernels, wherever they have one of this size; by default the one that the rules choose for each shape.
     pub tile: Option<Tile>,
     /// What was measured to be better than the rules, for the products that it names.
@@ -312,6 +378,7 @@ impl Default for Caps {
     fn default() -> Self {
         Self {
             body: Body::Shared,
+            matrices: Matrices::Sixteen,
             tile: None,
             tuning: None,
             max_binding: 128 << 20,

@@ -18,14 +18,17 @@ pub struct Choice {
 }
 
 impl Choice {
-    /// Every body with every tile, those of the rules first.
+    /// Every body that sums in `f32` what it was given, with every tile, those of the rules first: all that a table may name.
     pub fn all() -> impl Iterator<Item = Choice> {
         [Body::Registers, Body::Shared]
             .into_iter()
-            .flat_map(|body| {
-                let tiles = std::iter::once(None).chain(Tile::ALL.map(Some));
-                tiles.map(move |tile| Choice { body, tile })
-            })
+            .flat_map(Choice::of)
+    }
+
+    /// A body with every tile, those of the rules first.
+    pub fn of(body: Body) -> impl Iterator<Item = Choice> {
+        let tiles = std::iter::once(None).chain(Tile::ALL.map(Some));
+        tiles.map(move |tile| Choice { body, tile })
     }
 }
 
@@ -35,6 +38,7 @@ impl fmt::Display for Choice {
         f.write_str(match self.body {
             Body::Registers => "registers",
             Body::Shared => "shared",
+            Body::Cooperative => "cooperative",
         })?;
         match self.tile {
             None => Ok(()),
@@ -175,6 +179,10 @@ mod tests {
             (
                 "striate tuning 1\nadapter: a\nbackend: b\nx: shared\nx: shared\n",
                 5,
+            ),
+            (
+                "striate tuning 1\nadapter: a\nbackend: b\nx: cooperative\n",
+                4,
             ),
         ] {
             let error = text.parse::<Tuning>().expect_err(text);

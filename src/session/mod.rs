@@ -2,6 +2,7 @@
 
 mod gpu_form;
 mod profile;
+mod self_test;
 
 pub use profile::{Profile, Timed};
 
@@ -49,7 +50,8 @@ impl Session {
     /// All memory is allocated and all pipelines are built here.
     ///
     /// # Errors
-    /// `Graph` or `Shape` if the store does not fit the graph; `Limit`, `Shader`, `OutOfMemory`, `DeviceLost`.
+    /// `Graph` or `Shape` if the store does not fit the graph; `Limit`, `Shader`, `OutOfMemory`, `DeviceLost`; `Mismatch` if the device's
+    /// cooperative matrices turn out to be wrong.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn new(store: &Store, graph: &Graph, fetched: &[Value]) -> Result<Self> {
         Self::with_options(store, graph, fetched, PlanOptions::default())
@@ -63,7 +65,7 @@ impl Session {
         fetched: &[Value],
         options: PlanOptions,
     ) -> Result<Self> {
-        pollster::block_on(Self::new_async(store, graph, fetched, options))
+        Self::with_progress(store, graph, fetched, options, |_| ())
     }
 
     /// As `with_options`, for hosts that cannot block.
@@ -86,6 +88,7 @@ impl Session {
         options: PlanOptions,
         progress: impl FnMut(Progress<'_>),
     ) -> Result<Self> {
+        store.engine().expect_proof()?;
         let session = Self::with_progress_async(store, graph, fetched, options, progress);
         pollster::block_on(session)
     }
@@ -111,6 +114,10 @@ impl Session {
                 arrays: HashMap::new(),
             },
             Engine::Gpu(gpu) => {
+                if gpu.unproven() {
+                    self_test::multiply(gpu).await?;
+                    gpu.prove();
+                }
                 let plan = Plan::new(graph, store.layout(), fetched, gpu.caps(), options)?;
                 let form = GpuForm::new(gpu, store, graph, plan, progress).await?;
                 Form::Gpu(Box::new(form))

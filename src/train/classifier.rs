@@ -82,7 +82,7 @@ impl Classifier {
         data: &Split,
         options: &ClassifierOptions,
     ) -> Result<Self> {
-        pollster::block_on(Self::new_async(engine, model, data, options))
+        Self::with_progress(engine, model, data, options, |_| ())
     }
 
     /// As `new`, for hosts that cannot block.
@@ -104,6 +104,7 @@ impl Classifier {
         options: &ClassifierOptions,
         progress: impl FnMut(Progress<'_>),
     ) -> Result<Self> {
+        engine.expect_proof()?;
         let classifier = Self::with_progress_async(engine, model, data, options, progress);
         pollster::block_on(classifier)
     }

@@ -57,7 +57,7 @@ impl Exactness {
         let widest = |old: Option<f64>, new: f64| Some(old.map_or(new, |old| old.max(new)));
         match bound {
             Bound::Exact => self.exact = true,
-            Bound::Sum { .. } => self.sum = true,
+            Bound::Sum { .. } | Bound::HalfSum { .. } => self.sum = true,
             Bound::Ulp(n) => self.ulp = widest(self.ulp, n),
             Bound::Norm(n) => self.norm = widest(self.norm, n),
         }

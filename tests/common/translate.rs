@@ -3,7 +3,7 @@
 use naga::back::{glsl, hlsl, msl, pipeline_constants::process_overrides, spv};
 use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
-use naga::{Module, ShaderStage};
+use naga::{Module, ShaderStage, TypeInner};
 
 /// A language that a back end takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,9 +45,20 @@ pub enum Translated {
     Text(String),
 }
 
-/// A valid module. `place` begins the message of what is wrong at a line, from 1, of the text.
+/// What a text may use that enables these extensions of WGSL; nothing optional if there are none.
+fn capabilities(extensions: &[&str]) -> Capabilities {
+    let needed = extensions.iter().map(|&extension| match extension {
+        "f16" => Capabilities::SHADER_FLOAT16,
+        "wgpu_cooperative_matrix" => Capabilities::COOPERATIVE_MATRIX | Capabilities::SUBGROUP,
+        _ => Capabilities::empty(),
+    });
+    needed.collect()
+}
+
+/// A valid module that may enable these extensions. `place` begins the message of what is wrong at a line, from 1, of the text.
 pub fn parse(
     source: &str,
+    extensions: &[&str],
     place: impl Fn(Option<u32>) -> String,
 ) -> Result<(Module, ModuleInfo), String> {
     let at = |location: Option<naga::SourceLocation>, error: String| {
@@ -55,7 +66,7 @@ pub fn parse(
     };
     let module = naga::front::wgsl::parse_str(source)
         .map_err(|e| at(e.location(source), e.emit_to_string(source)))?;
-    let info = Validator::new(ValidationFlags::all(), Capabilities::empty())
+    let info = Validator::new(ValidationFlags::all(), capabilities(extensions))
         .validate(&module)
         .map_err(|e| at(e.location(source), e.emit_to_string(source)))?;
     Ok((module, info))
@@ -75,6 +86,12 @@ pub fn specialize(
     Ok((module.into_owned(), info.into_owned()))
 }
 
+/// Whether it multiplies cooperative matrices.
+fn has_units(module: &Module) -> bool {
+    let mut types = module.types.iter();
+    types.any(|(_, ty)| matches!(ty.inner, TypeInner::CooperativeMatrix { .. }))
+}
+
 /// Translates a module whose overrides are settled, with the entry point `main`.
 pub fn translate(
     module: &Module,
@@ -83,6 +100,9 @@ pub fn translate(
     added: Added,
 ) -> Result<Translated, String> {
     let translated = match language {
+        Language::Hlsl | Language::Glsl if has_units(module) => {
+            Err("it has no cooperative matrices".to_owned())
+        }
         Language::SpirV => spirv(module, info, added).map(Translated::Words),
         Language::Msl => metal(module, info, added).map(Translated::Text),
         Language::Hlsl => direct3d(module, info, added).map(Translated::Text),
@@ -105,14 +125,20 @@ fn policies(added: Added) -> BoundsCheckPolicies {
 }
 
 fn spirv(module: &Module, info: &ModuleInfo, added: Added) -> Result<Vec<u32>, String> {
+    let defaults = spv::Options::default();
     let options = spv::Options {
+        // Subgroups are there since Vulkan 1.1.
+        lang_version: match has_units(module) {
+            true => (1, 3),
+            false => defaults.lang_version,
+        },
         bounds_check_policies: policies(added),
         force_loop_bounding: added.checks,
         zero_initialize_workgroup_memory: match added.zeros {
             true => spv::ZeroInitializeWorkgroupMemoryMode::Polyfill,
             false => spv::ZeroInitializeWorkgroupMemoryMode::None,
         },
-        ..Default::default()
+        ..defaults
     };
     let pipeline = spv::PipelineOptions {
         shader_stage: ShaderStage::Compute,
@@ -123,7 +149,11 @@ fn spirv(module: &Module, info: &ModuleInfo, added: Added) -> Result<Vec<u32>, S
 
 fn metal(module: &Module, info: &ModuleInfo, added: Added) -> Result<String, String> {
     let options = msl::Options {
-        lang_version: (2, 0),
+        // Matrices of simdgroups are there since Metal 2.3.
+        lang_version: match has_units(module) {
+            true => (2, 3),
+            false => (2, 0),
+        },
         bounds_check_policies: policies(added),
         force_loop_bounding: added.checks,
         zero_initialize_workgroup_memory: added.zeros,

@@ -487,7 +487,7 @@ impl Sizes {
         if !self.flat() || self.thin(map) {
             return None;
         }
-        let fits = caps.body == Body::Shared || self.registers_fit(map, caps);
+        let fits = caps.body != Body::Registers || self.registers_fit(map, caps);
         fits.then_some(caps.body)
     }
 
@@ -499,7 +499,7 @@ impl Sizes {
             Some(Body::Registers) if weight.len() == 1 => {
                 self.lower_registers(map, &runs, end, caps, out);
             }
-            Some(Body::Shared) if weight.len() == 1 => {
+            Some(Body::Shared | Body::Cooperative) if weight.len() == 1 => {
                 self.lower_shared(map, &runs, end, caps, out);
             }
             _ => self.lower_direct(map, &runs, &self.filters(weight), end, out),
@@ -520,7 +520,7 @@ impl Sizes {
             Some(Body::Registers) if filters.count() == self.o => {
                 self.lower_registers_grad_weight(run, to, dbias, caps, out);
             }
-            Some(Body::Shared) if filters.count() == self.o => {
+            Some(Body::Shared | Body::Cooperative) if filters.count() == self.o => {
                 self.lower_shared_grad_weight(run, to, caps, out);
             }
             _ => self.lower_direct_grad_weight(run, filters, to, caps, out),

@@ -1,4 +1,4 @@
-//! Convolutions over two axes as matrix products by tiles of workgroup memory.
+//! Convolutions over two axes as matrix products by tiles of workgroup memory, multiplied by invocations or by cooperative matrices.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use crate::kernel::{Caps, Dispatch, Kernel, Lowering, Operand, Rows};
 use crate::shape::Type;
 
 use super::{Map, Sizes};
-use crate::ops::gemm::{ENOUGH_WORKGROUPS, End, Product, SHARED_VARIANTS, Target, in_splits};
+use crate::ops::gemm::{ENOUGH_WORKGROUPS, End, Product, Target, Tiles, in_splits};
 
 impl Sizes {
     fn product(&self, map: Map, images: usize) -> Product {
@@ -45,7 +45,8 @@ impl Sizes {
                 continue;
             }
             let tiling = product.tiling(product.m, false, caps);
-            let dispatch = Dispatch::of(Cow::Owned(kernel(map, end)), tiling.overrides())
+            let kernel = Cow::Owned(kernel(Tiles::of(caps), map, end));
+            let dispatch = Dispatch::of(kernel, tiling.overrides)
                 .read(Operand::Input(0))
                 .part(run.part[0])
                 .read(Operand::Input(1));
@@ -68,8 +69,8 @@ impl Sizes {
         let dweight = Type::f32(self.weight());
         let may_split = dweight.bytes() * ENOUGH_WORKGROUPS as u64 <= caps.max_binding;
         let tiling = product.tiling(product.m.min(product.n), may_split, caps);
-        let kernel = kernel(Map::GradWeight, End::None);
-        let dispatch = Dispatch::of(Cow::Owned(kernel), tiling.overrides())
+        let kernel = kernel(Tiles::of(caps), Map::GradWeight, End::None);
+        let dispatch = Dispatch::of(Cow::Owned(kernel), tiling.overrides)
             .read(Operand::Input(0))
             .part(run.part[0])
             .read(Operand::Input(1))
@@ -104,9 +105,8 @@ impl Sizes {
     }
 }
 
-fn kernel(map: Map, end: End) -> Kernel {
+fn kernel(tiles: Tiles, map: Map, end: End) -> Kernel {
     let [
-        body,
         params,
         gather,
         y,
@@ -116,7 +116,6 @@ fn kernel(map: Map, end: End) -> Kernel {
         grid,
         float,
     ] = *shader_files![
-        "gemm_shared",
         "conv_params",
         "conv_gather",
         "y_elements",
@@ -127,21 +126,21 @@ fn kernel(map: Map, end: End) -> Kernel {
         "lib/float",
     ];
     let (name, map) = match map {
-        Map::Forward => ("conv_forward_shared", forward),
-        Map::GradInput => ("conv_grad_input_shared", grad_input),
-        Map::GradWeight => ("conv_grad_weight_shared", grad_weight),
+        Map::Forward => ("conv_forward", forward),
+        Map::GradInput => ("conv_grad_input", grad_input),
+        Map::GradWeight => ("conv_grad_weight", grad_weight),
     };
     let (end_name, end) = end.file();
-    Kernel::composed(
-        format!("{name}{end_name}"),
-        vec![body, params, gather, map, end, y, grid, float],
-        SHARED_VARIANTS,
-    )
+    tiles.kernel(name, end_name, &[params, gather, map, end, y, grid, float])
 }
 
 /// The kernels that are composed when an op lowers.
 pub(super) fn kernels() -> Vec<Kernel> {
-    let all = [Map::Forward, Map::GradInput, Map::GradWeight];
-    let ends = |map: Map| map.ends().iter().map(move |&end| kernel(map, end));
-    all.into_iter().flat_map(ends).collect()
+    let mut kernels = Vec::new();
+    for tiles in Tiles::all() {
+        for map in [Map::Forward, Map::GradInput, Map::GradWeight] {
+            kernels.extend(map.ends().iter().map(|&end| kernel(tiles, map, end)));
+        }
+    }
+    kernels
 }

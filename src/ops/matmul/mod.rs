@@ -286,7 +286,9 @@ impl Op for MatMul {
                             Body::Registers => {
                                 self.lower_registers(sizes, block, target, caps, out);
                             }
-                            Body::Shared => self.lower_shared(sizes, block, 1, target, caps, out),
+                            Body::Shared | Body::Cooperative => {
+                                self.lower_shared(sizes, block, 1, target, caps, out);
+                            }
                         }
                     },
                 );
@@ -310,7 +312,7 @@ fn turns(k: usize, caps: &Caps) -> Vec<Part> {
         // By one term or four a turn.
         Body::Registers if caps.windows => MOST_TURNS,
         Body::Registers => 4 * MOST_TURNS,
-        Body::Shared => k.max(1),
+        Body::Shared | Body::Cooperative => k.max(1),
     };
     let starts = (0..k.max(1)).step_by(most);
     let run = |start| Part {
@@ -370,7 +372,7 @@ impl MatMul {
         ]
     }
 
-    /// Emits a batch: the shared body takes all matrices that lie in one part of each operand at once, the one in registers one by one.
+    /// Emits a batch: the bodies by tiles take all matrices that lie in one part of each operand at once, the one in registers one by one.
     fn lower_batch(
         &self,
         sizes: Sizes,
@@ -430,7 +432,7 @@ impl MatMul {
                     b: stored(1, b, !self.transpose_b),
                 }
             };
-            if caps.body == Body::Shared {
+            if caps.body != Body::Registers {
                 self.lower_shared(sizes, block(0, &turns[0]), count, target(0), caps, out);
                 continue;
             }
@@ -504,7 +506,7 @@ fn letters(transposed: [bool; 2]) -> &'static str {
 /// Every kernel of the family.
 pub(super) fn kernels() -> Vec<Kernel> {
     let mut kernels: Vec<Kernel> = End::ALL.into_iter().map(sum_pair).collect();
-    kernels.extend(End::ALL.map(shared::kernel));
+    kernels.extend(shared::kernels());
     kernels.extend(registers::kernels());
     kernels
 }

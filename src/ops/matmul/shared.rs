@@ -1,10 +1,10 @@
-//! Products through workgroup memory.
+//! Products through workgroup memory, by invocations or by cooperative matrices.
 
 use std::borrow::Cow;
 
 use super::{Block, MatMul, Sizes};
 use crate::kernel::{Caps, Dispatch, Kernel, Lowering, Operand};
-use crate::ops::gemm::{End, Product, SHARED_VARIANTS, Target, in_splits};
+use crate::ops::gemm::{End, Product, Target, Tiles, in_splits};
 use crate::shape::Type;
 
 impl MatMul {
@@ -26,8 +26,8 @@ impl MatMul {
         if tiling.splits as u64 * ty.bytes() > caps.max_binding {
             tiling = product.tiling(whole.n, false, caps);
         }
-        let kernel = Cow::Owned(kernel(to.end));
-        let dispatch = block.read(Dispatch::of(kernel, tiling.overrides()));
+        let kernel = Cow::Owned(kernel(Tiles::of(caps), to.end));
+        let dispatch = block.read(Dispatch::of(kernel, tiling.overrides));
         in_splits(tiling.splits, &ty, to, out, |to, part| {
             let dispatch = product.params(&tiling, part, to.bind(dispatch));
             let dispatch = self
@@ -50,18 +50,15 @@ impl Block {
     }
 }
 
-pub(super) fn kernel(end: End) -> Kernel {
-    let [body, map, y, grid, float] = *shader_files![
-        "gemm_shared",
-        "matmul_shared",
-        "y_elements",
-        "lib/grid",
-        "lib/float",
-    ];
+fn kernel(tiles: Tiles, end: End) -> Kernel {
+    let [map, y, grid, float] =
+        *shader_files!["matmul_shared", "y_elements", "lib/grid", "lib/float"];
     let (end_name, end) = end.file();
-    Kernel::composed(
-        format!("matmul_shared{end_name}"),
-        vec![body, map, end, y, grid, float],
-        SHARED_VARIANTS,
-    )
+    tiles.kernel("matmul", end_name, &[map, end, y, grid, float])
+}
+
+/// The kernels that are composed when a product lowers.
+pub(super) fn kernels() -> Vec<Kernel> {
+    let ends = |tiles| End::ALL.map(|end| kernel(tiles, end));
+    Tiles::all().flat_map(ends).collect()
 }

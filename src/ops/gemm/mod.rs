@@ -1,12 +1,13 @@
-//! What matrix products and convolutions share: how a product is cut into tiles, and what may follow it in one kernel.
+//! What matrix products and convolutions share: how a product is cut into tiles, what may follow it in one kernel, and sums of several runs.
+
+mod tiles;
 
 use std::borrow::Cow;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernel::{
-    Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Shown, Tile, WINDOW, windows,
-};
+use crate::kernel::{Dispatch, Io, Kernel, Lowering, Operand, Overrides, Shown, WINDOW, windows};
 use crate::shape::Type;
+pub(super) use tiles::{ENOUGH_WORKGROUPS, Product, Tiles};
 
 /// What follows a product before it is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -202,109 +203,6 @@ impl View {
             true => WINDOW as usize / 4 - 1,
             false => self.elements.max(1) - 1,
         }
-    }
-}
-
-/// A product y = A B of `m x k` and `k x n` per group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Product {
-    pub m: usize,
-    pub n: usize,
-    pub k: usize,
-    pub groups: usize,
-}
-
-/// A product cut into tiles of workgroup memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Tiling {
-    tile: Tile,
-    tiles: [usize; 2],
-    /// Runs of terms that are summed apart.
-    pub splits: usize,
-    depth: usize,
-}
-
-/// Terms that pass through workgroup memory at a time.
-const DEPTH: usize = 16;
-
-/// Workgroups below which a GPU is not filled.
-pub(super) const ENOUGH_WORKGROUPS: usize = 128;
-
-/// Edge of a tile of `gemm_shared`, and vec4s of rows that an invocation makes of it.
-const fn edge(tile: Tile) -> [u32; 2] {
-    match tile {
-        Tile::Small => [32, 1],
-        Tile::Medium => [64, 1],
-        Tile::Large => [64, 2],
-    }
-}
-
-const fn shared_variant(tile: Tile) -> [(&'static str, u32); 3] {
-    let [edge, tall] = edge(tile);
-    let workgroup_size = edge * edge / (16 * tall);
-    [
-        ("tile", edge),
-        ("tall", tall),
-        ("workgroup_size", workgroup_size),
-    ]
-}
-
-/// The override sets of `gemm_shared`, one for each of [`Tile::ALL`].
-pub(super) const SHARED_VARIANTS: &[Overrides] = &[
-    &shared_variant(Tile::Small),
-    &shared_variant(Tile::Medium),
-    &shared_variant(Tile::Large),
-];
-
-impl Tiling {
-    /// Of [`SHARED_VARIANTS`].
-    pub fn overrides(&self) -> Overrides {
-        match self.tile {
-            Tile::Small => SHARED_VARIANTS[0],
-            Tile::Medium => SHARED_VARIANTS[1],
-            Tile::Large => SHARED_VARIANTS[2],
-        }
-    }
-}
-
-impl Product {
-    /// Unless `caps` forces a tile: the large one where `width`, the smallest extent of the product that no batch enters, fills it, so that another batch
-    /// size needs no other kernel; and a split of long sums over few tiles if `may_split`.
-    pub fn tiling(&self, width: usize, may_split: bool, caps: &Caps) -> Tiling {
-        let rule = match width > 32 {
-            true => Tile::Large,
-            false => Tile::Small,
-        };
-        let tile = caps.tile.unwrap_or(rule);
-        let tiles = [self.m, self.n].map(|extent| extent.div_ceil(edge(tile)[0] as usize));
-        let count = tiles[0] * tiles[1] * self.groups;
-        let wanted = ENOUGH_WORKGROUPS.div_ceil(count.max(1));
-        let splits = match may_split {
-            true => wanted.min(self.k / (8 * DEPTH)).max(1),
-            false => 1,
-        };
-        let depth = self.k.div_ceil(splits).next_multiple_of(DEPTH).max(DEPTH);
-        Tiling {
-            tile,
-            tiles,
-            splits: self.k.div_ceil(depth).max(1),
-            depth,
-        }
-    }
-
-    /// Appends the params that the shared body reads, and the workgroups.
-    pub fn params(&self, tiling: &Tiling, part: usize, dispatch: Dispatch) -> Dispatch {
-        let [tiles_m, tiles_n] = tiling.tiles;
-        dispatch
-            .param("m", self.m)
-            .param("n", self.n)
-            .param("k", self.k)
-            .param("tiles_m", tiles_m)
-            .param("tiles_n", tiles_n)
-            .param("splits", tiling.splits)
-            .param("depth", tiling.depth)
-            .param("part", part)
-            .workgroups(tiles_m * tiles_n * tiling.splits * self.groups)
     }
 }
 

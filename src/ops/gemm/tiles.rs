@@ -1,0 +1,224 @@
+//! Products cut into tiles of workgroup memory, and the two bodies that multiply these, by the same providers.
+
+use crate::kernel::{Body, Caps, Dispatch, Kernel, Matrices, Overrides, Tile};
+
+/// A product y = A B of `m x k` and `k x n` per group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::ops) struct Product {
+    pub m: usize,
+    pub n: usize,
+    pub k: usize,
+    pub groups: usize,
+}
+
+/// A product cut into tiles of workgroup memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::ops) struct Tiling {
+    pub overrides: Overrides,
+    tiles: [usize; 2],
+    /// Runs of terms that are summed apart.
+    pub splits: usize,
+    depth: usize,
+}
+
+/// Workgroups below which a GPU is not filled.
+pub(in crate::ops) const ENOUGH_WORKGROUPS: usize = 128;
+
+/// What multiplies the tiles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::ops) enum Tiles {
+    /// Each invocation, in `f32`.
+    Shared,
+    /// Subgroups, in `f16`.
+    Cooperative(Matrices),
+}
+
+/// Edge of a tile of `gemm_shared`, and vec4s of rows that an invocation makes of it.
+const fn edge(tile: Tile) -> [u32; 2] {
+    match tile {
+        Tile::Small => [32, 1],
+        Tile::Medium => [64, 1],
+        Tile::Large => [64, 2],
+    }
+}
+
+const fn shared_variant(tile: Tile) -> [(&'static str, u32); 3] {
+    let [edge, tall] = edge(tile);
+    let workgroup_size = edge * edge / (16 * tall);
+    [
+        ("tile", edge),
+        ("tall", tall),
+        ("workgroup_size", workgroup_size),
+    ]
+}
+
+/// The override sets of `gemm_shared`, one for each of [`Tile::ALL`].
+const SHARED: &[Overrides] = &[
+    &shared_variant(Tile::Small),
+    &shared_variant(Tile::Medium),
+    &shared_variant(Tile::Large),
+];
+
+/// Blocks of a tile of `gemm_cooperative` down and along y, and its workgroup's size. There is no medium one.
+const fn blocks(matrices: Matrices, large: bool) -> [u32; 3] {
+    match (matrices, large) {
+        (Matrices::Sixteen | Matrices::Eight, false) => [1, 2, 64],
+        (Matrices::Sixteen | Matrices::Eight, true) => [2, 4, 256],
+        // More invocations, each of which is a subgroup, than blocks, and fewer.
+        (Matrices::Plain, false) => [1, 1, 2],
+        (Matrices::Plain, true) => [4, 4, 8],
+    }
+}
+
+const fn cooperative_variant(matrices: Matrices, large: bool) -> [(&'static str, u32); 3] {
+    let [down, along, workgroup_size] = blocks(matrices, large);
+    [
+        ("down", down),
+        ("along", along),
+        ("workgroup_size", workgroup_size),
+    ]
+}
+
+/// The override sets of `gemm_cooperative`, the small and the large one.
+const UNITS: &[Overrides] = &[
+    &cooperative_variant(Matrices::Sixteen, false),
+    &cooperative_variant(Matrices::Sixteen, true),
+];
+const PLAIN: &[Overrides] = &[
+    &cooperative_variant(Matrices::Plain, false),
+    &cooperative_variant(Matrices::Plain, true),
+];
+
+/// Edge of the matrices that are multiplied.
+const fn matrix_edge(matrices: Matrices) -> usize {
+    match matrices {
+        Matrices::Sixteen => 16,
+        Matrices::Eight => 8,
+        Matrices::Plain => 2,
+    }
+}
+
+impl Tiles {
+    /// All of them, for lists of kernels.
+    pub fn all() -> impl Iterator<Item = Tiles> {
+        let cooperative = Matrices::ALL.into_iter().map(Tiles::Cooperative);
+        std::iter::once(Tiles::Shared).chain(cooperative)
+    }
+
+    /// What a device multiplies tiles with.
+    pub fn of(caps: &Caps) -> Self {
+        match caps.body {
+            Body::Cooperative => Tiles::Cooperative(caps.matrices),
+            Body::Shared | Body::Registers => Tiles::Shared,
+        }
+    }
+
+    /// Terms that pass through workgroup memory at a time.
+    fn depth(self) -> usize {
+        match self {
+            Tiles::Shared => 16,
+            Tiles::Cooperative(_) => 32,
+        }
+    }
+
+    fn variants(self) -> &'static [Overrides] {
+        match self {
+            Tiles::Shared => SHARED,
+            Tiles::Cooperative(Matrices::Sixteen | Matrices::Eight) => UNITS,
+            Tiles::Cooperative(Matrices::Plain) => PLAIN,
+        }
+    }
+
+    /// Rows and columns of the tile of one of its variants.
+    fn extents(self, variant: usize) -> [usize; 2] {
+        match self {
+            Tiles::Shared => [edge(Tile::ALL[variant])[0] as usize; 2],
+            Tiles::Cooperative(matrices) => {
+                let [down, along, _] = blocks(matrices, variant == 1);
+                let edge = matrix_edge(matrices);
+                // A block is 4 x 2 matrices.
+                [4 * edge * down as usize, 2 * edge * along as usize]
+            }
+        }
+    }
+
+    /// Which variant `caps` forces, if there is one of its tile; else the large one where `width` is more than the small one's columns.
+    fn variant(self, width: usize, caps: &Caps) -> usize {
+        let (small, large) = (0, self.variants().len() - 1);
+        match (caps.tile, self) {
+            (Some(Tile::Small), _) => small,
+            (Some(Tile::Medium), Tiles::Shared) => 1,
+            (Some(Tile::Large), _) => large,
+            _ if width > self.extents(small)[1] => large,
+            _ => small,
+        }
+    }
+
+    /// The kernel `{map}_{body}{end}` with these providers.
+    pub fn kernel(self, map: &str, end: &str, providers: &[&'static str]) -> Kernel {
+        let [shared, cooperative, units, sixteen, eight, plain] = *shader_files![
+            "gemm_shared",
+            "gemm_cooperative",
+            "cooperative_units",
+            "cooperative_16",
+            "cooperative_8",
+            "cooperative_plain",
+        ];
+        let (body, own) = match self {
+            Tiles::Shared => ("shared", vec![shared]),
+            Tiles::Cooperative(Matrices::Sixteen) => {
+                ("cooperative_16", vec![cooperative, units, sixteen])
+            }
+            Tiles::Cooperative(Matrices::Eight) => {
+                ("cooperative_8", vec![cooperative, units, eight])
+            }
+            Tiles::Cooperative(Matrices::Plain) => ("cooperative_plain", vec![cooperative, plain]),
+        };
+        let files = [&own, providers].concat();
+        let kernel = Kernel::composed(format!("{map}_{body}{end}"), files, self.variants());
+        match self {
+            Tiles::Shared => kernel,
+            Tiles::Cooperative(Matrices::Plain) => kernel.in_halves(&[]),
+            Tiles::Cooperative(_) => kernel.in_halves(&["f16", "wgpu_cooperative_matrix"]),
+        }
+    }
+}
+
+impl Product {
+    /// Unless `caps` forces a tile: the large one where `width`, the smallest extent of the product that no batch enters, fills it, so that another batch
+    /// size needs no other kernel; and a split of long sums over few tiles if `may_split`.
+    pub fn tiling(&self, width: usize, may_split: bool, caps: &Caps) -> Tiling {
+        let own = Tiles::of(caps);
+        let (variant, step) = (own.variant(width, caps), own.depth());
+        let [rows, columns] = own.extents(variant);
+        let tiles = [self.m.div_ceil(rows), self.n.div_ceil(columns)];
+        let count = tiles[0] * tiles[1] * self.groups;
+        let wanted = ENOUGH_WORKGROUPS.div_ceil(count.max(1));
+        let splits = match may_split {
+            true => wanted.min(self.k / (8 * step)).max(1),
+            false => 1,
+        };
+        let depth = self.k.div_ceil(splits).next_multiple_of(step).max(step);
+        Tiling {
+            overrides: own.variants()[variant],
+            tiles,
+            splits: self.k.div_ceil(depth).max(1),
+            depth,
+        }
+    }
+
+    /// Appends the params that the bodies by tiles read, and the workgroups.
+    pub fn params(&self, tiling: &Tiling, part: usize, dispatch: Dispatch) -> Dispatch {
+        let [tiles_m, tiles_n] = tiling.tiles;
+        dispatch
+            .param("m", self.m)
+            .param("n", self.n)
+            .param("k", self.k)
+            .param("tiles_m", tiles_m)
+            .param("tiles_n", tiles_n)
+            .param("splits", tiling.splits)
+            .param("depth", tiling.depth)
+            .param("part", part)
+            .workgroups(tiles_m * tiles_n * tiling.splits * self.groups)
+    }
+}
