@@ -153,6 +153,15 @@ fn parts_through_windows() {
         let fetched: Vec<Value> = [y].into_iter().chain(found.into_iter().flatten()).collect();
         compare(&g, &fetched, 1 << 16);
     }
+    // Two runs of terms to each of three parts of dy, whose sums wait until the mask, a single part, has been read.
+    let mut g = Graph::new();
+    let x = integers(&mut g, "x", &[300, 100]);
+    let weight = integers(&mut g, "weight", &[300, 100]);
+    let dy = integers(&mut g, "dy", &[300, 300]);
+    let activation = g.relu(x).unwrap();
+    let y = g.matmul(activation, weight, false, true).unwrap();
+    let dx = gradients_from(&mut g, &[(y, dy)], &[x]).unwrap()[0].unwrap();
+    compare(&g, &[dx], 1 << 17);
     // Three matrices of a to a part, ten of b.
     let mut g = Graph::new();
     let a = integers(&mut g, "a", &[7, 64, 80]);

@@ -241,32 +241,25 @@ impl Adapter {
         };
         let found = Gpu::all(options).into_iter().zip(Gpu::all(&units));
         let adapter = |(gpu, able): (Result<Gpu>, Result<Gpu>)| match able {
-            // A device with them is used in all ways; one that lacks them is not at fault.
-            Ok(gpu) => Self::new(gpu, &[&FORMS[..], &FORMS_OF_UNITS].concat(), options),
-            Err(error) if error.kind() == ErrorKind::Unsupported => {
-                Self::new(gpu?, &FORMS, options)
+            // What is asked for nothing more runs as it does for everybody.
+            Ok(able) => {
+                let mut adapter = Self::new(gpu?, options)?;
+                adapter
+                    .ways
+                    .extend(Way::all(&able, &FORMS_OF_UNITS, options)?);
+                Ok(adapter)
             }
+            // One that lacks them is not at fault.
+            Err(error) if error.kind() == ErrorKind::Unsupported => Self::new(gpu?, options),
             Err(error) => gpu.and(Err(error)),
         };
         found.map(adapter).collect()
     }
 
-    fn new(gpu: Gpu, forms: &[Form], options: &GpuOptions) -> Result<Self> {
-        let way = |&form: &Form| {
-            let options = GpuOptions {
-                body: form.body,
-                matrices: form.matrices,
-                tile: form.tile,
-                windows: form.windows,
-                max_workgroups: form.max_workgroups,
-                ..options.clone()
-            };
-            let gpu = gpu.with_options(&options)?;
-            Ok(Way { gpu, form })
-        };
+    fn new(gpu: Gpu, options: &GpuOptions) -> Result<Self> {
         Ok(Self {
             name: Engine::from(gpu.clone()).describe(),
-            ways: forms.iter().map(way).collect::<Result<Vec<_>>>()?,
+            ways: Way::all(&gpu, &FORMS, options)?,
             gpu,
         })
     }
@@ -336,6 +329,23 @@ impl Adapter {
 
 #[cfg(not(target_arch = "wasm32"))]
 impl Way {
+    /// One for each of these forms.
+    fn all(gpu: &Gpu, forms: &[Form], options: &GpuOptions) -> Result<Vec<Self>> {
+        let way = |&form: &Form| {
+            let options = GpuOptions {
+                body: form.body,
+                matrices: form.matrices,
+                tile: form.tile,
+                windows: form.windows,
+                max_workgroups: form.max_workgroups,
+                ..options.clone()
+            };
+            let gpu = gpu.with_options(&options)?;
+            Ok(Self { gpu, form })
+        };
+        forms.iter().map(way).collect()
+    }
+
     /// The device for a case: where values are cut, into about eight parts, each of one row or more.
     fn gpu(&self, prepared: &Prepared) -> Result<Gpu> {
         if !self.form.cut {

@@ -43,7 +43,8 @@ pub enum Bound {
     /// Relative to the largest magnitude of the reference's output: for compositions; each use cites its rule.
     Norm(f64),
     /// As `Sum`, and 2^-9 * S + k * 2^-23 more: for products of numbers of magnitude up to 1 that are rounded to `f16` first. WGSL 15.7.6 lets
-    /// that go to either neighbour: 2^-10 of a number, or 2^-24 where it is subnormal, for each of two factors.
+    /// that go to either neighbour: 2^-10 of a number, or 2^-24 where it is subnormal, for each of two factors. A device that takes subnormal
+    /// ones for zero, as WGSL lets it, may exceed it.
     HalfSum {
         /// Number of terms.
         k: usize,

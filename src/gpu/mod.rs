@@ -281,9 +281,11 @@ impl Gpu {
         features.contains(wgpu::Features::TIMESTAMP_QUERY)
     }
 
-    /// Whether it is an own device on a CPU, whose driver compiles a pipeline where it is first used.
+    /// Whether it is an own device on a CPU, whose driver compiles a pipeline at its first use, even one by no workgroup.
     fn compiles_late(&self) -> bool {
-        self.0.owned && self.0.info.device_type == wgpu::DeviceType::Cpu
+        let info = &self.0.info;
+        let encodes = info.backend != wgpu::Backend::Gl;
+        self.0.owned && info.device_type == wgpu::DeviceType::Cpu && encodes
     }
 
     /// How many pipelines have been built so far.
@@ -447,10 +449,16 @@ impl Gpu {
         })
     }
 
+    /// Whether the device is one's own, so that it may be polled.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn is_owned(&self) -> bool {
+        self.0.owned
+    }
+
     /// Fails on a borrowed device, which only its host may poll.
     #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn expect_owned(&self) -> Result<()> {
-        if self.0.owned {
+        if self.is_owned() {
             return Ok(());
         }
         Err(Error::new(

@@ -53,8 +53,8 @@ pub(crate) struct Pipelines {
     cache: Option<wgpu::PipelineCache>,
 }
 
-/// Drivers of CPU adapters compile a pipeline where it is first used, one after the other. A use of it by no workgroup lets them do so
-/// beside the work on the next one.
+/// llvmpipe compiles a pipeline where it is first used, one after the other. A use of it by no workgroup lets it do so beside the work on the
+/// next one. Not through GL, where wgpu leaves out what has no workgroups.
 struct FirstUse {
     /// As large as what any kernel of the crate binds: a window.
     buffers: Vec<wgpu::Buffer>,
@@ -73,11 +73,18 @@ impl FirstUse {
         if !matches!(key.kernel.wgsl, Wgsl::Files(_)) || key.accesses.len() >= MOST_BINDINGS {
             return;
         }
-        let bound = self.buffers[..key.accesses.len() + 1].iter().enumerate();
-        let entries: Vec<_> = bound
-            .map(|(binding, buffer)| wgpu::BindGroupEntry {
+        let accesses = key.accesses.iter().chain([&Access::Uniform]);
+        let entries: Vec<_> = (accesses.zip(&self.buffers).enumerate())
+            .map(|(binding, (access, buffer))| wgpu::BindGroupEntry {
                 binding: binding as u32,
-                resource: buffer.as_entire_binding(),
+                resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                    buffer,
+                    offset: 0,
+                    size: std::num::NonZeroU64::new(match access {
+                        Access::Uniform => WINDOW.min(gpu.caps().max_uniform),
+                        Access::Read | Access::ReadWrite => WINDOW,
+                    }),
+                }),
             })
             .collect();
         let bind_group = gpu.device().create_bind_group(&wgpu::BindGroupDescriptor {
@@ -156,10 +163,14 @@ impl Pipelines {
             let context = |e: Error| e.context(format!("kernel {}", key.kernel.name));
             let pipeline = Arc::new(building.await.map_err(context)?);
             if let Some(first_use) = &first_use {
-                let tried = gpu.scoped("trying a pipeline", || {
+                let tried = gpu.scoped("using a pipeline by no workgroup", || {
                     first_use.submit(gpu, &pipeline, key);
                 });
-                tried.await.map_err(context)?;
+                // Nothing depends on it.
+                if let Err(error) = tried.await {
+                    gpu.check_lost()?;
+                    log::warn!("kernel {}: {error}", key.kernel.name);
+                }
             }
             let kept = self.lock().entry(key.clone()).or_insert(pipeline).clone();
             found.insert(key, kept);

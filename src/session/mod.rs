@@ -50,8 +50,8 @@ impl Session {
     /// All memory is allocated and all pipelines are built here.
     ///
     /// # Errors
-    /// `Graph` or `Shape` if the store does not fit the graph; `Limit`, `Shader`, `OutOfMemory`, `DeviceLost`; `Mismatch` if the device's
-    /// cooperative matrices turn out to be wrong.
+    /// `Graph` or `Shape` if the store does not fit the graph; `Limit`, `Shader`, `OutOfMemory`, `DeviceLost`; `Mismatch` if products on the
+    /// device's cooperative matrices are wrong, `Unsupported` if they are to be tried out on a borrowed device.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn new(store: &Store, graph: &Graph, fetched: &[Value]) -> Result<Self> {
         Self::with_options(store, graph, fetched, PlanOptions::default())
@@ -68,7 +68,7 @@ impl Session {
         Self::with_progress(store, graph, fetched, options, |_| ())
     }
 
-    /// As `with_options`, for hosts that cannot block.
+    /// As `with_options`, for hosts that cannot block. The first session on cooperative matrices of a borrowed device ends only while the host polls.
     pub async fn new_async(
         store: &Store,
         graph: &Graph,

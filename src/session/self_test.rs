@@ -8,10 +8,11 @@ use crate::plan::{Plan, PlanOptions};
 use crate::store::{Store, download};
 use crate::tensor::Tensor;
 
-/// Extents m, n, k of the products: both sizes of tile, several tiles, tiles that are partly filled, a long sum.
+/// Extents m, n, k of the products: both sizes of tile of a device's own matrices, several tiles, tiles that are partly filled, a long sum.
 const SIZES: [[usize; 3]; 3] = [[48, 48, 48], [80, 144, 272], [33, 17, 1000]];
 
-/// Multiplies integers on the device, whose sums are exact, and compares. On a borrowed device the results arrive while its host polls.
+/// Multiplies integers on the device, whose sums are exact, and compares. An own device is waited for, by blocking; of a borrowed one the
+/// results arrive while its host polls.
 ///
 /// # Errors
 /// `Mismatch` with the first element that is wrong; whatever compiling and running return.
@@ -31,9 +32,9 @@ pub(super) async fn multiply(gpu: &Gpu) -> Result<()> {
         form.submit(1)?;
         let read = download(gpu, graph.ty(y)?, form.places(&store, y)?);
         #[cfg(not(target_arch = "wasm32"))]
-        let product = match gpu.expect_owned() {
-            Ok(()) => crate::store::blocking(&engine, read)?,
-            Err(_) => read.await?,
+        let product = match gpu.is_owned() {
+            true => crate::store::blocking(&engine, read)?,
+            false => read.await?,
         };
         #[cfg(target_arch = "wasm32")]
         let product = read.await?;
@@ -44,7 +45,7 @@ pub(super) async fn multiply(gpu: &Gpu) -> Result<()> {
 
 /// Integers in an order without symmetries: ten bits of `f16`'s eleven in one factor, and sums below 2^24 that are beyond `f16`'s own.
 fn factors([m, n, k]: [usize; 3]) -> (Vec<f32>, Vec<f32>) {
-    (integers(m * k, 499), integers(k * n, 15))
+    (integers(m * k, 1023), integers(k * n, 15))
 }
 
 fn integers(count: usize, largest: usize) -> Vec<f32> {

@@ -11,6 +11,7 @@ use crate::tensor::Array;
 
 use super::gemm::{End, MASK_PAIR, MOST_TURNS, Target, run_scratch, sum_pair, sum_runs};
 use super::{expect_f32, expect_inputs, expect_type};
+use registers::Held;
 
 // Parameters and builder.
 
@@ -261,6 +262,7 @@ impl Op for MatMul {
         let longest = |runs: &[Rows]| runs.iter().map(|run| run.count).max().unwrap_or(0);
         let elements = longest(&along_m) * longest(&along_n);
         let scratch = run_scratch(out, along_k.len(), elements);
+        let held = Held::new(io);
         for m in &along_m {
             for n in &along_n {
                 let y = Target {
@@ -284,7 +286,7 @@ impl Op for MatMul {
                         let block = self.block(sizes, [m, n, &along_k[run]], io);
                         match caps.body {
                             Body::Registers => {
-                                self.lower_registers(sizes, block, target, caps, out);
+                                self.lower_registers(sizes, block, target, &held, caps, out);
                             }
                             Body::Shared | Body::Cooperative => {
                                 self.lower_shared(sizes, block, 1, target, caps, out);
@@ -396,6 +398,7 @@ impl MatMul {
         let per_row: usize = axes[1..].iter().product();
         let turns = turns(k, caps);
         let scratch = run_scratch(out, turns.len(), m * n);
+        let held = Held::new(io);
         for rows in overlaps(&[&io.output_parts[0], &io.input_parts[0], &io.input_parts[1]]) {
             let count = rows.count * per_row;
             if count == 0 {
@@ -439,7 +442,7 @@ impl MatMul {
             for index in 0..count {
                 let to = target(index);
                 sum_runs(turns.len(), [m, n], to, &scratch, out, |run, to, out| {
-                    self.lower_registers(sizes, block(index, &turns[run]), to, caps, out);
+                    self.lower_registers(sizes, block(index, &turns[run]), to, &held, caps, out);
                 });
             }
         }

@@ -1,18 +1,20 @@
 //! Products without workgroup memory, for CPU adapters and GL: by vec4s, and on CPU adapters term by term.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 
 use super::{Block, FEW_ROWS, MatMul, Sizes, Stored, letters};
 use crate::kernel::{
-    Caps, Dispatch, Kernel, Lowering, Operand, Overrides, Shown, Tile, WINDOW_ELEMENTS, window_rows,
+    Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Shown, Tile, WINDOW_ELEMENTS,
+    window_rows,
 };
 use crate::ops::gemm::{End, Target, View, in_dispatches};
 use crate::ops::value;
 use crate::shape::Type;
 
 impl MatMul {
-    /// Which of a and b are read through windows: those whose rows run along an axis of the product, and both where their rows run along
-    /// the sum, which is then cut. Neither the batch nor where a block lies has a say in it, but that the sums of such runs must fit a binding.
+    /// Which of a and b are read through windows: those whose rows run along an axis of the product, and those whose rows lie along the sum,
+    /// which is then cut. Neither the batch nor where a block lies has a say in it, but that sums which wait apart must fit a binding.
     fn windows(&self, whole: Sizes, may_split: bool, caps: &Caps) -> [bool; 2] {
         let Sizes { m, n, k } = whole;
         let rows = |row: usize| WINDOW_ELEMENTS / row.max(1);
@@ -20,20 +22,24 @@ impl MatMul {
             _ if !caps.windows => [false, false],
             // Windows of both make small blocks of y: they should keep a CPU busy.
             (false, true) => [rows(k) >= 8, rows(k) >= 32],
-            // Matrices of a batch have nowhere to sum apart from a mask.
-            (false, false) if self.batch => [rows(k) >= 8, window_rows(n) >= k],
-            (false, false) => [rows(k) >= 8, window_rows(n) >= k.min(RUN_ROWS)],
+            (false, false) => {
+                // Matrices of a batch take a dispatch each as it is, and windows of few rows many.
+                let many = self.batch || (8..RUN_ROWS).contains(&rows(k));
+                let least = if many { k } else { k.min(RUN_ROWS) };
+                [rows(k) >= 8, window_rows(n) >= least]
+            }
             (true, false) => [may_split && rows(m.max(n)) >= 16; 2],
             (true, true) => [false, false],
         }
     }
 
-    /// Emits one block.
+    /// Emits one block; all of an op share `held`.
     pub(super) fn lower_registers(
         &self,
         whole: Sizes,
         block: Block,
         to: Target,
+        held: &Held,
         caps: &Caps,
         out: &mut Lowering,
     ) {
@@ -86,10 +92,8 @@ impl MatMul {
             }
         };
         // The mask must last until all terms are summed.
-        let held = (along_k.len() > 1 && to.end == End::MaskInPlace).then(|| {
-            let reach = to.first + m.saturating_sub(1) * to.row + n;
-            out.scratch(Type::f32([reach]))
-        });
+        let waits = along_k.len() > 1 && to.end == End::MaskInPlace;
+        let held = waits.then(|| held.scratch(out));
         for a_shown in &along_m {
             for columns in &along_n {
                 let corner = Target {
@@ -98,8 +102,7 @@ impl MatMul {
                     ..to
                 };
                 for (run, terms) in along_k.iter().enumerate() {
-                    let last = run + 1 == along_k.len();
-                    let (to, sum) = corner.run(run == 0, last, held);
+                    let (to, sum) = Sum::of(corner, run, along_k.len(), held);
                     let sizes = Sizes {
                         m: a_shown.count,
                         n: columns.count,
@@ -129,7 +132,10 @@ impl MatMul {
     ) -> Dispatch {
         match caps.windows {
             true => self.terms_dispatch(whole, block, views, to, sum, caps),
-            false => self.quads_dispatch(whole, block, views, to, caps),
+            false => {
+                debug_assert_eq!(sum, Sum::Alone, "only windows cut the sum");
+                self.quads_dispatch(whole, block, views, to, caps)
+            }
         }
     }
 
@@ -221,44 +227,81 @@ enum Sum {
 }
 
 impl Sum {
-    /// Its bits of `end_flags`.
+    /// Where run number `run` of `runs` runs of terms goes, and what it is summed with: all but the last stop short of the end, in `held` if y
+    /// is not free for them.
+    fn of(to: Target, run: usize, runs: usize, held: Option<Operand>) -> (Target, Self) {
+        let last = run + 1 == runs;
+        let sum = match held {
+            _ if run == 0 => Sum::Alone,
+            Some(held) if last => Sum::With(held),
+            _ => Sum::InPlace,
+        };
+        let to = match (last, held) {
+            (true, _) => to,
+            (false, None) => Target {
+                end: End::None,
+                ..to
+            },
+            (false, Some(held)) => Target {
+                end: End::None,
+                operand: held,
+                part: 0,
+                ..to
+            },
+        };
+        (to, sum)
+    }
+
     fn bits(self) -> usize {
         match self {
             Sum::Alone => 0,
-            Sum::With(_) => 2,
-            Sum::InPlace => 4,
+            Sum::With(_) => SUM,
+            Sum::InPlace => SUM_IN_PLACE,
         }
     }
 }
 
-/// The other bits of `end_flags`.
+/// The bits of `end_flags`.
+const BIAS: usize = 1;
+const SUM: usize = 2;
+const SUM_IN_PLACE: usize = 4;
+const RELU: usize = 8;
+const MASK: usize = 16;
+const MASK_IN_PLACE: usize = 32;
+
 fn end_bits(end: End) -> usize {
     match end {
         End::None => 0,
-        End::Bias => 1,
-        End::Relu => 8,
-        End::BiasRelu => 1 | 8,
-        End::Mask => 16,
-        End::MaskInPlace => 32,
+        End::Bias => BIAS,
+        End::Relu => RELU,
+        End::BiasRelu => BIAS | RELU,
+        End::Mask => MASK,
+        End::MaskInPlace => MASK_IN_PLACE,
     }
 }
 
-impl Target {
-    /// Where one run of terms goes, and what it is summed with: all but the last stop short of the end, in `held` where y is not free for
-    /// them.
-    fn run(self, first: bool, last: bool, held: Option<Operand>) -> (Self, Sum) {
-        let sum = match (first, last, held) {
-            (true, _, _) => Sum::Alone,
-            (false, true, Some(held)) => Sum::With(held),
-            _ => Sum::InPlace,
-        };
-        let before = Self {
-            operand: held.unwrap_or(self.operand),
-            part: if held.is_some() { 0 } else { self.part },
-            end: End::None,
-            ..self
-        };
-        (if last { self } else { before }, sum)
+/// Where runs of terms are summed while y holds the mask: laid out as a part of y, and made when it is first wanted.
+#[derive(Debug)]
+pub(super) struct Held {
+    elements: usize,
+    scratch: Cell<Option<Operand>>,
+}
+
+impl Held {
+    /// As large as the largest part of y.
+    pub fn new(io: &Io) -> Self {
+        let rows = io.output_parts[0].iter().map(|part| part.rows).max();
+        Self {
+            elements: rows.unwrap_or(0) * io.outputs[0].row(),
+            scratch: Cell::new(None),
+        }
+    }
+
+    fn scratch(&self, out: &mut Lowering) -> Operand {
+        let made = self.scratch.get();
+        let scratch = made.unwrap_or_else(|| out.scratch(Type::f32([self.elements])));
+        self.scratch.set(Some(scratch));
+        scratch
     }
 }
 
@@ -340,7 +383,8 @@ impl Block {
 /// Vec4s of columns in a tile of the kernels in registers: the override `wide` of `matmul_registers`, which is left at its default.
 const WIDE: usize = 2;
 
-/// Rows of b in a window from which on a product reads it so, run by run of terms, though every run then reads and writes y again.
+/// Rows in a window of b from which on a product reads it so, run by run of terms, though every run then reads and writes y again; and of a,
+/// if it is seen through windows too, so that there are not many runs of few rows.
 const RUN_ROWS: usize = 40;
 
 /// Elements of a linear layer's weight from which on the larger tile is worth a pipeline of its own.
@@ -463,3 +507,26 @@ pub(super) fn kernels() -> Vec<Kernel> {
 
 /// What [`MatMul::windows`] may choose.
 const WINDOWS: [[bool; 2]; 4] = [[false, false], [true, false], [false, true], [true, true]];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_are_those_of_the_shader() {
+        let [text] = *shader_files!["end_flags"];
+        for (name, bit) in [
+            ("BIAS", BIAS),
+            ("SUM", SUM),
+            ("SUM_IN_PLACE", SUM_IN_PLACE),
+            ("RELU", RELU),
+            ("MASK", MASK),
+            ("MASK_IN_PLACE", MASK_IN_PLACE),
+        ] {
+            assert!(
+                text.contains(&format!("const END_{name}: u32 = {bit}u;")),
+                "{name}"
+            );
+        }
+    }
+}

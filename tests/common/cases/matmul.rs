@@ -54,8 +54,12 @@ pub fn matmul() -> Vec<Case> {
             cases.push(product(&[], [9, 14, 10], form, end, Draw::Special));
         }
     }
-    // Three runs of terms, whose sums wait until the mask, which lies where they go, has been read.
-    cases.push(in_place_of_mask(&[], [5, 400, 100], FORMS[0]));
+    // Three and seven runs of terms, whose sums wait until the mask, which lies where they go, has been read; of the second, A is in storage.
+    for size in [[5, 400, 100], [5, 36, 3000]] {
+        cases.push(in_place_of_mask(&[], size, FORMS[0]));
+        let ends = ENDS.into_iter();
+        cases.extend(ends.map(|end| product(&[], size, FORMS[0], end, Draw::Real)));
+    }
     // Batches of them.
     for form in FORMS {
         for (lead, [m, n, k]) in [
