@@ -2,6 +2,7 @@
 
 mod registers;
 mod shared;
+mod terms;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
@@ -11,7 +12,7 @@ use crate::tensor::Array;
 
 use super::gemm::{End, MASK_PAIR, MOST_TURNS, Target, run_scratch, sum_pair, sum_runs};
 use super::{expect_f32, expect_inputs, expect_type};
-use registers::Held;
+use terms::Held;
 
 // Parameters and builder.
 

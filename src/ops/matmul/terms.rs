@@ -1,0 +1,222 @@
+//! The body in registers on CPU adapters: one kernel, term by term, whatever follows the product.
+
+use std::cell::Cell;
+
+use super::registers::{RegisterTiles, Seen, high};
+use super::{FEW_ROWS, MatMul, Sizes};
+use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Tile};
+use crate::ops::gemm::{End, Target, View};
+use crate::ops::value;
+use crate::shape::Type;
+
+impl MatMul {
+    /// By `matmul_terms`.
+    pub(super) fn terms_dispatch(
+        &self,
+        whole: Sizes,
+        block: Seen,
+        [a, b]: [&View; 2],
+        to: Target,
+        sum: Sum,
+        caps: &Caps,
+    ) -> Dispatch {
+        let rule = match whole.m <= FEW_ROWS && !self.transpose_a {
+            true => Tile::Small,
+            false => Tile::Large,
+        };
+        let places = [to.first, to.row, to.first_column, block.block.sizes.n];
+        let pairs = places.iter().all(|place| place.is_multiple_of(2));
+        let kernel = terms_kernel([a.is_window(), b.is_window()], pairs);
+        let high = high(caps.tile.unwrap_or(rule));
+        let tiles = RegisterTiles::new(&block, high);
+        let is_wanted = |set: &&Overrides| value(set, "high") == high;
+        let dispatch = tiles
+            .dispatch(kernel, is_wanted, &block, [a, b])
+            .param("last_a", a.last_element())
+            .param("last_b", b.last_element());
+        let dispatch = match (sum, to.end.reads_third()) {
+            (Sum::With(sum), _) => dispatch.read(sum),
+            (_, true) => dispatch.read(Operand::Input(2)).part(to.end_part),
+            // Bound in its place, and not read.
+            (_, false) => b.bind_storage(dispatch),
+        };
+        to.params(self.strides(&block.block, dispatch))
+            .write(to.operand)
+            .part(to.part)
+            .param("end", end_bits(to.end) | sum.bits())
+    }
+}
+
+/// With what a dispatch of `matmul_terms` sums its terms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sum {
+    Alone,
+    /// What y holds.
+    InPlace,
+    /// Another operand, laid out as y.
+    With(Operand),
+}
+
+impl Sum {
+    /// Where run number `run` of `runs` runs of terms goes, and what it is summed with: all but the last stop short of the end, in `held` if y
+    /// is not free for them.
+    pub fn of(to: Target, run: usize, runs: usize, held: Option<Operand>) -> (Target, Self) {
+        let last = run + 1 == runs;
+        let sum = match held {
+            _ if run == 0 => Sum::Alone,
+            Some(held) if last => Sum::With(held),
+            _ => Sum::InPlace,
+        };
+        let to = match (last, held) {
+            (true, _) => to,
+            (false, None) => Target {
+                end: End::None,
+                ..to
+            },
+            (false, Some(held)) => Target {
+                end: End::None,
+                operand: held,
+                part: 0,
+                ..to
+            },
+        };
+        (to, sum)
+    }
+
+    fn bits(self) -> usize {
+        match self {
+            Sum::Alone => 0,
+            Sum::With(_) => SUM,
+            Sum::InPlace => SUM_IN_PLACE,
+        }
+    }
+}
+
+/// The bits of `end_flags`.
+const BIAS: usize = 1;
+const SUM: usize = 2;
+const SUM_IN_PLACE: usize = 4;
+const RELU: usize = 8;
+const MASK: usize = 16;
+const MASK_IN_PLACE: usize = 32;
+
+fn end_bits(end: End) -> usize {
+    match end {
+        End::None => 0,
+        End::Bias => BIAS,
+        End::Relu => RELU,
+        End::BiasRelu => BIAS | RELU,
+        End::Mask => MASK,
+        End::MaskInPlace => MASK_IN_PLACE,
+    }
+}
+
+/// Where runs of terms are summed while y holds the mask: laid out as a part of y, and made when it is first wanted.
+#[derive(Debug)]
+pub(super) struct Held {
+    elements: usize,
+    scratch: Cell<Option<Operand>>,
+}
+
+impl Held {
+    /// As large as the largest part of y.
+    pub fn new(io: &Io) -> Self {
+        let rows = io.output_parts[0].iter().map(|part| part.rows).max();
+        Self {
+            elements: rows.unwrap_or(0) * io.outputs[0].row(),
+            scratch: Cell::new(None),
+        }
+    }
+
+    pub fn scratch(&self, out: &mut Lowering) -> Operand {
+        let made = self.scratch.get();
+        let scratch = made.unwrap_or_else(|| out.scratch(Type::f32([self.elements])));
+        self.scratch.set(Some(scratch));
+        scratch
+    }
+}
+
+/// The override sets of `matmul_terms`. Windows make small blocks: with as many invocations per workgroup as llvmpipe has lanes, the cores of a
+/// CPU share them.
+const TERMS: &[Overrides] = &[
+    &[("high", 4), ("workgroup_size", 8)],
+    &[("high", 2), ("workgroup_size", 8)],
+    &[("high", 1), ("workgroup_size", 8)],
+];
+
+fn terms_kernel(windows: [bool; 2], pairs: bool) -> Kernel {
+    let [
+        body,
+        first_elements,
+        first_window,
+        second_elements,
+        second_window,
+        end,
+        y_elements,
+        y_pairs,
+        grid,
+        divide,
+        float,
+    ] = *shader_files![
+        "matmul_terms",
+        "first_elements",
+        "first_window",
+        "second_elements",
+        "second_window",
+        "end_flags",
+        "y_elements",
+        "y_pairs",
+        "lib/grid",
+        "lib/divide",
+        "lib/float",
+    ];
+    let (first_name, first) = match windows[0] {
+        true => ("_a_window", first_window),
+        false => ("", first_elements),
+    };
+    let (second_name, second) = match windows[1] {
+        true => ("_b_window", second_window),
+        false => ("", second_elements),
+    };
+    let (unit_name, y) = match pairs {
+        true => ("_pairs", y_pairs),
+        false => ("", y_elements),
+    };
+    Kernel::composed(
+        format!("matmul_terms{first_name}{second_name}{unit_name}"),
+        vec![body, first, second, end, y, grid, divide, float],
+        TERMS,
+    )
+}
+
+/// The kernels that are composed when an op lowers.
+pub(super) fn kernels() -> impl Iterator<Item = Kernel> {
+    let units = [false, true].into_iter();
+    units.flat_map(|pairs| WINDOWS.map(|windows| terms_kernel(windows, pairs)))
+}
+
+/// What [`MatMul::windows`] may choose.
+const WINDOWS: [[bool; 2]; 4] = [[false, false], [true, false], [false, true], [true, true]];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_are_those_of_the_shader() {
+        let [text] = *shader_files!["end_flags"];
+        for (name, bit) in [
+            ("BIAS", BIAS),
+            ("SUM", SUM),
+            ("SUM_IN_PLACE", SUM_IN_PLACE),
+            ("RELU", RELU),
+            ("MASK", MASK),
+            ("MASK_IN_PLACE", MASK_IN_PLACE),
+        ] {
+            assert!(
+                text.contains(&format!("const END_{name}: u32 = {bit}u;")),
+                "{name}"
+            );
+        }
+    }
+}
