@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use striate::error::{Error, ErrorKind, Result};
 use striate::gpu::{Engine, Gpu};
-use striate::kernel::{Body, Choice};
+use striate::kernel::Choice;
 
 use super::measure::Times;
 use super::roofline::Peak;
@@ -147,11 +147,6 @@ pub fn print_side_by_side(gpus: &[&Gpu], rows: &[(usize, Row)]) {
     }
 }
 
-/// Whether a variant rounds factors to `f16`, which no rule may choose.
-fn in_halves(variant: &str) -> bool {
-    Choice::of(Body::Cooperative).any(|choice| choice.to_string() == variant)
-}
-
 /// What the rules' choice costs on each adapter against the best variant that they may choose, over the cases with several: the geometric mean of
 /// the times, and the worst. A choice whose result is wrong counts as infinitely long.
 pub fn print_regret(gpus: &[&Gpu], rows: &[(usize, Row)]) {
@@ -161,7 +156,7 @@ pub fn print_regret(gpus: &[&Gpu], rows: &[(usize, Row)]) {
         for (_, chosen) in rows.iter().filter(own).filter(|(_, row)| row.chosen) {
             let rivals: Vec<&Row> = (rows.iter().filter(own).map(|(_, row)| row))
                 .filter(|row| row.case == chosen.case && row.error.is_ok())
-                .filter(|row| !in_halves(&row.variant))
+                .filter(|row| !Choice::rounds(&row.variant))
                 .collect();
             let best = rivals
                 .iter()

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
-use striate::kernel::{Body, Choice};
+use striate::kernel::Choice;
 
 use super::lines::Line;
 
@@ -181,8 +181,10 @@ impl Case {
 
     fn regret(&self, column: usize) -> Option<Regret<'_>> {
         let cell = &self.cells[column];
-        let rivals = cell.iter().filter(|m| !rounds(m)).count();
-        let best = right(cell).filter(|m| !rounds(m)).min_by(by_time);
+        let rivals = cell.iter().filter(|m| !Choice::rounds(&m.variant)).count();
+        let best = right(cell)
+            .filter(|m| !Choice::rounds(&m.variant))
+            .min_by(by_time);
         let (chosen, best) = (choice(cell)?, best?);
         let case = &self.name;
         (rivals > 1).then_some(Regret { case, chosen, best })
@@ -279,11 +281,6 @@ fn fastest(cell: &[Measured]) -> Option<&Measured> {
 
 fn by_time(a: &&Measured, b: &&Measured) -> Ordering {
     a.ms.total_cmp(&b.ms)
-}
-
-/// Whether a variant rounds factors to `f16`, which no rule may choose.
-fn rounds(measured: &Measured) -> bool {
-    Choice::of(Body::Cooperative).any(|choice| choice.to_string() == measured.variant)
 }
 
 /// The work behind a line.

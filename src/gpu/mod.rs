@@ -67,7 +67,8 @@ impl std::fmt::Debug for Gpu {
 }
 
 impl GpuOptions {
-    /// What kernels are chosen by on a device of this kind with these limits, so that a plan can be made without one.
+    /// What kernels are chosen by on a device of this kind with these limits, so that a plan can be made without one. Whether a device has
+    /// cooperative matrices, only the device tells: a plan for [`Body::Cooperative`] is one for a device that does.
     ///
     /// # Errors
     ///

@@ -30,6 +30,11 @@ impl Choice {
         let tiles = std::iter::once(None).chain(Tile::ALL.map(Some));
         tiles.map(move |tile| Choice { body, tile })
     }
+
+    /// Whether a choice of this name rounds factors to `f16`, which neither rules nor tables may.
+    pub fn rounds(name: &str) -> bool {
+        Choice::of(Body::Cooperative).any(|choice| choice.to_string() == name)
+    }
 }
 
 /// As in a table: `registers`, `shared-large`.
