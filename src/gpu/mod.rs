@@ -12,8 +12,9 @@ mod trusted;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernel::{Body, Caps, Choice, Matrices, WINDOW};
+use crate::kernel::{Body, Caps, Choice, Matrices};
 pub use adapter::GpuOptions;
+use adapter::default_body;
 pub use engine::Engine;
 pub(crate) use pipeline::Pipeline;
 pub use pipeline::Progress;
@@ -63,101 +64,6 @@ impl Common {
 impl std::fmt::Debug for Gpu {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Gpu({}, {})", self.0.info.name, self.0.info.backend)
-    }
-}
-
-impl GpuOptions {
-    /// What kernels are chosen by on a device of this kind with these limits, so that a plan can be made without one. Whether a device has
-    /// cooperative matrices, only the device tells: a plan for [`Body::Cooperative`] is one for a device that does.
-    ///
-    /// # Errors
-    ///
-    /// `Limit` where the device allows less than every kernel needs.
-    pub fn caps(
-        &self,
-        backend: wgpu::Backend,
-        device_type: wgpu::DeviceType,
-        limits: &wgpu::Limits,
-    ) -> Result<Caps> {
-        let needs = [
-            (
-                "max_storage_buffers_per_shader_stage",
-                limits.max_storage_buffers_per_shader_stage,
-                4,
-            ),
-            (
-                "max_compute_invocations_per_workgroup",
-                limits.max_compute_invocations_per_workgroup,
-                256,
-            ),
-            (
-                "max_compute_workgroup_size_x",
-                limits.max_compute_workgroup_size_x,
-                256,
-            ),
-            (
-                "max_compute_workgroup_storage_size",
-                limits.max_compute_workgroup_storage_size,
-                16_352,
-            ),
-            (
-                "max_compute_workgroups_per_dimension",
-                limits.max_compute_workgroups_per_dimension,
-                65_535,
-            ),
-        ];
-        for (name, offered, needed) in needs {
-            if offered < needed {
-                return Err(Error::new(
-                    ErrorKind::Limit,
-                    format!("{name}: the device allows {offered}, the kernels need {needed}"),
-                ));
-            }
-        }
-        let binding = limits
-            .max_storage_buffer_binding_size
-            .min(limits.max_buffer_size)
-            // Byte offsets within a binding stay below 2^31 on every back end.
-            .min((1 << 31) - 256);
-        if binding < 256 {
-            return Err(Error::new(
-                ErrorKind::Limit,
-                format!(
-                    "max_storage_buffer_binding_size: the device allows {binding}, the kernels need 256"
-                ),
-            ));
-        }
-        let asked = self.max_binding.unwrap_or(binding);
-        let mut max_binding = asked.clamp(256, binding) / 256 * 256;
-        let max_uniform = limits.max_uniform_buffer_binding_size;
-        let cpu = device_type == wgpu::DeviceType::Cpu;
-        let windows = self.windows.unwrap_or(cpu) && max_uniform.min(max_binding) >= WINDOW;
-        if windows {
-            // Buffers reach a window further (see `Caps::padded`).
-            let most = limits.max_buffer_size.saturating_sub(WINDOW) / 256 * 256;
-            max_binding = max_binding.min(most.max(WINDOW));
-        }
-        Ok(Caps {
-            body: self.body.unwrap_or(default_body(backend, device_type)),
-            matrices: self.matrices.unwrap_or(Matrices::Sixteen),
-            tile: self.tile,
-            tuning: self
-                .tuning
-                .clone()
-                .filter(|_| self.body.is_none() && self.tile.is_none()),
-            max_binding,
-            max_uniform,
-            windows,
-            max_workgroups: self.max_workgroups.unwrap_or(65_535).clamp(1, 65_535),
-        })
-    }
-}
-
-/// The body that the rules choose.
-fn default_body(backend: wgpu::Backend, device_type: wgpu::DeviceType) -> Body {
-    match (backend, device_type) {
-        (wgpu::Backend::Gl, _) | (_, wgpu::DeviceType::Cpu) => Body::Registers,
-        _ => Body::Shared,
     }
 }
 
