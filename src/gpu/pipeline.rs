@@ -61,16 +61,18 @@ struct FirstUse {
 }
 
 impl FirstUse {
-    fn new(gpu: &Gpu) -> Self {
+    fn new(gpu: &Gpu, keys: &[&Key]) -> Self {
+        let most = keys.iter().map(|key| key.accesses.len()).max();
+        let bindings = most.map_or(0, |operands| operands + 1); // and the params
         let buffer = |_| gpu.create_buffer("first use", WINDOW);
         Self {
-            buffers: (0..MOST_BINDINGS).map(buffer).collect(),
+            buffers: (0..bindings).map(buffer).collect(),
         }
     }
 
     fn submit(&self, gpu: &Gpu, pipeline: &Pipeline, key: &Key) {
         // What a kernel from outside the crate binds, nobody knows.
-        if !matches!(key.kernel.wgsl, Wgsl::Files(_)) || key.accesses.len() >= MOST_BINDINGS {
+        if !matches!(key.kernel.wgsl, Wgsl::Files(_)) {
             return;
         }
         let accesses = key.accesses.iter().chain([&Access::Uniform]);
@@ -101,9 +103,6 @@ impl FirstUse {
         gpu.queue().submit([encoder.finish()]);
     }
 }
-
-/// Buffers that a kernel of the crate binds at most, with its params.
-const MOST_BINDINGS: usize = 8;
 
 /// One use of a kernel.
 pub(crate) type Use<'a> = (&'a Kernel, Overrides, Vec<Access>);
@@ -155,7 +154,7 @@ impl Pipelines {
         };
         let asked: Vec<_> = missing[..ahead].iter().map(|&key| ask(key)).collect();
         let mut asked = asked.into_iter();
-        let first_use = (gpu.compiles_late() && !missing.is_empty()).then(|| FirstUse::new(gpu));
+        let first_use = gpu.compiles_late().then(|| FirstUse::new(gpu, &missing));
         for (i, &key) in missing.iter().enumerate() {
             let pending = &names[i..];
             progress(Progress { total, pending });

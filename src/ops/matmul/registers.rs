@@ -16,7 +16,6 @@ impl MatMul {
     /// which is then cut. Neither the batch nor where a block lies has a say in it, but that sums which wait apart must fit a binding.
     fn windows(&self, whole: Sizes, may_split: bool, caps: &Caps) -> [bool; 2] {
         let Sizes { m, n, k } = whole;
-        let rows = |row: usize| WINDOW_ELEMENTS / row.max(1);
         match (self.transpose_a, self.transpose_b) {
             _ if !caps.windows => [false, false],
             // Windows of both make small blocks of y: they should keep a CPU busy.
@@ -43,7 +42,6 @@ impl MatMul {
         out: &mut Lowering,
     ) {
         let Sizes { m, n, k } = block.sizes;
-        let rows = |row: usize| WINDOW_ELEMENTS / row.max(1);
         // Rows that windows of both show where they run along the sum, and whether the sums of so many runs fit a binding.
         let most = rows(block.a.row.max(block.b.row));
         let runs = k.div_ceil(most.max(1)) as u64;
@@ -177,6 +175,11 @@ impl MatMul {
             .param("row_b", block.block.b.row);
         to.bind(to.params(dispatch))
     }
+}
+
+/// Rows of `row` elements that a window shows wherever they begin.
+fn rows(row: usize) -> usize {
+    WINDOW_ELEMENTS / row.max(1)
 }
 
 /// `high` of the kernels in registers: vec4s of rows in a tile.
