@@ -8,7 +8,8 @@
 // One workgroup makes workgroup_size such strips, along the row, then along the batch, so that rows outside of x are skipped together.
 // Overrides: strip (8, 12 or 16), blocks (1 or 2), taps (1 to 5), workgroup_size.
 // Providers: first_* for x, second_quad (second_*) for the weights, window (conv_window_*), y (y_*, by as many elements as the rows of y are
-// multiples of), finish_row and finish_unit (end_*), lib/grid, lib/divide, lib/float.
+// multiples of), finish_row and finish_unit (end_*), first_sums (sums_zero; end_flags has its own; where it adds a bias, a group has so many
+// channels of y that they fill units), lib/grid, lib/divide, lib/float.
 
 struct Params {
     grid: Grid,
@@ -43,6 +44,7 @@ struct Params {
     taps_w: u32, // of a row, without those that fill up its runs
     stores: u32, // strip / 4 * blocks
     four: u32, // 4: a bound that no compiler unrolls
+    end: u32, // bits of end_flags, where that is the end
 }
 
 override strip: u32 = 8u;
@@ -112,6 +114,16 @@ fn add_lines(sum: mat4x4<f32>, a: vec4<f32>, b: vec4<f32>, k: Run) -> mat4x4<f32
         add_line(sum[3], a, b, vec4<f32>(k.a.w, k.b.w, k.c.w, k.d.w), k.e.w));
 }
 
+// What the sums of four channels of a group, from `out` on, begin with.
+fn channel_sums(group: u32, out: u32) -> vec4<f32> {
+    return first_sums(group * params.outs + out, (params.groups * params.outs - 1u) / UNIT);
+}
+
+// The same for four columns of each.
+fn columns_of(channels: vec4<f32>) -> mat4x4<f32> {
+    return mat4x4<f32>(vec4<f32>(channels.x), vec4<f32>(channels.y), vec4<f32>(channels.z), vec4<f32>(channels.w));
+}
+
 struct Mended {
     sum: f32,
     whole: bool, // not where the driver ended the loops, as llvmpipe does after 65,535 turns
@@ -129,7 +141,7 @@ fn mended(image: u32, group: u32, out: u32, row: u32, col: u32) -> Mended {
     let chunk = out / (4u * blocks);
     var at = params.weights_base + (group * params.chunks + chunk - params.first_block) * params.channels * params.taps_h * slots * blocks;
     at += out / 4u - chunk * blocks;
-    var sum = 0.0;
+    var sum = channel_sums(group, out & ~3u)[out % 4u];
     var seen = 0u;
     for (var channel = 0u; channel < params.channels && !is_nan(sum); channel++) {
         for (var i = 0u; i < params.taps_h; i++) {
@@ -165,10 +177,10 @@ fn store_row(value: vec4<f32>, at: u32, col: u32) {
 // Four columns from `col` on of row `row` of four channels from `out` on, the first of them at element `at` of y.
 fn store(value: mat4x4<f32>, out: u32, group: u32, at: u32, col: u32) {
     var rest = value;
-    for (var i = 0u; i < params.four; i++) {
-        if out + i < params.outs {
-            store_row(finish_row(rest[0], group * params.outs + out + i), at + i * params.out_plane, col);
-        }
+    // Not a condition in the loop: llvmpipe runs through what it skips.
+    let channels = min(out + params.four, max(params.outs, out)) - out;
+    for (var i = 0u; i < channels; i++) {
+        store_row(finish_row(rest[0], group * params.outs + out + i), at + i * params.out_plane, col);
         rest = mat4x4<f32>(rest[1], rest[2], rest[3], rest[0]);
     }
 }
@@ -205,14 +217,17 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
     var plane = params.x_base + image * params.channels * plane_x;
 
     // cij: four columns, number i of the strip, of four channels, number j.
-    var c00 = mat4x4<f32>();
-    var c10 = mat4x4<f32>();
-    var c20 = mat4x4<f32>();
-    var c30 = mat4x4<f32>();
-    var c01 = mat4x4<f32>();
-    var c11 = mat4x4<f32>();
-    var c21 = mat4x4<f32>();
-    var c31 = mat4x4<f32>();
+    var c00 = columns_of(channel_sums(group, 4u * quad_out));
+    var c10 = c00;
+    var c20 = c00;
+    var c30 = c00;
+    var c01 = c00;
+    if blocks > 1u {
+        c01 = columns_of(channel_sums(group, 4u * quad_out + 4u));
+    }
+    var c11 = c01;
+    var c21 = c01;
+    var c31 = c01;
     // One loop over (channel, i, phase, run): nested loops would carry every sum through each of their heads.
     var i = first_i;
     var phase = 0u;

@@ -111,6 +111,36 @@ fn runs_of_several_machines_are_merged() {
     );
 }
 
+#[test]
+fn machines_with_adapters_of_one_name_are_told_apart() {
+    let file = std::env::temp_dir().join(format!("striate=lab-{}.jsonl", std::process::id()));
+    std::fs::write(&file, HERE).unwrap();
+    let with_name = |name: &str| {
+        let mut argument = std::ffi::OsString::from(name);
+        argument.push(&file);
+        lines::read(Path::new(&argument)).unwrap()
+    };
+    assert!(with_name("").iter().all(|line| line.machine.is_empty()));
+    let named = [with_name("desk="), with_name("shelf=")].concat();
+    std::fs::remove_file(&file).unwrap();
+    let lab = Lab::new(named);
+    let desk = column(&lab, "llvmpipe, desk, vulkan");
+    let shelf = column(&lab, "llvmpipe, shelf, vulkan");
+    assert_eq!(lab.replaced, 0);
+    assert_eq!(lab.columns[desk].lines, lab.columns[shelf].lines);
+    let page = page::page(&lab);
+    assert!(page.contains("llvmpipe (LLVM 15, &lt;256&gt; bits), desk"));
+    assert!(page.contains("Roofline of llvmpipe (LLVM 15, &lt;256&gt; bits), shelf"));
+
+    let missing = lines::read(Path::new("desk=nowhere.jsonl"))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        missing.contains("nowhere.jsonl") && !missing.contains("desk"),
+        "{missing}"
+    );
+}
+
 /// What rounds factors is measured and shown, but no choice is held against it.
 #[test]
 fn no_choice_is_held_against_what_rounds_to_halves() {

@@ -1,14 +1,17 @@
 //! Sessions over a store: assignment semantics, several steps per submit, readback.
 
+use std::borrow::Cow;
+
 use striate::error::{ErrorKind, Result};
 use striate::gpu::{Engine, Gpu, GpuOptions, Progress};
-use striate::graph::{Graph, Init, Kind, Value};
+use striate::graph::{Graph, Init, Kind, Node, Op, Value};
+use striate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand};
 use striate::ops::{UnaryFunction, UnaryGrad};
 use striate::plan::PlanOptions;
 use striate::session::Session;
 use striate::shape::Type;
 use striate::store::Store;
-use striate::tensor::Tensor;
+use striate::tensor::{Array, Tensor};
 
 /// The CPU reference and every adapter found.
 fn engines() -> Vec<Engine> {
@@ -180,6 +183,84 @@ fn pipelines_are_listed_before_they_are_built() {
         assert_eq!(told, [(1, 2, reduce), (2, 2, vec![])], "{engine:?}");
         assert_eq!(compile(&g, &[y, z, sum]).1, [(2, 2, vec![])]);
         assert_eq!(gpu.pipeline_count(), 2);
+    }
+}
+
+/// A graph of five kernels, some of which another device may compile.
+fn five_kernels() -> (Graph, Value) {
+    let mut g = Graph::new();
+    let x = g.input("x", Type::f32([4, 4])).unwrap();
+    let product = g.matmul(x, x, false, false).unwrap();
+    let y = g.exp(product).unwrap();
+    let sum = g.sum(y, &[0], false).unwrap();
+    let (largest, _) = g.max(sum, 0, true).unwrap();
+    let z = g.expand(largest, [4]).unwrap();
+    (g, z)
+}
+
+/// An op whose kernel is no WGSL.
+#[derive(Debug)]
+struct Broken;
+
+impl Op for Broken {
+    fn name(&self) -> &'static str {
+        "broken"
+    }
+
+    fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+        Ok(vec![inputs[0].clone()])
+    }
+
+    fn eval(&self, inputs: &[&Array]) -> Vec<Array> {
+        vec![inputs[0].clone()]
+    }
+
+    fn vjp(&self, _: &mut Graph, _: &Node, _: &[Value]) -> Result<Vec<Option<Value>>> {
+        Ok(vec![None])
+    }
+
+    fn lower(&self, _: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
+        let kernel = Kernel::module("broken_kernel", "fn main() {".to_owned(), &[&[]]);
+        let dispatch = Dispatch::of(Cow::Owned(kernel), &[])
+            .read(Operand::Input(0))
+            .write(Operand::Output(0));
+        out.push(dispatch.workgroups(1));
+        Ok(())
+    }
+}
+
+#[test]
+fn a_fault_in_a_kernel_is_an_error_that_names_it() {
+    for engine in engines() {
+        let (mut g, z) = five_kernels();
+        let z = g.add1(Broken, &[z]).unwrap();
+        let store = Store::new(&engine, &[&g], 0).unwrap();
+        let session = Session::new(&store, &g, &[z]);
+        if let Engine::Gpu(_) = engine {
+            let error = session.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Shader, "{error}");
+            assert!(error.to_string().contains("broken_kernel"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_device_that_is_lost_while_pipelines_are_built_is_an_error() {
+    for gpu in Gpu::all(&GpuOptions::default()) {
+        let gpu = gpu.unwrap();
+        let (g, z) = five_kernels();
+        let store = Store::new(&Engine::from(gpu.clone()), &[&g], 0).unwrap();
+        let mut told = Vec::new();
+        let note = |progress: Progress<'_>| {
+            told.push(progress.done());
+            if progress.done() == 1 {
+                gpu.device().destroy();
+            }
+        };
+        let session = Session::with_progress(&store, &g, &[z], PlanOptions::default(), note);
+        let error = session.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::DeviceLost, "{error}");
+        assert_eq!(told[..2], [0, 1], "{gpu:?}");
     }
 }
 

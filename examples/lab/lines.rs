@@ -18,6 +18,9 @@ pub struct Line {
     #[serde(default)]
     pub chosen: bool,
     pub adapter: String,
+    /// Tells adapters of one name apart; empty if nobody named it.
+    #[serde(default)]
+    pub machine: String,
     #[serde(default)]
     pub driver: String,
     #[serde(default)]
@@ -98,16 +101,37 @@ fn is_date(text: &str) -> bool {
     text.chars().map(digits).eq("0000-00-00".chars())
 }
 
-/// The lines of a file.
+/// The machine's name before a file, and the file; a text that is itself a file has none.
+fn named(file: &Path) -> (Option<&str>, &Path) {
+    match file.to_str().and_then(|text| text.split_once('=')) {
+        Some((machine, path)) if is_name(machine) && !file.exists() => {
+            (Some(machine), Path::new(path))
+        }
+        _ => (None, file),
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && !text.contains(['/', '\\'])
+}
+
+/// The lines of `[NAME=]FILE`, all of the machine of that name.
 ///
 /// # Errors
 /// `Io` if it cannot be read; `Data` with file, line and column of what is no such line, or if there is none.
-pub fn read(path: &Path) -> Result<Vec<Line>> {
+pub fn read(file: &Path) -> Result<Vec<Line>> {
+    let (machine, path) = named(file);
     let text = std::fs::read_to_string(path).map_err(|e| {
         let message = format!("{}: cannot be read", path.display());
         Error::new(ErrorKind::Io, message).with_source(e)
     })?;
-    parse(&text, &path.display().to_string())
+    let mut lines = parse(&text, &path.display().to_string())?;
+    if let Some(machine) = machine {
+        for line in &mut lines {
+            line.machine = machine.to_owned();
+        }
+    }
+    Ok(lines)
 }
 
 /// The lines of a text that came from `file`.

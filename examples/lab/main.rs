@@ -24,8 +24,8 @@ use translate::{Added, Language, Translated};
 /// Merges lines of the kernel bench into one page, and shows what becomes of kernels.
 #[derive(Parser)]
 struct Args {
-    /// JSON lines of `cargo bench --bench kernels -- --json FILE`
-    #[arg(value_name = "FILE", required_unless_present_any = ["list", "translate"], requires = "output", conflicts_with_all = ["list", "translate"])]
+    /// JSON lines of `cargo bench --bench kernels -- --json FILE`; a name tells adapters of one name on several machines apart
+    #[arg(value_name = "[NAME=]FILE", required_unless_present_any = ["list", "translate"], requires = "output", conflicts_with_all = ["list", "translate"])]
     files: Vec<PathBuf>,
     /// The page to write; with --translate where the translation goes, SPIR-V as words
     #[arg(short, long, value_name = "FILE")]
@@ -96,8 +96,8 @@ fn run(args: &Args) -> Result<()> {
         return show(name, to.into(), args);
     }
     let mut lines = Vec::new();
-    for path in &args.files {
-        lines.extend(lines::read(path)?);
+    for file in &args.files {
+        lines.extend(lines::read(file)?);
     }
     let lab = Lab::new(lines);
     if let Some(path) = &args.output {

@@ -29,10 +29,25 @@ pub struct Key {
     /// The library, if it is another.
     pub peer: Option<String>,
     pub adapter: String,
+    pub machine: String,
     pub backend: String,
     pub driver: String,
     pub checked: bool,
     pub zeroed: bool,
+}
+
+impl Key {
+    /// The adapter, and the machine if it has a name.
+    pub fn device(&self) -> String {
+        self.of_machine(&self.adapter)
+    }
+
+    fn of_machine(&self, adapter: &str) -> String {
+        match self.machine.as_str() {
+            "" => adapter.to_owned(),
+            machine => format!("{adapter}, {machine}"),
+        }
+    }
 }
 
 /// Rates of an adapter.
@@ -249,6 +264,7 @@ fn key(line: &Line) -> Key {
     Key {
         peer: line.peer().map(str::to_owned),
         adapter: line.adapter.clone(),
+        machine: line.machine.clone(),
         backend: line.backend.clone(),
         driver: line.driver.clone(),
         checked: line.checked,
@@ -318,10 +334,10 @@ fn columns(keys: Vec<Key>) -> Vec<Column> {
 }
 
 fn label(key: &Key) -> String {
-    let adapter = key.adapter.split(" (").next().unwrap_or_default();
+    let device = key.of_machine(key.adapter.split(" (").next().unwrap_or_default());
     let mut label = match &key.peer {
-        Some(peer) => format!("{peer}, {adapter}"),
-        None => adapter.to_owned(),
+        Some(peer) => format!("{peer}, {device}"),
+        None => device,
     };
     if !key.backend.is_empty() {
         label = format!("{label}, {}", key.backend);
@@ -339,12 +355,12 @@ fn lend_peaks(columns: &mut [Column]) {
     let mut measured: BTreeMap<String, Peak> = BTreeMap::new();
     for column in columns.iter().filter(|column| column.key.peer.is_none()) {
         if let Some(peak) = column.peak {
-            let highest = measured.entry(column.key.adapter.clone()).or_insert(peak);
+            let highest = measured.entry(column.key.device()).or_insert(peak);
             highest.gflops = highest.gflops.max(peak.gflops);
             highest.gbps = highest.gbps.max(peak.gbps);
         }
     }
     for column in columns.iter_mut().filter(|column| column.peak.is_none()) {
-        column.peak = measured.get(&column.key.adapter).copied();
+        column.peak = measured.get(&column.key.device()).copied();
     }
 }

@@ -97,12 +97,9 @@ pub fn percent(share: f64) -> String {
 /// Adapter, back end and driver in full.
 pub fn long_name(column: &Column) -> String {
     let key = &column.key;
-    let parts = [&key.adapter, &key.backend, &key.driver];
-    let parts: Vec<&str> = parts
-        .into_iter()
-        .map(String::as_str)
-        .filter(|part| !part.is_empty())
-        .collect();
+    let device = key.device();
+    let parts = [&device, &key.backend, &key.driver].map(String::as_str);
+    let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     parts.join(", ")
 }
 
@@ -164,7 +161,7 @@ fn adapters(lab: &Lab) -> String {
             "<tr data-col=\"{i}\"><td><span class=\"dot c{}\"></span>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>\
              <td class=\"n\">{}</td><td class=\"n\">{}</td><td>{clock}</td><td class=\"n\">{}</td><td>{}</td></tr>",
             i % 8,
-            escape(&column.key.adapter),
+            escape(&column.key.device()),
             escape(&column.key.backend),
             escape(&column.key.driver),
             list([format!("{library} {}", list(&column.versions))
@@ -253,14 +250,16 @@ fn peers(lab: &Lab) -> String {
     let peers: Vec<usize> = (0..lab.columns.len())
         .filter(|i| !own.contains(i))
         .collect();
-    let adapter = |i: usize| &lab.columns[i].key.adapter;
+    let device = |i: usize| lab.columns[i].key.device();
     let pairs = peers
         .iter()
         .flat_map(|&peer| own.iter().map(move |&own| (own, peer)));
     for (own, peer) in pairs {
         // On another adapter only where it has nothing of ours beside it, as a library on the CPU.
-        let beside = own_columns(lab).any(|i| adapter(i) == adapter(peer));
-        if beside && adapter(own) != adapter(peer) {
+        let beside = own_columns(lab).any(|i| device(i) == device(peer));
+        let machines = [own, peer].map(|i| lab.columns[i].key.machine.as_str());
+        let apart = machines[0] != machines[1] && !machines.contains(&"");
+        if apart || beside && device(own) != device(peer) {
             continue;
         }
         let mut ratios = lab.against(own, peer);

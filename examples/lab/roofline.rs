@@ -12,15 +12,16 @@ const BOTTOM: f64 = 50.0;
 
 /// A figure for each adapter whose peaks are known.
 pub fn figures(lab: &Lab) -> String {
-    let mut adapters: Vec<&str> = Vec::new();
+    let mut devices: Vec<String> = Vec::new();
     for column in lab.columns.iter().filter(|column| column.peak.is_some()) {
-        if !adapters.contains(&column.key.adapter.as_str()) {
-            adapters.push(&column.key.adapter);
+        let device = column.key.device();
+        if !devices.contains(&device) {
+            devices.push(device);
         }
     }
-    let figures: String = adapters
-        .into_iter()
-        .filter_map(|adapter| figure(lab, adapter))
+    let figures: String = devices
+        .iter()
+        .filter_map(|device| figure(lab, device))
         .collect();
     match figures.is_empty() {
         true => String::new(),
@@ -90,10 +91,10 @@ impl Axis {
 }
 
 /// The plot of one adapter, in each back end and by each library.
-fn figure(lab: &Lab, adapter: &str) -> Option<String> {
+fn figure(lab: &Lab, device: &str) -> Option<String> {
     let columns = lab.columns.iter().enumerate();
     let columns: Vec<(usize, &Column)> = columns
-        .filter(|(_, column)| column.key.adapter == adapter)
+        .filter(|(_, column)| column.key.device() == device)
         .collect();
     let points: Vec<(usize, Vec<Point>)> =
         columns.iter().map(|&(i, _)| (i, points(lab, i))).collect();
@@ -151,7 +152,7 @@ fn figure(lab: &Lab, adapter: &str) -> Option<String> {
     Some(format!(
         "<figure class=\"card\"><h3>{name}</h3><svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"Roofline of {name}\">{drawn}</svg>\
          <figcaption>{legend}</figcaption></figure>",
-        name = escape(adapter),
+        name = escape(device),
     ))
 }
 

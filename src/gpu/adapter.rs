@@ -143,33 +143,18 @@ impl Gpu {
         // Where they are offered, steps can be profiled and pipelines be kept; nothing else depends on them.
         let mut required_features =
             adapter.features() & (wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::PIPELINE_CACHE);
-        let matrices = Matrices::of(adapter);
         let asked = options.body == Some(Body::Cooperative)
             && options.matrices != Some(Matrices::Plain)
-            && matrices.is_some();
+            && Matrices::of(adapter).is_some();
         if asked {
             required_features |= cooperative::FEATURES;
         }
-        let (device, queue) = adapter
-            .request_device(&wgpu::DeviceDescriptor {
-                label: Some("striate"),
-                required_features,
-                experimental_features: match asked {
-                    true => trusted::experimental_features(),
-                    false => wgpu::ExperimentalFeatures::disabled(),
-                },
-                required_limits: adapter.limits(),
-                ..Default::default()
-            })
-            .await
-            .map_err(|e| {
-                let message = format!("{name}: unsupported: the adapter gave no device");
-                Error::new(ErrorKind::NoAdapter, message).with_source(e)
-            })?;
-        let common = Common::new(&device, matrices, options);
+        let unsupported = |error: Error| error.context(format!("{name}: unsupported"));
+        let opened = open(adapter, required_features, adapter.limits()).await;
+        let (device, queue) = opened.map_err(unsupported)?;
+        let common = Common::new(&device, Some(adapter), options);
         let lost = common.lost.clone();
-        let inner = Inner::new(device, queue, true, options, common)
-            .map_err(|error| error.context(format!("{name}: unsupported")))?;
+        let inner = Inner::new(device, queue, options, common).map_err(unsupported)?;
         let gpu = Self(Arc::new(inner));
         gpu.0
             .device
@@ -179,6 +164,49 @@ impl Gpu {
             });
         Ok(gpu)
     }
+
+    /// A second device like an own one, with pipelines of its own.
+    ///
+    /// # Errors
+    /// `Unsupported` for a borrowed one; `NoAdapter` if the adapter gives no second one.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(super) async fn twin(&self) -> Result<Self> {
+        let Some(adapter) = &self.0.common.adapter else {
+            let message = "of a borrowed device the adapter is not known";
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        };
+        let (features, limits) = (self.device().features(), self.device().limits());
+        let (device, queue) = open(adapter, features, limits).await?;
+        Ok(Self(Arc::new(Inner {
+            common: Common::new(&device, Some(adapter), &GpuOptions::default()),
+            device,
+            queue,
+            info: self.0.info.clone(),
+            caps: self.0.caps.clone(),
+            ..*self.0
+        })))
+    }
+}
+
+async fn open(
+    adapter: &wgpu::Adapter,
+    required_features: wgpu::Features,
+    required_limits: wgpu::Limits,
+) -> Result<(wgpu::Device, wgpu::Queue)> {
+    let experimental = required_features.contains(cooperative::FEATURES);
+    let descriptor = wgpu::DeviceDescriptor {
+        label: Some("striate"),
+        required_features,
+        experimental_features: match experimental {
+            true => trusted::experimental_features(),
+            false => wgpu::ExperimentalFeatures::disabled(),
+        },
+        required_limits,
+        ..Default::default()
+    };
+    let opened = adapter.request_device(&descriptor).await;
+    opened
+        .map_err(|e| Error::new(ErrorKind::NoAdapter, "the adapter gave no device").with_source(e))
 }
 
 impl GpuOptions {

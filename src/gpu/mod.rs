@@ -4,6 +4,8 @@ mod adapter;
 mod cache;
 mod cooperative;
 mod engine;
+#[cfg(not(target_arch = "wasm32"))]
+mod first_use;
 mod pipeline;
 mod readback;
 mod timing;
@@ -29,7 +31,6 @@ pub struct Gpu(Arc<Inner>);
 struct Inner {
     device: wgpu::Device,
     queue: wgpu::Queue,
-    owned: bool,
     info: wgpu::AdapterInfo,
     caps: Caps,
     /// The body that the rules choose.
@@ -41,6 +42,8 @@ struct Inner {
 /// What all uses of one device have in common.
 #[derive(Clone)]
 struct Common {
+    /// That of an own device.
+    adapter: Option<wgpu::Adapter>,
     pipelines: Arc<Pipelines>,
     /// The cooperative matrices of its adapter, as far as they are known.
     matrices: Option<Matrices>,
@@ -51,10 +54,12 @@ struct Common {
 }
 
 impl Common {
-    fn new(device: &wgpu::Device, matrices: Option<Matrices>, options: &GpuOptions) -> Self {
+    /// `adapter` is none where the device is borrowed.
+    fn new(device: &wgpu::Device, adapter: Option<&wgpu::Adapter>, options: &GpuOptions) -> Self {
         Self {
+            adapter: adapter.cloned(),
             pipelines: Pipelines::new(device, options.pipeline_cache.as_deref()),
-            matrices,
+            matrices: adapter.and_then(Matrices::of),
             proven: Arc::default(),
             lost: Arc::default(),
         }
@@ -71,7 +76,6 @@ impl Inner {
     fn new(
         device: wgpu::Device,
         queue: wgpu::Queue,
-        owned: bool,
         options: &GpuOptions,
         common: Common,
     ) -> Result<Self> {
@@ -87,11 +91,16 @@ impl Inner {
             }
         }
         let mut caps = options.caps(info.backend, info.device_type, &limits)?;
-        caps.matrices = cooperative::chosen(&device, owned, options, &caps, common.matrices)?;
+        caps.matrices = cooperative::chosen(
+            &device,
+            common.adapter.is_some(),
+            options,
+            &caps,
+            common.matrices,
+        )?;
         Ok(Self {
             device,
             queue,
-            owned,
             rules: default_body(info.backend, info.device_type),
             info,
             caps,
@@ -123,7 +132,7 @@ impl Gpu {
         options: &GpuOptions,
     ) -> Result<Self> {
         let common = Common::new(&device, None, options);
-        let inner = Inner::new(device, queue, false, options, common)?;
+        let inner = Inner::new(device, queue, options, common)?;
         Ok(Self(Arc::new(inner)))
     }
 
@@ -135,7 +144,7 @@ impl Gpu {
         if let Some(data) = &options.pipeline_cache {
             common.pipelines = Pipelines::new(&device, Some(data));
         }
-        let inner = Inner::new(device, queue, self.0.owned, options, common)?;
+        let inner = Inner::new(device, queue, options, common)?;
         Ok(Self(Arc::new(inner)))
     }
 
@@ -186,13 +195,6 @@ impl Gpu {
     pub fn has_timestamps(&self) -> bool {
         let features = self.0.device.features();
         features.contains(wgpu::Features::TIMESTAMP_QUERY)
-    }
-
-    /// Whether it is an own device on a CPU, whose driver compiles a pipeline at its first use, even one by no workgroup.
-    fn compiles_late(&self) -> bool {
-        let info = &self.0.info;
-        let encodes = info.backend != wgpu::Backend::Gl;
-        self.0.owned && info.device_type == wgpu::DeviceType::Cpu && encodes
     }
 
     /// How many pipelines have been built so far.
@@ -259,6 +261,11 @@ impl Gpu {
                 None => internal.await,
                 error => error,
             };
+            // The loss of an own device is told when it is polled.
+            #[cfg(not(target_arch = "wasm32"))]
+            if self.is_owned() && (memory.is_some() || other.is_some()) {
+                self.poll(wgpu::PollType::Poll)?;
+            }
             self.check_lost()?;
             if let Some(error) = memory {
                 let message = format!("{what}: the device has no memory left");
@@ -359,7 +366,7 @@ impl Gpu {
     /// Whether the device is one's own, so that it may be polled.
     #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn is_owned(&self) -> bool {
-        self.0.owned
+        self.0.common.adapter.is_some()
     }
 
     /// Fails on a borrowed device, which only its host may poll.
@@ -382,8 +389,13 @@ impl Gpu {
     pub fn wait(&self) -> Result<()> {
         self.expect_owned()?;
         self.check_lost()?;
+        self.poll(wgpu::PollType::wait_indefinitely())
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    fn poll(&self, how: wgpu::PollType) -> Result<()> {
         // wgpu's poll panics when the device is lost while it waits.
-        let poll = || self.0.device.poll(wgpu::PollType::wait_indefinitely());
+        let poll = || self.0.device.poll(how);
         let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(poll));
         match polled {
             Ok(Ok(_)) => self.check_lost(),

@@ -3,9 +3,11 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+#[cfg(not(target_arch = "wasm32"))]
+use super::first_use::FirstUses;
 use super::{Gpu, cache, trusted};
 use crate::error::{Error, Result};
-use crate::kernel::{Access, Kernel, Overrides, WINDOW, Wgsl};
+use crate::kernel::{Access, Kernel, Overrides, Wgsl};
 
 /// A pipeline and the layout of its bind group.
 pub(crate) struct Pipeline {
@@ -14,10 +16,10 @@ pub(crate) struct Pipeline {
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
-struct Key {
-    kernel: Kernel,
+pub(super) struct Key {
+    pub kernel: Kernel,
     overrides: Overrides,
-    accesses: Vec<Access>,
+    pub accesses: Vec<Access>,
     checks: Checks,
 }
 
@@ -51,57 +53,6 @@ pub(crate) struct Pipelines {
     built: Mutex<HashMap<Key, Arc<Pipeline>>>,
     /// The driver's own form of them, where the device keeps one.
     cache: Option<wgpu::PipelineCache>,
-}
-
-/// llvmpipe compiles a pipeline where it is first used, one after the other. A use of it by no workgroup lets it do so beside the work on the
-/// next one. Not through GL, where wgpu leaves out what has no workgroups.
-struct FirstUse {
-    /// As large as what any kernel of the crate binds: a window.
-    buffers: Vec<wgpu::Buffer>,
-}
-
-impl FirstUse {
-    fn new(gpu: &Gpu, keys: &[&Key]) -> Self {
-        let most = keys.iter().map(|key| key.accesses.len()).max();
-        let bindings = most.map_or(0, |operands| operands + 1); // and the params
-        let buffer = |_| gpu.create_buffer("first use", WINDOW);
-        Self {
-            buffers: (0..bindings).map(buffer).collect(),
-        }
-    }
-
-    fn submit(&self, gpu: &Gpu, pipeline: &Pipeline, key: &Key) {
-        // What a kernel from outside the crate binds, nobody knows.
-        if !matches!(key.kernel.wgsl, Wgsl::Files(_)) {
-            return;
-        }
-        let accesses = key.accesses.iter().chain([&Access::Uniform]);
-        let entries: Vec<_> = (accesses.zip(&self.buffers).enumerate())
-            .map(|(binding, (access, buffer))| wgpu::BindGroupEntry {
-                binding: binding as u32,
-                resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-                    buffer,
-                    offset: 0,
-                    size: std::num::NonZeroU64::new(match access {
-                        Access::Uniform => WINDOW.min(gpu.caps().max_uniform),
-                        Access::Read | Access::ReadWrite => WINDOW,
-                    }),
-                }),
-            })
-            .collect();
-        let bind_group = gpu.device().create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some("first use"),
-            layout: &pipeline.layout,
-            entries: &entries,
-        });
-        let mut encoder = gpu.device().create_command_encoder(&Default::default());
-        let mut pass = encoder.begin_compute_pass(&Default::default());
-        pass.set_pipeline(&pipeline.pipeline);
-        pass.set_bind_group(0, &bind_group, &[]);
-        pass.dispatch_workgroups(0, 0, 0);
-        drop(pass);
-        gpu.queue().submit([encoder.finish()]);
-    }
 }
 
 /// One use of a kernel.
@@ -154,22 +105,17 @@ impl Pipelines {
         };
         let asked: Vec<_> = missing[..ahead].iter().map(|&key| ask(key)).collect();
         let mut asked = asked.into_iter();
-        let first_use = gpu.compiles_late().then(|| FirstUse::new(gpu, &missing));
+        #[cfg(not(target_arch = "wasm32"))]
+        let mut first_uses = FirstUses::start(gpu, &missing);
         for (i, &key) in missing.iter().enumerate() {
             let pending = &names[i..];
             progress(Progress { total, pending });
             let building = asked.next().unwrap_or_else(|| ask(key));
             let context = |e: Error| e.context(format!("kernel {}", key.kernel.name));
             let pipeline = Arc::new(building.await.map_err(context)?);
-            if let Some(first_use) = &first_use {
-                let tried = gpu.scoped("using a pipeline by no workgroup", || {
-                    first_use.submit(gpu, &pipeline, key);
-                });
-                // Nothing depends on it.
-                if let Err(error) = tried.await {
-                    gpu.check_lost()?;
-                    log::warn!("kernel {}: {error}", key.kernel.name);
-                }
+            #[cfg(not(target_arch = "wasm32"))]
+            if let Some(first_uses) = &mut first_uses {
+                first_uses.submit(gpu, &pipeline, key).await?;
             }
             let kept = self.lock().entry(key.clone()).or_insert(pipeline).clone();
             found.insert(key, kept);
@@ -193,7 +139,7 @@ impl Pipelines {
         self.built.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn build(&self, device: &wgpu::Device, key: &Key) -> Pipeline {
+    pub(super) fn build(&self, device: &wgpu::Device, key: &Key) -> Pipeline {
         let Key {
             kernel,
             overrides,

@@ -69,6 +69,7 @@ impl Session {
     }
 
     /// As `with_options`, for hosts that cannot block. The first session on cooperative matrices of a borrowed device ends only while the host polls.
+    /// Outside a browser, building a pipeline is not awaited but done, and on own devices of llvmpipe so is compiling it.
     pub async fn new_async(
         store: &Store,
         graph: &Graph,

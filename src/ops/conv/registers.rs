@@ -131,7 +131,7 @@ struct Form {
     /// Images of x through windows, not from storage.
     x_window: bool,
     weights: Weights,
-    /// Columns of y that are written together, 1, 2 or 4: few weights do not hide the cost of writing.
+    /// Columns of y that are written together, 1 or 2: few weights do not hide the cost of writing.
     unit: usize,
 }
 
@@ -156,10 +156,9 @@ impl Form {
     /// All that are chosen.
     fn all() -> impl Iterator<Item = Form> {
         let windows = [
-            (false, true, 4),
             (false, true, 2),
             (false, true, 1),
-            (false, false, 4),
+            (false, false, 2),
             (false, false, 1),
             (true, true, 1),
             (true, false, 1),
@@ -359,7 +358,7 @@ impl Class {
     }
 
     /// Its form, and the cheapest variant. The batch has no say in it.
-    fn choose(&self, groups: usize, caps: &Caps) -> (Form, Overrides) {
+    fn choose(&self, groups: usize, end: End, caps: &Caps) -> (Form, Overrides) {
         let cheapest = |form: Form| {
             let sets = form.variants().iter().copied();
             cheapest(sets, tile_of, caps, |set| self.cost(set))
@@ -367,17 +366,18 @@ impl Class {
         let strided = self.axes[1].stride > 1;
         let [out_plane, out_first, out_row, out_col] = self.place;
         let places = [out_plane, out_first, out_row, self.output[2]];
-        let by = |unit: &usize| out_col == 1 && places.iter().all(|place| place % unit == 0);
+        // Biases are read as y is written.
+        let even = self.output[0].is_multiple_of(2);
+        let by_pairs = out_col == 1 && places.iter().all(|place| place % 2 == 0);
         if caps.windows {
             let x_window = window_rows(self.image(groups)) >= 1;
             let form = Form {
                 strided,
                 x_window,
                 weights: Weights::Window,
-                unit: match (strided, x_window) {
-                    (true, _) => 1,
-                    (false, true) => [4, 2].into_iter().find(by).unwrap_or(1),
-                    (false, false) => [4].into_iter().find(by).unwrap_or(1),
+                unit: match by_pairs && !strided && (even || !end.adds_bias()) {
+                    true => 2,
+                    false => 1,
                 },
             };
             let overrides = cheapest(form);
@@ -393,7 +393,7 @@ impl Class {
         let packed = self.packed(groups, overrides);
         let binds = caps.max_uniform.min(caps.max_binding) >= 4 * UNIFORM_FLOATS as u64;
         let narrow = self.quads() < 2 || self.axes[1].taps < 3;
-        if binds && by(&2) && !narrow && (1..=UNIFORM_FLOATS).contains(&packed) {
+        if binds && by_pairs && !narrow && (1..=UNIFORM_FLOATS).contains(&packed) {
             return (Form::UNIFORM, overrides);
         }
         (Form::FLAT, cheapest(Form::FLAT))
@@ -411,13 +411,14 @@ impl Class {
 
     /// vec4s of its packed weights.
     fn scratch_quads(&self, groups: usize, caps: &Caps) -> usize {
-        let (form, overrides) = self.choose(groups, caps);
+        // The end has a say in the unit alone, which the weights know nothing of.
+        let (form, overrides) = self.choose(groups, End::None, caps);
         self.packed_type(groups, form, overrides).count() / 4
     }
 
     /// Emits it for runs of images.
     fn lower(&self, runs: &[Rows], groups: usize, end: End, caps: &Caps, out: &mut Lowering) {
-        let (form, overrides) = self.choose(groups, caps);
+        let (form, overrides) = self.choose(groups, end, caps);
         let [strip, blocks, taps] = ["strip", "blocks", "taps"].map(|n| value(overrides, n));
         let workgroup = overrides.iter().find(|(name, _)| *name == "workgroup_size");
         let workgroup = workgroup.map_or(64, |&(_, size)| size as usize);
@@ -451,13 +452,17 @@ impl Class {
                     let y_base = (run.first[1] + images.start) * groups * outs * out_plane;
                     let kernel = Cow::Owned(registers_kernel(form, end));
                     let dispatch = x.bind(Dispatch::of(kernel, overrides), images);
+                    let (y, part) = (Operand::Output(0), run.part[1]);
                     let dispatch = match form.weights {
-                        Weights::Storage => dispatch.read(weights),
-                        Weights::Uniform => dispatch.uniform(weights),
-                        Weights::Window => dispatch.uniform(weights).window(shown.at),
+                        Weights::Storage => end.bind_rows(dispatch.read(weights), y, part),
+                        Weights::Uniform => end.bind_rows(dispatch.uniform(weights), y, part),
+                        Weights::Window => {
+                            let dispatch = dispatch.uniform(weights).window(shown.at);
+                            end.bind_flags(dispatch, weights, y, part)
+                        }
                     };
                     out.push(
-                        end.bind_rows(dispatch, Operand::Output(0), run.part[1])
+                        dispatch
                             .param("count", count)
                             .param("strips", strips)
                             .param("batch", images.count)
@@ -489,6 +494,7 @@ impl Class {
                             .param("taps_w", horizontal.taps)
                             .param("stores", strip / 4 * blocks)
                             .param("four", 4)
+                            .param("end", end.flags())
                             .workgroups(count.div_ceil(workgroup)),
                     );
                 }
@@ -627,7 +633,8 @@ fn registers_kernel(form: Form, end: End) -> Kernel {
         window,
         elements,
         pairs,
-        quads,
+        flags,
+        zero,
         grid,
         divide,
         float,
@@ -638,7 +645,8 @@ fn registers_kernel(form: Form, end: End) -> Kernel {
         "second_window",
         "y_elements",
         "y_pairs",
-        "y_quads",
+        "end_flags",
+        "sums_zero",
         "lib/grid",
         "lib/divide",
         "lib/float",
@@ -650,14 +658,25 @@ fn registers_kernel(form: Form, end: End) -> Kernel {
         Weights::Window => ("_weights_window", window),
     };
     let (unit_name, y) = match form.unit {
-        4 => ("_quads", quads),
         2 => ("_pairs", pairs),
         _ => ("", elements),
     };
-    let (end_name, end) = end.file();
+    let mut files = vec![body, x, columns, weights, y, grid, divide, float];
+    let end_name = match form.weights {
+        // One kernel for all ends: compiling is most of a first step on a CPU adapter.
+        Weights::Window => {
+            files.push(flags);
+            ""
+        }
+        _ => {
+            let (name, end) = end.file();
+            files.extend([end, zero]);
+            name
+        }
+    };
     Kernel::composed(
         format!("conv_registers{x_name}{weights_name}{unit_name}{end_name}"),
-        vec![body, x, columns, weights, end, y, grid, divide, float],
+        files,
         form.variants(),
     )
 }
@@ -665,10 +684,13 @@ fn registers_kernel(form: Form, end: End) -> Kernel {
 /// The kernels that are composed when an op lowers.
 pub(super) fn kernels() -> Vec<Kernel> {
     let forms = Form::all().flat_map(|form| {
+        let ends = match form.weights {
+            Weights::Window => &[End::None],
+            _ => End::ALL.as_slice(),
+        };
         // The gradient of an input, which takes the mask, never strides.
-        let ends = End::ALL.into_iter();
-        let ends =
-            ends.filter(move |end| !form.strided || !matches!(end, End::Mask | End::MaskInPlace));
+        let ends = (ends.iter().copied())
+            .filter(move |end| !form.strided || !matches!(end, End::Mask | End::MaskInPlace));
         ends.map(move |end| registers_kernel(form, end))
     });
     forms.collect()

@@ -71,9 +71,26 @@ impl End {
         }
     }
 
+    /// What `end_flags` is told of it.
+    pub fn flags(self) -> usize {
+        match self {
+            End::None => 0,
+            End::Bias => flags::BIAS,
+            End::Relu => flags::RELU,
+            End::BiasRelu => flags::BIAS | flags::RELU,
+            End::Mask => flags::MASK,
+            End::MaskInPlace => flags::MASK_IN_PLACE,
+        }
+    }
+
+    /// Whether it adds the third input as a bias.
+    pub fn adds_bias(self) -> bool {
+        matches!(self, End::Bias | End::BiasRelu)
+    }
+
     /// Whether it reads the third input.
     pub fn reads_third(self) -> bool {
-        matches!(self, End::Bias | End::BiasRelu | End::Mask)
+        self.adds_bias() || self == End::Mask
     }
 
     /// Binds what the end reads, the third input, and the output after it, of each one part.
@@ -90,6 +107,31 @@ impl End {
         let third = if self == End::Mask { part } else { 0 };
         self.bind_parts(dispatch, third, y, part)
     }
+
+    /// As `bind_rows`, for `end_flags`: where nothing is read, `unread` is bound in the third input's place.
+    pub fn bind_flags(
+        self,
+        dispatch: Dispatch,
+        unread: Operand,
+        y: Operand,
+        part: usize,
+    ) -> Dispatch {
+        let dispatch = match self.reads_third() {
+            true => dispatch,
+            false => dispatch.read(unread),
+        };
+        self.bind_rows(dispatch, y, part)
+    }
+}
+
+/// The bits of `end_flags`.
+pub(super) mod flags {
+    pub const BIAS: usize = 1;
+    pub const SUM: usize = 2;
+    pub const SUM_IN_PLACE: usize = 4;
+    pub const RELU: usize = 8;
+    pub const MASK: usize = 16;
+    pub const MASK_IN_PLACE: usize = 32;
 }
 
 /// Where a block of a product is stored, and what happens to it before.
@@ -335,3 +377,26 @@ static SUM_PARTS: Kernel = Kernel::new(
 );
 
 pub(super) const KERNELS: &[&Kernel] = &[&SUM_PARTS];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_are_those_of_the_shader() {
+        let [text] = *shader_files!["end_flags"];
+        for (name, bit) in [
+            ("BIAS", flags::BIAS),
+            ("SUM", flags::SUM),
+            ("SUM_IN_PLACE", flags::SUM_IN_PLACE),
+            ("RELU", flags::RELU),
+            ("MASK", flags::MASK),
+            ("MASK_IN_PLACE", flags::MASK_IN_PLACE),
+        ] {
+            assert!(
+                text.contains(&format!("const END_{name}: u32 = {bit}u;")),
+                "{name}"
+            );
+        }
+    }
+}

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use super::registers::{RegisterTiles, Seen, high};
 use super::{FEW_ROWS, MatMul, Sizes};
 use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Tile};
-use crate::ops::gemm::{End, Target, View};
+use crate::ops::gemm::{End, Target, View, flags};
 use crate::ops::value;
 use crate::shape::Type;
 
@@ -43,7 +43,7 @@ impl MatMul {
         to.params(self.strides(&block.block, dispatch))
             .write(to.operand)
             .part(to.part)
-            .param("end", end_bits(to.end) | sum.bits())
+            .param("end", to.end.flags() | sum.flags())
     }
 }
 
@@ -83,31 +83,12 @@ impl Sum {
         (to, sum)
     }
 
-    fn bits(self) -> usize {
+    fn flags(self) -> usize {
         match self {
             Sum::Alone => 0,
-            Sum::With(_) => SUM,
-            Sum::InPlace => SUM_IN_PLACE,
+            Sum::With(_) => flags::SUM,
+            Sum::InPlace => flags::SUM_IN_PLACE,
         }
-    }
-}
-
-/// The bits of `end_flags`.
-const BIAS: usize = 1;
-const SUM: usize = 2;
-const SUM_IN_PLACE: usize = 4;
-const RELU: usize = 8;
-const MASK: usize = 16;
-const MASK_IN_PLACE: usize = 32;
-
-fn end_bits(end: End) -> usize {
-    match end {
-        End::None => 0,
-        End::Bias => BIAS,
-        End::Relu => RELU,
-        End::BiasRelu => BIAS | RELU,
-        End::Mask => MASK,
-        End::MaskInPlace => MASK_IN_PLACE,
     }
 }
 
@@ -197,26 +178,3 @@ pub(super) fn kernels() -> impl Iterator<Item = Kernel> {
 
 /// What [`MatMul::windows`] may choose.
 const WINDOWS: [[bool; 2]; 4] = [[false, false], [true, false], [false, true], [true, true]];
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bits_are_those_of_the_shader() {
-        let [text] = *shader_files!["end_flags"];
-        for (name, bit) in [
-            ("BIAS", BIAS),
-            ("SUM", SUM),
-            ("SUM_IN_PLACE", SUM_IN_PLACE),
-            ("RELU", RELU),
-            ("MASK", MASK),
-            ("MASK_IN_PLACE", MASK_IN_PLACE),
-        ] {
-            assert!(
-                text.contains(&format!("const END_{name}: u32 = {bit}u;")),
-                "{name}"
-            );
-        }
-    }
-}

@@ -230,7 +230,7 @@ impl Op for MaxPoolForward {
         Split::Rows(&[0])
     }
 
-    fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
+    fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         let (x, y) = (&io.inputs[0], &io.outputs[0]);
         let (input, output) = (self.windows.extents(x), self.windows.extents(y));
         let mut parts = vec![&io.input_parts[0][..], &io.output_parts[0]];
@@ -246,7 +246,7 @@ impl Op for MaxPoolForward {
                 ..Numbers::default()
             };
             let form = match self.windows.are_pairs(input, output) {
-                true => Form::of_pairs(input[2], &numbers),
+                true => Form::of_pairs(input[2], &numbers, caps),
                 false => Form::any(&self.windows),
             };
             let kernel = max_pool(form, self.indices);

@@ -108,7 +108,7 @@ impl Op for MaxPoolGrad {
         Split::Rows(&[0, 1])
     }
 
-    fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
+    fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         let (dy, dx) = (&io.inputs[0], &io.outputs[0]);
         let indices = indices_of(&io.inputs[1]);
         let output = self.windows.extents(dy);
@@ -125,7 +125,7 @@ impl Op for MaxPoolGrad {
                 ..Numbers::default()
             };
             let form = match tiled {
-                true => Form::of_pairs(self.input[2], &numbers),
+                true => Form::of_pairs(self.input[2], &numbers, caps),
                 false => Form::any(&self.windows),
             };
             let (count, invocations) = match form {

@@ -1,6 +1,6 @@
 //! The kernels of max pooling, composed when an op lowers.
 
-use crate::kernel::Kernel;
+use crate::kernel::{Caps, Kernel};
 
 use super::VARIANTS;
 use super::max::Indices;
@@ -27,12 +27,13 @@ impl Form {
         }
     }
 
-    /// Form of 2 x 2 windows side by side, four of which are loaded and stored at once.
-    pub(super) fn of_pairs(width: usize, numbers: &Numbers) -> Self {
+    /// Form of 2 x 2 windows side by side, four of which are loaded and stored at once. Adapters with windows load the elements of a
+    /// quad one by one: there one kernel serves all even widths.
+    pub(super) fn of_pairs(width: usize, numbers: &Numbers, caps: &Caps) -> Self {
         let aligned = |to: usize| width.is_multiple_of(to) && numbers.x_base.is_multiple_of(to);
         let bases = [numbers.y_base, numbers.index_base];
         match bases.iter().all(|base| base.is_multiple_of(4)) {
-            true if aligned(4) => Form::Quads,
+            true if aligned(4) && !caps.windows => Form::Quads,
             true if aligned(2) => Form::Pairs,
             _ => Form::Strided,
         }

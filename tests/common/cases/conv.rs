@@ -652,15 +652,15 @@ fn special() -> Vec<Case> {
                 .bound(Bound::Sum { k: c * r * s + 1 }),
             );
         }
-        // Rows that are written by one, two and four elements.
+        // Rows that are written by single elements and by pairs, where channels fill those and where they do not.
         if at < 2 {
             // x in storage.
             let case = conv2d_kernel([1, 1250, 8], [2, 3, 5], 1, PaddingMode::Zeros, ENDS[0]);
             cases.push(case.special(at));
         }
-        for w in [8, 9, 10] {
+        for (o, w) in [(5, 8), (5, 9), (5, 10), (6, 10)] {
             for end in ENDS {
-                let case = conv2d_kernel([2, 6, w], [3, 5, 5], 1, PaddingMode::Zeros, end);
+                let case = conv2d_kernel([2, 6, w], [3, o, 5], 1, PaddingMode::Zeros, end);
                 if at < case.inputs.len() {
                     cases.push(case.special(at));
                 }
