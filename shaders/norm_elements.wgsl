@@ -1,4 +1,4 @@
-// Provider of Element, Statistic, statistic_at and affine_at: a load is one element. See norm_table for the table.
+// Provider of Element, Statistic, statistic_at, affine_at and relu: a load is one element. See norm_table for the table.
 
 alias Element = f32;
 
@@ -17,4 +17,9 @@ fn statistic_at(at: u32) -> Statistic {
 fn affine_at(row: u32, at: u32) -> f32 {
     let number = affine_number(at);
     return table[row + number / 4u][number % 4u];
+}
+
+// With NaN kept.
+fn relu(x: f32) -> f32 {
+    return select(x, 0.0, x <= 0.0 && !is_nan(x));
 }

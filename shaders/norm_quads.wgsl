@@ -1,4 +1,4 @@
-// Provider of Element, Statistic, statistic_at and affine_at: a load is four elements, which have one statistic or, with
+// Provider of Element, Statistic, statistic_at, affine_at and relu: a load is four elements, which have one statistic or, with
 // wide_statistics = 1, four neighbouring ones, and one weight or, with wide_affine = 1, four neighbouring ones.
 
 override wide_statistics: u32 = 0u;
@@ -37,4 +37,9 @@ fn affine_at(row: u32, at: u32) -> vec4<f32> {
         return table[row + number];
     }
     return vec4<f32>(table[row + number / 4u][number % 4u]);
+}
+
+// With NaN kept.
+fn relu(x: vec4<f32>) -> vec4<f32> {
+    return relu4(x);
 }

@@ -6,7 +6,7 @@
 // chunk of neighbouring sets, so that they read neighbouring addresses. With resume = 1 the partials continue those of other rows.
 // Reference: src/ops/norm.rs. One invocation makes one chunk, one workgroup workgroup_size of them.
 // Overrides: workgroup_size.
-// Providers: Sums, add and store (norm_moments or norm_sums), Element (norm_elements or norm_quads), table (norm_table_*), lib/grid; see there.
+// Providers: Sums, add and store (norm_moments or norm_sums), Element (norm_elements or norm_quads), table (norm_table_*), lib/float, lib/grid; see there.
 
 override workgroup_size: u32 = 64u;
 

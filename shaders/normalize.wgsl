@@ -1,10 +1,11 @@
-// y = (x - mean) * scale * weight + bias, with the mean and scale of the element's set.
+// y = (x - mean) * scale * weight + bias, with the mean and scale of the element's set, plus a residual if there is one, then relu if asked.
 //
-// Layout: x and y are loads of one element or four; load i of this run of rows is load base + i of the part. Statistics and weights
+// Layout: x, y and the residual are loads of one element or four; load i of this run of rows is load base + i of the part. Statistics and weights
 // are in the table (see norm_table). Reference: src/ops/norm.rs.
 // One invocation makes one load, one workgroup workgroup_size of them. Overrides: workgroup_size.
-// Providers: load and store (lib/separate or lib/in_place), Element, Statistic, statistic_at and affine_at
-// (norm_elements or norm_quads), table (norm_table_storage or norm_table_window), norm_place, lib/divide, lib/grid.
+// Providers: load and store (lib/separate or lib/in_place), OLD and with_residual (norm_alone or norm_residual), Element, Statistic,
+// statistic_at, affine_at and relu (norm_elements or norm_quads), table (norm_table_storage or norm_table_window), norm_place, lib/divide,
+// lib/float, lib/grid.
 
 override workgroup_size: u32 = 64u;
 
@@ -18,10 +19,10 @@ struct Params {
     affines: u32,
     weights: u32,
     biases: u32,
+    relu: u32,
 }
 
 const TABLE: u32 = 0u;
-const OLD: u32 = 1u;
 
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -31,6 +32,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let weight = affine_at(params.weights, i);
         let bias = affine_at(params.biases, i);
         let x = load(params.base + i);
-        store(params.base + i, (x - own.mean) * (own.scale * weight) + bias);
+        let y = with_residual((x - own.mean) * (own.scale * weight) + bias, params.base + i);
+        store(params.base + i, select(y, relu(y), params.relu == 1u));
     }
 }

@@ -5,7 +5,8 @@
 // in the table (see norm_table). Reference: src/ops/norm.rs.
 // One invocation makes one load, one workgroup workgroup_size of them. Overrides: workgroup_size.
 // Providers: load of dy and store (lib/separate or lib/in_place), Element, Statistic, statistic_at and affine_at
-// (norm_elements or norm_quads), table (norm_table_storage or norm_table_window), norm_place, lib/divide, lib/grid.
+// (norm_elements or norm_quads), table (norm_table_storage or norm_table_window), norm_place, lib/divide, lib/float,
+// lib/grid.
 
 override workgroup_size: u32 = 64u;
 

@@ -321,5 +321,40 @@ fn inference_folds_batch_norms_into_convolutions() {
     assert_eq!(last_op(12, false), "relu");
     // As many elements in two images as in the weight.
     assert_eq!(last_op(6, true), "conv2d");
-    assert_eq!(last_op(5, true), "relu");
+    assert_eq!(last_op(5, true), "batch_norm");
+}
+
+/// What a residual block puts behind its normalisation is one dispatch with it, in training and in inference, as long as nobody else reads what
+/// lies between and nothing is broadcast.
+#[test]
+fn sums_and_relus_join_the_normalisation_before_them() {
+    let ops = |mode: Mode, same_shape: bool, read: bool, fuse: bool| {
+        let mut g = Graph::new();
+        let x = input(&mut g, [2, 8, 4, 4]);
+        let rows = if same_shape { 2 } else { 1 };
+        let residual = g.input("residual", Type::f32([rows, 8, 4, 4])).unwrap();
+        let layers = Sequential::new()
+            .then(Conv2d::new(8, 8, 3).padding(1).without_bias())
+            .then(BatchNorm2d::new(8));
+        let normal = layers.build(&mut g, "", x, mode).unwrap();
+        let sum = g.add_values(residual, normal).unwrap();
+        let y = g.relu(sum).unwrap();
+        let fetched = if read { vec![normal, y] } else { vec![y] };
+        let caps = Caps::default();
+        let states = StateLayout::new(&[&g], caps.max_binding).unwrap();
+        let options = PlanOptions {
+            fuse,
+            ..PlanOptions::default()
+        };
+        let plan = Plan::new(&g, &states, &fetched, &caps, options).unwrap();
+        let ops = plan.steps.iter().map(|step| step.op);
+        ops.filter(|op| ["add", "relu"].contains(op))
+            .collect::<Vec<_>>()
+    };
+    for mode in [Mode::Train, Mode::Infer] {
+        assert_eq!(ops(mode, true, false, true), [""; 0]);
+        assert_eq!(ops(mode, true, false, false), ["add", "relu"]);
+        assert_eq!(ops(mode, true, true, true), ["add", "relu"]);
+        assert_eq!(ops(mode, false, false, true), ["add", "relu"]);
+    }
 }

@@ -45,7 +45,8 @@ pub struct NormStatistics {
     pub moments: Moments,
 }
 
-/// (x - mean) / sqrt(variance + eps) * weight + bias, of x, statistics, and the weight and bias that it has.
+/// (x - mean) / sqrt(variance + eps) * weight + bias, of x, statistics, and the weight and bias that it has; in fused forms plus a last
+/// input, then relu.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Normalize {
     /// The sets.
@@ -59,6 +60,10 @@ pub struct Normalize {
     pub weight: bool,
     /// Whether there is a bias.
     pub bias: bool,
+    /// Adds the last input, of the shape of x.
+    pub residual: bool,
+    /// Applies relu last.
+    pub relu: bool,
 }
 
 /// The gradient of [`Normalize`] from dy, x, the statistics and the weight that it has: dx and, if it has a weight or a bias, those of both.
@@ -243,6 +248,8 @@ impl Graph {
             own,
             weight: weight.is_some(),
             bias: bias.is_some(),
+            residual: false,
+            relu: false,
         };
         let inputs = [Some(x), Some(statistics), weight, bias];
         self.add1(op, &inputs.into_iter().flatten().collect::<Vec<_>>())
@@ -488,6 +495,13 @@ fn map_of(over: Over, x: &Type) -> Map {
     Map::new("normalisation", over, x).expect("infer accepted x")
 }
 
+impl Normalize {
+    /// Which input the residual is, if there is one.
+    pub(super) fn residual_at(&self) -> usize {
+        2 + usize::from(self.weight) + usize::from(self.bias)
+    }
+}
+
 impl Op for Normalize {
     fn name(&self) -> &'static str {
         self.over.op(self.own)
@@ -495,14 +509,16 @@ impl Op for Normalize {
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
         let op = self.name();
-        let affines = usize::from(self.weight) + usize::from(self.bias);
-        expect_inputs(op, inputs, 2 + affines)?;
+        expect_inputs(op, inputs, self.residual_at() + usize::from(self.residual))?;
         let map = Map::new(op, self.over, inputs[0])?;
         expect_type(op, "statistics", inputs[1], &Type::f32(map.statistics))?;
         let names = [(self.weight, "weight"), (self.bias, "bias")];
         let names = names.into_iter().filter(|(has, _)| *has);
         for ((_, name), ty) in names.zip(&inputs[2..]) {
             expect_type(op, name, ty, &Type::f32(map.affine.clone()))?;
+        }
+        if self.residual {
+            expect_type(op, "residual", inputs[self.residual_at()], inputs[0])?;
         }
         Ok(vec![inputs[0].clone()])
     }
@@ -514,18 +530,23 @@ impl Op for Normalize {
         let map = map_of(self.over, x.ty());
         let weight = self.weight.then(|| inputs[2]);
         let bias = self.bias.then(|| inputs[2 + usize::from(self.weight)]);
+        let residual = self.residual.then(|| inputs[self.residual_at()].floats());
         let y = x.floats().iter().enumerate().map(|(i, x)| {
             let (mean, variance) = (statistics[2 * map.set(i)], statistics[2 * map.set(i) + 1]);
             let normal = (x - mean) / (variance + f64::from(self.eps)).sqrt();
             let weight = weight.map_or(1.0, |w| w.floats()[map.affine(i)]);
-            normal * weight + bias.map_or(0.0, |b| b.floats()[map.affine(i)])
+            let bias = bias.map_or(0.0, |b| b.floats()[map.affine(i)]);
+            normal * weight + bias + residual.map_or(0.0, |r| r[i])
         });
-        vec![Array::float(x.shape().clone(), y.collect())]
+        let mut y: Vec<f64> = y.collect();
+        super::finish(&mut y, self.relu, None);
+        vec![Array::float(x.shape().clone(), y)]
     }
 
     // Gradient.
 
     fn vjp(&self, g: &mut Graph, at: &Node, dy: &[Value]) -> Result<Vec<Option<Value>>> {
+        super::expect_unfused(self.name(), self.residual || self.relu)?;
         let mut inputs = vec![dy[0], at.inputs[0], at.inputs[1]];
         inputs.extend(self.weight.then(|| at.inputs[2]));
         let found = g.add(NormalizeGrad(*self), &inputs)?;
@@ -543,7 +564,7 @@ impl Op for Normalize {
 
     fn split(&self) -> Split {
         match self.over {
-            Over::Batch => Split::Rows(&[0]),
+            Over::Batch if !self.residual => Split::Rows(&[0]),
             _ => Split::Whole,
         }
     }
@@ -561,6 +582,7 @@ impl Op for NormalizeGrad {
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
         let norm = &self.0;
+        super::expect_unfused(norm.name(), norm.residual || norm.relu)?;
         expect_inputs(self.name(), inputs, 3 + usize::from(norm.weight))?;
         let map = Map::new(norm.name(), norm.over, inputs[1])?;
         expect_type(self.name(), "dy", inputs[0], inputs[1])?;
@@ -811,6 +833,8 @@ mod tests {
             own: None,
             weight: false,
             bias: false,
+            residual: false,
+            relu: false,
         };
         let dx = g.add(NormalizeGrad(norm), &[x, x, statistics]).unwrap();
         let node = g.nodes()[0].clone();

@@ -453,11 +453,24 @@ pub(super) fn lower_normalize(
     )?;
     let loads = Loads::of(map);
     let tables = given.tables(map, &runs, caps, out);
+    let pass = Pass::Normalize {
+        residual: op.residual,
+    };
     for (run, table) in runs.iter().zip(&tables) {
-        let dispatch = Pass::Normalize.dispatch(loads, table, io.in_place[0].is_some(), false);
+        let dispatch = pass.dispatch(loads, table, io.in_place[0].is_some(), false);
         let dispatch = table.bind(dispatch);
+        let dispatch = match op.residual {
+            true => dispatch
+                .read(Operand::Input(op.residual_at()))
+                .part(run.part),
+            false => dispatch,
+        };
         let dispatch = bind_places(dispatch, io, 0, run.part);
-        out.push(map_over(dispatch, loads, map, run, table).param("biases", table.biases));
+        out.push(
+            map_over(dispatch, loads, map, run, table)
+                .param("biases", table.biases)
+                .param("relu", usize::from(op.relu)),
+        );
     }
     Ok(())
 }
@@ -679,7 +692,10 @@ fn moments_kernel(loads: Loads, columns: bool) -> Dispatch {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pass {
     Sums,
-    Normalize,
+    Normalize {
+        /// Whether another operand is added.
+        residual: bool,
+    },
     NormalizeGrad,
 }
 
@@ -692,6 +708,8 @@ impl Pass {
             sums_elements,
             sums_quads,
             normalize,
+            alone,
+            with_residual,
             normalize_grad,
             separate,
             same_place,
@@ -701,6 +719,7 @@ impl Pass {
             window,
             place,
             divide,
+            float,
             grid,
         ] = *shader_files![
             "norm_reduce",
@@ -708,6 +727,8 @@ impl Pass {
             "norm_sums_elements",
             "norm_sums_quads",
             "normalize",
+            "norm_alone",
+            "norm_residual",
             "normalize_grad",
             "lib/separate",
             "lib/in_place",
@@ -717,13 +738,17 @@ impl Pass {
             "norm_table_window",
             "norm_place",
             "lib/divide",
+            "lib/float",
             "lib/grid",
         ];
         let put_sums = if by_four { sums_quads } else { sums_elements };
         let places = if in_place { same_place } else { separate };
         let (name, own) = match self {
             Pass::Sums => ("norm_sums", vec![reduce, sums, put_sums]),
-            Pass::Normalize => ("normalize", vec![normalize, places]),
+            Pass::Normalize { residual: false } => ("normalize", vec![normalize, alone, places]),
+            Pass::Normalize { residual: true } => {
+                ("normalize_residual", vec![normalize, with_residual, places])
+            }
             Pass::NormalizeGrad => ("normalize_grad", vec![normalize_grad, places]),
         };
         let (loads_name, loads) = match by_four {
@@ -740,7 +765,7 @@ impl Pass {
             (true, Pass::Sums) => SUM_VARIANTS,
             (true, _) => WIDE_VARIANTS,
         };
-        let shared = vec![loads, table, place, divide, grid];
+        let shared = vec![loads, table, place, divide, float, grid];
         Kernel::composed(
             format!("{name}{loads_name}{table_name}{place_name}"),
             [own, shared].concat(),
@@ -765,7 +790,9 @@ pub(super) fn kernels() -> Vec<Kernel> {
     for by_four in [false, true] {
         for through_window in [false, true] {
             kernels.push(Pass::Sums.kernel(by_four, through_window, false));
-            for pass in [Pass::Normalize, Pass::NormalizeGrad] {
+            let [normalize, with_residual] =
+                [false, true].map(|residual| Pass::Normalize { residual });
+            for pass in [normalize, with_residual, Pass::NormalizeGrad] {
                 let forms = [false, true].map(|place| pass.kernel(by_four, through_window, place));
                 kernels.extend(forms);
             }

@@ -8,16 +8,18 @@ use std::sync::Arc;
 use super::program::Program;
 use crate::graph::{Node, Op, Value};
 use crate::ops::{
-    ConvForward, ConvGradInput, ConvGradWeight, Fill, Indices, MatMul, MaxPoolForward, MaxPoolGrad,
-    Normalize, Over, Reshape, StatisticPairs, Unary, UnaryFunction, UnaryGrad,
+    Binary, BinaryFunction, ConvForward, ConvGradInput, ConvGradWeight, Fill, Indices, MatMul,
+    MaxPoolForward, MaxPoolGrad, Normalize, Over, Reshape, StatisticPairs, Unary, UnaryFunction,
+    UnaryGrad,
 };
 use crate::shape::{Shape, Type};
 
 /// Applies all rewrites until none applies.
 pub(super) fn fuse(program: &mut Program) {
     let rules = [
+        sum_into_norm,
         batch_norm_into_conv,
-        relu_into_product,
+        relu_into_producer,
         mask_through_max_pool,
         mask_through_view,
         mask_into_product,
@@ -76,6 +78,7 @@ fn batch_norm_into_conv(program: &mut Program) -> bool {
     let uses = program.use_counts();
     let found = program.nodes.iter().enumerate().find_map(|(index, node)| {
         let norm = op::<Normalize>(node).filter(|n| n.over == Over::Batch && n.own.is_none())?;
+        let norm = Some(norm).filter(|n| !n.residual && !n.relu)?;
         let gone = sole_producer(program, &uses, node.inputs[0])?;
         let conv = op::<ConvForward>(&program.nodes[gone]).filter(|conv| !conv.relu)?;
         let mut nodes = program.nodes.iter();
@@ -146,22 +149,64 @@ fn batch_norm_into_conv(program: &mut Program) -> bool {
     apply(program, Some((index, Rewrite { gone, by })))
 }
 
-/// relu(conv(..)) and relu(matmul(..)) become one op.
-fn relu_into_product(program: &mut Program) -> bool {
+/// A normalised value plus another of its shape becomes one op. That goes before [`batch_norm_into_conv`], which would leave the sum, and a relu
+/// behind it, a pass each.
+fn sum_into_norm(program: &mut Program) -> bool {
+    let uses = program.use_counts();
+    let found = first(program, |node| {
+        if op::<Binary>(node)?.0 != BinaryFunction::Add {
+            return None;
+        }
+        let shape = |value: Value| &program.types[value.index()].shape;
+        let &[a, b] = &node.inputs[..] else {
+            return None;
+        };
+        let fused = |normal: Value, other: Value| {
+            let gone = sole_producer(program, &uses, normal)?;
+            let node = &program.nodes[gone];
+            let norm = op::<Normalize>(node).filter(|norm| !norm.residual && !norm.relu)?;
+            let norm = Normalize {
+                residual: true,
+                ..*norm
+            };
+            let inputs = [&node.inputs[..], &[other]].concat();
+            (shape(normal) == shape(other)).then_some((gone, norm, inputs))
+        };
+        let (gone, norm, inputs) = fused(a, b).or_else(|| fused(b, a))?;
+        let by = vec![Node {
+            op: Arc::new(norm),
+            inputs,
+            outputs: node.outputs.clone(),
+        }];
+        Some(Rewrite {
+            gone: Some(gone),
+            by,
+        })
+    });
+    apply(program, found)
+}
+
+/// relu(conv(..)), relu(matmul(..)) and relu(normalize(..)) become one op.
+fn relu_into_producer(program: &mut Program) -> bool {
     let uses = program.use_counts();
     let found = first(program, |node| {
         if op::<Unary>(node)?.0 != UnaryFunction::Relu {
             return None;
         }
         let gone = sole_producer(program, &uses, node.inputs[0])?;
-        let product = &program.nodes[gone];
-        let fused: Arc<dyn Op> = if let Some(conv) = op::<ConvForward>(product) {
+        let producer = &program.nodes[gone];
+        let fused: Arc<dyn Op> = if let Some(conv) = op::<ConvForward>(producer) {
             Arc::new(ConvForward {
                 relu: true,
                 ..*conv
             })
+        } else if let Some(norm) = op::<Normalize>(producer) {
+            Arc::new(Normalize {
+                relu: true,
+                ..*norm
+            })
         } else {
-            let matmul = op::<MatMul>(product).filter(|m| !m.mask)?;
+            let matmul = op::<MatMul>(producer).filter(|m| !m.mask)?;
             Arc::new(MatMul {
                 relu: true,
                 ..*matmul
@@ -169,7 +214,7 @@ fn relu_into_product(program: &mut Program) -> bool {
         };
         let by = vec![Node {
             op: fused,
-            inputs: product.inputs.clone(),
+            inputs: producer.inputs.clone(),
             outputs: node.outputs.clone(),
         }];
         Some(Rewrite {

@@ -43,6 +43,8 @@ fn passes([n, c, h, w]: [usize; 4]) -> Vec<Bench> {
                 own: Some(Moments::MeanVariance),
                 weight: true,
                 bias: true,
+                residual: false,
+                relu: false,
             };
             g.add(NormalizeGrad(forward), v)
         })

@@ -169,6 +169,27 @@ pub fn networks() -> Vec<Case> {
             Ok(vec![g.conv2d(y, v[4], None, same)?])
         },
     );
+    let residual = Case::new(
+        "network/conv-bn-sum-relu-conv",
+        inputs(&[&[3, 4, 7, 6], &[4, 4, 3, 3], &[4], &[4], &[5, 4, 3, 3]]),
+        move |g, v| {
+            let y = g.conv2d(v[0], v[1], None, same)?;
+            let (y, _) = g.batch_norm_train(y, Some(v[2]), Some(v[3]), 1e-5)?;
+            let y = g.add_values(y, v[0])?;
+            let y = g.relu(y)?;
+            Ok(vec![g.conv2d(y, v[4], None, same)?])
+        },
+    );
+    // What is normalised is what is added: y may not take its place.
+    let itself = Case::new(
+        "network/bn-sum-itself",
+        inputs(&[&[3, 4, 6, 6]]),
+        move |g, v| {
+            let x = g.scale(v[0], 2.0)?;
+            let (y, _) = g.batch_norm_train(x, None, None, 1e-5)?;
+            Ok(vec![g.add_values(x, y)?])
+        },
+    );
     let average = Case::new(
         "network/average-pools",
         inputs(&[&[2, 3, 8, 8], &[4, 3, 3, 3], &[4]]),
@@ -180,7 +201,8 @@ pub fn networks() -> Vec<Case> {
         },
     );
     let cases = cases.into_iter();
-    let cases = cases.chain([average.inexact(), normalised.inexact()]);
+    let inexact = [average, normalised, residual, itself];
+    let cases = cases.chain(inexact.map(Case::inexact));
     cases.map(network).chain(folded()).collect()
 }
 

@@ -3,7 +3,7 @@
 use striate::check::{Bound, Case, Draw, Input, drawn, real};
 use striate::error::Result;
 use striate::graph::{Graph, Value};
-use striate::ops::LocalResponseNorm;
+use striate::ops::{LocalResponseNorm, Moments, NormStatistics, Normalize, Over};
 use striate::shape::Shape;
 
 /// PyTorch's default.
@@ -23,7 +23,11 @@ fn chain(terms: usize) -> f64 {
 /// and four roundings follow. The mean is rounded when it is found and when it is stored, each time by 2^-24 of itself, which
 /// is `far` standard deviations.
 fn forward(set: usize, far: f64) -> Bound {
-    Bound::Norm((chain(set) / 2.0 + 16.0 + 2.0 * far) * HALF)
+    Bound::Norm(forward_share(set, far))
+}
+
+fn forward_share(set: usize, far: f64) -> f64 {
+    (chain(set) / 2.0 + 16.0 + 2.0 * far) * HALF
 }
 
 /// What a gradient may be off, relative to its largest element: sums of up to `terms` terms, good to (chain + 8) * 2^-24 of the sum of
@@ -275,6 +279,63 @@ impl Use {
         .inexact()
         .bound(forward(self.set, 0.0))
         .gradients(&wrt, backward(self.terms(), 0.0))
+    }
+
+    fn over(&self) -> Over {
+        match self.op {
+            "batch_norm" => Over::Batch,
+            "instance_norm" => Over::Instance,
+            "group_norm" => Over::Groups(self.number),
+            _ => Over::Last(self.number),
+        }
+    }
+
+    /// Plus another operand, on either side, or none, then relu or not: in parts, which the plan fuses, and as one op.
+    fn ended(self, residual: Option<usize>, relu: bool, draw: Draw) -> Case {
+        let (norm, number, affine, eps) = (self.norm, self.number, self.affine, eps_for(self.set));
+        let over = self.over();
+        let moments = match self.op {
+            "rms_norm" => Moments::MeanSquare,
+            _ => Moments::MeanVariance,
+        };
+        let fused = Normalize {
+            over,
+            eps,
+            own: Some(moments),
+            weight: affine.weight,
+            bias: affine.bias,
+            residual: residual.is_some(),
+            relu,
+        };
+        // NaN in x takes its whole set along: beside a residual, that is what has some.
+        let mut inputs = self.inputs(match residual {
+            Some(_) => Draw::Real,
+            None => draw,
+        });
+        let last = inputs.len();
+        inputs.extend(residual.map(|_| drawn(self.shape.clone(), draw)));
+        let side = residual.map_or("none".to_owned(), |side| side.to_string());
+        let special = if draw == Draw::Special {
+            "/special"
+        } else {
+            ""
+        };
+        let name = self.name(&format!("/residual {side}, relu {relu}{special}"));
+        Case::new(name, inputs, move |g, v| {
+            let mut y = norm(g, v[0], number, affine.values(v, 1), eps)?;
+            if let Some(side) = residual {
+                let mut sum = [y, v[last]];
+                sum.rotate_left(side);
+                y = g.add_values(sum[0], sum[1])?;
+            }
+            let y = if relu { g.relu(y)? } else { y };
+            let statistics = g.add1(NormStatistics { over, moments }, &[v[0]])?;
+            let inputs = [&[v[0], statistics], &v[1..]].concat();
+            Ok(vec![y, g.add1(fused, &inputs)?])
+        })
+        .inexact()
+        // A sum may be half as large as what is added, and relu may take away the largest element.
+        .bound(Bound::Norm(2.0 * forward_share(self.set, 0.0)))
     }
 
     /// Linear in the weight: the adjoint test.
@@ -632,8 +693,37 @@ fn local_response_norm() -> Vec<Case> {
     cases
 }
 
+/// With what the plan puts behind a normalisation, for each way to load.
+fn ended() -> Vec<Case> {
+    let uses = [
+        || Use::batch(&[5, 3, 5, 3], BOTH),
+        || Use::batch(&[6, 3, 4, 4], NONE),
+        || Use::batch(&[7, 4], WEIGHT),
+        || Use::instance(&[3, 4, 4, 4], BIAS),
+        || Use::group(&[3, 6, 5, 7], 2, BOTH),
+        || Use::layer(&[9, 16], 1, BOTH),
+        || Use::rms(&[9, 15], 1, WEIGHT),
+    ];
+    let mut cases = Vec::new();
+    for (i, of) in uses.into_iter().enumerate() {
+        for draw in [Draw::Real, Draw::Special] {
+            cases.push(of().ended(None, true, draw));
+            cases.push(of().ended(Some(i % 2), true, draw));
+        }
+        let case = of().ended(Some((i + 1) % 2), false, Draw::Real);
+        // In the middle of a graph y takes the place of x.
+        let ended = of().ended(Some(i % 2), true, Draw::Real);
+        cases.extend([case, ended.inside()]);
+    }
+    // One set of all of x, and none.
+    cases.push(Use::layer(&[33, 15], 2, NONE).ended(Some(0), true, Draw::Real));
+    cases.push(Use::batch(&[0, 3, 2], BOTH).ended(Some(0), true, Draw::Real));
+    cases
+}
+
 pub fn norm() -> Vec<Case> {
     let families = [
+        ended(),
         batch_norm(),
         by_image(),
         by_last_axes(),
