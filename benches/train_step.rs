@@ -280,7 +280,7 @@ fn measure(args: &Args, gpu: &Gpu, case: &Case, data: &Split) -> Result<String> 
         "case": case.name,
         "variant": "striate",
         "adapter": info.name,
-        "driver": format!("{} {}", info.driver, info.driver_info),
+        "driver": format!("{} {}", info.driver, info.driver_info).trim(),
         "backend": info.backend.to_string(),
         "ms": median,
         "best_ms": best,

@@ -266,7 +266,7 @@ fn key(line: &Line) -> Key {
         adapter: line.adapter.clone(),
         machine: line.machine.clone(),
         backend: line.backend.clone(),
-        driver: line.driver.clone(),
+        driver: line.driver.trim().to_owned(),
         checked: line.checked,
         zeroed: line.zeroed,
     }
