@@ -59,6 +59,21 @@ struct Rewrite {
     by: Vec<Node>,
 }
 
+impl Rewrite {
+    /// What `node` makes comes from one op, which does the work of node `gone` too.
+    fn joined(node: &Node, gone: usize, op: Arc<dyn Op>, inputs: Vec<Value>) -> Self {
+        let by = vec![Node {
+            op,
+            inputs,
+            outputs: node.outputs.clone(),
+        }];
+        Self {
+            gone: Some(gone),
+            by,
+        }
+    }
+}
+
 fn apply(program: &mut Program, found: Option<(usize, Rewrite)>) -> bool {
     let Some((index, rewrite)) = found else {
         return false;
@@ -77,8 +92,8 @@ fn apply(program: &mut Program, found: Option<(usize, Rewrite)>) -> bool {
 fn batch_norm_into_conv(program: &mut Program) -> bool {
     let uses = program.use_counts();
     let found = program.nodes.iter().enumerate().find_map(|(index, node)| {
-        let norm = op::<Normalize>(node).filter(|n| n.over == Over::Batch && n.own.is_none())?;
-        let norm = Some(norm).filter(|n| !n.residual && !n.relu)?;
+        let given = |n: &&Normalize| n.over == Over::Batch && n.own.is_none();
+        let norm = op::<Normalize>(node).filter(|n| given(n) && !n.residual && !n.relu)?;
         let gone = sole_producer(program, &uses, node.inputs[0])?;
         let conv = op::<ConvForward>(&program.nodes[gone]).filter(|conv| !conv.relu)?;
         let mut nodes = program.nodes.iter();
@@ -173,15 +188,7 @@ fn sum_into_norm(program: &mut Program) -> bool {
             (shape(normal) == shape(other)).then_some((gone, norm, inputs))
         };
         let (gone, norm, inputs) = fused(a, b).or_else(|| fused(b, a))?;
-        let by = vec![Node {
-            op: Arc::new(norm),
-            inputs,
-            outputs: node.outputs.clone(),
-        }];
-        Some(Rewrite {
-            gone: Some(gone),
-            by,
-        })
+        Some(Rewrite::joined(node, gone, Arc::new(norm), inputs))
     });
     apply(program, found)
 }
@@ -212,15 +219,8 @@ fn relu_into_producer(program: &mut Program) -> bool {
                 ..*matmul
             })
         };
-        let by = vec![Node {
-            op: fused,
-            inputs: producer.inputs.clone(),
-            outputs: node.outputs.clone(),
-        }];
-        Some(Rewrite {
-            gone: Some(gone),
-            by,
-        })
+        let inputs = producer.inputs.clone();
+        Some(Rewrite::joined(node, gone, fused, inputs))
     });
     apply(program, found)
 }
@@ -256,15 +256,7 @@ fn mask_into_product(program: &mut Program) -> bool {
         };
         let mut inputs = product.inputs.clone();
         inputs.push(node.inputs[0]);
-        let by = vec![Node {
-            op: fused,
-            inputs,
-            outputs: node.outputs.clone(),
-        }];
-        Some(Rewrite {
-            gone: Some(gone),
-            by,
-        })
+        Some(Rewrite::joined(node, gone, fused, inputs))
     });
     apply(program, found)
 }
