@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::{Common, Gpu, Inner, cooperative, trusted};
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernel::{Body, Caps, Matrices, Tile, Tuning, WINDOW};
+use crate::kernel::{Body, CPU_TURNS, Caps, GPU_TURNS, Matrices, Tile, Tuning, WINDOW};
 
 /// Which adapter an own device is made on, and how it is used.
 #[derive(Debug, Clone, Default)]
@@ -35,6 +35,9 @@ pub struct GpuOptions {
     pub max_binding: Option<u64>,
     /// Workgroups per dimension below the device's own: to try how dispatches fold.
     pub max_workgroups: Option<u32>,
+    /// Turns of loops per invocation below the device's own (see
+    /// [`Caps::max_turns`](crate::kernel::Caps::max_turns)): to try how sums in pieces behave.
+    pub max_turns: Option<u64>,
     /// Keeps the checks that translation adds to shaders (index clamps, loop bounds, guards on division) in the crate's own
     /// kernels too: to see what they cost. Kernels from elsewhere always have them.
     pub checked: bool,
@@ -270,6 +273,10 @@ impl GpuOptions {
                 ),
             ));
         }
+        let own_turns = match device_type {
+            wgpu::DeviceType::Cpu => CPU_TURNS,
+            _ => GPU_TURNS,
+        };
         let asked = self.max_binding.unwrap_or(binding);
         let mut max_binding = asked.clamp(256, binding) / 256 * 256;
         let max_uniform = limits.max_uniform_buffer_binding_size;
@@ -292,6 +299,7 @@ impl GpuOptions {
             max_uniform,
             windows,
             max_workgroups: self.max_workgroups.unwrap_or(65_535).clamp(1, 65_535),
+            max_turns: self.max_turns.unwrap_or(own_turns).clamp(1, own_turns),
         })
     }
 }

@@ -2,6 +2,7 @@
 
 mod rows;
 mod tuning;
+mod turns;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ pub use rows::{
     Part, Rows, Shown, WINDOW, WINDOW_ELEMENTS, overlaps, parts_of, window_rows, windows,
 };
 pub use tuning::{Choice, Tuning};
+pub use turns::{CPU_TURNS, GPU_TURNS, looped, turns_within};
 
 /// WGSL for kernels from elsewhere: `Grid`, the type of the first field of every `Params`, and `workgroup_index`.
 pub const GRID: &str = include_str!("../../shaders/lib/grid.wgsl");
@@ -205,6 +207,8 @@ pub struct Dispatch {
     pub params: Vec<Param>,
     /// Number of workgroups; the plan folds it into the device's limits.
     pub workgroups: u64,
+    /// The most turns of its loops that one invocation takes in all, see [`Dispatch::turns`].
+    pub turns: Option<u64>,
 }
 
 impl Dispatch {
@@ -221,6 +225,7 @@ impl Dispatch {
             bindings: Vec::new(),
             params: Vec::new(),
             workgroups: 0,
+            turns: None,
         }
     }
 
@@ -292,6 +297,15 @@ impl Dispatch {
             bits: value.to_bits(),
             float: true,
         });
+        self
+    }
+
+    /// States the most turns of its loops that one invocation takes in all, counted by [`looped`]:
+    /// nested loops multiplied out, successive loops and the two sides of a branch added, one more
+    /// each time a loop is entered. A plan refuses more than [`Caps::max_turns`]. A dispatch of this
+    /// crate's kernels states it wherever a bound of a loop is not constant.
+    pub fn turns(mut self, turns: u64) -> Self {
+        self.turns = Some(turns);
         self
     }
 
@@ -371,6 +385,9 @@ pub struct Caps {
     pub windows: bool,
     /// Workgroups per dimension.
     pub max_workgroups: u32,
+    /// The most turns of its loops that one invocation may take in all: [`CPU_TURNS`] or
+    /// [`GPU_TURNS`].
+    pub max_turns: u64,
 }
 
 impl Default for Caps {
@@ -385,6 +402,7 @@ impl Default for Caps {
             max_uniform: 16 << 10,
             windows: false,
             max_workgroups: 65_535,
+            max_turns: GPU_TURNS,
         }
     }
 }

@@ -579,6 +579,17 @@ impl Builder<'_> {
                     dispatch.kernel.name, dispatch.overrides
                 )));
             }
+            if let Some(turns) = dispatch.turns
+                && turns > self.caps.max_turns
+            {
+                return Err(Error::new(
+                    ErrorKind::Limit,
+                    format!(
+                        "{op}: an invocation of kernel {} takes {turns} turns of its loops, the device allows {}",
+                        dispatch.kernel.name, self.caps.max_turns
+                    ),
+                ));
+            }
             let spot = |operand: Operand, part: usize| {
                 let absent =
                     || Error::graph(format!("{op}: lower binds {operand:?}, which is not there"));
