@@ -3,6 +3,7 @@
 //! Each rewrite leaves every fetched and assigned value equal, and is held so by a test against the unfused graph.
 
 use std::any::Any;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::program::Program;
@@ -14,9 +15,9 @@ use crate::ops::{
 };
 use crate::shape::{Shape, Type};
 
-/// Applies all rewrites until none applies.
+/// Applies all rewrites until none applies: each rule to all nodes that it fits, in order, before the rules after it have a turn.
 pub(super) fn fuse(program: &mut Program) {
-    let rules = [
+    let rules: [Rule; 8] = [
         sum_into_norm,
         batch_norm_into_conv,
         relu_into_producer,
@@ -26,31 +27,51 @@ pub(super) fn fuse(program: &mut Program) {
         unread_indices,
         unread_gradient,
     ];
-    while rules.iter().any(|rule| rule(program)) {
+    while rules.iter().any(|&rule| apply(program, rule)) {
         program.drop_unused();
     }
 }
+
+/// What a rule makes of a node, if it fits.
+type Rule = for<'a> fn(&mut Rewriter<'a>, &'a Node) -> Option<Rewrite>;
 
 fn op<T: Op>(node: &Node) -> Option<&T> {
     (node.op.as_ref() as &dyn Any).downcast_ref()
 }
 
-/// The node that makes `value`, if nothing but one use reads it.
-fn sole_producer(program: &Program, uses: &[usize], value: Value) -> Option<usize> {
-    let made = |node: &Node| node.outputs.contains(&value);
-    match uses[value.index()] {
-        1 => program.nodes.iter().position(made),
-        _ => None,
-    }
+/// A program while a rule goes over its nodes.
+struct Rewriter<'a> {
+    /// Without its nodes.
+    program: &'a mut Program,
+    nodes: &'a [Node],
+    /// How often each value is read.
+    uses: Vec<usize>,
+    /// The node that makes each value.
+    producers: Vec<Option<usize>>,
+    /// Nodes that were rewritten or are gone: they wait for the next round.
+    touched: Vec<bool>,
 }
 
-/// Finds the first node at which `rewrite` applies.
-fn first(
-    program: &Program,
-    rewrite: impl Fn(&Node) -> Option<Rewrite>,
-) -> Option<(usize, Rewrite)> {
-    let at = |(index, node): (usize, &Node)| rewrite(node).map(|rewrite| (index, rewrite));
-    program.nodes.iter().enumerate().find_map(at)
+impl<'a> Rewriter<'a> {
+    fn ty(&self, value: Value) -> &Type {
+        &self.program.types[value.index()]
+    }
+
+    fn is_read(&self, value: Value) -> bool {
+        self.uses[value.index()] > 0
+    }
+
+    /// The node that makes `value`.
+    fn producer(&self, value: Value) -> Option<&'a Node> {
+        self.producers[value.index()].map(|index| &self.nodes[index])
+    }
+
+    /// The node that makes `value`, if nothing but one use reads it, and its number.
+    fn sole_producer(&self, value: Value) -> Option<(usize, &'a Node)> {
+        let index = self.producers[value.index()]?;
+        let free = self.uses[value.index()] == 1 && !self.touched[index];
+        free.then(|| (index, &self.nodes[index]))
+    }
 }
 
 /// A node is replaced by others, and one before it disappears.
@@ -74,51 +95,62 @@ impl Rewrite {
     }
 }
 
-fn apply(program: &mut Program, found: Option<(usize, Rewrite)>) -> bool {
-    let Some((index, rewrite)) = found else {
-        return false;
+/// Goes over all nodes once; whether the rule fitted any. A rewrite only adds reads of values that the nodes it replaces read, so
+/// that what is known of the others stays true.
+fn apply(program: &mut Program, rule: Rule) -> bool {
+    let (uses, producers) = (program.use_counts(), program.producers());
+    let nodes = std::mem::take(&mut program.nodes);
+    let mut rewriter = Rewriter {
+        program,
+        nodes: &nodes,
+        uses,
+        producers,
+        touched: vec![false; nodes.len()],
     };
-    program.nodes.splice(index..=index, rewrite.by);
-    if let Some(gone) = rewrite.gone {
-        program.nodes.remove(gone);
+    let mut rewrites: HashMap<usize, Vec<Node>> = HashMap::new();
+    for (index, node) in nodes.iter().enumerate() {
+        if rewriter.touched[index] {
+            continue;
+        }
+        if let Some(Rewrite { gone, by }) = rule(&mut rewriter, node) {
+            for (index, by) in gone
+                .map(|gone| (gone, Vec::new()))
+                .into_iter()
+                .chain([(index, by)])
+            {
+                rewriter.touched[index] = true;
+                rewrites.insert(index, by);
+            }
+        }
     }
-    true
+    let found = !rewrites.is_empty();
+    let kept = nodes.into_iter().enumerate();
+    let kept = kept.flat_map(|(index, node)| rewrites.remove(&index).unwrap_or_else(|| vec![node]));
+    program.nodes = kept.collect();
+    found
 }
 
 /// Batch normalisation by given statistics, behind a convolution, moves into its weight and bias: with
 /// s = gamma / sqrt(variance + eps) they become weight * s and (bias - mean) * s + beta, made anew in each step. So only where nothing else
 /// reads the convolution, and where the weight has no more elements than its output: the pass over that is what is saved. A transposed
 /// convolution and a linear layer keep the normalisation behind them.
-fn batch_norm_into_conv(program: &mut Program) -> bool {
-    let uses = program.use_counts();
-    let found = program.nodes.iter().enumerate().find_map(|(index, node)| {
-        let given = |n: &&Normalize| n.over == Over::Batch && n.own.is_none();
-        let norm = op::<Normalize>(node).filter(|n| given(n) && !n.residual && !n.relu)?;
-        let gone = sole_producer(program, &uses, node.inputs[0])?;
-        let conv = op::<ConvForward>(&program.nodes[gone]).filter(|conv| !conv.relu)?;
-        let mut nodes = program.nodes.iter();
-        let statistics = nodes.find(|n| n.outputs.contains(&node.inputs[1]))?;
-        op::<StatisticPairs>(statistics)?;
-        let weight = &program.types[program.nodes[gone].inputs[1].index()];
-        let output = &program.types[node.inputs[0].index()];
-        (weight.count() <= output.count()).then_some((
-            index,
-            gone,
-            *norm,
-            *conv,
-            statistics.inputs[1],
-        ))
-    });
-    let Some((index, gone, norm, conv, variance)) = found else {
-        return false;
-    };
-    let node = program.nodes[index].clone();
-    let product = program.nodes[gone].clone();
-    let shape = program.types[product.inputs[1].index()].shape.clone();
+fn batch_norm_into_conv<'a>(rewriter: &mut Rewriter<'a>, node: &'a Node) -> Option<Rewrite> {
+    let given = |n: &&Normalize| n.over == Over::Batch && n.own.is_none();
+    let norm = op::<Normalize>(node).filter(|n| given(n) && !n.residual && !n.relu)?;
+    let (gone, product) = rewriter.sole_producer(node.inputs[0])?;
+    let conv = op::<ConvForward>(product).filter(|conv| !conv.relu)?;
+    let statistics = rewriter.producer(node.inputs[1])?;
+    op::<StatisticPairs>(statistics)?;
+    let variance = statistics.inputs[1];
+    let weight = rewriter.ty(product.inputs[1]);
+    if weight.count() > rewriter.ty(node.inputs[0]).count() {
+        return None;
+    }
+    let shape = weight.shape.clone();
     let channels = shape[0];
     let mut by = Vec::new();
     let mut make = |op: Arc<dyn Op>, inputs: Vec<Value>, shape: Shape| {
-        let made = program.new_value(Type::f32(shape));
+        let made = rewriter.program.new_value(Type::f32(shape));
         by.push(Node {
             op,
             inputs,
@@ -142,7 +174,7 @@ fn batch_norm_into_conv(program: &mut Program) -> bool {
     let weight = make(reshape(&image), vec![product.inputs[1]], image.clone());
     let scale = Normalize {
         bias: false,
-        ..norm
+        ..*norm
     };
     let gamma = node.inputs[2..].iter().take(usize::from(norm.weight));
     let inputs = [weight, scales].into_iter().chain(gamma.copied());
@@ -156,73 +188,68 @@ fn batch_norm_into_conv(program: &mut Program) -> bool {
     let bias = make(node.op.clone(), inputs, pixel);
     let bias = make(reshape(&[channels].into()), vec![bias], [channels].into());
     by.push(Node {
-        op: Arc::new(ConvForward { bias: true, ..conv }),
+        op: Arc::new(ConvForward {
+            bias: true,
+            ..*conv
+        }),
         inputs: vec![product.inputs[0], weight, bias],
-        outputs: node.outputs,
+        outputs: node.outputs.clone(),
     });
-    let gone = Some(gone);
-    apply(program, Some((index, Rewrite { gone, by })))
+    Some(Rewrite {
+        gone: Some(gone),
+        by,
+    })
 }
 
 /// A normalised value plus another of its shape becomes one op. That goes before [`batch_norm_into_conv`], which would leave the sum, and a relu
 /// behind it, a pass each.
-fn sum_into_norm(program: &mut Program) -> bool {
-    let uses = program.use_counts();
-    let found = first(program, |node| {
-        if op::<Binary>(node)?.0 != BinaryFunction::Add {
-            return None;
-        }
-        let shape = |value: Value| &program.types[value.index()].shape;
-        let &[a, b] = &node.inputs[..] else {
-            return None;
+fn sum_into_norm<'a>(rewriter: &mut Rewriter<'a>, node: &'a Node) -> Option<Rewrite> {
+    if op::<Binary>(node)?.0 != BinaryFunction::Add {
+        return None;
+    }
+    let &[a, b] = &node.inputs[..] else {
+        return None;
+    };
+    let fused = |normal: Value, other: Value| {
+        let (gone, producer) = rewriter.sole_producer(normal)?;
+        let norm = op::<Normalize>(producer).filter(|norm| !norm.residual && !norm.relu)?;
+        let norm = Normalize {
+            residual: true,
+            ..*norm
         };
-        let fused = |normal: Value, other: Value| {
-            let gone = sole_producer(program, &uses, normal)?;
-            let node = &program.nodes[gone];
-            let norm = op::<Normalize>(node).filter(|norm| !norm.residual && !norm.relu)?;
-            let norm = Normalize {
-                residual: true,
-                ..*norm
-            };
-            let inputs = [&node.inputs[..], &[other]].concat();
-            (shape(normal) == shape(other)).then_some((gone, norm, inputs))
-        };
-        let (gone, norm, inputs) = fused(a, b).or_else(|| fused(b, a))?;
-        Some(Rewrite::joined(node, gone, Arc::new(norm), inputs))
-    });
-    apply(program, found)
+        let inputs = [&producer.inputs[..], &[other]].concat();
+        let alike = rewriter.ty(normal).shape == rewriter.ty(other).shape;
+        alike.then_some((gone, norm, inputs))
+    };
+    let (gone, norm, inputs) = fused(a, b).or_else(|| fused(b, a))?;
+    Some(Rewrite::joined(node, gone, Arc::new(norm), inputs))
 }
 
 /// relu(conv(..)), relu(matmul(..)) and relu(normalize(..)) become one op.
-fn relu_into_producer(program: &mut Program) -> bool {
-    let uses = program.use_counts();
-    let found = first(program, |node| {
-        if op::<Unary>(node)?.0 != UnaryFunction::Relu {
-            return None;
-        }
-        let gone = sole_producer(program, &uses, node.inputs[0])?;
-        let producer = &program.nodes[gone];
-        let fused: Arc<dyn Op> = if let Some(conv) = op::<ConvForward>(producer) {
-            Arc::new(ConvForward {
-                relu: true,
-                ..*conv
-            })
-        } else if let Some(norm) = op::<Normalize>(producer) {
-            Arc::new(Normalize {
-                relu: true,
-                ..*norm
-            })
-        } else {
-            let matmul = op::<MatMul>(producer).filter(|m| !m.mask)?;
-            Arc::new(MatMul {
-                relu: true,
-                ..*matmul
-            })
-        };
-        let inputs = producer.inputs.clone();
-        Some(Rewrite::joined(node, gone, fused, inputs))
-    });
-    apply(program, found)
+fn relu_into_producer<'a>(rewriter: &mut Rewriter<'a>, node: &'a Node) -> Option<Rewrite> {
+    if op::<Unary>(node)?.0 != UnaryFunction::Relu {
+        return None;
+    }
+    let (gone, producer) = rewriter.sole_producer(node.inputs[0])?;
+    let fused: Arc<dyn Op> = if let Some(conv) = op::<ConvForward>(producer) {
+        Arc::new(ConvForward {
+            relu: true,
+            ..*conv
+        })
+    } else if let Some(norm) = op::<Normalize>(producer) {
+        Arc::new(Normalize {
+            relu: true,
+            ..*norm
+        })
+    } else {
+        let matmul = op::<MatMul>(producer).filter(|m| !m.mask)?;
+        Arc::new(MatMul {
+            relu: true,
+            ..*matmul
+        })
+    };
+    let inputs = producer.inputs.clone();
+    Some(Rewrite::joined(node, gone, fused, inputs))
 }
 
 /// The gradient of relu: of its output and dy.
@@ -231,181 +258,141 @@ fn is_relu_mask(node: &Node) -> bool {
 }
 
 /// A relu mask on the gradient of a convolution's input, or on a matrix product, moves into it.
-fn mask_into_product(program: &mut Program) -> bool {
-    let uses = program.use_counts();
-    let found = first(program, |node| {
-        if !is_relu_mask(node) {
+fn mask_into_product<'a>(rewriter: &mut Rewriter<'a>, node: &'a Node) -> Option<Rewrite> {
+    if !is_relu_mask(node) {
+        return None;
+    }
+    let (gone, product) = rewriter.sole_producer(node.inputs[1])?;
+    let fused: Arc<dyn Op> = if let Some(grad) = op::<ConvGradInput>(product) {
+        if grad.mask || grad.bias {
             return None;
         }
-        let gone = sole_producer(program, &uses, node.inputs[1])?;
-        let product = &program.nodes[gone];
-        let fused: Arc<dyn Op> = if let Some(grad) = op::<ConvGradInput>(product) {
-            if grad.mask || grad.bias {
-                return None;
-            }
-            Arc::new(ConvGradInput {
-                mask: true,
-                ..*grad
-            })
-        } else {
-            let matmul = op::<MatMul>(product).filter(|m| !m.mask && !m.relu && !m.bias)?;
-            Arc::new(MatMul {
-                mask: true,
-                ..*matmul
-            })
-        };
-        let mut inputs = product.inputs.clone();
-        inputs.push(node.inputs[0]);
-        Some(Rewrite::joined(node, gone, fused, inputs))
-    });
-    apply(program, found)
+        Arc::new(ConvGradInput {
+            mask: true,
+            ..*grad
+        })
+    } else {
+        let matmul = op::<MatMul>(product).filter(|m| !m.mask && !m.relu && !m.bias)?;
+        Arc::new(MatMul {
+            mask: true,
+            ..*matmul
+        })
+    };
+    let inputs = [&product.inputs[..], &[node.inputs[0]]].concat();
+    Some(Rewrite::joined(node, gone, fused, inputs))
 }
 
 /// mask(x, max_pool_grad(dy)) = max_pool_grad(mask(y, dy)) where y = max_pool(x): at an argmax both masks look at the same number.
 /// The mask shrinks and x need not be kept.
-fn mask_through_max_pool(program: &mut Program) -> bool {
-    let uses = program.use_counts();
-    let found = first(program, |node| {
-        if !is_relu_mask(node) {
-            return None;
-        }
-        let gone = sole_producer(program, &uses, node.inputs[1])?;
-        let grad = &program.nodes[gone];
-        op::<MaxPoolGrad>(grad)?;
-        let (dy, index) = (grad.inputs[0], grad.inputs[1]);
-        let pool = program
-            .nodes
-            .iter()
-            .find(|n| n.outputs.get(1) == Some(&index))?;
-        op::<MaxPoolForward>(pool)?;
-        if pool.inputs[0] != node.inputs[0] {
-            return None;
-        }
-        Some(Rewrite {
-            gone: Some(gone),
-            by: vec![
-                Node {
-                    op: node.op.clone(),
-                    inputs: vec![pool.outputs[0], dy],
-                    outputs: grad.outputs.clone(),
-                },
-                Node {
-                    op: grad.op.clone(),
-                    inputs: vec![grad.outputs[0], index],
-                    outputs: node.outputs.clone(),
-                },
-            ],
-        })
-    });
-    let masked = found.as_ref().map(|(_, rewrite)| {
-        let mask = &rewrite.by[0];
-        (mask.outputs[0], mask.inputs[1])
-    });
-    if let Some((value, like)) = masked {
-        // The value between the two now has the pooled shape.
-        program.types[value.index()] = program.types[like.index()].clone();
+fn mask_through_max_pool<'a>(rewriter: &mut Rewriter<'a>, node: &'a Node) -> Option<Rewrite> {
+    if !is_relu_mask(node) {
+        return None;
     }
-    apply(program, found)
+    let (gone, grad) = rewriter.sole_producer(node.inputs[1])?;
+    op::<MaxPoolGrad>(grad)?;
+    let (dy, index) = (grad.inputs[0], grad.inputs[1]);
+    let pool = rewriter.producer(index)?;
+    op::<MaxPoolForward>(pool)?;
+    if pool.outputs.get(1) != Some(&index) || pool.inputs[0] != node.inputs[0] {
+        return None;
+    }
+    // The value between the two now has the pooled shape.
+    let between = grad.outputs[0];
+    rewriter.program.types[between.index()] = rewriter.ty(dy).clone();
+    let mask = Node {
+        op: node.op.clone(),
+        inputs: vec![pool.outputs[0], dy],
+        outputs: vec![between],
+    };
+    let grad = Node {
+        op: grad.op.clone(),
+        inputs: vec![between, index],
+        outputs: node.outputs.clone(),
+    };
+    Some(Rewrite {
+        gone: Some(gone),
+        by: vec![mask, grad],
+    })
 }
 
 /// mask(m, reshape(d)) = reshape(mask(reshape(m), d)).
-fn mask_through_view(program: &mut Program) -> bool {
-    let uses = program.use_counts();
-    let found = first(program, |node| {
-        if !is_relu_mask(node) {
-            return None;
-        }
-        let gone = sole_producer(program, &uses, node.inputs[1])?;
-        let view = &program.nodes[gone];
-        op::<Reshape>(view)?;
-        Some(Rewrite {
-            gone: Some(gone),
-            by: vec![
-                Node {
-                    op: node.op.clone(),
-                    inputs: vec![node.inputs[0], view.inputs[0]],
-                    outputs: view.outputs.clone(),
-                },
-                Node {
-                    op: view.op.clone(),
-                    inputs: view.outputs.clone(),
-                    outputs: node.outputs.clone(),
-                },
-            ],
-        })
-    });
-    let Some((index, mut rewrite)) = found else {
-        return false;
-    };
-    let masked = &mut rewrite.by[0];
-    let ty = program.types[masked.inputs[1].index()].clone();
-    program.types[masked.outputs[0].index()] = ty.clone();
-    let mask = program.new_value(ty.clone());
+fn mask_through_view<'a>(rewriter: &mut Rewriter<'a>, node: &'a Node) -> Option<Rewrite> {
+    if !is_relu_mask(node) {
+        return None;
+    }
+    let (gone, view) = rewriter.sole_producer(node.inputs[1])?;
+    op::<Reshape>(view)?;
+    let ty = rewriter.ty(view.inputs[0]).clone();
+    let between = view.outputs[0];
+    rewriter.program.types[between.index()] = ty.clone();
+    let mask = rewriter.program.new_value(ty.clone());
     let reshape = Node {
         op: Arc::new(Reshape { shape: ty.shape }),
-        inputs: vec![masked.inputs[0]],
+        inputs: vec![node.inputs[0]],
         outputs: vec![mask],
     };
-    masked.inputs[0] = mask;
-    rewrite.by.insert(0, reshape);
-    apply(program, Some((index, rewrite)))
+    let masked = Node {
+        op: node.op.clone(),
+        inputs: vec![mask, view.inputs[0]],
+        outputs: vec![between],
+    };
+    let view = Node {
+        op: view.op.clone(),
+        inputs: vec![between],
+        outputs: node.outputs.clone(),
+    };
+    Some(Rewrite {
+        gone: Some(gone),
+        by: vec![reshape, masked, view],
+    })
 }
 
-/// The gradients of a convolution's weight and bias, of which nobody reads one, make only the other. The terms of a bias's may then be added up
-/// in another order.
-fn unread_gradient(program: &mut Program) -> bool {
-    let uses = program.use_counts();
-    let found = first(program, |node| {
-        let both = op::<ConvGradWeight>(node)?;
-        let (&[x, dy], &[dweight, dbias]) = (&node.inputs[..], &node.outputs[..]) else {
-            return None;
-        };
-        let is_read = |value: Value| uses[value.index()] > 0;
-        let by = match (is_read(dweight), is_read(dbias)) {
-            (true, false) => Node {
-                op: Arc::new(ConvGradWeight {
-                    bias: false,
-                    ..*both
-                }),
-                inputs: vec![x, dy],
-                outputs: vec![dweight],
-            },
-            (false, true) => Node {
-                op: Arc::new(ConvGradWeight::bias_alone(&program.types[dy.index()].shape)),
-                inputs: vec![dy],
-                outputs: vec![dbias],
-            },
-            _ => return None,
-        };
-        Some(Rewrite {
-            gone: None,
-            by: vec![by],
-        })
-    });
-    apply(program, found)
+/// The gradients of a convolution's weight and bias, of which one is not read, make only the other. The terms of a bias's may then be
+/// added up in another order.
+fn unread_gradient<'a>(rewriter: &mut Rewriter<'a>, node: &'a Node) -> Option<Rewrite> {
+    let both = op::<ConvGradWeight>(node)?;
+    let (&[x, dy], &[dweight, dbias]) = (&node.inputs[..], &node.outputs[..]) else {
+        return None;
+    };
+    let by = match (rewriter.is_read(dweight), rewriter.is_read(dbias)) {
+        (true, false) => Node {
+            op: Arc::new(ConvGradWeight {
+                bias: false,
+                ..*both
+            }),
+            inputs: vec![x, dy],
+            outputs: vec![dweight],
+        },
+        (false, true) => Node {
+            op: Arc::new(ConvGradWeight::bias_alone(&rewriter.ty(dy).shape)),
+            inputs: vec![dy],
+            outputs: vec![dbias],
+        },
+        _ => return None,
+    };
+    Some(Rewrite {
+        gone: None,
+        by: vec![by],
+    })
 }
 
-/// A max pool whose indices nobody reads does not write them.
-fn unread_indices(program: &mut Program) -> bool {
-    let uses = program.use_counts();
-    let found = first(program, |node| {
-        let pool = op::<MaxPoolForward>(node)?;
-        let &[y, index] = &node.outputs[..] else {
-            return None;
-        };
-        if uses[index.index()] > 0 {
-            return None;
-        }
-        let pool = MaxPoolForward {
-            indices: Indices::None,
-            ..*pool
-        };
-        let by = vec![Node {
-            op: Arc::new(pool),
-            inputs: node.inputs.clone(),
-            outputs: vec![y],
-        }];
-        Some(Rewrite { gone: None, by })
-    });
-    apply(program, found)
+/// A max pool whose indices are not read does not write them.
+fn unread_indices<'a>(rewriter: &mut Rewriter<'a>, node: &'a Node) -> Option<Rewrite> {
+    let pool = op::<MaxPoolForward>(node)?;
+    let &[y, index] = &node.outputs[..] else {
+        return None;
+    };
+    if rewriter.is_read(index) {
+        return None;
+    }
+    let pool = MaxPoolForward {
+        indices: Indices::None,
+        ..*pool
+    };
+    let by = vec![Node {
+        op: Arc::new(pool),
+        inputs: node.inputs.clone(),
+        outputs: vec![y],
+    }];
+    Some(Rewrite { gone: None, by })
 }

@@ -12,7 +12,7 @@ pub use slots::{Life, peak, place};
 pub use states::{Chunk, Entry, StateLayout, StatePart};
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -81,7 +81,7 @@ pub struct Step {
     pub grid: [u32; 2],
 }
 
-/// Bytes that a plan needs, apart from the store.
+/// Bytes of the buffers that a session makes for a plan, apart from the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Bytes {
     /// All slots.
@@ -107,6 +107,11 @@ impl Bytes {
 
 /// Bytes between the uniform blocks of two dispatches.
 pub const UNIFORM_STRIDE: u64 = 256;
+
+/// Size of a buffer that holds `bytes`: a multiple of 256, 256 at least.
+fn buffer_size(bytes: u64) -> u64 {
+    bytes.max(1).next_multiple_of(256)
+}
 
 /// How a plan is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -198,6 +203,7 @@ impl Plan {
         }
         builder.assignments()?;
         let (chosen, slots) = slots::place(&builder.lives);
+        let slots: Vec<u64> = slots.into_iter().map(buffer_size).collect();
         let live = slots::peak(&builder.lives);
         let resolve = |spot: Spot| match spot {
             Spot::Life(life, offset, bytes) => Span {
@@ -221,10 +227,11 @@ impl Plan {
             slots: slots.iter().sum(),
             live,
             unplanned,
-            uniforms: steps.len() as u64 * UNIFORM_STRIDE,
+            uniforms: buffer_size(steps.len() as u64 * UNIFORM_STRIDE),
             ..Bytes::default()
         };
         let used = program.used();
+        let fetched: HashSet<Value> = fetched.iter().copied().collect();
         for value in graph.values() {
             match program.origins[value.index()] {
                 Origin::Input | Origin::Constant if !used[value.index()] => continue,
@@ -274,7 +281,7 @@ impl Plan {
         }
     }
 
-    /// Bytes of each buffer of an input or a constant: as far as it is bound, by a window perhaps past its value.
+    /// Size of each buffer of an input or a constant: as far as it is bound, by a window perhaps past its value.
     pub fn fixed(&self) -> BTreeMap<Buffer, u64> {
         let mut fixed = BTreeMap::new();
         let places = self.places.values().flatten().map(|placed| placed.span);
@@ -282,7 +289,7 @@ impl Plan {
         for span in places.chain(bindings.map(|&(span, _)| span)) {
             if matches!(span.buffer, Buffer::Input(..) | Buffer::Constant(..)) {
                 let bytes: &mut u64 = fixed.entry(span.buffer).or_default();
-                *bytes = (*bytes).max(span.offset + span.bytes);
+                *bytes = (*bytes).max(buffer_size(span.offset + span.bytes));
             }
         }
         fixed

@@ -1,6 +1,6 @@
 //! The nodes that a session runs: those that are needed, fused, in order.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use crate::error::Result;
 use crate::graph::{Graph, Node, Source, Value};
@@ -91,10 +91,11 @@ impl Program {
     /// Fetched views of states that the step overwrites become copies.
     fn keep_old_states(&mut self) {
         let roots = self.roots();
+        let states = self.assigns.iter().map(|&(state, _)| self.states[state]);
+        let assigned: HashSet<Value> = states.collect();
         let old = |value: &&Value| {
             let root = roots[value.index()];
-            let assigned = |&(state, _): &(usize, Value)| self.states[state] == root;
-            **value != root && self.assigns.iter().any(assigned)
+            **value != root && assigned.contains(&root)
         };
         self.copied = self.fetched.iter().filter(old).copied().collect();
     }
@@ -163,11 +164,11 @@ impl Program {
     }
 
     /// Index of the node that makes each value.
-    pub fn producers(&self) -> HashMap<Value, usize> {
-        let mut producers = HashMap::new();
+    pub fn producers(&self) -> Vec<Option<usize>> {
+        let mut producers = vec![None; self.types.len()];
         for (index, node) in self.nodes.iter().enumerate() {
-            for &output in &node.outputs {
-                producers.insert(output, index);
+            for output in &node.outputs {
+                producers[output.index()] = Some(index);
             }
         }
         producers

@@ -1,6 +1,8 @@
 //! The order of nodes: as written, but every reader of a state before the node that can write it.
 
-use crate::graph::Value;
+use std::collections::{HashMap, HashSet};
+
+use crate::graph::{Node, Value};
 
 use super::program::{Origin, Program, cut_alike};
 
@@ -10,38 +12,21 @@ pub(super) fn schedule(program: &mut Program) {
     let count = program.nodes.len();
     let producers = program.producers();
     let roots = program.roots();
-    // Edges from a node to those that must come before it.
-    let mut before: Vec<Vec<usize>> = program
-        .nodes
-        .iter()
-        .map(|node| {
-            node.inputs
-                .iter()
-                .filter_map(|v| producers.get(v).copied())
-                .collect()
-        })
-        .collect();
+    let makers = |node: &Node| -> Vec<usize> {
+        let made = |v: &Value| producers[v.index()];
+        node.inputs.iter().filter_map(made).collect()
+    };
+    let mut order = Order::new(program.nodes.iter().map(makers).collect());
+    let readers = readers(program, &roots);
     for &(state, value) in &program.assigns {
-        let Some(&writer) = producers.get(&roots[value.index()]) else {
+        let Some(writer) = producers[roots[value.index()].index()] else {
             continue;
         };
         let state = program.states[state];
-        let readers: Vec<usize> = (0..count)
-            .filter(|&n| {
-                let reads = |v: &Value| roots[v.index()] == state;
-                n != writer
-                    && !program.is_view(&program.nodes[n])
-                    && program.nodes[n].inputs.iter().any(reads)
-            })
-            .collect();
-        if readers
-            .iter()
-            .any(|&reader| depends(&before, reader, writer))
-        {
-            continue;
-        }
-        before[writer].extend(readers);
+        let readers = readers[state.index()].iter().copied();
+        order.put_before(readers.filter(|&reader| reader != writer).collect(), writer);
     }
+    let before = order.before;
     let mut order = Vec::with_capacity(count);
     let mut placed = vec![false; count];
     for node in 0..count {
@@ -50,19 +35,94 @@ pub(super) fn schedule(program: &mut Program) {
     program.nodes = order.iter().map(|&n| program.nodes[n].clone()).collect();
 }
 
-/// Whether `node` needs `other`, directly or not.
-fn depends(before: &[Vec<usize>], node: usize, other: usize) -> bool {
-    let mut seen = vec![false; before.len()];
-    let mut stack = vec![node];
-    while let Some(at) = stack.pop() {
-        if at == other {
-            return true;
+/// For each value that views show, the nodes that read it, in order.
+fn readers(program: &Program, roots: &[Value]) -> Vec<Vec<usize>> {
+    let mut readers: Vec<Vec<usize>> = vec![Vec::new(); program.types.len()];
+    for (index, node) in program.nodes.iter().enumerate() {
+        if program.is_view(node) {
+            continue;
         }
-        if !std::mem::replace(&mut seen[at], true) {
-            stack.extend(&before[at]);
+        for input in &node.inputs {
+            let known = &mut readers[roots[input.index()].index()];
+            if known.last() != Some(&index) {
+                known.push(index);
+            }
         }
     }
-    false
+    readers
+}
+
+/// What must come before what, and an order in which it does. Further demands move only the nodes
+/// between those that they name (Pearce and Kelly 2006, "A dynamic topological sort algorithm for
+/// directed acyclic graphs").
+struct Order {
+    /// For each node, those that must come before it.
+    before: Vec<Vec<usize>>,
+    /// The inverse.
+    after: Vec<Vec<usize>>,
+    /// A number for each node, above those of all that come before it.
+    rank: Vec<usize>,
+}
+
+impl Order {
+    /// Nodes that are in order as they are numbered.
+    fn new(before: Vec<Vec<usize>>) -> Self {
+        let mut after = vec![Vec::new(); before.len()];
+        for (node, earlier) in before.iter().enumerate() {
+            for &earlier in earlier {
+                after[earlier].push(node);
+            }
+        }
+        Self {
+            rank: (0..before.len()).collect(),
+            before,
+            after,
+        }
+    }
+
+    /// Puts `nodes` before `writer`, unless one of them depends on it.
+    fn put_before(&mut self, nodes: Vec<usize>, writer: usize) {
+        let late = |&&node: &&usize| self.rank[node] > self.rank[writer];
+        let late: Vec<usize> = nodes.iter().filter(late).copied().collect();
+        if let Some(last) = late.iter().map(|&node| self.rank[node]).max() {
+            let (first, rank) = (self.rank[writer], &self.rank);
+            let behind = reached(&self.after, &[writer], |node| rank[node] <= last);
+            if late.iter().any(|node| behind.contains(node)) {
+                return;
+            }
+            let ahead = reached(&self.before, &late, |node| rank[node] >= first);
+            // Those ahead take the lower ones of the ranks of both, each group in the order it had.
+            let [ahead, behind] = [ahead, behind].map(|group| {
+                let mut group: Vec<usize> = group.into_iter().collect();
+                group.sort_unstable_by_key(|&node| self.rank[node]);
+                group
+            });
+            let moved = [ahead, behind].concat();
+            let mut ranks: Vec<usize> = moved.iter().map(|&node| self.rank[node]).collect();
+            ranks.sort_unstable();
+            for (node, rank) in moved.into_iter().zip(ranks) {
+                self.rank[node] = rank;
+            }
+        }
+        for &node in &nodes {
+            self.after[node].push(writer);
+        }
+        self.before[writer].extend(nodes);
+    }
+}
+
+/// The nodes that edges lead to from `from`, these too, as far as `within` allows.
+fn reached(edges: &[Vec<usize>], from: &[usize], within: impl Fn(usize) -> bool) -> HashSet<usize> {
+    let mut seen: HashSet<usize> = from.iter().copied().collect();
+    let mut stack = from.to_vec();
+    while let Some(at) = stack.pop() {
+        for &next in &edges[at] {
+            if within(next) && seen.insert(next) {
+                stack.push(next);
+            }
+        }
+    }
+    seen
 }
 
 /// Appends `node` to `order` after everything it needs.
@@ -86,7 +146,7 @@ fn place(node: usize, before: &[Vec<usize>], placed: &mut [bool], order: &mut Ve
 }
 
 /// Where the bytes of each value live.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Home {
     /// A slot of its own life time; the value named first occupied it.
     Slot(Value),
@@ -138,48 +198,52 @@ impl Storage {
                 storage.in_place.push(in_place);
                 continue;
             }
+            let pairs = pairs_by_output(node);
+            let mut reads: HashMap<Home, usize> = HashMap::new();
+            let homes = node
+                .inputs
+                .iter()
+                .map(|v| storage.homes[roots[v.index()].index()]);
+            for home in homes.flatten() {
+                *reads.entry(home).or_default() += 1;
+            }
+            let mut taken = HashSet::new();
             for (output, &value) in node.outputs.iter().enumerate() {
                 let target = targets[value.index()];
-                let home = |v: Value| storage.homes[roots[v.index()].index()];
-                let pair = node.op.in_place().iter().find(|&&(input, paired)| {
-                    if paired != output || in_place.contains(&Some(input)) {
-                        return false;
-                    }
-                    let Some(&operand) = node.inputs.get(input) else {
+                let fits = |&&input: &&usize| {
+                    let operand = node.inputs[input];
+                    let root = roots[operand.index()];
+                    let Some(home) = storage.homes[root.index()] else {
                         return false;
                     };
-                    let root = roots[operand.index()];
-                    let once = node
-                        .inputs
-                        .iter()
-                        .filter(|v| home(**v) == home(operand))
-                        .count()
-                        == 1;
                     let (from, to) = (
                         &program.types[operand.index()],
                         &program.types[value.index()],
                     );
                     let same_size = from.dtype == to.dtype && from.count() == to.count();
-                    once && same_size
+                    !taken.contains(&input)
+                        && reads[&home] == 1
+                        && same_size
                         && cut_alike(from, to, max_binding)
-                        && match home(operand) {
-                            Some(Home::State(state)) => target == Some(state),
-                            Some(Home::Slot(name)) => {
+                        && match home {
+                            Home::State(state) => target == Some(state),
+                            Home::Slot(name) => {
                                 target.is_none()
                                     && last_use[root.index()] == position
                                     && storage.lives[name.index()].is_none_or(|l| l.1 <= position)
                             }
-                            _ => false,
+                            Home::Input | Home::Constant => false,
                         }
-                });
-                let new_home = match (pair, target) {
+                };
+                let input = pairs[output].iter().find(fits).copied();
+                let shared = input.map(|input| roots[node.inputs[input].index()]);
+                let new_home = match (shared, target) {
                     (_, Some(state)) => Home::State(state),
-                    (Some(&(input, _)), None) => storage.homes
-                        [roots[node.inputs[input].index()].index()]
-                    .expect("inputs have homes before their users"),
+                    (Some(root), None) => storage.homes[root.index()].unwrap_or(Home::Slot(value)),
                     (None, None) => Home::Slot(value),
                 };
-                in_place[output] = pair.map(|&(input, _)| input);
+                in_place[output] = input;
+                taken.extend(input);
                 storage.homes[value.index()] = Some(new_home);
                 if let Home::Slot(name) = new_home {
                     let end = last_use[value.index()].max(position);
@@ -207,44 +271,45 @@ impl Storage {
     ) -> Vec<Option<usize>> {
         let producers = program.producers();
         let mut targets: Vec<Option<usize>> = vec![None; program.types.len()];
+        let readers = readers(program, roots);
+        // A state whose old value is assigned elsewhere must survive the step.
+        let assigned = program.assigns.iter();
+        let kept: HashSet<Value> = assigned.map(|(_, v)| roots[v.index()]).collect();
         for &(state, value) in &program.assigns {
             let root = roots[value.index()];
-            let Some(&writer) = producers.get(&root) else {
+            let Some(writer) = producers[root.index()] else {
                 continue;
             };
             let old = program.states[state];
-            let read_later = program.nodes[writer + 1..]
-                .iter()
-                .any(|n| !program.is_view(n) && n.inputs.iter().any(|v| roots[v.index()] == old));
-            // A state whose old value is assigned elsewhere must survive the step.
-            let kept = program.assigns.iter().any(|(_, v)| roots[v.index()] == old);
-            if targets[root.index()].is_none() && !read_later && !kept {
+            let last = readers[old.index()].last();
+            let read_later = last.is_some_and(|&reader| reader > writer);
+            if targets[root.index()].is_none() && !read_later && !kept.contains(&old) {
                 targets[root.index()] = Some(state);
             }
         }
         // The writer must not bind the state's chunk in any other way than through its in-place pairs.
         for node in &program.nodes {
+            let mut times: HashMap<Value, usize> = HashMap::new();
+            for input in &node.inputs {
+                *times.entry(roots[input.index()]).or_default() += 1;
+            }
+            let pairs: HashSet<(usize, usize)> = node
+                .op
+                .in_place()
+                .iter()
+                .filter_map(|&(input, output)| {
+                    Some((input, targets[node.outputs.get(output)?.index()]?))
+                })
+                .collect();
             let paired = |input: usize| {
-                let state = match program.origins[roots[node.inputs[input].index()].index()] {
-                    Origin::State(state) => state,
-                    _ => return false,
-                };
-                let times = node
-                    .inputs
-                    .iter()
-                    .filter(|v| roots[v.index()] == program.states[state])
-                    .count();
-                times == 1
-                    && node.op.in_place().iter().any(|&(i, o)| {
-                        i == input
-                            && node
-                                .outputs
-                                .get(o)
-                                .is_some_and(|v| targets[v.index()] == Some(state))
-                    })
+                let root = roots[node.inputs[input].index()];
+                match program.origins[root.index()] {
+                    Origin::State(state) => times[&root] == 1 && pairs.contains(&(input, state)),
+                    _ => false,
+                }
             };
             // Old values of states, and new ones that earlier nodes have put there.
-            let read: Vec<usize> = (0..node.inputs.len())
+            let read: HashSet<usize> = (0..node.inputs.len())
                 .filter(|&input| !paired(input))
                 .filter_map(|input| {
                     let root = roots[node.inputs[input].index()].index();
@@ -268,6 +333,19 @@ impl Storage {
         }
         targets
     }
+}
+
+/// For each output of a node, the inputs with which it may share.
+fn pairs_by_output(node: &Node) -> Vec<Vec<usize>> {
+    let mut pairs = vec![Vec::new(); node.outputs.len()];
+    for &(input, output) in node.op.in_place() {
+        if let Some(pairs) = pairs.get_mut(output)
+            && input < node.inputs.len()
+        {
+            pairs.push(input);
+        }
+    }
+    pairs
 }
 
 /// The last position at which each root is read; past the end for what must survive the step.

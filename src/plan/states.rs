@@ -1,6 +1,6 @@
 //! Where named states lie: entries packed by kind into chunks.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Init, Kind};
@@ -68,6 +68,8 @@ impl StateLayout {
     pub fn new(graphs: &[&Graph], max_binding: u64) -> Result<Self> {
         let mut layout = Self::default();
         let mut groups: HashMap<&str, u8> = HashMap::new();
+        // Where entries lie that were declared like others.
+        let mut taken = HashSet::new();
         for state in graphs.iter().flat_map(|graph| graph.states()) {
             let group = groups.entry(&state.name).or_default();
             *group = state.group.max(*group);
@@ -96,9 +98,9 @@ impl StateLayout {
                         let (chunk, offset) = match &twin {
                             Some(twin) => {
                                 let place = twin.parts[index];
-                                let chunk =
-                                    layout.twin_chunk(state.kind, place.chunk, place.offset);
-                                (chunk, place.offset)
+                                let (like, offset) = (place.chunk, place.offset);
+                                let chunk = layout.twin_chunk(state.kind, like, offset, &mut taken);
+                                (chunk, offset)
                             }
                             None => {
                                 let group = groups.get(state.name.as_str()).copied();
@@ -150,16 +152,21 @@ impl StateLayout {
     }
 
     /// The chunk of `kind` that goes with chunk `like` and is free at `offset`: several states may be stored like one.
-    fn twin_chunk(&mut self, kind: Kind, like: usize, offset: u64) -> usize {
-        let taken = |chunk: usize| {
-            let mut parts = self.entries.values().flat_map(|e| &e.parts);
-            parts.any(|p| p.chunk == chunk && p.offset == offset)
-        };
+    fn twin_chunk(
+        &mut self,
+        kind: Kind,
+        like: usize,
+        offset: u64,
+        taken: &mut HashSet<(usize, u64)>,
+    ) -> usize {
         let found = (0..self.chunks.len()).find(|&chunk| {
             let own = &self.chunks[chunk];
-            own.kind == kind && own.like == Some(like) && !taken(chunk)
+            own.kind == kind && own.like == Some(like) && !taken.contains(&(chunk, offset))
         });
-        found.unwrap_or_else(|| self.new_chunk(kind, self.chunks[like].group, Some(like)))
+        let chunk =
+            found.unwrap_or_else(|| self.new_chunk(kind, self.chunks[like].group, Some(like)));
+        taken.insert((chunk, offset));
+        chunk
     }
 
     fn append(&mut self, kind: Kind, group: u8, bytes: u64, max_binding: u64) -> (usize, u64) {

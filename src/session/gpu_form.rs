@@ -18,6 +18,8 @@ pub(super) struct GpuForm {
     pub plan: Plan,
     pub slots: Vec<wgpu::Buffer>,
     fixed: HashMap<Buffer, wgpu::Buffer>,
+    /// The uniform blocks of all dispatches.
+    uniforms: wgpu::Buffer,
     pub dispatches: Vec<Ready>,
 }
 
@@ -56,14 +58,9 @@ impl GpuForm {
                 .iter()
                 .map(|&b| gpu.create_buffer("slot", b))
                 .collect();
-            let make = |(buffer, bytes): (Buffer, u64)| {
-                (
-                    buffer,
-                    gpu.create_buffer("input", bytes.next_multiple_of(256)),
-                )
-            };
+            let make = |(buffer, bytes): (Buffer, u64)| (buffer, gpu.create_buffer("input", bytes));
             let fixed: HashMap<_, _> = plan.fixed().into_iter().map(make).collect();
-            let uniforms = gpu.create_buffer("params", plan.steps.len() as u64 * UNIFORM_STRIDE);
+            let uniforms = gpu.create_buffer("params", plan.bytes.uniforms);
             (slots, fixed, uniforms)
         };
         let (slots, fixed, uniforms) = gpu.scoped("allocating the session", allocate).await?;
@@ -72,6 +69,7 @@ impl GpuForm {
             plan,
             slots,
             fixed,
+            uniforms,
             dispatches: Vec::new(),
         };
         form.fill_constants(store, graph)?;
@@ -85,7 +83,7 @@ impl GpuForm {
             let words = uniform_words(step)?;
             block[..words.len() * 4].copy_from_slice(bytemuck::cast_slice(&words));
         }
-        gpu.write(&uniforms, 0, &blocks)?;
+        gpu.write(&form.uniforms, 0, &blocks)?;
         let mut resources = Vec::new();
         for step in &form.plan.steps {
             let buffers = step
@@ -103,7 +101,7 @@ impl GpuForm {
                     step,
                     &pipeline,
                     &resources[index],
-                    &uniforms,
+                    &form.uniforms,
                     index as u64,
                 );
                 dispatches.push(Ready {
@@ -129,6 +127,13 @@ impl GpuForm {
             }
         }
         Ok(())
+    }
+
+    /// Bytes of all buffers.
+    pub fn bytes(&self) -> u64 {
+        let buffers = self.slots.iter().chain(self.fixed.values());
+        let buffers = buffers.chain([&self.uniforms]);
+        buffers.map(wgpu::Buffer::size).sum()
     }
 
     /// Where the parts of an input, constant or fetched value lie.

@@ -146,6 +146,15 @@ impl Session {
         }
     }
 
+    /// Bytes of the session's own buffers on the device, apart from the store: what
+    /// [`Bytes::total`](crate::plan::Bytes::total) of its plan says. The CPU reference has none.
+    pub fn bytes(&self) -> u64 {
+        match &self.form {
+            Form::Gpu(form) => form.bytes(),
+            Form::Cpu { .. } => 0,
+        }
+    }
+
     /// Sets an input for the runs that follow. Steps that were recorded but not yet submitted see it too.
     ///
     /// # Errors
