@@ -2,10 +2,13 @@
 
 mod common;
 
+use std::time::Instant;
+
+use striate::autodiff::gradients;
 use striate::error::ErrorKind;
 use striate::gpu::{Engine, GpuOptions};
 use striate::graph::{Graph, Init, Kind, Value};
-use striate::kernel::{Body, Caps};
+use striate::kernel::{Body, Caps, WINDOW};
 use striate::models::{lenet5, resnet_cifar, resnet20, resnet50};
 use striate::nn::{
     AvgPool2d, Conv2d, Dropout, Dropout2d, Flatten, GlobalAvgPool, Linear, MaxPool2d, Mode, Module,
@@ -386,4 +389,65 @@ fn another_batch_size_compiles_nothing() {
             }
         }
     }
+}
+
+/// Sets of one element each: their tables are larger than the values, and windows show one row of
+/// them. Neither dispatches nor slots follow the rows.
+#[test]
+fn many_small_sets_take_few_dispatches_and_little_memory() {
+    let cpu = Caps {
+        body: Body::Registers,
+        max_uniform: WINDOW,
+        windows: true,
+        ..Caps::default()
+    };
+    for caps in [Caps::default(), cpu] {
+        let mut g = Graph::new();
+        let x = g.input("x", Type::f32([8192, 2625])).unwrap();
+        let weight = g.parameter("w", [2625], Init::Constant(1.0)).unwrap();
+        let bias = g.parameter("b", [2625], Init::Constant(0.0)).unwrap();
+        let y = g
+            .group_norm(x, 2625, Some(weight), Some(bias), 1e-5)
+            .unwrap();
+        let y = g.tanh(y).unwrap();
+        let loss = g.sum(y, &[0, 1], false).unwrap();
+        let found = gradients(&mut g, loss, &[x, weight, bias]).unwrap();
+        let states = StateLayout::new(&[&g], caps.max_binding).unwrap();
+        let plan = Plan::new(&g, &states, &found, &caps, PlanOptions::default()).unwrap();
+        assert!(plan.steps.len() < 400, "{} dispatches", plan.steps.len());
+        let most = plan.bytes.unplanned + (64 << 20);
+        assert!(plan.bytes.slots < most, "{:?}", plan.bytes);
+    }
+}
+
+/// A chain whose plan is made in steps that grow as n log n: eight times its length within sixteen
+/// times its time, where one that grows as the square takes sixty-four times.
+#[test]
+fn planning_time_grows_as_n_log_n() {
+    let time = |n: usize| {
+        let mut g = Graph::new();
+        let x = g.input("x", Type::f32([64])).unwrap();
+        let mut y = x;
+        for i in 0..n {
+            let w = g
+                .parameter(&format!("w{i}"), [64], Init::Constant(1.0))
+                .unwrap();
+            y = g.mul(y, w).unwrap();
+            y = g.relu(y).unwrap();
+        }
+        let loss = g.sum(y, &[0], false).unwrap();
+        let trained = train::parameters(&g);
+        let rate = learning_rate(&mut g, 0.1).unwrap();
+        minimize(&mut g, loss, &trained, Rule::Sgd(Sgd::default()), rate).unwrap();
+        let caps = Caps::default();
+        let round = |_| {
+            let start = Instant::now();
+            let states = StateLayout::new(&[&g], caps.max_binding).unwrap();
+            Plan::new(&g, &states, &[loss], &caps, PlanOptions::default()).unwrap();
+            start.elapsed()
+        };
+        (0..3).map(round).min().unwrap()
+    };
+    let (short, long) = (time(500), time(4000));
+    assert!(long < 16 * short, "{short:?} for 500, {long:?} for 4,000");
 }

@@ -101,9 +101,23 @@ impl Run {
 /// Quads of a table that a window shows.
 const TABLE_WINDOW: usize = WINDOW as usize / 16;
 
-/// Whether tables are read through a window: on CPU adapters, where one holds those of a row at least. The batch has no say in it.
+/// Fewest elements of x that are worth a window of their own, with its dispatches and its table of 64 KiB.
+const WINDOW_WORTH: usize = 16_384;
+
+/// Quads of the largest table: sets of few elements would have one that is larger than x. Rows beyond it are a further run.
+const MOST_QUADS: usize = 1 << 20;
+
+/// Rows whose statistics fit into a table of `quads` quads beside the weights and biases.
+fn table_rows(map: &Map, quads: usize) -> usize {
+    quads.saturating_sub(2 * map.affines.div_ceil(4)) / map.per_row.max(1)
+}
+
+/// Whether tables are read through a window: on CPU adapters, where one holds those of all rows, or of enough of them to be worth a
+/// run of its own. The answer is the same for every batch.
 fn through_window(map: &Map, caps: &Caps) -> bool {
-    caps.windows && map.per_row + 2 * map.affines.div_ceil(4) <= TABLE_WINDOW
+    let rows = table_rows(map, TABLE_WINDOW);
+    let shared = map.is_one_set() || map.across;
+    caps.windows && rows > 0 && (shared || rows * map.row() >= WINDOW_WORTH)
 }
 
 /// The runs of rows of x and of its statistics, short enough for their tables and partial results to be bound.
@@ -128,10 +142,9 @@ fn runs(
     }
     let quads = match through_window(map, caps) {
         true => TABLE_WINDOW,
-        false => (caps.max_binding / 16) as usize,
+        false => MOST_QUADS.min((caps.max_binding / 16) as usize),
     };
-    let room = quads.saturating_sub(2 * map.affines.div_ceil(4)) / map.per_row.max(1);
-    let room = room.max(1);
+    let room = table_rows(map, quads).max(1);
     let cut = |rows: Rows| {
         let starts = (0..rows.count).step_by(room);
         starts.map(move |start| Run {
@@ -201,6 +214,7 @@ const SERIAL: usize = 8;
 const MOST_CHUNKS: usize = 512;
 
 /// A first stage: the partial results of some runs of rows.
+#[derive(Debug, Clone, Copy)]
 struct Partials {
     partials: Operand,
     sets: usize,
@@ -209,36 +223,59 @@ struct Partials {
 
 /// What a first stage sums.
 #[derive(Debug, Clone, Copy)]
-enum Sum<'a> {
+enum Sum {
     /// Mean and squares of x.
     Moments(Operand, Moments),
-    /// Gradients dy of x, by the table of each run; weighted or not.
-    Gradients(Operand, Operand, &'a [Table], bool),
+    /// Gradients dy of x, by the table of a run; weighted or not.
+    Gradients(Operand, Operand, Table, bool),
 }
 
-/// Emits the first stage over `runs` for the sets that `sets_of` finds in each.
-fn reduce(
-    sum: Sum,
+/// How x is summed: over which sets, in which loads, into how many numbers each.
+#[derive(Clone, Copy)]
+struct Stage<'a> {
     loads: Loads,
-    map: &Map,
-    runs: &[Run],
+    map: &'a Map,
     sets_of: fn(&Map, &Run) -> Sets,
-    caps: &Caps,
-    out: &mut Lowering,
-) -> Partials {
-    let lanes = loads.lanes();
-    let sets: Vec<Sets> = runs.iter().map(|run| sets_of(map, run)).collect();
-    // Without rows, what goes across them is still there.
-    let all_sets = sets.first().map_or(map.affines, |sets| sets.sets);
-    let words = match sum {
-        Sum::Moments(..) => 4,
-        Sum::Gradients(..) => 2,
-    };
-    let room = (caps.max_binding / 4) as usize / words / all_sets.max(1);
-    // The same chunks for all runs, each of which continues them; no run is longer than the first.
-    let chunks = sets.first().map_or(0, |sets| sets.chunks(lanes, room));
-    let partials = out.scratch(Type::f32([chunks, all_sets, words]));
-    for (i, (run, sets)) in runs.iter().zip(&sets).enumerate() {
+    words: usize,
+    max_binding: u64,
+}
+
+impl Stage<'_> {
+    /// Sets and chunks of partial results that begin with `run`; further runs that continue them are no longer.
+    fn extents(&self, run: Option<&Run>) -> [usize; 2] {
+        let sets = run.map(|run| (self.sets_of)(self.map, run));
+        // Without rows, what goes across them is still there.
+        let all_sets = sets.map_or(self.map.affines, |sets| sets.sets);
+        let room = (self.max_binding / 4) as usize / self.words / all_sets.max(1);
+        let chunks = sets.map_or(0, |sets| sets.chunks(self.loads.lanes(), room));
+        [all_sets, chunks]
+    }
+
+    /// Scratch for the partial results of any one of `runs`.
+    fn scratch(&self, runs: &[Run], out: &mut Lowering) -> Operand {
+        let words = |run| {
+            let [sets, chunks] = self.extents(run);
+            sets * chunks * self.words
+        };
+        let most = runs.iter().map(|run| words(Some(run))).max();
+        out.scratch(Type::f32([most.unwrap_or(0)]))
+    }
+
+    /// The partial results, in `partials`, that begin with `run`.
+    fn partials(&self, partials: Operand, run: Option<&Run>) -> Partials {
+        let [sets, chunks] = self.extents(run);
+        Partials {
+            partials,
+            sets,
+            chunks,
+        }
+    }
+
+    /// Emits the sums of a run; with `resume` they continue those of the runs before it.
+    fn reduce(&self, sum: Sum, run: &Run, found: &Partials, resume: bool, out: &mut Lowering) {
+        let (loads, map, chunks) = (self.loads, self.map, found.chunks);
+        let lanes = loads.lanes();
+        let sets = (self.sets_of)(map, run);
         let columns = sets.columns(lanes);
         let in_loads = |extent: usize| extent / lanes;
         let length = if columns { 1 } else { in_loads(sets.length) };
@@ -249,9 +286,9 @@ fn reduce(
         };
         let dispatch = match sum {
             Sum::Moments(x, _) => moments_kernel(loads, columns).read(x).part(run.part),
-            Sum::Gradients(dy, x, tables, _) => tables[i].bind(
+            Sum::Gradients(dy, x, table, _) => table.bind(
                 Pass::Sums
-                    .dispatch(loads, &tables[i], false, columns)
+                    .dispatch(loads, &table, false, columns)
                     .read(dy)
                     .part(run.part)
                     .read(x)
@@ -260,10 +297,10 @@ fn reduce(
         };
         let (flag, weights) = match sum {
             Sum::Moments(_, moments) => (moments == Moments::MeanVariance, 0),
-            Sum::Gradients(_, _, tables, weighted) => (weighted, tables[i].weights),
+            Sum::Gradients(_, _, table, weighted) => (weighted, table.weights),
         };
         let dispatch = dispatch
-            .write(partials)
+            .write(found.partials)
             .param("sets", count)
             .param("chunks", chunks)
             .param(
@@ -276,15 +313,10 @@ fn reduce(
             .param("base", in_loads(run.first * map.row()))
             .param("step_runs", chunks.checked_div(length).unwrap_or(0))
             .param("step_loads", chunks.checked_rem(length).unwrap_or(0))
-            .param("resume", usize::from(i > 0))
+            .param("resume", usize::from(resume))
             .param("flag", usize::from(flag));
         let dispatch = places(dispatch, loads, map, run).param("weights", weights);
         out.push(dispatch.workgroups((count * chunks).div_ceil(WORKGROUP)));
-    }
-    Partials {
-        partials,
-        sets: all_sets,
-        chunks,
     }
 }
 
@@ -330,20 +362,25 @@ struct Given {
 }
 
 impl Given {
-    /// Emits the tables of all runs: one for all of them if they share their statistics.
-    fn tables(&self, map: &Map, runs: &[Run], caps: &Caps, out: &mut Lowering) -> Vec<Table> {
-        let mut tables: Vec<Table> = Vec::new();
-        for run in runs {
-            let table = match tables.first() {
-                Some(&first) if map.across => first,
-                _ => self.table(map, run, caps, out),
-            };
-            tables.push(table);
-        }
-        tables
+    /// Scratch for the table of any one of `runs`, which have it in turn.
+    fn scratch(&self, map: &Map, runs: &[Run], caps: &Caps, out: &mut Lowering) -> Operand {
+        let sets = runs.iter().map(|run| run.sets(map)).max().unwrap_or(0);
+        let quads = match through_window(map, caps) {
+            true => TABLE_WINDOW,
+            false => sets + 2 * map.affines.div_ceil(4),
+        };
+        out.scratch(Type::f32([quads, 4]))
     }
 
-    fn table(&self, map: &Map, run: &Run, caps: &Caps, out: &mut Lowering) -> Table {
+    /// Emits the table of a run, in `operand`.
+    fn table(
+        &self,
+        map: &Map,
+        run: &Run,
+        operand: Operand,
+        caps: &Caps,
+        out: &mut Lowering,
+    ) -> Table {
         let sets = run.sets(map);
         let quads = map.affines.div_ceil(4);
         let entries = if run.count(map) > 0 {
@@ -352,11 +389,6 @@ impl Given {
             0
         };
         let window = through_window(map, caps);
-        let all = match window {
-            true => TABLE_WINDOW,
-            false => sets + 2 * quads,
-        };
-        let operand = out.scratch(Type::f32([all, 4]));
         let row = map.per_row * usize::from(!map.across);
         let statistics =
             |dispatch: Dispatch| dispatch.read(self.statistics).part(run.statistics_part);
@@ -404,11 +436,22 @@ pub(super) fn lower_statistics(
     let loads = Loads::of(map);
     let sum = Sum::Moments(x, op.moments);
     let share = 1.0 / map.set_count().max(1) as f32;
+    let stage = Stage {
+        loads,
+        map,
+        sets_of: Sets::of_statistics,
+        words: 4,
+        max_binding: caps.max_binding,
+    };
+    let partials = stage.scratch(&runs, out);
     // Sets across rows are finished once, others run by run.
     let batches = runs.chunks(if map.across { runs.len().max(1) } else { 1 });
     for batch in batches {
-        let found = reduce(sum, loads, map, batch, Sets::of_statistics, caps, out);
         let run = &batch[0];
+        let found = stage.partials(partials, Some(run));
+        for (i, run) in batch.iter().enumerate() {
+            stage.reduce(sum, run, &found, i > 0, out);
+        }
         let row = map.per_row * usize::from(!map.across);
         out.push(
             Dispatch::new(&NORM_MOMENTS_FINISH, VARIANTS[0])
@@ -452,11 +495,15 @@ pub(super) fn lower_normalize(
         caps,
     )?;
     let loads = Loads::of(map);
-    let tables = given.tables(map, &runs, caps, out);
+    let scratch = given.scratch(map, &runs, caps, out);
     let pass = Pass::Normalize {
         residual: op.residual,
     };
-    for (run, table) in runs.iter().zip(&tables) {
+    let mut shared = None;
+    for run in &runs {
+        let table = shared.unwrap_or_else(|| given.table(map, run, scratch, caps, out));
+        shared = map.across.then_some(table);
+        let table = &table;
         let dispatch = pass.dispatch(loads, table, io.in_place[0].is_some(), false);
         let dispatch = table.bind(dispatch);
         let dispatch = match op.residual {
@@ -497,48 +544,72 @@ pub(super) fn lower_normalize_grad(
     let map = if has_affine { map } else { &plain };
     let runs = runs("norm_grad", map, io, [x, given.statistics], caps)?;
     let loads = Loads::of(map);
-    let tables = given.tables(map, &runs, caps, out);
-    let sums = |weighted| Sum::Gradients(dy, x, &tables, weighted);
-
-    if map.across {
-        // The sets of statistics are those of weights: one sum serves both.
-        if op.own.is_some() || has_affine {
-            let found = reduce(
-                sums(false),
-                loads,
-                map,
-                &runs,
-                Sets::of_statistics,
-                caps,
-                out,
-            );
-            if has_affine {
-                finish_affine(&found, affine, out);
-            }
-            if let (Some(moments), Some(table)) = (op.own, tables.first()) {
-                finish_table(&found, table, op.weight, moments, map, out);
-            }
-        }
-    } else {
-        if let Some(moments) = op.own {
-            for (run, table) in runs.iter().zip(&tables) {
-                let sum = Sum::Gradients(dy, x, std::slice::from_ref(table), op.weight);
-                let run = std::slice::from_ref(run);
-                let found = reduce(sum, loads, map, run, Sets::of_statistics, caps, out);
-                finish_table(&found, table, false, moments, map, out);
-            }
-        }
-        if has_affine {
-            let found = reduce(sums(false), loads, map, &runs, Sets::of_weights, caps, out);
-            finish_affine(&found, affine, out);
-        }
-    }
-
-    for (run, table) in runs.iter().zip(&tables) {
-        let dispatch = Pass::NormalizeGrad.dispatch(loads, table, io.in_place[0].is_some(), false);
+    let scratch = given.scratch(map, &runs, caps, out);
+    let stage = |sets_of| Stage {
+        loads,
+        map,
+        sets_of,
+        words: 2,
+        max_binding: caps.max_binding,
+    };
+    let of_statistics = stage(Sets::of_statistics);
+    let of_weights = stage(Sets::of_weights);
+    let change = |run: &Run, table: &Table, out: &mut Lowering| {
+        let in_place = io.in_place[0].is_some();
+        let dispatch = Pass::NormalizeGrad.dispatch(loads, table, in_place, false);
         let dispatch = table.bind(dispatch.read(x).part(run.part));
         let dispatch = bind_places(dispatch, io, 0, run.part);
         out.push(map_over(dispatch, loads, map, run, table));
+    };
+
+    if map.across {
+        // The sets of statistics are those of weights: one sum over all runs serves both.
+        let table = runs
+            .first()
+            .map(|run| given.table(map, run, scratch, caps, out));
+        if op.own.is_some() || has_affine {
+            let partials = of_statistics.scratch(&runs, out);
+            let found = of_statistics.partials(partials, runs.first());
+            for (i, (run, table)) in runs.iter().zip(table.iter().cycle()).enumerate() {
+                let sum = Sum::Gradients(dy, x, *table, false);
+                of_statistics.reduce(sum, run, &found, i > 0, out);
+            }
+            if has_affine {
+                finish_affine(&found, affine, out);
+            }
+            if let (Some(moments), Some(table)) = (op.own, &table) {
+                finish_table(&found, table, op.weight, moments, map, out);
+            }
+        }
+        for (run, table) in runs.iter().zip(table.iter().cycle()) {
+            change(run, table, out);
+        }
+        return Ok(());
+    }
+
+    // The runs have the table in turn; the sums of weights continue from run to run.
+    let own = op
+        .own
+        .map(|moments| (moments, of_statistics.scratch(&runs, out)));
+    let weights = has_affine.then(|| {
+        let partials = of_weights.scratch(&runs[..runs.len().min(1)], out);
+        of_weights.partials(partials, runs.first())
+    });
+    for (i, run) in runs.iter().enumerate() {
+        let table = given.table(map, run, scratch, caps, out);
+        if let Some((moments, partials)) = own {
+            let found = of_statistics.partials(partials, Some(run));
+            let sum = Sum::Gradients(dy, x, table, op.weight);
+            of_statistics.reduce(sum, run, &found, false, out);
+            finish_table(&found, &table, false, moments, map, out);
+        }
+        if let Some(found) = &weights {
+            of_weights.reduce(Sum::Gradients(dy, x, table, false), run, found, i > 0, out);
+        }
+        change(run, &table, out);
+    }
+    if let Some(found) = &weights {
+        finish_affine(found, affine, out);
     }
     Ok(())
 }
