@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use common::cases::{NETWORK, cases, ops_of};
-use striate::check::{Bound, Built, Case, Draw, Numbers, build, compare, draw};
+use striate::check::{Bound, Built, Case, Draw, Input, Numbers, build, compare, draw};
 use striate::error::{ErrorKind, Result};
-use striate::graph::{Node, Value};
+use striate::graph::{Graph, Node, Value};
 use striate::kernel::{Body, Caps};
 use striate::plan::{Plan, PlanOptions, StateLayout};
 use striate::shape::{DType, Type};
@@ -326,6 +326,36 @@ fn draws_keep_their_promises() {
     );
     let words = draw("draws", 0, &Type::u32([100]), Draw::Below(7), Numbers::Real).unwrap();
     assert!(words.as_u32().unwrap().iter().all(|&w| w < 7));
+}
+
+/// Each input in turn comes from another graph, which has a value of that number too.
+#[test]
+fn every_builder_refuses_values_of_another_graph() {
+    let mut wrong = BTreeSet::new();
+    for case in cases() {
+        for foreign in 0..case.inputs.len() {
+            let inputs = |g: &mut Graph| -> Vec<Value> {
+                let input = |(i, input): (usize, &Input)| g.input(&format!("x{i}"), input.ty.clone());
+                let made: Result<_> = case.inputs.iter().enumerate().map(input).collect();
+                made.unwrap()
+            };
+            let (mut g, mut other) = (Graph::new(), Graph::new());
+            let mut given = inputs(&mut g);
+            given[foreign] = inputs(&mut other)[foreign];
+            let message = match (case.build)(&mut g, &given) {
+                Ok(_) => "accepted".to_string(),
+                Err(error) if error.kind() != ErrorKind::Graph => format!("{error}"),
+                Err(error) => error.to_string(),
+            };
+            let value = given[foreign];
+            let (op, why) = message.split_once(": ").unwrap_or_default();
+            if op.is_empty() || !why.ends_with(&format!("{value} is a value of another graph")) {
+                wrong.insert(format!("{}: {message}", case.op()));
+            }
+        }
+    }
+    let wrong: Vec<String> = wrong.into_iter().collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]

@@ -2,28 +2,17 @@
 
 mod display;
 mod op;
+mod value;
 
 pub use op::{Op, Split};
+pub use value::Value;
 
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::shape::{DType, Shape, Type};
 use crate::tensor::Tensor;
-
-/// A value of a [`Graph`]: an edge. Only meaningful in the graph that made it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Value(u32);
-
-impl Value {
-    pub(crate) fn index(self) -> usize {
-        self.0 as usize
-    }
-
-    pub(crate) fn from_index(index: usize) -> Self {
-        Value(index as u32)
-    }
-}
+use value::Identity;
 
 /// An op at its place in a graph.
 #[derive(Debug, Clone)]
@@ -124,14 +113,45 @@ struct Definition {
 }
 
 /// A static graph of ops over typed values.
-#[derive(Debug, Clone, Default)]
+///
+/// Values made before a `clone` belong to both graphs, later ones to the graph that made them.
+#[derive(Debug)]
 pub struct Graph {
+    identity: Identity,
     nodes: Vec<Node>,
     values: Vec<Definition>,
     states: Vec<State>,
     assigns: Vec<(Value, Value)>,
     streams: u32,
     clock: Option<Value>,
+}
+
+impl Default for Graph {
+    fn default() -> Self {
+        Self {
+            identity: Identity::new(),
+            nodes: Vec::new(),
+            values: Vec::new(),
+            states: Vec::new(),
+            assigns: Vec::new(),
+            streams: 0,
+            clock: None,
+        }
+    }
+}
+
+impl Clone for Graph {
+    fn clone(&self) -> Self {
+        Self {
+            identity: self.identity.cloned(self.values.len()),
+            nodes: self.nodes.clone(),
+            values: self.values.clone(),
+            states: self.states.clone(),
+            assigns: self.assigns.clone(),
+            streams: self.streams,
+            clock: self.clock,
+        }
+    }
 }
 
 impl Graph {
@@ -142,19 +162,23 @@ impl Graph {
 
     fn define(&mut self, ty: Type, source: Source) -> Result<Value> {
         ty.check()?;
-        let value = Value(self.values.len() as u32);
+        let value = self.identity.value(self.values.len());
         self.values.push(Definition { ty, source });
         Ok(value)
     }
 
     fn definition(&self, value: Value) -> Result<&Definition> {
-        self.values.get(value.index()).ok_or_else(|| {
-            Error::graph(format!(
-                "value {} does not belong to this graph of {} values",
-                value.0,
-                self.values.len()
-            ))
-        })
+        let definition = self.values.get(value.index());
+        if let Some(definition) = definition.filter(|_| self.identity.holds(value)) {
+            return Ok(definition);
+        }
+        let why = match self.identity.descends_from(value) {
+            true => ", made after this one was cloned from it",
+            false => "",
+        };
+        Err(Error::graph(format!(
+            "{value} is a value of another graph{why}"
+        )))
     }
 
     /// A value that the host writes before it runs a session.
@@ -359,7 +383,7 @@ impl Graph {
 
     /// The node that makes a value, if one does.
     pub fn producer(&self, value: Value) -> Option<usize> {
-        match self.values.get(value.index())?.source {
+        match self.definition(value).ok()?.source {
             Source::Node { node, .. } => Some(node),
             _ => None,
         }
@@ -387,7 +411,10 @@ impl Graph {
 
     /// All values, in the order in which they were made.
     pub fn values(&self) -> impl Iterator<Item = Value> + use<> {
-        (0..self.values.len() as u32).map(Value)
+        let values: Vec<Value> = (0..self.values.len())
+            .map(|index| self.identity.value(index))
+            .collect();
+        values.into_iter()
     }
 
     /// The input of this name.

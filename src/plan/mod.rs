@@ -409,6 +409,7 @@ impl Builder<'_> {
             })
         };
         let root = self.root(value);
+        let given = || self.program.of_graph[root.index()];
         Ok(match self.storage.homes[value.index()] {
             Some(Home::Slot(name)) => Spot::Life(self.slot_lives[&name] + part, 0, bytes),
             Some(Home::State(state)) => {
@@ -419,8 +420,8 @@ impl Builder<'_> {
                     bytes,
                 })
             }
-            Some(Home::Input) => fixed(Buffer::Input(root, part)),
-            Some(Home::Constant) => fixed(Buffer::Constant(root, part)),
+            Some(Home::Input) => fixed(Buffer::Input(given(), part)),
+            Some(Home::Constant) => fixed(Buffer::Constant(given(), part)),
             None => return Err(Error::graph(format!("{value} is never made"))),
         })
     }

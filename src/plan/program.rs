@@ -16,10 +16,13 @@ pub(super) enum Origin {
     Node,
 }
 
-/// A cut of a graph that can be rewritten: values keep their numbers, new ones are appended.
+/// A cut of a graph that can be rewritten: values keep their indices but belong to no graph, new ones
+/// are appended.
 #[derive(Debug, Clone)]
 pub(super) struct Program {
     pub nodes: Vec<Node>,
+    /// The graph's own values, by their indices.
+    pub of_graph: Vec<Value>,
     pub types: Vec<Type>,
     pub origins: Vec<Origin>,
     /// Values that must be readable after a step.
@@ -49,19 +52,26 @@ impl Program {
         for &value in fetched {
             graph.ty(value)?;
         }
+        let own = |value: &Value| Value::from_index(value.index());
         let mut assigns = Vec::new();
-        for &(state, value) in graph.assigns() {
-            if let Source::State(index) = graph.source(state)? {
-                assigns.push((*index, value));
+        for (state, value) in graph.assigns() {
+            if let Source::State(index) = graph.source(*state)? {
+                assigns.push((*index, own(value)));
             }
         }
+        let node = |node: &Node| Node {
+            op: node.op.clone(),
+            inputs: node.inputs.iter().map(own).collect(),
+            outputs: node.outputs.iter().map(own).collect(),
+        };
         let mut program = Self {
-            nodes: graph.nodes().to_vec(),
+            nodes: graph.nodes().iter().map(node).collect(),
+            of_graph: graph.values().collect(),
             types,
             origins,
-            fetched: fetched.to_vec(),
+            fetched: fetched.iter().map(own).collect(),
             assigns,
-            states: graph.states().iter().map(|s| s.value).collect(),
+            states: graph.states().iter().map(|s| own(&s.value)).collect(),
             copied: HashSet::new(),
         };
         program.drop_unused();
