@@ -1,7 +1,7 @@
 //! Gradients as more graph.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::{Graph, Value};
+use crate::graph::{Graph, Node, Value};
 use crate::shape::DType;
 use crate::tensor::Tensor;
 
@@ -13,25 +13,44 @@ use crate::tensor::Tensor;
 /// # Errors
 /// `NotDifferentiable` if `loss` is not a float scalar or does not depend on one of `wrt` through differentiable ops.
 pub fn gradients(g: &mut Graph, loss: Value, wrt: &[Value]) -> Result<Vec<Value>> {
-    let not = |message: String| Error::new(ErrorKind::NotDifferentiable, message);
-    let ty = g.ty(loss)?.clone();
-    if ty.dtype != DType::F32 || ty.count() != 1 {
-        return Err(not(format!(
-            "gradients: the loss must be one f32 element, it is {ty}"
-        )));
-    }
-    let one = g.constant(Tensor::f32(ty.shape, vec![1.0])?)?;
-    let found = gradients_from(g, &[(loss, one)], wrt)?;
+    let found = gradients_where_used(g, loss, wrt)?;
     wrt.iter()
         .zip(found)
-        .map(|(value, gradient)| {
+        .map(|(&value, gradient)| {
             gradient.ok_or_else(|| {
-                not(format!(
-                    "gradients: {value} has no differentiable path to the loss {loss}"
+                not_differentiable(format!(
+                    "gradients: {} has no differentiable path to the loss {}",
+                    g.describe(value),
+                    g.describe(loss)
                 ))
             })
         })
         .collect()
+}
+
+/// As [`gradients`], with `None` for a value on which the loss does not depend through differentiable
+/// ops (`allow_unused` of PyTorch's `torch.autograd.grad`).
+///
+/// # Errors
+/// `NotDifferentiable` if `loss` is not a float scalar.
+pub fn gradients_where_used(
+    g: &mut Graph,
+    loss: Value,
+    wrt: &[Value],
+) -> Result<Vec<Option<Value>>> {
+    let ty = g.operand("gradients", loss)?.clone();
+    if ty.dtype != DType::F32 || ty.count() != 1 {
+        return Err(not_differentiable(format!(
+            "gradients: the loss must be one f32 element, {} is {ty}",
+            g.describe(loss)
+        )));
+    }
+    let one = g.constant(Tensor::f32(ty.shape, vec![1.0])?)?;
+    gradients_from(g, &[(loss, one)], wrt)
+}
+
+fn not_differentiable(message: String) -> Error {
+    Error::new(ErrorKind::NotDifferentiable, message)
 }
 
 /// As [`gradients`], from any values and their given gradients; `None` where no path leads.
@@ -40,15 +59,16 @@ pub fn gradients_from(
     seeds: &[(Value, Value)],
     wrt: &[Value],
 ) -> Result<Vec<Option<Value>>> {
+    let op = "gradients";
     for &value in wrt {
-        g.ty(value)?;
+        g.operand(op, value)?;
     }
     for &(value, gradient) in seeds {
-        if g.ty(value)? != g.ty(gradient)? {
+        let (ty, given) = (g.operand(op, value)?, g.operand(op, gradient)?);
+        if ty != given {
             return Err(Error::shape(format!(
-                "gradients: {} given as the gradient of {}",
-                g.ty(gradient)?,
-                g.ty(value)?
+                "{op}: {given} given as the gradient of {}, {ty}",
+                g.describe(value)
             )));
         }
     }
@@ -89,6 +109,7 @@ pub fn gradients_from(
             .op
             .vjp(g, &node, &dy)
             .map_err(|e| e.context(format!("gradient of {}", node.op.name())))?;
+        check_gradients(g, &node, &gradients)?;
         for (&input, gradient) in node.inputs.iter().zip(gradients) {
             if let Some(gradient) = gradient
                 && depends[input.index()]
@@ -98,6 +119,31 @@ pub fn gradients_from(
         }
     }
     Ok(wrt.iter().map(|v| total[v.index()]).collect())
+}
+
+/// Fails unless a gradient rule made one gradient, or none, for each input, of the input's type.
+fn check_gradients(g: &Graph, node: &Node, gradients: &[Option<Value>]) -> Result<()> {
+    let name = node.op.name();
+    if gradients.len() != node.inputs.len() {
+        return Err(Error::graph(format!(
+            "gradient of {name}: {} gradients for {} inputs",
+            gradients.len(),
+            node.inputs.len()
+        )));
+    }
+    for (i, (&input, gradient)) in node.inputs.iter().zip(gradients).enumerate() {
+        let Some(gradient) = *gradient else { continue };
+        let (wanted, ty) = (
+            g.ty(input)?,
+            g.operand(&format!("gradient of {name}"), gradient)?,
+        );
+        if ty != wanted {
+            return Err(Error::shape(format!(
+                "gradient of {name}: input {i} is {wanted}, its gradient {ty}"
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn accumulate(

@@ -26,8 +26,11 @@ pub fn evaluate(
 ) -> Result<Vec<Arc<Array>>> {
     let mut uses = vec![0usize; graph.value_count()];
     let mut needed = vec![false; graph.nodes().len()];
+    for &value in given.keys() {
+        graph.operand("evaluate", value)?;
+    }
     for &value in wanted {
-        graph.ty(value)?;
+        graph.operand("evaluate", value)?;
         uses[value.index()] += 1;
     }
     for (index, node) in graph.nodes().iter().enumerate().rev() {

@@ -328,34 +328,44 @@ fn draws_keep_their_promises() {
     assert!(words.as_u32().unwrap().iter().all(|&w| w < 7));
 }
 
+fn inputs(g: &mut Graph, case: &Case) -> Vec<Value> {
+    let input = |(i, input): (usize, &Input)| g.input(&format!("x{i}"), input.ty.clone());
+    let made: Result<_> = case.inputs.iter().enumerate().map(input).collect();
+    made.unwrap()
+}
+
 /// Each input in turn comes from another graph, which has a value of that number too.
 #[test]
 fn every_builder_refuses_values_of_another_graph() {
     let mut wrong = BTreeSet::new();
-    for case in cases() {
-        for foreign in 0..case.inputs.len() {
-            let inputs = |g: &mut Graph| -> Vec<Value> {
-                let input = |(i, input): (usize, &Input)| g.input(&format!("x{i}"), input.ty.clone());
-                let made: Result<_> = case.inputs.iter().enumerate().map(input).collect();
-                made.unwrap()
-            };
+    let mut refused = 0;
+    for case in cases()
+        .iter()
+        .filter(|case| !case.name.ends_with("/inside"))
+    {
+        let mut right = Graph::new();
+        let own = inputs(&mut right, case);
+        (case.build)(&mut right, &own).unwrap();
+        let is_read = |value: &Value| right.nodes().iter().any(|n| n.inputs.contains(value));
+        for at in (0..own.len()).filter(|&at| is_read(&own[at])) {
             let (mut g, mut other) = (Graph::new(), Graph::new());
-            let mut given = inputs(&mut g);
-            given[foreign] = inputs(&mut other)[foreign];
+            let mut given = inputs(&mut g, case);
+            given[at] = inputs(&mut other, case)[at];
             let message = match (case.build)(&mut g, &given) {
-                Ok(_) => "accepted".to_string(),
-                Err(error) if error.kind() != ErrorKind::Graph => format!("{error}"),
-                Err(error) => error.to_string(),
+                Err(error) if error.kind() == ErrorKind::Graph => error.to_string(),
+                other => format!("{other:?}"),
             };
-            let value = given[foreign];
-            let (op, why) = message.split_once(": ").unwrap_or_default();
-            if op.is_empty() || !why.ends_with(&format!("{value} is a value of another graph")) {
-                wrong.insert(format!("{}: {message}", case.op()));
+            let words = format!(": {} is a value of another graph", given[at]);
+            if message.ends_with(&words) && message.len() > words.len() {
+                refused += 1;
+            } else {
+                wrong.insert(format!("{}: {message}", case.name));
             }
         }
     }
     let wrong: Vec<String> = wrong.into_iter().collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(refused > 500, "{refused}");
 }
 
 #[test]

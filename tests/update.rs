@@ -2,7 +2,9 @@
 
 mod common;
 
-use striate::error::Result;
+use std::sync::Mutex;
+
+use striate::error::{ErrorKind, Result};
 use striate::gpu::{Engine, GpuOptions};
 use striate::graph::{Graph, Init, Kind, Value};
 use striate::ops::{Adagrad, Adam, Blending, Ema, RmsProp, Rule, Sgd};
@@ -10,7 +12,9 @@ use striate::session::Session;
 use striate::shape::{Shape, Type};
 use striate::store::Store;
 use striate::tensor::Tensor;
-use striate::train::{Group, Optimizer, average_name, averaging, learning_rate, swap_averages};
+use striate::train::{
+    Group, Optimizer, average_name, averaging, learning_rate, minimize, swap_averages,
+};
 
 /// The CPU reference and every adapter found.
 fn engines() -> Vec<Engine> {
@@ -582,4 +586,99 @@ fn parameters_are_averaged_when_asked_for() {
             assert!((found - mean).abs() < 1e-6, "{found}, not {mean}");
         }
     }
+}
+
+/// Warnings of this program.
+struct Warnings(Mutex<Vec<String>>);
+
+impl log::Log for Warnings {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.level() == log::Level::Warn && metadata.target().starts_with("striate")
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            self.0.lock().unwrap().push(record.args().to_string());
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+static WARNINGS: Warnings = Warnings(Mutex::new(Vec::new()));
+
+/// `0.5 * sum(a) + 0.5 * sum(c)`, where a parameter `b` may lie between the two and is not used.
+fn with_unused(unused: bool) -> (Graph, Value) {
+    let mut g = Graph::new();
+    let mut used = Vec::new();
+    for (name, shape) in [("a", [6, 5]), ("b", [70, 1]), ("c", [1, 9])] {
+        if unused || name != "b" {
+            let param = g.parameter(name, shape, Init::Constant(1.0)).unwrap();
+            if name != "b" {
+                let sum = g.sum(param, &[0, 1], false).unwrap();
+                used.push(g.scale(sum, 0.5).unwrap());
+            }
+        }
+    }
+    let loss = g.add_values(used[0], used[1]).unwrap();
+    (g, loss)
+}
+
+/// As PyTorch's optimizers pass over a parameter whose `grad` is `None`.
+#[test]
+fn parameters_that_the_loss_does_not_use_stay_as_they_are() {
+    log::set_logger(&WARNINGS).unwrap();
+    log::set_max_level(log::LevelFilter::Warn);
+    let optimizer = Optimizer::new(Rule::Adam(Adam::default()))
+        .clip_norm(0.5)
+        .average(Ema::new(0.5));
+    let train = |engine: &Engine, unused: bool, batches: usize| {
+        let (mut g, loss) = with_unused(unused);
+        let rate = |g: &mut Graph| learning_rate(g, 0.25);
+        let (store, steps) = match batches {
+            1 => {
+                let rate = rate(&mut g).unwrap();
+                optimizer.minimize(&mut g, loss, rate).unwrap();
+                (Store::new(engine, &[&g], 0).unwrap(), vec![g])
+            }
+            _ => {
+                let applying = optimizer.accumulate(&mut g, loss, batches, rate).unwrap();
+                let store = Store::new(engine, &[&g, &applying.graph], 0).unwrap();
+                (store, vec![g.clone(), g, applying.graph])
+            }
+        };
+        for _ in 0..3 {
+            for graph in &steps {
+                Session::new(&store, graph, &[]).unwrap().run(1).unwrap();
+            }
+        }
+        store
+    };
+    for engine in engines() {
+        for batches in [1, 2] {
+            let [with, without] = [true, false].map(|unused| train(&engine, unused, batches));
+            for name in ["a", "c", "grad.a", "moment2.c", "ema.a"] {
+                assert_eq!(
+                    value(&with, name),
+                    value(&without, name),
+                    "{name} on {engine:?}"
+                );
+            }
+            assert!(value(&with, "a") < 1.0);
+            assert_eq!(value(&with, "b"), 1.0);
+            assert!(with.ty("grad.b").is_err() && with.ty("moment1.b").is_err());
+        }
+    }
+    let wanted = "optimizer: the loss does not depend on parameter \"b\", which is not trained";
+    assert!(WARNINGS.0.lock().unwrap().iter().any(|line| line == wanted));
+
+    let (mut g, loss) = with_unused(true);
+    let b = g.find_state("b").unwrap();
+    let rate = learning_rate(&mut g, 0.25).unwrap();
+    let error = minimize(&mut g, loss, &[b], Rule::Sgd(Sgd::default()), rate).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotDifferentiable);
+    assert!(
+        error.to_string().ends_with("no parameter: parameter \"b\""),
+        "{error}"
+    );
 }

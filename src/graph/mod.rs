@@ -218,9 +218,11 @@ impl Graph {
         let like = match like {
             None => None,
             Some(twin) => {
-                let Source::State(index) = self.definition(twin)?.source else {
+                let context = |e: Error| e.context(format!("state \"{name}\""));
+                let Source::State(index) = self.definition(twin).map_err(context)?.source else {
                     return Err(Error::graph(format!(
-                        "state \"{name}\" can only be stored like a state"
+                        "state \"{name}\" can only be stored like a state, not {}",
+                        self.describe(twin)
                     )));
                 };
                 if self.states[index].ty != ty {
@@ -263,7 +265,7 @@ impl Graph {
 
     /// Makes `clock`, a `u32 [4]`, the one that [`clock`](Self::clock) gives: for a graph that does not count the steps of others.
     pub fn set_clock(&mut self, clock: Value) -> Result<()> {
-        let ty = self.ty(clock)?;
+        let ty = self.operand("set_clock", clock)?;
         if ty != &Type::u32([4]) {
             return Err(Error::shape(format!("clock: {ty}, u32 [4] is needed")));
         }
@@ -274,8 +276,12 @@ impl Graph {
     /// Packs a state, and what is stored like it, with the others of its kind and group (0 unless set), so that one dispatch walks
     /// all of a group. Where graphs that share a store differ, the highest number counts.
     pub fn set_group(&mut self, state: Value, group: u8) -> Result<()> {
+        self.operand("set_group", state)?;
         let Source::State(index) = self.definition(state)?.source else {
-            return Err(Error::graph(format!("set_group: {state} is not a state")));
+            return Err(Error::graph(format!(
+                "set_group: {} is not a state",
+                self.describe(state)
+            )));
         };
         self.states[index].group = group;
         Ok(())
@@ -301,9 +307,8 @@ impl Graph {
     pub fn add_shared(&mut self, op: Arc<dyn Op>, inputs: &[Value]) -> Result<Vec<Value>> {
         let types = inputs
             .iter()
-            .map(|&v| self.ty(v))
-            .collect::<Result<Vec<_>>>()
-            .map_err(|e| e.context(op.name()))?;
+            .map(|&v| self.operand(op.name(), v))
+            .collect::<Result<Vec<_>>>()?;
         let outputs = op.infer(&types)?;
         for ty in &outputs {
             ty.check().map_err(|e| e.context(op.name()))?;
@@ -324,20 +329,28 @@ impl Graph {
 
     /// Appends an op with one output.
     pub fn add1(&mut self, op: impl Op, inputs: &[Value]) -> Result<Value> {
-        Ok(self.add(op, inputs)?[0])
+        let name = op.name();
+        let made = self.add(op, inputs)?;
+        let first = made.first().copied();
+        first.ok_or_else(|| Error::graph(format!("{name}: no outputs, one is needed")))
     }
 
     /// Writes `value` into `state` at the end of every step. Reads within the step see the value from before it.
     pub fn assign(&mut self, state: Value, value: Value) -> Result<()> {
+        self.operand("assign", state)?;
         let Source::State(index) = self.definition(state)?.source else {
-            return Err(Error::graph("assign: the target is not a state"));
+            return Err(Error::graph(format!(
+                "assign: {} is not a state",
+                self.describe(state)
+            )));
         };
         let name = &self.states[index].name;
-        if self.ty(value)? != &self.states[index].ty {
+        let ty = self.operand("assign", value)?;
+        if ty != &self.states[index].ty {
             return Err(Error::shape(format!(
-                "assign: state \"{name}\" is {}, the value {}",
+                "assign: state \"{name}\" is {}, {} is {ty}",
                 self.states[index].ty,
-                self.ty(value)?
+                self.describe(value)
             )));
         }
         if self.assigned(state).is_some() {
@@ -366,6 +379,14 @@ impl Graph {
         Ok(&self.definition(value)?.ty)
     }
 
+    /// Type of an operand of `op`, whose builder looks at it before it adds the op.
+    ///
+    /// # Errors
+    /// `Graph`, naming `op`, if the value is another graph's.
+    pub fn operand(&self, op: &str, value: Value) -> Result<&Type> {
+        self.ty(value).map_err(|e| e.context(op))
+    }
+
     /// Extents of a value.
     pub fn shape(&self, value: Value) -> Result<&Shape> {
         Ok(&self.ty(value)?.shape)
@@ -374,6 +395,32 @@ impl Graph {
     /// Element type of a value.
     pub fn dtype(&self, value: Value) -> Result<DType> {
         Ok(self.ty(value)?.dtype)
+    }
+
+    /// What a message calls a value: the name of an input or a state, or its number and the op that
+    /// makes it, as in `parameter "conv1.weight"` and `%36 (of conv2d)`.
+    pub fn describe(&self, value: Value) -> String {
+        let Ok(definition) = self.definition(value) else {
+            return format!("{value} (of another graph)");
+        };
+        match &definition.source {
+            Source::Input(name) => format!("input \"{name}\""),
+            Source::State(index) => {
+                let State { name, kind, .. } = &self.states[*index];
+                match kind {
+                    Kind::Parameter => format!("parameter \"{name}\""),
+                    _ => format!("state \"{name}\""),
+                }
+            }
+            Source::Constant(_) => format!("{value} (a constant)"),
+            Source::Node { node, output } => {
+                let Node { op, outputs, .. } = &self.nodes[*node];
+                match outputs.len() {
+                    1 => format!("{value} (of {})", op.name()),
+                    _ => format!("{value} (output {output} of {})", op.name()),
+                }
+            }
+        }
     }
 
     /// Where a value comes from.

@@ -72,8 +72,13 @@ impl Identity {
 
     /// The value of this index.
     pub fn value(&self, index: usize) -> Value {
-        let run = self.inherited.partition_point(|&(_, end)| end as usize <= index);
-        let graph = self.inherited.get(run).map_or(self.own, |&(graph, _)| graph);
+        let run = self
+            .inherited
+            .partition_point(|&(_, end)| end as usize <= index);
+        let graph = self
+            .inherited
+            .get(run)
+            .map_or(self.own, |&(graph, _)| graph);
         Value {
             graph,
             index: index as u32,
@@ -87,6 +92,8 @@ impl Identity {
 
     /// Whether `value` is of a graph of which this one is a clone.
     pub fn descends_from(&self, value: Value) -> bool {
-        self.inherited.iter().any(|&(graph, _)| graph == value.graph)
+        self.inherited
+            .iter()
+            .any(|&(graph, _)| graph == value.graph)
     }
 }

@@ -86,7 +86,10 @@ impl Graph {
 
     /// x, or weight * x for x <= 0. `weight` is `[1]`, or `[c]` for x `[n, c, ...]`.
     pub fn prelu(&mut self, x: Value, weight: Value) -> Result<Value> {
-        let (shape, slopes) = (self.shape(x)?, self.shape(weight)?);
+        let (shape, slopes) = (
+            &self.operand("prelu", x)?.shape,
+            &self.operand("prelu", weight)?.shape,
+        );
         let channels = shape.get(1).copied().unwrap_or(1);
         let aligned = match slopes[..] {
             [1] => vec![1],

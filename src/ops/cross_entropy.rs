@@ -100,22 +100,25 @@ impl Graph {
         options: CrossEntropyLoss,
         logarithm: bool,
     ) -> Result<Value> {
-        let shape = self.shape(logits)?;
-        let (batch, classes) = (shape.rows() as u32, shape.get(1).copied().unwrap_or(0));
-        let weight = match options.weight {
-            Some(weight) => weight,
-            None => self.constant(Tensor::f32([classes], vec![1.0; classes])?)?,
-        };
-        let valid = match options.valid {
-            Some(valid) => valid,
-            None => self.constant(Tensor::u32([1], vec![batch])?)?,
-        };
         let loss = CrossEntropy {
             logarithm,
             weighted: options.weight.is_some(),
             ignore_index: options.ignore_index,
             reduction: options.reduction,
             label_smoothing: options.label_smoothing,
+        };
+        let op = loss.name();
+        let (x, labels) = (self.operand(op, logits)?, self.operand(op, target)?);
+        let (batch, classes) = (x.shape.rows(), x.shape.get(1).copied().unwrap_or(0));
+        // What is not given is allocated once the rule has accepted the rest.
+        loss.infer(&[x, labels, &Type::f32([classes]), &Type::u32([1])])?;
+        let weight = match options.weight {
+            Some(weight) => weight,
+            None => self.constant(Tensor::f32([classes], vec![1.0; classes])?)?,
+        };
+        let valid = match options.valid {
+            Some(valid) => valid,
+            None => self.constant(Tensor::u32([1], vec![batch as u32])?)?,
         };
         Ok(self.add(loss, &[logits, target, weight, valid])?[0])
     }

@@ -89,12 +89,12 @@ impl Graph {
     /// `f32` or `u32` values side by side along `axis`; they differ in nothing but their extents there. PyTorch's `cat`.
     pub fn concat(&mut self, values: &[Value], axis: usize) -> Result<Value> {
         if let [one] = values {
-            let shape = self.shape(*one)?;
+            let shape = &self.operand("concat", *one)?.shape;
             expect_axis("concat", shape, axis)?;
             return Ok(*one);
         }
         let sizes = values.iter().map(|&value| {
-            let shape = self.shape(value)?;
+            let shape = &self.operand("concat", value)?.shape;
             expect_axis("concat", shape, axis)?;
             Ok(shape[axis])
         });
@@ -111,7 +111,7 @@ impl Graph {
     /// `x` cut along `axis` into `chunks` values, all of extent / `chunks` rounded up but the last ones, which may be smaller or
     /// missing: PyTorch's `chunk`. An axis without elements gives `chunks` empty values, at most 65,536.
     pub fn chunk(&mut self, x: Value, chunks: usize, axis: usize) -> Result<Vec<Value>> {
-        let shape = self.shape(x)?;
+        let shape = &self.operand("chunk", x)?.shape;
         expect_axis("chunk", shape, axis)?;
         if chunks == 0 {
             return Err(Error::shape("chunk: 0 chunks, at least 1 is needed"));
@@ -135,7 +135,7 @@ impl Graph {
 
     /// The elements of `x`, an `f32` or `u32` value, in `ranges` of some axes and all of the others.
     pub fn slice(&mut self, x: Value, ranges: &[AxisRange]) -> Result<Value> {
-        let shape = self.shape(x)?;
+        let shape = &self.operand("slice", x)?.shape;
         let mut extents = shape.to_vec();
         let (mut begin, mut steps) = (vec![0; shape.len()], vec![1; shape.len()]);
         for (i, range) in ranges.iter().enumerate() {
@@ -171,7 +171,7 @@ impl Graph {
 
     /// `length` elements of `axis` from `start` on: PyTorch's `narrow`.
     pub fn narrow(&mut self, x: Value, axis: usize, start: usize, length: usize) -> Result<Value> {
-        let shape = self.shape(x)?;
+        let shape = &self.operand("narrow", x)?.shape;
         expect_axis("narrow", shape, axis)?;
         match start.checked_add(length).filter(|&end| end <= shape[axis]) {
             Some(end) => self.slice(x, &[AxisRange::new(axis, start, end)]),
@@ -183,7 +183,7 @@ impl Graph {
 
     /// `x`, an `f32` or `u32` value, with `axes` run through backwards.
     pub fn flip(&mut self, x: Value, axes: &[usize]) -> Result<Value> {
-        let shape = self.shape(x)?.clone();
+        let shape = self.operand("flip", x)?.shape.clone();
         let (mut begin, mut step) = (vec![0; shape.len()], vec![1; shape.len()]);
         for &axis in axes {
             expect_axis("flip", &shape, axis)?;

@@ -75,7 +75,7 @@ impl Graph {
             correction,
             root,
         };
-        op.check(self.ty(x)?)?;
+        op.check(self.operand(op.name(), x)?)?;
         let mean = self.mean(x, axes, keep)?;
         self.add1(op, &[x, mean])
     }

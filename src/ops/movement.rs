@@ -37,7 +37,7 @@ impl Graph {
     /// The same elements under another shape of equal count. Costs nothing, but for a value in several parts whose rows change: that is copied.
     pub fn reshape(&mut self, x: Value, shape: impl Into<Shape>) -> Result<Value> {
         let shape = shape.into();
-        if self.shape(x)? == &shape {
+        if self.operand("reshape", x)?.shape == shape {
             return Ok(x);
         }
         self.add1(Reshape { shape }, &[x])
@@ -45,7 +45,7 @@ impl Graph {
 
     /// Joins all axes from `start` on into one: `[n, c, h, w]` from axis 1 gives `[n, c * h * w]`.
     pub fn flatten(&mut self, x: Value, start: usize) -> Result<Value> {
-        let shape = self.shape(x)?;
+        let shape = &self.operand("flatten", x)?.shape;
         if start >= shape.len() {
             return Err(Error::shape(format!(
                 "flatten: {shape} has no axis {start}"
@@ -62,7 +62,7 @@ impl Graph {
         let op = Permute {
             axes: axes.to_vec(),
         };
-        let ty = self.ty(x)?;
+        let ty = self.operand("permute", x)?;
         let shape = op.infer(&[ty])?.remove(0).shape;
         let moving = axes.iter().filter(|&&axis| ty.shape[axis] != 1);
         if moving.is_sorted() {
@@ -73,7 +73,7 @@ impl Graph {
 
     /// The transpose of a matrix: `[m, n]` to `[n, m]`.
     pub fn transpose(&mut self, x: Value) -> Result<Value> {
-        let shape = self.shape(x)?;
+        let shape = &self.operand("transpose", x)?.shape;
         if shape.len() != 2 {
             return Err(Error::shape(format!(
                 "transpose: x {shape} must have 2 axes; permute takes any number"
@@ -85,7 +85,7 @@ impl Graph {
     /// `x`, an `f32` or `u32` value, broadcast to `shape`: repeated along new leading axes and along axes where its extent is 1.
     pub fn expand(&mut self, x: Value, shape: impl Into<Shape>) -> Result<Value> {
         let shape = shape.into();
-        if self.shape(x)? == &shape {
+        if self.operand("expand", x)?.shape == shape {
             return Ok(x);
         }
         self.add1(Expand { shape }, &[x])

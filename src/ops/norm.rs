@@ -109,7 +109,7 @@ impl Graph {
         bias: Option<Value>,
         eps: f32,
     ) -> Result<(Value, Value)> {
-        let ty = self.ty(x)?.clone();
+        let ty = self.operand("batch_norm", x)?.clone();
         let map = Map::new("batch_norm", Over::Batch, &ty)?;
         several("batch_norm", "channel", map.set_count(), &ty)?;
         let own = (Over::Batch, Moments::MeanVariance);
@@ -126,9 +126,9 @@ impl Graph {
         momentum: f32,
     ) -> Result<[Value; 2]> {
         let op = "running_statistics";
-        let map = Map::new(op, Over::Batch, self.ty(x)?)?;
+        let map = Map::new(op, Over::Batch, self.operand(op, x)?)?;
         let pairs = Type::f32(map.statistics.clone());
-        expect_type(op, "statistics", self.ty(statistics)?, &pairs)?;
+        expect_type(op, "statistics", self.operand(op, statistics)?, &pairs)?;
         let count = map.set_count() as f64;
         let unbiased = match map.set_count() {
             0 | 1 => 1.0,
@@ -154,7 +154,7 @@ impl Graph {
         bias: Option<Value>,
         eps: f32,
     ) -> Result<Value> {
-        let ty = self.ty(x)?.clone();
+        let ty = self.operand("instance_norm", x)?.clone();
         let map = Map::new("instance_norm", Over::Instance, &ty)?;
         several("instance_norm", "channel of an image", map.length, &ty)?;
         let own = (Over::Instance, Moments::MeanVariance);
@@ -172,7 +172,7 @@ impl Graph {
         eps: f32,
     ) -> Result<Value> {
         let over = Over::Groups(groups);
-        let ty = self.ty(x)?.clone();
+        let ty = self.operand("group_norm", x)?.clone();
         let map = Map::new("group_norm", over, &ty)?;
         several("group_norm", "group", ty.shape[0] * map.set_count(), &ty)?;
         let own = (over, Moments::MeanVariance);
@@ -214,7 +214,7 @@ impl Graph {
     ) -> Result<(Value, Value)> {
         let statistics = self.add1(NormStatistics { over, moments }, &[x])?;
         let own = Some(moments);
-        let map = Map::new(over.op(own), over, self.ty(x)?)?;
+        let map = Map::new(over.op(own), over, self.operand(over.op(own), x)?)?;
         if !map.is_one_set() {
             let y = self.normalize(over, x, statistics, own, affine, eps)?;
             return Ok((y, statistics));
@@ -223,11 +223,21 @@ impl Graph {
         let mut y = self.normalize(over, x, statistics, own, [None; 2], eps)?;
         let expected = Type::f32(map.affine);
         if let Some(weight) = affine[0] {
-            expect_type(over.op(own), "weight", self.ty(weight)?, &expected)?;
+            expect_type(
+                over.op(own),
+                "weight",
+                self.operand(over.op(own), weight)?,
+                &expected,
+            )?;
             y = self.mul(y, weight)?;
         }
         if let Some(bias) = affine[1] {
-            expect_type(over.op(own), "bias", self.ty(bias)?, &expected)?;
+            expect_type(
+                over.op(own),
+                "bias",
+                self.operand(over.op(own), bias)?,
+                &expected,
+            )?;
             y = self.add_values(y, bias)?;
         }
         Ok((y, statistics))

@@ -51,7 +51,7 @@ impl Graph {
         mode: PaddingMode,
         value: f32,
     ) -> Result<Value> {
-        let shape = self.shape(x)?;
+        let shape = &self.operand("pad", x)?.shape;
         let rank = shape.len();
         if !padding.len().is_multiple_of(2) || padding.len() / 2 > rank {
             return Err(Error::shape(format!(

@@ -48,7 +48,7 @@ impl Graph {
 
     /// As [`dropout`](Self::dropout), but with one draw for each feature map: `x` is `[n, c, ...]` with at least 3 axes.
     pub fn dropout2d(&mut self, x: Value, p: f32, clock: Value) -> Result<Value> {
-        let mut maps = self.shape(x)?.to_vec();
+        let mut maps = self.operand("dropout2d", x)?.shape.to_vec();
         if maps.len() < 3 {
             return Err(Error::shape(format!(
                 "dropout2d: x {maps:?} must have at least 3 axes, [n, c, ...]"

@@ -99,7 +99,7 @@ impl Graph {
     /// elements is 0; in PyTorch it is NaN.
     pub fn mean(&mut self, x: Value, axes: &[usize], keep: bool) -> Result<Value> {
         let axes = sorted(axes);
-        let shape = self.shape(x)?;
+        let shape = &self.operand("mean", x)?.shape;
         let count: usize = axes.iter().filter_map(|&a| shape.get(a)).product();
         let scale = 1.0 / count.max(1) as f32;
         self.add1(Sum { axes, keep, scale }, &[x])

@@ -55,7 +55,7 @@ impl Graph {
         size: &[usize],
         mode: InterpolateMode,
     ) -> Result<Value> {
-        let input = image("interpolate", self.ty(x)?)?;
+        let input = image("interpolate", self.operand("interpolate", x)?)?;
         let step = input.iter().zip(size).map(|(&x, &y)| lowest_terms(x, y));
         let op = Interpolate {
             mode,
@@ -75,7 +75,7 @@ impl Graph {
         factors: &[f64],
         mode: InterpolateMode,
     ) -> Result<Value> {
-        let input = image("interpolate", self.ty(x)?)?;
+        let input = image("interpolate", self.operand("interpolate", x)?)?;
         let factors = match factors {
             [one] => vec![*one; input.len()],
             _ => factors.to_vec(),
@@ -102,7 +102,7 @@ impl Graph {
 
     /// `[n, c * r * r, h, w]` as `[n, c, h * r, w * r]`: channels become pixels, as PyTorch's `PixelShuffle`.
     pub fn pixel_shuffle(&mut self, x: Value, r: usize) -> Result<Value> {
-        let shape = self.shape(x)?;
+        let shape = &self.operand("pixel_shuffle", x)?.shape;
         let square = r.checked_mul(r).filter(|&square| square > 0);
         match (&shape[..], square) {
             (&[n, c, h, w], Some(square)) if c % square == 0 => {
@@ -118,7 +118,7 @@ impl Graph {
 
     /// `[n, c, h * r, w * r]` as `[n, c * r * r, h, w]`: the inverse of [`Graph::pixel_shuffle`].
     pub fn pixel_unshuffle(&mut self, x: Value, r: usize) -> Result<Value> {
-        let shape = self.shape(x)?;
+        let shape = &self.operand("pixel_unshuffle", x)?.shape;
         match shape[..] {
             [n, c, h, w] if r > 0 && h % r == 0 && w % r == 0 => {
                 let apart = self.reshape(x, [n, c, h / r, r, w / r, r])?;

@@ -50,7 +50,7 @@ impl Program {
             });
         }
         for &value in fetched {
-            graph.ty(value)?;
+            graph.operand("plan", value)?;
         }
         let own = |value: &Value| Value::from_index(value.index());
         let mut assigns = Vec::new();

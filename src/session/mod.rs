@@ -106,7 +106,7 @@ impl Session {
             store.layout().check(&state.name, &state.ty)?;
         }
         for &value in fetched {
-            graph.ty(value)?;
+            graph.operand("session", value)?;
         }
         let form = match store.engine() {
             Engine::Cpu { threads } => Form::Cpu {
@@ -160,9 +160,11 @@ impl Session {
     /// # Errors
     /// `Graph` if `input` is not an input of the graph; `Shape` if the tensor does not fit it.
     pub fn write(&mut self, input: Value, tensor: &Tensor) -> Result<()> {
+        self.graph.operand("write", input)?;
         let Source::Input(name) = self.graph.source(input)? else {
             return Err(Error::graph(format!(
-                "{input} is not an input of the graph"
+                "write: {} is not an input",
+                self.graph.describe(input)
             )));
         };
         let ty = self.graph.ty(input)?;
@@ -244,14 +246,17 @@ impl Session {
 
     /// Reads a fetched value, an input or a state, as it is after the runs so far. A fetched value that is assigned is read from its state.
     pub async fn read_async(&self, value: Value) -> Result<Tensor> {
-        let ty = self.graph.ty(value)?;
+        let ty = self.graph.operand("read", value)?;
         if let Source::State(index) = self.graph.source(value)? {
             return self
                 .store
                 .get_async(&self.graph.states()[*index].name)
                 .await;
         }
-        let absent = || Error::graph(format!("{value} was not fetched, or nothing ran yet"));
+        let absent = || {
+            let value = self.graph.describe(value);
+            Error::graph(format!("read: {value} was not fetched, or nothing ran yet"))
+        };
         let there = match self.graph.source(value)? {
             Source::Input(_) => self.written.contains(&value),
             _ => self.ran,

@@ -1,13 +1,12 @@
 //! Gradients added up over several batches before they are applied.
 
-use crate::autodiff::gradients;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Kind, Value};
 use crate::ops::Blending;
 use crate::tensor::Tensor;
 
 use super::average::same;
-use super::optimizer::{Optimizer, advance, assign, counter, joined, name, twin};
+use super::optimizer::{Optimizer, advance, assign, counter, joined, name, twin, used};
 
 /// The second half of a step whose gradients come from several batches.
 #[derive(Debug, Clone)]
@@ -69,8 +68,8 @@ impl Optimizer {
             ));
         }
         let members = self.members(g)?;
+        let (members, grads) = used(g, loss, &members)?;
         let params = joined(&members);
-        let grads = gradients(g, loss, &params)?;
         let sums = params
             .iter()
             .map(|&p| twin(g, "grad", p, Kind::Gradient, 0.0));
@@ -113,6 +112,7 @@ impl Optimizer {
 fn declare(g: &mut Graph, from: &Graph, param: Value) -> Result<Value> {
     let wanted = name(from, param)?;
     let Some(state) = from.states().iter().find(|s| s.name == wanted) else {
+        let param = from.describe(param);
         return Err(Error::graph(format!("accumulate: {param} is not a state")));
     };
     let own = same(g, state)?;

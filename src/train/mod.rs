@@ -23,7 +23,7 @@ use optimizer::Member;
 /// As [`Optimizer::minimize`], for the parameters `params` and with one rule for all of them.
 ///
 /// # Errors
-/// `Graph` if one of `params` is not a state; whatever [`gradients`](crate::autodiff::gradients) returns.
+/// As [`Optimizer::minimize`]; `Graph` if one of `params` is not a state.
 pub fn minimize(
     g: &mut Graph,
     loss: Value,

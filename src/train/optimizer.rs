@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::autodiff::gradients;
-use crate::error::{Error, Result};
+use crate::autodiff::gradients_where_used;
+use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Init, Kind, Source, Value};
 use crate::ops::{Blending, Ema, Rule, Update, Updating};
 use crate::shape::{Shape, Type};
@@ -210,10 +210,11 @@ impl Optimizer {
     ///
     /// `learning_rate` is an `f32 []`: a state of the caller's (see [`learning_rate`](super::learning_rate)) or a
     /// [`scheduled`](super::scheduled) value. Kept gradients are those before clipping. If they are clipped by norm, the norm from
-    /// before clipping is returned.
+    /// before clipping is returned. A parameter that the loss does not use is not trained, as in PyTorch; a warning in the log names it.
     ///
     /// # Errors
-    /// `Graph` if a group names a parameter that is not there; `Shape` for settings out of range; whatever [`gradients`] returns.
+    /// `Graph` if a group names a parameter that is not there; `Shape` for settings out of range;
+    /// `NotDifferentiable` if the loss is not a float scalar or uses no parameter.
     pub fn minimize(
         &self,
         g: &mut Graph,
@@ -231,13 +232,13 @@ impl Optimizer {
         members: &[Member],
         learning_rate: Value,
     ) -> Result<Option<Value>> {
-        let params = joined(members);
-        let grads = gradients(g, loss, &params)?;
+        let (members, grads) = used(g, loss, members)?;
+        let params = joined(&members);
         for (&param, &grad) in params.iter().zip(&grads) {
             let kept = twin(g, "grad", param, Kind::Gradient, 0.0)?;
             g.assign(kept, grad)?;
         }
-        let norm = self.update(g, members, &grads, learning_rate, None)?;
+        let norm = self.update(g, &members, &grads, learning_rate, None)?;
         // Several calls, for parameters with optimizers of their own, advance one clock.
         let clock = g.clock()?;
         advance(g, clock)?;
@@ -362,6 +363,51 @@ impl Member {
     }
 }
 
+/// The members with the parameters that the loss depends on, and the gradients of these. The others
+/// are left as they are, as by PyTorch's optimizers those whose `grad` is `None`; the log names them.
+///
+/// # Errors
+/// `NotDifferentiable` if the loss depends on none of several; whatever [`gradients_where_used`] returns.
+pub(super) fn used(
+    g: &mut Graph,
+    loss: Value,
+    members: &[Member],
+) -> Result<(Vec<Member>, Vec<Value>)> {
+    let params = joined(members);
+    let found = gradients_where_used(g, loss, &params)?;
+    let mut rest = found.into_iter();
+    let (mut kept, mut grads, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
+    for member in members {
+        let mut own = Vec::new();
+        for (&param, grad) in member.params.iter().zip(&mut rest) {
+            match grad {
+                Some(grad) => {
+                    own.push(param);
+                    grads.push(grad);
+                }
+                None => skipped.push(g.describe(param)),
+            }
+        }
+        if !own.is_empty() {
+            kept.push(member.with(own));
+        }
+    }
+    if grads.is_empty() && !skipped.is_empty() {
+        return Err(Error::new(
+            ErrorKind::NotDifferentiable,
+            format!(
+                "optimizer: the loss {} has a differentiable path to no parameter: {}",
+                g.describe(loss),
+                skipped.join(", ")
+            ),
+        ));
+    }
+    for param in skipped {
+        log::warn!("optimizer: the loss does not depend on {param}, which is not trained");
+    }
+    Ok((kept, grads))
+}
+
 /// The parameters of all members.
 pub(super) fn joined(members: &[Member]) -> Vec<Value> {
     let params = members.iter().flat_map(|member| &member.params);
@@ -400,9 +446,13 @@ pub(super) fn average_of(g: &mut Graph, param: Value) -> Result<Value> {
 
 /// The name of a state.
 pub(super) fn name(g: &Graph, state: Value) -> Result<String> {
+    g.operand("optimizer", state)?;
     match *g.source(state)? {
         Source::State(index) => Ok(g.states()[index].name.clone()),
-        _ => Err(Error::graph(format!("optimizer: {state} is not a state"))),
+        _ => Err(Error::graph(format!(
+            "optimizer: {} is not a state",
+            g.describe(state)
+        ))),
     }
 }
 

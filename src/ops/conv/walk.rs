@@ -281,9 +281,14 @@ impl Graph {
         conv: impl Into<ConvTransposeWalk>,
     ) -> Result<Value> {
         let ConvTransposeWalk(conv) = conv.into();
+        let op = conv.axes.op(TRANSPOSED);
+        let (x_shape, w_shape) = (
+            &self.operand(op, x)?.shape,
+            &self.operand(op, weight)?.shape,
+        );
         let op = ConvGradInput {
             conv,
-            input: conv.transposed_extents(self.shape(x)?, self.shape(weight)?)?,
+            input: conv.transposed_extents(x_shape, w_shape)?,
             mask: false,
             bias: bias.is_some(),
             transposed: true,

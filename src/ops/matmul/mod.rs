@@ -53,7 +53,7 @@ impl Graph {
         let op = MatMul {
             transpose_a,
             transpose_b,
-            batch: self.shape(a)?.len() > 2,
+            batch: self.operand("matmul", a)?.shape.len() > 2,
             ..MatMul::default()
         };
         self.add1(op, &[a, b])
@@ -61,7 +61,10 @@ impl Graph {
 
     /// y = x weight^T + bias, with x `[..., in]`, weight `[out, in]`, bias `[out]` and y `[..., out]`, as PyTorch's Linear.
     pub fn linear(&mut self, x: Value, weight: Value, bias: Option<Value>) -> Result<Value> {
-        let (x_shape, w_shape) = (self.shape(x)?.clone(), self.shape(weight)?.clone());
+        let (x_shape, w_shape) = (
+            self.operand("linear", x)?.shape.clone(),
+            self.operand("linear", weight)?.shape.clone(),
+        );
         let features = match (x_shape.last(), &w_shape[..]) {
             (Some(&features), &[_, k]) if k == features => features,
             _ => {

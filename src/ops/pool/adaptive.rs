@@ -73,7 +73,7 @@ impl Graph {
 
     /// The mean of each plane of x `[n, c, ...]`: all axes from the third on become 1.
     pub fn global_avg_pool(&mut self, x: Value) -> Result<Value> {
-        let ty = self.ty(x)?;
+        let ty = self.operand("global_avg_pool", x)?;
         expect_planes("global_avg_pool", ty)?;
         let axes: Vec<usize> = (2..ty.shape.len()).collect();
         self.mean(x, &axes, true)
@@ -81,7 +81,7 @@ impl Graph {
 
     /// The largest element of each plane of x, `[n, c, length]` to `[n, c, depth, height, width]`: all axes from the third on become 1.
     pub fn global_max_pool(&mut self, x: Value) -> Result<Value> {
-        let ty = self.ty(x)?;
+        let ty = self.operand("global_max_pool", x)?;
         expect_planes("global_max_pool", ty)?;
         match ty.shape.len() {
             3 => self.adaptive_max_pool(x, AdaptiveMaxPool { output: [1] }),

@@ -114,7 +114,8 @@ impl Graph {
         x: Value,
         windows: Windows,
     ) -> Result<(Value, Value)> {
-        let y = windows.infer(windows.name(NAMES), self.ty(x)?)?;
+        let op = windows.name(NAMES);
+        let y = windows.infer(op, self.operand(op, x)?)?;
         let indices = match check_window_indices(&windows, &y) {
             Ok(()) => Indices::Window,
             Err(_) => Indices::Plane,

@@ -100,7 +100,7 @@ impl Graph {
         indices: Value,
         unpool: MaxUnpool<D>,
     ) -> Result<Value> {
-        let x_ty = self.ty(x)?;
+        let x_ty = self.operand("max_unpool", x)?;
         let Ok(extents) = <[usize; D]>::try_from(x_ty.shape.get(2..).unwrap_or(&[])) else {
             return Err(Error::shape(format!(
                 "max_unpool: x {} has not 2 + {D} axes",
