@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Source, Split, Value};
+use crate::graph::{Graph, Op, Source, Split, Value};
 use crate::shape::Type;
-use crate::tensor::Array;
+use crate::tensor::{Array, room};
 
 /// Runs of rows into which a node's evaluation is cut; fixed, so that results do not depend on the number of threads.
 const CHUNKS: usize = 8;
@@ -17,7 +17,8 @@ const CHUNKS: usize = 8;
 /// `threads` threads; sums are added in the order of the runs.
 ///
 /// # Errors
-/// `Graph` if an input or state that is needed is not given.
+/// `Graph` if an input or state that is needed is not given, or if an op does not make what its rule says;
+/// `OutOfMemory`.
 pub fn evaluate(
     graph: &Graph,
     given: &HashMap<Value, Arc<Array>>,
@@ -63,12 +64,30 @@ pub fn evaluate(
         let inputs: Vec<Arc<Array>> = node
             .inputs
             .iter()
-            .map(|v| arrays[v.index()].clone().expect("inputs come before users"))
-            .collect();
+            .map(|&v| arrays[v.index()].clone().ok_or_else(|| never_made(graph, v)))
+            .collect::<Result<_>>()?;
         let inputs: Vec<&Array> = inputs.iter().map(|a| a.as_ref()).collect();
-        let outputs = eval_split(node.op.as_ref(), &inputs, threads);
-        for (&output, array) in node.outputs.iter().zip(outputs) {
-            debug_assert_eq!(graph.ty(output)?, array.ty(), "{}", node.op.name());
+        let name = node.op.name();
+        for &output in &node.outputs {
+            // What `eval` allocates at least.
+            let room = room::<f64>(graph.ty(output)?.count()).map_err(|e| e.context(name))?;
+            drop(std::hint::black_box(room));
+        }
+        let outputs = eval_split(node.op.as_ref(), &inputs, threads)?;
+        if outputs.len() != node.outputs.len() {
+            return Err(Error::graph(format!(
+                "{name}: eval made {} outputs, {} are needed",
+                outputs.len(),
+                node.outputs.len()
+            )));
+        }
+        for (index, (&output, array)) in node.outputs.iter().zip(outputs).enumerate() {
+            let (wanted, made) = (graph.ty(output)?, array.ty());
+            if wanted != made {
+                return Err(Error::graph(format!(
+                    "{name}: output {index} is {wanted}, eval made {made}"
+                )));
+            }
             if uses[output.index()] > 0 {
                 arrays[output.index()] = Some(Arc::new(array));
             }
@@ -80,10 +99,14 @@ pub fn evaluate(
             }
         }
     }
-    Ok(wanted
+    wanted
         .iter()
-        .map(|v| arrays[v.index()].clone().expect("wanted values are kept"))
-        .collect())
+        .map(|&v| arrays[v.index()].clone().ok_or_else(|| never_made(graph, v)))
+        .collect()
+}
+
+fn never_made(graph: &Graph, value: Value) -> Error {
+    Error::graph(format!("evaluate: {} was never made", graph.describe(value)))
 }
 
 fn find(
@@ -103,21 +126,32 @@ fn find(
     }
 }
 
-fn eval_split(op: &dyn crate::graph::Op, inputs: &[&Array], threads: usize) -> Vec<Array> {
+fn eval_split(op: &dyn Op, inputs: &[&Array], threads: usize) -> Result<Vec<Array>> {
     let (split, sum) = match op.split() {
-        Split::Whole => return op.eval(inputs),
+        Split::Whole => return Ok(op.eval(inputs)),
         Split::Rows(split) => (split, false),
         Split::Sum(split) => (split, true),
     };
-    let rows = split.first().map_or(0, |&i| match inputs[i].shape().len() {
-        0 => 0,
-        _ => inputs[i].shape()[0],
-    });
+    let name = op.name();
+    let rows_of = |&i: &usize| inputs.get(i).map(|array| array.shape().first().copied());
+    let rows = match split.first().map(rows_of) {
+        Some(Some(rows)) => rows.unwrap_or(0),
+        _ => 0,
+    };
+    if let Some(i) = split.iter().find(|i| rows_of(i) != Some(Some(rows)))
+        && rows > 0
+    {
+        return Err(Error::graph(format!(
+            "{name}: split cuts input {i} of {} into {rows} rows, which it does not have",
+            inputs.len()
+        )));
+    }
     if rows < 2 * CHUNKS {
-        return op.eval(inputs);
+        return Ok(op.eval(inputs));
     }
     let chunk = |index: usize| {
-        let (start, end) = (index * rows / CHUNKS, (index + 1) * rows / CHUNKS);
+        let cut = |index: usize| (index as u128 * rows as u128 / CHUNKS as u128) as usize;
+        let (start, end) = (cut(index), cut(index + 1));
         let own: Vec<Array> = split.iter().map(|&i| inputs[i].rows(start, end)).collect();
         let mut cut = inputs.to_vec();
         for (&i, array) in split.iter().zip(&own) {
@@ -139,23 +173,27 @@ fn eval_split(op: &dyn crate::graph::Op, inputs: &[&Array], threads: usize) -> V
         std::thread::scope(|scope| {
             for (turn, own) in results.chunks_mut(share).enumerate() {
                 let chunk = &chunk;
-                scope.spawn(move || {
+                let work = move || {
                     for (offset, result) in own.iter_mut().enumerate() {
                         *result = Some(chunk(turn * share + offset));
                     }
-                });
+                };
+                // What a thread that does not start would have done is done below.
+                let _ = std::thread::Builder::new().spawn_scoped(scope, work);
             }
         });
-        results.into_iter().flatten().collect()
+        let made = results.into_iter().enumerate();
+        made.map(|(index, result)| result.unwrap_or_else(|| chunk(index))).collect()
     };
-    (0..results[0].len())
+    let outputs = results.iter().map(Vec::len).min().unwrap_or(0);
+    (0..outputs)
         .map(|output| {
             let parts: Vec<Array> = results.iter().map(|r| r[output].clone()).collect();
-            if sum {
-                Array::sum(&parts)
-            } else {
-                Array::concat(&parts)
-            }
+            let joined = match sum {
+                true => Array::sum(&parts),
+                false => Array::concat(&parts),
+            };
+            joined.map_err(|e| e.context(format!("{name}: eval of a run of rows")))
         })
         .collect()
 }

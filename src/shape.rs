@@ -45,16 +45,16 @@ impl fmt::Display for DType {
 pub struct Shape(Vec<usize>);
 
 impl Shape {
-    /// Number of elements.
+    /// Number of elements; `usize::MAX` if there are more, which [`Type::check`] refuses.
     pub fn count(&self) -> usize {
-        self.0.iter().product()
+        product(&self.0)
     }
 
-    /// Row-major strides, in elements.
+    /// Row-major strides, in elements; `usize::MAX` where one is larger.
     pub fn strides(&self) -> Vec<usize> {
-        let mut strides = vec![1; self.0.len()];
+        let mut strides = vec![1usize; self.0.len()];
         for axis in (1..self.0.len()).rev() {
-            strides[axis - 1] = strides[axis] * self.0[axis];
+            strides[axis - 1] = strides[axis].saturating_mul(self.0[axis]);
         }
         strides
     }
@@ -81,6 +81,15 @@ impl Shape {
             .collect::<Option<Vec<_>>>()
             .map(Shape)
     }
+}
+
+/// The product of extents, `usize::MAX` if it is larger.
+fn product(extents: &[usize]) -> usize {
+    if extents.contains(&0) {
+        return 0;
+    }
+    let times = |product: usize, &extent: &usize| product.saturating_mul(extent);
+    extents.iter().fold(1, times)
 }
 
 impl Deref for Shape {
@@ -154,12 +163,13 @@ impl Type {
 
     /// Elements of one row (axis 0); all of them for a scalar.
     pub fn row(&self) -> usize {
-        self.shape.iter().skip(1).product()
+        product(self.shape.get(1..).unwrap_or(&[]))
     }
 
     /// Bytes that hold `count` elements, rounded up to 16 so that any value can be read as `vec4`s.
     pub fn padded_bytes(&self, count: usize) -> u64 {
-        ((count as u64 * self.dtype.size() as u64).div_ceil(16) * 16).max(16)
+        let bytes = (count as u64).saturating_mul(self.dtype.size() as u64);
+        bytes.checked_next_multiple_of(16).unwrap_or(u64::MAX - 15).max(16)
     }
 
     /// Bytes of the whole value, rounded up to 16.
@@ -261,7 +271,8 @@ impl Window {
 
     /// The element that window number `window` reads with `tap`, or `None` in the padding.
     pub fn input(&self, window: usize, tap: usize, extent: usize) -> Option<usize> {
-        (window * self.stride + tap * self.dilation)
+        let at = window.checked_mul(self.stride)?;
+        at.checked_add(tap.checked_mul(self.dilation)?)?
             .checked_sub(self.before)
             .filter(|&i| i < extent)
     }
@@ -283,19 +294,19 @@ pub enum PaddingMode {
 
 impl PaddingMode {
     /// The element of an axis of `extent` that stands at `at`, counted from element 0 and negative before it; `None` for a zero.
-    /// `at` lies within a padding that [`PaddingMode::check`] accepts.
+    /// `None` too beyond a padding that [`PaddingMode::check`] accepts.
     pub fn source(self, at: isize, extent: usize) -> Option<usize> {
-        let end = extent as isize;
+        let end = isize::try_from(extent).ok()?;
         let from = match self {
-            _ if (0..end).contains(&at) => at,
-            PaddingMode::Zeros => return None,
-            PaddingMode::Reflect if at < 0 => -at,
-            PaddingMode::Reflect => 2 * (end - 1) - at,
-            PaddingMode::Replicate => at.clamp(0, end - 1),
-            PaddingMode::Circular if at < 0 => at + end,
-            PaddingMode::Circular => at - end,
+            _ if (0..end).contains(&at) => Some(at),
+            PaddingMode::Zeros => None,
+            PaddingMode::Reflect if at < 0 => at.checked_neg(),
+            PaddingMode::Reflect => (end - 1).checked_sub(at)?.checked_add(end - 1),
+            PaddingMode::Replicate => Some(at.min(end - 1).max(0)),
+            PaddingMode::Circular if at < 0 => at.checked_add(end),
+            PaddingMode::Circular => at.checked_sub(end),
         };
-        Some(from as usize)
+        usize::try_from(from?).ok().filter(|&from| from < extent)
     }
 
     /// Fails unless `axis` of `extent` elements can be padded by `padding` (before, after): reflection needs paddings below the

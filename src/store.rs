@@ -10,7 +10,7 @@ use crate::kernel::Part;
 use crate::plan::{Entry, StateLayout};
 use crate::rng::{Stream, stream_of};
 use crate::shape::{DType, Type};
-use crate::tensor::{Array, Tensor};
+use crate::tensor::{Array, Tensor, room};
 
 /// The states of one or several graphs: parameters, moments, statistics, counters, data sets. Cloning shares it.
 #[derive(Clone)]
@@ -252,7 +252,7 @@ pub(crate) async fn download<'a>(
         ranges.push((buffer, offset, ty.padded_bytes(part.rows * row)));
         sizes.push(part.rows * row * ty.dtype.size());
     }
-    let mut joined = Vec::with_capacity(sizes.iter().sum());
+    let mut joined = room(sizes.iter().sum())?;
     for (part, size) in gpu.read(&ranges).await?.iter().zip(sizes) {
         joined.extend_from_slice(&part[..size]);
     }
@@ -263,13 +263,18 @@ pub(crate) async fn download<'a>(
 fn initial(name: &str, ty: &Type, init: &Init, seed: u64) -> Result<Tensor> {
     let stream = Stream::new(seed, stream_of(name), 0);
     let count = ty.count();
-    let floats =
-        |f: &dyn Fn(u64) -> f32| Tensor::f32(ty.shape.clone(), (0..count as u64).map(f).collect());
+    let floats = |f: &dyn Fn(u64) -> f32| {
+        let mut values = room(count)?;
+        values.extend((0..count as u64).map(f));
+        Tensor::f32(ty.shape.clone(), values)
+    };
     match (init, ty.dtype) {
         (Init::Tensor(tensor), _) => Ok(tensor.as_ref().clone()),
         (Init::Constant(value), DType::F32) => floats(&|_| *value),
         (Init::Constant(value), DType::U32) => {
-            Tensor::u32(ty.shape.clone(), vec![*value as u32; count])
+            let mut values = room(count)?;
+            values.resize(count, *value as u32);
+            Tensor::u32(ty.shape.clone(), values)
         }
         (Init::Uniform { bound }, DType::F32) => floats(&|i| (2.0 * stream.unit(i) - 1.0) * bound),
         (Init::Normal { std }, DType::F32) => floats(&|i| {
@@ -279,7 +284,8 @@ fn initial(name: &str, ty: &Type, init: &Init, seed: u64) -> Result<Tensor> {
             (f64::from(*std) * radius * angle.cos()) as f32
         }),
         (Init::Seed, DType::U32) => {
-            let mut words = vec![0; count];
+            let mut words = room(count)?;
+            words.resize(count, 0);
             for (word, half) in words.iter_mut().zip([seed as u32, (seed >> 32) as u32]) {
                 *word = half;
             }

@@ -18,6 +18,26 @@ enum TensorData {
     U8(Vec<u8>),
 }
 
+/// An empty vector that takes `count` elements without asking for more memory.
+///
+/// # Errors
+/// `OutOfMemory`.
+pub(crate) fn room<T>(count: usize) -> Result<Vec<T>> {
+    let mut room = Vec::new();
+    room.try_reserve_exact(count).map_err(|error| {
+        let size = size_of::<T>();
+        let message = format!("{count} elements of {size} bytes do not fit the memory");
+        Error::new(ErrorKind::OutOfMemory, message).with_source(error)
+    })?;
+    Ok(room)
+}
+
+/// `count` zeros, in memory that the system hands out zeroed, once it is known to have so much.
+fn zeros<T: Clone + Default>(count: usize) -> Result<Vec<T>> {
+    drop(std::hint::black_box(room::<T>(count)?));
+    Ok(vec![T::default(); count])
+}
+
 impl Tensor {
     fn checked(ty: Type, len: usize, data: TensorData) -> Result<Self> {
         ty.check()?;
@@ -63,18 +83,22 @@ impl Tensor {
     }
 
     /// All elements zero.
-    pub fn zeros(ty: &Type) -> Self {
+    ///
+    /// # Errors
+    /// `Shape` for 2^31 elements or more; `OutOfMemory`.
+    pub fn zeros(ty: &Type) -> Result<Self> {
+        ty.check()?;
         let count = ty.count();
         let data = match ty.dtype {
-            DType::F32 => TensorData::F32(vec![0.0; count]),
-            DType::F16 => TensorData::F16(vec![0; count]),
-            DType::U32 => TensorData::U32(vec![0; count]),
-            DType::U8 => TensorData::U8(vec![0; count]),
+            DType::F32 => TensorData::F32(zeros(count)?),
+            DType::F16 => TensorData::F16(zeros(count)?),
+            DType::U32 => TensorData::U32(zeros(count)?),
+            DType::U8 => TensorData::U8(zeros(count)?),
         };
-        Self {
+        Ok(Self {
             ty: ty.clone(),
             data,
-        }
+        })
     }
 
     /// A tensor from little-endian bytes; trailing padding beyond the elements is ignored.
@@ -161,7 +185,11 @@ impl Tensor {
     /// The tensor as the reference computes with it: `f64` for floats, exact integers otherwise.
     pub fn to_array(&self) -> Result<Array> {
         let values = match &self.data {
-            TensorData::F32(v) => Values::Float(v.iter().map(|&x| f64::from(x)).collect()),
+            TensorData::F32(v) => {
+                let mut values = room(v.len())?;
+                values.extend(v.iter().map(|&x| f64::from(x)));
+                Values::Float(values)
+            }
             TensorData::U32(v) => Values::U32(v.clone()),
             TensorData::U8(v) => Values::U8(v.clone()),
             TensorData::F16(_) => {
@@ -193,43 +221,30 @@ enum Values {
 }
 
 impl Array {
-    /// A float array (declared `f32`).
-    ///
-    /// # Panics
-    /// If `values` does not fill `shape`: a bug in the op that built it.
+    /// An array of this type, or of all `count` values in a row if they do not fill it: what takes arrays
+    /// compares their types with the graph's.
+    fn filled(ty: Type, count: usize, values: Values) -> Self {
+        let ty = match ty.count() == count {
+            true => ty,
+            false => Type::new(ty.dtype, [count]),
+        };
+        Self { ty, values }
+    }
+
+    /// A float array (declared `f32`). Values that do not fill `shape` become an array with one axis, which the
+    /// executor refuses by its type.
     pub fn float(shape: impl Into<Shape>, values: Vec<f64>) -> Self {
-        let ty = Type::f32(shape);
-        assert_eq!(ty.count(), values.len(), "array of {ty}");
-        Self {
-            ty,
-            values: Values::Float(values),
-        }
+        Self::filled(Type::f32(shape), values.len(), Values::Float(values))
     }
 
-    /// A `u32` array.
-    ///
-    /// # Panics
-    /// If `values` does not fill `shape`: a bug in the op that built it.
+    /// A `u32` array; as [`Array::float`] if `values` does not fill `shape`.
     pub fn u32(shape: impl Into<Shape>, values: Vec<u32>) -> Self {
-        let ty = Type::u32(shape);
-        assert_eq!(ty.count(), values.len(), "array of {ty}");
-        Self {
-            ty,
-            values: Values::U32(values),
-        }
+        Self::filled(Type::u32(shape), values.len(), Values::U32(values))
     }
 
-    /// A `u8` array.
-    ///
-    /// # Panics
-    /// If `values` does not fill `shape`: a bug in the op that built it.
+    /// A `u8` array; as [`Array::float`] if `values` does not fill `shape`.
     pub fn u8(shape: impl Into<Shape>, values: Vec<u8>) -> Self {
-        let ty = Type::u8(shape);
-        assert_eq!(ty.count(), values.len(), "array of {ty}");
-        Self {
-            ty,
-            values: Values::U8(values),
-        }
+        Self::filled(Type::u8(shape), values.len(), Values::U8(values))
     }
 
     /// Shape and element type.
@@ -242,93 +257,114 @@ impl Array {
         &self.ty.shape
     }
 
-    /// The elements of a float array.
-    ///
-    /// # Panics
-    /// On an integer array: a bug in the shape rule of the op that asks.
+    /// The elements of a float array; none of an integer array.
     pub fn floats(&self) -> &[f64] {
         match &self.values {
             Values::Float(v) => v,
-            _ => panic!("float values asked of an array of {}", self.ty),
+            _ => &[],
         }
     }
 
-    /// The elements of a `u32` array.
-    ///
-    /// # Panics
-    /// On any other array: a bug in the shape rule of the op that asks.
+    /// The elements of a `u32` array; none of any other.
     pub fn u32s(&self) -> &[u32] {
         match &self.values {
             Values::U32(v) => v,
-            _ => panic!("u32 values asked of an array of {}", self.ty),
+            _ => &[],
         }
     }
 
-    /// The elements of a `u8` array.
-    ///
-    /// # Panics
-    /// On any other array: a bug in the shape rule of the op that asks.
+    /// The elements of a `u8` array; none of any other.
     pub fn u8s(&self) -> &[u8] {
         match &self.values {
             Values::U8(v) => v,
-            _ => panic!("u8 values asked of an array of {}", self.ty),
+            _ => &[],
         }
     }
 
-    /// The same elements under another shape of equal count.
+    /// The same elements under another shape; the array as it is if they do not fill that.
     pub fn reshaped(&self, shape: impl Into<Shape>) -> Self {
         let ty = Type::new(self.ty.dtype, shape);
-        assert_eq!(ty.count(), self.ty.count(), "{} as {ty}", self.ty);
         Self {
-            ty,
+            ty: match ty.count() == self.ty.count() {
+                true => ty,
+                false => self.ty.clone(),
+            },
             values: self.values.clone(),
         }
     }
 
-    /// Rows `start..end` of axis 0.
+    /// Rows `start..end` of axis 0, as far as there are any; a scalar is its own only row.
     pub fn rows(&self, start: usize, end: usize) -> Self {
+        let end = end.min(self.ty.shape.rows());
+        let start = start.min(end);
         let row = self.ty.row();
         let mut shape = self.ty.shape.to_vec();
-        shape[0] = end - start;
-        let range = start * row..end * row;
-        Self {
-            ty: Type::new(self.ty.dtype, shape),
-            values: match &self.values {
-                Values::Float(v) => Values::Float(v[range].to_vec()),
-                Values::U32(v) => Values::U32(v[range].to_vec()),
-                Values::U8(v) => Values::U8(v[range].to_vec()),
-            },
+        if let Some(rows) = shape.first_mut() {
+            *rows = end - start;
         }
+        let range = start * row..end * row;
+        let (count, ty) = (range.len(), Type::new(self.ty.dtype, shape));
+        let values = match &self.values {
+            Values::Float(v) => Values::Float(v[range].to_vec()),
+            Values::U32(v) => Values::U32(v[range].to_vec()),
+            Values::U8(v) => Values::U8(v[range].to_vec()),
+        };
+        Self::filled(ty, count, values)
     }
 
-    /// `parts` one after the other along axis 0; they must agree in everything else.
-    pub fn concat(parts: &[Array]) -> Self {
-        let mut whole = parts[0].clone();
-        for part in &parts[1..] {
+    /// `parts` one after the other along axis 0.
+    ///
+    /// # Errors
+    /// `Shape` if there are none, or if they differ in more than their rows.
+    pub fn concat(parts: &[Array]) -> Result<Self> {
+        let [first, others @ ..] = parts else {
+            return Err(Error::shape("concat: no arrays"));
+        };
+        let mut whole = first.clone();
+        let mut rows = first.ty.shape.rows();
+        for part in others {
+            let alike = first.ty.shape.get(1..) == part.ty.shape.get(1..)
+                && !first.ty.shape.is_empty();
             match (&mut whole.values, &part.values) {
-                (Values::Float(a), Values::Float(b)) => a.extend_from_slice(b),
-                (Values::U32(a), Values::U32(b)) => a.extend_from_slice(b),
-                (Values::U8(a), Values::U8(b)) => a.extend_from_slice(b),
-                _ => panic!("concat of {} and {}", whole.ty, part.ty),
+                (Values::Float(a), Values::Float(b)) if alike => a.extend_from_slice(b),
+                (Values::U32(a), Values::U32(b)) if alike => a.extend_from_slice(b),
+                (Values::U8(a), Values::U8(b)) if alike => a.extend_from_slice(b),
+                _ => {
+                    let (first, part) = (&first.ty, &part.ty);
+                    return Err(Error::shape(format!("concat: arrays of {first} and {part}")));
+                }
             }
+            rows = rows.saturating_add(part.ty.shape.rows());
         }
         let mut shape = whole.ty.shape.to_vec();
-        shape[0] = parts.iter().map(|p| p.ty.shape[0]).sum();
+        if let Some(extent) = shape.first_mut() {
+            *extent = rows;
+        }
         whole.ty.shape = shape.into();
-        whole
+        Ok(whole)
     }
 
-    /// The elementwise sum of float arrays of one shape.
-    pub fn sum(parts: &[Array]) -> Self {
-        let mut whole = parts[0].clone();
-        if let Values::Float(total) = &mut whole.values {
-            for part in &parts[1..] {
+    /// The elementwise sum of float arrays of one shape; of other arrays the first.
+    ///
+    /// # Errors
+    /// `Shape` if there are none, or if they differ in type.
+    pub fn sum(parts: &[Array]) -> Result<Self> {
+        let [first, others @ ..] = parts else {
+            return Err(Error::shape("sum: no arrays"));
+        };
+        let mut whole = first.clone();
+        for part in others {
+            if part.ty != first.ty {
+                let (first, part) = (&first.ty, &part.ty);
+                return Err(Error::shape(format!("sum: arrays of {first} and {part}")));
+            }
+            if let Values::Float(total) = &mut whole.values {
                 for (t, p) in total.iter_mut().zip(part.floats()) {
                     *t += p;
                 }
             }
         }
-        whole
+        Ok(whole)
     }
 
     /// The array rounded to its declared type, as it is stored.

@@ -314,7 +314,7 @@ fn random_graph(seed: u64) -> Random {
     }
     if dice.below(3) == 0 {
         let ty = ty(&mut dice);
-        values.push(g.constant(Tensor::zeros(&ty)).unwrap());
+        values.push(g.constant(Tensor::zeros(&ty).unwrap()).unwrap());
     }
     let mut states = Vec::new();
     for i in 0..dice.below(4) {

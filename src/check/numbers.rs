@@ -165,7 +165,7 @@ impl Built {
                         Tensor::f32(state.ty.shape.clone(), vec![x; state.ty.count()])?
                     }
                     // The stores of checks are made with seed 0.
-                    (Init::Constant(0.0) | Init::Seed, _) => Tensor::zeros(&state.ty),
+                    (Init::Constant(0.0) | Init::Seed, _) => Tensor::zeros(&state.ty)?,
                     (init, _) => {
                         let message =
                             format!("state \"{}\" of a case begins as {init:?}", state.name);

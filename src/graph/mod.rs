@@ -154,6 +154,17 @@ impl Clone for Graph {
     }
 }
 
+/// Fails unless an op that calls itself a view shows its input under another shape, and makes nothing else.
+fn check_view(op: &str, inputs: &[&Type], outputs: &[Type]) -> Result<()> {
+    let alike = |x: &Type, y: &Type| x.dtype == y.dtype && x.count() == y.count();
+    match (inputs, outputs) {
+        ([x, ..], [y]) if alike(x, y) => Ok(()),
+        _ => Err(Error::graph(format!(
+            "{op}: a view makes one output of the elements of input 0, not {outputs:?} of {inputs:?}"
+        ))),
+    }
+}
+
 impl Graph {
     /// An empty graph.
     pub fn new() -> Self {
@@ -312,6 +323,9 @@ impl Graph {
         let outputs = op.infer(&types)?;
         for ty in &outputs {
             ty.check().map_err(|e| e.context(op.name()))?;
+        }
+        if op.view() {
+            check_view(op.name(), &types, &outputs)?;
         }
         let node = self.nodes.len();
         let outputs = outputs

@@ -474,7 +474,7 @@ mod tests {
             ("b".to_owned(), f32_of(&[])),
             ("c".to_owned(), f32_of(&[1, 2])),
         ];
-        let tensor = |shape: &[usize]| Tensor::zeros(&f32_of(shape));
+        let tensor = |shape: &[usize]| Tensor::zeros(&f32_of(shape)).unwrap();
         let named = |names: &[(&str, &[usize])]| -> Vec<(String, Tensor)> {
             let named = names.iter().map(|(n, s)| ((*n).to_owned(), tensor(s)));
             named.collect()

@@ -411,7 +411,9 @@ impl Caps {
     /// Bytes of a chunk of the store that holds `bytes`: up to the next multiple of 256, and so far beyond that a window may begin at any
     /// state in it.
     pub fn padded(&self, bytes: u64) -> u64 {
-        bytes.next_multiple_of(256) + if self.windows { WINDOW } else { 0 }
+        let more = if self.windows { WINDOW } else { 0 };
+        let whole = bytes.checked_next_multiple_of(256).unwrap_or(u64::MAX - 255);
+        whole.saturating_add(more)
     }
 }
 
@@ -449,19 +451,20 @@ impl Io {
     /// Where an operand lies in the store, if it does, in one part.
     pub fn location(&self, operand: Operand) -> Option<Location> {
         match operand {
-            Operand::Input(i) => self.input_locations[i],
-            Operand::Output(i) => self.output_locations[i],
+            Operand::Input(i) => *self.input_locations.get(i)?,
+            Operand::Output(i) => *self.output_locations.get(i)?,
             Operand::Scratch(_) => None,
         }
     }
 
-    /// The parts of an operand; none for scratch, which is never cut.
+    /// The parts of an operand; none for scratch, which is never cut, and for what is not there.
     pub fn parts(&self, operand: Operand) -> &[Part] {
-        match operand {
-            Operand::Input(i) => &self.input_parts[i],
-            Operand::Output(i) => &self.output_parts[i],
-            Operand::Scratch(_) => &[],
-        }
+        let parts = match operand {
+            Operand::Input(i) => self.input_parts.get(i),
+            Operand::Output(i) => self.output_parts.get(i),
+            Operand::Scratch(_) => None,
+        };
+        parts.map_or(&[], Vec::as_slice)
     }
 
     /// Fails if any operand is cut into several parts: for ops that work on whole values.
@@ -475,10 +478,11 @@ impl Io {
     pub fn in_one_part(&self, op: &str, operands: &[Operand]) -> Result<()> {
         let cut = |operand: &&Operand| self.parts(**operand).len() > 1;
         let ty = match operands.iter().find(cut) {
-            Some(&Operand::Input(i)) => &self.inputs[i],
-            Some(&Operand::Output(i)) => &self.outputs[i],
-            Some(Operand::Scratch(_)) | None => return Ok(()),
+            Some(&Operand::Input(i)) => self.inputs.get(i),
+            Some(&Operand::Output(i)) => self.outputs.get(i),
+            Some(Operand::Scratch(_)) | None => None,
         };
+        let Some(ty) = ty else { return Ok(()) };
         Err(Error::new(
             ErrorKind::Limit,
             format!(

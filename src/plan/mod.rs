@@ -334,6 +334,12 @@ enum Spot {
 }
 
 impl Spot {
+    fn bytes(self) -> u64 {
+        match self {
+            Spot::Life(_, _, bytes) | Spot::Fixed(Span { bytes, .. }) => bytes,
+        }
+    }
+
     /// A window from byte `at` on.
     fn window(self, at: u64) -> Self {
         match self {
@@ -487,6 +493,12 @@ impl Builder<'_> {
             let product = node.op.product(&types);
             let caps = self.caps.tuned(product.as_deref());
             node.op.lower(&io, &caps, &mut lowering)?;
+            if lowering.dispatches.is_empty() {
+                return Err(Error::graph(format!(
+                    "{}: lower emits no dispatch",
+                    node.op.name()
+                )));
+            }
             if let Some(product) = product {
                 let alone = || Product {
                     op: node.op.clone(),
@@ -616,6 +628,12 @@ impl Builder<'_> {
                 .map(|binding: &Binding| {
                     let start = spot(binding.operand, binding.part)?;
                     if let Some(at) = binding.window {
+                        if !self.caps.windows || !at.is_multiple_of(256) || at > start.bytes() {
+                            return Err(Error::graph(format!(
+                                "{op}: a window at byte {at} of {} bytes; windows begin at multiples of 256, on devices with `Caps::windows`",
+                                start.bytes()
+                            )));
+                        }
                         return Ok((start.window(at), binding.access));
                     }
                     let Some(through) = binding.through else {
@@ -636,7 +654,17 @@ impl Builder<'_> {
                 .collect::<Result<Vec<_>>>()?;
             // Slots reach as far as the windows over them; other bindings never exceed their value. What lies past a value is arbitrary: no
             // kernel lets it reach a result.
-            for (spot, _) in &bindings {
+            for (spot, access) in &bindings {
+                let bytes = spot.bytes();
+                if *access == Access::Uniform && bytes > self.caps.max_uniform {
+                    return Err(Error::new(
+                        ErrorKind::Limit,
+                        format!(
+                            "{op}: kernel {} binds {bytes} bytes as a uniform, the device allows {}",
+                            dispatch.kernel.name, self.caps.max_uniform
+                        ),
+                    ));
+                }
                 if let &Spot::Life(life, offset, bytes) = spot {
                     let reach = &mut self.lives[life].bytes;
                     *reach = (*reach).max(offset + bytes);
@@ -652,6 +680,9 @@ impl Builder<'_> {
     }
 }
 
+/// The most dispatches into which one is cut.
+const MOST_CUTS: u64 = 1 << 16;
+
 /// Folds a dispatch into the device's grid, cutting it where even two dimensions do not hold it.
 fn cut(
     draft: &Draft,
@@ -661,10 +692,13 @@ fn cut(
 ) -> Result<()> {
     let max = u64::from(caps.max_workgroups);
     let total = draft.dispatch.workgroups;
-    if total > u64::from(u32::MAX) - max {
+    if max == 0 || total > u64::from(u32::MAX) - max || total / max / max > MOST_CUTS {
         return Err(Error::new(
             ErrorKind::Limit,
-            format!("{}: {total} workgroups in one dispatch", draft.op),
+            format!(
+                "{}: {total} workgroups in one dispatch, the device takes {max} along each of two axes",
+                draft.op
+            ),
         ));
     }
     let mut base = 0;

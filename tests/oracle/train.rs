@@ -180,7 +180,7 @@ impl Steps {
                     let ty = gradient.ty().clone();
                     let one = [&[1], &ty.shape[..]].concat();
                     gradient = gradient.reshaped(one);
-                    Tensor::zeros(&ty)
+                    Tensor::zeros(&ty)?
                 }
             };
             let ty = start.ty().clone();
@@ -232,7 +232,7 @@ impl Steps {
             let rows = rows.map(|row| row.reshaped([&[1], &row.shape()[..]].concat()));
             (
                 format!("{result}{i}"),
-                Array::concat(&rows.collect::<Vec<_>>()),
+                Array::concat(&rows.collect::<Vec<_>>()).unwrap(),
             )
         });
         all.collect()
@@ -253,7 +253,7 @@ fn begin(g: &Graph) -> Result<HashMap<Value, Arc<Array>>> {
             (&Init::Constant(x), DType::F32) => {
                 Array::float(shape.clone(), vec![f64::from(x); shape.count()])
             }
-            (Init::Constant(_) | Init::Seed, _) => Tensor::zeros(&state.ty).to_array()?,
+            (Init::Constant(_) | Init::Seed, _) => Tensor::zeros(&state.ty)?.to_array()?,
             (init, _) => panic!("\"{}\" begins as {init:?}", state.name),
         };
         Ok((state.value, Arc::new(array)))
