@@ -66,9 +66,15 @@ impl Graph {
     }
 
     /// x resized to floor(extent * factor) along each axis; with one factor, all axes by the same one.
+    /// The product is that of `f64`, as in PyTorch: 100 by 0.29 gives 28.
     ///
-    /// Places follow from the factors as given, as in PyTorch unless it is told `recompute_scale_factor`. A factor stands for the
-    /// simplest fraction within 1e-9 of it.
+    /// Places follow from the factors as given, as in PyTorch unless it is told
+    /// `recompute_scale_factor`. A factor stands for the simplest fraction within 1e-9 of it.
+    ///
+    /// An axis whose extent does not change is copied in the modes `Nearest` and `Linear`, and
+    /// `Nearest` repeats each element of an axis whose extent doubles. `NearestExact` follows the
+    /// factor even then, as in PyTorch 2.15. There `nearest` over one and three axes is at odds with
+    /// itself: it copies gradients, but not elements.
     pub fn interpolate_by(
         &mut self,
         x: Value,
@@ -87,8 +93,15 @@ impl Graph {
                     "interpolate: a scale factor of {factor} does not lie between 2^-20 and 2^20"
                 ))
             })?;
-            size.push(extent.saturating_mul(over) / under);
-            step.push([under, over]);
+            let output = (extent as f64 * factor) as usize;
+            let linear = matches!(mode, InterpolateMode::Linear { .. });
+            let nearest = mode == InterpolateMode::Nearest;
+            step.push(match output {
+                _ if (linear || nearest) && output == extent => [1, 1],
+                _ if nearest && output == 2 * extent => [1, 2],
+                _ => [under, over],
+            });
+            size.push(output);
         }
         if factors.len() != input.len() {
             return Err(Error::shape(format!(
