@@ -64,7 +64,11 @@ pub fn evaluate(
         let inputs: Vec<Arc<Array>> = node
             .inputs
             .iter()
-            .map(|&v| arrays[v.index()].clone().ok_or_else(|| never_made(graph, v)))
+            .map(|&v| {
+                arrays[v.index()]
+                    .clone()
+                    .ok_or_else(|| never_made(graph, v))
+            })
             .collect::<Result<_>>()?;
         let inputs: Vec<&Array> = inputs.iter().map(|a| a.as_ref()).collect();
         let name = node.op.name();
@@ -101,12 +105,19 @@ pub fn evaluate(
     }
     wanted
         .iter()
-        .map(|&v| arrays[v.index()].clone().ok_or_else(|| never_made(graph, v)))
+        .map(|&v| {
+            arrays[v.index()]
+                .clone()
+                .ok_or_else(|| never_made(graph, v))
+        })
         .collect()
 }
 
 fn never_made(graph: &Graph, value: Value) -> Error {
-    Error::graph(format!("evaluate: {} was never made", graph.describe(value)))
+    Error::graph(format!(
+        "evaluate: {} was never made",
+        graph.describe(value)
+    ))
 }
 
 fn find(
@@ -183,7 +194,8 @@ fn eval_split(op: &dyn Op, inputs: &[&Array], threads: usize) -> Result<Vec<Arra
             }
         });
         let made = results.into_iter().enumerate();
-        made.map(|(index, result)| result.unwrap_or_else(|| chunk(index))).collect()
+        made.map(|(index, result)| result.unwrap_or_else(|| chunk(index)))
+            .collect()
     };
     let outputs = results.iter().map(Vec::len).min().unwrap_or(0);
     (0..outputs)

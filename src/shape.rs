@@ -169,7 +169,10 @@ impl Type {
     /// Bytes that hold `count` elements, rounded up to 16 so that any value can be read as `vec4`s.
     pub fn padded_bytes(&self, count: usize) -> u64 {
         let bytes = (count as u64).saturating_mul(self.dtype.size() as u64);
-        bytes.checked_next_multiple_of(16).unwrap_or(u64::MAX - 15).max(16)
+        bytes
+            .checked_next_multiple_of(16)
+            .unwrap_or(u64::MAX - 15)
+            .max(16)
     }
 
     /// Bytes of the whole value, rounded up to 16.

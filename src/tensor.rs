@@ -323,15 +323,17 @@ impl Array {
         let mut whole = first.clone();
         let mut rows = first.ty.shape.rows();
         for part in others {
-            let alike = first.ty.shape.get(1..) == part.ty.shape.get(1..)
-                && !first.ty.shape.is_empty();
+            let alike =
+                first.ty.shape.get(1..) == part.ty.shape.get(1..) && !first.ty.shape.is_empty();
             match (&mut whole.values, &part.values) {
                 (Values::Float(a), Values::Float(b)) if alike => a.extend_from_slice(b),
                 (Values::U32(a), Values::U32(b)) if alike => a.extend_from_slice(b),
                 (Values::U8(a), Values::U8(b)) if alike => a.extend_from_slice(b),
                 _ => {
                     let (first, part) = (&first.ty, &part.ty);
-                    return Err(Error::shape(format!("concat: arrays of {first} and {part}")));
+                    return Err(Error::shape(format!(
+                        "concat: arrays of {first} and {part}"
+                    )));
                 }
             }
             rows = rows.saturating_add(part.ty.shape.rows());

@@ -412,7 +412,9 @@ impl Caps {
     /// state in it.
     pub fn padded(&self, bytes: u64) -> u64 {
         let more = if self.windows { WINDOW } else { 0 };
-        let whole = bytes.checked_next_multiple_of(256).unwrap_or(u64::MAX - 255);
+        let whole = bytes
+            .checked_next_multiple_of(256)
+            .unwrap_or(u64::MAX - 255);
         whole.saturating_add(more)
     }
 }

@@ -6,6 +6,7 @@
 use super::{Mode, Module, join, parameter};
 use crate::error::Result;
 use crate::graph::{Graph, Init, Value};
+use crate::ops::Dim;
 
 pub use crate::ops::UnaryFunction as Activation;
 
@@ -46,7 +47,14 @@ impl Module for PRelu {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Softmax {
     /// The axis.
-    pub dim: usize,
+    pub dim: Dim,
+}
+
+impl Softmax {
+    /// Over the axis of this number, from the last one on if it is negative.
+    pub fn new(dim: impl Into<Dim>) -> Self {
+        Self { dim: dim.into() }
+    }
 }
 
 impl Module for Softmax {
@@ -59,7 +67,14 @@ impl Module for Softmax {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogSoftmax {
     /// The axis.
-    pub dim: usize,
+    pub dim: Dim,
+}
+
+impl LogSoftmax {
+    /// Over the axis of this number, from the last one on if it is negative.
+    pub fn new(dim: impl Into<Dim>) -> Self {
+        Self { dim: dim.into() }
+    }
 }
 
 impl Module for LogSoftmax {

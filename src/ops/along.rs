@@ -7,6 +7,7 @@ use crate::shape::{DType, Shape, Type};
 use crate::tensor::Array;
 
 use super::axes::around;
+use super::dim::{self, Dim};
 use super::{Cut, expect_dtype, expect_f32, expect_inputs, no_second_derivative};
 
 // Parameters and builder.
@@ -35,32 +36,34 @@ pub struct AlongGrad {
 impl Graph {
     /// The largest element along `axis` and its index (`u32`); with `keep` the axis stays with extent 1. The gradient goes to the
     /// element of that index.
-    pub fn max(&mut self, x: Value, axis: usize, keep: bool) -> Result<(Value, Value)> {
+    pub fn max(&mut self, x: Value, axis: impl Into<Dim>, keep: bool) -> Result<(Value, Value)> {
         self.along(x, axis, keep, true)
     }
 
     /// The smallest element along `axis` and its index, as [`Graph::max`].
-    pub fn min(&mut self, x: Value, axis: usize, keep: bool) -> Result<(Value, Value)> {
+    pub fn min(&mut self, x: Value, axis: impl Into<Dim>, keep: bool) -> Result<(Value, Value)> {
         self.along(x, axis, keep, false)
     }
 
     /// The index (`u32`) of the largest element along `axis`: the first of equal ones.
-    pub fn argmax(&mut self, x: Value, axis: usize, keep: bool) -> Result<Value> {
+    pub fn argmax(&mut self, x: Value, axis: impl Into<Dim>, keep: bool) -> Result<Value> {
         Ok(self.max(x, axis, keep)?.1)
     }
 
     /// The index (`u32`) of the smallest element along `axis`: the first of equal ones.
-    pub fn argmin(&mut self, x: Value, axis: usize, keep: bool) -> Result<Value> {
+    pub fn argmin(&mut self, x: Value, axis: impl Into<Dim>, keep: bool) -> Result<Value> {
         Ok(self.min(x, axis, keep)?.1)
     }
 
     fn along(
         &mut self,
         x: Value,
-        axis: usize,
+        axis: impl Into<Dim>,
         keep: bool,
         largest: bool,
     ) -> Result<(Value, Value)> {
+        let name = if largest { "max" } else { "min" };
+        let axis = dim::axis(name, self.shape(x)?, axis)?;
         let op = Along {
             axis,
             keep,

@@ -6,6 +6,7 @@ use crate::kernel::{Caps, Io, Lowering};
 use crate::shape::{Shape, Type};
 use crate::tensor::Array;
 
+use super::dim::{self, Dim};
 use super::elementwise::lower_fill;
 use super::movement::{expect_words, picked, positions};
 use super::strided::{Axis, Side, lower_strided};
@@ -55,7 +56,7 @@ pub struct SliceGrad {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AxisRange {
     /// The axis.
-    pub axis: usize,
+    pub axis: Dim,
     /// The first element.
     pub start: usize,
     /// The element before which the range ends; beyond the extent it means the extent, as in PyTorch.
@@ -66,8 +67,8 @@ pub struct AxisRange {
 
 impl AxisRange {
     /// All of `start..end`.
-    pub fn new(axis: usize, start: usize, end: usize) -> Self {
-        let step = 1;
+    pub fn new(axis: impl Into<Dim>, start: usize, end: usize) -> Self {
+        let (axis, step) = (axis.into(), 1);
         Self {
             axis,
             start,
@@ -87,11 +88,13 @@ const MOST_EMPTY_CHUNKS: usize = 1 << 16;
 
 impl Graph {
     /// `f32` or `u32` values side by side along `axis`; they differ in nothing but their extents there. PyTorch's `cat`.
-    pub fn concat(&mut self, values: &[Value], axis: usize) -> Result<Value> {
-        if let [one] = values {
-            let shape = &self.operand("concat", *one)?.shape;
-            expect_axis("concat", shape, axis)?;
-            return Ok(*one);
+    pub fn concat(&mut self, values: &[Value], axis: impl Into<Dim>) -> Result<Value> {
+        let Some(&first) = values.first() else {
+            return Err(Error::shape("concat: no values to put together"));
+        };
+        let axis = dim::axis("concat", &self.operand("concat", first)?.shape, axis)?;
+        if values.len() == 1 {
+            return Ok(first);
         }
         let sizes = values.iter().map(|&value| {
             let shape = &self.operand("concat", value)?.shape;
@@ -103,16 +106,17 @@ impl Graph {
     }
 
     /// `x`, an `f32` or `u32` value, cut along `axis` into values of these sizes, which add up to its extent.
-    pub fn split(&mut self, x: Value, sizes: &[usize], axis: usize) -> Result<Vec<Value>> {
+    pub fn split(&mut self, x: Value, sizes: &[usize], axis: impl Into<Dim>) -> Result<Vec<Value>> {
+        let axis = dim::axis("split", self.shape(x)?, axis)?;
         let sizes = sizes.to_vec();
         self.add(Split { axis, sizes }, &[x])
     }
 
     /// `x` cut along `axis` into `chunks` values, all of extent / `chunks` rounded up but the last ones, which may be smaller or
     /// missing: PyTorch's `chunk`. An axis without elements gives `chunks` empty values, at most 65,536.
-    pub fn chunk(&mut self, x: Value, chunks: usize, axis: usize) -> Result<Vec<Value>> {
+    pub fn chunk(&mut self, x: Value, chunks: usize, axis: impl Into<Dim>) -> Result<Vec<Value>> {
         let shape = &self.operand("chunk", x)?.shape;
-        expect_axis("chunk", shape, axis)?;
+        let axis = dim::axis("chunk", shape, axis)?;
         if chunks == 0 {
             return Err(Error::shape("chunk: 0 chunks, at least 1 is needed"));
         }
@@ -138,17 +142,12 @@ impl Graph {
         let shape = &self.operand("slice", x)?.shape;
         let mut extents = shape.to_vec();
         let (mut begin, mut steps) = (vec![0; shape.len()], vec![1; shape.len()]);
-        for (i, range) in ranges.iter().enumerate() {
+        let named: Vec<Dim> = ranges.iter().map(|range| range.axis).collect();
+        let axes = dim::axes("slice", shape, &named)?;
+        for (axis, range) in axes.into_iter().zip(ranges) {
             let AxisRange {
-                axis,
-                start,
-                end,
-                step,
+                start, end, step, ..
             } = *range;
-            expect_axis("slice", shape, axis)?;
-            if ranges[..i].iter().any(|other| other.axis == axis) {
-                return Err(Error::shape(format!("slice: two ranges of axis {axis}")));
-            }
             if step == 0 || step >= 1 << 31 {
                 return Err(Error::shape(format!(
                     "slice: step {step} along axis {axis} must be at least 1 and below 2^31"
@@ -170,9 +169,15 @@ impl Graph {
     }
 
     /// `length` elements of `axis` from `start` on: PyTorch's `narrow`.
-    pub fn narrow(&mut self, x: Value, axis: usize, start: usize, length: usize) -> Result<Value> {
+    pub fn narrow(
+        &mut self,
+        x: Value,
+        axis: impl Into<Dim>,
+        start: usize,
+        length: usize,
+    ) -> Result<Value> {
         let shape = &self.operand("narrow", x)?.shape;
-        expect_axis("narrow", shape, axis)?;
+        let axis = dim::axis("narrow", shape, axis)?;
         match start.checked_add(length).filter(|&end| end <= shape[axis]) {
             Some(end) => self.slice(x, &[AxisRange::new(axis, start, end)]),
             None => Err(Error::shape(format!(
@@ -182,14 +187,10 @@ impl Graph {
     }
 
     /// `x`, an `f32` or `u32` value, with `axes` run through backwards.
-    pub fn flip(&mut self, x: Value, axes: &[usize]) -> Result<Value> {
+    pub fn flip(&mut self, x: Value, axes: &[impl Into<Dim> + Copy]) -> Result<Value> {
         let shape = self.operand("flip", x)?.shape.clone();
         let (mut begin, mut step) = (vec![0; shape.len()], vec![1; shape.len()]);
-        for &axis in axes {
-            expect_axis("flip", &shape, axis)?;
-            if step[axis] < 0 {
-                return Err(Error::shape(format!("flip: axis {axis} is named twice")));
-            }
+        for axis in dim::axes("flip", &shape, axes)? {
             begin[axis] = shape[axis].saturating_sub(1);
             step[axis] = -1;
         }
@@ -572,7 +573,9 @@ mod tests {
         let none = AxisRange::new(1, 0, 6).step(0);
         assert!(message(g.slice(x, &[none]).unwrap_err()).contains("step 0 along axis 1"));
         let twice = [AxisRange::new(1, 0, 3), AxisRange::new(1, 0, 3)];
-        assert!(message(g.slice(x, &twice).unwrap_err()).contains("two ranges of axis 1"));
+        assert!(
+            message(g.slice(x, &twice).unwrap_err()).contains("axis 1 of [2, 6] is named twice")
+        );
         let outside = Slice {
             begin: vec![0, 5],
             step: vec![1, 1],

@@ -21,6 +21,7 @@ mod clip;
 mod conv;
 mod copy;
 mod cross_entropy;
+mod dim;
 mod elementwise;
 mod gather;
 mod gemm;
@@ -60,6 +61,7 @@ pub use conv::{
 };
 pub(crate) use copy::{copy, copy_parts};
 pub use cross_entropy::{CrossEntropy, CrossEntropyGrad, CrossEntropyLoss};
+pub use dim::Dim;
 pub use elementwise::Fill;
 pub use gather::{GatherLabels, GatherRows};
 pub use join::{AxisRange, Concat, Slice, SliceGrad, Split};

@@ -6,7 +6,8 @@ use crate::kernel::{Caps, Io, Lowering, Operand};
 use crate::shape::Type;
 use crate::tensor::Array;
 
-use super::reduce::{Ratio, Spread, infer_reduced, reduced, sorted, summed, with_kept};
+use super::dim::{self, Dim};
+use super::reduce::{Ratio, Spread, infer_reduced, reduced, summed, with_kept};
 use super::reduction::{Fold, Function, lower_reduction};
 use super::{Cut, expect_inputs, expect_type};
 
@@ -43,7 +44,7 @@ impl Graph {
     pub fn var(
         &mut self,
         x: Value,
-        axes: &[usize],
+        axes: &[impl Into<Dim> + Copy],
         correction: usize,
         keep: bool,
     ) -> Result<Value> {
@@ -54,7 +55,7 @@ impl Graph {
     pub fn std(
         &mut self,
         x: Value,
-        axes: &[usize],
+        axes: &[impl Into<Dim> + Copy],
         correction: usize,
         keep: bool,
     ) -> Result<Value> {
@@ -64,25 +65,27 @@ impl Graph {
     fn var_or_std(
         &mut self,
         x: Value,
-        axes: &[usize],
+        axes: &[impl Into<Dim> + Copy],
         correction: usize,
         keep: bool,
         root: bool,
     ) -> Result<Value> {
+        let name = if root { "std" } else { "var" };
+        let axes = dim::sorted(name, self.shape(x)?, axes)?;
         let op = Var {
-            axes: sorted(axes),
+            axes: axes.clone(),
             keep,
             correction,
             root,
         };
         op.check(self.operand(op.name(), x)?)?;
-        let mean = self.mean(x, axes, keep)?;
+        let mean = self.mean(x, &axes, keep)?;
         self.add1(op, &[x, mean])
     }
 
     /// The Euclidean norm over `axes`; with `keep` they stay with extent 1. No axes reduce nothing; in PyTorch they mean all.
-    pub fn norm(&mut self, x: Value, axes: &[usize], keep: bool) -> Result<Value> {
-        let axes = sorted(axes);
+    pub fn norm(&mut self, x: Value, axes: &[impl Into<Dim> + Copy], keep: bool) -> Result<Value> {
+        let axes = dim::sorted("norm", self.shape(x)?, axes)?;
         self.add1(Norm { axes, keep }, &[x])
     }
 }
@@ -111,9 +114,9 @@ impl Var {
         self.axes.iter().map(|&axis| x.shape[axis]).product()
     }
 
-    /// 1 / (count - correction).
-    fn scale(&self, x: &Type) -> f64 {
-        1.0 / (self.count(x) - self.correction) as f64
+    /// Degrees of freedom: count - correction.
+    fn freedom(&self, x: &Type) -> f64 {
+        (self.count(x) - self.correction) as f64
     }
 }
 
@@ -138,7 +141,7 @@ impl Op for Var {
         let (x, mean) = (inputs[0], inputs[1]);
         let square = |at: usize, value: f64| (value - mean.floats()[at]).powi(2);
         let sums = summed(x, &self.axes, mean.shape(), square).into_iter();
-        let var = sums.map(|sum| sum * self.scale(x.ty()));
+        let var = sums.map(|sum| sum / self.freedom(x.ty()));
         let y = match self.root {
             true => var.map(f64::sqrt).collect(),
             false => var.collect(),
@@ -150,7 +153,7 @@ impl Op for Var {
 
     fn vjp(&self, g: &mut Graph, at: &Node, dy: &[Value]) -> Result<Vec<Option<Value>>> {
         let (x, mean) = (at.inputs[0], at.inputs[1]);
-        let scale = self.scale(g.ty(x)?) as f32;
+        let scale = 1.0 / self.freedom(g.ty(x)?);
         let share = match self.root {
             true => g.add1(Ratio { scale }, &[dy[0], at.outputs[0]])?,
             false => g.scale(dy[0], 2.0 * scale)?,
@@ -169,7 +172,7 @@ impl Op for Var {
         let (x, y) = (Cut::input(io, 0), Cut::output(io, 0));
         let squares = Fold {
             function: Function::Deviations(Operand::Input(1)),
-            scale: self.scale(&io.inputs[0]) as f32,
+            scale: (1.0 / self.freedom(&io.inputs[0])) as f32,
             root: self.root,
         };
         lower_reduction(self.name(), squares, x, &self.axes, y, out)

@@ -6,6 +6,7 @@ use crate::kernel::{Caps, Io, Lowering};
 use crate::shape::{DType, Shape, Type};
 use crate::tensor::Array;
 
+use super::dim::{self, Dim};
 use super::elementwise::broadcast_strides;
 use super::strided::{Axis, Side, lower_strided};
 use super::{Cut, expect_inputs};
@@ -44,13 +45,9 @@ impl Graph {
     }
 
     /// Joins all axes from `start` on into one: `[n, c, h, w]` from axis 1 gives `[n, c * h * w]`.
-    pub fn flatten(&mut self, x: Value, start: usize) -> Result<Value> {
+    pub fn flatten(&mut self, x: Value, start: impl Into<Dim>) -> Result<Value> {
         let shape = &self.operand("flatten", x)?.shape;
-        if start >= shape.len() {
-            return Err(Error::shape(format!(
-                "flatten: {shape} has no axis {start}"
-            )));
-        }
+        let start = dim::axis("flatten", shape, start)?;
         let mut flat = shape[..start].to_vec();
         flat.push(shape[start..].iter().product());
         self.reshape(x, flat)
@@ -58,13 +55,12 @@ impl Graph {
 
     /// `x` with its axes in the order `axes`: axis i of the result is axis `axes[i]` of `x`, an `f32` or `u32` value.
     /// Costs nothing if only axes of extent 1 move.
-    pub fn permute(&mut self, x: Value, axes: &[usize]) -> Result<Value> {
-        let op = Permute {
-            axes: axes.to_vec(),
-        };
+    pub fn permute(&mut self, x: Value, axes: &[impl Into<Dim> + Copy]) -> Result<Value> {
         let ty = self.operand("permute", x)?;
+        let axes = dim::axes("permute", &ty.shape, axes)?;
+        let op = Permute { axes };
         let shape = op.infer(&[ty])?.remove(0).shape;
-        let moving = axes.iter().filter(|&&axis| ty.shape[axis] != 1);
+        let moving = op.axes.iter().filter(|&&axis| ty.shape[axis] != 1);
         if moving.is_sorted() {
             return self.reshape(x, shape);
         }

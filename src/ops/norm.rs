@@ -80,9 +80,9 @@ pub struct RunningStatistic {
     /// 0 for the mean, 1 for the variance.
     pub column: usize,
     /// Factor on what was.
-    pub keep: f32,
+    pub keep: f64,
     /// Factor on what is new.
-    pub add: f32,
+    pub add: f64,
 }
 
 impl Graph {
@@ -134,15 +134,18 @@ impl Graph {
             0 | 1 => 1.0,
             _ => count / (count - 1.0),
         };
-        let momentum = if map.set_count() == 0 { 0.0 } else { momentum };
-        let keep = (1.0 - f64::from(momentum)) as f32;
+        let momentum = match map.set_count() {
+            0 => 0.0,
+            _ => f64::from(momentum),
+        };
+        let keep = 1.0 - momentum;
         let mut renewed = |column, running, add| {
             let op = RunningStatistic { column, keep, add };
             self.add1(op, &[running, statistics])
         };
         Ok([
             renewed(0, mean, momentum)?,
-            renewed(1, variance, (f64::from(momentum) * unbiased) as f32)?,
+            renewed(1, variance, momentum * unbiased)?,
         ])
     }
 
@@ -739,7 +742,7 @@ impl Op for RunningStatistic {
     fn eval(&self, inputs: &[&Array]) -> Vec<Array> {
         let new = inputs[1].floats().iter().skip(self.column).step_by(2);
         let both = inputs[0].floats().iter().zip(new);
-        let y = both.map(|(old, new)| f64::from(self.keep) * old + f64::from(self.add) * new);
+        let y = both.map(|(old, new)| self.keep * old + self.add * new);
         vec![Array::float(inputs[0].shape().clone(), y.collect())]
     }
 

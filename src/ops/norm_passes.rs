@@ -691,8 +691,8 @@ pub(super) fn lower_running(op: &RunningStatistic, io: &Io, out: &mut Lowering) 
         bind_places(dispatch, io, 0, 0)
             .param("count", count)
             .param("column", op.column)
-            .param_f32("keep", op.keep)
-            .param_f32("add", op.add)
+            .param_f32("keep", op.keep as f32)
+            .param_f32("add", op.add as f32)
             .workgroups(count.div_ceil(WORKGROUP)),
     );
     Ok(())

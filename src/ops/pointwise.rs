@@ -255,7 +255,7 @@ impl Op for PointwiseLoss {
             Reduction::None | Reduction::Sum => dy[0],
             Reduction::Mean => {
                 let count = g.shape(x)?.count().max(1);
-                g.scale(dy[0], 1.0 / count as f32)?
+                g.scale(dy[0], 1.0 / count as f64)?
             }
         };
         let function = self.function;

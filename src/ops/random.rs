@@ -116,7 +116,7 @@ impl Op for Dropout {
         let draws = Stream::new(seed(clock), self.stream, clock[2]);
         let y = inputs[0].floats().iter().enumerate().map(|(i, x)| {
             match draws.unit(i as u64) >= self.p {
-                true => x * f64::from(self.scale()),
+                true => x * self.scale(),
                 false => x * 0.0,
             }
         });
@@ -149,7 +149,7 @@ impl Op for Dropout {
                     .param("offset", first % 4)
                     .param("stream", self.stream as usize)
                     .param_f32("p", self.p)
-                    .param_f32("scale", self.scale())
+                    .param_f32("scale", self.scale() as f32)
                     .workgroups(quads.div_ceil(64)),
             );
         }
@@ -159,8 +159,8 @@ impl Op for Dropout {
 
 impl Dropout {
     /// The factor on elements that are kept.
-    fn scale(&self) -> f32 {
-        (1.0 / (1.0 - f64::from(self.p))) as f32
+    fn scale(&self) -> f64 {
+        1.0 / (1.0 - f64::from(self.p))
     }
 }
 

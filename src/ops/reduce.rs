@@ -6,20 +6,21 @@ use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides};
 use crate::shape::{Shape, Type};
 use crate::tensor::Array;
 
+use super::dim::{self, Dim};
 use super::reduction::{Fold, Function, lower_reduction, lower_spread};
 use super::{Cut, expect_f32, expect_inputs, expect_type, no_second_derivative, quads};
 
 // Parameters and builder.
 
-/// Sums over axes and multiplies by a constant (1 for a sum, 1 / count for a mean).
-#[derive(Debug, Clone, PartialEq)]
+/// Sums over axes, or the mean over them.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sum {
     /// Axes that are summed, ascending.
     pub axes: Vec<usize>,
     /// Whether they stay with extent 1.
     pub keep: bool,
-    /// Factor on the sum.
-    pub scale: f32,
+    /// Whether the sum is divided by the number of its terms, at least 1.
+    pub mean: bool,
 }
 
 /// The largest or smallest element over axes: PyTorch's `amax` and `amin`. NaN wins over all.
@@ -46,7 +47,7 @@ pub struct Ties {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Ratio {
     /// Factor on the quotient.
-    pub scale: f32,
+    pub scale: f64,
 }
 
 /// dx from x, its reduction y over axes, and a share of the gradient for each element of y.
@@ -63,17 +64,24 @@ pub struct Spread {
 impl Graph {
     /// The largest element over `axes`; with `keep` they stay with extent 1. No axes reduce nothing; in PyTorch they mean all. Equal
     /// elements share the gradient evenly, as in PyTorch; unlike there, so do NaNs.
-    pub fn amax(&mut self, x: Value, axes: &[usize], keep: bool) -> Result<Value> {
+    pub fn amax(&mut self, x: Value, axes: &[impl Into<Dim> + Copy], keep: bool) -> Result<Value> {
         self.extreme(x, axes, keep, true)
     }
 
     /// The smallest element over `axes`, as [`Graph::amax`].
-    pub fn amin(&mut self, x: Value, axes: &[usize], keep: bool) -> Result<Value> {
+    pub fn amin(&mut self, x: Value, axes: &[impl Into<Dim> + Copy], keep: bool) -> Result<Value> {
         self.extreme(x, axes, keep, false)
     }
 
-    fn extreme(&mut self, x: Value, axes: &[usize], keep: bool, largest: bool) -> Result<Value> {
-        let axes = sorted(axes);
+    fn extreme(
+        &mut self,
+        x: Value,
+        axes: &[impl Into<Dim> + Copy],
+        keep: bool,
+        largest: bool,
+    ) -> Result<Value> {
+        let name = if largest { "amax" } else { "amin" };
+        let axes = dim::sorted(name, self.shape(x)?, axes)?;
         let op = Extreme {
             axes,
             keep,
@@ -83,33 +91,19 @@ impl Graph {
     }
 
     /// The sum over `axes`; with `keep` they stay with extent 1. No axes reduce nothing; in PyTorch they mean all.
-    pub fn sum(&mut self, x: Value, axes: &[usize], keep: bool) -> Result<Value> {
-        let axes = sorted(axes);
-        self.add1(
-            Sum {
-                axes,
-                keep,
-                scale: 1.0,
-            },
-            &[x],
-        )
+    pub fn sum(&mut self, x: Value, axes: &[impl Into<Dim> + Copy], keep: bool) -> Result<Value> {
+        let axes = dim::sorted("sum", self.shape(x)?, axes)?;
+        let mean = false;
+        self.add1(Sum { axes, keep, mean }, &[x])
     }
 
     /// The mean over `axes`; with `keep` they stay with extent 1. No axes reduce nothing; in PyTorch they mean all. The mean of no
     /// elements is 0; in PyTorch it is NaN.
-    pub fn mean(&mut self, x: Value, axes: &[usize], keep: bool) -> Result<Value> {
-        let axes = sorted(axes);
-        let shape = &self.operand("mean", x)?.shape;
-        let count: usize = axes.iter().filter_map(|&a| shape.get(a)).product();
-        let scale = 1.0 / count.max(1) as f32;
-        self.add1(Sum { axes, keep, scale }, &[x])
+    pub fn mean(&mut self, x: Value, axes: &[impl Into<Dim> + Copy], keep: bool) -> Result<Value> {
+        let axes = dim::sorted("mean", &self.operand("mean", x)?.shape, axes)?;
+        let mean = true;
+        self.add1(Sum { axes, keep, mean }, &[x])
     }
-}
-
-pub(super) fn sorted(axes: &[usize]) -> Vec<usize> {
-    let mut axes = axes.to_vec();
-    axes.sort_unstable();
-    axes
 }
 
 // Shape rule.
@@ -176,6 +170,17 @@ pub(super) fn with_kept(shape: &Shape, axes: &[usize]) -> Shape {
     kept.collect::<Vec<_>>().into()
 }
 
+impl Sum {
+    /// What a sum over the axes of a value of this shape is divided by.
+    fn divisor(&self, shape: &Shape) -> f64 {
+        let count: usize = self.axes.iter().map(|&axis| shape[axis]).product();
+        match self.mean {
+            true => count.max(1) as f64,
+            false => 1.0,
+        }
+    }
+}
+
 impl Op for Sum {
     fn name(&self) -> &'static str {
         "sum"
@@ -191,7 +196,8 @@ impl Op for Sum {
         let x = inputs[0];
         let shape = &self.infer(&[x.ty()]).expect("infer accepted the input")[0].shape;
         let sums = summed(x, &self.axes, shape, |_, value| value).into_iter();
-        let y = sums.map(|sum| sum * f64::from(self.scale));
+        let divisor = self.divisor(x.shape());
+        let y = sums.map(|sum| sum / divisor);
         vec![Array::float(shape.clone(), y.collect())]
     }
 
@@ -200,9 +206,9 @@ impl Op for Sum {
     fn vjp(&self, g: &mut Graph, at: &Node, dy: &[Value]) -> Result<Vec<Option<Value>>> {
         let shape = g.shape(at.inputs[0])?.clone();
         let kept = with_kept(&shape, &self.axes);
-        let dy = match self.scale {
+        let dy = match self.divisor(&shape) {
             1.0 => dy[0],
-            scale => g.scale(dy[0], scale)?,
+            divisor => g.scale(dy[0], 1.0 / divisor)?,
         };
         let dy = g.reshape(dy, kept)?;
         Ok(vec![Some(g.expand(dy, shape)?)])
@@ -212,7 +218,7 @@ impl Op for Sum {
 
     fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
         let (x, y) = (Cut::input(io, 0), Cut::output(io, 0));
-        let sum = Fold::sum(self.scale);
+        let sum = Fold::sum((1.0 / self.divisor(x.shape)) as f32);
         lower_reduction(self.name(), sum, x, &self.axes, y, out)
     }
 }
@@ -345,7 +351,7 @@ impl Op for Ratio {
         let pairs = inputs[0].floats().iter().zip(inputs[1].floats());
         let quotients = pairs.map(|(a, &b)| match b == 0.0 {
             true => 0.0,
-            false => f64::from(self.scale) * a / b,
+            false => self.scale * a / b,
         });
         let shape = inputs[0].shape().clone();
         vec![Array::float(shape, quotients.collect())]
@@ -375,7 +381,7 @@ impl Op for Ratio {
                     .write(Operand::Output(0))
                     .part(part)
                     .param("quads", quads)
-                    .param_f32("scale", self.scale)
+                    .param_f32("scale", self.scale as f32)
                     .workgroups(quads.div_ceil(64)),
             );
         }

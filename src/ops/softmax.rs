@@ -7,6 +7,7 @@ use crate::shape::Type;
 use crate::tensor::Array;
 
 use super::axes::around;
+use super::dim::{self, Dim};
 use super::{expect_f32, expect_inputs, expect_type, no_second_derivative};
 
 // Parameters and builder.
@@ -26,13 +27,15 @@ pub struct SoftmaxGrad(pub Softmax);
 
 impl Graph {
     /// exp(x) / sum(exp(x)) over `axis`. Where that sums a NaN, +inf, or nothing but -inf, all is NaN.
-    pub fn softmax(&mut self, x: Value, axis: usize) -> Result<Value> {
+    pub fn softmax(&mut self, x: Value, axis: impl Into<Dim>) -> Result<Value> {
+        let axis = dim::axis("softmax", self.shape(x)?, axis)?;
         let logarithm = false;
         self.add1(Softmax { axis, logarithm }, &[x])
     }
 
     /// log(exp(x) / sum(exp(x))) over `axis`, which neither overflows nor loses small terms. NaN as in [`softmax`](Self::softmax).
-    pub fn log_softmax(&mut self, x: Value, axis: usize) -> Result<Value> {
+    pub fn log_softmax(&mut self, x: Value, axis: impl Into<Dim>) -> Result<Value> {
+        let axis = dim::axis("log_softmax", self.shape(x)?, axis)?;
         let logarithm = true;
         self.add1(Softmax { axis, logarithm }, &[x])
     }

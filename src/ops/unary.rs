@@ -66,7 +66,7 @@ impl Graph {
         self.unary(x, UnaryFunction::RELU6)
     }
 
-    /// min(max(x, min), max).
+    /// min(max(x, min), max). The gradient is 0 from the bounds on, at the bounds too.
     pub fn clamp(&mut self, x: Value, min: f32, max: f32) -> Result<Value> {
         self.unary(x, Clamp { min, max })
     }
@@ -96,9 +96,9 @@ impl Graph {
         self.unary(x, Tanh)
     }
 
-    /// a * x.
-    pub fn scale(&mut self, x: Value, a: f32) -> Result<Value> {
-        self.unary(x, Scale(a))
+    /// a * x. The reference multiplies by `a` as given, a GPU by `a` rounded to `f32`.
+    pub fn scale(&mut self, x: Value, a: impl Into<f64>) -> Result<Value> {
+        self.unary(x, Scale(a.into()))
     }
 
     /// -x.
@@ -320,7 +320,7 @@ impl Op for UnaryGrad {
 
     fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
         let (number, k) = self.0.kernel();
-        // The clamp with a gradient at its bounds comes last, the first function has none.
+        // The clamp, through which no NaN of x passes, comes last; the first function has none.
         let variant = match self.0 {
             Clamp { .. } => GRAD_VARIANTS.len() - 1,
             _ => number - 1,

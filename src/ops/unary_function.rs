@@ -12,8 +12,8 @@ use super::special::{log1p_exp, normal_cdf, normal_density, sigmoid};
 /// An elementwise function of one value, with PyTorch's names; the constants below hold its defaults.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum UnaryFunction {
-    /// a * x.
-    Scale(f32),
+    /// a * x, with a as given in the reference and rounded to `f32` on a GPU.
+    Scale(f64),
     /// max(x, 0).
     Relu,
     /// min(max(x, min), max), constant from the bounds on.
@@ -23,7 +23,7 @@ pub enum UnaryFunction {
         /// Upper bound, at least `min`.
         max: f32,
     },
-    /// min(max(x, min), max), with a gradient at the bounds themselves.
+    /// min(max(x, min), max), constant from the bounds on, as [`Hardtanh`]; NaN has no gradient.
     Clamp {
         /// Lower bound.
         min: f32,
@@ -179,7 +179,7 @@ impl UnaryFunction {
             false => scale * alpha * (inner * x).exp_m1(),
         };
         match *self {
-            Scale(a) => of(a) * x,
+            Scale(a) => a * x,
             Relu => x.max(0.0),
             Hardtanh { min, max } | Clamp { min, max } => x.max(of(min)).min(of(max)),
             LeakyRelu { negative_slope } => match x > 0.0 {
@@ -226,7 +226,7 @@ impl UnaryFunction {
         match *self {
             Relu => if_not(y <= 0.0, dy),
             Hardtanh { min, max } => if_not(y <= of(min) || y >= of(max), dy),
-            Clamp { min, max } => if_not(!(of(min)..=of(max)).contains(&x), dy),
+            Clamp { min, max } => if_not(!(x > of(min) && x < of(max)), dy),
             LeakyRelu { negative_slope } => match saved > 0.0 {
                 true => dy,
                 false => of(negative_slope) * dy,
@@ -271,7 +271,7 @@ impl UnaryFunction {
     pub(super) fn kernel(&self) -> (usize, [f32; 3]) {
         let [alpha, scale] = SELU.map(|x| x as f32);
         match *self {
-            Scale(a) => (0, [a, 0.0, 0.0]),
+            Scale(a) => (0, [a as f32, 0.0, 0.0]),
             Relu => (1, [0.0; 3]),
             Hardtanh { min, max } | Clamp { min, max } => (2, [min, max, 0.0]),
             // x^0 is 1.

@@ -417,7 +417,7 @@ impl ConvGradWeight {
         Sum {
             axes: all_but_channels(dy),
             keep: false,
-            scale: 1.0,
+            mean: false,
         }
     }
 
