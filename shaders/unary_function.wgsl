@@ -3,8 +3,8 @@
 // 0 scale by k0, 1 relu, 2 clamp to [k0, k1], 3 leaky relu of slope k0, 4 elu, selu, celu: k1 x, or k0 expm1(k2 x) for x <= 0, 5 gelu,
 // 6 gelu by tanh, 7 silu, 8 mish, 9 sigmoid, 10 tanh, 11 softplus of beta k0, x itself where beta x > k1, 12 softsign,
 // 13 hard sigmoid, 14 hard swish, 15 abs, 16 exp, 17 log, 18 sqrt, 19 rsqrt, 20 reciprocal, 21 square,
-// 22 |x|^k0, times k1 where x is negative: 1, -1 or NaN, which spares -0 and -inf.
-// NaN stays NaN in all of them.
+// 22 |x|^k0, times k1 where x is negative: 1, -1 or NaN, which spares -0 and -inf, 23 sign.
+// NaN stays NaN in all of them but sign, where it is 0.
 
 fn apply(x: vec4<f32>) -> vec4<f32> {
     let zero = vec4<f32>();
@@ -84,6 +84,10 @@ fn apply(x: vec4<f32>) -> vec4<f32> {
         }
         case 21u: {
             y = x * x;
+        }
+        case 23u: {
+            let one_or_less = select(select(zero, -one, x < zero), one, x > zero);
+            return select(one_or_less, zero, is_nan4(x));
         }
         default: {
             let size = exp4(params.k0 * log4(abs(x)));

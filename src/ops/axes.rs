@@ -1,5 +1,7 @@
 //! Axes of shapes: the one, two or three after batch and channels, which are walked as three; and all those around one axis.
 
+use crate::error::Result;
+use crate::graph::{Graph, Value};
 use crate::shape::Shape;
 
 /// How many axes follow the first two of `[first, second, ...]`. They are the last ones of three; those before them have one element.
@@ -53,6 +55,40 @@ impl Axes {
         let mut shape = vec![first, second];
         shape.extend(&extents[self.first()..]);
         shape
+    }
+}
+
+impl Graph {
+    /// What `f` makes of x. If x has one axis less than `rank`, it is one image: `f` takes it as a
+    /// batch of one, and the results lose the axis of the batch.
+    pub(super) fn batched<const N: usize>(
+        &mut self,
+        x: Value,
+        rank: usize,
+        f: impl FnOnce(&mut Graph, Value) -> Result<[Value; N]>,
+    ) -> Result<[Value; N]> {
+        let shape = self.shape(x)?.clone();
+        if shape.len() + 1 != rank {
+            return f(self, x);
+        }
+        let batch = self.reshape(x, [&[1][..], &shape].concat())?;
+        let mut outputs = f(self, batch)?;
+        for output in &mut outputs {
+            let image = self.shape(*output)?[1..].to_vec();
+            *output = self.reshape(*output, image)?;
+        }
+        Ok(outputs)
+    }
+
+    /// [`Graph::batched`] with one result.
+    pub(super) fn batched1(
+        &mut self,
+        x: Value,
+        rank: usize,
+        f: impl FnOnce(&mut Graph, Value) -> Result<Value>,
+    ) -> Result<Value> {
+        let [y] = self.batched(x, rank, |g, x| Ok([f(g, x)?]))?;
+        Ok(y)
     }
 }
 

@@ -107,7 +107,7 @@ impl Graph {
 
     /// `x`, an `f32` or `u32` value, cut along `axis` into values of these sizes, which add up to its extent.
     pub fn split(&mut self, x: Value, sizes: &[usize], axis: impl Into<Dim>) -> Result<Vec<Value>> {
-        let axis = dim::axis("split", self.shape(x)?, axis)?;
+        let axis = dim::axis("split", &self.operand("split", x)?.shape, axis)?;
         let sizes = sizes.to_vec();
         self.add(Split { axis, sizes }, &[x])
     }

@@ -71,7 +71,7 @@ impl Graph {
         root: bool,
     ) -> Result<Value> {
         let name = if root { "std" } else { "var" };
-        let axes = dim::sorted(name, self.shape(x)?, axes)?;
+        let axes = dim::sorted(name, &self.operand(name, x)?.shape, axes)?;
         let op = Var {
             axes: axes.clone(),
             keep,
@@ -85,7 +85,7 @@ impl Graph {
 
     /// The Euclidean norm over `axes`; with `keep` they stay with extent 1. No axes reduce nothing; in PyTorch they mean all.
     pub fn norm(&mut self, x: Value, axes: &[impl Into<Dim> + Copy], keep: bool) -> Result<Value> {
-        let axes = dim::sorted("norm", self.shape(x)?, axes)?;
+        let axes = dim::sorted("norm", &self.operand("norm", x)?.shape, axes)?;
         self.add1(Norm { axes, keep }, &[x])
     }
 }

@@ -81,7 +81,7 @@ impl Graph {
         largest: bool,
     ) -> Result<Value> {
         let name = if largest { "amax" } else { "amin" };
-        let axes = dim::sorted(name, self.shape(x)?, axes)?;
+        let axes = dim::sorted(name, &self.operand(name, x)?.shape, axes)?;
         let op = Extreme {
             axes,
             keep,
@@ -92,7 +92,7 @@ impl Graph {
 
     /// The sum over `axes`; with `keep` they stay with extent 1. No axes reduce nothing; in PyTorch they mean all.
     pub fn sum(&mut self, x: Value, axes: &[impl Into<Dim> + Copy], keep: bool) -> Result<Value> {
-        let axes = dim::sorted("sum", self.shape(x)?, axes)?;
+        let axes = dim::sorted("sum", &self.operand("sum", x)?.shape, axes)?;
         let mean = false;
         self.add1(Sum { axes, keep, mean }, &[x])
     }

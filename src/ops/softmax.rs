@@ -28,14 +28,14 @@ pub struct SoftmaxGrad(pub Softmax);
 impl Graph {
     /// exp(x) / sum(exp(x)) over `axis`. Where that sums a NaN, +inf, or nothing but -inf, all is NaN.
     pub fn softmax(&mut self, x: Value, axis: impl Into<Dim>) -> Result<Value> {
-        let axis = dim::axis("softmax", self.shape(x)?, axis)?;
+        let axis = dim::axis("softmax", &self.operand("softmax", x)?.shape, axis)?;
         let logarithm = false;
         self.add1(Softmax { axis, logarithm }, &[x])
     }
 
     /// log(exp(x) / sum(exp(x))) over `axis`, which neither overflows nor loses small terms. NaN as in [`softmax`](Self::softmax).
     pub fn log_softmax(&mut self, x: Value, axis: impl Into<Dim>) -> Result<Value> {
-        let axis = dim::axis("log_softmax", self.shape(x)?, axis)?;
+        let axis = dim::axis("log_softmax", &self.operand("log_softmax", x)?.shape, axis)?;
         let logarithm = true;
         self.add1(Softmax { axis, logarithm }, &[x])
     }

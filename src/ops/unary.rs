@@ -45,7 +45,7 @@ impl UnaryGrad {
             Silu | Mish | Softplus { .. } | Softsign | Hardsigmoid | Hardswish | Abs => {
                 Some(Saved::X)
             }
-            Scale(_) | Exp | Log | Sqrt | Rsqrt | Reciprocal | Square | Pow(_) => None,
+            Scale(_) | Exp | Log | Sqrt | Rsqrt | Reciprocal | Square | Pow(_) | Sign => None,
         }
     }
 }
@@ -111,6 +111,11 @@ impl Graph {
         self.unary(x, Abs)
     }
 
+    /// 1 for positive x, -1 for negative x, 0 for zeros and NaN, as PyTorch's. The gradient is 0.
+    pub fn sign(&mut self, x: Value) -> Result<Value> {
+        self.unary(x, Sign)
+    }
+
     /// e^x.
     pub fn exp(&mut self, x: Value) -> Result<Value> {
         self.unary(x, Exp)
@@ -174,7 +179,8 @@ impl Op for Unary {
     // Reference.
 
     fn eval(&self, inputs: &[&Array]) -> Vec<Array> {
-        let f = |&x: &f64| if x.is_nan() { x } else { self.0.apply(x) };
+        let passes = |x: f64| x.is_nan() && self.0 != Sign;
+        let f = |&x: &f64| if passes(x) { x } else { self.0.apply(x) };
         let y = inputs[0].floats().iter().map(f).collect();
         vec![Array::float(inputs[0].shape().clone(), y)]
     }
@@ -207,7 +213,7 @@ impl Op for Unary {
                 g.mul(half, slope)?
             }
             // x^0 is 1 everywhere, at 0 too, where x^-1 is infinite.
-            (Pow(0.0), None) => {
+            (Pow(0.0) | Sign, None) => {
                 let shape = g.shape(x)?.clone();
                 g.fill(shape, 0.0)?
             }
@@ -269,7 +275,9 @@ impl Op for UnaryGrad {
             Hardsigmoid => "hardsigmoid_grad",
             Hardswish => "hardswish_grad",
             Abs => "abs_grad",
-            Scale(_) | Exp | Log | Sqrt | Rsqrt | Reciprocal | Square | Pow(_) => "unary_grad",
+            Scale(_) | Exp | Log | Sqrt | Rsqrt | Reciprocal | Square | Pow(_) | Sign => {
+                "unary_grad"
+            }
         }
     }
 
@@ -356,6 +364,7 @@ const VARIANTS: &[Overrides] = &[
     function::<20>(),
     function::<21>(),
     function::<22>(),
+    function::<23>(),
 ];
 /// Of the functions 1 to 15, then of clamp.
 const GRAD_VARIANTS: &[Overrides] = &[
@@ -374,7 +383,7 @@ const GRAD_VARIANTS: &[Overrides] = &[
     function::<13>(),
     function::<14>(),
     function::<15>(),
-    function::<23>(),
+    function::<24>(),
 ];
 
 static UNARY: Kernel = Kernel::new(

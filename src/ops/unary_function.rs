@@ -1,6 +1,6 @@
 //! The functions of one value that [`Unary`](super::Unary) applies: names, constants, formulas, derivatives.
 //!
-//! NaN gives NaN. An infinity gives the limit, except where PyTorch's formula multiplies an infinity by 0 and gives NaN: gelu, silu,
+//! NaN gives NaN, but for sign. An infinity gives the limit, except where PyTorch's formula multiplies an infinity by 0 and gives NaN: gelu, silu,
 //! mish and hard swish of -inf, softsign of both, and the gradients of gelu, silu and mish at both.
 
 use crate::error::{Error, Result};
@@ -88,6 +88,8 @@ pub enum UnaryFunction {
     Square,
     /// x^p; NaN for negative x unless p is an integer.
     Pow(f32),
+    /// 1, -1 or, for zeros and NaN, 0; the gradient is 0.
+    Sign,
 }
 
 use UnaryFunction::*;
@@ -145,6 +147,7 @@ impl UnaryFunction {
             Reciprocal => "reciprocal",
             Square => "square",
             Pow(_) => "pow",
+            Sign => "sign",
         }
     }
 
@@ -171,7 +174,7 @@ impl UnaryFunction {
 const SELU: [f64; 2] = [1.673_263_242_354_377_2, 1.050_700_987_355_480_5];
 
 impl UnaryFunction {
-    /// The function of a number that is not NaN.
+    /// The function of a number that is not NaN, or of NaN where that does not give NaN.
     pub(super) fn apply(&self, x: f64) -> f64 {
         let of = f64::from;
         let elu = |alpha: f64, scale: f64, inner: f64| match x > 0.0 {
@@ -210,6 +213,9 @@ impl UnaryFunction {
             Reciprocal => 1.0 / x,
             Square => x * x,
             Pow(p) => x.powf(of(p)),
+            Sign if x > 0.0 => 1.0,
+            Sign if x < 0.0 => -1.0,
+            Sign => 0.0,
         }
     }
 
@@ -263,7 +269,7 @@ impl UnaryFunction {
             Abs if x < 0.0 => -dy,
             Abs => 0.0,
             // Built from other ops.
-            Scale(_) | Exp | Log | Sqrt | Rsqrt | Reciprocal | Square | Pow(_) => f64::NAN,
+            Scale(_) | Exp | Log | Sqrt | Rsqrt | Reciprocal | Square | Pow(_) | Sign => f64::NAN,
         }
     }
 
@@ -305,6 +311,7 @@ impl UnaryFunction {
                 };
                 (22, [p, negative, 0.0])
             }
+            Sign => (23, [0.0; 3]),
         }
     }
 }

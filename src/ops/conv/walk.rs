@@ -59,11 +59,36 @@ impl<const D: usize> Conv<D> {
         }
     }
 
-    /// Padding of `dilation * (kernel - 1)` in all, the odd element after the axis, so that at stride 1 the extents stay.
-    /// PyTorch's `padding="same"`, which refuses other strides; here they give `ceil(extent / stride)`.
+    /// Padding of `dilation * (kernel - 1)` in all, the odd element after the axis, so that at stride
+    /// 1 the extents stay: PyTorch's `padding="same"`. The split does not depend on the stride.
+    /// PyTorch refuses strides other than 1; here they give `ceil(extent / stride)` windows, the
+    /// first of which begins in the padding. TensorFlow and ONNX place them otherwise: see
+    /// [`Conv::same_upper`].
     pub fn same(self, kernel: [usize; D]) -> Self {
         let around = |axis: usize| {
             let all = self.dilation[axis].saturating_mul(kernel[axis].saturating_sub(1));
+            [all / 2, all - all / 2]
+        };
+        Self {
+            padding: std::array::from_fn(around),
+            ..self
+        }
+    }
+}
+
+impl<const D: usize> Conv<D> {
+    /// The least padding that gives `ceil(extent / stride)` windows along axes of these `extents`,
+    /// half of it before each axis and an odd element after it: ONNX's `auto_pad="SAME_UPPER"`,
+    /// TensorFlow's `"SAME"`. At stride 1 that is [`Conv::same`].
+    ///
+    /// [1, 2, 3, 4] under [1, 10, 100] at stride 2 gives [321, 43], with [`Conv::same`] [210, 432].
+    pub fn same_upper(self, extents: [usize; D], kernel: [usize; D]) -> Self {
+        let around = |axis: usize| {
+            let (extent, stride) = (extents[axis], self.stride[axis].max(1));
+            let span = self.dilation[axis].saturating_mul(kernel[axis].saturating_sub(1));
+            let last = extent.div_ceil(stride).saturating_sub(1) * stride;
+            let reach = last.saturating_add(span).saturating_add(1);
+            let all = reach.saturating_sub(extent);
             [all / 2, all - all / 2]
         };
         Self {
@@ -222,6 +247,7 @@ impl Graph {
     }
 
     /// The convolution over as many axes as `conv` says: [`Conv1d`], [`Conv2d`] or [`Conv3d`].
+    /// x without the axis N is one image, and so is the result, as in PyTorch.
     pub fn conv(
         &mut self,
         x: Value,
@@ -229,13 +255,16 @@ impl Graph {
         bias: Option<Value>,
         conv: impl Into<ConvWalk>,
     ) -> Result<Value> {
-        let op = ConvForward {
-            conv: conv.into(),
-            bias: bias.is_some(),
-            relu: false,
-        };
-        let inputs: Vec<Value> = [x, weight].into_iter().chain(bias).collect();
-        self.add1(op, &inputs)
+        let conv = conv.into();
+        self.batched1(x, conv.axes.rank(), |g, x| {
+            let op = ConvForward {
+                conv,
+                bias: bias.is_some(),
+                relu: false,
+            };
+            let inputs: Vec<Value> = [x, weight].into_iter().chain(bias).collect();
+            g.add1(op, &inputs)
+        })
     }
 
     /// The transposed convolution of x `[N, C, L]` with weight `[C, O / groups, S]` and bias `[O]`.
@@ -272,6 +301,7 @@ impl Graph {
     }
 
     /// The transposed convolution over as many axes as `conv` says: [`ConvTranspose1d`], [`ConvTranspose2d`] or [`ConvTranspose3d`].
+    /// x without the axis N is one image, and so is the result, as in PyTorch.
     /// An output has `(extent - 1) * stride - padding before - padding after + dilation * (kernel - 1) + output padding + 1` elements.
     pub fn conv_transpose(
         &mut self,
@@ -282,19 +312,19 @@ impl Graph {
     ) -> Result<Value> {
         let ConvTransposeWalk(conv) = conv.into();
         let op = conv.axes.op(TRANSPOSED);
-        let (x_shape, w_shape) = (
-            &self.operand(op, x)?.shape,
-            &self.operand(op, weight)?.shape,
-        );
-        let op = ConvGradInput {
-            conv,
-            input: conv.transposed_extents(x_shape, w_shape)?,
-            mask: false,
-            bias: bias.is_some(),
-            transposed: true,
-        };
-        let inputs: Vec<Value> = [x, weight].into_iter().chain(bias).collect();
-        self.add1(op, &inputs)
+        self.batched1(x, conv.axes.rank(), |g, x| {
+            let x_shape = &g.operand(op, x)?.shape;
+            let w_shape = &g.operand(op, weight)?.shape;
+            let op = ConvGradInput {
+                conv,
+                input: conv.transposed_extents(x_shape, w_shape)?,
+                mask: false,
+                bias: bias.is_some(),
+                transposed: true,
+            };
+            let inputs: Vec<Value> = [x, weight].into_iter().chain(bias).collect();
+            g.add1(op, &inputs)
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Matrix product in all transposed forms, and the linear layer.
 
+mod broadcast;
 mod registers;
 mod shared;
 mod terms;
@@ -37,28 +38,6 @@ pub struct MatMul {
 }
 
 impl Graph {
-    /// The product of two matrices, each transposed first if asked; or of two batches of them, a `[.., m, k]` and b `[.., k, n]` with the same
-    /// axes before their last two, which y `[.., m, n]` has too. Those are not broadcast, as `torch.matmul` does: a matrix that all rows share
-    /// is a weight of [`Graph::linear`].
-    ///
-    /// # Errors
-    /// `Shape` if the matrices do not fit, or the axes before them differ. In registers, `Limit` for more than 4,096 matrices, when it is planned.
-    pub fn matmul(
-        &mut self,
-        a: Value,
-        b: Value,
-        transpose_a: bool,
-        transpose_b: bool,
-    ) -> Result<Value> {
-        let op = MatMul {
-            transpose_a,
-            transpose_b,
-            batch: self.operand("matmul", a)?.shape.len() > 2,
-            ..MatMul::default()
-        };
-        self.add1(op, &[a, b])
-    }
-
     /// y = x weight^T + bias, with x `[..., in]`, weight `[out, in]`, bias `[out]` and y `[..., out]`, as PyTorch's Linear.
     pub fn linear(&mut self, x: Value, weight: Value, bias: Option<Value>) -> Result<Value> {
         let (x_shape, w_shape) = (

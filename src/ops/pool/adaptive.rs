@@ -50,7 +50,9 @@ impl Graph {
             divisor_override: None,
         };
         let windows = Windows::adaptive(pool.output);
-        self.add1(AveragePool { windows, average }, &[x])
+        self.batched1(x, 2 + D, |g, x| {
+            g.add1(AveragePool { windows, average }, &[x])
+        })
     }
 
     /// The largest element of each window of x `[n, c, ...]`, as many as `pool` says.
@@ -68,7 +70,11 @@ impl Graph {
         x: Value,
         pool: AdaptiveMaxPool<D>,
     ) -> Result<(Value, Value)> {
-        self.max_pool_by(x, Windows::adaptive(pool.output), Indices::Plane)
+        let windows = Windows::adaptive(pool.output);
+        let outputs = self.batched(x, 2 + D, |g, x| {
+            Ok(g.max_pool_by(x, windows, Indices::Plane)?.into())
+        })?;
+        Ok(outputs.into())
     }
 
     /// The mean of each plane of x `[n, c, ...]`: all axes from the third on become 1.

@@ -144,9 +144,10 @@ pub struct AveragePoolGrad {
 }
 
 impl Graph {
-    /// The mean of each window of x: `[n, c, length]`, `[n, c, height, width]` or `[n, c, depth, height, width]`.
+    /// The mean of each window of x: `[n, c, length]`, `[n, c, height, width]` or `[n, c, depth, height, width]`; without n it is
+    /// one image, as in all poolings.
     pub fn avg_pool<const D: usize>(&mut self, x: Value, pool: AvgPool<D>) -> Result<Value> {
-        self.add1(pool.average(), &[x])
+        self.batched1(x, 2 + D, |g, x| g.add1(pool.average(), &[x]))
     }
 
     /// (sum of x^p)^(1/p) of each window of x: `[n, c, length]`, `[n, c, height, width]` or `[n, c, depth, height, width]`.
@@ -156,7 +157,7 @@ impl Graph {
             windows: Windows::strided(kernel, stride, [0; D], [1; D], pool.ceil_mode),
             average: Average::Lp { norm_type },
         };
-        self.add1(pool, &[x])
+        self.batched1(x, 2 + D, |g, x| g.add1(pool, &[x]))
     }
 }
 

@@ -96,7 +96,9 @@ pub struct MaxPoolForward {
 impl Graph {
     /// The largest element of each window of x: `[n, c, length]`, `[n, c, height, width]` or `[n, c, depth, height, width]`.
     pub fn max_pool<const D: usize>(&mut self, x: Value, pool: MaxPool<D>) -> Result<Value> {
-        Ok(self.max_pool_for_gradient(x, pool.windows())?.0)
+        self.batched1(x, 2 + D, |g, x| {
+            Ok(g.max_pool_for_gradient(x, pool.windows())?.0)
+        })
     }
 
     /// As [`Graph::max_pool`], with the `u32` index (d * height + h) * width + w of each element in its plane.
@@ -105,7 +107,10 @@ impl Graph {
         x: Value,
         pool: MaxPool<D>,
     ) -> Result<(Value, Value)> {
-        self.max_pool_by(x, pool.windows(), Indices::Plane)
+        let outputs = self.batched(x, 2 + D, |g, x| {
+            Ok(g.max_pool_by(x, pool.windows(), Indices::Plane)?.into())
+        })?;
+        Ok(outputs.into())
     }
 
     /// With the smallest indices from which the gradient can be made.

@@ -100,6 +100,17 @@ impl Graph {
         indices: Value,
         unpool: MaxUnpool<D>,
     ) -> Result<Value> {
+        let shape = self.operand("max_unpool", x)?.shape.clone();
+        if shape.len() == 1 + D {
+            let batch = [&[1][..], &shape].concat();
+            let (x, indices) = (
+                self.reshape(x, batch.clone())?,
+                self.reshape(indices, batch)?,
+            );
+            let y = self.max_unpool(x, indices, unpool)?;
+            let image = self.shape(y)?[1..].to_vec();
+            return self.reshape(y, image);
+        }
         let x_ty = self.operand("max_unpool", x)?;
         let Ok(extents) = <[usize; D]>::try_from(x_ty.shape.get(2..).unwrap_or(&[])) else {
             return Err(Error::shape(format!(
