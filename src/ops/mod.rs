@@ -17,7 +17,9 @@ mod along;
 mod axes;
 mod binary;
 mod blend;
+mod cast;
 mod clip;
+mod compare;
 mod conv;
 mod copy;
 mod cross_entropy;
@@ -54,7 +56,9 @@ pub use accuracy::CountCorrect;
 pub use along::{Along, AlongGrad};
 pub use binary::{Binary, BinaryFunction, BinaryGrad};
 pub use blend::{Blend, Blending, Ema, Warmup};
+pub use cast::Cast;
 pub use clip::ClipGradNorm;
+pub use compare::{Compare, Comparison, Select};
 pub use conv::{
     Conv, Conv1d, Conv2d, Conv3d, ConvForward, ConvGradInput, ConvGradWeight, ConvTranspose,
     ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, ConvTransposeWalk, ConvWalk,
@@ -92,7 +96,9 @@ pub fn kernels() -> Vec<Kernel> {
         along::KERNELS,
         binary::KERNELS,
         blend::KERNELS,
+        cast::KERNELS,
         clip::KERNELS,
+        compare::KERNELS,
         copy::KERNELS,
         elementwise::KERNELS,
         gather::KERNELS,
