@@ -151,7 +151,7 @@ mod tests {
         assert_eq!(shape(&[4, 3], &[6, 3, 5]), [6, 4, 5]);
         assert_eq!(shape(&[4, 3], &[3]), [4]);
         assert_eq!(shape(&[3], &[3, 5]), [5]);
-        assert_eq!(shape(&[3], &[3]), []);
+        assert_eq!(shape(&[3], &[3]), [0usize; 0]);
         assert_eq!(shape(&[3], &[2, 6, 3, 5]), [2, 6, 5]);
         assert_eq!(shape(&[2, 6, 4, 3], &[3]), [2, 6, 4]);
         assert_eq!(shape(&[0, 4, 3], &[3, 5]), [0, 4, 5]);
