@@ -4,7 +4,7 @@
 // Layout: source [N, G * channels, ..], y [N, G * outs, ..], both perhaps among more channels, weight as the steps in Params say. Reference: src/ops/conv/sizes.rs.
 // One invocation makes four columns of one row, a quarter of the row apart, so that neighbours touch neighbouring addresses, of `block`
 // channels of y; one workgroup workgroup_size of these, along the row first. A product counts where its element is read: padding never
-// multiplies.
+// multiplies. A long sum is cut into pieces, one a dispatch, of some channels, taps and places.
 // Overrides: block (1 for groups of one channel, or 4), workgroup_size.
 // Providers: Params (conv_direct_params), sums (conv_direct_forward or conv_direct_grad_input), source and gather (conv_gather), end_*,
 // y and finish (y_elements), lib/pad, lib/grid, lib/divide, lib/float.
@@ -33,13 +33,13 @@ struct Place {
     columns: vec4<u32>,
 }
 
-// Adds the products of one tap with the elements that it sees, if they are inside, over all channels of the source.
+// Adds the products of one tap with the elements that it sees, if they are inside, over the channels of the source that are summed.
 fn add_tap(sums: Sums, place: Place, tap: u32, element: vec4<u32>, inside: vec4<bool>) -> Sums {
     var s = sums;
     var index = place.image + element;
     var at = place.weight + tap;
     let plane = params.from_depth * params.from_height * params.from_width;
-    for (var channel = 0u; channel < params.channels; channel++) {
+    for (var channel = 0u; channel < params.summed; channel++) {
         let x = gather(index, inside);
         s.a += select(vec4<f32>(), x * weight[at], inside);
         if block > 1u {

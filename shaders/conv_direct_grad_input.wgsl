@@ -19,26 +19,28 @@ fn sums(place: Place) -> Sums {
     let rows = pad_count(params.mode, place.row, params.to_height, params.before_h, params.after_h);
     let columns = pad_count4(params.mode, place.columns, params.to_width, params.before_w, params.after_w);
     let most = select(vec4<u32>(), columns, columns_inside);
-    let end = max(max(most.x, most.y), max(most.z, most.w));
-    for (var i = 0u; i < depths; i++) {
+    let end = min(max(max(most.x, most.y), max(most.z, most.w)), params.end_place_w);
+    let end_d = min(depths, params.end_place_d);
+    let end_h = min(rows, params.end_place_h);
+    for (var i = params.place_d; i < end_d; i++) {
         let at_d = params.before_d + pad_place(params.mode, place.depth, i, params.to_depth, params.before_d);
-        for (var t = 0u; t < params.kernel_d; t++) {
+        for (var t = params.first_d; t < params.end_d; t++) {
             let depth = window_of(vec4<u32>(at_d), t * params.dilation_d, params.stride_d, params.from_depth).x;
             if depth >= params.from_depth {
                 continue;
             }
-            for (var j = 0u; j < rows; j++) {
+            for (var j = params.place_h; j < end_h; j++) {
                 let at_h = params.before_h + pad_place(params.mode, place.row, j, params.to_height, params.before_h);
-                for (var r = 0u; r < params.kernel_h; r++) {
+                for (var r = params.first_h; r < params.end_h; r++) {
                     let row = window_of(vec4<u32>(at_h), r * params.dilation_h, params.stride_h, params.from_height).x;
                     if row >= params.from_height {
                         continue;
                     }
                     let line = (depth * params.from_height + row) * params.from_width;
-                    for (var k = 0u; k < end; k++) {
+                    for (var k = params.place_w; k < end; k++) {
                         let at_w = params.before_w + pad_place4(params.mode, place.columns, k, params.to_width, params.before_w);
                         let there = vec4<u32>(k) < most;
-                        for (var c = 0u; c < params.kernel_w; c++) {
+                        for (var c = params.first_w; c < params.end_w; c++) {
                             let column = window_of(at_w, c * params.dilation_w, params.stride_w, params.from_width);
                             let tap = (t * params.kernel_h + r) * params.kernel_w + c;
                             s = add_tap(s, place, tap, line + column, there & (column < vec4<u32>(params.from_width)));

@@ -2,7 +2,7 @@
 // convolution over three axes without tiles and with any padding.
 //
 // Layout: source = x [N, G * channels, ..], dy [N, G * outs, ..], dweight [G * outs, channels, ..]. The rows of all dy may be cut into parts of
-// `share` rows whose sums are stored `part` elements apart. Reference: src/ops/conv/sizes.rs.
+// `share` rows, or of `reach` columns of one row, whose sums are stored `part` elements apart. Reference: src/ops/conv/sizes.rs.
 // One invocation sums four taps of `block` channels of dy and one channel of x over the rows of one part; one workgroup workgroup_size
 // of these. A product counts where its element is read: padding never multiplies.
 // Overrides: block (1 for groups of one channel, or 4), workgroup_size.
@@ -50,8 +50,12 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
     var b = vec4<f32>();
     var c = vec4<f32>();
     var d = vec4<f32>();
-    let end = min((part + 1u) * params.share, params.rows);
-    for (var line = part * params.share; line < end; line++) {
+    let number = params.first_part + part;
+    let run = quotient(number, params.pieces);
+    let first_column = (number - run * params.pieces) * params.reach;
+    let end_column = min(first_column + params.reach, params.to_width);
+    let end = min((run + 1u) * params.share, params.rows);
+    for (var line = run * params.share; line < end; line++) {
         let slab = quotient(line, params.to_height);
         let image = quotient(slab, params.to_depth);
         let row = pad_source4(
@@ -62,8 +66,8 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
         let line_x = params.from_base + image * params.from_image + (group * params.channels + channel) * plane_x
             + (depth * params.from_height + row) * params.from_width;
         var at = params.to_base + image * params.to_image + (group * params.outs + out) * plane_y
-            + (line - image * params.to_depth * params.to_height) * params.to_width;
-        for (var column = 0u; column < params.to_width; column++) {
+            + (line - image * params.to_depth * params.to_height) * params.to_width + first_column;
+        for (var column = first_column; column < end_column; column++) {
             let seen = pad_source4(params.mode, column * params.stride_w + left, params.from_width);
             let inside = there & (seen < vec4<u32>(params.from_width));
             let x = gather(line_x + seen, inside);

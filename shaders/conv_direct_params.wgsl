@@ -39,7 +39,23 @@ struct Params {
     after_h: u32,
     after_w: u32,
     mode: u32, // of the padding, see lib/pad
+    summed: u32, // channels of "from" that are summed, from that at from_base on
+    first_d: u32, // the taps that are summed, along each axis
+    first_h: u32,
+    first_w: u32,
+    end_d: u32,
+    end_h: u32,
+    end_w: u32,
+    place_d: u32, // for the gradient of the input: the places of an element that are summed, by their numbers (pad_place)
+    place_h: u32,
+    place_w: u32,
+    end_place_d: u32,
+    end_place_h: u32,
+    end_place_w: u32,
     rows: u32, // of y, over all images, for the gradient of the weight
     share: u32, // rows that a part sums
+    reach: u32, // columns of each that it sums, and the parts that sum a row
+    pieces: u32,
+    first_part: u32,
     part: u32, // elements from part to part
 }

@@ -3,6 +3,7 @@
 //
 // Part k sums `share` strips of four columns of dy, all of an image before the next image's, into
 // parts[k][group][chunk][channel][band][phase][run][block][line][tap], vec4s of four channels of dy; conv_grad_weight_sum adds the parts up and puts them in order. Phases and runs of taps: see conv_registers. Reference: src/ops/conv/registers_grad_weight.rs.
+// Dispatches one after the other may sum into the same parts: all but the first add to what the parts hold.
 // One invocation takes 4 * blocks channels of dy, `depth` channels of x, `lines` rows and `taps` columns of the kernel. It walks down the
 // strips of its part; the rows of x slide through registers, since the next row of dy sees what the next row of the kernel saw.
 // One workgroup takes workgroup_size of these, parts first.
@@ -14,9 +15,10 @@ struct Params {
     grid: Grid,
     count: u32, // invocations
     parts: u32,
-    first_part: u32, // number of the first among all dispatches' parts
+    adds: u32, // 1 where the parts hold sums already
     strips: u32, // of an image: four columns of dy each
-    all_strips: u32, // of all images
+    first_strip: u32, // of the first part
+    end_strip: u32, // after the last part's
     share: u32, // strips per part
     chunks: u32, // runs of 4 * blocks channels of dy in a group
     groups: u32,
@@ -102,19 +104,27 @@ fn row_of_x(plane: u32, h: u32, w: u32) -> Row {
     return Row(x.a, x.b);
 }
 
+fn store_sum(value: vec4<f32>, at: u32) {
+    var sum = value;
+    if params.adds != 0u {
+        sum += parts[at];
+    }
+    parts[at] = sum;
+}
+
 fn store(line: Line, at: u32) {
-    parts[at] = line.a;
+    store_sum(line.a, at);
     if taps > 1u {
-        parts[at + 1u] = line.b;
+        store_sum(line.b, at + 1u);
     }
     if taps > 2u {
-        parts[at + 2u] = line.c;
+        store_sum(line.c, at + 2u);
     }
     if taps > 3u {
-        parts[at + 3u] = line.d;
+        store_sum(line.d, at + 3u);
     }
     if taps > 4u {
-        parts[at + 4u] = line.e;
+        store_sum(line.e, at + 4u);
     }
 }
 
@@ -174,8 +184,9 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
     // The sums of the channels of dy.
     var total = vec4<f32>();
     var next_total = vec4<f32>();
-    let end = min((part + 1u) * params.share, params.all_strips);
-    for (var strip_index = part * params.share; strip_index < end; strip_index++) {
+    let first = params.first_strip + part * params.share;
+    let end = min(first + params.share, params.end_strip);
+    for (var strip_index = first; strip_index < end; strip_index++) {
         let n = quotient(strip_index, params.strips);
         let col = (strip_index - n * params.strips) * 4u;
         let plane = params.x_base + (n * params.groups * params.channels + group * params.channels + channel) * params.height * params.width;
@@ -279,14 +290,14 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
 
     // Those who take the first channel of x and the first taps see, together, all of dy once.
     if channel == 0u && band == 0u && phase == 0u && run == 0u {
-        let to_totals = (params.first_part + part) * params.part_totals + group * params.outs;
+        let to_totals = part * params.part_totals + group * params.outs;
         store_totals(total, to_totals, out);
         if blocks > 1u {
             store_totals(next_total, to_totals, out + 4u);
         }
     }
     let step = params.chunks * params.bands * params.channels * params.groups * params.phases * params.runs;
-    var to = ((params.first_part + part) * step + tile) * (blocks * lines * taps);
+    var to = (part * step + tile) * (blocks * lines * taps);
     // The sums of the second channel move into s and t, so that there is one store to compile.
     let stored = min(params.depth, params.channels - channel);
     for (var own = 0u; own < stored; own++) {

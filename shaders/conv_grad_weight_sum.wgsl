@@ -34,6 +34,7 @@ struct Params {
     pad_w: u32,
     x_base: u32,
     dy_base: u32,
+    mends: u32, // 0 where mending a sum takes more turns than the device allows: NaN stays
 }
 
 @group(0) @binding(0) var<storage, read> parts: array<vec4<f32>>;
@@ -44,33 +45,45 @@ struct Params {
 
 override workgroup_size: u32 = 64u;
 
-// One element of dweight again, without the products of zeros around x and of columns past the row: where the sum of all is NaN, those
-// may be why. NaN stays where the driver ended the loops, as llvmpipe does after 65,535 turns.
-fn mended(nan: f32, group: u32, out: u32, channel: u32, i: u32, j: u32) -> f32 {
+// The products of column `col` of a row of dy, of four channels `steps` apart from element `from_y` on, with what the tap sees of the row of x
+// that begins at element `from_x`; 0 where it sees none.
+fn products(from_x: u32, w: u32, from_y: u32, steps: vec4<u32>, col: u32) -> vec4<f32> {
+    if col >= params.cols || w >= params.width {
+        return vec4<f32>();
+    }
+    let at = from_y + col + steps;
+    return x[from_x + w] * vec4<f32>(dy[at.x], dy[at.y], dy[at.z], dy[at.w]);
+}
+
+// Four elements of dweight again, without the products of zeros around x and of columns past the row: where the sum of all is NaN, those
+// may be why.
+fn mended(group: u32, out: u32, channel: u32, i: u32, j: u32) -> vec4<f32> {
     let left = j * params.dilation_w - params.pad_w;
-    var sum = 0.0;
-    var seen = 0u;
-    for (var line = 0u; line < params.batch * params.rows && !is_nan(sum); line++) {
+    let plane_y = params.rows * params.cols;
+    // Channels past the last read the last one again; they are not stored.
+    let lanes = vec4<u32>(0u, 1u, 2u, 3u);
+    let steps = min(lanes, vec4<u32>(params.outs - 1u - out)) * plane_y;
+    var sum = vec4<f32>();
+    for (var line = 0u; line < params.batch * params.rows && !all(is_nan4(sum)); line++) {
         let image = line / params.rows;
         let row = line - image * params.rows;
         let h = row * params.stride_h + i * params.dilation_h - params.pad_h;
         if h >= params.height {
-            seen += params.cols;
             continue;
         }
         let plane = (image * params.groups + group) * params.channels + channel;
-        let plane_y = (image * params.groups + group) * params.outs + out;
         let from_x = params.x_base + (plane * params.height + h) * params.width;
-        let from_y = params.dy_base + (plane_y * params.rows + row) * params.cols;
-        for (var col = 0u; col < params.cols; col++) {
-            let w = col * params.stride_w + left;
-            if w < params.width {
-                sum += x[from_x + w] * dy[from_y + col];
-            }
-            seen++;
+        let from_y = params.dy_base + ((image * params.groups + group) * params.outs + out) * plane_y + row * params.cols;
+        var w = left;
+        for (var col = 0u; col < params.cols; col += 4u) {
+            sum += products(from_x, w, from_y, steps, col);
+            sum += products(from_x, w + params.stride_w, from_y, steps, col + 1u);
+            sum += products(from_x, w + 2u * params.stride_w, from_y, steps, col + 2u);
+            sum += products(from_x, w + 3u * params.stride_w, from_y, steps, col + 3u);
+            w += 4u * params.stride_w;
         }
     }
-    return select(nan, sum, seen == params.batch * params.rows * params.cols);
+    return sum;
 }
 
 @compute @workgroup_size(workgroup_size)
@@ -106,12 +119,13 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
         sum += parts[at];
         at += params.quads;
     }
+    let nan = is_nan4(sum);
+    if params.mends != 0u && any(nan) {
+        sum = select(sum, mended(group, out, channel, i, j), nan);
+    }
     let filter_size = params.channels * params.kernel_h * params.kernel_w;
     var to = (group * params.outs + out) * filter_size + (channel * params.kernel_h + i) * params.kernel_w + j;
     for (var o = out; o < min(out + 4u, params.outs); o++) {
-        if is_nan(sum.x) {
-            sum.x = mended(sum.x, group, o, channel, i, j);
-        }
         dweight[to] = sum.x;
         sum = sum.yzwx;
         to += filter_size;

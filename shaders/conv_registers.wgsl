@@ -44,6 +44,7 @@ struct Params {
     taps_w: u32, // of a row, without those that fill up its runs
     stores: u32, // strip / 4 * blocks
     four: u32, // 4: a bound that no compiler unrolls
+    mends: u32, // as stores; 0 where mending sums takes more turns than the device allows: NaN stays
     end: u32, // bits of end_flags, where that is the end
 }
 
@@ -124,16 +125,11 @@ fn columns_of(channels: vec4<f32>) -> mat4x4<f32> {
     return mat4x4<f32>(vec4<f32>(channels.x), vec4<f32>(channels.y), vec4<f32>(channels.z), vec4<f32>(channels.w));
 }
 
-struct Mended {
-    sum: f32,
-    whole: bool, // not where the driver ended the loops, as llvmpipe does after 65,535 turns
-}
-
-// One element of y again, without the products of weights that fill up a run, and of zeros around x: where the sum of all is NaN, those
-// may be why.
-fn mended(image: u32, group: u32, out: u32, row: u32, col: u32) -> Mended {
+// Four columns from `col` on of four channels from `out` on again, without the products of weights that fill up a run, and of zeros around
+// x: where the sum of all is NaN, those may be why.
+fn mended(image: u32, group: u32, out: u32, row: u32, col: u32) -> mat4x4<f32> {
     let top = row * params.stride_h - params.pad_h;
-    let left = col * params.stride_w - params.pad_w;
+    let left = (col + vec4<u32>(0u, 1u, 2u, 3u)) * params.stride_w - params.pad_w;
     let positions = params.runs * taps;
     let slots = params.phases * positions;
     let plane_x = params.height * params.width;
@@ -141,25 +137,34 @@ fn mended(image: u32, group: u32, out: u32, row: u32, col: u32) -> Mended {
     let chunk = out / (4u * blocks);
     var at = params.weights_base + (group * params.chunks + chunk - params.first_block) * params.channels * params.taps_h * slots * blocks;
     at += out / 4u - chunk * blocks;
-    var sum = channel_sums(group, out & ~3u)[out % 4u];
-    var seen = 0u;
-    for (var channel = 0u; channel < params.channels && !is_nan(sum); channel++) {
+    var sum = columns_of(channel_sums(group, out));
+    for (var channel = 0u; channel < params.channels && !all_nan(sum); channel++) {
         for (var i = 0u; i < params.taps_h; i++) {
             let h = top + i * params.dilation_h;
             for (var slot = 0u; slot < slots; slot++) {
                 let phase = slot / positions;
                 let position = slot - phase * positions;
                 let w = left + phase * params.dilation_w + position * params.stride_w;
-                if phase + position * params.phases < params.taps_w && h < params.height && w < params.width {
-                    sum += first_element(plane + h * params.width + w) * second_quad(at)[out % 4u];
-                }
+                let there = phase + position * params.phases < params.taps_w && h < params.height;
+                let inside = vec4<bool>(there) & (w < vec4<u32>(params.width));
+                let seen = select(vec4<u32>(plane), plane + h * params.width + w, inside);
+                let x = vec4<f32>(first_element(seen.x), first_element(seen.y), first_element(seen.z), first_element(seen.w));
+                let k = second_quad(at);
+                sum += mat4x4<f32>(
+                    select(vec4<f32>(), x * k.x, inside),
+                    select(vec4<f32>(), x * k.y, inside),
+                    select(vec4<f32>(), x * k.z, inside),
+                    select(vec4<f32>(), x * k.w, inside));
                 at += blocks;
-                seen++;
             }
         }
         plane += plane_x;
     }
-    return Mended(sum, is_nan(sum) || seen == params.channels * params.taps_h * slots);
+    return sum;
+}
+
+fn all_nan(sum: mat4x4<f32>) -> bool {
+    return all(is_nan4(sum[0]) & is_nan4(sum[1]) & is_nan4(sum[2]) & is_nan4(sum[3]));
 }
 
 // Four columns from `col` on, the first of them at element `at` of y; those past the end of the row are left out.
@@ -302,16 +307,21 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
     let found = any(is_nan4(sums));
     out = quad_out * 4u;
     part = 0u;
-    for (var left_over = select(0u, 16u * params.stores, found); left_over > 0u; left_over--) {
-        let at = first_y + out * params.out_plane + (col + part) * params.out_col;
-        if out < params.outs && col + part < params.cols && is_nan(y_at(at)) {
-            let value = mended(image, group, out, row, col + part);
-            if value.whole {
-                put(finish_row(vec4<f32>(value.sum), group * params.outs + out).x, at);
+    for (var left_over = select(0u, params.mends, found); left_over > 0u; left_over--) {
+        var rest = mended(image, group, out, row, col + part);
+        for (var i = 0u; i < params.four; i++) {
+            var line = rest[0];
+            for (var j = 0u; j < params.four; j++) {
+                let at = first_y + (out + i) * params.out_plane + (col + part + j) * params.out_col;
+                if out + i < params.outs && col + part + j < params.cols && is_nan(y_at(at)) {
+                    put(finish_row(vec4<f32>(line.x), group * params.outs + out + i).x, at);
+                }
+                line = line.yzwx;
             }
+            rest = mat4x4<f32>(rest[1], rest[2], rest[3], rest[0]);
         }
-        part++;
-        out = select(out, out + 1u, part == strip);
+        part += 4u;
+        out = select(out, out + 4u, part == strip);
         part = select(part, 0u, part == strip);
     }
 }

@@ -13,6 +13,9 @@ fn add_totals(total: vec4<f32>, g: mat4x4<f32>) -> vec4<f32> {
 fn store_totals(total: vec4<f32>, to: u32, out: u32) {
     var rest = total;
     for (var o = out; o < min(out + 4u, params.outs); o++) {
+        if params.adds != 0u {
+            rest.x += totals[to + o];
+        }
         totals[to + o] = rest.x;
         rest = rest.yzwx;
     }

@@ -33,14 +33,15 @@ struct Place {
 
 // A sum that is NaN, again without the terms whose B is padding: NaN or Inf times that zero is no part of it.
 fn mended(value: f32, place: Place, row: u32, column: u32) -> f32 {
-    if !is_nan(value) {
+    if !is_nan(value) || params.mends == 0u {
         return value;
     }
     let own_row = rows(place.group, row);
     let own_column = columns(place.group, column);
-    let end = min(params.k, (place.split + 1u) * params.depth);
+    let start = (params.first_split + place.split) * params.depth;
+    let end = min(params.k, start + params.depth);
     var sum = 0.0;
-    for (var k = place.split * params.depth; k < end && !is_nan(sum); k++) {
+    for (var k = start; k < end && !is_nan(sum); k++) {
         if inside_b(own_column, k).x {
             sum += f32(halves(load_a(own_row, k, end)).x) * f32(halves(load_b(own_column, k, end)).x);
         }
@@ -79,7 +80,7 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
     let first_row = rest % params.tiles_m * rows_a;
     rest = rest / params.tiles_m;
     let place = Place(rest / params.splits, rest % params.splits, first_row, first_column);
-    let start = place.split * params.depth;
+    let start = (params.first_split + place.split) * params.depth;
     let end = select(0u, min(params.k, start + params.depth), counts);
 
     // What this invocation loads of B: every workgroup_size-th vec4 along n.

@@ -4,6 +4,7 @@
 // `depth` terms (a multiple of 16) whose sums are stored apart. Reference: src/ops/matmul/mod.rs, src/ops/conv/sizes.rs.
 // One workgroup makes tile x tile elements of y, one invocation 4 * tall rows of 4 columns, in registers; A and B pass through
 // workgroup memory sixteen terms at a time, as vec4s along m and n, so that neighbours read neighbouring words.
+// A sum that is NaN is made again without the terms whose B is padding: NaN or Inf times that zero is no part of it.
 // Overrides: tile (64 or 32), tall (2 or 1), workgroup_size = tile * tile / (16 * tall).
 // Providers: Params, rows, columns, load_a, load_b, inside_b, store_one, rows_first (whether rows of A, not its terms, lie side by side),
 // PADDED (whether B has padding, which inside_b tells);
@@ -35,23 +36,6 @@ fn store(group: u32, split: u32, row: u32, column: u32, value: vec4<f32>) {
     if column + 3u < params.n {
         store_one(group, split, row, column + 3u, value.w);
     }
-}
-
-// A sum that is NaN, again without the terms whose B is padding: NaN or Inf times that zero is no part of it.
-fn mended(value: f32, group: u32, split: u32, row: u32, column: u32) -> f32 {
-    if !is_nan(value) || row >= params.m || column >= params.n {
-        return value;
-    }
-    let own_row = rows(group, row);
-    let own_column = columns(group, column);
-    let end = min(params.k, (split + 1u) * params.depth);
-    var sum = 0.0;
-    for (var k = split * params.depth; k < end && !is_nan(sum); k++) {
-        if inside_b(own_column, k).x {
-            sum += load_a(own_row, k, end).x * load_b(own_column, k, end).x;
-        }
-    }
-    return sum;
 }
 
 @compute @workgroup_size(workgroup_size)
@@ -89,8 +73,9 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
     var c5 = vec4<f32>();
     var c6 = vec4<f32>();
     var c7 = vec4<f32>();
-    let end = select(0u, min(params.k, (split + 1u) * params.depth), counts);
-    for (var k = split * params.depth; k < end; k += DEPTH) {
+    let start = (params.first_split + split) * params.depth;
+    let end = select(0u, min(params.k, start + params.depth), counts);
+    for (var k = start; k < end; k += DEPTH) {
         if rows_first() {
             let own_rows = rows(group, first_row + 4u * a_quad);
             for (var term = a_term; term < DEPTH; term += b_stride) {
@@ -128,20 +113,34 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
         let y_column = first_column + column * 4u;
         let nan = is_nan4(c0) | is_nan4(c1) | is_nan4(c2) | is_nan4(c3) | is_nan4(c4) | is_nan4(c5) | is_nan4(c6) | is_nan4(c7);
         if PADDED && any(nan) {
-            // The rows move up through c0, so that there is one place that mends.
-            for (var i = 0u; i < 16u * tall; i++) {
-                c0.x = mended(c0.x, group, split, y_row + i / 4u, y_column + i % 4u);
-                c0 = c0.yzwx;
-                if i % 4u == 3u {
-                    let first = c0;
-                    c0 = c1;
-                    c1 = c2;
-                    c2 = c3;
-                    c3 = select(first, c4, tall > 1u);
-                    c4 = c5;
-                    c5 = c6;
-                    c6 = c7;
-                    c7 = first;
+            c0 = vec4<f32>();
+            c1 = vec4<f32>();
+            c2 = vec4<f32>();
+            c3 = vec4<f32>();
+            c4 = vec4<f32>();
+            c5 = vec4<f32>();
+            c6 = vec4<f32>();
+            c7 = vec4<f32>();
+            let y_rows = rows(group, y_row);
+            let lower_rows = rows(group, y_row + 4u);
+            let y_columns = columns(group, y_column);
+            var left = true;
+            for (var k = start; k < end && left; k++) {
+                let b = load_b(y_columns, k, end);
+                let inside = inside_b(y_columns, k);
+                let a = load_a(y_rows, k, end);
+                c0 += select(vec4<f32>(), a.x * b, inside);
+                c1 += select(vec4<f32>(), a.y * b, inside);
+                c2 += select(vec4<f32>(), a.z * b, inside);
+                c3 += select(vec4<f32>(), a.w * b, inside);
+                left = !all(is_nan4(c0) & is_nan4(c1) & is_nan4(c2) & is_nan4(c3));
+                if tall > 1u {
+                    let below = load_a(lower_rows, k, end);
+                    c4 += select(vec4<f32>(), below.x * b, inside);
+                    c5 += select(vec4<f32>(), below.y * b, inside);
+                    c6 += select(vec4<f32>(), below.z * b, inside);
+                    c7 += select(vec4<f32>(), below.w * b, inside);
+                    left = left || !all(is_nan4(c4) & is_nan4(c5) & is_nan4(c6) & is_nan4(c7));
                 }
             }
         }

@@ -13,6 +13,8 @@ struct Params {
     splits: u32,
     depth: u32,
     part: u32,
+    first_split: u32,
+    mends: u32,
     first_a: u32,
     line_a: u32,
     term_a: u32,

@@ -15,7 +15,10 @@ use striate::autodiff::gradients_from;
 use striate::check::{Adapter, Bound, Case, real};
 use striate::gpu::{Engine, GpuOptions};
 use striate::graph::{Graph, Value};
-use striate::ops::{Conv, Conv2d, ConvTranspose, ConvTransposeWalk, ConvWalk, MaxPool, MaxPool3d};
+use striate::kernel::Body;
+use striate::ops::{
+    Conv, Conv1d, Conv2d, ConvTranspose, ConvTransposeWalk, ConvWalk, MaxPool, MaxPool3d,
+};
 use striate::session::Session;
 use striate::shape::PaddingMode;
 use striate::store::Store;
@@ -93,6 +96,86 @@ fn long_sums_miss_no_term() {
             );
         }
     }
+}
+
+/// Ones through convolutions, a sum of which has more terms than one loop of llvmpipe takes turns.
+#[test]
+fn long_convolutions_miss_no_term() {
+    let forms = [
+        GpuOptions::default(),
+        GpuOptions {
+            body: Some(Body::Registers),
+            windows: Some(false),
+            ..GpuOptions::default()
+        },
+        GpuOptions {
+            body: Some(Body::Shared),
+            ..GpuOptions::default()
+        },
+    ];
+    // x and a weight of one tap or as large as x: y sums channels and taps, dx filters, dweight images and places.
+    let small: [(&[usize], &[usize]); 9] = [
+        (&[1, 1, 32_761], &[2, 1, 1]),
+        (&[1, 1, 80_000], &[2, 1, 1]),
+        (&[2, 2, 70_001], &[2, 1, 1]),
+        (&[1, 1, 1, 80_000], &[5, 1, 1, 1]),
+        (&[1, 1, 80_000, 1], &[5, 1, 1, 1]),
+        (&[1, 70_000, 1, 1], &[3, 70_000, 1, 1]),
+        (&[1, 1, 1, 1], &[70_000, 1, 1, 1]),
+        (&[1, 2, 300, 300], &[3, 2, 300, 300]),
+        (&[1, 2, 70_001], &[2, 1, 70_001]),
+    ];
+    let large: [(&[usize], &[usize]); 2] = [
+        (&[864, 128, 16, 16], &[128, 128, 1, 1]),
+        (&[80, 128, 56, 56], &[128, 128, 1, 1]),
+    ];
+    let mut wrongs = Vec::new();
+    for (i, options) in forms.iter().enumerate() {
+        for gpu in common::gpus(options) {
+            let all = small.iter().map(|&sizes| (sizes, true));
+            let all = all.chain(large.iter().map(|&sizes| (sizes, false)));
+            for ((x_shape, w_shape), all) in all.filter(|&(_, all)| all || i == 0) {
+                let mut g = Graph::new();
+                let x = g.fill(x_shape, 1.0).unwrap();
+                let weight = g.fill(w_shape, 1.0).unwrap();
+                let y = match x_shape.len() {
+                    3 => g.conv1d(
+                        x,
+                        weight,
+                        None,
+                        Conv1d {
+                            groups: x_shape[1] / w_shape[1],
+                            ..Conv1d::default()
+                        },
+                    ),
+                    _ => g.conv2d(x, weight, None, Conv2d::default()),
+                }
+                .unwrap();
+                let dy = g.fill(g.shape(y).unwrap().clone(), 1.0).unwrap();
+                let found = gradients_from(&mut g, &[(y, dy)], &[x, weight]).unwrap();
+                let places = g.shape(dy).unwrap().count() / w_shape[0];
+                let mut wanted = vec![(found[1].unwrap(), places)];
+                if all {
+                    let groups = x_shape[1] / w_shape[1];
+                    wanted.push((y, w_shape[1..].iter().product()));
+                    wanted.push((found[0].unwrap(), w_shape[0] / groups));
+                }
+                let fetched: Vec<Value> = wanted.iter().map(|&(value, _)| value).collect();
+                let store = Store::new(&Engine::from(gpu.clone()), &[&g], 0).unwrap();
+                let mut session = Session::new(&store, &g, &fetched).unwrap();
+                session.run(1).unwrap();
+                for (value, terms) in wanted {
+                    let sums = session.read(value).unwrap();
+                    let sums = sums.as_f32().unwrap();
+                    let wrong = sums.iter().find(|&&sum| sum != terms as f32);
+                    wrongs.extend(wrong.map(|sum| {
+                        format!("{i} {gpu:?} {x_shape:?} {w_shape:?}: {sum}, not {terms}")
+                    }));
+                }
+            }
+        }
+    }
+    assert!(wrongs.is_empty(), "{}", wrongs.join("\n"));
 }
 
 /// Checks one random case. All of them share their devices, so that only the first shapes compile pipelines.

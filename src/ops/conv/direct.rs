@@ -2,11 +2,14 @@
 
 use std::borrow::Cow;
 
-use crate::kernel::{Caps, Dispatch, Kernel, Lowering, Operand, Overrides, Rows};
-use crate::shape::Type;
+use crate::kernel::{
+    Caps, Dispatch, Kernel, Lowering, Operand, Overrides, Rows, looped, turns_within,
+};
+use crate::shape::{PaddingMode, Type};
 
+use super::pieces::{Pieces, Range, pieces};
 use super::{Filters, Map, Sizes};
-use crate::ops::gemm::{End, MOST_TURNS, Target, in_splits, run_scratch, sum_runs};
+use crate::ops::gemm::{End, Target, in_splits, most_parts, run_scratch, sum_runs};
 use crate::ops::value;
 
 /// Invocations that fill any device: the rows of a gradient of a weight are cut into parts for as many.
@@ -21,10 +24,30 @@ struct Cut {
     outs: usize,
     /// Runs of `block` of the latter.
     chunks: usize,
-    /// For the gradient of the weight: rows of y over all images, those that a part sums, and elements from part to part.
+    /// For the gradient of the weight.
+    shares: Shares,
+}
+
+/// How the rows of y over all images are cut into parts that are summed apart.
+#[derive(Debug, Clone, Copy, Default)]
+struct Shares {
     rows: usize,
+    /// Rows that a part sums, columns of each, and parts of a row.
     share: usize,
+    reach: usize,
+    pieces: usize,
+    first_part: usize,
+    /// Elements from part to part.
     part: usize,
+}
+
+/// What one dispatch sums, forward or for the gradient of the input: numbers of places and taps along each axis, depth first, each axis'
+/// places before its taps, and then channels.
+type Summed = [Range; 7];
+
+/// Turns of the loops that store up to four channels of four columns.
+fn store_turns(block: usize) -> u64 {
+    looped(block, looped(4, 0))
 }
 
 impl Sizes {
@@ -40,11 +63,37 @@ impl Sizes {
             channels,
             outs,
             chunks: outs.div_ceil(value(overrides, "block")),
-            rows: 0,
-            share: 0,
-            part: 0,
+            shares: Shares::default(),
         };
         (overrides, cut)
+    }
+
+    /// The places at which an element of x stands at most along an axis, padding included.
+    fn places_along(&self, axis: usize) -> usize {
+        let [before, after] = [self.window[axis].before, self.window[axis].after];
+        match (self.mode, self.input[axis]) {
+            (PaddingMode::Zeros, _) => 1,
+            (PaddingMode::Reflect | PaddingMode::Circular, _) => {
+                1 + usize::from(before > 0) + usize::from(after > 0)
+            }
+            (PaddingMode::Replicate, 1) => 1 + before + after,
+            (PaddingMode::Replicate, _) => 1 + before.max(after),
+        }
+    }
+
+    /// The sum of an element of y, or of dx, cut so that each piece stays within the turns of the device.
+    fn summed(&self, map: Map, caps: &Caps) -> Pieces<7> {
+        let (overrides, cut) = self.cut(map);
+        let mut extents = [1; 7];
+        for axis in 0..3 {
+            if map == Map::GradInput {
+                extents[2 * axis] = self.places_along(axis);
+            }
+            extents[2 * axis + 1] = self.window[axis].kernel;
+        }
+        extents[6] = cut.channels;
+        let store = store_turns(value(overrides, "block"));
+        pieces(extents, caps.max_turns.saturating_sub(store))
     }
 
     /// Emits the convolution or the gradient of its input by the filters of a weight, for runs of images.
@@ -54,6 +103,7 @@ impl Sizes {
         runs: &[Rows],
         filters: &[Filters],
         end: End,
+        caps: &Caps,
         out: &mut Lowering,
     ) {
         let none = [Filters {
@@ -67,16 +117,37 @@ impl Sizes {
         let filters = if filters.is_empty() { &none } else { filters };
         // A gradient of the input sums over the filters of a group, those of each part apart.
         let sums = map == Map::GradInput;
-        let blocks: Vec<&[Filters]> = filters.chunk_by(|_, next| sums && next.out > 0).collect();
-        let plane = self.x_row().checked_div(self.c).unwrap_or(0);
-        let width = self.c / self.groups * plane;
+        let to_row = if sums { self.x_row() } else { self.y_row() };
+        let plane = match sums {
+            true => self.input.iter().product::<usize>(),
+            false => self.output.iter().product(),
+        };
+        // The terms of each block of y, and the elements of an image that it makes.
+        let blocks = filters.chunk_by(|_, next| sums && next.out > 0);
+        let blocks: Vec<(usize, Vec<Term>)> = blocks
+            .map(|block| {
+                let own = self.of(&block[0]);
+                let channels = if sums { own.c } else { own.o };
+                let terms = block.iter().flat_map(|filters| {
+                    let summed = self.of(filters).summed(map, caps);
+                    let turns = summed.turns;
+                    let term = move |summed| Term {
+                        filters: *filters,
+                        summed,
+                        turns,
+                    };
+                    summed.all.into_iter().map(term)
+                });
+                (channels * plane, terms.collect())
+            })
+            .collect();
         let images = runs.iter().map(|run| run.count).max().unwrap_or(0);
-        let most = blocks.iter().map(|block| block.len()).max().unwrap_or(0);
-        let scratch = run_scratch(out, most, images * width);
+        let width = blocks.iter().map(|&(width, _)| width).max().unwrap_or(0);
+        let most = blocks.iter().map(|(_, terms)| terms.len()).max();
+        let scratch = run_scratch(out, most.unwrap_or(0), images * width);
         for run in runs {
-            for &block in &blocks {
-                let [_, to_first, channel] = self.places(map, &block[0]);
-                let to_row = if sums { self.x_row() } else { self.y_row() };
+            for (width, terms) in &blocks {
+                let [_, to_first, channel] = self.places(map, &terms[0].filters);
                 let to = Target {
                     part: run.part[1],
                     first: run.first[1] * to_row + to_first,
@@ -85,24 +156,21 @@ impl Sizes {
                     first_column: channel,
                     ..Target::all(Operand::Output(0), to_row)
                 };
-                let [one] = block else {
-                    // A bias, which is one per channel, joins the first sum.
-                    let (first_end, last_end) = match end {
-                        End::Bias => (End::Bias, End::None),
-                        _ => (End::None, end),
-                    };
+                let [one] = &terms[..] else {
+                    let (first_end, last_end) = end.apart();
                     let last = Target {
                         end: last_end,
                         ..to
                     };
-                    let size = [run.count, width];
-                    sum_runs(block.len(), size, last, &scratch, out, |i, to, out| {
+                    let size = [run.count, *width];
+                    sum_runs(terms.len(), size, last, &scratch, out, |i, to, out| {
                         let to = Target {
                             end: if i == 0 { first_end } else { End::None },
+                            end_part: 0,
                             first_column: channel,
                             ..to
                         };
-                        self.lower_direct_block(map, run, &block[i], to, out);
+                        self.lower_direct_block(map, run, &terms[i], to, out);
                     });
                     continue;
                 };
@@ -127,22 +195,26 @@ impl Sizes {
         }
     }
 
-    /// Emits the convolution or the gradient of its input by some filters, for one run of images.
+    /// Emits a term of the convolution or the gradient of its input, for one run of images.
     fn lower_direct_block(
         &self,
         map: Map,
         run: &Rows,
-        filters: &Filters,
+        term: &Term,
         to: Target,
         out: &mut Lowering,
     ) {
+        let filters = &term.filters;
         let own = self.of(filters);
         let (overrides, cut) = own.cut(map);
-        let (from_row, extents) = match map {
-            Map::GradInput => (self.y_row(), self.input),
-            _ => (self.x_row(), self.output),
+        let (from_row, from, extents) = match map {
+            Map::GradInput => (self.y_row(), self.output, self.input),
+            _ => (self.x_row(), self.input, self.output),
         };
         let [from_first, ..] = self.places(map, filters);
+        let channel = term.summed[6].start;
+        let from_first = from_first + channel * from.iter().product::<usize>();
+        let from_step = self.direct_steps(map)[0];
         let rows = run.count * own.groups * cut.chunks * extents[0] * extents[1];
         let count = rows * extents[2].div_ceil(4);
         let dispatch = Dispatch::of(Cow::Owned(kernel(map, to.end)), overrides)
@@ -158,9 +230,13 @@ impl Sizes {
             .param("to_base", to.first)
             .param("to_image", to.row)
             .param("to_channel", to.first_column)
-            .param("filter_base", filters.first * self.filter());
-        let dispatch = own.direct_params(map, &cut, dispatch);
-        out.push(dispatch.workgroups(count.div_ceil(WORKGROUP)));
+            .param(
+                "filter_base",
+                filters.first * self.filter() + channel * from_step,
+            );
+        let dispatch = own.direct_params(map, &cut, &term.summed, dispatch);
+        let turns = term.turns + store_turns(value(overrides, "block"));
+        out.push(dispatch.turns(turns).workgroups(count.div_ceil(WORKGROUP)));
     }
 
     /// Emits the gradient of some filters over one run of images.
@@ -177,55 +253,85 @@ impl Sizes {
         let dweight = Type::f32(own.weight());
         let tiles = own.groups * cut.chunks * cut.channels * own.taps().div_ceil(4);
         let rows = run.count * own.output[0] * own.output[1];
-        let most = match to.first {
-            0 => (caps.max_binding / dweight.bytes()) as usize,
-            // Sums of splits begin where what they are written to does.
-            _ => 1,
-        };
-        let worth = rows * own.output[2] / ENOUGH_PRODUCTS;
-        let wanted = FILLS_DEVICE.div_ceil(tiles).min(most).min(worth);
+        // Parts that one dispatch sums; they begin where what they are written to does.
+        let most = (caps.max_binding / dweight.bytes()).max(1) as usize;
+        let most = most.min(most_parts(caps));
+        let splits = if to.first == 0 { most } else { 1 };
+        let columns = own.output[2];
+        let worth = rows * columns / ENOUGH_PRODUCTS;
+        let wanted = FILLS_DEVICE.div_ceil(tiles).min(splits).min(worth);
+        let store = store_turns(value(overrides, "block"));
+        let turns = caps.max_turns.saturating_sub(store);
+        // A row that takes too many turns is cut into pieces.
+        let reach = columns.min(turns_within(turns.saturating_sub(2), 0));
+        let reach = columns.div_ceil(columns.div_ceil(reach.max(1)).max(1));
+        let row_pieces = columns.div_ceil(reach.max(1)).max(1);
         let share = rows.div_ceil(wanted.max(1));
-        let share = match most {
-            1 => share,
-            _ => share.min(MOST_TURNS / (own.output[2] + 1)),
+        let share = share.min(turns_within(turns, looped(reach, 0))).max(1);
+        let parts = (rows.div_ceil(share) * row_pieces).max(1);
+        let turns = looped(share, looped(reach, 0)) + store;
+        let step = match parts <= splits {
+            true => parts,
+            // Two runs at least, which go through scratch.
+            false => most.min(parts.div_ceil(2)),
         };
-        let share = share.max(1);
-        let parts = rows.div_ceil(share).max(1);
-        let invocations = tiles * parts;
+        let starts: Vec<usize> = (0..parts).step_by(step).collect();
         let [from_first, to_first, _] = self.places(Map::GradWeight, filters);
         let dispatch = Dispatch::new(&GRAD_WEIGHT, overrides)
             .read(Operand::Input(0))
             .part(run.part[0])
             .read(Operand::Input(1))
             .part(run.part[1]);
-        in_splits(parts, &dweight, to, out, |to, part| {
-            let cut = Cut {
-                rows,
-                share,
-                part,
-                ..cut
-            };
-            let dispatch = to
-                .bind(dispatch)
-                .param("count", invocations)
-                .param("from_base", run.first[0] * self.x_row() + from_first)
-                .param("from_image", self.x_row())
-                .param("to_base", run.first[1] * self.y_row() + to_first)
-                .param("to_image", self.y_row())
-                .param("to_channel", 0)
-                .param("filter_base", to.first);
-            own.direct_params(Map::GradWeight, &cut, dispatch)
-                .workgroups(invocations.div_ceil(WORKGROUP))
+        let size = [own.o, own.filter()];
+        let scratch = run_scratch(out, starts.len(), size[0] * size[1]);
+        sum_runs(starts.len(), size, to, &scratch, out, |i, to, out| {
+            let first_part = starts[i];
+            let own_parts = step.min(parts - first_part);
+            let invocations = tiles * own_parts;
+            let dispatch = dispatch.clone();
+            in_splits(own_parts, &dweight, to, out, |to, part| {
+                let shares = Shares {
+                    rows,
+                    share,
+                    reach,
+                    pieces: row_pieces,
+                    first_part,
+                    part,
+                };
+                let cut = Cut { shares, ..cut };
+                let dispatch = to
+                    .bind(dispatch)
+                    .param("count", invocations)
+                    .param("from_base", run.first[0] * self.x_row() + from_first)
+                    .param("from_image", self.x_row())
+                    .param("to_base", run.first[1] * self.y_row() + to_first)
+                    .param("to_image", self.y_row())
+                    .param("to_channel", 0)
+                    .param("filter_base", to.first);
+                let none = [Range { start: 0, end: 0 }; 7];
+                own.direct_params(Map::GradWeight, &cut, &none, dispatch)
+                    .turns(turns)
+                    .workgroups(invocations.div_ceil(WORKGROUP))
+            });
         });
     }
 
+    /// Elements of the weight from channel to channel of what is read and of what is written.
+    fn direct_steps(&self, map: Map) -> [usize; 2] {
+        let (taps, filter) = (self.taps(), self.filter());
+        match map {
+            Map::Forward | Map::GradWeight => [taps, filter],
+            Map::GradInput => [filter, taps],
+        }
+    }
+
     /// Appends what follows the bases in the `Params` of all three.
-    fn direct_params(&self, map: Map, cut: &Cut, dispatch: Dispatch) -> Dispatch {
-        let taps = self.taps();
+    fn direct_params(&self, map: Map, cut: &Cut, summed: &Summed, dispatch: Dispatch) -> Dispatch {
         let filter = self.filter();
-        let (from, to, [from_step, to_step]) = match map {
-            Map::Forward | Map::GradWeight => (self.input, self.output, [taps, filter]),
-            Map::GradInput => (self.output, self.input, [filter, taps]),
+        let [from_step, to_step] = self.direct_steps(map);
+        let (from, to) = match map {
+            Map::Forward | Map::GradWeight => (self.input, self.output),
+            Map::GradInput => (self.output, self.input),
         };
         let window = &self.window;
         let fields = [
@@ -252,6 +358,7 @@ impl Sizes {
                 [0, 1, 2].map(|axis| window[axis].after),
             ),
         ];
+        let shares = &cut.shares;
         let mut dispatch = dispatch
             .param("groups", self.groups)
             .param("channels", cut.channels)
@@ -265,12 +372,37 @@ impl Sizes {
                 dispatch = dispatch.param(name, value);
             }
         }
+        let [place_d, tap_d, place_h, tap_h, place_w, tap_w, channels] = summed;
         dispatch
             .param("mode", self.mode.number())
-            .param("rows", cut.rows)
-            .param("share", cut.share)
-            .param("part", cut.part)
+            .param("summed", channels.end - channels.start)
+            .param("first_d", tap_d.start)
+            .param("first_h", tap_h.start)
+            .param("first_w", tap_w.start)
+            .param("end_d", tap_d.end)
+            .param("end_h", tap_h.end)
+            .param("end_w", tap_w.end)
+            .param("place_d", place_d.start)
+            .param("place_h", place_h.start)
+            .param("place_w", place_w.start)
+            .param("end_place_d", place_d.end)
+            .param("end_place_h", place_h.end)
+            .param("end_place_w", place_w.end)
+            .param("rows", shares.rows)
+            .param("share", shares.share)
+            .param("reach", shares.reach)
+            .param("pieces", shares.pieces)
+            .param("first_part", shares.first_part)
+            .param("part", shares.part)
     }
+}
+
+/// What some filters sum in one dispatch.
+#[derive(Debug, Clone, Copy)]
+struct Term {
+    filters: Filters,
+    summed: Summed,
+    turns: u64,
 }
 
 const WORKGROUP: usize = 64;

@@ -3,6 +3,7 @@
 
 mod direct;
 mod filters;
+mod pieces;
 mod registers;
 mod registers_grad_weight;
 mod shared;
@@ -502,7 +503,7 @@ impl Sizes {
             Some(Body::Shared | Body::Cooperative) if weight.len() == 1 => {
                 self.lower_shared(map, &runs, end, caps, out);
             }
-            _ => self.lower_direct(map, &runs, &self.filters(weight), end, out),
+            _ => self.lower_direct(map, &runs, &self.filters(weight), end, caps, out),
         }
     }
 

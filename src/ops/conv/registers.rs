@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use crate::kernel::{
-    Caps, Dispatch, Kernel, Lowering, Operand, Overrides, Rows, Shown, Tile, WINDOW, window_rows,
-    windows,
+    Caps, Dispatch, Kernel, Lowering, Operand, Overrides, Rows, Shown, Tile, WINDOW, looped,
+    window_rows, windows,
 };
 use crate::shape::Type;
 
@@ -399,6 +399,27 @@ impl Class {
         (Form::FLAT, cheapest(Form::FLAT))
     }
 
+    /// Blocks of four columns of four channels that an invocation stores.
+    fn stores(overrides: Overrides) -> usize {
+        value(overrides, "strip") / 4 * value(overrides, "blocks")
+    }
+
+    /// Turns of its loops that an invocation takes, and those more where it mends all that it stores.
+    fn turns(&self, overrides: Overrides) -> [u64; 2] {
+        let runs = Runs::new(&self.axes[1], value(overrides, "taps"));
+        let [channels, lines] = [self.input[0], self.axes[0].taps];
+        let stores = Self::stores(overrides);
+        let block = looped(4, looped(4, 0));
+        let first_sums = looped(4, 0);
+        let products = looped(channels * lines * runs.phases * runs.runs, 0);
+        let slots = runs.phases * runs.positions();
+        let again = looped(channels, looped(lines, looped(slots, 0))) + first_sums;
+        [
+            products + looped(stores, block) + 2 * first_sums + 1,
+            looped(stores, again + block) - 1,
+        ]
+    }
+
     /// The packed weights as a type.
     fn packed_type(&self, groups: usize, form: Form, overrides: Overrides) -> Type {
         let packed = self.packed(groups, overrides);
@@ -409,17 +430,18 @@ impl Class {
         }])
     }
 
-    /// vec4s of its packed weights.
-    fn scratch_quads(&self, groups: usize, caps: &Caps) -> usize {
+    /// vec4s of its packed weights; `None` where an invocation takes more turns than the device allows.
+    fn scratch_quads(&self, groups: usize, caps: &Caps) -> Option<usize> {
         // The end has a say in the unit alone, which the weights know nothing of.
         let (form, overrides) = self.choose(groups, End::None, caps);
-        self.packed_type(groups, form, overrides).count() / 4
+        let [turns, _] = self.turns(overrides);
+        (turns <= caps.max_turns).then(|| self.packed_type(groups, form, overrides).count() / 4)
     }
 
     /// Emits it for runs of images.
     fn lower(&self, runs: &[Rows], groups: usize, end: End, caps: &Caps, out: &mut Lowering) {
         let (form, overrides) = self.choose(groups, end, caps);
-        let [strip, blocks, taps] = ["strip", "blocks", "taps"].map(|n| value(overrides, n));
+        let [strip, taps] = ["strip", "taps"].map(|n| value(overrides, n));
         let workgroup = overrides.iter().find(|(name, _)| *name == "workgroup_size");
         let workgroup = workgroup.map_or(64, |&(_, size)| size as usize);
         let row = Runs::new(&self.axes[1], taps);
@@ -433,6 +455,9 @@ impl Class {
             return;
         }
         let weights = self.pack(groups, &row, form, overrides, out);
+        let [turns, mending] = self.turns(overrides);
+        let mends = turns + mending <= caps.max_turns;
+        let stores = Self::stores(overrides);
         let [out_plane, out_first, out_row, out_col] = self.place;
         let image = self.image(groups);
         let chunk = self.chunk_weights(overrides);
@@ -492,9 +517,11 @@ impl Class {
                             .param("last", x.last_quad())
                             .param("x_base", images.first)
                             .param("taps_w", horizontal.taps)
-                            .param("stores", strip / 4 * blocks)
+                            .param("stores", stores)
                             .param("four", 4)
+                            .param("mends", if mends { stores } else { 0 })
                             .param("end", end.flags())
+                            .turns(turns + if mends { mending } else { 0 })
                             .workgroups(count.div_ceil(workgroup)),
                     );
                 }
@@ -562,7 +589,7 @@ impl Sizes {
         }
     }
 
-    /// Whether it takes few dispatches and what passes through scratch, padded to tiles, fits one binding.
+    /// Whether it takes few dispatches of few turns, and what passes through scratch, padded to tiles, fits one binding.
     pub(super) fn registers_fit(&self, map: Map, caps: &Caps) -> bool {
         let quads = match map {
             Map::Forward => Class::forward(self).scratch_quads(self.groups, caps),
@@ -571,17 +598,16 @@ impl Sizes {
                 if rows.saturating_mul(columns) > MOST_CLASSES {
                     return false;
                 }
-                let classes = self
-                    .classes()
-                    .map(|class| class.scratch_quads(self.groups, caps));
-                classes.max().unwrap_or(0)
+                let mut most = Some(0);
+                for class in self.classes() {
+                    let quads = class.scratch_quads(self.groups, caps);
+                    most = most.zip(quads).map(|(most, quads)| most.max(quads));
+                }
+                most
             }
-            Map::GradWeight => match self.grad_weight_quads(caps) {
-                Some(quads) => quads,
-                None => return false,
-            },
+            Map::GradWeight => self.grad_weight_quads(caps),
         };
-        16 * quads as u64 <= caps.max_binding
+        quads.is_some_and(|quads| 16 * quads as u64 <= caps.max_binding)
     }
 
     /// Residue classes of the stride along each axis of the input.

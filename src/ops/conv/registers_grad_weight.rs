@@ -3,13 +3,14 @@
 use std::borrow::Cow;
 
 use crate::kernel::{
-    Caps, Dispatch, Kernel, Lowering, Operand, Overrides, Rows, Tile, window_rows,
+    Caps, Dispatch, Kernel, Lowering, Operand, Overrides, Rows, Tile, looped, turns_within,
+    window_rows,
 };
 use crate::shape::Type;
 
 use super::Sizes;
 use super::registers::{Axis, Runs, cheapest, wrapped, x_files};
-use crate::ops::gemm::{MOST_TURNS, Target, View, split_target, sum_parts};
+use crate::ops::gemm::{Target, View, most_parts, split_target, sum_parts};
 use crate::ops::value;
 
 /// How the gradient of a weight is cut: invocations over runs of channels of dy, channels of x, and runs of taps.
@@ -36,6 +37,32 @@ struct Tiles {
     quads: usize,
 }
 
+/// Turns of an invocation's loops.
+struct Turns {
+    /// Of those within that over strips.
+    strip: u64,
+    /// Of those that store.
+    store: u64,
+}
+
+impl Turns {
+    fn of(&self, strips: usize) -> u64 {
+        looped(strips, self.strip) + self.store
+    }
+}
+
+impl Tiles {
+    fn turns(&self, sizes: &Sizes) -> Turns {
+        let stores = looped(self.lines, 0) * self.blocks as u64;
+        // Each of up to two blocks stores the sums of four channels of dy.
+        let totals = looped(4, 0) * self.blocks as u64;
+        Turns {
+            strip: looped(self.lines - 1, 0) + looped(sizes.output[1], 0),
+            store: looped(self.depth, stores) + totals,
+        }
+    }
+}
+
 impl Sizes {
     /// Cost of a variant for the gradient of the weight, in products of vec4s per row and four columns of dy, if a load of one costs as much
     /// as `load` of them.
@@ -49,11 +76,6 @@ impl Sizes {
         let products = 4 * lines * taps * blocks * depth;
         let loads = 4 * blocks + 2 * depth;
         chunks * depths * bands * runs.phases * runs.runs * (products + load * loads)
-    }
-
-    /// Turns of its loops that an invocation of the gradient of the weight takes for a strip.
-    fn grad_weight_turns(&self, lines: usize) -> usize {
-        1 + self.output[1] + lines
     }
 
     /// The cheapest tiles for the gradient of the weight.
@@ -118,7 +140,7 @@ impl Sizes {
     /// vec4s of the sums of a part; `None` where a strip alone takes more turns than an invocation may.
     pub(super) fn grad_weight_quads(&self, caps: &Caps) -> Option<usize> {
         let tiles = self.grad_weight_tiles(caps);
-        (self.grad_weight_turns(tiles.lines) <= MOST_TURNS).then_some(tiles.quads)
+        (tiles.turns(self).of(1) <= caps.max_turns).then_some(tiles.quads)
     }
 
     /// Emits the gradient of the weight over one run of images, and that of the bias into `dbias`.
@@ -145,24 +167,21 @@ impl Sizes {
         let xs = x.rows(self.x_row(), x_base, batch, images);
         let dys = dy.rows(self.y_row(), dy_base, batch, images);
         let fills = if cut.window { FILLS_WINDOW } else { FILLS_CPU };
-        let most = (caps.max_binding as usize / 16 / cut.quads / xs.len().max(1)).max(1);
+        let most = (caps.max_binding as usize / 16 / cut.quads).clamp(1, most_parts(caps));
         let wanted = fills.div_ceil(cut.tiles).min(most);
         let strips = self.strips();
-        // Parts of each dispatch, and strips of each part. Images in storage are not cut: few parts are quick to add up.
-        let shares: Vec<[usize; 2]> = xs
-            .iter()
-            .map(|shown| {
-                let share = match cut.window {
-                    true => (shown.count * strips).div_ceil(wanted),
-                    false => shown.count.div_ceil(wanted) * strips,
-                };
-                let share = share
-                    .min(MOST_TURNS / self.grad_weight_turns(cut.lines))
-                    .max(1);
-                [(shown.count * strips).div_ceil(share).max(1), share]
-            })
-            .collect();
-        let parts = shares.iter().map(|[parts, _]| parts).sum::<usize>().max(1);
+        // Strips of each part, by as many as all dispatches: they sum into the same parts, so that scratch does not grow with the batch.
+        // Images in storage are not cut where that is not needed: few parts are quick to add up.
+        let turns = cut.turns(self);
+        let most_strips = turns_within(caps.max_turns - turns.store, turns.strip);
+        let longest = xs.first().map_or(0, |shown| shown.count);
+        let images = longest.div_ceil(wanted) * strips;
+        let share = match cut.window || images > most_strips {
+            true => (longest * strips).div_ceil(wanted).min(most_strips),
+            false => images,
+        };
+        let share = share.max(1);
+        let parts = (longest * strips).div_ceil(share).clamp(1, wanted);
         let scratch = out.scratch(Type::f32([parts, cut.quads, 4]));
         let last_dy = match cut.window {
             true => dy.last_element(),
@@ -172,8 +191,15 @@ impl Sizes {
         // Sums of dy: those who take the first channel of x and the first taps see, together, all of it once.
         let dbias = dbias.map(|dbias| Target::all(dbias, self.o));
         let totals = dbias.map(|to| split_target(parts, &Type::f32([self.o]), to, out));
-        let mut first_part = 0;
-        for ((x_shown, dy_shown), [own, share]) in xs.iter().zip(&dys).zip(shares) {
+        // Runs of the strips that a dispatch sees, as many as its parts sum.
+        let step = parts * share;
+        let runs = xs.iter().zip(&dys).flat_map(|(x_shown, dy_shown)| {
+            let all = x_shown.count * strips;
+            let starts = (0..all.max(1)).step_by(step);
+            starts.map(move |start| (x_shown, dy_shown, start, (start + step).min(all)))
+        });
+        for (i, (x_shown, dy_shown, first_strip, end_strip)) in runs.enumerate() {
+            let own = (end_strip - first_strip).div_ceil(share).max(1);
             let kernel = Cow::Owned(grad_weight_kernel(cut.strided, cut.window, dbias.is_some()));
             let dispatch = x.bind(Dispatch::of(kernel, cut.overrides), x_shown);
             let dispatch = dy.bind(dispatch, dy_shown).write(scratch);
@@ -185,9 +211,10 @@ impl Sizes {
                 dispatch
                     .param("count", cut.tiles * own)
                     .param("parts", own)
-                    .param("first_part", first_part)
+                    .param("adds", usize::from(i > 0))
                     .param("strips", strips)
-                    .param("all_strips", x_shown.count * strips)
+                    .param("first_strip", first_strip)
+                    .param("end_strip", end_strip)
                     .param("share", share)
                     .param("chunks", cut.chunks)
                     .param("groups", self.groups)
@@ -214,9 +241,9 @@ impl Sizes {
                     .param("x_base", x_shown.first)
                     .param("dy_base", dy_shown.first)
                     .param("part_totals", totals.map_or(0, |(_, part)| part))
+                    .turns(turns.of(share))
                     .workgroups((cut.tiles * own).div_ceil(workgroup_size)),
             );
-            first_part += own;
         }
         let few = caps.windows && cut.quads < FEW_SUMS;
         let overrides = GRAD_WEIGHT_SUM.variants[usize::from(few)];
@@ -227,6 +254,10 @@ impl Sizes {
             .part(run.part[0])
             .read(Operand::Input(1))
             .part(run.part[1]);
+        // Each four columns of all rows again, where the sum is NaN.
+        let mending = looped(batch * rows, looped(cols.div_ceil(4), 0));
+        let sums = looped(parts, 0) + looped(4, 0);
+        let mends = sums + mending <= caps.max_turns;
         out.push(
             to.bind(sum)
                 .param("quads", cut.quads)
@@ -256,6 +287,8 @@ impl Sizes {
                 .param("pad_w", wrapped(horizontal.pad))
                 .param("x_base", x_base)
                 .param("dy_base", dy_base)
+                .param("mends", usize::from(mends))
+                .turns(sums + if mends { mending } else { 0 })
                 .workgroups(cut.quads.div_ceil(workgroup_size)),
         );
         if let (Some((totals, part)), Some(dbias)) = (totals, dbias) {

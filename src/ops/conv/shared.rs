@@ -6,7 +6,9 @@ use crate::kernel::{Caps, Dispatch, Kernel, Lowering, Operand, Rows};
 use crate::shape::Type;
 
 use super::{Map, Sizes};
-use crate::ops::gemm::{ENOUGH_WORKGROUPS, End, Product, Target, Tiles, in_splits};
+use crate::ops::gemm::{
+    ENOUGH_WORKGROUPS, End, Product, Target, Tiles, in_splits, most_parts, run_scratch, sum_runs,
+};
 
 impl Sizes {
     fn product(&self, map: Map, images: usize) -> Product {
@@ -39,21 +41,46 @@ impl Sizes {
             Map::GradInput => (self.y_row(), self.x_row()),
             _ => (self.x_row(), self.y_row()),
         };
+        let images = runs.iter().map(|run| run.count).max().unwrap_or(0);
+        // The tiling's splits are those that the turns of the device ask for: no batch has a say in it.
+        let product = self.product(map, images);
+        if product.m * product.n == 0 {
+            return;
+        }
+        let splits = product.tiling(product.m, false, true, caps).splits;
+        let scratch = run_scratch(out, splits, images * to_row);
         for run in runs {
             let product = self.product(map, run.count);
-            if product.m * product.n == 0 {
-                continue;
-            }
-            let tiling = product.tiling(product.m, false, caps);
-            let kernel = Cow::Owned(kernel(Tiles::of(caps), map, end));
-            let dispatch = Dispatch::of(kernel, tiling.overrides)
-                .read(Operand::Input(0))
-                .part(run.part[0])
-                .read(Operand::Input(1));
-            let dispatch = end.bind_rows(dispatch, Operand::Output(0), run.part[1]);
-            let dispatch = product.params(&tiling, 0, dispatch);
-            let bases = [0, run.first[0] * from_row, run.first[1] * to_row];
-            out.push(self.shared_params(bases, dispatch));
+            let tiling = product.tiling(product.m, false, true, caps);
+            let (first_end, last_end) = match splits {
+                1 => (end, end),
+                _ => end.apart(),
+            };
+            let to = Target {
+                part: run.part[1],
+                first: run.first[1] * to_row,
+                end: last_end,
+                end_part: if end == End::Mask { run.part[1] } else { 0 },
+                ..Target::all(Operand::Output(0), to_row)
+            };
+            let size = [run.count, to_row];
+            sum_runs(splits, size, to, &scratch, out, |split, to, out| {
+                let end = if split == 0 { first_end } else { End::None };
+                let kernel = Cow::Owned(kernel(Tiles::of(caps), map, end));
+                let dispatch = Dispatch::of(kernel, tiling.overrides)
+                    .read(Operand::Input(0))
+                    .part(run.part[0])
+                    .read(Operand::Input(1));
+                let dispatch = Target {
+                    end,
+                    end_part: if splits == 1 { to.end_part } else { 0 },
+                    ..to
+                }
+                .bind(dispatch);
+                let dispatch = product.split_params(&tiling, split, caps, dispatch);
+                let bases = [0, run.first[0] * from_row, to.first];
+                out.push(self.shared_params(bases, dispatch));
+            });
         }
     }
 
@@ -67,8 +94,9 @@ impl Sizes {
     ) {
         let product = self.product(Map::GradWeight, run.count);
         let dweight = Type::f32(self.weight());
+        let width = product.m.min(product.n);
         let may_split = dweight.bytes() * ENOUGH_WORKGROUPS as u64 <= caps.max_binding;
-        let tiling = product.tiling(product.m.min(product.n), may_split, caps);
+        let tiling = product.tiling(width, may_split, true, caps);
         let kernel = kernel(Tiles::of(caps), Map::GradWeight, End::None);
         let dispatch = Dispatch::of(Cow::Owned(kernel), tiling.overrides)
             .read(Operand::Input(0))
@@ -76,8 +104,20 @@ impl Sizes {
             .read(Operand::Input(1))
             .part(run.part[1]);
         let bases = [run.first[1] * self.y_row(), run.first[0] * self.x_row(), 0];
-        in_splits(tiling.splits, &dweight, to, out, |to, part| {
-            self.shared_params(bases, product.params(&tiling, part, to.bind(dispatch)))
+        let fits = dweight.bytes() * tiling.splits as u64 <= caps.max_binding;
+        if fits && tiling.splits <= most_parts(caps) {
+            in_splits(tiling.splits, &dweight, to, out, |to, part| {
+                let dispatch = product.params(&tiling, part, caps, to.bind(dispatch));
+                self.shared_params(bases, dispatch)
+            });
+            return;
+        }
+        let size = [self.o, self.filter()];
+        let scratch = run_scratch(out, tiling.splits, size[0] * size[1]);
+        sum_runs(tiling.splits, size, to, &scratch, out, |split, to, out| {
+            let dispatch = to.bind(dispatch.clone());
+            let dispatch = product.split_params(&tiling, split, caps, dispatch);
+            out.push(self.shared_params(bases, dispatch));
         });
     }
 

@@ -5,7 +5,10 @@ mod tiles;
 use std::borrow::Cow;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernel::{Dispatch, Io, Kernel, Lowering, Operand, Overrides, Shown, WINDOW, windows};
+use crate::kernel::{
+    Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Shown, WINDOW, looped, turns_within,
+    windows,
+};
 use crate::shape::Type;
 pub(super) use tiles::{ENOUGH_WORKGROUPS, Product, Tiles};
 
@@ -80,6 +83,15 @@ impl End {
             End::BiasRelu => flags::BIAS | flags::RELU,
             End::Mask => flags::MASK,
             End::MaskInPlace => flags::MASK_IN_PLACE,
+        }
+    }
+
+    /// What is left to the first and to the last of several runs of terms where a bias, which is one per channel, joins the first one.
+    pub fn apart(self) -> (Self, Self) {
+        match self {
+            End::Bias => (End::Bias, End::None),
+            End::BiasRelu => (End::Bias, End::Relu),
+            _ => (End::None, self),
         }
     }
 
@@ -307,13 +319,15 @@ pub(super) fn sum_parts(splits: usize, parts: Target, part: usize, to: Target, o
             .part(to.part)
             .param("quads", quads)
             .param("parts", splits)
+            .turns(looped(splits - 1, 0))
             .workgroups(quads.div_ceil(64)),
     );
 }
 
-/// Turns of its loops, all together, that an invocation of the kernels in registers may take: llvmpipe ends them after 65,535, and what they
-/// would have summed is missing.
-pub(super) const MOST_TURNS: usize = 65_000;
+/// The most runs that [`sum_parts`] may add up.
+pub(super) fn most_parts(caps: &Caps) -> usize {
+    turns_within(caps.max_turns, 0).saturating_add(1)
+}
 
 /// Scratch for sums of `runs` runs of terms, of `elements` elements at most: one holds the sum so far, one the next term, one the next sum.
 pub(super) fn run_scratch(out: &mut Lowering, runs: usize, elements: usize) -> Vec<Operand> {

@@ -1,6 +1,9 @@
 //! Products cut into tiles of workgroup memory, and the two bodies that multiply these, by the same providers.
 
-use crate::kernel::{Body, Caps, Dispatch, Kernel, Matrices, Overrides, Tile};
+use crate::kernel::{
+    Body, Caps, Dispatch, Kernel, Matrices, Overrides, Tile, looped, turns_within,
+};
+use crate::ops::value;
 
 /// A product y = A B of `m x k` and `k x n` per group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +22,42 @@ pub(in crate::ops) struct Tiling {
     /// Runs of terms that are summed apart.
     pub splits: usize,
     depth: usize,
+    turns: Turns,
+}
+
+/// Turns of an invocation's loops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Turns {
+    /// Terms that pass through workgroup memory at a time, times that an invocation walks over all of them, turns of the loops within.
+    step: usize,
+    walks: usize,
+    inner: u64,
+    /// Those that store.
+    store: u64,
+    /// Sums that an invocation makes again one after the other, where they are NaN. One more such loop makes all at once.
+    mended: usize,
+    /// Whether it does so only as far as the device allows.
+    may_stay: bool,
+}
+
+impl Turns {
+    /// Over `depth` terms; where `mends`, with NaN made again.
+    fn of(&self, depth: usize, mends: bool) -> u64 {
+        let walk = looped(depth.div_ceil(self.step), self.inner) + self.store;
+        let again = if mends { self.mended } else { 0 } as u64;
+        looped(self.walks, walk) + again * looped(depth, 0)
+    }
+
+    /// The most terms within the turns of the device, a multiple of `step`.
+    fn most_terms(&self, caps: &Caps) -> usize {
+        let mends = !self.may_stay;
+        let least = self.of(0, mends);
+        let each = self.of(self.step, mends) - least;
+        turns_within(
+            (caps.max_turns + 1).saturating_sub(least),
+            each.saturating_sub(1),
+        ) * self.step
+    }
 }
 
 /// Workgroups below which a GPU is not filled.
@@ -142,6 +181,48 @@ impl Tiles {
         }
     }
 
+    /// Turns of an invocation of one of its variants, which mends NaN where B is `padded`.
+    fn turns(self, variant: usize, padded: bool) -> Turns {
+        let overrides = self.variants()[variant];
+        let workgroup = value(overrides, "workgroup_size");
+        let [rows, columns] = self.extents(variant);
+        let step = self.depth();
+        let loads = |lines: usize| looped((lines / 4 * step).div_ceil(workgroup), 0);
+        match self {
+            Tiles::Shared => Turns {
+                step,
+                walks: 1,
+                // The loads of A, from whichever side, and of B, and the products.
+                inner: 2 * loads(rows) + loads(columns) + looped(step, 0),
+                store: 0,
+                mended: usize::from(padded),
+                may_stay: false,
+            },
+            Tiles::Cooperative(matrices) => {
+                let [down, along, _] = blocks(matrices, variant == 1);
+                let count = (down * along) as usize;
+                let edge = matrix_edge(matrices);
+                // Subgroups have up to 128 invocations; written out, each invocation is one.
+                let subgroups = match matrices {
+                    Matrices::Plain => workgroup,
+                    Matrices::Sixteen | Matrices::Eight => (workgroup / 128).max(1),
+                };
+                let busy = subgroups.min(count);
+                let walks = count.div_ceil(busy);
+                let area = edge * edge;
+                let stored = (count * area).div_ceil(workgroup);
+                Turns {
+                    step,
+                    walks,
+                    inner: loads(rows) + loads(columns) + looped(step / edge, 0),
+                    store: looped(stored, 0) + looped(8, looped(stored, 0)),
+                    mended: if padded { walks * 8 * stored } else { 0 },
+                    may_stay: true,
+                }
+            }
+        }
+    }
+
     /// Which variant `caps` forces, if there is one of its tile; else the large one where `width` is more than the small one's columns.
     fn variant(self, width: usize, caps: &Caps) -> usize {
         let (small, large) = (0, self.variants().len() - 1);
@@ -186,10 +267,12 @@ impl Tiles {
 
 impl Product {
     /// Unless `caps` forces a tile: the large one where `width`, the smallest extent of the product that no batch enters, fills it, so that another batch
-    /// size needs no other kernel; and a split of long sums over few tiles if `may_split`.
-    pub fn tiling(&self, width: usize, may_split: bool, caps: &Caps) -> Tiling {
+    /// size needs no other kernel; and a split of long sums over few tiles if `may_split`. Sums that take more turns than the device allows are
+    /// split all the same. `padded` is that of the map.
+    pub fn tiling(&self, width: usize, may_split: bool, padded: bool, caps: &Caps) -> Tiling {
         let own = Tiles::of(caps);
         let (variant, step) = (own.variant(width, caps), own.depth());
+        let turns = own.turns(variant, padded);
         let [rows, columns] = own.extents(variant);
         let tiles = [self.m.div_ceil(rows), self.n.div_ceil(columns)];
         let count = tiles[0] * tiles[1] * self.groups;
@@ -199,26 +282,67 @@ impl Product {
             false => 1,
         };
         let depth = self.k.div_ceil(splits).next_multiple_of(step).max(step);
+        let depth = depth.min(turns.most_terms(caps));
         Tiling {
             overrides: own.variants()[variant],
             tiles,
             splits: self.k.div_ceil(depth).max(1),
             depth,
+            turns,
         }
     }
 
-    /// Appends the params that the bodies by tiles read, and the workgroups.
-    pub fn params(&self, tiling: &Tiling, part: usize, dispatch: Dispatch) -> Dispatch {
+    /// Appends the params that the bodies by tiles read, the turns and the workgroups, for all splits of a product.
+    pub fn params(
+        &self,
+        tiling: &Tiling,
+        part: usize,
+        caps: &Caps,
+        dispatch: Dispatch,
+    ) -> Dispatch {
+        self.some_params(tiling, [0, tiling.splits], part, caps, dispatch)
+    }
+
+    /// The same for one split alone.
+    pub fn split_params(
+        &self,
+        tiling: &Tiling,
+        split: usize,
+        caps: &Caps,
+        dispatch: Dispatch,
+    ) -> Dispatch {
+        self.some_params(tiling, [split, 1], 0, caps, dispatch)
+    }
+
+    fn some_params(
+        &self,
+        tiling: &Tiling,
+        [first_split, splits]: [usize; 2],
+        part: usize,
+        caps: &Caps,
+        dispatch: Dispatch,
+    ) -> Dispatch {
         let [tiles_m, tiles_n] = tiling.tiles;
+        let depth = tiling.depth.min(self.k);
+        let mends = tiling.turns.of(depth, true) <= caps.max_turns;
         dispatch
             .param("m", self.m)
             .param("n", self.n)
             .param("k", self.k)
             .param("tiles_m", tiles_m)
             .param("tiles_n", tiles_n)
-            .param("splits", tiling.splits)
+            .param("splits", splits)
             .param("depth", tiling.depth)
             .param("part", part)
-            .workgroups(tiles_m * tiles_n * tiling.splits * self.groups)
+            .param("first_split", first_split)
+            .param("mends", usize::from(mends))
+            .turns(tiling.turns.of(depth, mends || !tiling.turns.may_stay))
+            .workgroups(tiles_m * tiles_n * splits * self.groups)
+    }
+
+    /// The most terms that one run sums within the turns of the device.
+    pub fn most_terms(width: usize, padded: bool, caps: &Caps) -> usize {
+        let own = Tiles::of(caps);
+        own.turns(own.variant(width, caps), padded).most_terms(caps)
     }
 }

@@ -11,7 +11,7 @@ use crate::kernel::{Body, Caps, Dispatch, Io, Kernel, Lowering, Operand, Part, R
 use crate::shape::Type;
 use crate::tensor::Array;
 
-use super::gemm::{End, MASK_PAIR, MOST_TURNS, Target, run_scratch, sum_pair, sum_runs};
+use super::gemm::{End, MASK_PAIR, Product, Target, run_scratch, sum_pair, sum_runs};
 use super::{expect_f32, expect_inputs, expect_type};
 use terms::Held;
 
@@ -241,7 +241,7 @@ impl Op for MatMul {
         if self.batch {
             return self.lower_batch(sizes, end, io, caps, out);
         }
-        let [along_m, along_n, along_k] = self.runs(sizes, io, caps);
+        let [along_m, along_n, along_k] = self.runs(sizes, end, io, caps);
         let longest = |runs: &[Rows]| runs.iter().map(|run| run.count).max().unwrap_or(0);
         let elements = longest(&along_m) * longest(&along_n);
         let scratch = run_scratch(out, along_k.len(), elements);
@@ -291,13 +291,21 @@ fn lead(shape: &[usize]) -> &[usize] {
     &shape[..shape.len() - 2]
 }
 
-/// The runs of k terms, at least one, that a loop of the body gets through.
-fn turns(k: usize, caps: &Caps) -> Vec<Part> {
+/// The most terms that a loop of the body gets through for a product with `n` columns.
+fn most_terms(n: usize, caps: &Caps) -> usize {
+    match caps.body {
+        Body::Registers => registers::most_terms(caps),
+        Body::Shared | Body::Cooperative => Product::most_terms(n, false, caps),
+    }
+}
+
+/// The runs of k terms, at least one, that a loop of the body gets through. Bodies by tiles cut a product that is whole and `plain` themselves.
+fn turns(Sizes { m, n, k }: Sizes, plain: bool, caps: &Caps) -> Vec<Part> {
+    let most = most_terms(n, caps);
+    let bytes = Type::f32([m, n]).bytes() * k.div_ceil(most) as u64;
     let most = match caps.body {
-        // By one term or four a turn.
-        Body::Registers if caps.windows => MOST_TURNS,
-        Body::Registers => 4 * MOST_TURNS,
-        Body::Shared | Body::Cooperative => k.max(1),
+        Body::Shared | Body::Cooperative if plain && bytes <= caps.max_binding => k.max(1),
+        _ => most,
     };
     let starts = (0..k.max(1)).step_by(most);
     let run = |start| Part {
@@ -330,7 +338,8 @@ struct Block {
 impl MatMul {
     /// The runs of m, n and k that lie in one part of each operand. In each run, operand 0 is all of the axis; of m, 1 is y and 2 is a; of n,
     /// 1 is b; of k, 1 is a and 2 is b.
-    fn runs(&self, Sizes { m, n, k }: Sizes, io: &Io, caps: &Caps) -> [Vec<Rows>; 3] {
+    fn runs(&self, sizes: Sizes, end: End, io: &Io, caps: &Caps) -> [Vec<Rows>; 3] {
+        let Sizes { m, n, k } = sizes;
         let whole = |rows: usize| vec![Part { start: 0, rows }];
         let (a, b) = (&io.input_parts[0], &io.input_parts[1]);
         let cut = |cut: bool, parts: &Vec<Part>, extent: usize| match cut {
@@ -341,7 +350,10 @@ impl MatMul {
         let a_k = cut(self.transpose_a, a, k);
         let b_n = cut(self.transpose_b, b, n);
         let b_k = cut(!self.transpose_b, b, k);
-        let turns = turns(k, caps);
+        let along_m = overlaps(&[&whole(m), &io.output_parts[0], &a_m]);
+        let along_n = overlaps(&[&whole(n), &b_n]);
+        let plain = end == End::None && along_m.len() == 1 && along_n.len() == 1;
+        let turns = turns(sizes, plain, caps);
         let mut along_k = overlaps(&[&whole(k), &a_k, &b_k, &turns]);
         if k == 0 {
             along_k.push(Rows {
@@ -350,11 +362,7 @@ impl MatMul {
                 first: vec![0; 3],
             });
         }
-        [
-            overlaps(&[&whole(m), &io.output_parts[0], &a_m]),
-            overlaps(&[&whole(n), &b_n]),
-            along_k,
-        ]
+        [along_m, along_n, along_k]
     }
 
     /// Emits a batch: the bodies by tiles take all matrices that lie in one part of each operand at once, the one in registers one by one.
@@ -379,10 +387,22 @@ impl MatMul {
         }
         // Matrices of an index of axis 0, along which operands are cut into parts.
         let per_row: usize = axes[1..].iter().product();
-        let turns = turns(k, caps);
-        let scratch = run_scratch(out, turns.len(), m * n);
+        let runs = overlaps(&[&io.output_parts[0], &io.input_parts[0], &io.input_parts[1]]);
+        // Matrices that are made at once.
+        let longest = runs.iter().map(|rows| rows.count).max().unwrap_or(0);
+        let most = match caps.body {
+            Body::Registers => 1,
+            Body::Shared | Body::Cooperative => longest * per_row,
+        };
+        let plain = end == End::None && runs.len() == 1;
+        let all = Sizes {
+            m: most * m,
+            ..sizes
+        };
+        let turns = turns(all, plain, caps);
+        let scratch = run_scratch(out, turns.len(), most * m * n);
         let held = Held::new(io);
-        for rows in overlaps(&[&io.output_parts[0], &io.input_parts[0], &io.input_parts[1]]) {
+        for rows in runs {
             let count = rows.count * per_row;
             if count == 0 {
                 continue;
@@ -419,7 +439,10 @@ impl MatMul {
                 }
             };
             if caps.body != Body::Registers {
-                self.lower_shared(sizes, block(0, &turns[0]), count, target(0), caps, out);
+                let (size, to) = ([count * m, n], target(0));
+                sum_runs(turns.len(), size, to, &scratch, out, |run, to, out| {
+                    self.lower_shared(sizes, block(0, &turns[run]), count, to, caps, out);
+                });
                 continue;
             }
             for index in 0..count {

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use super::terms::{self, Held, Sum};
 use super::{Block, MatMul, Sizes, Stored, letters};
 use crate::kernel::{
-    Caps, Dispatch, Kernel, Lowering, Overrides, Shown, Tile, WINDOW_ELEMENTS, window_rows,
+    Caps, Dispatch, Kernel, Lowering, Overrides, Shown, Tile, WINDOW_ELEMENTS, looped,
+    turns_within, window_rows,
 };
 use crate::ops::gemm::{End, Target, View, in_dispatches};
 use crate::ops::value;
@@ -166,7 +167,7 @@ impl MatMul {
         let is_wanted =
             |set: &&Overrides| value(set, "high") == high && value(set, "aligned") == aligned;
         let dispatch = tiles
-            .dispatch(kernel, is_wanted, &block, [a, b])
+            .dispatch(kernel, is_wanted, &block, [a, b], 4)
             .param("last_a", a.last_quad())
             .param("last_b", b.last_quad())
             .param("first_a", block.block.a.first)
@@ -180,6 +181,20 @@ impl MatMul {
 /// Rows of `row` elements that a window shows wherever they begin.
 fn rows(row: usize) -> usize {
     WINDOW_ELEMENTS / row.max(1)
+}
+
+/// Turns of the loops around the one over the terms: those that store the blocks of a tile, and those that read a bias for it.
+fn around(high: usize) -> u64 {
+    looped(WIDE * high, looped(4, looped(4, 0))) + WIDE as u64 * looped(4, 0)
+}
+
+/// The most terms that a loop gets through, whatever the tile: one a turn through windows, else four.
+pub(super) fn most_terms(caps: &Caps) -> usize {
+    let turns = turns_within(caps.max_turns.saturating_sub(around(high(Tile::Large))), 0);
+    match caps.windows {
+        true => turns,
+        false => turns.saturating_mul(4),
+    }
 }
 
 /// `high` of the kernels in registers: vec4s of rows in a tile.
@@ -209,13 +224,14 @@ impl RegisterTiles {
         }
     }
 
-    /// The set of `kernel` that is wanted, what it reads of a and b, its workgroups and first params.
+    /// The set of `kernel` that is wanted, what it reads of a and b, its workgroups and first params. It sums `step` terms a turn.
     pub fn dispatch(
         &self,
         kernel: Kernel,
         is_wanted: impl FnMut(&&Overrides) -> bool,
         block: &Seen,
         [a, b]: [&View; 2],
+        step: usize,
     ) -> Dispatch {
         let overrides = *(kernel.variants.iter().find(is_wanted)).expect("every tile has a set");
         let dispatch = a.bind(Dispatch::of(Cow::Owned(kernel), overrides), &block.a);
@@ -229,6 +245,7 @@ impl RegisterTiles {
             .param("k", k)
             .param("stores", WIDE * self.high)
             .param("four", 4)
+            .turns(looped(k.div_ceil(step), 0) + around(self.high))
             .workgroups(tiles.div_ceil(value(overrides, "workgroup_size")))
     }
 }

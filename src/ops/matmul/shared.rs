@@ -21,15 +21,15 @@ impl MatMul {
         let Sizes { m, n, k } = block.sizes;
         let product = Product { m, n, k, groups };
         let may_split = to.splits(n);
-        let mut tiling = product.tiling(whole.n, may_split, caps);
+        let mut tiling = product.tiling(whole.n, may_split, false, caps);
         let ty = Type::f32([groups * m, n]);
         if tiling.splits as u64 * ty.bytes() > caps.max_binding {
-            tiling = product.tiling(whole.n, false, caps);
+            tiling = product.tiling(whole.n, false, false, caps);
         }
         let kernel = Cow::Owned(kernel(Tiles::of(caps), to.end));
         let dispatch = block.read(Dispatch::of(kernel, tiling.overrides));
         in_splits(tiling.splits, &ty, to, out, |to, part| {
-            let dispatch = product.params(&tiling, part, to.bind(dispatch));
+            let dispatch = product.params(&tiling, part, caps, to.bind(dispatch));
             let dispatch = self
                 .strides(&block, dispatch)
                 .param("step_a", whole.m * whole.k)

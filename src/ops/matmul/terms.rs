@@ -31,7 +31,7 @@ impl MatMul {
         let tiles = RegisterTiles::new(&block, high);
         let is_wanted = |set: &&Overrides| value(set, "high") == high;
         let dispatch = tiles
-            .dispatch(kernel, is_wanted, &block, [a, b])
+            .dispatch(kernel, is_wanted, &block, [a, b], 1)
             .param("last_a", a.last_element())
             .param("last_b", b.last_element());
         let dispatch = match (sum, to.end.reads_third()) {
