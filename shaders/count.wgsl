@@ -1,6 +1,6 @@
 // y = counter + [sum(right), min(valid, rows)].
 //
-// Layout: right [rows] of 0 and 1, valid one word, counter and y [2]. Reference: src/ops/accuracy.rs.
+// Layout: right [terms] of 0 and 1, or sums of such, of rows in all, valid one word, counter and y [2]. Reference: src/ops/accuracy.rs.
 // One workgroup of 64 invocations makes all. Overrides: workgroup_size (64).
 // Providers: load and store (lib/separate or lib/in_place), lib/grid.
 
@@ -9,6 +9,7 @@ override workgroup_size: u32 = 64u;
 struct Params {
     grid: Grid,
     rows: u32,
+    terms: u32,
 }
 
 alias Element = u32;
@@ -23,7 +24,7 @@ var<workgroup> sums: array<u32, 64>;
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     var sum = 0u;
-    for (var i = local; i < params.rows; i += 64u) {
+    for (var i = local; i < params.terms; i += 64u) {
         sum += right[i];
     }
     sums[local] = sum;

@@ -1,10 +1,10 @@
 // dlogits[row, column] = (sum(share) * softmax(logits[row])[column] - share[column]) * factor, 0 where a row does not count;
-// of logarithms of probabilities -share[column] * factor.
+// of logarithms of probabilities -share[column] * factor. The logits may also be sum(share) * softmax already.
 //
-// Layout, share and params as in cross_entropy.wgsl; factor is one float, divided by the rows that count with params.mean.
+// Columns from `from` to `to` - 1 are made. Layout, share and params as in cross_entropy.wgsl; factor is one float, divided by the rows that count with params.mean.
 // A label that is not below columns gives a row of NaN; where all shares are 0 the row is not read.
 // Reference: src/ops/cross_entropy.rs. A row is made by one invocation or by one workgroup, as the provider says.
-// Overrides: logarithm (1 where logits are logarithms of probabilities), every (1 where all columns have a share), workgroup_size.
+// Overrides: logarithm (1 where logits are logarithms of probabilities, 2 where they are sum(share) * softmax), every (1 where all columns have a share), workgroup_size.
 // Providers: targets (target_labels or target_probabilities), lib/row_softmax, lib/row_alone or lib/row_shared, lib/divide, lib/grid, lib/float.
 
 override logarithm: u32 = 0u;
@@ -20,6 +20,8 @@ struct Params {
     outer: u32,
     logits_base: u32,
     target_base: u32,
+    from: u32,
+    to: u32,
     mean: u32,
     ignores: u32,
     ignore_index: u32,
@@ -63,20 +65,23 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     let read = select(0u, columns, counts && logarithm == 0u);
 
-    let soft = row_softmax(start, start + read * step, step, local);
+    var soft = RowSoftmax(0.0, 1.0);
+    if (logarithm == 0u) {
+        soft = row_softmax(start, start + read * step, step, local);
+    }
     var own = 0.0;
     if (counts && label < columns) {
         own = params.keep * weight[label];
     }
     var total = 0.0;
-    if (every == 1u) {
+    if (every == 1u && logarithm == 0u) {
         for (var c = lane; c < read; c += LANES) {
             total += weight[c] * (params.keep * probability(start + c * step) + params.even);
         }
         total = row_sum(total, local);
     }
     total += own;
-    for (var c = lane; c < end; c += LANES) {
+    for (var c = params.from + lane; c < min(end, params.to); c += LANES) {
         let i = start + c * step;
         var gradient = 0.0;
         if (counts) {
@@ -86,6 +91,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             }
             if (logarithm == 0u) {
                 gradient = select(total * (exp(logits[i] - soft.top) / soft.sum), 0.0, total == 0.0);
+            } else if (logarithm == 2u) {
+                gradient = logits[i];
             }
             gradient = (gradient - share) * scale;
         }

@@ -2,8 +2,8 @@
 //
 // Layout: set s is `runs` runs of `length` neighbouring loads; run r of it begins at load base + s * length + r * run_stride. A load
 // is one element or four of them (or, along columns, one element of each of four sets, and sets count fours). Chunk c takes every
-// chunks-th load of its set from c on. Neighbouring invocations make neighbouring chunks of one set or, with sets_first, the same
-// chunk of neighbouring sets, so that they read neighbouring addresses. With resume = 1 the partials continue those of other rows.
+// chunks-th load of its set, of those from `from` to `to` - 1, from c on. Neighbouring invocations make neighbouring chunks of one set or, with sets_first, the same
+// chunk of neighbouring sets, so that they read neighbouring addresses. With resume = 1 the partials continue those of other rows or loads.
 // Reference: src/ops/norm.rs. One invocation makes one chunk, one workgroup workgroup_size of them.
 // Overrides: workgroup_size.
 // Providers: Sums, add and store (norm_moments or norm_sums), Element (norm_elements or norm_quads), table (norm_table_*), lib/float, lib/grid; see there.
@@ -22,6 +22,8 @@ struct Params {
     // chunks / length and chunks % length.
     step_runs: u32,
     step_loads: u32,
+    from: u32,
+    to: u32,
     resume: u32,
     // Whether moments are taken about the mean; whether sums are weighted.
     flag: u32,
@@ -47,12 +49,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let run_stride = params.run_stride;
         let step_runs = params.step_runs;
         let step_loads = params.step_loads;
-        let loads = params.runs * length;
         let start = own * length;
-        var run = chunk / length;
-        var load = chunk % length;
+        let first = params.from + chunk;
+        var run = first / length;
+        var load = first % length;
         var sums = Sums();
-        for (var j = chunk; j < loads; j += chunks) {
+        for (var j = first; j < params.to; j += chunks) {
             sums = add(sums, start + run * run_stride + load);
             run += step_runs;
             load += step_loads;

@@ -6,11 +6,11 @@
 // inner_chunks-th of reduced run 2 from l on, so that neighbouring invocations read neighbouring addresses. With one chunk y is the
 // result, else [outputs, chunks] or, with chunks_first, [chunks, outputs], which another dispatch reduces; some chunks may be empty.
 // start is what an empty reduction gives; accumulate adds what y holds already; root takes the square root of the result. Terms that
-// are made with another value of y's layout find it from other_base on.
+// are made with another value of y's layout find it from other_base on, those made with one of x's layout at the same place as x.
 // Reference: src/ops/reduce.rs. One invocation makes one chunk of one output, one workgroup workgroup_size of them.
 // Overrides: function (0 sum, 1 largest), chunks_first (the innermost run is kept), workgroup_size.
 // Providers: Element, Bits, Result and fold (reduce_elements, reduce_row_quads or reduce_column_quads), bindings and term
-// (reduce_values, reduce_squares, reduce_deviations or reduce_ties), lib/grid, lib/divide.
+// (reduce_values, reduce_squares, reduce_deviations, reduce_ties, reduce_exponentials or reduce_products), lib/grid, lib/divide.
 
 override function: u32 = 0u;
 override chunks_first: u32 = 0u;
@@ -96,7 +96,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                     if (function == 1u) {
                         total = larger(total, params.scale * x[at]);
                     } else {
-                        total += term(x[at], params.other_base + output);
+                        total += term(x[at], at, params.other_base + output);
                     }
                     at += jump2;
                 }

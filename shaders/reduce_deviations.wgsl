@@ -5,7 +5,7 @@
 @group(0) @binding(2) var<storage, read_write> y: array<Result>;
 @group(0) @binding(3) var<uniform> params: Params;
 
-fn term(value: Element, output: u32) -> Element {
+fn term(value: Element, at: u32, output: u32) -> Element {
     let deviation = value - Element(other[output]);
     return deviation * deviation;
 }

@@ -4,6 +4,6 @@
 @group(0) @binding(1) var<storage, read_write> y: array<Result>;
 @group(0) @binding(2) var<uniform> params: Params;
 
-fn term(value: Element, output: u32) -> Element {
+fn term(value: Element, at: u32, output: u32) -> Element {
     return value;
 }

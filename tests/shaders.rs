@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use common::cases::cases;
+use common::loops::loops_of_unknown_length;
 use common::lower::lower;
 use common::translate::{Added, Language, specialize, translate};
 use naga::valid::ModuleInfo;
@@ -25,6 +26,8 @@ use striate::shape::Type;
 
 const MAX_INVOCATIONS: u32 = 256;
 const MAX_WORKGROUP_BYTES: u32 = 16_352;
+/// Few turns of loops, so that small cases take several dispatches where large ones must.
+const PIECES: u64 = 300;
 const MAX_STORAGE_BUFFERS: usize = 4;
 const LANGUAGES: [Language; 4] = [
     Language::SpirV,
@@ -443,6 +446,68 @@ fn the_rules_are_enforced() {
     check_variant(&wide, &module, &info, &[("sise", 64)]).unwrap_err();
 }
 
+/// A kernel whose loop depends on what is bound is found, whatever way the bound takes; one whose
+/// loops the text fixes is not.
+#[test]
+fn loops_of_unknown_length_are_found() {
+    const TOP: &str = "struct Params { n: u32, k: u32 }
+        override size: u32 = 64u;
+        const EIGHT: u32 = 8u;
+        @group(0) @binding(0) var<uniform> params: Params;
+        @group(0) @binding(1) var<storage, read> x: array<u32>;
+        var<workgroup> tile: array<u32, 64>;
+        fn below(n: u32) -> u32 { var s = 0u; for (var i = 0u; i < n; i++) { s += i; } return s; }
+        fn halves() -> u32 { var s = 0u; for (var h = 32u; h > 0u; h /= 2u) { s += h; } return s; }
+        fn raise(n: ptr<function, u32>) { *n = x[0]; }
+        @compute @workgroup_size(64) fn main(
+            @builtin(local_invocation_index) local: u32,
+            @builtin(workgroup_id) group: vec3<u32>,
+        ) { var s = 0u;";
+    let loops = |body: &str| {
+        let text = format!("{TOP} {body} tile[local] = s; }}");
+        let module = naga::front::wgsl::parse_str(&text).unwrap_or_else(|e| panic!("{body}: {e}"));
+        let found = loops_of_unknown_length(&module);
+        let own = found.into_iter().filter(|(name, _)| name != "below");
+        own.map(|(_, count)| count).sum::<usize>()
+    };
+    for body in [
+        "for (var i = 0u; i < params.n; i++) { s += i; }",
+        "for (var i = 0u; i < x[local]; i++) { s += i; }",
+        "for (var i = 0u; i < tile[0]; i++) { s += i; }",
+        "for (var i = group.x; i < 8u; i++) { s += i; }",
+        "for (var i = params.k; i > 0u; i--) { s += i; }",
+        "for (var i = 0u; i < 8u; i += params.k) { s += i; }",
+        "let end = min(params.n, 8u); for (var i = 0u; i < end; i++) { s += i; }",
+        "var end = 8u; if (params.n > 8u) { end = 80u; } for (var i = 0u; i < end; i++) { s += i; }",
+        "var end = 8u; raise(&end); for (var i = 0u; i < end; i++) { s += i; }",
+        "var end = vec2<u32>(8u); end.y = params.n; for (var i = 0u; i < end.y; i++) { s += i; }",
+        "while (s < params.n) { s += 3u; }",
+        "loop { s += 1u; if (x[s] == 0u) { break; } }",
+        "loop { s += 1u; if (x[s] == 0u) { return; } }",
+        "loop { s += 1u; continuing { break if s > params.n; } }",
+        "for (var i = 0u; i < 8u; i++) { for (var j = 0u; j < params.n; j++) { s += j; } }",
+        "if (s == 0u) { switch local { default: { while (s < params.n) { s += 1u; } } } }",
+        "loop { switch x[s] { case 0u: { break; } default: { s += 1u; } } if (params.n == s) { break; } }",
+    ] {
+        assert_eq!(loops(body), 1, "{body}");
+    }
+    for body in [
+        "for (var i = 0u; i < EIGHT; i++) { s += x[i]; }",
+        "for (var i = local; i < 512u; i += size) { s += x[i]; }",
+        "for (var half = size / 2u; half > 0u; half = half / 2u) { s += half; }",
+        "var end = 8u; if (local > 3u) { end = 4u; } for (var i = 0u; i < end; i++) { s += i; }",
+        "loop { s += 1u; if (s >= 100u) { break; } }",
+        "for (var i = 0u; i < 8u; i++) { if (x[i] == 3u) { break; } s += 1u; }",
+        "s = below(3u) + halves();",
+    ] {
+        assert_eq!(loops(body), 0, "{body}");
+    }
+    // The bound of `below` is what its callers say: it counts as unknown.
+    let module = naga::front::wgsl::parse_str(&format!("{TOP} }}")).unwrap();
+    let below = ("below".to_owned(), 1);
+    assert_eq!(loops_of_unknown_length(&module), [below]);
+}
+
 #[test]
 fn kernel_names_are_unique() {
     let mut names = BTreeSet::new();
@@ -532,18 +597,19 @@ fn capabilities() -> Vec<(Caps, bool)> {
     for share in [false, true] {
         all.push((windows(), share));
     }
+    // Loops in pieces.
+    for caps in [Caps::default(), storage(), windows()] {
+        let max_turns = PIECES;
+        all.push((Caps { max_turns, ..caps }, false));
+    }
     for tile in Tile::ALL {
         let shared = Caps::default();
-        let registers = Caps {
-            body: Body::Registers,
-            ..Caps::default()
-        };
         let cooperative = Matrices::ALL.map(|matrices| Caps {
             body: Body::Cooperative,
             matrices,
             ..Caps::default()
         });
-        for caps in [shared, registers, windows()]
+        for caps in [shared, storage(), windows()]
             .into_iter()
             .chain(cooperative)
         {
@@ -560,6 +626,14 @@ fn capabilities() -> Vec<(Caps, bool)> {
         }
     }
     all
+}
+
+/// Kernels in registers that read storage.
+fn storage() -> Caps {
+    Caps {
+        body: Body::Registers,
+        ..Caps::default()
+    }
 }
 
 /// A CPU adapter.
@@ -597,9 +671,18 @@ fn check_against(module: &Module, given: &[Param], accesses: &[Access], findings
     }
 }
 
+/// Whether a dispatch of a kernel with loops whose bounds are not constant states its turns.
+fn check_turns(dispatch: &Dispatch, module: &Module, findings: &mut Findings) {
+    let loops = loops_of_unknown_length(module);
+    findings.require(loops.is_empty() || dispatch.turns.is_some(), || {
+        format!("a dispatch states no turns, its loops of unknown length are {loops:?}")
+    });
+}
+
 /// What is wrong with a dispatch, against the kernel's text.
 fn check_dispatch(dispatch: &Dispatch, io: &Io, module: &Module, findings: &mut Findings) {
     let kernel = &dispatch.kernel;
+    check_turns(dispatch, module, findings);
     findings.require(kernel.variants.contains(&dispatch.overrides), || {
         format!("{:?} is none of its variants", dispatch.overrides)
     });
@@ -708,6 +791,10 @@ fn cases_reach_every_variant_with_dispatches_that_fit() {
                         Some(module) => check_dispatch(dispatch, &io, module, &mut own),
                         None => own.add("is not in ops::kernels() or not valid"),
                     }
+                    own.require(
+                        case.uncut.is_some() || dispatch.turns <= Some(caps.max_turns),
+                        || format!("{:?} turns, {} at most", dispatch.turns, caps.max_turns),
+                    );
                     for what in own.0 {
                         findings.add(format!("{}: kernel {name}: {what}", case.name));
                     }

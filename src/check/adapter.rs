@@ -201,6 +201,10 @@ pub struct Verdict {
     pub in_parts: usize,
     /// Refused where values are cut into parts, as the case [says](Case::whole).
     pub refused_parts: Option<Error>,
+    /// Ways among those that passed in which loops were cut into pieces.
+    pub in_pieces: usize,
+    /// Refused where loops are cut into pieces, as the case [says](Case::uncut).
+    pub refused_pieces: Option<Error>,
     /// Largest error in units of its bound.
     pub worst: f64,
 }
@@ -229,8 +233,8 @@ impl fmt::Display for Adapter {
 
 #[cfg(not(target_arch = "wasm32"))]
 impl Adapter {
-    /// Every adapter that `options` admits, in eighteen ways: kernels in registers, with and without windows, and in shared memory, each with the
-    /// tiles of the rules and with those of each size; both bodies with values in several parts; without fusion; with grids of at most three
+    /// Every adapter that `options` admits, in 21 ways: kernels in registers, with and without windows, and in shared memory, each with the
+    /// tiles of the rules and with those of each size; both bodies with values in several parts; all three with loops cut into pieces; without fusion; with grids of at most three
     /// workgroups; cases that are not large on cooperative matrices that are written out in WGSL, small ones with these in small grids and values in
     /// several parts. Where the device has cooperative matrices of its own, on those too. One that gives no device that fits is an error of
     /// its own, `NoAdapter` or `Limit`, which begins with its name.
@@ -280,12 +284,27 @@ impl Adapter {
                 }
             };
             let cut = way.form.cut && prepared.built.cuts(gpu.caps().max_binding);
-            let worst = match (way.plan(prepared, &gpu), prepared.case.whole) {
+            let pieces = way.form.max_turns.is_some();
+            let plan = way.plan(prepared, &gpu);
+            if let (Some(words), true) = (prepared.case.uncut, pieces) {
+                match plan {
+                    Err(error) if limit(&error) && says(&error, words) => {
+                        verdict.refused_pieces = Some(error);
+                    }
+                    Err(error) => verdict.wrong.push(error),
+                    Ok(_) => verdict.wrong.push(mismatch(format!(
+                        "{}: runs in pieces, which the case says it refuses: \"{words}\"",
+                        prepared.case.name
+                    ))),
+                }
+                continue;
+            }
+            let worst = match (plan, prepared.case.whole) {
                 (Err(error), Some(words)) if cut && limit(&error) && says(&error, words) => {
                     verdict.refused_parts = Some(error);
                     continue;
                 }
-                (Err(error), _) if limit(&error) && !cut => {
+                (Err(error), _) if limit(&error) && !cut && !pieces => {
                     verdict.unsupported = Some(error);
                     continue;
                 }
@@ -303,6 +322,7 @@ impl Adapter {
                 Ok(worst) => {
                     verdict.passed += 1;
                     verdict.in_parts += usize::from(cut);
+                    verdict.in_pieces += usize::from(pieces);
                     verdict.worst = verdict.worst.max(worst);
                 }
                 Err(error) => {
@@ -338,6 +358,7 @@ impl Way {
                 tile: form.tile,
                 windows: form.windows,
                 max_workgroups: form.max_workgroups,
+                max_turns: form.max_turns,
                 ..options.clone()
             };
             let gpu = gpu.with_options(&options)?;

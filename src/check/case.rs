@@ -98,6 +98,9 @@ pub struct Case {
     pub linear: bool,
     /// What the op says where values are cut into parts, if it does not work on these: a piece of its `Limit` error.
     pub whole: Option<&'static str>,
+    /// What the plan says where a device allows few turns of loops, if the op cannot be cut: a
+    /// piece of its `Limit` error.
+    pub uncut: Option<&'static str>,
 }
 
 impl fmt::Debug for Case {
@@ -124,6 +127,7 @@ impl Case {
             integers: true,
             linear: false,
             whole: None,
+            uncut: None,
         }
     }
 
@@ -156,6 +160,13 @@ impl Case {
     /// no longer says so.
     pub fn whole(mut self, words: &'static str) -> Self {
         self.whole = Some(words);
+        self
+    }
+
+    /// Expects that the case is refused where a device allows few turns of loops, with an error that
+    /// holds these words, since the op cannot be cut into dispatches that take fewer. It must then.
+    pub fn uncut(mut self, words: &'static str) -> Self {
+        self.uncut = Some(words);
         self
     }
 

@@ -11,6 +11,8 @@ pub struct Form {
     pub tile: Option<Tile>,
     pub windows: Option<bool>,
     pub max_workgroups: Option<u32>,
+    /// Few turns of loops, so that small cases take several dispatches where large ones must.
+    pub max_turns: Option<u64>,
     pub fuse: bool,
     /// Whether values are cut into parts.
     pub cut: bool,
@@ -36,6 +38,7 @@ const PLAIN: Form = Form {
     tile: None,
     windows: None,
     max_workgroups: None,
+    max_turns: None,
     fuse: true,
     cut: false,
     most: u64::MAX,
@@ -81,8 +84,17 @@ const fn tiled(tile: Tile, form: Form) -> Form {
     Form { tile, ..form }
 }
 
+/// A form with loops cut into pieces.
+const fn in_pieces(name: &'static str, form: Form) -> Form {
+    Form {
+        name,
+        max_turns: Some(300),
+        ..form
+    }
+}
+
 /// On every adapter.
-pub const FORMS: [Form; 18] = [
+pub const FORMS: [Form; 21] = [
     STORAGE,
     WINDOWS,
     SHARED,
@@ -106,6 +118,9 @@ pub const FORMS: [Form; 18] = [
         max_workgroups: Some(3),
         ..SHARED
     },
+    in_pieces("storage in pieces", STORAGE),
+    in_pieces("windows in pieces", WINDOWS),
+    in_pieces("shared in pieces", SHARED),
     tiled(Tile::Small, STORAGE),
     tiled(Tile::Medium, STORAGE),
     tiled(Tile::Large, STORAGE),

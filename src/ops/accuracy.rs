@@ -2,12 +2,14 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Value};
-use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, overlaps};
+use crate::kernel::{
+    Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, looped, overlaps, turns_within,
+};
 use crate::shape::{Shape, Type};
 use crate::tensor::Array;
 
 use super::in_place::{bind_places, form};
-use super::softmax::by_rows;
+use super::rows::{Loops, by_rows};
 use super::{expect_f32, expect_inputs, expect_type};
 
 // Parameters and builder.
@@ -100,36 +102,80 @@ impl Op for CountCorrect {
         &[(3, 0)]
     }
 
-    fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
+    fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         let (rows, columns) = extents(&io.inputs[0].shape);
+        let lanes = ROW_LOOPS.lanes(columns, 1, caps.max_turns);
         let right = out.scratch(Type::u32([rows]));
         let mut first = 0;
         for run in overlaps(&[&io.input_parts[0], &io.input_parts[1]]) {
             let kernels = [&ROW_CORRECT, &ROW_CORRECT_LONG];
-            out.push(
-                by_rows(kernels, ROW_VARIANTS[0], run.count, columns, 1)
-                    .read(Operand::Input(0))
-                    .part(run.part[0])
-                    .read(Operand::Input(1))
-                    .part(run.part[1])
-                    .uniform(Operand::Input(2))
-                    .write(right)
-                    .param("rows", run.count)
-                    .param("first", first)
-                    .param("columns", columns)
-                    .param("logits_base", run.first[0] * columns)
-                    .param("labels_base", run.first[1]),
-            );
+            let most = match lanes {
+                Some(_) => u64::MAX,
+                None => caps.max_turns,
+            };
+            let lanes = lanes.unwrap_or(64);
+            for [from, to] in ROW_LOOPS.windows(columns, most) {
+                out.push(
+                    by_rows(kernels, ROW_VARIANTS[0], run.count, lanes)
+                        .read(Operand::Input(0))
+                        .part(run.part[0])
+                        .read(Operand::Input(1))
+                        .part(run.part[1])
+                        .uniform(Operand::Input(2))
+                        .write(right)
+                        .param("rows", run.count)
+                        .param("first", first)
+                        .param("columns", columns)
+                        .param("from", from)
+                        .param("to", to)
+                        .param("logits_base", run.first[0] * columns)
+                        .param("labels_base", run.first[1])
+                        .turns(ROW_LOOPS.turns(to - from, lanes)),
+                );
+            }
             first += run.count;
+        }
+        let (mut right, mut terms) = (right, rows);
+        while terms > 64 && looped(terms.div_ceil(64), 0) + LAST > caps.max_turns {
+            let chunks = terms
+                .div_ceil(turns_within(caps.max_turns, 0))
+                .max(FEW.min(terms / 2));
+            let sums = out.scratch(Type::u32([chunks]));
+            out.push(
+                Dispatch::new(&COUNT_PART, COUNT_VARIANTS[0])
+                    .read(right)
+                    .write(sums)
+                    .param("rows", terms)
+                    .param("chunks", chunks)
+                    .turns(looped(terms.div_ceil(chunks), 0))
+                    .workgroups(chunks.div_ceil(64)),
+            );
+            (right, terms) = (sums, chunks);
         }
         let dispatch = Dispatch::new(form([&COUNT, &COUNT_IN_PLACE], io), COUNT_VARIANTS[0])
             .read(right)
             .uniform(Operand::Input(2));
         let dispatch = bind_places(dispatch, io, 3, 0);
-        out.push(dispatch.param("rows", rows).workgroups(1));
+        out.push(
+            dispatch
+                .param("rows", rows)
+                .param("terms", terms)
+                .turns(looped(terms.div_ceil(64), 0) + LAST)
+                .workgroups(1),
+        );
         Ok(())
     }
 }
+
+/// One loop over the columns, and whether any invocation found a larger one.
+const ROW_LOOPS: Loops = Loops {
+    columns: 1,
+    combined: 1,
+};
+/// Turns in which one invocation adds up what the 64 have.
+const LAST: u64 = 64;
+/// Sums of a first stage, where the rows are that many: enough invocations to fill a device.
+const FEW: usize = 4096;
 
 const ROW_VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
 const COUNT_VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
@@ -149,10 +195,21 @@ static COUNT: Kernel = Kernel::new(
     shader_files!["count", "lib/separate", "lib/grid"],
     COUNT_VARIANTS,
 );
+static COUNT_PART: Kernel = Kernel::new(
+    "count_part",
+    shader_files!["count_part", "lib/grid"],
+    COUNT_VARIANTS,
+);
 static COUNT_IN_PLACE: Kernel = Kernel::new(
     "count_in_place",
     shader_files!["count", "lib/in_place", "lib/grid"],
     COUNT_VARIANTS,
 );
 
-pub(super) const KERNELS: &[&Kernel] = &[&ROW_CORRECT, &ROW_CORRECT_LONG, &COUNT, &COUNT_IN_PLACE];
+pub(super) const KERNELS: &[&Kernel] = &[
+    &ROW_CORRECT,
+    &ROW_CORRECT_LONG,
+    &COUNT_PART,
+    &COUNT,
+    &COUNT_IN_PLACE,
+];

@@ -2,7 +2,9 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Value};
-use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Overrides, Rows, overlaps};
+use crate::kernel::{
+    Caps, Dispatch, Io, Kernel, Lowering, Overrides, Rows, looped, overlaps, turns_within,
+};
 use crate::shape::{DType, Shape, Type};
 use crate::tensor::Array;
 
@@ -153,32 +155,43 @@ impl Op for Along {
 
     // Lowering.
 
-    fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
+    fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         let values = [Cut::input(io, 0), Cut::output(io, 0), Cut::output(io, 1)];
         let [x, y, index] = values;
         let sign = if self.largest { 1.0 } else { -1.0 };
         let [outer, extent, inner] = around(x.shape, self.axis);
-        let long = extent > ALONE;
+        let (lanes, combined) = match extent > ALONE {
+            true => (WORKGROUP, COMBINE),
+            false => (1, 0),
+        };
+        // As many elements as the invocations of an output walk in one dispatch.
+        let most = turns_within(caps.max_turns.saturating_sub(combined), 0).saturating_mul(lanes);
         for rows in self.rows(self.name(), io, values)? {
             let outputs = outer * inner * rows.count / self.all_rows(x.shape);
-            let dispatch = Dispatch::new(&ALONG, ALONG_VARIANTS[usize::from(long)])
-                .read(x.operand)
-                .part(rows.part[0])
-                .write(y.operand)
-                .part(rows.part[1])
-                .write(index.operand)
-                .part(rows.part[2])
-                .param("outputs", outputs)
-                .param("extent", extent)
-                .param("inner", inner)
-                .param("x_base", rows.first[0] * x.row())
-                .param("y_base", rows.first[1] * y.row())
-                .param("index_base", rows.first[2] * index.row())
-                .param_f32("sign", sign);
-            out.push(match long {
-                true => dispatch.workgroups(outputs),
-                false => dispatch.workgroups(outputs.div_ceil(WORKGROUP)),
-            });
+            let variant = ALONG_VARIANTS[usize::from(lanes > 1)];
+            for from in (0..extent).step_by(most) {
+                let to = extent.min(from + most);
+                out.push(
+                    Dispatch::new(&ALONG, variant)
+                        .read(x.operand)
+                        .part(rows.part[0])
+                        .write(y.operand)
+                        .part(rows.part[1])
+                        .write(index.operand)
+                        .part(rows.part[2])
+                        .param("outputs", outputs)
+                        .param("from", from)
+                        .param("to", to)
+                        .param("extent", extent)
+                        .param("inner", inner)
+                        .param("x_base", rows.first[0] * x.row())
+                        .param("y_base", rows.first[1] * y.row())
+                        .param("index_base", rows.first[2] * index.row())
+                        .param_f32("sign", sign)
+                        .turns(looped((to - from).div_ceil(lanes), 0) + combined)
+                        .workgroups((outputs * lanes).div_ceil(WORKGROUP)),
+                );
+            }
         }
         Ok(())
     }
@@ -292,6 +305,8 @@ impl Op for AlongGrad {
 const WORKGROUP: usize = 64;
 /// Longest axis along which one invocation walks alone.
 const ALONE: usize = 128;
+/// Turns in which the invocations of a workgroup compare what they found: 32, 16, ... 1, and the end.
+const COMBINE: u64 = 7;
 
 const ALONG_VARIANTS: &[Overrides] = &[
     &[("lanes", 1), ("workgroup_size", 64)],

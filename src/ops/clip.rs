@@ -2,7 +2,9 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Node, Op, Value};
-use crate::kernel::{Access, Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides};
+use crate::kernel::{
+    Access, Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, looped, turns_within,
+};
 use crate::shape::Type;
 use crate::tensor::{Array, Tensor};
 
@@ -109,6 +111,7 @@ impl Op for ClipGradNorm {
         };
         let runs = runs(io, caps, grads, |i| vec![Operand::Input(i)], full);
         let runs = runs.into_iter().filter(|run| run.count > 0);
+        let invocations = |count: usize| invocations(count, caps.max_turns);
         let mut dispatches = Vec::new();
         let mut parts = 0;
         for run in runs {
@@ -119,14 +122,15 @@ impl Op for ClipGradNorm {
         }
         let mut norms = out.scratch(Type::f32([parts.max(4)]));
         for (dispatch, count, first) in dispatches {
-            out.push(part(dispatch, count, norms, first));
+            out.push(part(dispatch, [count, invocations(count)], norms, first));
         }
         // The norm of norms is the norm of all.
-        while parts > LAST {
-            let next = out.scratch(Type::f32([invocations(parts)]));
+        while parts > LAST.min(4 * turns_within(caps.max_turns, 0)).max(4) {
+            let stride = invocations(parts);
+            let next = out.scratch(Type::f32([stride]));
             let dispatch = Dispatch::new(&GRADIENT_NORM_PART, VARIANTS[0]).read(norms);
-            out.push(part(dispatch, parts, next, 0));
-            (norms, parts) = (next, invocations(parts));
+            out.push(part(dispatch, [parts, stride], next, 0));
+            (norms, parts) = (next, stride);
         }
         out.push(
             Dispatch::new(&GRADIENT_NORM, VARIANTS[0])
@@ -137,6 +141,7 @@ impl Op for ClipGradNorm {
                 .param("count", parts)
                 .param("stride", 1)
                 .param_f32("max_norm", max_norm)
+                .turns(looped(parts.div_ceil(4), 0))
                 .workgroups(1),
         );
         Ok(())
@@ -150,19 +155,22 @@ const INVOCATIONS: usize = 16_384;
 /// Elements that are few enough for a single invocation at the end.
 const LAST: usize = 1024;
 
-/// How many invocations share `count` elements: a multiple of 4, so that what they store consists of whole quads.
-fn invocations(count: usize) -> usize {
-    count.div_ceil(SERIAL).min(INVOCATIONS).next_multiple_of(4)
+/// How many invocations share `count` elements, so that none takes more turns: a multiple of 4, so
+/// that what they store consists of whole quads.
+fn invocations(count: usize, max_turns: u64) -> usize {
+    let least = count.div_ceil(4).div_ceil(turns_within(max_turns, 0));
+    let wanted = count.div_ceil(SERIAL).min(INVOCATIONS);
+    wanted.max(least).next_multiple_of(4)
 }
 
-/// Norms of the elements that each invocation takes, stored from element `first` on.
-fn part(dispatch: Dispatch, count: usize, norms: Operand, first: usize) -> Dispatch {
-    let stride = invocations(count);
+/// Norms of the elements that each of `stride` invocations takes, stored from element `first` on.
+fn part(dispatch: Dispatch, [count, stride]: [usize; 2], norms: Operand, first: usize) -> Dispatch {
     dispatch
         .write(norms)
         .param("count", count)
         .param("stride", stride)
         .param("first", first)
+        .turns(looped(count.div_ceil(4).div_ceil(stride), 0))
         .workgroups(stride.div_ceil(WORKGROUP))
 }
 

@@ -2,14 +2,14 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Value};
-use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Rows, overlaps};
+use crate::kernel::{Caps, Io, Lowering};
 use crate::shape::{DType, Type};
 use crate::tensor::{Array, Tensor};
 
 use super::axes::around;
+use super::cross_entropy_passes::{lower_gradient, lower_losses};
 use super::pointwise::Reduction;
-use super::reduction::lower_sum;
-use super::softmax::{by_rows, log_softmax_row, rows};
+use super::softmax::{log_softmax_row, rows};
 use super::{expect_f32, expect_inputs, expect_type, no_second_derivative};
 
 // Parameters and builder.
@@ -128,7 +128,7 @@ impl Graph {
 
 impl CrossEntropy {
     /// Whether the divisor of the mean depends on the labels; otherwise it is the number of valid positions.
-    fn divides_by_weights(&self, target: &Type) -> bool {
+    pub(super) fn divides_by_weights(&self, target: &Type) -> bool {
         let labels = target.dtype == DType::U32;
         self.reduction == Reduction::Mean
             && labels
@@ -271,79 +271,9 @@ impl Op for CrossEntropy {
     // Lowering.
 
     fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
-        let (logits, target) = (&io.inputs[0], &io.inputs[1]);
-        let [outer, columns, inner] = around(&logits.shape, 1);
-        let by_weights = self.divides_by_weights(target);
-        let none = self.reduction == Reduction::None;
-        let mut parts = vec![&io.input_parts[0][..], &io.input_parts[1]];
-        if none {
-            parts.push(&io.output_parts[0]);
-        }
-        let (kernels, variant) = self.kernels(target, [&FORWARD, &SOFT_FORWARD]);
-        let runs = overlaps(&parts);
-        // The losses of the positions or, to be summed again, of chunks of them: as many as fit one binding, of whole quads, so that every batch
-        // size is summed by the same kernel.
-        let fit = caps.max_binding as usize / 8 / runs.len().max(1);
-        let most = MOST_CHUNKS.min(fit / 4 * 4).max(4);
-        let chunks = |run: &Rows| match run.count * inner {
-            rows if none => rows,
-            rows => rows.min(most).next_multiple_of(4),
-        };
-        let total = runs.iter().map(chunks).sum();
-        let losses = match (none, by_weights) {
-            (true, _) => Operand::Output(0),
-            (false, false) => out.scratch(Type::f32([total])),
-            (false, true) => out.scratch(Type::f32([2, total])),
-        };
-        let (mut first, mut at) = (0, 0);
-        for run in &runs {
-            let (rows, chunks) = (run.count * inner, chunks(run));
-            let dispatch = by_rows(kernels, variant, chunks, columns, inner)
-                .read(Operand::Input(0))
-                .part(run.part[0])
-                .read(Operand::Input(1))
-                .part(run.part[1])
-                .read(Operand::Input(2))
-                .uniform(Operand::Input(3))
-                .write(losses)
-                .part(run.part.get(2).copied().unwrap_or(0))
-                .param("rows", rows)
-                .param("chunks", chunks)
-                .param("first", first)
-                // An output in parts is counted from the part's start.
-                .param("at", run.first.get(2).map_or(at, |first| first * inner));
-            let dispatch = self
-                .extents(dispatch, io, run)
-                .param("norms", if by_weights { total } else { 0 });
-            out.push(self.constants(dispatch, target, columns));
-            first += rows;
-            at += chunks;
-        }
-        let result = Operand::Output(0);
-        match (none, by_weights) {
-            (true, _) => Ok(()),
-            (false, false) => lower_sum(losses, &[total].into(), &[0], 1.0, result, out),
-            (false, true) => {
-                let sums = out.scratch(Type::f32([2]));
-                lower_sum(losses, &[2, total].into(), &[1], 1.0, sums, out)?;
-                let rows = if inner == 0 { 0 } else { outer };
-                out.push(
-                    Dispatch::new(&DIVIDE, DIVIDE_VARIANTS[0])
-                        .read(sums)
-                        .uniform(Operand::Input(3))
-                        .write(result)
-                        .write(Operand::Output(1))
-                        .param("rows", rows)
-                        .workgroups(1),
-                );
-                Ok(())
-            }
-        }
+        lower_losses(self, io, caps, out)
     }
 }
-
-/// Most sums of a run of rows: enough invocations, or workgroups where the classes are many, to fill a device.
-const MOST_CHUNKS: usize = 65_536;
 
 /// One position of a batch: what the loss and the gradient say of it.
 struct Position {
@@ -415,44 +345,6 @@ impl CrossEntropy {
             }
         })
     }
-
-    /// The kernels for short and long rows, of labels or of probabilities, and their overrides.
-    fn kernels(
-        &self,
-        target: &Type,
-        [labels, probabilities]: [&[&'static Kernel; 2]; 2],
-    ) -> ([&'static Kernel; 2], Overrides) {
-        match (target.dtype, self.logarithm, self.label_smoothing == 0.0) {
-            (DType::F32, _, _) => (*probabilities, SMOOTHED),
-            (_, true, _) => (*labels, LOGARITHM),
-            (_, false, true) => (*labels, PLAIN),
-            (_, false, false) => (*labels, SMOOTHED),
-        }
-    }
-
-    /// Appends extents and where the rows of `run` lie in the logits and the target.
-    fn extents(&self, dispatch: Dispatch, io: &Io, run: &Rows) -> Dispatch {
-        let [outer, columns, inner] = around(&io.inputs[0].shape, 1);
-        dispatch
-            .param("columns", columns)
-            .param("inner", inner)
-            .param("outer", outer)
-            .param("logits_base", run.first[0] * io.inputs[0].row())
-            .param("target_base", run.first[1] * io.inputs[1].row())
-    }
-
-    /// Appends what is fixed when the op is built.
-    fn constants(&self, dispatch: Dispatch, target: &Type, columns: usize) -> Dispatch {
-        let mean = self.reduction == Reduction::Mean && !self.divides_by_weights(target);
-        let smoothing = f64::from(self.label_smoothing);
-        dispatch
-            .param("mean", mean.into())
-            .param("ignores", self.ignore_index.is_some().into())
-            .param("ignore_index", self.ignore_index.unwrap_or(0) as usize)
-            .param_f32("keep", (1.0 - smoothing) as f32)
-            .param_f32("even", (smoothing / columns as f64) as f32)
-            .param_f32("nan", f32::NAN)
-    }
 }
 
 impl Op for CrossEntropyGrad {
@@ -502,165 +394,7 @@ impl Op for CrossEntropyGrad {
 
     // Lowering.
 
-    fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
-        let target = &io.inputs[1];
-        let [_, columns, inner] = around(&io.inputs[0].shape, 1);
-        let (kernels, variant) = self.0.kernels(target, [&GRAD, &SOFT_GRAD]);
-        let mut first = 0;
-        for run in overlaps(&[&io.input_parts[0], &io.input_parts[1]]) {
-            let rows = run.count * inner;
-            let dispatch = by_rows(kernels, variant, rows, columns, inner)
-                .read(Operand::Input(0))
-                .part(run.part[0])
-                .read(Operand::Input(1))
-                .part(run.part[1])
-                .read(Operand::Input(2))
-                .uniform(Operand::Input(3))
-                .uniform(Operand::Input(4))
-                .write(Operand::Output(0))
-                .part(run.part[0])
-                .param("rows", rows)
-                .param("first", first);
-            let dispatch = self.0.extents(dispatch, io, &run);
-            out.push(self.0.constants(dispatch, target, columns));
-            first += rows;
-        }
-        Ok(())
+    fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
+        lower_gradient(&self.0, io, caps, out)
     }
-}
-
-const PLAIN: Overrides = &[("logarithm", 0), ("every", 0), ("workgroup_size", 64)];
-const SMOOTHED: Overrides = &[("logarithm", 0), ("every", 1), ("workgroup_size", 64)];
-const LOGARITHM: Overrides = &[("logarithm", 1), ("every", 0), ("workgroup_size", 64)];
-
-const LABEL_VARIANTS: &[Overrides] = &[PLAIN, SMOOTHED, LOGARITHM];
-const PROBABILITY_VARIANTS: &[Overrides] = &[SMOOTHED];
-const DIVIDE_VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
-
-static CROSS_ENTROPY: Kernel = Kernel::new(
-    "cross_entropy",
-    shader_files![
-        "cross_entropy",
-        "target_labels",
-        "lib/row_softmax",
-        "lib/row_alone",
-        "lib/special",
-        "lib/divide",
-        "lib/grid",
-        "lib/float"
-    ],
-    LABEL_VARIANTS,
-);
-static CROSS_ENTROPY_LONG: Kernel = Kernel::new(
-    "cross_entropy_long",
-    shader_files![
-        "cross_entropy",
-        "target_labels",
-        "lib/row_softmax",
-        "lib/row_shared",
-        "lib/special",
-        "lib/divide",
-        "lib/grid",
-        "lib/float"
-    ],
-    LABEL_VARIANTS,
-);
-static FORWARD: [&Kernel; 2] = [&CROSS_ENTROPY, &CROSS_ENTROPY_LONG];
-
-static SOFT_CROSS_ENTROPY: Kernel = Kernel::new(
-    "soft_cross_entropy",
-    shader_files![
-        "cross_entropy",
-        "target_probabilities",
-        "lib/row_softmax",
-        "lib/row_alone",
-        "lib/special",
-        "lib/divide",
-        "lib/grid",
-        "lib/float"
-    ],
-    PROBABILITY_VARIANTS,
-);
-static SOFT_CROSS_ENTROPY_LONG: Kernel = Kernel::new(
-    "soft_cross_entropy_long",
-    shader_files![
-        "cross_entropy",
-        "target_probabilities",
-        "lib/row_softmax",
-        "lib/row_shared",
-        "lib/special",
-        "lib/divide",
-        "lib/grid",
-        "lib/float"
-    ],
-    PROBABILITY_VARIANTS,
-);
-static SOFT_FORWARD: [&Kernel; 2] = [&SOFT_CROSS_ENTROPY, &SOFT_CROSS_ENTROPY_LONG];
-
-static CROSS_ENTROPY_GRAD: Kernel = Kernel::new(
-    "cross_entropy_grad",
-    shader_files![
-        "cross_entropy_grad",
-        "target_labels",
-        "lib/row_softmax",
-        "lib/row_alone",
-        "lib/divide",
-        "lib/grid",
-        "lib/float"
-    ],
-    LABEL_VARIANTS,
-);
-static CROSS_ENTROPY_GRAD_LONG: Kernel = Kernel::new(
-    "cross_entropy_grad_long",
-    shader_files![
-        "cross_entropy_grad",
-        "target_labels",
-        "lib/row_softmax",
-        "lib/row_shared",
-        "lib/divide",
-        "lib/grid",
-        "lib/float"
-    ],
-    LABEL_VARIANTS,
-);
-static GRAD: [&Kernel; 2] = [&CROSS_ENTROPY_GRAD, &CROSS_ENTROPY_GRAD_LONG];
-
-static SOFT_CROSS_ENTROPY_GRAD: Kernel = Kernel::new(
-    "soft_cross_entropy_grad",
-    shader_files![
-        "cross_entropy_grad",
-        "target_probabilities",
-        "lib/row_softmax",
-        "lib/row_alone",
-        "lib/divide",
-        "lib/grid",
-        "lib/float"
-    ],
-    PROBABILITY_VARIANTS,
-);
-static SOFT_CROSS_ENTROPY_GRAD_LONG: Kernel = Kernel::new(
-    "soft_cross_entropy_grad_long",
-    shader_files![
-        "cross_entropy_grad",
-        "target_probabilities",
-        "lib/row_softmax",
-        "lib/row_shared",
-        "lib/divide",
-        "lib/grid",
-        "lib/float"
-    ],
-    PROBABILITY_VARIANTS,
-);
-static SOFT_GRAD: [&Kernel; 2] = [&SOFT_CROSS_ENTROPY_GRAD, &SOFT_CROSS_ENTROPY_GRAD_LONG];
-
-static DIVIDE: Kernel = Kernel::new(
-    "weighted_mean",
-    shader_files!["weighted_mean", "lib/grid"],
-    DIVIDE_VARIANTS,
-);
-
-/// All of them.
-pub(super) fn kernels() -> Vec<Kernel> {
-    let pairs = [FORWARD, SOFT_FORWARD, GRAD, SOFT_GRAD].concat();
-    pairs.into_iter().chain([&DIVIDE]).cloned().collect()
 }

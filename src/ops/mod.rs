@@ -23,6 +23,7 @@ mod compare;
 mod conv;
 mod copy;
 mod cross_entropy;
+mod cross_entropy_passes;
 mod dim;
 mod elementwise;
 mod gather;
@@ -42,6 +43,7 @@ mod random;
 mod reduce;
 mod reduction;
 mod resize;
+mod rows;
 mod rule;
 mod runs;
 mod schedule;
@@ -121,7 +123,7 @@ pub fn kernels() -> Vec<Kernel> {
     let fixed = fixed.concat().into_iter().cloned();
     let composed = [
         conv::kernels(),
-        cross_entropy::kernels(),
+        cross_entropy_passes::kernels(),
         matmul::kernels(),
         norm_passes::kernels(),
         pool::kernels(),

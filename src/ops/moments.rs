@@ -168,14 +168,14 @@ impl Op for Var {
 
     // Lowering.
 
-    fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
+    fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         let (x, y) = (Cut::input(io, 0), Cut::output(io, 0));
         let squares = Fold {
             function: Function::Deviations(Operand::Input(1)),
             scale: (1.0 / self.freedom(&io.inputs[0])) as f32,
             root: self.root,
         };
-        lower_reduction(self.name(), squares, x, &self.axes, y, out)
+        lower_reduction(self.name(), squares, x, &self.axes, y, caps, out)
     }
 }
 
@@ -210,13 +210,13 @@ impl Op for Norm {
 
     // Lowering.
 
-    fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
+    fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         let (x, y) = (Cut::input(io, 0), Cut::output(io, 0));
         let squares = Fold {
             function: Function::Squares,
             scale: 1.0,
             root: true,
         };
-        lower_reduction(self.name(), squares, x, &self.axes, y, out)
+        lower_reduction(self.name(), squares, x, &self.axes, y, caps, out)
     }
 }

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use crate::error::Result;
 use crate::kernel::{
-    Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Part, Rows, WINDOW, overlaps,
+    Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Part, Rows, WINDOW, looped, overlaps,
+    turns_within,
 };
 use crate::shape::Type;
 
@@ -194,13 +195,18 @@ impl Sets {
 
     /// Into how many chunks each set is cut, at most `most`: a pure function of the shapes.
     fn chunks(&self, lanes: usize, most: usize) -> usize {
-        let loads = self.runs * self.length / if self.columns(lanes) { 1 } else { lanes };
+        let loads = self.loads(lanes);
         let sets = self.sets / if self.columns(lanes) { lanes } else { 1 };
         if loads == 0 || sets == 0 {
             return 0;
         }
         let wanted = (INVOCATIONS / sets).clamp(ADJACENT, MOST_CHUNKS);
         wanted.min(loads / SERIAL).min(most).max(1)
+    }
+
+    /// Loads of each set.
+    fn loads(&self, lanes: usize) -> usize {
+        self.runs * self.length / if self.columns(lanes) { 1 } else { lanes }
     }
 }
 
@@ -212,6 +218,8 @@ const ADJACENT: usize = 8;
 const SERIAL: usize = 8;
 /// Most chunks that one invocation adds up.
 const MOST_CHUNKS: usize = 512;
+/// Turns in which a load's four sums are stored.
+const STORE: u64 = 5;
 
 /// A first stage: the partial results of some runs of rows.
 #[derive(Debug, Clone, Copy)]
@@ -237,7 +245,7 @@ struct Stage<'a> {
     map: &'a Map,
     sets_of: fn(&Map, &Run) -> Sets,
     words: usize,
-    max_binding: u64,
+    caps: &'a Caps,
 }
 
 impl Stage<'_> {
@@ -246,7 +254,9 @@ impl Stage<'_> {
         let sets = run.map(|run| (self.sets_of)(self.map, run));
         // Without rows, what goes across them is still there.
         let all_sets = sets.map_or(self.map.affines, |sets| sets.sets);
-        let room = (self.max_binding / 4) as usize / self.words / all_sets.max(1);
+        let room = (self.caps.max_binding / 4) as usize / self.words / all_sets.max(1);
+        // The next stage walks the chunks twice.
+        let room = room.min(turns_within(self.caps.max_turns / 2, 0));
         let chunks = sets.map_or(0, |sets| sets.chunks(self.loads.lanes(), room));
         [all_sets, chunks]
     }
@@ -276,6 +286,9 @@ impl Stage<'_> {
         let (loads, map, chunks) = (self.loads, self.map, found.chunks);
         let lanes = loads.lanes();
         let sets = (self.sets_of)(map, run);
+        // Loads of a set that all chunks walk in one dispatch.
+        let most = turns_within(self.caps.max_turns.saturating_sub(STORE), 0);
+        let most = most.saturating_mul(chunks.max(1));
         let columns = sets.columns(lanes);
         let in_loads = |extent: usize| extent / lanes;
         let length = if columns { 1 } else { in_loads(sets.length) };
@@ -284,7 +297,7 @@ impl Stage<'_> {
         } else {
             sets.sets
         };
-        let dispatch = match sum {
+        let bound = match sum {
             Sum::Moments(x, _) => moments_kernel(loads, columns).read(x).part(run.part),
             Sum::Gradients(dy, x, table, _) => table.bind(
                 Pass::Sums
@@ -299,24 +312,33 @@ impl Stage<'_> {
             Sum::Moments(_, moments) => (moments == Moments::MeanVariance, 0),
             Sum::Gradients(_, _, table, weighted) => (weighted, table.weights),
         };
-        let dispatch = dispatch
-            .write(found.partials)
-            .param("sets", count)
-            .param("chunks", chunks)
-            .param(
-                "sets_first",
-                usize::from(sets.runs > 1 && length < ADJACENT),
-            )
-            .param("length", length)
-            .param("runs", sets.runs)
-            .param("run_stride", in_loads(sets.sets * sets.length))
-            .param("base", in_loads(run.first * map.row()))
-            .param("step_runs", chunks.checked_div(length).unwrap_or(0))
-            .param("step_loads", chunks.checked_rem(length).unwrap_or(0))
-            .param("resume", usize::from(resume))
-            .param("flag", usize::from(flag));
-        let dispatch = places(dispatch, loads, map, run).param("weights", weights);
-        out.push(dispatch.workgroups((count * chunks).div_ceil(WORKGROUP)));
+        let all = sets.loads(lanes);
+        for from in (0..all.max(1)).step_by(most) {
+            let to = all.min(from.saturating_add(most));
+            let dispatch = bound
+                .clone()
+                .write(found.partials)
+                .param("sets", count)
+                .param("chunks", chunks)
+                .param(
+                    "sets_first",
+                    usize::from(sets.runs > 1 && length < ADJACENT),
+                )
+                .param("length", length)
+                .param("runs", sets.runs)
+                .param("run_stride", in_loads(sets.sets * sets.length))
+                .param("base", in_loads(run.first * map.row()))
+                .param("step_runs", chunks.checked_div(length).unwrap_or(0))
+                .param("step_loads", chunks.checked_rem(length).unwrap_or(0))
+                .param("from", from)
+                .param("to", to)
+                .param("resume", usize::from(resume || from > 0))
+                .param("flag", usize::from(flag));
+            let turns = looped((to - from).div_ceil(chunks.max(1)), 0) + STORE;
+            let dispatch = dispatch.turns(turns);
+            let dispatch = places(dispatch, loads, map, run).param("weights", weights);
+            out.push(dispatch.workgroups((count * chunks).div_ceil(WORKGROUP)));
+        }
     }
 }
 
@@ -441,7 +463,7 @@ pub(super) fn lower_statistics(
         map,
         sets_of: Sets::of_statistics,
         words: 4,
-        max_binding: caps.max_binding,
+        caps,
     };
     let partials = stage.scratch(&runs, out);
     // Sets across rows are finished once, others run by run.
@@ -462,6 +484,7 @@ pub(super) fn lower_statistics(
                 .param("chunks", found.chunks)
                 .param("first", run.statistics_first * row)
                 .param_f32("share", share)
+                .turns(2 * looped(found.chunks, 0))
                 .workgroups(found.sets.div_ceil(WORKGROUP)),
         );
     }
@@ -550,7 +573,7 @@ pub(super) fn lower_normalize_grad(
         map,
         sets_of,
         words: 2,
-        max_binding: caps.max_binding,
+        caps,
     };
     let of_statistics = stage(Sets::of_statistics);
     let of_weights = stage(Sets::of_weights);
@@ -633,6 +656,7 @@ fn finish_affine(found: &Partials, [dweight, dbias]: [Operand; 2], out: &mut Low
             .write(dbias)
             .param("sets", found.sets)
             .param("chunks", found.chunks)
+            .turns(looped(found.chunks, 0))
             .workgroups(found.sets.div_ceil(WORKGROUP)),
     );
 }
@@ -664,6 +688,7 @@ fn finish_table(
             .param("weigh", usize::from(weigh))
             .param_f32("plain", plain)
             .param_f32("scaled", share)
+            .turns(looped(found.chunks, 0))
             .workgroups(found.sets.div_ceil(WORKGROUP)),
     );
 }

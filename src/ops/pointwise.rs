@@ -2,7 +2,9 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Value};
-use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides};
+use crate::kernel::{
+    Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, looped, turns_within,
+};
 use crate::shape::Type;
 use crate::tensor::Array;
 
@@ -278,7 +280,7 @@ impl Op for PointwiseLoss {
 
     // Lowering.
 
-    fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
+    fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         let (variant, k) = self.function.kernel();
         let scale = match self.reduction {
             Reduction::None => {
@@ -294,7 +296,9 @@ impl Op for PointwiseLoss {
         // Some empty chunks, so that every size is summed by the same kernel.
         let chunks = |count: usize| {
             let quads = count.div_ceil(4);
-            quads.div_ceil(16).clamp(1, 16_384).next_multiple_of(4)
+            let least = quads.div_ceil(turns_within(caps.max_turns, 0));
+            let chunks = quads.div_ceil(16).clamp(1, 16_384).max(least);
+            chunks.next_multiple_of(4)
         };
         let total = counts.clone().map(chunks).sum();
         let sums = out.scratch(Type::f32([total]));
@@ -309,11 +313,13 @@ impl Op for PointwiseLoss {
                 .write(sums)
                 .param("count", count)
                 .param("chunks", chunks)
-                .param("base", base);
+                .param("base", base)
+                .turns(looped(count.div_ceil(4).div_ceil(chunks), 0));
             out.push(constants(dispatch, k).workgroups(chunks.div_ceil(WORKGROUP)));
             base += chunks;
         }
-        lower_sum(sums, &[total].into(), &[0], scale, Operand::Output(0), out)
+        let (shape, y) = ([total].into(), Operand::Output(0));
+        lower_sum(sums, &shape, &[0], scale, y, caps, out)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Value};
-use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides};
+use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, looped};
 use crate::rng::{Stream, philox4x32};
 use crate::shape::Type;
 use crate::tensor::Array;
@@ -239,6 +239,7 @@ impl Op for ShuffledBatch {
                     .param("half_bits", half_bits(self.count) as usize)
                     .param("stream", self.stream.unwrap_or(0) as usize)
                     .param("rounds", ROUNDS as usize)
+                    .turns(self.turns())
                     .workgroups(rows.rows.div_ceil(64)),
             );
         }
@@ -247,6 +248,24 @@ impl Op for ShuffledBatch {
 }
 
 const ROUNDS: u32 = 8;
+
+/// The most walks along a cycle of the permutation that an element takes. A number is below `count`
+/// with a chance of at least a quarter, so that one element of 10^31 takes more.
+const WALKS: usize = 256;
+
+impl ShuffledBatch {
+    /// Turns of the rounds of all walks of an element, each round with those of Philox.
+    fn turns(&self) -> u64 {
+        let outside = (1 << (2 * half_bits(self.count))) - self.count;
+        match self.stream {
+            None => 0,
+            Some(_) => looped(
+                WALKS.min(outside + 1),
+                looped(ROUNDS as usize, looped(10, 0)),
+            ),
+        }
+    }
+}
 
 /// Half the smallest even number of bits, at least 2, that holds all numbers below `count`.
 fn half_bits(count: usize) -> u32 {

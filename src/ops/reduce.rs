@@ -216,10 +216,10 @@ impl Op for Sum {
 
     // Lowering.
 
-    fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
+    fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         let (x, y) = (Cut::input(io, 0), Cut::output(io, 0));
         let sum = Fold::sum((1.0 / self.divisor(x.shape)) as f32);
-        lower_reduction(self.name(), sum, x, &self.axes, y, out)
+        lower_reduction(self.name(), sum, x, &self.axes, y, caps, out)
     }
 }
 
@@ -284,11 +284,11 @@ impl Op for Extreme {
 
     // Lowering.
 
-    fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
+    fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         let (x, y) = (Cut::input(io, 0), Cut::output(io, 0));
         let sign = if self.largest { 1.0 } else { -1.0 };
         let largest = Fold::new(Function::Largest, sign);
-        lower_reduction(self.name(), largest, x, &self.axes, y, out)
+        lower_reduction(self.name(), largest, x, &self.axes, y, caps, out)
     }
 }
 
@@ -326,10 +326,10 @@ impl Op for Ties {
 
     // Lowering.
 
-    fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
+    fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         let (x, y) = (Cut::input(io, 0), Cut::output(io, 0));
         let ties = Fold::new(Function::Ties(Operand::Input(1)), 1.0);
-        lower_reduction(self.name(), ties, x, &self.axes, y, out)
+        lower_reduction(self.name(), ties, x, &self.axes, y, caps, out)
     }
 }
 
@@ -370,23 +370,35 @@ impl Op for Ratio {
     }
 
     fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
+        let operands = [Operand::Input(0), Operand::Input(1), Operand::Output(0)];
         for (part, rows) in io.output_parts[0].iter().enumerate() {
             let quads = quads(&io.outputs[0], rows.rows);
-            out.push(
-                Dispatch::new(&RATIO, RATIO_VARIANTS[0])
-                    .read(Operand::Input(0))
-                    .part(part)
-                    .read(Operand::Input(1))
-                    .part(part)
-                    .write(Operand::Output(0))
-                    .part(part)
-                    .param("quads", quads)
-                    .param_f32("scale", self.scale as f32)
-                    .workgroups(quads.div_ceil(64)),
-            );
+            lower_ratio(self.scale as f32, operands, part, quads, out);
         }
         Ok(())
     }
+}
+
+/// Emits y = scale * a / b, 0 where b is 0, over one part of three operands.
+pub(super) fn lower_ratio(
+    scale: f32,
+    [a, b, y]: [Operand; 3],
+    part: usize,
+    quads: usize,
+    out: &mut Lowering,
+) {
+    out.push(
+        Dispatch::new(&RATIO, RATIO_VARIANTS[0])
+            .read(a)
+            .part(part)
+            .read(b)
+            .part(part)
+            .write(y)
+            .part(part)
+            .param("quads", quads)
+            .param_f32("scale", scale)
+            .workgroups(quads.div_ceil(64)),
+    );
 }
 
 impl Op for Spread {

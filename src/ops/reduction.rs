@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernel::{Dispatch, Kernel, Lowering, Operand, Overrides, Part, overlaps};
+use crate::kernel::{Caps, Dispatch, Kernel, Lowering, Operand, Overrides, Part, looped, overlaps};
 use crate::shape::{Shape, Type};
 
 use super::Cut;
@@ -22,13 +22,20 @@ pub(super) enum Function {
     Deviations(Operand),
     /// How many of them equal an operand that lies as the result does, NaN counting as equal to NaN.
     Ties(Operand),
+    /// The sum of exp(element - an operand that lies as the result does).
+    Exponentials(Operand),
+    /// The sum of their products with the elements of an operand that lies as x does.
+    Products(Operand),
 }
 
 impl Function {
     fn other(self) -> Option<Operand> {
         match self {
             Function::Sum | Function::Largest | Function::Squares => None,
-            Function::Deviations(other) | Function::Ties(other) => Some(other),
+            Function::Deviations(other)
+            | Function::Ties(other)
+            | Function::Exponentials(other)
+            | Function::Products(other) => Some(other),
         }
     }
 }
@@ -79,6 +86,7 @@ pub(super) fn lower_sum(
     axes: &[usize],
     scale: f32,
     y: Operand,
+    caps: &Caps,
     out: &mut Lowering,
 ) -> Result<()> {
     let whole = |shape: &Shape| {
@@ -97,7 +105,7 @@ pub(super) fn lower_sum(
         shape: &shape_y,
         parts: &whole(&shape_y),
     };
-    lower_reduction("sum", Fold::sum(scale), x, axes, y, out)
+    lower_reduction("sum", Fold::sum(scale), x, axes, y, caps, out)
 }
 
 /// Emits y = the reduction of x over `axes`, in stages if the sums are long and few.
@@ -110,6 +118,7 @@ pub(super) fn lower_reduction(
     x: Cut,
     axes: &[usize],
     y: Cut,
+    caps: &Caps,
     out: &mut Lowering,
 ) -> Result<()> {
     for region in regions(x, axes, y) {
@@ -120,7 +129,7 @@ pub(super) fn lower_reduction(
             },
             accumulate: region.accumulate,
         };
-        lower_runs(op, staged, region.x, &region.runs, region.y, out)?;
+        lower_runs(op, staged, region.x, &region.runs, region.y, caps, out)?;
     }
     Ok(())
 }
@@ -309,21 +318,42 @@ const INVOCATIONS: usize = 16_384;
 /// Indices that lie side by side and are read by neighbouring invocations, if the reduction is cut along another axis too.
 const ADJACENT: usize = 16;
 
-/// Into how many strided chunks the outermost and the innermost reduced run are cut: a pure function of the shapes.
-fn chunks(outputs: usize, length: usize, outer: usize, inner: usize) -> (usize, usize) {
-    let wanted = (length.isqrt().max(length / 64)).min(INVOCATIONS / outputs.max(1));
+/// Extents of the reduced runs, outermost first, of which the first and the last are cut.
+type Extents = [usize; 3];
+
+/// Turns of an invocation that makes one of so many chunks.
+fn turns([outer, middle, inner]: Extents, (outer_chunks, inner_chunks): (usize, usize)) -> u64 {
+    let [outer, inner] = [outer.div_ceil(outer_chunks), inner.div_ceil(inner_chunks)];
+    looped(outer, looped(middle, looped(inner, 0)))
+}
+
+/// Into how many strided chunks the outermost and the innermost reduced run are cut: a pure function
+/// of the shapes and of the most turns that an invocation may take.
+fn chunks(outputs: usize, extents: Extents, max_turns: u64) -> (usize, usize) {
+    let [outer, _, inner] = extents;
+    let length: usize = extents.iter().product();
+    let mut wanted = (length.isqrt().max(length / 64)).min(INVOCATIONS / outputs.max(1));
     if length <= SERIAL || wanted < 2 {
-        return (1, 1);
+        if turns(extents, (1, 1)) <= max_turns {
+            return (1, 1);
+        }
+        wanted = 2;
     }
     // The fewest chunks of `extent` indices that leave the longest one as short as `count` chunks do.
     let even = |extent: usize, count: usize| extent.div_ceil(extent.div_ceil(count.min(extent)));
-    let outer_chunks = even(outer, (wanted / ADJACENT.min(inner)).max(1));
-    let inner_chunks = even(inner, wanted.div_ceil(outer_chunks));
-    // Some empty chunks, so that the next stage can load quads.
-    if inner_chunks >= outer_chunks {
-        (outer_chunks, inner_chunks.next_multiple_of(4))
-    } else {
-        (outer_chunks.next_multiple_of(4), inner_chunks)
+    loop {
+        let outer_chunks = even(outer, (wanted / ADJACENT.min(inner)).max(1));
+        let inner_chunks = even(inner, wanted.div_ceil(outer_chunks));
+        // Some empty chunks, so that the next stage can load quads.
+        let chunks = match inner_chunks >= outer_chunks {
+            true => (outer_chunks, inner_chunks.next_multiple_of(4)),
+            false => (outer_chunks.next_multiple_of(4), inner_chunks),
+        };
+        // With as many chunks as elements nothing more is to be cut.
+        if turns(extents, chunks) <= max_turns || wanted >= length {
+            return chunks;
+        }
+        wanted *= 2;
     }
 }
 
@@ -333,11 +363,12 @@ fn lower_runs(
     x: Place,
     runs: &[AxisRun],
     y: Place,
+    caps: &Caps,
     out: &mut Lowering,
 ) -> Result<()> {
     let reduced = |runs: &[AxisRun]| runs.iter().filter(|run| run.reduced).count();
     if reduced(runs) > 3 || runs.len() - reduced(runs) > 3 {
-        return lower_innermost(op, staged, x, runs, y, out);
+        return lower_innermost(op, staged, x, runs, y, caps, out);
     }
     let last = runs.last().copied().unwrap_or(AxisRun {
         extent: 1,
@@ -365,14 +396,23 @@ fn lower_runs(
         if run.reduced { &mut summed } else { &mut kept }.push(axis);
     }
     let outputs: usize = kept.iter().map(|run| run[0]).product();
-    let length: usize = summed.iter().map(|run| run[0]).product();
     // Innermost first; with two reduced runs, the outer one takes the place that can be cut.
     kept.resize(3, [1, 0]);
     if summed.len() == 2 {
         summed.insert(1, [1, 0]);
     }
     summed.resize(3, [1, 0]);
-    let (outer_chunks, inner_chunks) = chunks(outputs, length, summed[2][0], summed[0][0]);
+    // Nothing is not walked.
+    if summed.iter().any(|run| run[0] == 0) {
+        summed.fill([0, 0]);
+    }
+    // What cannot be cut is the shortest where it takes too long.
+    if turns([1, summed[1][0], 1], (1, 1)) > caps.max_turns {
+        let shortest = (0..3).min_by_key(|&run| summed[run][0]);
+        summed.swap(1, shortest.unwrap_or(1));
+    }
+    let extents = [2, 1, 0].map(|run: usize| summed[run][0]);
+    let (outer_chunks, inner_chunks) = chunks(outputs, extents, caps.max_turns);
     let chunks = outer_chunks * inner_chunks;
     let elements = outputs * if last.reduced { 1 } else { width };
 
@@ -397,9 +437,13 @@ fn lower_runs(
     let mut dispatch = Dispatch::of(Cow::Owned(kernel), variant)
         .read(x.operand)
         .part(x.part);
-    if let Some(other) = reduction.function.other() {
-        dispatch = dispatch.read(other).part(y.part);
-    }
+    dispatch = match reduction.function {
+        Function::Products(other) => dispatch.read(other).part(x.part),
+        function => match function.other() {
+            Some(other) => dispatch.read(other).part(y.part),
+            None => dispatch,
+        },
+    };
     dispatch = dispatch
         .write(stage.operand)
         .part(stage.part)
@@ -421,6 +465,7 @@ fn lower_runs(
         .param("root", now.root.into())
         .param_f32("start", start)
         .param_f32("scale", now.scale)
+        .turns(turns(extents, (outer_chunks, inner_chunks)))
         .workgroups((outputs * chunks).div_ceil(WORKGROUP));
     out.push(dispatch);
     if chunks == 1 {
@@ -432,7 +477,7 @@ fn lower_runs(
     };
     let runs = merged(runs.into_iter());
     let scratch = Place::scratch(stage.operand);
-    lower_runs(op, staged.second(), scratch, &runs, y, out)
+    lower_runs(op, staged.second(), scratch, &runs, y, caps, out)
 }
 
 /// Reduces the innermost run that is reduced, then the others, where they are more than the kernels take at once.
@@ -442,6 +487,7 @@ fn lower_innermost(
     x: Place,
     runs: &[AxisRun],
     y: Place,
+    caps: &Caps,
     out: &mut Lowering,
 ) -> Result<()> {
     let contiguous = runs
@@ -469,8 +515,9 @@ fn lower_innermost(
         reduction: staged.reduction.first_stage(),
         accumulate: false,
     };
-    lower_runs(op, first, x, &merged(stage.into_iter()), scratch, out)?;
-    lower_runs(op, staged.second(), scratch, &rest, y, out)
+    let stage = merged(stage.into_iter());
+    lower_runs(op, first, x, &stage, scratch, caps, out)?;
+    lower_runs(op, staged.second(), scratch, &rest, y, caps, out)
 }
 
 /// How the elements are loaded.
@@ -503,15 +550,28 @@ enum Term {
     Square,
     Deviation,
     Tie,
+    Exponential,
+    Product,
 }
 
 impl Term {
+    const ALL: [Term; 6] = [
+        Term::Value,
+        Term::Square,
+        Term::Deviation,
+        Term::Tie,
+        Term::Exponential,
+        Term::Product,
+    ];
+
     fn of(function: Function) -> Self {
         match function {
             Function::Sum | Function::Largest => Term::Value,
             Function::Squares => Term::Square,
             Function::Deviations(_) => Term::Deviation,
             Function::Ties(_) => Term::Tie,
+            Function::Exponentials(_) => Term::Exponential,
+            Function::Products(_) => Term::Product,
         }
     }
 }
@@ -536,6 +596,8 @@ fn kernel(form: Form, term: Term) -> Kernel {
         squares,
         deviations,
         ties,
+        exponentials,
+        products,
         grid,
         divide,
     ] = *shader_files![
@@ -547,6 +609,8 @@ fn kernel(form: Form, term: Term) -> Kernel {
         "reduce_squares",
         "reduce_deviations",
         "reduce_ties",
+        "reduce_exponentials",
+        "reduce_products",
         "lib/grid",
         "lib/divide",
     ];
@@ -565,6 +629,8 @@ fn kernel(form: Form, term: Term) -> Kernel {
         Term::Square => ("squares", squares),
         Term::Deviation => ("deviations", deviations),
         Term::Tie => ("ties", ties),
+        Term::Exponential => ("exponentials", exponentials),
+        Term::Product => ("products", products),
     };
     let files = vec![body, form, term, grid, divide];
     Kernel::composed(format!("reduce_{term_name}{form_name}"), files, variants)
@@ -574,8 +640,7 @@ fn kernel(form: Form, term: Term) -> Kernel {
 pub(super) fn kernels() -> Vec<Kernel> {
     let mut all = Vec::new();
     for form in [Form::Elements, Form::RowQuads, Form::ColumnQuads] {
-        let terms = [Term::Value, Term::Square, Term::Deviation, Term::Tie];
-        all.extend(terms.map(|term| kernel(form, term)));
+        all.extend(Term::ALL.map(|term| kernel(form, term)));
     }
     all
 }

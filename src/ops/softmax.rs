@@ -8,7 +8,10 @@ use crate::tensor::Array;
 
 use super::axes::around;
 use super::dim::{self, Dim};
-use super::{expect_f32, expect_inputs, expect_type, no_second_derivative};
+use super::elementwise::function;
+use super::reduction::{Fold, Function, lower_reduction};
+use super::rows::{Loops, by_rows, kept, lower_row_sums, row_places, whole};
+use super::{Cut, expect_f32, expect_inputs, expect_type, no_second_derivative};
 
 // Parameters and builder.
 
@@ -96,8 +99,18 @@ impl Op for Softmax {
 
     // Lowering.
 
-    fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
-        lower_rows(self, self.name(), [&SOFTMAX, &SOFTMAX_LONG], io, out)
+    fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
+        let [_, columns, inner] = self.around(self.name(), io)?;
+        let Some(lanes) = LOOPS.lanes(columns, inner, caps.max_turns) else {
+            let x = Cut::input(io, 0);
+            let y = |part| (Operand::Output(0), part);
+            let [top, sum] = lower_row_sums(self.name(), x, self.axis, caps, out)?;
+            let each = usize::from(self.logarithm);
+            lower_elements(x, self.axis, each, [top, sum], y, out);
+            return Ok(());
+        };
+        self.lower_rows([&SOFTMAX, &SOFTMAX_LONG], LOOPS, lanes, io, out);
+        Ok(())
     }
 
     fn split(&self) -> Split {
@@ -159,9 +172,16 @@ impl Op for SoftmaxGrad {
 
     // Lowering.
 
-    fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
-        let kernels = [&SOFTMAX_GRAD, &SOFTMAX_GRAD_LONG];
-        lower_rows(&self.0, self.name(), kernels, io, out)
+    fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
+        let [_, columns, inner] = self.0.around(self.name(), io)?;
+        match GRAD_LOOPS.lanes(columns, inner, caps.max_turns) {
+            Some(lanes) => {
+                let kernels = [&SOFTMAX_GRAD, &SOFTMAX_GRAD_LONG];
+                self.0.lower_rows(kernels, GRAD_LOOPS, lanes, io, out);
+                Ok(())
+            }
+            None => self.lower_in_pieces(io, caps, out),
+        }
     }
 
     fn split(&self) -> Split {
@@ -172,60 +192,118 @@ impl Op for SoftmaxGrad {
     }
 }
 
-/// Emits a kernel that makes each row of the output from that row of each input, all of one shape.
-fn lower_rows(
-    softmax: &Softmax,
-    op: &str,
-    kernels: [&'static Kernel; 2],
-    io: &Io,
-    out: &mut Lowering,
-) -> Result<()> {
-    if softmax.axis == 0 {
-        io.whole(op)?;
-    }
-    let shape = &io.outputs[0].shape;
-    let [outer, columns, inner] = around(shape, softmax.axis);
-    let variant = VARIANTS[usize::from(softmax.logarithm)];
-    for (part, cut) in io.output_parts[0].iter().enumerate() {
-        let rows = match softmax.axis {
-            0 => inner,
-            _ => outer * inner / shape.rows().max(1) * cut.rows,
-        };
-        if columns == 0 {
-            continue;
+impl Softmax {
+    /// The output as `[outer, columns, inner]`; its rows lie in one part each.
+    fn around(&self, op: &str, io: &Io) -> Result<[usize; 3]> {
+        if self.axis == 0 {
+            io.whole(op)?;
         }
-        let mut dispatch = by_rows(kernels, variant, rows, columns, inner);
-        for i in 0..io.inputs.len() {
-            dispatch = dispatch.read(Operand::Input(i)).part(part);
-        }
-        out.push(
-            dispatch
-                .write(Operand::Output(0))
-                .part(part)
-                .param("rows", rows)
-                .param("columns", columns)
-                .param("inner", inner),
-        );
+        Ok(around(&io.outputs[0].shape, self.axis))
     }
-    Ok(())
+
+    /// Emits a kernel that makes each row of the output from that row of each input, all of one shape.
+    fn lower_rows(
+        &self,
+        kernels: [&'static Kernel; 2],
+        loops: Loops,
+        lanes: usize,
+        io: &Io,
+        out: &mut Lowering,
+    ) {
+        let shape = &io.outputs[0].shape;
+        let [outer, columns, inner] = around(shape, self.axis);
+        let variant = VARIANTS[usize::from(self.logarithm)];
+        for (part, cut) in io.output_parts[0].iter().enumerate() {
+            let rows = match self.axis {
+                0 => inner,
+                _ => outer * inner / shape.rows().max(1) * cut.rows,
+            };
+            if columns == 0 {
+                continue;
+            }
+            let mut dispatch = by_rows(kernels, variant, rows, lanes);
+            for i in 0..io.inputs.len() {
+                dispatch = dispatch.read(Operand::Input(i)).part(part);
+            }
+            out.push(
+                dispatch
+                    .write(Operand::Output(0))
+                    .part(part)
+                    .param("rows", rows)
+                    .param("columns", columns)
+                    .param("inner", inner)
+                    .turns(loops.turns(columns, lanes)),
+            );
+        }
+    }
 }
 
-/// Longest row that one invocation handles alone; above, a workgroup shares a row.
-const ALONE: usize = 64;
-/// From this many neighbouring rows on, invocations that handle one row each read neighbouring addresses.
-const NEIGHBOURS: usize = 16;
+/// The largest element, the sum of the exponentials and the results.
+const LOOPS: Loops = Loops {
+    columns: 3,
+    combined: 2,
+};
+/// The sum and the results.
+const GRAD_LOOPS: Loops = Loops {
+    columns: 2,
+    combined: 1,
+};
 
-/// A dispatch of the kernel for short rows or of the one for long rows, whose columns lie `inner` apart.
-pub(super) fn by_rows(
-    [short, long]: [&'static Kernel; 2],
-    overrides: Overrides,
-    rows: usize,
-    columns: usize,
-    inner: usize,
-) -> Dispatch {
-    match columns > ALONE && inner < NEIGHBOURS {
-        true => Dispatch::new(long, overrides).workgroups(rows),
-        false => Dispatch::new(short, overrides).workgroups(rows.div_ceil(64)),
+/// Emits the softmax of x (`each` 0), its logarithm (1), or exp(x - top) * sum, 0 where `sum` is 0 (2),
+/// element by element, from what [`lower_row_sums`] made; `y` says where each part goes.
+pub(super) fn lower_elements(
+    x: Cut,
+    axis: usize,
+    each: usize,
+    [top, sum]: [Operand; 2],
+    y: impl Fn(usize) -> (Operand, usize),
+    out: &mut Lowering,
+) {
+    for part in 0..x.parts.len() {
+        let (y, part_y) = y(part);
+        let dispatch = Dispatch::new(&SOFTMAX_ELEMENTS, ELEMENT_VARIANTS[each])
+            .read(x.operand)
+            .part(part)
+            .read(top)
+            .read(sum)
+            .write(y)
+            .part(part_y);
+        out.push(row_places(dispatch, x, part, axis));
+    }
+}
+
+impl SoftmaxGrad {
+    /// Emits the sums of all rows in stages, then the elements.
+    fn lower_in_pieces(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
+        let Softmax { axis, logarithm } = self.0;
+        let [y, dy] = [0, 1].map(|i| Cut::input(io, i));
+        let shape = kept(y.shape, axis);
+        let parts = whole(&shape);
+        let sum = out.scratch(Type::f32(shape.clone()));
+        let sums = Cut {
+            operand: sum,
+            shape: &shape,
+            parts: &parts,
+        };
+        let (function, summed) = match logarithm {
+            false => (Function::Products(dy.operand), y),
+            true => (Function::Sum, dy),
+        };
+        let fold = Fold::new(function, 1.0);
+        lower_reduction(self.name(), fold, summed, &[axis], sums, caps, out)?;
+        for part in 0..y.parts.len() {
+            let variant = VARIANTS[usize::from(logarithm)];
+            let dispatch = Dispatch::new(&SOFTMAX_GRAD_ELEMENTS, variant)
+                .read(y.operand)
+                .part(part)
+                .read(dy.operand)
+                .part(part)
+                .read(sum)
+                .write(Operand::Output(0))
+                .part(part);
+            out.push(row_places(dispatch, y, part, axis));
+        }
+        Ok(())
     }
 }
 
@@ -284,5 +362,35 @@ static SOFTMAX_GRAD_LONG: Kernel = Kernel::new(
     VARIANTS,
 );
 
-pub(super) const KERNELS: &[&Kernel] =
-    &[&SOFTMAX, &SOFTMAX_LONG, &SOFTMAX_GRAD, &SOFTMAX_GRAD_LONG];
+const ELEMENT_VARIANTS: &[Overrides] = &[function::<0>(), function::<1>(), function::<2>()];
+
+static SOFTMAX_ELEMENTS: Kernel = Kernel::new(
+    "softmax_elements",
+    shader_files![
+        "softmax_elements",
+        "lib/special",
+        "lib/divide",
+        "lib/grid",
+        "lib/float"
+    ],
+    ELEMENT_VARIANTS,
+);
+static SOFTMAX_GRAD_ELEMENTS: Kernel = Kernel::new(
+    "softmax_grad_elements",
+    shader_files![
+        "softmax_grad_elements",
+        "lib/divide",
+        "lib/grid",
+        "lib/float"
+    ],
+    VARIANTS,
+);
+
+pub(super) const KERNELS: &[&Kernel] = &[
+    &SOFTMAX,
+    &SOFTMAX_LONG,
+    &SOFTMAX_GRAD,
+    &SOFTMAX_GRAD_LONG,
+    &SOFTMAX_ELEMENTS,
+    &SOFTMAX_GRAD_ELEMENTS,
+];

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 
 pub mod cases;
+pub mod loops;
 pub mod lower;
 pub mod table;
 pub mod tally;

@@ -40,6 +40,8 @@ pub struct Count {
     pub runs: usize,
     /// Those among them in which values lay in several parts.
     pub in_parts: usize,
+    /// Those among them in which loops were cut into pieces.
+    pub in_pieces: usize,
     /// Largest error met, in units of its bound.
     pub worst: f64,
     /// Time of planning, compiling, running and comparing.
@@ -53,6 +55,7 @@ impl AddAssign for Count {
         self.unsupported += other.unsupported;
         self.runs += other.runs;
         self.in_parts += other.in_parts;
+        self.in_pieces += other.in_pieces;
         self.worst = self.worst.max(other.worst);
         self.time += other.time;
     }
@@ -101,6 +104,7 @@ impl<'a> Tally<'a> {
                     let verdict = row.adapter.check(prepared);
                     count.runs = verdict.passed;
                     count.in_parts = verdict.in_parts;
+                    count.in_pieces = verdict.in_pieces;
                     count.worst = verdict.worst;
                     match (verdict.wrong.is_empty(), &verdict.unsupported) {
                         (false, _) => count.failed = 1,
@@ -133,12 +137,13 @@ impl fmt::Display for Tally<'_> {
                 unsupported,
                 runs,
                 in_parts,
+                in_pieces,
                 worst,
                 time,
             } = row.total();
             writeln!(
                 f,
-                "{}: {passed} passed, {failed} failed, {unsupported} unsupported; {runs} runs, {in_parts} in parts, which were refused by {:?}, \
+                "{}: {passed} passed, {failed} failed, {unsupported} unsupported; {runs} runs, {in_parts} in parts, which were refused by {:?}, {in_pieces} in pieces, \
                  worst error {worst:.2} of its bound, {} pipelines, {:.1} s",
                 row.adapter,
                 row.refused_parts,

@@ -375,7 +375,7 @@ impl Op for ConvGradWeight {
         let sizes = self.sizes(&io.inputs[0].shape, &io.inputs[1].shape)?;
         let filter = sizes.filter();
         if sizes.o * filter == 0 {
-            return self.lower_bias(io, out);
+            return self.lower_bias(io, caps, out);
         }
         let mut runs = overlaps(&[&io.input_parts[0], &io.input_parts[1]]);
         if runs.is_empty() {
@@ -393,7 +393,7 @@ impl Op for ConvGradWeight {
         let in_registers = sizes.body(Map::GradWeight, caps) == Some(Body::Registers);
         let dbias = (self.bias && whole && in_registers).then_some(Operand::Output(1));
         if dbias.is_none() {
-            self.lower_bias(io, out)?;
+            self.lower_bias(io, caps, out)?;
         }
         let longest = blocks.iter().map(Filters::count).max().unwrap_or(0);
         let scratch = run_scratch(out, runs.len(), longest * filter);
@@ -423,13 +423,13 @@ impl ConvGradWeight {
     }
 
     /// Emits the gradient of the bias on its own.
-    fn lower_bias(&self, io: &Io, out: &mut Lowering) -> Result<()> {
+    fn lower_bias(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         if !self.bias {
             return Ok(());
         }
         let (dy, dbias) = (Cut::input(io, 1), Cut::output(io, 1));
         let axes = all_but_channels(dy.shape);
-        lower_reduction(self.name(), Fold::sum(1.0), dy, &axes, dbias, out)
+        lower_reduction(self.name(), Fold::sum(1.0), dy, &axes, dbias, caps, out)
     }
 }
 

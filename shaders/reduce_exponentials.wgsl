@@ -1,0 +1,11 @@
+// Provider of x, other, y, params and term: exp of the differences from another value of each output, the largest; NaN stays.
+
+@group(0) @binding(0) var<storage, read> x: array<Element>;
+@group(0) @binding(1) var<storage, read> other: array<Result>;
+@group(0) @binding(2) var<storage, read_write> y: array<Result>;
+@group(0) @binding(3) var<uniform> params: Params;
+
+fn term(value: Element, at: u32, output: u32) -> Element {
+    let below = value - Element(other[output]);
+    return select(exp(below), below, magnitude(below) > Bits(0x7f800000u));
+}
