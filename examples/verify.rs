@@ -31,6 +31,9 @@ struct Args {
     /// Only cases whose name holds this
     #[arg(long, value_name = "TEXT")]
     case: Option<String>,
+    /// Only cases of this group, a part of their names between slashes: "long" are loops over more than 70,000 elements
+    #[arg(long, value_name = "NAME")]
+    group: Option<String>,
     /// Only adapters whose name holds this, in any case of letters
     #[arg(long, value_name = "TEXT")]
     adapter: Option<String>,
@@ -62,6 +65,8 @@ fn verify(args: &Args) -> Result<bool> {
         let op = case.op().to_owned();
         let holds = |text: &String| case.name.contains(text);
         let wanted = args.op.as_ref().is_none_or(|wanted| *wanted == op);
+        let in_group = |group: &String| case.name.split('/').any(|part| part == group);
+        let wanted = wanted && args.group.as_ref().is_none_or(in_group);
         if wanted && args.case.as_ref().is_none_or(holds) {
             by_op.entry(op).or_default().push(case);
         }
@@ -72,7 +77,8 @@ fn verify(args: &Args) -> Result<bool> {
             Some(name) => format!(" {what} \"{name}\""),
         };
         let (op, case) = (named("of op", &args.op), named("named", &args.case));
-        let message = format!("no cases{op}{case}; docs/ops.md lists the ops");
+        let group = named("in group", &args.group);
+        let message = format!("no cases{op}{case}{group}; docs/ops.md lists the ops");
         return Err(Error::new(ErrorKind::Unsupported, message));
     }
     let options = GpuOptions {

@@ -1,8 +1,9 @@
 // y = the largest sign * x along one axis, times sign, and index = where it lies: the first of equal ones; the first NaN wins over all.
 //
 // Layout: x [outer, extent, inner], y and index [outer, inner], each from its base on. Reference: src/ops/along.rs.
-// Each output is made by one invocation, or by one workgroup whose invocations take every lanes-th element from number `from` to `to` - 1;
-// where from is not 0 they go on with what y and index hold.
+// Each output is made by one invocation, or by one workgroup whose invocations take every lanes-th
+// element, of those from `begin` to `until` - 1. Where begin is not 0 they go on with what y and
+// index hold.
 // Overrides: lanes (1 or workgroup_size), workgroup_size. Providers: lib/grid, lib/float.
 
 override lanes: u32 = 1u;
@@ -11,8 +12,8 @@ override workgroup_size: u32 = 64u;
 struct Params {
     grid: Grid,
     outputs: u32,
-    from: u32,
-    to: u32,
+    begin: u32,
+    until: u32,
     extent: u32,
     inner: u32,
     x_base: u32,
@@ -54,11 +55,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let first = params.x_base + output / params.inner * params.extent * params.inner + output % params.inner;
     var best = 0.0;
     var place = NOWHERE;
-    if (inside && lane == 0u && params.from > 0u) {
+    if (inside && lane == 0u && params.begin > 0u) {
         best = params.sign * y[params.y_base + output];
         place = index[params.index_base + output];
     }
-    for (var a = params.from + lane; a < select(0u, params.to, inside); a += lanes) {
+    for (var a = params.begin + lane; a < select(0u, params.until, inside); a += lanes) {
         let value = params.sign * x[first + a * params.inner];
         if (wins(value, a, best, place)) {
             best = value;

@@ -5,7 +5,8 @@
 // on do not count. A class whose share is 0 is not read. share is weight * (1 - smoothing) at the label's column, or times the target's
 // probability, plus weight * even everywhere. A label that is not below columns gives NaN. Where params.norms is not 0, the sum of the
 // weights of the rows' labels lies so far behind that of their losses; with params.mean each loss is divided by the rows that count.
-// Only shares of columns from `from` to `to` - 1 are looked at; where from is not 0 the losses go on with what they hold.
+// Only shares of columns from `begin` to `until` - 1 are looked at. Where begin is not 0, the losses
+// go on with what they hold.
 // Reference: src/ops/cross_entropy.rs. A chunk is made by one invocation or by one workgroup, as the provider says.
 // Overrides: logarithm (1 where logits are logarithms of probabilities), every (1 where all columns have a share), workgroup_size.
 // Providers: targets (target_labels or target_probabilities), lib/row_softmax, lib/row_alone or lib/row_shared, lib/special, lib/divide,
@@ -26,8 +27,8 @@ struct Params {
     outer: u32,
     logits_base: u32,
     target_base: u32,
-    from: u32,
-    to: u32,
+    begin: u32,
+    until: u32,
     norms: u32,
     mean: u32,
     ignores: u32,
@@ -69,7 +70,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         var loss = 0.0;
         if (every == 1u) {
-            for (var c = params.from + lane; c < min(end, params.to); c += LANES) {
+            for (var c = params.begin + lane; c < min(end, params.until); c += LANES) {
                 let i = start + c * step;
                 let share = weight[c] * (params.keep * probability(i) + params.even);
                 loss += select(share * (log_sum - (logits[i] - top)), 0.0, share == 0.0);
@@ -82,7 +83,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 loss = 0.0;
             } else if (LABELS && label >= columns) {
                 loss = params.nan;
-            } else if (LABELS && label >= params.from && label < params.to) {
+            } else if (LABELS && label >= params.begin && label < params.until) {
                 let norm = weight[label];
                 let share = params.keep * norm;
                 loss += select(share * (log_sum - (logits[start + label * step] - top)), 0.0, share == 0.0);
@@ -93,7 +94,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     if (chunk < params.chunks && lane == 0u) {
         let at = params.at + chunk;
-        let resume = params.from > 0u;
+        let resume = params.begin > 0u;
         losses[at] = losses_sum + select(0.0, losses[at], resume);
         if (params.norms > 0u) {
             losses[params.norms + at] = norms_sum + select(0.0, losses[params.norms + at], resume);

@@ -1,7 +1,9 @@
 // dlogits[row, column] = (sum(share) * softmax(logits[row])[column] - share[column]) * factor, 0 where a row does not count;
-// of logarithms of probabilities -share[column] * factor. The logits may also be sum(share) * softmax already.
+// of logarithms of probabilities -share[column] * factor. What stands for the logits may also be
+// sum(share) * softmax already.
 //
-// Columns from `from` to `to` - 1 are made. Layout, share and params as in cross_entropy.wgsl; factor is one float, divided by the rows that count with params.mean.
+// Columns from `begin` to `until` - 1 are made.
+// Layout, share and params as in cross_entropy.wgsl; factor is one float, divided by the rows that count with params.mean.
 // A label that is not below columns gives a row of NaN; where all shares are 0 the row is not read.
 // Reference: src/ops/cross_entropy.rs. A row is made by one invocation or by one workgroup, as the provider says.
 // Overrides: logarithm (1 where logits are logarithms of probabilities, 2 where they are sum(share) * softmax), every (1 where all columns have a share), workgroup_size.
@@ -20,8 +22,8 @@ struct Params {
     outer: u32,
     logits_base: u32,
     target_base: u32,
-    from: u32,
-    to: u32,
+    begin: u32,
+    until: u32,
     mean: u32,
     ignores: u32,
     ignore_index: u32,
@@ -81,7 +83,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         total = row_sum(total, local);
     }
     total += own;
-    for (var c = params.from + lane; c < min(end, params.to); c += LANES) {
+    for (var c = params.begin + lane; c < min(end, params.until); c += LANES) {
         let i = start + c * step;
         var gradient = 0.0;
         if (counts) {

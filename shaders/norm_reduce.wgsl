@@ -2,7 +2,8 @@
 //
 // Layout: set s is `runs` runs of `length` neighbouring loads; run r of it begins at load base + s * length + r * run_stride. A load
 // is one element or four of them (or, along columns, one element of each of four sets, and sets count fours). Chunk c takes every
-// chunks-th load of its set, of those from `from` to `to` - 1, from c on. Neighbouring invocations make neighbouring chunks of one set or, with sets_first, the same
+// chunks-th load of its set from begin + c on, up to load `until` - 1.
+// Neighbouring invocations make neighbouring chunks of one set or, with sets_first, the same
 // chunk of neighbouring sets, so that they read neighbouring addresses. With resume = 1 the partials continue those of other rows or loads.
 // Reference: src/ops/norm.rs. One invocation makes one chunk, one workgroup workgroup_size of them.
 // Overrides: workgroup_size.
@@ -22,8 +23,8 @@ struct Params {
     // chunks / length and chunks % length.
     step_runs: u32,
     step_loads: u32,
-    from: u32,
-    to: u32,
+    begin: u32,
+    until: u32,
     resume: u32,
     // Whether moments are taken about the mean; whether sums are weighted.
     flag: u32,
@@ -50,11 +51,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let step_runs = params.step_runs;
         let step_loads = params.step_loads;
         let start = own * length;
-        let first = params.from + chunk;
+        let first = params.begin + chunk;
         var run = first / length;
         var load = first % length;
         var sums = Sums();
-        for (var j = first; j < params.to; j += chunks) {
+        for (var j = first; j < params.until; j += chunks) {
             sums = add(sums, start + run * run_stride + load);
             run += step_runs;
             load += step_loads;

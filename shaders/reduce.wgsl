@@ -6,7 +6,8 @@
 // inner_chunks-th of reduced run 2 from l on, so that neighbouring invocations read neighbouring addresses. With one chunk y is the
 // result, else [outputs, chunks] or, with chunks_first, [chunks, outputs], which another dispatch reduces; some chunks may be empty.
 // start is what an empty reduction gives; accumulate adds what y holds already; root takes the square root of the result. Terms that
-// are made with another value of y's layout find it from other_base on, those made with one of x's layout at the same place as x.
+// are made with another value of y's layout find it from other_base on,
+// those made with one of x's layout where x is.
 // Reference: src/ops/reduce.rs. One invocation makes one chunk of one output, one workgroup workgroup_size of them.
 // Overrides: function (0 sum, 1 largest), chunks_first (the innermost run is kept), workgroup_size.
 // Providers: Element, Bits, Result and fold (reduce_elements, reduce_row_quads or reduce_column_quads), bindings and term

@@ -1,7 +1,9 @@
 // right[row] = 1 where the label's logit is the largest of its row, the first of equal ones, else 0; 0 for rows from valid on.
 //
 // Layout: logits [rows, columns], labels and right [rows], each from its base on, valid one word. A row with a NaN, or with a label that is not below
-// columns, is wrong. Columns from `from` to `to` - 1 are looked at; where from is not 0 right goes on with what it holds. Reference: src/ops/accuracy.rs. A row is judged by one invocation or by one workgroup, as the provider says.
+// columns, is wrong. Columns from `begin` to `until` - 1 are looked at; where begin is not 0, right
+// goes on with what it holds.
+// Reference: src/ops/accuracy.rs. A row is judged by one invocation or by one workgroup, as the provider says.
 // Overrides: workgroup_size. Providers: lib/row_alone or lib/row_shared, lib/grid, lib/float.
 
 override workgroup_size: u32 = 64u;
@@ -11,8 +13,8 @@ struct Params {
     rows: u32,
     first: u32,
     columns: u32,
-    from: u32,
-    to: u32,
+    begin: u32,
+    until: u32,
     logits_base: u32,
     labels_base: u32,
 }
@@ -36,16 +38,16 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let label = labels[params.labels_base + row];
         if (label < params.columns) {
             at = start + label;
-            end = start + params.to;
+            end = start + params.until;
             wrong = 0.0;
-            if (params.from > 0u && right[params.first + row] == 0u) {
+            if (params.begin > 0u && right[params.first + row] == 0u) {
                 wrong = 1.0;
             }
         }
     }
     if (end > start) {
         let own = logits[at];
-        for (var i = start + params.from + lane; i < end; i += LANES) {
+        for (var i = start + params.begin + lane; i < end; i += LANES) {
             let other = logits[i];
             if (is_nan(other) || other > own || (other == own && i < at)) {
                 wrong = 1.0;

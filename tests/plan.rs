@@ -15,13 +15,70 @@ use striate::autodiff::gradients;
 use striate::error::{ErrorKind, Result};
 use striate::graph::{Graph, Init, Kind, Node, Op, Source, Value};
 use striate::kernel::{
-    Access, Body, Caps, Dispatch, Io, Kernel, Lowering, Operand, Part, WINDOW, Wgsl, parts_of,
+    Access, Body, CPU_TURNS, Caps, Dispatch, GPU_TURNS, Io, Kernel, Lowering, Operand, Part,
+    WINDOW, Wgsl, parts_of,
 };
 use striate::ops::Conv2d;
 use striate::plan::{Buffer, Life, Plan, PlanOptions, Span, StateLayout, Step, peak, place};
 use striate::rng::Stream;
 use striate::shape::Type;
 use striate::tensor::{Array, Tensor};
+
+/// An op from outside whose invocations take so many turns of their loops.
+#[derive(Debug)]
+struct Loops(u64);
+
+impl Op for Loops {
+    fn name(&self) -> &'static str {
+        "loops"
+    }
+
+    fn infer(&self, _: &[&Type]) -> Result<Vec<Type>> {
+        Ok(vec![Type::f32([4])])
+    }
+
+    fn eval(&self, _: &[&Array]) -> Vec<Array> {
+        vec![Array::float([4], vec![0.0; 4])]
+    }
+
+    fn vjp(&self, _: &mut Graph, _: &Node, _: &[Value]) -> Result<Vec<Option<Value>>> {
+        Ok(vec![])
+    }
+
+    fn lower(&self, _: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
+        let dispatch = Dispatch::of(Cow::Owned(probe_kernel()), &[]).write(Operand::Output(0));
+        out.push(dispatch.turns(self.0).workgroups(1));
+        Ok(())
+    }
+}
+
+/// What a device would end in mid sum is refused before anything runs, with both numbers.
+#[test]
+fn too_many_turns_are_refused() {
+    let plan = |turns: u64, caps: &Caps| {
+        let mut g = Graph::new();
+        let y = g.add(Loops(turns), &[]).unwrap()[0];
+        let states = StateLayout::new(&[&g], caps.max_binding).unwrap();
+        Plan::new(&g, &states, &[y], caps, PlanOptions::default())
+    };
+    for max_turns in [CPU_TURNS, GPU_TURNS, 300] {
+        let caps = Caps {
+            max_turns,
+            ..Caps::default()
+        };
+        plan(max_turns, &caps).unwrap();
+        let error = plan(max_turns + 1, &caps).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Limit);
+        let message = error.to_string();
+        for part in [
+            "loops: an invocation of kernel probe",
+            &(max_turns + 1).to_string(),
+            &max_turns.to_string(),
+        ] {
+            assert!(message.contains(part), "{message}");
+        }
+    }
+}
 
 /// An op of any signature, known by its number.
 #[derive(Debug)]

@@ -126,8 +126,8 @@ impl Op for CountCorrect {
                         .param("rows", run.count)
                         .param("first", first)
                         .param("columns", columns)
-                        .param("from", from)
-                        .param("to", to)
+                        .param("begin", from)
+                        .param("until", to)
                         .param("logits_base", run.first[0] * columns)
                         .param("labels_base", run.first[1])
                         .turns(ROW_LOOPS.turns(to - from, lanes)),

@@ -226,8 +226,8 @@ impl CrossEntropy {
                     .param("at", run.first.get(2).map_or(at, |first| first * inner));
                 let dispatch = self
                     .extents(dispatch, io, run)
-                    .param("from", from)
-                    .param("to", to)
+                    .param("begin", from)
+                    .param("until", to)
                     .param("norms", norms);
                 let row = pass.loops.turns(to - from, pass.lanes);
                 let rounds = rows.div_ceil(chunks.max(1));
@@ -372,8 +372,8 @@ pub(super) fn lower_gradient(
                 .param("first", first);
             let dispatch = op
                 .extents(dispatch, io, &run)
-                .param("from", from)
-                .param("to", to)
+                .param("begin", from)
+                .param("until", to)
                 .turns(pass.loops.turns(to - from, pass.lanes));
             out.push(op.constants(dispatch, target, columns));
         }

@@ -330,8 +330,8 @@ impl Stage<'_> {
                 .param("base", in_loads(run.first * map.row()))
                 .param("step_runs", chunks.checked_div(length).unwrap_or(0))
                 .param("step_loads", chunks.checked_rem(length).unwrap_or(0))
-                .param("from", from)
-                .param("to", to)
+                .param("begin", from)
+                .param("until", to)
                 .param("resume", usize::from(resume || from > 0))
                 .param("flag", usize::from(flag));
             let turns = looped((to - from).div_ceil(chunks.max(1)), 0) + STORE;

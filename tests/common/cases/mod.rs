@@ -5,6 +5,7 @@ pub mod conv;
 mod elementwise;
 mod gather;
 mod join;
+mod long;
 mod loss;
 mod lp_pool;
 mod matmul;
@@ -163,6 +164,7 @@ fn families() -> Vec<Case> {
         random::random(),
         gather::gather(),
         networks::networks(),
+        long::long(),
         products::products(),
     ]
     .into_iter()
