@@ -1,5 +1,8 @@
 //! Named state on a device, shared by sessions.
 
+mod snapshot;
+mod turns;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,6 +14,7 @@ use crate::plan::{Entry, StateLayout};
 use crate::rng::{Stream, stream_of};
 use crate::shape::{DType, Type};
 use crate::tensor::{Array, Tensor, room};
+use turns::{Turn, Turns};
 
 /// The states of one or several graphs: parameters, moments, statistics, counters, data sets. Cloning shares it.
 #[derive(Clone)]
@@ -20,6 +24,9 @@ struct Inner {
     engine: Engine,
     layout: StateLayout,
     content: Content,
+    /// Taken by whatever reads or writes several states of the CPU reference, or changes one: on a
+    /// GPU the queue orders submits.
+    turns: Turns,
 }
 
 enum Content {
@@ -71,6 +78,7 @@ impl Store {
             engine: engine.clone(),
             layout,
             content,
+            turns: Turns::default(),
         }));
         for name in store.names() {
             let entry = store.entry(name)?;
@@ -119,17 +127,11 @@ impl Store {
 
     /// Overwrites a state, after all steps submitted so far and before steps that are recorded but not yet submitted.
     pub fn set(&self, name: &str, tensor: &Tensor) -> Result<()> {
-        let entry = self.entry(name)?;
-        if tensor.ty() != &entry.ty {
-            return Err(Error::shape(format!(
-                "state \"{name}\" is {}, the tensor {}",
-                entry.ty,
-                tensor.ty()
-            )));
-        }
+        let entry = self.fitting(name, tensor)?;
         match &self.0.content {
             Content::Cpu(_) => {
                 let array = tensor.to_array()?;
+                let _turn = self.turn();
                 self.arrays()?.insert(name.to_owned(), Arc::new(array));
             }
             Content::Gpu { gpu, chunks } => {
@@ -172,6 +174,11 @@ impl Store {
             Content::Gpu { chunks, .. } => chunks.get(index),
             Content::Cpu(_) => None,
         }
+    }
+
+    /// Waits until no step of the CPU reference is under way, and keeps others from beginning.
+    pub(crate) fn turn(&self) -> Turn<'_> {
+        self.0.turns.take()
     }
 
     fn arrays(&self) -> Result<MutexGuard<'_, HashMap<String, Arc<Array>>>> {

@@ -1,8 +1,16 @@
 //! A store as a file: what a trained network is, or what a training run needs to go on.
+//!
+//! Whatever is saved is a snapshot between two steps, also while other threads run sessions on the
+//! store. Blocking forms are for own devices; on borrowed ones and in browsers the `async` forms give a
+//! file's bytes, and `load_*_bytes` take them.
 
+#[cfg(not(target_arch = "wasm32"))]
 use std::path::Path;
 
-use super::safetensors::{fit, load, save};
+#[cfg(not(target_arch = "wasm32"))]
+use super::file::replace_file;
+use super::safetensors::{decode, encode, fit};
+use super::state_dict::{LoadOptions, load_state_dict_bytes};
 use crate::error::Result;
 use crate::graph::Kind;
 use crate::shape::Type;
@@ -19,73 +27,117 @@ fn names(store: &Store, kinds: &[Kind]) -> Vec<String> {
 /// What a trained network is.
 const NETWORK: [Kind; 2] = [Kind::Parameter, Kind::Statistic];
 
-/// Names of what a run needs to go on to the bit: all states but data, which the run's program brings along, and counters of loss and
-/// accuracy, which the host reads and clears.
+/// Names of what a trained network is.
+pub(super) fn network_names(store: &Store) -> Vec<String> {
+    names(store, &NETWORK)
+}
+
+/// Names of what a run needs to go on to the bit: all states but data, which the run's program brings
+/// along, and counters of loss and accuracy, which the host reads and clears.
 fn training_names(store: &Store) -> Vec<String> {
     let left_out = names(store, &[Kind::Data, Kind::Metric]);
     let names = store.names().map(str::to_owned);
     names.filter(|name| !left_out.contains(name)).collect()
 }
 
-fn tensors(store: &Store, names: Vec<String>) -> Result<Vec<(String, Tensor)>> {
-    let names = names.into_iter();
-    let tensors = names.map(|name| store.get(&name).map(|tensor| (name, tensor)));
-    tensors.collect()
-}
-
-/// Reads the states `names` from a file that holds exactly these.
-fn read(path: &Path, store: &Store, names: &[String]) -> Result<Vec<Tensor>> {
-    let expected = names
-        .iter()
-        .map(|name| Ok((name.clone(), store.ty(name)?.clone())))
-        .collect::<Result<Vec<(String, Type)>>>()?;
-    fit(load(path)?, &expected).map_err(|e| e.context(path.display()))
-}
-
-/// Writes the parameters and running statistics of a store to a safetensors file: all of them, or nothing.
+/// The file of [`save_parameters`] as bytes, for borrowed devices and browsers.
 ///
 /// # Errors
-/// `Io` if the file cannot be written, `DeviceLost` or `Readback` from the device, `Unsupported` on a borrowed one, which only its
-/// host may wait for.
-pub fn save_parameters(path: impl AsRef<Path>, store: &Store) -> Result<()> {
-    save(path, &tensors(store, names(store, &NETWORK))?)
+/// `DeviceLost`, `OutOfMemory` or `Readback` from the device, `Checkpoint` if the states do not fit a
+/// file: a state called `__metadata__`, too many of them.
+pub async fn encode_parameters_async(store: &Store) -> Result<Vec<u8>> {
+    encode(&store.snapshot_async(&network_names(store)).await?)
 }
 
-/// As [`save_parameters`], but with the moving average of each parameter that has one: what [`load_parameters`] reads is the
-/// averaged network.
+/// The file of [`save_averaged`] as bytes, for borrowed devices and browsers.
+///
+/// # Errors
+/// As [`encode_parameters_async`].
+pub async fn encode_averaged_async(store: &Store) -> Result<Vec<u8>> {
+    let names = network_names(store);
+    let averaged = names.iter().map(|name| {
+        let average = average_name(name);
+        let there = store.ty(&average).is_ok();
+        if there { average } else { name.clone() }
+    });
+    let states = store.snapshot_async(&averaged.collect::<Vec<_>>()).await?;
+    let tensors = states.into_iter().map(|(_, tensor)| tensor);
+    encode(&names.into_iter().zip(tensors).collect::<Vec<_>>())
+}
+
+/// The file of [`save_training`] as bytes, for borrowed devices and browsers.
+///
+/// # Errors
+/// As [`encode_parameters_async`].
+pub async fn encode_training_async(store: &Store) -> Result<Vec<u8>> {
+    encode(&store.snapshot_async(&training_names(store)).await?)
+}
+
+/// Writes the parameters and running statistics of a store to a safetensors file: all of them, as they
+/// are between two steps, or nothing. The file is replaced as by [`replace_file`].
+///
+/// # Errors
+/// `Io` if the file cannot be written; `DeviceLost`, `OutOfMemory` or `Readback` from the device,
+/// `Unsupported` on a borrowed one, which only its host may wait for; `Checkpoint` if the states do not
+/// fit a file: a state called `__metadata__`, too many of them.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn save_parameters(path: impl AsRef<Path>, store: &Store) -> Result<()> {
+    let bytes = crate::store::blocking(store.engine(), encode_parameters_async(store))?;
+    replace_file(path, &bytes)
+}
+
+/// As [`save_parameters`], for hosts that cannot block on a borrowed device: the file is written once
+/// the states have arrived.
+///
+/// # Errors
+/// As [`save_parameters`], but for `Unsupported`.
+#[cfg(not(target_arch = "wasm32"))]
+pub async fn save_parameters_async(path: impl AsRef<Path>, store: &Store) -> Result<()> {
+    replace_file(path, &encode_parameters_async(store).await?)
+}
+
+/// As [`save_parameters`], but with the moving average of each parameter that has one: what
+/// [`load_parameters`] reads is the averaged network.
 ///
 /// # Errors
 /// As [`save_parameters`].
+#[cfg(not(target_arch = "wasm32"))]
 pub fn save_averaged(path: impl AsRef<Path>, store: &Store) -> Result<()> {
-    let mut saved = tensors(store, names(store, &NETWORK))?;
-    for (name, tensor) in &mut saved {
-        let average = average_name(name);
-        if store.ty(&average).is_ok() {
-            *tensor = store.get(&average)?;
-        }
-    }
-    save(path, &saved)
+    let bytes = crate::store::blocking(store.engine(), encode_averaged_async(store))?;
+    replace_file(path, &bytes)
 }
 
-/// Reads the parameters and running statistics of a store from a safetensors file; moving averages begin anew, equal to the parameters.
-/// Nothing changes unless all of them fit.
+/// As [`save_averaged`], for hosts that cannot block on a borrowed device.
+///
+/// # Errors
+/// As [`save_parameters`], but for `Unsupported`.
+#[cfg(not(target_arch = "wasm32"))]
+pub async fn save_averaged_async(path: impl AsRef<Path>, store: &Store) -> Result<()> {
+    replace_file(path, &encode_averaged_async(store).await?)
+}
+
+/// Reads the parameters and running statistics of a store from a safetensors file; moving averages begin
+/// anew, equal to the parameters. Nothing changes unless all of them fit. Elements of other types than
+/// the state's are converted, as by [`load_state_dict`](super::load_state_dict), which also reads parts.
 ///
 /// # Errors
 /// `Io` and `Data` from the file; `Checkpoint` if names or shapes differ.
+#[cfg(not(target_arch = "wasm32"))]
 pub fn load_parameters(path: impl AsRef<Path>, store: &Store) -> Result<()> {
-    let names = names(store, &NETWORK);
-    for (name, tensor) in names.iter().zip(read(path.as_ref(), store, &names)?) {
-        store.set(name, &tensor)?;
-        let average = average_name(name);
-        if store.ty(&average).is_ok() {
-            store.set(&average, &tensor)?;
-        }
-    }
-    Ok(())
+    super::load_state_dict(path, store, &LoadOptions::new()).map(|_| ())
 }
 
-/// Writes all that a training run needs to go on as if it had never stopped: parameters, running statistics, gradients, moments, moving
-/// averages, clocks and a rate that the host sets. Data sets, schedule tables and counters of loss and accuracy are not written.
+/// As [`load_parameters`], from the bytes of a file.
+///
+/// # Errors
+/// `Data` and `Checkpoint` as [`load_parameters`].
+pub fn load_parameters_bytes(bytes: &[u8], store: &Store) -> Result<()> {
+    load_state_dict_bytes(bytes, store, &LoadOptions::new()).map(|_| ())
+}
+
+/// Writes all that a training run needs to go on as if it had never stopped: parameters, running
+/// statistics, gradients, moments, moving averages, clocks and a rate that the host sets. Data sets,
+/// schedule tables and counters of loss and accuracy are not written. All of it is of one step.
 ///
 /// ```
 /// use striate::interop::{load_training, save_training};
@@ -119,18 +171,48 @@ pub fn load_parameters(path: impl AsRef<Path>, store: &Store) -> Result<()> {
 ///
 /// # Errors
 /// As [`save_parameters`].
+#[cfg(not(target_arch = "wasm32"))]
 pub fn save_training(path: impl AsRef<Path>, store: &Store) -> Result<()> {
-    save(path, &tensors(store, training_names(store))?)
+    let bytes = crate::store::blocking(store.engine(), encode_training_async(store))?;
+    replace_file(path, &bytes)
 }
 
-/// Reads what [`save_training`] wrote into a store of the same graphs. Nothing changes unless all of it fits.
+/// As [`save_training`], for hosts that cannot block on a borrowed device.
 ///
 /// # Errors
-/// `Io` and `Data` from the file; `Checkpoint` if names or shapes differ: another network, optimizer or set of settings.
+/// As [`save_parameters`], but for `Unsupported`.
+#[cfg(not(target_arch = "wasm32"))]
+pub async fn save_training_async(path: impl AsRef<Path>, store: &Store) -> Result<()> {
+    replace_file(path, &encode_training_async(store).await?)
+}
+
+/// Reads what [`save_training`] wrote into a store of the same graphs. Nothing changes unless all of it
+/// fits.
+///
+/// # Errors
+/// `Io` and `Data` from the file; `Checkpoint` if names, shapes or element types differ: another network,
+/// optimizer or set of settings.
+#[cfg(not(target_arch = "wasm32"))]
 pub fn load_training(path: impl AsRef<Path>, store: &Store) -> Result<()> {
+    let path = path.as_ref();
+    let tensors = super::safetensors::load(path)?;
+    restore_training(tensors, store).map_err(|e| e.context(path.display()))
+}
+
+/// As [`load_training`], from the bytes of a file.
+///
+/// # Errors
+/// `Data` and `Checkpoint` as [`load_training`].
+pub fn load_training_bytes(bytes: &[u8], store: &Store) -> Result<()> {
+    restore_training(decode(bytes)?, store)
+}
+
+fn restore_training(tensors: Vec<(String, Tensor)>, store: &Store) -> Result<()> {
     let names = training_names(store);
-    for (name, tensor) in names.iter().zip(read(path.as_ref(), store, &names)?) {
-        store.set(name, &tensor)?;
-    }
-    Ok(())
+    let expected = names
+        .iter()
+        .map(|name| Ok((name.clone(), store.ty(name)?.clone())))
+        .collect::<Result<Vec<(String, Type)>>>()?;
+    let tensors = fit(tensors, &expected)?;
+    store.restore(&names.into_iter().zip(tensors).collect::<Vec<_>>())
 }

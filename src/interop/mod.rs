@@ -3,9 +3,30 @@
 #[cfg(feature = "interop")]
 pub mod safetensors;
 
-#[cfg(all(feature = "interop", not(target_arch = "wasm32")))]
+#[cfg(feature = "interop")]
 mod checkpoint;
+#[cfg(feature = "interop")]
+mod convert;
+#[cfg(all(feature = "interop", not(target_arch = "wasm32")))]
+mod file;
+#[cfg(feature = "interop")]
+mod header;
+#[cfg(feature = "interop")]
+mod state_dict;
+
+#[cfg(feature = "interop")]
+pub use checkpoint::{
+    encode_averaged_async, encode_parameters_async, encode_training_async, load_parameters_bytes,
+    load_training_bytes,
+};
 #[cfg(all(feature = "interop", not(target_arch = "wasm32")))]
 pub use checkpoint::{
-    load_parameters, load_training, save_averaged, save_parameters, save_training,
+    load_parameters, load_training, save_averaged, save_averaged_async, save_parameters,
+    save_parameters_async, save_training, save_training_async,
 };
+#[cfg(all(feature = "interop", not(target_arch = "wasm32")))]
+pub use file::replace_file;
+#[cfg(all(feature = "interop", not(target_arch = "wasm32")))]
+pub use state_dict::load_state_dict;
+#[cfg(feature = "interop")]
+pub use state_dict::{LoadOptions, LoadReport, OtherShape, load_state_dict_bytes};

@@ -1,13 +1,21 @@
-//! Checkpoints as safetensors files: named tensors behind a JSON header, as PyTorch's `safetensors.torch` reads and writes.
+//! Checkpoints as safetensors files: named tensors behind a JSON header, as PyTorch's
+//! `safetensors.torch` reads and writes.
+//!
+//! Files that are written here hold a CRC-32 of all their bytes in their metadata. It is checked where
+//! it is there: what other programs write has none.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, Read};
+#[cfg(not(target_arch = "wasm32"))]
+use std::path::Path;
 
-use safetensors::{Dtype, SafeTensors, View};
+use safetensors::{Dtype, View};
 
+use super::convert::own;
+#[cfg(not(target_arch = "wasm32"))]
+use super::file;
+use super::header::{Entry, HASH_KEY, Hash, Header, no_hash, sign};
 use crate::error::{Error, ErrorKind, Result};
 use crate::shape::{DType, Type};
 use crate::tensor::Tensor;
@@ -18,33 +26,38 @@ pub const MAX_HEADER: u64 = 8 << 20;
 /// The most tensors in one file.
 pub const MAX_TENSORS: usize = 10_000;
 
-/// Writes tensors to `path`: all of them, or nothing.
-///
-/// A sibling file is written and synchronised, then takes the place of `path`. On an error a file that was at `path`
-/// before is still there, whole, and the sibling is gone.
+/// Writes tensors to `path` as [`replace_file`](super::replace_file) does: all of them, or nothing.
 ///
 /// # Errors
 /// `Checkpoint` as [`encode`]; `Io` if the file cannot be written.
+#[cfg(not(target_arch = "wasm32"))]
 pub fn save(path: impl AsRef<Path>, tensors: &[(String, Tensor)]) -> Result<()> {
     let path = path.as_ref();
     let bytes = encode(tensors).map_err(|e| e.context(path.display()))?;
-    replace(path, |file| file.write_all(&bytes))
+    file::replace_file(path, &bytes)
 }
 
-/// Reads all tensors of a file, in the order in which they lie in it.
+/// Reads all tensors of a file, in the order in which they lie in it. What the header says is held
+/// against the file's length first; the file takes at most twice its size in memory.
 ///
 /// # Errors
-/// `Io` if the file cannot be read, `Data` as [`decode`].
+/// `Io` if the file cannot be read or is no regular one, `Data` as [`decode`].
+#[cfg(not(target_arch = "wasm32"))]
 pub fn load(path: impl AsRef<Path>) -> Result<Vec<(String, Tensor)>> {
     let path = path.as_ref();
-    let bytes = read(path)?;
-    decode(&bytes).map_err(|e| e.context(path.display()))
+    let mut tensors = Vec::new();
+    read_file(path, |entry, bytes| {
+        tensors.push(decoded(entry, &bytes)?);
+        Ok(())
+    })?;
+    Ok(tensors)
 }
 
 /// The bytes of a file that holds these tensors.
 ///
 /// # Errors
-/// `Checkpoint` if a name occurs twice or the file would exceed [`MAX_TENSORS`] or [`MAX_HEADER`].
+/// `Checkpoint` if a name occurs twice or is `__metadata__`, which the format takes for itself, or if
+/// the file would exceed [`MAX_TENSORS`] or [`MAX_HEADER`].
 pub fn encode(tensors: &[(String, Tensor)]) -> Result<Vec<u8>> {
     let wrong = |message: String| Error::new(ErrorKind::Checkpoint, message);
     if tensors.len() > MAX_TENSORS {
@@ -54,64 +67,118 @@ pub fn encode(tensors: &[(String, Tensor)]) -> Result<Vec<u8>> {
         )));
     }
     let mut names = HashSet::new();
-    if let Some((name, _)) = tensors.iter().find(|(name, _)| !names.insert(name)) {
-        return Err(wrong(format!("two tensors are called \"{name}\"")));
+    for (name, _) in tensors {
+        if name == "__metadata__" {
+            let message = "a checkpoint cannot hold a tensor called \"__metadata__\"";
+            return Err(wrong(message.to_owned()));
+        }
+        if !names.insert(name) {
+            return Err(wrong(format!("two tensors are called \"{name}\"")));
+        }
     }
     let views = tensors.iter().map(|(name, tensor)| (name, Saved(tensor)));
-    let bytes = safetensors::serialize(views, None)
+    let metadata = [(HASH_KEY.to_owned(), no_hash())];
+    let mut bytes = safetensors::serialize(views, Some(metadata.into_iter().collect()))
         .map_err(|e| wrong("the tensors cannot be encoded".to_owned()).with_source(e))?;
-    match header_length(&bytes) {
-        Some(header) if header > MAX_HEADER => Err(wrong(format!(
+    let header = bytes
+        .first_chunk::<8>()
+        .map_or(0, |b| u64::from_le_bytes(*b));
+    if header > MAX_HEADER {
+        return Err(wrong(format!(
             "the header takes {header} bytes, {MAX_HEADER} at most fit a checkpoint"
-        ))),
-        _ => Ok(bytes),
+        )));
     }
+    sign(&mut bytes, header as usize);
+    Ok(bytes)
 }
 
 /// The tensors in the bytes of a file, in the order in which they lie in it.
 ///
 /// # Errors
-/// `Data` if the bytes are no safetensors file, hold an element type other than f32, f16, u32 and u8, or exceed
-/// [`MAX_TENSORS`] or [`MAX_HEADER`].
+/// `Data` if the bytes are no safetensors file or do not have the hash that they say, hold an element
+/// type other than f32, f16, u32 and u8, or exceed [`MAX_TENSORS`] or [`MAX_HEADER`].
 pub fn decode(bytes: &[u8]) -> Result<Vec<(String, Tensor)>> {
-    let wrong = |message: String| Error::new(ErrorKind::Data, message);
-    check_header(header_length(bytes), bytes.len() as u64)?;
-    let (header, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| {
-        wrong(format!("not a safetensors file of {} bytes", bytes.len())).with_source(e)
+    let mut tensors = Vec::new();
+    read_bytes(bytes, |entry, bytes| {
+        tensors.push(decoded(entry, &bytes)?);
+        Ok(())
     })?;
-    let names = metadata.offset_keys();
-    if names.len() > MAX_TENSORS {
+    Ok(tensors)
+}
+
+fn decoded(entry: Entry, bytes: &[u8]) -> Result<(String, Tensor)> {
+    let wrong = |message: String| Error::new(ErrorKind::Data, message);
+    let name = entry.name;
+    let Some(dtype) = own(entry.dtype) else {
         return Err(wrong(format!(
-            "{} tensors, {MAX_TENSORS} at most are read",
-            names.len()
+            "tensor \"{name}\" is {:?}; f32, f16, u32 and u8 are read",
+            entry.dtype
+        )));
+    };
+    let tensor = Tensor::from_bytes(&Type::new(dtype, entry.shape), bytes)
+        .map_err(|e| wrong(format!("tensor \"{name}\"")).with_source(e))?;
+    Ok((name.into(), tensor))
+}
+
+/// Goes through the bytes of a file, tensor by tensor.
+pub(super) fn read_bytes(
+    bytes: &[u8],
+    each: impl FnMut(Entry, Vec<u8>) -> Result<()>,
+) -> Result<()> {
+    let failed = |e| Error::new(ErrorKind::Data, "the bytes end early").with_source(e);
+    read(&mut &bytes[..], bytes.len() as u64, failed, each)
+}
+
+/// Goes through a file, tensor by tensor.
+#[cfg(not(target_arch = "wasm32"))]
+pub(super) fn read_file(path: &Path, each: impl FnMut(Entry, Vec<u8>) -> Result<()>) -> Result<()> {
+    let (file, length) = file::open(path)?;
+    let failed =
+        |e: io::Error| Error::new(ErrorKind::Io, format!("cannot be read: {e}")).with_source(e);
+    read(&mut io::BufReader::new(file), length, failed, each).map_err(|e| e.context(path.display()))
+}
+
+/// Hands `each` tensor of a source of `length` bytes to the caller, who must not use any of them if this
+/// fails: the hash is known at the end.
+fn read(
+    source: &mut impl Read,
+    length: u64,
+    failed: impl Fn(io::Error) -> Error + Copy,
+    mut each: impl FnMut(Entry, Vec<u8>) -> Result<()>,
+) -> Result<()> {
+    let wrong = |message: String| Error::new(ErrorKind::Data, message);
+    if length < 8 {
+        return Err(wrong(format!(
+            "{length} bytes are too few for a safetensors file"
         )));
     }
-    let data = &bytes[8 + header..];
-    let mut tensors = Vec::with_capacity(names.len());
-    for name in names {
-        let found = metadata
-            .info(&name)
-            .and_then(|info| Some((info, data.get(info.data_offsets.0..info.data_offsets.1)?)));
-        let Some((info, data)) = found else {
-            return Err(wrong(format!("tensor \"{name}\" lies outside the file")));
-        };
-        let dtype = match info.dtype {
-            Dtype::F32 => DType::F32,
-            Dtype::F16 => DType::F16,
-            Dtype::U32 => DType::U32,
-            Dtype::U8 => DType::U8,
-            other => {
-                return Err(wrong(format!(
-                    "tensor \"{name}\" is {other:?}; f32, f16, u32 and u8 are read"
-                )));
-            }
-        };
-        let ty = Type::new(dtype, info.shape.clone());
-        let tensor = Tensor::from_bytes(&ty, data)
-            .map_err(|e| wrong(format!("tensor \"{name}\"")).with_source(e))?;
-        tensors.push((name, tensor));
+    let mut size = [0; 8];
+    source.read_exact(&mut size).map_err(failed)?;
+    let header = u64::from_le_bytes(size);
+    if header > MAX_HEADER {
+        return Err(wrong(format!(
+            "the header takes {header} bytes, {MAX_HEADER} at most are read"
+        )));
     }
-    Ok(tensors)
+    let Some(data) = (length - 8).checked_sub(header) else {
+        return Err(wrong(format!(
+            "the header takes {header} bytes, the file has {length}"
+        )));
+    };
+    let mut json = vec![0; header as usize];
+    source.read_exact(&mut json).map_err(failed)?;
+    let header = Header::read(&json, data)?;
+    let mut hash = Hash::new(&json, header.hash)?;
+    drop(json);
+    for entry in header.entries {
+        let size = usize::try_from(entry.bytes())
+            .map_err(|e| wrong(format!("tensor \"{}\" is too large", entry.name)).with_source(e))?;
+        let mut bytes = vec![0; size];
+        source.read_exact(&mut bytes).map_err(failed)?;
+        hash.update(&bytes);
+        each(entry, bytes)?;
+    }
+    hash.check()
 }
 
 /// The loaded tensors in the order of `expected`.
@@ -130,17 +197,27 @@ pub fn fit(loaded: Vec<(String, Tensor)>, expected: &[(String, Type)]) -> Result
     }
     let mut unexpected: Vec<String> = loaded.keys().map(|name| format!("\"{name}\"")).collect();
     unexpected.sort();
+    misfit(missing, unexpected, wrong)?;
+    Ok(found)
+}
+
+/// One `Checkpoint` error for all that does not fit, if anything does not.
+pub(super) fn misfit(
+    missing: Vec<String>,
+    unexpected: Vec<String>,
+    different: Vec<String>,
+) -> Result<()> {
     let faults: Vec<String> = [
         ("missing", missing),
         ("unexpected", unexpected),
-        ("different", wrong),
+        ("different", different),
     ]
     .into_iter()
     .filter(|(_, names)| !names.is_empty())
     .map(|(what, names)| format!("{what}: {}", listed(&names)))
     .collect();
     match faults.is_empty() {
-        true => Ok(found),
+        true => Ok(()),
         false => Err(Error::new(
             ErrorKind::Checkpoint,
             format!("checkpoint does not fit; {}", faults.join("; ")),
@@ -182,97 +259,11 @@ impl View for Saved<'_> {
     }
 }
 
-/// The header's length, from the first eight bytes of a file.
-fn header_length(bytes: &[u8]) -> Option<u64> {
-    let bytes = bytes.first_chunk::<8>()?;
-    Some(u64::from_le_bytes(*bytes))
-}
-
-fn check_header(header: Option<u64>, file: u64) -> Result<()> {
-    let message = match header {
-        None => format!("{file} bytes are too few for a safetensors file"),
-        Some(header) if header > MAX_HEADER => {
-            format!("the header takes {header} bytes, {MAX_HEADER} at most are read")
-        }
-        Some(_) => return Ok(()),
-    };
-    Err(Error::new(ErrorKind::Data, message))
-}
-
-fn io_error(what: &str, path: &Path, error: io::Error) -> Error {
-    Error::new(
-        ErrorKind::Io,
-        format!("{}: {what}: {error}", path.display()),
-    )
-    .with_source(error)
-}
-
-/// The bytes of a file, the header's length checked before the rest is read.
-fn read(path: &Path) -> Result<Vec<u8>> {
-    let fail = |e| io_error("cannot be read", path, e);
-    let mut file = File::open(path).map_err(fail)?;
-    let mut bytes = Vec::new();
-    (&file).take(8).read_to_end(&mut bytes).map_err(fail)?;
-    check_header(header_length(&bytes), bytes.len() as u64)
-        .map_err(|e| e.context(path.display()))?;
-    file.read_to_end(&mut bytes).map_err(fail)?;
-    Ok(bytes)
-}
-
-/// Writes a sibling of `path` and puts it in the place of `path` once it is safely stored.
-fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<()> {
-    let fail = |e| io_error("cannot be written", path, e);
-    let (mut file, sibling) = create_sibling(path).map_err(fail)?;
-    let written = write(&mut file)
-        .and_then(|()| file.flush())
-        .and_then(|()| file.sync_all());
-    drop(file);
-    let moved = written.and_then(|()| fs::rename(&sibling, path));
-    if let Err(error) = moved {
-        // The first error counts; a sibling that stays behind is only litter.
-        let _ = fs::remove_file(&sibling);
-        return Err(fail(error));
-    }
-    sync_folder(path).map_err(fail)
-}
-
-/// A new file beside `path`.
-fn create_sibling(path: &Path) -> io::Result<(File, PathBuf)> {
-    let name = path
-        .file_name()
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the path names no file"))?;
-    let mut attempt = 0;
-    loop {
-        let mut own = std::ffi::OsString::from(".");
-        own.push(name);
-        own.push(format!(".{}-{attempt}.tmp", std::process::id()));
-        let sibling = path.with_file_name(own);
-        match OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(&sibling)
-        {
-            Ok(file) => return Ok((file, sibling)),
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists && attempt < 100 => attempt += 1,
-            Err(e) => return Err(e),
-        }
-    }
-}
-
-/// Makes the new name of `path` last through a loss of power, where the system can.
-fn sync_folder(path: &Path) -> io::Result<()> {
-    if cfg!(unix) {
-        let folder = match path.parent() {
-            Some(folder) if folder != Path::new("") => folder,
-            _ => Path::new("."),
-        };
-        File::open(folder)?.sync_all()?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+
     use super::*;
     use crate::rng::Stream;
 
@@ -343,47 +334,6 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_write_leaves_the_old_file_alone() {
-        let folder = Folder::new("failed-write");
-        let path = folder.file();
-        save(&path, &tensors()).unwrap();
-        let error = replace(&path, |file| {
-            file.write_all(b"half of")?;
-            Err(io::Error::new(
-                io::ErrorKind::StorageFull,
-                "the disk is full",
-            ))
-        })
-        .unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Io);
-        assert!(
-            error
-                .to_string()
-                .ends_with("model.safetensors: cannot be written: the disk is full")
-        );
-        assert_eq!(sorted(load(&path).unwrap()), sorted(tensors()));
-        assert_eq!(folder.entries(), 1);
-        // The target is a folder: the rename fails.
-        let taken = folder.0.join("taken");
-        fs::create_dir(&taken).unwrap();
-        assert_eq!(save(&taken, &tensors()).unwrap_err().kind(), ErrorKind::Io);
-        assert_eq!(folder.entries(), 2);
-        let nowhere = folder.0.join("no").join("where");
-        assert_eq!(save(nowhere, &tensors()).unwrap_err().kind(), ErrorKind::Io);
-        assert_eq!(save("/", &tensors()).unwrap_err().kind(), ErrorKind::Io);
-    }
-
-    #[test]
-    fn siblings_of_others_are_not_touched() {
-        let folder = Folder::new("siblings");
-        let (_, first) = create_sibling(&folder.file()).unwrap();
-        let (_, second) = create_sibling(&folder.file()).unwrap();
-        assert_ne!(first, second);
-        save(folder.file(), &tensors()).unwrap();
-        assert_eq!(folder.entries(), 3);
-    }
-
-    #[test]
     fn truncated_files_are_refused() {
         let folder = Folder::new("truncated");
         let bytes = encode(&tensors()).unwrap();
@@ -403,7 +353,7 @@ mod tests {
     #[test]
     fn damaged_files_never_panic() {
         let bytes = encode(&tensors()).unwrap();
-        let header = 8 + header_length(&bytes).unwrap() as usize;
+        let header = 8 + u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
         for round in 0..4000u32 {
             let stream = Stream::new(1, 0, round);
             let mut damaged = bytes.clone();
@@ -413,8 +363,9 @@ mod tests {
                 let at = stream.word(2 * flip) as usize % end;
                 damaged[at] ^= 1 << (stream.word(2 * flip + 1) % 8);
             }
-            if let Err(error) = decode(&damaged) {
-                assert_eq!(error.kind(), ErrorKind::Data, "{error}");
+            match decode(&damaged) {
+                Ok(_) => assert_eq!(damaged, bytes, "round {round}"),
+                Err(error) => assert_eq!(error.kind(), ErrorKind::Data, "{error}"),
             }
         }
     }
@@ -458,6 +409,11 @@ mod tests {
         assert_eq!(
             message(&with_header(&header, 0)),
             "10001 tensors, 10000 at most are read"
+        );
+        let reserved = [("__metadata__".to_owned(), Tensor::scalar(0.0))];
+        assert_eq!(
+            encode(&reserved).unwrap_err().to_string(),
+            "a checkpoint cannot hold a tensor called \"__metadata__\""
         );
         let twice = [tensors(), tensors()].concat();
         assert_eq!(

@@ -304,6 +304,9 @@ fn run_reference(
     fetched: &[Value],
     arrays: &mut HashMap<Value, Arc<Array>>,
 ) -> Result<()> {
+    // From reading the states to writing them: what another thread runs or writes on this store
+    // comes before or after.
+    let _turn = store.turn();
     let mut given = arrays.clone();
     for state in graph.states() {
         given.insert(state.value, store.array(&state.name)?);
