@@ -68,9 +68,15 @@ pub struct Tuning {
     pub choices: BTreeMap<String, Choice>,
 }
 
-const TITLE: &str = "striate tuning 1";
+const TITLE: &str = "striate tuning 2";
 
-/// A title, the adapter, the back end, then a line for each choice.
+/// As `TITLE`, of texts without a last line.
+const FIRST_TITLE: &str = "striate tuning 1";
+
+/// The last line, by which a text that was cut off is told.
+const END: &str = "end";
+
+/// A title, the adapter, the back end, then a line for each choice, and a last one.
 impl fmt::Display for Tuning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{TITLE}")?;
@@ -79,7 +85,7 @@ impl fmt::Display for Tuning {
         for (product, choice) in &self.choices {
             writeln!(f, "{product}: {choice}")?;
         }
-        Ok(())
+        writeln!(f, "{END}")
     }
 }
 
@@ -95,9 +101,11 @@ impl FromStr for Tuning {
                 format!("tuning, line {line}: {wanted} is expected"),
             )
         };
-        if lines.next().map(|(_, line)| line) != Some(TITLE) {
+        let title = lines.next().map_or("", |(_, line)| line);
+        if title != TITLE && title != FIRST_TITLE {
             return Err(wrong(1, &format!("\"{TITLE}\"")));
         }
+        let mut ended = title == FIRST_TITLE;
         let mut header = |key: &str| {
             let (number, line) = lines.next().unwrap_or((text.lines().count() + 1, ""));
             let value = line.strip_prefix(key).and_then(|l| l.strip_prefix(": "));
@@ -108,6 +116,13 @@ impl FromStr for Tuning {
         let (adapter, backend) = (header("adapter")?, header("backend")?);
         let mut choices = BTreeMap::new();
         for (number, line) in lines.filter(|(_, line)| !line.is_empty()) {
+            if title == TITLE && ended {
+                return Err(wrong(number, "nothing after the end"));
+            }
+            if title == TITLE && line == END {
+                ended = true;
+                continue;
+            }
             let named = line.rsplit_once(": ").and_then(|(product, name)| {
                 let choice = Choice::all().find(|choice| choice.to_string() == name)?;
                 Some((product.to_owned(), choice))
@@ -122,6 +137,9 @@ impl FromStr for Tuning {
             if choices.insert(product, choice).is_some() {
                 return Err(wrong(number, "a product that was not named before"));
             }
+        }
+        if !ended {
+            return Err(wrong(text.lines().count() + 1, &format!("\"{END}\"")));
         }
         Ok(Self {
             adapter,
@@ -173,7 +191,13 @@ mod tests {
     fn what_is_wrong_is_named_by_its_line() {
         for (text, line) in [
             ("", 1),
-            ("striate tuning 2\n", 1),
+            ("striate tuning 3\n", 1),
+            ("striate tuning 2\nadapter: a\nbackend: b\nx: shared\n", 5),
+            (
+                "striate tuning 2\nadapter: a\nbackend: b\nend\nx: shared\n",
+                5,
+            ),
+            ("striate tuning 1\nadapter: a\nbackend: b\nend\n", 4),
             ("striate tuning 1\n", 2),
             ("striate tuning 1\nadapter: a\nback: b\n", 3),
             (
