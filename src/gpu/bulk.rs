@@ -10,8 +10,8 @@ const MOST: u64 = 64 << 20;
 type Write<'a> = (&'a wgpu::Buffer, u64, &'a [u8]);
 
 impl Gpu {
-    /// Writes bytes, each padded with zeros to a multiple of 4, after all work submitted so far: in one submit, and not before there is
-    /// memory to stage all of them.
+    /// Writes bytes, each padded with zeros to a multiple of 4, after all work submitted so far: in
+    /// one submit, and not before there is memory to stage all of them.
     pub(crate) fn write_all(&self, writes: &[Write<'_>]) -> Result<()> {
         let most = MOST.min(self.device().limits().max_buffer_size) / 4 * 4;
         let blocks = blocks(writes, most as usize);
@@ -49,7 +49,8 @@ fn padded(bytes: &[u8]) -> u64 {
     bytes.len().next_multiple_of(4) as u64
 }
 
-/// The writes, cut into blocks of at most `most` bytes, a multiple of 4; a write of no bytes is left out.
+/// The writes, cut into blocks of at most `most` bytes, a multiple of 4; a write of no bytes is
+/// left out.
 fn blocks<'a>(writes: &[Write<'a>], most: usize) -> Vec<Vec<Write<'a>>> {
     let mut blocks = Vec::new();
     let (mut block, mut left) = (Vec::new(), most);

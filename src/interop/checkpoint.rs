@@ -1,8 +1,8 @@
 //! A store as a file: what a trained network is, or what a training run needs to go on.
 //!
 //! Whatever is saved is a snapshot between two steps, also while other threads run sessions on the
-//! store. Blocking forms are for own devices; on borrowed ones and in browsers the `async` forms give a
-//! file's bytes, and `load_*_bytes` take them.
+//! store. Blocking forms are for own devices; on borrowed ones and in browsers the `async` forms
+//! give a file's bytes, and `load_*_bytes` take them.
 
 #[cfg(not(target_arch = "wasm32"))]
 use std::path::Path;
@@ -32,8 +32,8 @@ pub(super) fn network_names(store: &Store) -> Vec<String> {
     names(store, &NETWORK)
 }
 
-/// Names of what a run needs to go on to the bit: all states but data, which the run's program brings
-/// along, and counters of loss and accuracy, which the host reads and clears.
+/// Names of what a run needs to go on to the bit: all states but data, which the run's program
+/// brings along, and counters of loss and accuracy, which the host reads and clears.
 fn training_names(store: &Store) -> Vec<String> {
     let left_out = names(store, &[Kind::Data, Kind::Metric]);
     let names = store.names().map(str::to_owned);
@@ -43,8 +43,8 @@ fn training_names(store: &Store) -> Vec<String> {
 /// The file of [`save_parameters`] as bytes, for borrowed devices and browsers.
 ///
 /// # Errors
-/// `DeviceLost`, `OutOfMemory` or `Readback` from the device, `Checkpoint` if the states do not fit a
-/// file: a state called `__metadata__`, too many of them.
+/// `DeviceLost`, `OutOfMemory` or `Readback` from the device, `Checkpoint` if the states do not fit
+/// a file: a state called `__metadata__`, too many of them.
 pub async fn encode_parameters_async(store: &Store) -> Result<Vec<u8>> {
     encode(&store.snapshot_async(&network_names(store)).await?)
 }
@@ -73,21 +73,21 @@ pub async fn encode_training_async(store: &Store) -> Result<Vec<u8>> {
     encode(&store.snapshot_async(&training_names(store)).await?)
 }
 
-/// Writes the parameters and running statistics of a store to a safetensors file: all of them, as they
-/// are between two steps, or nothing. The file is replaced as by [`replace_file`].
+/// Writes the parameters and running statistics of a store to a safetensors file: all of them, as
+/// they are between two steps, or nothing. The file is replaced as by [`replace_file`].
 ///
 /// # Errors
 /// `Io` if the file cannot be written; `DeviceLost`, `OutOfMemory` or `Readback` from the device,
-/// `Unsupported` on a borrowed one, which only its host may wait for; `Checkpoint` if the states do not
-/// fit a file: a state called `__metadata__`, too many of them.
+/// `Unsupported` on a borrowed one, which only its host may wait for; `Checkpoint` if the states do
+/// not fit a file: a state called `__metadata__`, too many of them.
 #[cfg(not(target_arch = "wasm32"))]
 pub fn save_parameters(path: impl AsRef<Path>, store: &Store) -> Result<()> {
     let bytes = crate::store::blocking(store.engine(), encode_parameters_async(store))?;
     replace_file(path, &bytes)
 }
 
-/// As [`save_parameters`], for hosts that cannot block on a borrowed device: the file is written once
-/// the states have arrived.
+/// As [`save_parameters`], for hosts that cannot block on a borrowed device: the file is written
+/// once the states have arrived.
 ///
 /// # Errors
 /// As [`save_parameters`], but for `Unsupported`.
@@ -116,9 +116,10 @@ pub async fn save_averaged_async(path: impl AsRef<Path>, store: &Store) -> Resul
     replace_file(path, &encode_averaged_async(store).await?)
 }
 
-/// Reads the parameters and running statistics of a store from a safetensors file; moving averages begin
-/// anew, equal to the parameters. Nothing changes unless all of them fit. Elements of other types than
-/// the state's are converted, as by [`load_state_dict`](super::load_state_dict), which also reads parts.
+/// Reads the parameters and running statistics of a store from a safetensors file; moving averages
+/// begin anew, equal to the parameters. Nothing changes unless all of them fit. Elements of other
+/// types than the state's are converted, as by [`load_state_dict`](super::load_state_dict), which
+/// also reads parts.
 ///
 /// # Errors
 /// `Io` and `Data` from the file; `Checkpoint` if names or shapes differ.
@@ -136,8 +137,9 @@ pub fn load_parameters_bytes(bytes: &[u8], store: &Store) -> Result<()> {
 }
 
 /// Writes all that a training run needs to go on as if it had never stopped: parameters, running
-/// statistics, gradients, moments, moving averages, clocks and a rate that the host sets. Data sets,
-/// schedule tables and counters of loss and accuracy are not written. All of it is of one step.
+/// statistics, gradients, moments, moving averages, clocks and a rate that the host sets. Data
+/// sets, schedule tables and counters of loss and accuracy are not written. All of it is of one
+/// step.
 ///
 /// ```
 /// use striate::interop::{load_training, save_training};
@@ -186,12 +188,12 @@ pub async fn save_training_async(path: impl AsRef<Path>, store: &Store) -> Resul
     replace_file(path, &encode_training_async(store).await?)
 }
 
-/// Reads what [`save_training`] wrote into a store of the same graphs. Nothing changes unless all of it
-/// fits.
+/// Reads what [`save_training`] wrote into a store of the same graphs. Nothing changes unless all
+/// of it fits.
 ///
 /// # Errors
-/// `Io` and `Data` from the file; `Checkpoint` if names, shapes or element types differ: another network,
-/// optimizer or set of settings.
+/// `Io` and `Data` from the file; `Checkpoint` if names, shapes or element types differ: another
+/// network, optimizer or set of settings.
 #[cfg(not(target_arch = "wasm32"))]
 pub fn load_training(path: impl AsRef<Path>, store: &Store) -> Result<()> {
     let path = path.as_ref();

@@ -1,4 +1,5 @@
-//! Elements of a file as those of a state: the types that PyTorch writes, to those that states have.
+//! Elements of a file as those of a state: the types that PyTorch writes, to those that states
+//! have.
 
 use safetensors::Dtype;
 
@@ -28,8 +29,9 @@ pub(super) fn own(dtype: Dtype) -> Option<DType> {
 /// as they are, to the bit; else each is rounded to the nearest, ties to even.
 ///
 /// # Errors
-/// `Checkpoint` if a finite element is beyond what `ty` holds, or no integer where `ty` holds integers,
-/// or if elements of `dtype` are not read: complex numbers and floats of less than 16 bits.
+/// `Checkpoint` if a finite element is beyond what `ty` holds, or no integer where `ty` holds
+/// integers, or if elements of `dtype` are not read: complex numbers and floats of less than 16
+/// bits.
 pub(super) fn convert(dtype: Dtype, bytes: &[u8], ty: &Type) -> Result<Tensor> {
     if own(dtype) == Some(ty.dtype) {
         return Tensor::from_bytes(ty, bytes);

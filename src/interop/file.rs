@@ -63,10 +63,11 @@ fn what(file: FileType) -> &'static str {
 
 /// Writes a file: all of its bytes, or nothing.
 ///
-/// A sibling is written and synchronised, then takes the place of the file, with the mode and, where
-/// that is allowed, the owner that the file had. On an error the file is as it was, and the sibling is
-/// gone. A symbolic link is followed. Siblings that killed programs left behind are removed if they are
-/// older than an hour and no process of theirs is there, or, where that cannot be known, older than a day.
+/// A sibling is written and synchronised, then takes the place of the file, with the mode and,
+/// where that is allowed, the owner that the file had. On an error the file is as it was, and the
+/// sibling is gone. A symbolic link is followed. Siblings that killed programs left behind are
+/// removed if they are older than an hour and no process of theirs is there, or, where that cannot
+/// be known, older than a day.
 ///
 /// # Errors
 /// `Io` if the file cannot be written, or if `path` leads to what is no regular file.

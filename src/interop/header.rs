@@ -1,8 +1,8 @@
 //! The header of a safetensors file: which tensors lie where in it, and the hash of it all.
 //!
-//! The crate `safetensors` collects a header in maps before it counts. This reads one entry after the
-//! other and keeps no more of them than [`MAX_TENSORS`], so that no header takes much more memory than
-//! its own length.
+//! The crate `safetensors` collects a header in maps before it counts. This reads one entry after
+//! the other and keeps no more of them than [`MAX_TENSORS`], so that no header takes much more
+//! memory than its own length.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -54,8 +54,8 @@ impl Header {
     /// Reads the JSON of a header, behind which `data` bytes follow.
     ///
     /// # Errors
-    /// `Data` if it is no header, has more than [`MAX_TENSORS`] tensors or two of one name, or if the
-    /// tensors do not fill the data one after the other.
+    /// `Data` if it is no header, has more than [`MAX_TENSORS`] tensors or two of one name, or if
+    /// the tensors do not fill the data one after the other.
     pub fn read(json: &[u8], data: u64) -> Result<Self> {
         let wrong = |message: String| Error::new(ErrorKind::Data, message);
         let file = 8 + json.len() as u64 + data;
@@ -286,7 +286,8 @@ fn digits(value: &str) -> Option<&str> {
 
 /// Where the digits lie in a header.
 fn place(json: &[u8]) -> Option<usize> {
-    // Quotes within a name or a value are written \", so that this is a key and the start of its value.
+    // Quotes within a name or a value are written \", so that this is a key and the start of its
+    // value.
     let mark = format!("\"{HASH_KEY}\":\"{HASH_NAME}");
     let found = json.windows(mark.len()).position(|w| w == mark.as_bytes());
     found.map(|at| at + mark.len())
@@ -294,8 +295,8 @@ fn place(json: &[u8]) -> Option<usize> {
 
 /// The CRC-32 of a whole file in which the digits of the hash are zeros.
 ///
-/// It finds every change of one, two or three bits in files of some kilobytes, of one run of up to 32
-/// bits in any file, and all others but one in 2^32.
+/// It finds every change of one, two or three bits in files of some kilobytes, of one run of up to
+/// 32 bits in any file, and all others but one in 2^32.
 pub(super) struct Hash {
     hasher: crc32fast::Hasher,
     /// What the file says.

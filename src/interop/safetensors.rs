@@ -1,8 +1,8 @@
 //! Checkpoints as safetensors files: named tensors behind a JSON header, as PyTorch's
 //! `safetensors.torch` reads and writes.
 //!
-//! Files that are written here hold a CRC-32 of all their bytes in their metadata. It is checked where
-//! it is there: what other programs write has none.
+//! Files that are written here hold a CRC-32 of all their bytes in their metadata. It is checked
+//! where it is there: what other programs write has none.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -18,7 +18,7 @@ use super::file;
 use super::header::{Entry, HASH_KEY, Hash, Header, no_hash, sign};
 use crate::error::{Error, ErrorKind, Result};
 use crate::shape::{DType, Type};
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, room};
 
 /// The longest header that is read or written, in bytes.
 pub const MAX_HEADER: u64 = 8 << 20;
@@ -56,8 +56,8 @@ pub fn load(path: impl AsRef<Path>) -> Result<Vec<(String, Tensor)>> {
 /// The bytes of a file that holds these tensors.
 ///
 /// # Errors
-/// `Checkpoint` if a name occurs twice or is `__metadata__`, which the format takes for itself, or if
-/// the file would exceed [`MAX_TENSORS`] or [`MAX_HEADER`].
+/// `Checkpoint` if a name occurs twice or is `__metadata__`, which the format takes for itself, or
+/// if the file would exceed [`MAX_TENSORS`] or [`MAX_HEADER`].
 pub fn encode(tensors: &[(String, Tensor)]) -> Result<Vec<u8>> {
     let wrong = |message: String| Error::new(ErrorKind::Checkpoint, message);
     if tensors.len() > MAX_TENSORS {
@@ -95,8 +95,8 @@ pub fn encode(tensors: &[(String, Tensor)]) -> Result<Vec<u8>> {
 /// The tensors in the bytes of a file, in the order in which they lie in it.
 ///
 /// # Errors
-/// `Data` if the bytes are no safetensors file or do not have the hash that they say, hold an element
-/// type other than f32, f16, u32 and u8, or exceed [`MAX_TENSORS`] or [`MAX_HEADER`].
+/// `Data` if the bytes are no safetensors file or do not have the hash that they say, hold an
+/// element type other than f32, f16, u32 and u8, or exceed [`MAX_TENSORS`] or [`MAX_HEADER`].
 pub fn decode(bytes: &[u8]) -> Result<Vec<(String, Tensor)>> {
     let mut tensors = Vec::new();
     read_bytes(bytes, |entry, bytes| {
@@ -138,8 +138,8 @@ pub(super) fn read_file(path: &Path, each: impl FnMut(Entry, Vec<u8>) -> Result<
     read(&mut io::BufReader::new(file), length, failed, each).map_err(|e| e.context(path.display()))
 }
 
-/// Hands `each` tensor of a source of `length` bytes to the caller, who must not use any of them if this
-/// fails: the hash is known at the end.
+/// Hands `each` tensor of a source of `length` bytes to the caller, who must not use any of them if
+/// this fails: the hash is known at the end.
 fn read(
     source: &mut impl Read,
     length: u64,
@@ -173,7 +173,8 @@ fn read(
     for entry in header.entries {
         let size = usize::try_from(entry.bytes())
             .map_err(|e| wrong(format!("tensor \"{}\" is too large", entry.name)).with_source(e))?;
-        let mut bytes = vec![0; size];
+        let mut bytes = room(size)?;
+        bytes.resize(size, 0);
         source.read_exact(&mut bytes).map_err(failed)?;
         hash.update(&bytes);
         each(entry, bytes)?;
@@ -184,7 +185,8 @@ fn read(
 /// The loaded tensors in the order of `expected`.
 ///
 /// # Errors
-/// One `Checkpoint` error that names all that is missing, unexpected, or of another shape or element type.
+/// One `Checkpoint` error that names all that is missing, unexpected, or of another shape or
+/// element type.
 pub fn fit(loaded: Vec<(String, Tensor)>, expected: &[(String, Type)]) -> Result<Vec<Tensor>> {
     let mut loaded: HashMap<String, Tensor> = loaded.into_iter().collect();
     let (mut found, mut missing, mut wrong) = (Vec::new(), Vec::new(), Vec::new());

@@ -1,4 +1,5 @@
-//! State dicts: the parameters and running statistics of a network, as PyTorch names and stores them.
+//! State dicts: the parameters and running statistics of a network, as PyTorch names and stores
+//! them.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -39,8 +40,8 @@ impl<'a> LoadOptions<'a> {
         self
     }
 
-    /// Names states: the rule gets the name of a tensor in the file, and returns the name of the state
-    /// that it is for, or none to leave the tensor out. It replaces any rule given before.
+    /// Names states: the rule gets the name of a tensor in the file, and returns the name of the
+    /// state that it is for, or none to leave the tensor out. It replaces any rule given before.
     pub fn rename(mut self, rule: impl Fn(&str) -> Option<String> + 'a) -> Self {
         self.rename = Some(Box::new(rule));
         self
@@ -75,12 +76,13 @@ pub struct LoadReport {
     pub loaded: Vec<String>,
     /// Parameters and statistics of the store that the file does not have.
     pub missing: Vec<String>,
-    /// Tensors of the file that are no parameter or statistic of the store, by their names in the file.
+    /// Tensors of the file that are no parameter or statistic of the store, by their names in the
+    /// file.
     pub unexpected: Vec<String>,
     /// States that the file has in another shape.
     pub other_shape: Vec<OtherShape>,
-    /// Tensors that the rename rule left out, and PyTorch's counters `num_batches_tracked` where the
-    /// store has no such state: a batch norm with a momentum does not use them.
+    /// Tensors that the rename rule left out, and PyTorch's counters `num_batches_tracked` where
+    /// the store has no such state: a batch norm with a momentum does not use them.
     pub skipped: Vec<String>,
 }
 
@@ -95,12 +97,14 @@ pub struct OtherShape {
     pub expected: Shape,
 }
 
-/// Reads parameters and running statistics of a store from a safetensors file as PyTorch writes it, as
-/// its `load_state_dict` does. Moving averages of what was read begin anew, equal to the parameters.
+/// Reads parameters and running statistics of a store from a safetensors file as PyTorch writes it,
+/// as its `load_state_dict` does. Moving averages of what was read begin anew, equal to the
+/// parameters.
 ///
-/// Elements become those of the state: integers, `F64`, `F16` and `BF16` are rounded to the nearest, ties
-/// to even; a finite number that the state's type cannot hold is an error. Where this is not strict,
-/// states of another shape are left as they are too, and reported; PyTorch fails there.
+/// Elements become those of the state: integers, `F64`, `F16` and `BF16` are rounded to the
+/// nearest, ties to even; a finite number that the state's type cannot hold is an error. Where this
+/// is not strict, states of another shape are left as they are too, and reported; PyTorch fails
+/// there.
 ///
 /// Nothing changes unless the whole load succeeds.
 ///
@@ -125,8 +129,9 @@ pub struct OtherShape {
 /// ```
 ///
 /// # Errors
-/// `Io` and `Data` from the file; `Checkpoint` if elements cannot be converted, if two tensors are for
-/// one state, or, where this is strict, if names or shapes differ; `OutOfMemory` and `DeviceLost`.
+/// `Io` and `Data` from the file; `Checkpoint` if elements cannot be converted, if two tensors are
+/// for one state, or, where this is strict, if names or shapes differ; `OutOfMemory` and
+/// `DeviceLost`.
 #[cfg(not(target_arch = "wasm32"))]
 pub fn load_state_dict(
     path: impl AsRef<Path>,

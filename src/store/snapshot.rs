@@ -6,10 +6,12 @@ use crate::plan::Entry;
 use crate::tensor::Tensor;
 
 impl Store {
-    /// Reads several states as they are between two steps, after all steps submitted so far, whatever runs beside it.
+    /// Reads several states as they are between two steps, after all steps submitted so far,
+    /// whatever runs beside it.
     ///
-    /// On a GPU the copies are one submit of their own, so that no step comes between them. A host that submits a step in pieces,
-    /// which it recorded one by one, takes its snapshot between the last and the first of them.
+    /// On a GPU the copies are one submit of their own, so that no step comes between them. A host
+    /// that submits a step in pieces, which it recorded one by one, takes its snapshot between the
+    /// last and the first of them.
     ///
     /// # Errors
     /// `Graph` if the store has no such state; `OutOfMemory`, `DeviceLost`, `Readback`.
@@ -61,13 +63,15 @@ impl Store {
         super::blocking(self.engine(), self.snapshot_async(names))
     }
 
-    /// Overwrites several states between two steps, after all steps submitted so far. Nothing changes unless every tensor fits its
-    /// state and there is memory for all of them.
+    /// Overwrites several states between two steps, after all steps submitted so far. Nothing
+    /// changes unless every tensor fits its state and there is memory for all of them.
     ///
-    /// On a GPU this is one submit, on a borrowed device too; nothing is polled. A state that is named twice gets the later tensor.
+    /// On a GPU this is one submit, on a borrowed device too; nothing is polled. A state that is
+    /// named twice gets the later tensor.
     ///
     /// # Errors
-    /// `Graph` if the store has no such state, `Shape` if a tensor is of another type; `OutOfMemory`, `DeviceLost`.
+    /// `Graph` if the store has no such state, `Shape` if a tensor is of another type;
+    /// `OutOfMemory`, `DeviceLost`.
     pub fn restore(&self, states: &[(impl AsRef<str>, Tensor)]) -> Result<()> {
         let mut fitting = Vec::with_capacity(states.len());
         for (name, tensor) in states {

@@ -2,8 +2,8 @@
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// A lock that is given in the order of the requests. `Mutex` is not: a session that runs step after step would keep a snapshot
-/// waiting for as long as it runs.
+/// A lock that is given in the order of the requests. `Mutex` is not: a session that runs step
+/// after step would keep a snapshot waiting for as long as it runs.
 #[derive(Default)]
 pub(crate) struct Turns {
     numbers: Mutex<Numbers>,
