@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::gpu::{Engine, Gpu};
+use crate::gpu::{Engine, Gpu, Range, ReadFuture, Staging};
 use crate::graph::{Graph, Init, Kind};
 use crate::kernel::Part;
 use crate::plan::{Entry, StateLayout};
@@ -30,7 +30,11 @@ struct Inner {
 }
 
 enum Content {
-    Gpu { gpu: Gpu, chunks: Vec<wgpu::Buffer> },
+    Gpu {
+        gpu: Gpu,
+        chunks: Vec<wgpu::Buffer>,
+        staging: Staging,
+    },
     Cpu(Mutex<HashMap<String, Arc<Array>>>),
 }
 
@@ -67,10 +71,12 @@ impl Store {
                     };
                     layout.chunks.iter().map(chunk).collect()
                 };
-                let chunks = gpu.scoped("allocating the store", make).await?;
+                let chunks: Vec<_> = gpu.scoped("allocating the store", make).await?;
+                let bytes = chunks.iter().map(wgpu::Buffer::size).sum();
                 Content::Gpu {
                     gpu: gpu.clone(),
                     chunks,
+                    staging: Staging::new(bytes),
                 }
             }
         };
@@ -86,7 +92,22 @@ impl Store {
                 Init::SameAs(source) => (source.as_str(), &store.entry(source)?.init),
                 init => (name, init),
             };
-            store.set(name, &initial(source, &entry.ty, init, seed)?)?;
+            let first = initial(source, &entry.ty, init, seed)?;
+            match &store.0.content {
+                Content::Cpu(_) => store.set(name, &first)?,
+                // Memory of a device begins as zeros.
+                Content::Gpu { .. } if matches!(init, Init::Constant(0.0)) => {}
+                Content::Gpu { gpu, staging, .. } => {
+                    let fill =
+                        |place: Place<'_>, bytes: &[u8]| gpu.fill(staging, place.0, place.1, bytes);
+                    upload(&first, store.places(entry), fill)?;
+                }
+            }
+        }
+        if let Content::Gpu { gpu, staging, .. } = &store.0.content
+            && gpu.is_owned()
+        {
+            staging.flush(gpu, false)?;
         }
         Ok(store)
     }
@@ -125,7 +146,14 @@ impl Store {
         entry.ok_or_else(|| Error::graph(format!("the store has no state \"{name}\"")))
     }
 
-    /// Overwrites a state, after all steps submitted so far and before steps that are recorded but not yet submitted.
+    /// Overwrites a state, after all steps run or recorded so far and before those that follow,
+    /// of any session over the store. Nothing is submitted: the bytes wait for the next of these,
+    /// for a read or for [`record_writes`](Self::record_writes).
+    ///
+    /// # Errors
+    /// `Graph`, `Shape` if the tensor does not fit the state; `DeviceLost`; `OutOfMemory`, on a
+    /// borrowed device also if too much waits for its host to submit and poll
+    /// ([`GpuOptions::max_staging`](crate::gpu::GpuOptions::max_staging)).
     pub fn set(&self, name: &str, tensor: &Tensor) -> Result<()> {
         let entry = self.fitting(name, tensor)?;
         match &self.0.content {
@@ -134,26 +162,68 @@ impl Store {
                 let _turn = self.turn();
                 self.arrays()?.insert(name.to_owned(), Arc::new(array));
             }
-            Content::Gpu { gpu, chunks } => {
-                let parts = entry.parts.iter();
-                let places = parts.map(|p| (&chunks[p.chunk], p.offset, p.rows));
-                upload(gpu, tensor, places)?;
+            Content::Gpu { gpu, staging, .. } => {
+                let stage =
+                    |place: Place<'_>, bytes: &[u8]| staging.stage(gpu, place.0, place.1, bytes);
+                upload(tensor, self.places(entry), stage)
+                    .map_err(|error| error.context(format!("state \"{name}\"")))?;
             }
         }
         Ok(())
     }
 
-    /// Reads a state, after all steps submitted so far.
-    pub async fn get_async(&self, name: &str) -> Result<Tensor> {
-        let entry = self.entry(name)?;
-        match &self.0.content {
-            Content::Cpu(_) => Ok(self.array(name)?.to_tensor()),
-            Content::Gpu { gpu, chunks } => {
-                let parts = entry.parts.iter();
-                let places = parts.map(|p| (&chunks[p.chunk], p.offset, p.rows));
-                download(gpu, &entry.ty, places).await
-            }
+    /// Records what was [`set`](Self::set) and still waits into the host's encoder, ahead of
+    /// what is recorded after it. Runs, records and reads do so by themselves.
+    pub fn record_writes(&self, encoder: &mut wgpu::CommandEncoder) {
+        if let Some(staging) = self.staging() {
+            staging.encode(encoder);
         }
+    }
+
+    pub(crate) fn staging(&self) -> Option<&Staging> {
+        match &self.0.content {
+            Content::Cpu(_) => None,
+            Content::Gpu { staging, .. } => Some(staging),
+        }
+    }
+
+    /// Where the parts of a state lie on the device.
+    fn places<'a>(&'a self, entry: &'a Entry) -> impl Iterator<Item = Place<'a>> {
+        let parts = entry.parts.iter();
+        parts.filter_map(|p| Some((self.chunk(p.chunk)?, p.offset, p.rows)))
+    }
+
+    /// Reads a state as it is after all steps submitted so far; the copy is submitted here.
+    pub fn get_async(&self, name: &str) -> ReadFuture {
+        let reading = || match &self.0.content {
+            Content::Cpu(_) => Ok(ReadFuture::ready(Ok(self.array(name)?.to_tensor()))),
+            Content::Gpu { gpu, staging, .. } => {
+                let entry = self.entry(name)?;
+                let from = Ranges::new(&entry.ty, self.places(entry));
+                let parts = gpu.read(&[staging], &from.ranges);
+                Ok(ReadFuture::new(gpu, parts, from.join()))
+            }
+        };
+        reading().unwrap_or_else(|error| ReadFuture::ready(Err(error)))
+    }
+
+    /// As [`get_async`](Self::get_async), with the copy in the host's encoder: the state is read as
+    /// it is after what was recorded there so far, and arrives once the host has submitted the
+    /// encoder and polls.
+    ///
+    /// # Errors
+    /// `Graph`; `Unsupported` on the CPU reference; `OutOfMemory`, `DeviceLost`.
+    pub fn record_get(&self, encoder: &mut wgpu::CommandEncoder, name: &str) -> Result<ReadFuture> {
+        let entry = self.entry(name)?;
+        let Content::Gpu { gpu, staging, .. } = &self.0.content else {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "record_get: the store lies with the CPU reference",
+            ));
+        };
+        let from = Ranges::new(&entry.ty, self.places(entry));
+        let parts = gpu.record_read(encoder, &[staging], &from.ranges)?;
+        Ok(ReadFuture::new(gpu, parts, from.join()))
     }
 
     /// Reads a state and waits for it.
@@ -162,7 +232,8 @@ impl Store {
     /// `Unsupported` on a borrowed device: await [`get_async`](Self::get_async) there.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn get(&self, name: &str) -> Result<Tensor> {
-        blocking(self.engine(), self.get_async(name))
+        expect_own(self.engine())?;
+        self.get_async(name).wait()
     }
 
     pub(crate) fn layout(&self) -> &StateLayout {
@@ -208,62 +279,70 @@ impl Store {
 /// Runs `work`, which reads from `engine`, to its end.
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) fn blocking<T>(engine: &Engine, work: impl Future<Output = Result<T>>) -> Result<T> {
-    use std::task::{Context, Poll, Waker};
-
-    if let Engine::Gpu(gpu) = engine {
-        gpu.expect_owned()?;
+    match engine {
+        Engine::Gpu(gpu) => gpu.block_on(work),
+        Engine::Cpu { .. } => pollster::block_on(work),
     }
-    let mut work = std::pin::pin!(work);
-    let mut context = Context::from_waker(Waker::noop());
-    loop {
-        // A poll submits the next copy; the device is then waited for, which completes its map.
-        if let Poll::Ready(result) = work.as_mut().poll(&mut context) {
-            return result;
-        }
-        if let Engine::Gpu(gpu) = engine {
-            gpu.wait()?;
-        }
+}
+
+/// Fails on a borrowed device, which nobody but its host may wait for.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) fn expect_own(engine: &Engine) -> Result<()> {
+    match engine {
+        Engine::Gpu(gpu) => gpu.expect_owned(),
+        Engine::Cpu { .. } => Ok(()),
     }
 }
 
 /// Where a run of rows of a value lies: buffer, first byte, rows.
 pub(crate) type Place<'a> = (&'a wgpu::Buffer, u64, Part);
 
-/// Writes a tensor to the places of its parts.
+/// Writes a tensor by `write`, which is given each of its parts and that part's place.
 pub(crate) fn upload<'a>(
-    gpu: &Gpu,
     tensor: &Tensor,
     places: impl IntoIterator<Item = Place<'a>>,
+    mut write: impl FnMut(Place<'a>, &[u8]) -> Result<()>,
 ) -> Result<()> {
     let row = tensor.ty().row() * tensor.ty().dtype.size();
-    for (buffer, offset, part) in places {
-        let start = part.start * row;
-        gpu.write(
-            buffer,
-            offset,
-            &tensor.bytes()[start..start + part.rows * row],
-        )?;
+    for place in places {
+        let rows = place.2;
+        let start = rows.start * row;
+        write(place, &tensor.bytes()[start..start + rows.rows * row])?;
     }
     Ok(())
 }
 
-/// Reads a tensor from the places of its parts.
-pub(crate) async fn download<'a>(
-    gpu: &Gpu,
-    ty: &Type,
-    places: impl IntoIterator<Item = Place<'a>>,
-) -> Result<Tensor> {
-    let row = ty.row();
-    let (mut ranges, mut sizes) = (Vec::new(), Vec::new());
-    for (buffer, offset, part) in places {
-        ranges.push((buffer, offset, ty.padded_bytes(part.rows * row)));
-        sizes.push(part.rows * row * ty.dtype.size());
+/// What is to be read of a tensor that lies in parts.
+pub(crate) struct Ranges<'a> {
+    ty: Type,
+    pub ranges: Vec<Range<'a>>,
+    /// Bytes of each part, without padding.
+    sizes: Vec<usize>,
+}
+
+impl<'a> Ranges<'a> {
+    pub fn new(ty: &Type, places: impl IntoIterator<Item = Place<'a>>) -> Self {
+        let row = ty.row();
+        let (mut ranges, mut sizes) = (Vec::new(), Vec::new());
+        for (buffer, offset, part) in places {
+            ranges.push((buffer, offset, ty.padded_bytes(part.rows * row)));
+            sizes.push(part.rows * row * ty.dtype.size());
+        }
+        let ty = ty.clone();
+        Self { ty, ranges, sizes }
     }
-    let mut joined = room(sizes.iter().sum())?;
-    for (part, size) in gpu.read(&ranges).await?.iter().zip(sizes) {
-        joined.extend_from_slice(&part[..size]);
+
+    /// Makes the tensor of what the ranges hold.
+    pub fn join(self) -> impl FnOnce(Vec<Vec<u8>>) -> Result<Tensor> + Send + use<> {
+        let Self { ty, sizes, .. } = self;
+        move |parts| {
+            let mut joined = room(sizes.iter().sum())?;
+            for (part, size) in parts.iter().zip(sizes) {
+                joined.extend_from_slice(&part[..size]);
+            }
+            Tensor::from_bytes(&ty, &joined)
+        }
     }
-    Tensor::from_bytes(ty, &joined)
 }
 
 /// The initial value of the state `name`, and of those that begin as it does.

@@ -12,6 +12,7 @@ use striate::graph::{Graph, Init, Kind, Value};
 use striate::session::Session;
 use striate::shape::Type;
 use striate::store::Store;
+use striate::tensor::Tensor;
 use striate::wgpu;
 
 /// Set in the child, which runs in an address space of this many KiB.
@@ -84,4 +85,63 @@ fn child() {
     let mut session = Session::new(&store, &g, &[y]).unwrap();
     session.run(1).unwrap();
     assert_eq!(session.read(y).unwrap().as_f32().unwrap(), [2.0; 3]);
+}
+
+/// Bytes that the process holds in memory.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    let kibibytes = line.unwrap().split_whitespace().nth(1).unwrap();
+    kibibytes.parse::<u64>().unwrap() << 10
+}
+
+/// Writes that no step follows are bounded, not piled up: 256 MiB to several inputs and states
+/// take little more than the 64 MiB that may be staged.
+#[test]
+fn writes_without_steps_do_not_pile_up() {
+    const EXTENT: usize = 8 << 20;
+    for gpu in common::gpus(&GpuOptions::default()) {
+        let name = format!("{gpu:?}");
+        let engine = Engine::from(gpu);
+        let mut g = Graph::new();
+        let ty = Type::f32([EXTENT]);
+        let inputs: Vec<Value> = (0..4)
+            .map(|i| g.input(&format!("x{i}"), ty.clone()).unwrap())
+            .collect();
+        for i in 0..4 {
+            let first = Init::Constant(0.0);
+            g.state(&format!("s{i}"), ty.clone(), Kind::Data, first, None)
+                .unwrap();
+        }
+        let store = Store::new(&engine, &[&g], 0).unwrap();
+        let mut session = Session::new(&store, &g, &inputs).unwrap();
+        let mut write = |value: f32| {
+            let tensor = Tensor::f32([EXTENT], vec![value; EXTENT]).unwrap();
+            let mut most = 0;
+            for (i, &input) in inputs.iter().enumerate() {
+                session.write(input, &tensor).unwrap();
+                most = most.max(resident());
+                store.set(&format!("s{i}"), &tensor).unwrap();
+                most = most.max(resident());
+            }
+            most
+        };
+        // The first round touches what the values themselves take.
+        write(1.0);
+        let before = write(2.0);
+        let mut most = 0;
+        for round in 3..6 {
+            most = most.max(write(round as f32));
+        }
+        let more = most.saturating_sub(before) >> 20;
+        println!("{name}: {more} MiB more");
+        assert!(more < 64, "{name}: {more} MiB more");
+        let values = EXTENT as u64 * 4 * 8;
+        assert!(most < values + (400 << 20), "{name}: {} MiB", most >> 20);
+        drop(write);
+        let last = session.read(inputs[3]).unwrap();
+        assert_eq!(last.as_f32().unwrap()[EXTENT - 1], 5.0);
+        let state = store.get("s0").unwrap();
+        assert_eq!(state.as_f32().unwrap()[EXTENT - 1], 5.0);
+    }
 }

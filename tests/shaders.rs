@@ -15,6 +15,7 @@ use naga::valid::ModuleInfo;
 use naga::{AddressSpace, Module, ScalarKind, ShaderStage, Statement, StorageAccess, TypeInner};
 use striate::check::build;
 use striate::error::ErrorKind;
+use striate::gpu::GpuOptions;
 use striate::graph::{Graph, Init, Value};
 use striate::kernel::{
     Access, Body, COOPERATIVE_MEMORY, Caps, Dispatch, Io, Kernel, Matrices, Operand, Overrides,
@@ -23,6 +24,7 @@ use striate::kernel::{
 use striate::ops::kernels;
 use striate::plan::{Plan, PlanOptions, StateLayout};
 use striate::shape::Type;
+use striate::wgpu;
 
 const MAX_INVOCATIONS: u32 = 256;
 const MAX_WORKGROUP_BYTES: u32 = 16_352;
@@ -506,6 +508,46 @@ fn loops_of_unknown_length_are_found() {
     let module = naga::front::wgsl::parse_str(&format!("{TOP} }}")).unwrap();
     let below = ("below".to_owned(), 1);
     assert_eq!(loops_of_unknown_length(&module), [below]);
+}
+
+/// What `gpu/limits.rs` asks of a device is what the kernels bind.
+#[test]
+fn no_kernel_binds_more_than_every_device_allows() {
+    let mut most = [0; 3];
+    for kernel in kernels() {
+        let (module, _) = parse(&kernel).unwrap();
+        let all = resources(&module).unwrap();
+        let uniform = |resource: &&Resource| resource.access == Access::Uniform;
+        let uniforms = all.iter().filter(uniform).count();
+        let counts = [all.len(), all.len() - uniforms, uniforms];
+        for (most, count) in most.iter_mut().zip(counts) {
+            *most = count.max(*most);
+        }
+    }
+    let names = [
+        "max_bindings_per_bind_group",
+        "max_storage_buffers_per_shader_stage",
+        "max_uniform_buffers_per_shader_stage",
+    ];
+    for (name, most) in names.into_iter().zip(most) {
+        let change = |limits: &mut wgpu::Limits, value: u32| match name {
+            "max_bindings_per_bind_group" => limits.max_bindings_per_bind_group = value,
+            "max_storage_buffers_per_shader_stage" => {
+                limits.max_storage_buffers_per_shader_stage = value;
+            }
+            _ => limits.max_uniform_buffers_per_shader_stage = value,
+        };
+        let caps = |value: u32| {
+            let mut limits = wgpu::Limits::default();
+            change(&mut limits, value);
+            let kind = wgpu::DeviceType::DiscreteGpu;
+            GpuOptions::default().caps(wgpu::Backend::Vulkan, kind, &limits)
+        };
+        let most = u32::try_from(most).unwrap();
+        caps(most).unwrap();
+        let error = caps(most - 1).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Limit, "{name}: {error}");
+    }
 }
 
 #[test]

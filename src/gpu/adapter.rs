@@ -1,8 +1,8 @@
 //! Adapters, and devices of one's own.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
-use super::{Common, Gpu, Inner, cooperative, trusted};
+use super::{Common, Gpu, Inner, cooperative, limits, trusted};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::{Body, CPU_TURNS, Caps, GPU_TURNS, Matrices, Tile, Tuning, WINDOW};
 
@@ -38,6 +38,11 @@ pub struct GpuOptions {
     /// Turns of loops per invocation below the device's own (see
     /// [`Caps::max_turns`](crate::kernel::Caps::max_turns)): to try how sums in pieces behave.
     pub max_turns: Option<u64>,
+    /// The most bytes that the writes to one store, or to the inputs of one session, may hold
+    /// until the device has copied them. On an own device 64 MiB, beyond which they are submitted
+    /// and waited for; on a borrowed one 64 MiB or what a store holds and twice what a session's
+    /// inputs do, if that is more, beyond which they are `OutOfMemory`.
+    pub max_staging: Option<u64>,
     /// Keeps the checks that translation adds to shaders (index clamps, loop bounds, guards on division) in the crate's own
     /// kernels too: to see what they cost. Kernels from elsewhere always have them.
     pub checked: bool,
@@ -155,15 +160,14 @@ impl Gpu {
         let unsupported = |error: Error| error.context(format!("{name}: unsupported"));
         let opened = open(adapter, required_features, adapter.limits()).await;
         let (device, queue) = opened.map_err(unsupported)?;
-        let common = Common::new(&device, Some(adapter), options);
-        let lost = common.lost.clone();
+        let common = Common::new(&device, Some(adapter), options).map_err(unsupported)?;
+        let loss = common.loss.clone();
         let inner = Inner::new(device, queue, options, common).map_err(unsupported)?;
         let gpu = Self(Arc::new(inner));
         gpu.0
             .device
             .set_device_lost_callback(move |reason, message| {
-                let mut lost = lost.lock().unwrap_or_else(PoisonError::into_inner);
-                lost.get_or_insert(format!("{reason:?}: {message}"));
+                loss.note(format!("{reason:?}: {message}"));
             });
         Ok(gpu)
     }
@@ -181,7 +185,7 @@ impl Gpu {
         let (features, limits) = (self.device().features(), self.device().limits());
         let (device, queue) = open(adapter, features, limits).await?;
         Ok(Self(Arc::new(Inner {
-            common: Common::new(&device, Some(adapter), &GpuOptions::default()),
+            common: Common::new(&device, Some(adapter), &GpuOptions::default())?,
             device,
             queue,
             info: self.0.info.clone(),
@@ -225,54 +229,12 @@ impl GpuOptions {
         device_type: wgpu::DeviceType,
         limits: &wgpu::Limits,
     ) -> Result<Caps> {
-        let needs = [
-            (
-                "max_storage_buffers_per_shader_stage",
-                limits.max_storage_buffers_per_shader_stage,
-                4,
-            ),
-            (
-                "max_compute_invocations_per_workgroup",
-                limits.max_compute_invocations_per_workgroup,
-                256,
-            ),
-            (
-                "max_compute_workgroup_size_x",
-                limits.max_compute_workgroup_size_x,
-                256,
-            ),
-            (
-                "max_compute_workgroup_storage_size",
-                limits.max_compute_workgroup_storage_size,
-                16_352,
-            ),
-            (
-                "max_compute_workgroups_per_dimension",
-                limits.max_compute_workgroups_per_dimension,
-                65_535,
-            ),
-        ];
-        for (name, offered, needed) in needs {
-            if offered < needed {
-                return Err(Error::new(
-                    ErrorKind::Limit,
-                    format!("{name}: the device allows {offered}, the kernels need {needed}"),
-                ));
-            }
-        }
+        limits::check(limits)?;
         let binding = limits
             .max_storage_buffer_binding_size
             .min(limits.max_buffer_size)
             // Byte offsets within a binding stay below 2^31 on every back end.
             .min((1 << 31) - 256);
-        if binding < 256 {
-            return Err(Error::new(
-                ErrorKind::Limit,
-                format!(
-                    "max_storage_buffer_binding_size: the device allows {binding}, the kernels need 256"
-                ),
-            ));
-        }
         let own_turns = match device_type {
             wgpu::DeviceType::Cpu => CPU_TURNS,
             _ => GPU_TURNS,

@@ -7,22 +7,30 @@ mod cooperative;
 mod engine;
 #[cfg(not(target_arch = "wasm32"))]
 mod first_use;
+mod limits;
+mod lost;
 mod pipeline;
 mod readback;
+mod staging;
 mod timing;
 mod trusted;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::{Body, Caps, Choice, Matrices};
 pub use adapter::GpuOptions;
 use adapter::default_body;
 pub use engine::Engine;
+use lost::Loss;
+#[cfg(not(target_arch = "wasm32"))]
+use lost::Probe;
 pub(crate) use pipeline::Pipeline;
 pub use pipeline::Progress;
 use pipeline::{Checks, Pipelines};
-use readback::Readback;
+pub(crate) use readback::Range;
+pub use readback::ReadFuture;
+pub(crate) use staging::{Order, Staging};
 pub(crate) use timing::Timestamps;
 
 /// A wgpu device that runs sessions. Cloning shares it.
@@ -37,6 +45,8 @@ struct Inner {
     /// The body that the rules choose.
     rules: Body,
     checks: Checks,
+    /// Bytes that the writes of one owner may stage (`GpuOptions::max_staging`).
+    max_staging: Option<u64>,
     common: Common,
 }
 
@@ -50,20 +60,31 @@ struct Common {
     matrices: Option<Matrices>,
     /// Those that were seen to multiply correctly.
     proven: Arc<Mutex<Vec<Matrices>>>,
-    /// Why the device was lost.
-    lost: Arc<Mutex<Option<String>>>,
+    loss: Loss,
+    #[cfg(not(target_arch = "wasm32"))]
+    probe: Arc<Probe>,
 }
 
 impl Common {
     /// `adapter` is none where the device is borrowed.
-    fn new(device: &wgpu::Device, adapter: Option<&wgpu::Adapter>, options: &GpuOptions) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// `Limit` if the device allows less than the kernels need, `OutOfMemory`.
+    fn new(
+        device: &wgpu::Device,
+        adapter: Option<&wgpu::Adapter>,
+        options: &GpuOptions,
+    ) -> Result<Self> {
+        limits::check(&device.limits())?;
+        Ok(Self {
             adapter: adapter.cloned(),
             pipelines: Pipelines::new(device, options.pipeline_cache.as_deref()),
             matrices: adapter.and_then(Matrices::of),
             proven: Arc::default(),
-            lost: Arc::default(),
-        }
+            loss: Loss::default(),
+            #[cfg(not(target_arch = "wasm32"))]
+            probe: Arc::new(Probe::new(device)?),
+        })
     }
 }
 
@@ -109,16 +130,41 @@ impl Inner {
                 checked: options.checked,
                 zeroed: options.zeroed,
             },
+            max_staging: options.max_staging,
             common,
         })
     }
 }
 
 impl Gpu {
-    /// Uses a device of the host's. Its callbacks are left alone and it is never polled: results arrive while the host polls.
+    /// Uses a device of the host's. Its callbacks are left alone and it is never polled: results
+    /// arrive while the host polls. wgpu runs callbacks that are due inside `submit` and `poll`;
+    /// none of them may run, record or read sessions.
+    ///
+    /// A device tells its loss to one callback, which is the host's. What the host passes on is
+    /// known everywhere at once, and with its reason:
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use striate::{gpu::Gpu, wgpu};
+    /// # let instance = wgpu::Instance::default();
+    /// # let adapter = pollster::block_on(instance.request_adapter(&Default::default()))?;
+    /// # let (device, queue) = pollster::block_on(adapter.request_device(&Default::default()))?;
+    /// let gpu = Gpu::from_device(device.clone(), queue.clone())?;
+    /// let notify = gpu.device_lost_notifier();
+    /// device.set_device_lost_callback(move |reason, message| {
+    ///     notify(&format!("{reason:?}: {message}"));
+    ///     // ... and what the host itself does then.
+    /// });
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Where the host passes nothing on, each call asks the device itself, which outside a
+    /// browser answers at once; in a browser the loss is learned from a read that fails.
     ///
     /// # Errors
-    /// `Limit` if the device allows less than the kernels need.
+    /// `Limit` if the device allows less than the kernels need; `DeviceLost`.
     pub fn from_device(device: wgpu::Device, queue: wgpu::Queue) -> Result<Self> {
         Self::from_device_with(device, queue, &GpuOptions::default())
     }
@@ -126,15 +172,18 @@ impl Gpu {
     /// As [`from_device`](Self::from_device), with the options that apply to a given device: all but the adapter's.
     ///
     /// # Errors
-    /// `Limit` if the device allows less than the kernels need, `Unsupported` if it lacks what `options.body` needs.
+    /// `Limit` if the device allows less than the kernels need, `Unsupported` if it lacks what
+    /// `options.body` needs; `DeviceLost`.
     pub fn from_device_with(
         device: wgpu::Device,
         queue: wgpu::Queue,
         options: &GpuOptions,
     ) -> Result<Self> {
-        let common = Common::new(&device, None, options);
+        let common = Common::new(&device, None, options)?;
         let inner = Inner::new(device, queue, options, common)?;
-        Ok(Self(Arc::new(inner)))
+        let gpu = Self(Arc::new(inner));
+        gpu.check_lost()?;
+        Ok(gpu)
     }
 
     /// The same device used in another way, with all of `options` but the adapter's. Both share their pipelines, unless there is data
@@ -215,30 +264,8 @@ impl Gpu {
         cache::key(&self.0.device)
     }
 
-    /// Tells the engine that a borrowed device is lost, from the host's own callback.
-    pub fn notify_device_lost(&self, reason: &str) {
-        let lost = self.0.common.lost.lock();
-        let mut lost = lost.unwrap_or_else(PoisonError::into_inner);
-        lost.get_or_insert(reason.to_owned());
-    }
-
     pub(crate) fn pipelines(&self) -> &Pipelines {
         &self.0.common.pipelines
-    }
-
-    /// Fails with `DeviceLost` once the loss is known.
-    pub(crate) fn check_lost(&self) -> Result<()> {
-        let lost = self.0.common.lost.lock();
-        let lost = lost.unwrap_or_else(PoisonError::into_inner);
-        match lost.as_ref() {
-            None => Ok(()),
-            Some(reason) => Err(Error::new(
-                ErrorKind::DeviceLost,
-                format!(
-                    "the device is lost ({reason}); build a new engine from the last checkpoint"
-                ),
-            )),
-        }
     }
 
     /// Runs `work` at once, inside error scopes; what the device objected to comes as a typed error.
@@ -262,11 +289,7 @@ impl Gpu {
                 None => internal.await,
                 error => error,
             };
-            // The loss of an own device is told when it is polled.
-            #[cfg(not(target_arch = "wasm32"))]
-            if self.is_owned() && (memory.is_some() || other.is_some()) {
-                self.poll(wgpu::PollType::Poll)?;
-            }
+            // On a lost device the rest is what follows from that.
             self.check_lost()?;
             if let Some(error) = memory {
                 let message = format!("{what}: the device has no memory left");
@@ -314,58 +337,7 @@ impl Gpu {
         }
     }
 
-    /// Writes bytes, padded with zeros to a multiple of 4, after all work submitted so far.
-    pub(crate) fn write(&self, buffer: &wgpu::Buffer, offset: u64, bytes: &[u8]) -> Result<()> {
-        self.guarded("writing a buffer", || {
-            let whole = bytes.len() / 4 * 4;
-            self.0.queue.write_buffer(buffer, offset, &bytes[..whole]);
-            if whole < bytes.len() {
-                let mut last = [0; 4];
-                last[..bytes.len() - whole].copy_from_slice(&bytes[whole..]);
-                let end = offset + whole as u64;
-                self.0.queue.write_buffer(buffer, end, &last);
-            }
-        })
-    }
-
-    /// The bytes of buffer ranges (offset and size multiples of 4), each through a staging buffer of its own.
-    pub(crate) async fn read(&self, ranges: &[(&wgpu::Buffer, u64, u64)]) -> Result<Vec<Vec<u8>>> {
-        self.check_lost()?;
-        let start = || {
-            let mut encoder = self.0.device.create_command_encoder(&Default::default());
-            let mut staged = Vec::new();
-            for &(buffer, offset, bytes) in ranges {
-                let staging = self.0.device.create_buffer(&wgpu::BufferDescriptor {
-                    label: Some("readback"),
-                    size: bytes,
-                    usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-                    mapped_at_creation: false,
-                });
-                encoder.copy_buffer_to_buffer(buffer, offset, &staging, 0, bytes);
-                staged.push(staging);
-            }
-            self.0.queue.submit([encoder.finish()]);
-            staged.into_iter().map(Readback::start).collect::<Vec<_>>()
-        };
-        let read = async {
-            let mut parts = Vec::new();
-            for readback in self.scoped("readback", start).await? {
-                parts.push(readback.bytes().await?);
-            }
-            Ok(parts)
-        };
-        read.await.map_err(|error: Error| {
-            if error.kind() == ErrorKind::OutOfMemory {
-                return error;
-            }
-            // Ranges and usages are the engine's own and valid: only a lost device refuses to copy or map them.
-            self.notify_device_lost(&error.to_string());
-            self.check_lost().err().unwrap_or(error)
-        })
-    }
-
-    /// Whether the device is one's own, so that it may be polled.
-    #[cfg(not(target_arch = "wasm32"))]
+    /// Whether the device is one's own, so that it may be polled and submitted to at any time.
     pub(crate) fn is_owned(&self) -> bool {
         self.0.common.adapter.is_some()
     }
@@ -391,6 +363,26 @@ impl Gpu {
         self.expect_owned()?;
         self.check_lost()?;
         self.poll(wgpu::PollType::wait_indefinitely())
+    }
+
+    /// Runs `work`, which reads from this device, to its end.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait), and whatever `work` returns.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn block_on<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        use std::task::{Context, Poll, Waker};
+
+        self.expect_owned()?;
+        let mut work = std::pin::pin!(work);
+        let mut context = Context::from_waker(Waker::noop());
+        loop {
+            // A poll submits the next copy; the device is then waited for, which completes its map.
+            if let Poll::Ready(result) = work.as_mut().poll(&mut context) {
+                return result;
+            }
+            self.wait()?;
+        }
     }
 
     #[cfg(not(target_arch = "wasm32"))]

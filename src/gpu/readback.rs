@@ -1,28 +1,78 @@
-//! Bytes from a buffer back to the host, asynchronously.
+//! Bytes from buffers back to the host, asynchronously.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use super::{Gpu, Staging};
 use crate::error::{Error, ErrorKind, Result};
+use crate::tensor::Tensor;
+
+/// A range of a buffer: first byte and length, both multiples of 4.
+pub(crate) type Range<'a> = (&'a wgpu::Buffer, u64, u64);
+
+/// What became of a map.
+#[derive(Clone, Copy)]
+enum Outcome {
+    Mapped,
+    Refused,
+    /// Its encoder was dropped.
+    Dropped,
+}
 
 #[derive(Default)]
 struct Shared {
-    result: Option<Result<(), wgpu::BufferAsyncError>>,
+    outcome: Option<Outcome>,
     waker: Option<Waker>,
 }
 
-/// Resolves once the staging buffer is mapped; whoever owns the device polls it.
-struct Mapped(Arc<Mutex<Shared>>);
+/// Held by the callback of a map.
+struct Notify {
+    shared: Arc<Mutex<Shared>>,
+    told: bool,
+}
 
-impl Future for Mapped {
-    type Output = Result<(), wgpu::BufferAsyncError>;
+impl Notify {
+    fn mapped(mut self, result: Result<(), wgpu::BufferAsyncError>) {
+        self.tell(match result {
+            Ok(()) => Outcome::Mapped,
+            Err(_) => Outcome::Refused,
+        });
+    }
+
+    fn tell(&mut self, outcome: Outcome) {
+        if std::mem::replace(&mut self.told, true) {
+            return;
+        }
+        let waker = {
+            let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+            shared.outcome = Some(outcome);
+            shared.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+impl Drop for Notify {
+    fn drop(&mut self) {
+        self.tell(Outcome::Dropped);
+    }
+}
+
+/// Resolves once the map is over; whoever owns the device polls it.
+struct Over(Arc<Mutex<Shared>>);
+
+impl Future for Over {
+    type Output = Outcome;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut shared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match shared.result.take() {
-            Some(result) => Poll::Ready(result),
+        match shared.outcome {
+            Some(outcome) => Poll::Ready(outcome),
             None => {
                 shared.waker = Some(context.waker().clone());
                 Poll::Pending
@@ -31,45 +81,197 @@ impl Future for Mapped {
     }
 }
 
-/// A readback under way: the copy is submitted.
-pub(crate) struct Readback {
-    staging: wgpu::Buffer,
-    mapped: Mapped,
+/// A buffer that is copied into and then mapped.
+struct Readback {
+    buffer: wgpu::Buffer,
+    over: Over,
 }
 
 impl Readback {
-    /// Starts to map `staging`, into which a submitted copy writes.
-    pub fn start(staging: wgpu::Buffer) -> Self {
+    fn new(buffer: wgpu::Buffer) -> (Self, Notify) {
         let shared = Arc::new(Mutex::new(Shared::default()));
-        let callback = shared.clone();
-        staging.map_async(wgpu::MapMode::Read, .., move |result| {
-            let mut shared = callback.lock().unwrap_or_else(PoisonError::into_inner);
-            shared.result = Some(result);
-            if let Some(waker) = shared.waker.take() {
-                waker.wake();
-            }
-        });
-        Self {
-            staging,
-            mapped: Mapped(shared),
-        }
+        let over = Over(shared.clone());
+        let told = false;
+        (Self { buffer, over }, Notify { shared, told })
+    }
+
+    /// Maps a buffer into which a submitted copy writes.
+    fn start(buffer: wgpu::Buffer) -> Self {
+        let (readback, notify) = Self::new(buffer);
+        let read = wgpu::MapMode::Read;
+        let buffer = &readback.buffer;
+        buffer.map_async(read, .., move |result| notify.mapped(result));
+        readback
+    }
+
+    /// Maps a buffer into which `encoder` copies, once that is submitted.
+    fn on_submit(encoder: &wgpu::CommandEncoder, buffer: wgpu::Buffer) -> Self {
+        let (readback, notify) = Self::new(buffer);
+        let read = wgpu::MapMode::Read;
+        let told = move |result| notify.mapped(result);
+        encoder.map_buffer_on_submit(&readback.buffer, read, .., told);
+        readback
     }
 
     /// The bytes, once they have arrived.
-    pub async fn bytes(self) -> Result<Vec<u8>> {
-        let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
-            Error::new(
-                ErrorKind::Readback,
-                "readback: the staging buffer could not be mapped",
-            )
-            .with_source(e)
-        };
-        self.mapped.await.map_err(|e| failed(Box::new(e)))?;
-        let bytes = match self.staging.get_mapped_range(..) {
+    async fn bytes(self, gpu: &Gpu) -> Result<Vec<u8>> {
+        let failed = |what: &str| Error::new(ErrorKind::Readback, format!("readback: {what}"));
+        match self.over.await {
+            Outcome::Mapped => {}
+            Outcome::Refused => {
+                // Ranges and usages are the engine's own and valid: only a lost device refuses.
+                gpu.notify_device_lost("it refuses to map a buffer");
+                gpu.check_lost()?;
+            }
+            Outcome::Dropped => {
+                gpu.check_lost()?;
+                let what = "the encoder that it was recorded into was dropped, not submitted";
+                return Err(failed(what));
+            }
+        }
+        let bytes = match self.buffer.get_mapped_range(..) {
             Ok(range) => range.to_vec(),
-            Err(e) => return Err(failed(Box::new(e))),
+            Err(error) => {
+                gpu.check_lost()?;
+                return Err(failed("the buffer is not mapped").with_source(error.to_string()));
+            }
         };
-        self.staging.unmap();
+        self.buffer.unmap();
         Ok(bytes)
+    }
+}
+
+impl Gpu {
+    /// The bytes of buffer ranges, each through a buffer of its own. The copies are submitted here,
+    /// behind the writes that wait.
+    pub(crate) fn read(
+        &self,
+        writes: &[&Staging],
+        ranges: &[Range<'_>],
+    ) -> impl Future<Output = Result<Vec<Vec<u8>>>> + use<> {
+        let started = self.readbacks(ranges).and_then(|buffers| {
+            self.guarded("readback", || {
+                let mut encoder = self.device().create_command_encoder(&Default::default());
+                let mut orders = Vec::new();
+                for writes in writes {
+                    orders.push(writes.encode(&mut encoder));
+                }
+                copy(&mut encoder, ranges, &buffers);
+                self.queue().submit([encoder.finish()]);
+                buffers.into_iter().map(Readback::start).collect()
+            })
+        });
+        self.clone().arrival(started)
+    }
+
+    /// As [`read`](Self::read), with the copies in `encoder`, which its host submits.
+    pub(crate) fn record_read(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        writes: &[&Staging],
+        ranges: &[Range<'_>],
+    ) -> Result<impl Future<Output = Result<Vec<Vec<u8>>>> + use<>> {
+        let buffers = self.readbacks(ranges)?;
+        for writes in writes {
+            writes.encode(encoder);
+        }
+        copy(encoder, ranges, &buffers);
+        let mapped = |buffer| Readback::on_submit(encoder, buffer);
+        let started = buffers.into_iter().map(mapped).collect();
+        Ok(self.clone().arrival(Ok(started)))
+    }
+
+    fn readbacks(&self, ranges: &[Range<'_>]) -> Result<Vec<wgpu::Buffer>> {
+        let make = |&(_, _, bytes): &Range<'_>| {
+            self.device().create_buffer(&wgpu::BufferDescriptor {
+                label: Some("readback"),
+                size: bytes,
+                usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            })
+        };
+        self.guarded("readback", || ranges.iter().map(make).collect())
+    }
+
+    async fn arrival(self, started: Result<Vec<Readback>>) -> Result<Vec<Vec<u8>>> {
+        let mut parts = Vec::new();
+        for readback in started? {
+            parts.push(readback.bytes(&self).await?);
+        }
+        Ok(parts)
+    }
+}
+
+fn copy(encoder: &mut wgpu::CommandEncoder, ranges: &[Range<'_>], buffers: &[wgpu::Buffer]) {
+    for (&(from, offset, bytes), to) in ranges.iter().zip(buffers) {
+        encoder.copy_buffer_to_buffer(from, offset, to, 0, bytes);
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+type Work = Pin<Box<dyn Future<Output = Result<Tensor>> + Send>>;
+#[cfg(target_arch = "wasm32")]
+type Work = Pin<Box<dyn Future<Output = Result<Tensor>>>>;
+
+/// A tensor on its way to the host. It owns all that it needs: what is read was copied when the
+/// read was called, or is copied where it was recorded, so that later steps change nothing.
+///
+/// On a borrowed device it resolves while the host polls.
+#[must_use = "a read does nothing unless it is awaited or waited for"]
+pub struct ReadFuture {
+    #[cfg(not(target_arch = "wasm32"))]
+    gpu: Option<Gpu>,
+    work: Work,
+}
+
+impl ReadFuture {
+    /// A read whose outcome is known; of the CPU reference, or of a call that failed.
+    pub(crate) fn ready(result: Result<Tensor>) -> Self {
+        Self {
+            #[cfg(not(target_arch = "wasm32"))]
+            gpu: None,
+            work: Box::pin(std::future::ready(result)),
+        }
+    }
+
+    /// Reads what `parts` bring, made into a tensor by `join`.
+    pub(crate) fn new(
+        gpu: &Gpu,
+        parts: impl Future<Output = Result<Vec<Vec<u8>>>> + wgpu::WasmNotSend + 'static,
+        join: impl FnOnce(Vec<Vec<u8>>) -> Result<Tensor> + Send + 'static,
+    ) -> Self {
+        let _ = gpu;
+        Self {
+            #[cfg(not(target_arch = "wasm32"))]
+            gpu: Some(gpu.clone()),
+            work: Box::pin(async move { join(parts.await?) }),
+        }
+    }
+
+    /// Blocks until the tensor is there.
+    ///
+    /// # Errors
+    /// `Unsupported` on a borrowed device, which only its host polls; `DeviceLost`; whatever
+    /// awaiting it returns.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn wait(self) -> Result<Tensor> {
+        match self.gpu {
+            Some(gpu) => gpu.block_on(self.work),
+            None => pollster::block_on(self.work),
+        }
+    }
+}
+
+impl Future for ReadFuture {
+    type Output = Result<Tensor>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.work.as_mut().poll(context)
+    }
+}
+
+impl fmt::Debug for ReadFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ReadFuture")
     }
 }

@@ -79,7 +79,7 @@ impl Timestamps {
         let buffers = gpu.scoped("submitting a profiled step", submit).await?;
         let ranges: Vec<(&wgpu::Buffer, u64, u64)> =
             buffers.iter().map(|b| (b, 0, b.size())).collect();
-        let parts = gpu.read(&ranges).await?;
+        let parts = gpu.read(&[], &ranges).await?;
         let ticks = |bytes: &[u8]| -> u64 {
             let mut word = [0; 8];
             word.copy_from_slice(bytes);

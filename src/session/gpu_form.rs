@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::gpu::{Gpu, Pipeline, Progress};
+use crate::gpu::{Gpu, Order, Pipeline, Progress, ReadFuture, Staging};
 use crate::graph::{Graph, Source, Value};
 use crate::plan::{Buffer, Plan, Step, UNIFORM_STRIDE};
-use crate::store::{Place, Store, upload};
+use crate::store::{Place, Ranges, Store, upload};
+use crate::tensor::Tensor;
 
 /// Steps that go to the queue together.
 const STEPS_PER_SUBMIT: usize = 32;
@@ -21,6 +22,8 @@ pub(super) struct GpuForm {
     /// The uniform blocks of all dispatches.
     uniforms: wgpu::Buffer,
     pub dispatches: Vec<Ready>,
+    /// The writes to the states, of all sessions over the store, and those to inputs.
+    writes: [Staging; 2],
 }
 
 /// A dispatch with its GPU objects.
@@ -47,6 +50,7 @@ impl GpuForm {
         progress: impl FnMut(Progress<'_>),
     ) -> Result<Self> {
         gpu.check_lost()?;
+        expect_room(gpu, &plan)?;
         let uses = plan.steps.iter().map(|step| {
             let accesses = step.bindings.iter().map(|b| b.1).collect();
             (step.kernel.as_ref(), step.overrides, accesses)
@@ -64,6 +68,9 @@ impl GpuForm {
             (slots, fixed, uniforms)
         };
         let (slots, fixed, uniforms) = gpu.scoped("allocating the session", allocate).await?;
+        // Each input may be on its way while it is written again.
+        let room = 2 * fixed.values().map(wgpu::Buffer::size).sum::<u64>();
+        let states = store.staging().cloned().unwrap_or_else(|| Staging::new(0));
         let mut form = Self {
             gpu: gpu.clone(),
             plan,
@@ -71,6 +78,7 @@ impl GpuForm {
             fixed,
             uniforms,
             dispatches: Vec::new(),
+            writes: [states, Staging::new(room)],
         };
         form.fill_constants(store, graph)?;
         let mut blocks = vec![0; form.plan.steps.len() * UNIFORM_STRIDE as usize];
@@ -83,7 +91,7 @@ impl GpuForm {
             let words = uniform_words(step)?;
             block[..words.len() * 4].copy_from_slice(bytemuck::cast_slice(&words));
         }
-        gpu.write(&form.uniforms, 0, &blocks)?;
+        gpu.fill(&form.writes[1], &form.uniforms, 0, &blocks)?;
         let mut resources = Vec::new();
         for step in &form.plan.steps {
             let buffers = step
@@ -117,13 +125,19 @@ impl GpuForm {
             dispatches
         };
         form.dispatches = gpu.scoped("encoding a step", encode).await?;
+        if gpu.is_owned() {
+            form.writes[1].flush(gpu, false)?;
+        }
         Ok(form)
     }
 
     fn fill_constants(&self, store: &Store, graph: &Graph) -> Result<()> {
         for &value in self.plan.places.keys() {
             if let Source::Constant(tensor) = graph.source(value)? {
-                upload(&self.gpu, tensor, self.places(store, value)?)?;
+                let fill = |place: Place<'_>, bytes: &[u8]| {
+                    self.gpu.fill(&self.writes[1], place.0, place.1, bytes)
+                };
+                upload(tensor, self.places(store, value)?, fill)?;
             }
         }
         Ok(())
@@ -134,6 +148,52 @@ impl GpuForm {
         let buffers = self.slots.iter().chain(self.fixed.values());
         let buffers = buffers.chain([&self.uniforms]);
         buffers.map(wgpu::Buffer::size).sum()
+    }
+
+    /// Stages the content of an input for the next step.
+    pub fn write(&self, store: &Store, input: Value, tensor: &Tensor) -> Result<()> {
+        upload(tensor, self.places(store, input)?, |place, bytes| {
+            self.stage(place.0, place.1, bytes)
+        })
+    }
+
+    pub fn stage(&self, buffer: &wgpu::Buffer, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.writes[1].stage(&self.gpu, buffer, offset, bytes)
+    }
+
+    /// Submits the writes that wait.
+    pub fn flush_writes(&self) -> Result<()> {
+        let mut writes = self.writes.iter();
+        writes.try_for_each(|writes| writes.flush(&self.gpu, false))
+    }
+
+    /// Encodes the writes that wait; what is returned is held until they are submitted.
+    fn encode_writes<'a>(&'a self, encoder: &mut wgpu::CommandEncoder) -> [Option<Order<'a>>; 2] {
+        let [states, inputs] = &self.writes;
+        [states.encode(encoder), inputs.encode(encoder)]
+    }
+
+    /// Reads a value of `graph` that has a place; the copy is submitted here.
+    pub fn read(&self, store: &Store, graph: &Graph, value: Value) -> Result<ReadFuture> {
+        let from = Ranges::new(graph.ty(value)?, self.places(store, value)?);
+        let [states, inputs] = &self.writes;
+        let parts = self.gpu.read(&[states, inputs], &from.ranges);
+        Ok(ReadFuture::new(&self.gpu, parts, from.join()))
+    }
+
+    /// As `read`, with the copy in `encoder`.
+    pub fn record_read(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        store: &Store,
+        graph: &Graph,
+        value: Value,
+    ) -> Result<ReadFuture> {
+        let from = Ranges::new(graph.ty(value)?, self.places(store, value)?);
+        let [states, inputs] = &self.writes;
+        let writes = [states, inputs];
+        let parts = self.gpu.record_read(encoder, &writes, &from.ranges)?;
+        Ok(ReadFuture::new(&self.gpu, parts, from.join()))
     }
 
     /// Where the parts of an input, constant or fetched value lie.
@@ -153,8 +213,16 @@ impl GpuForm {
         found.ok_or_else(|| Error::graph(format!("{buffer:?} was not allocated")))
     }
 
-    pub fn record(&self, encoder: &mut wgpu::CommandEncoder, steps: usize) {
+    /// Records `steps` steps behind the writes that wait. Who submits the encoder keeps what is
+    /// returned until then.
+    pub fn record<'a>(
+        &'a self,
+        encoder: &mut wgpu::CommandEncoder,
+        steps: usize,
+    ) -> [Option<Order<'a>>; 2] {
+        let order = self.encode_writes(encoder);
         encode_steps(&self.dispatches, encoder, steps, None);
+        order
     }
 
     pub fn submit(&self, steps: usize) -> Result<()> {
@@ -166,7 +234,7 @@ impl GpuForm {
                     .gpu
                     .device()
                     .create_command_encoder(&Default::default());
-                self.record(&mut encoder, now);
+                let _order = self.record(&mut encoder, now);
                 self.gpu.queue().submit([encoder.finish()]);
             })?;
             left -= now;
@@ -189,6 +257,22 @@ pub(super) fn encode_steps(
         for ready in dispatches {
             ready.encode(&mut pass);
         }
+    }
+}
+
+/// Fails with `Limit` where a buffer of the plan is larger than the device allows.
+fn expect_room(gpu: &Gpu, plan: &Plan) -> Result<()> {
+    let most = gpu.device().limits().max_buffer_size;
+    let params = plan.steps.len() as u64 * UNIFORM_STRIDE;
+    let fixed = plan.fixed().into_iter().map(|(_, bytes)| ("input", bytes));
+    let slots = plan.slots.iter().map(|&bytes| ("slot", bytes));
+    let mut all = fixed.chain(slots).chain([("params", params)]);
+    match all.find(|&(_, bytes)| bytes > most) {
+        None => Ok(()),
+        Some((what, bytes)) => Err(Error::new(
+            ErrorKind::Limit,
+            format!("max_buffer_size: the device allows {most}, the plan's {what} need {bytes}"),
+        )),
     }
 }
 

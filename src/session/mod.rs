@@ -2,6 +2,7 @@
 
 mod gpu_form;
 mod profile;
+mod recorded;
 mod self_test;
 
 pub use profile::{Profile, Timed};
@@ -10,13 +11,15 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
+pub use crate::gpu::ReadFuture;
 use crate::gpu::{Engine, Progress};
 use crate::graph::{Graph, Source, Value};
 use crate::plan::{Plan, PlanOptions};
 use crate::reference::evaluate;
-use crate::store::{Store, download, upload};
+use crate::store::Store;
 use crate::tensor::{Array, Tensor};
 use gpu_form::GpuForm;
+use recorded::Recorded;
 
 /// A graph compiled for a store's engine.
 pub struct Session {
@@ -27,6 +30,7 @@ pub struct Session {
     written: HashSet<Value>,
     /// Whether a step has run.
     ran: bool,
+    recorded: Recorded,
 }
 
 enum Form {
@@ -130,6 +134,7 @@ impl Session {
             form,
             written: HashSet::new(),
             ran: false,
+            recorded: Recorded::default(),
         })
     }
 
@@ -155,10 +160,14 @@ impl Session {
         }
     }
 
-    /// Sets an input for the runs that follow. Steps that were recorded but not yet submitted see it too.
+    /// Sets an input for the steps that are run or recorded after it; those recorded before see
+    /// what was there before. Nothing is submitted: the bytes wait for the next of these, or for
+    /// a read. What is written to an input that still waits is replaced.
     ///
     /// # Errors
-    /// `Graph` if `input` is not an input of the graph; `Shape` if the tensor does not fit it.
+    /// `Graph` if `input` is not an input of the graph; `Shape` if the tensor does not fit it;
+    /// `DeviceLost`; `OutOfMemory`, on a borrowed device also if too much waits for its host to
+    /// submit and poll ([`GpuOptions::max_staging`](crate::gpu::GpuOptions::max_staging)).
     pub fn write(&mut self, input: Value, tensor: &Tensor) -> Result<()> {
         self.graph.operand("write", input)?;
         let Source::Input(name) = self.graph.source(input)? else {
@@ -181,7 +190,8 @@ impl Session {
             Form::Gpu(form) => {
                 // An input that nothing reads has no place.
                 if form.plan.places.contains_key(&input) {
-                    upload(&form.gpu, tensor, form.places(&self.store, input)?)?;
+                    let context = |error: Error| error.context(format!("input \"{name}\""));
+                    form.write(&self.store, input, tensor).map_err(context)?;
                 }
             }
         }
@@ -225,16 +235,19 @@ impl Session {
         }
     }
 
-    /// Records `steps` steps into the host's encoder, as one compute pass. Submits nothing.
+    /// Records `steps` steps into the host's encoder, as one compute pass, behind what was written
+    /// and set and still waits. Submits nothing. Where the encoder is dropped instead of submitted,
+    /// the writes wait for the next one.
     ///
     /// # Errors
-    /// `Unsupported` on the CPU reference; `DeviceLost`.
+    /// `Unsupported` on the CPU reference; `DeviceLost`, `OutOfMemory`.
     pub fn record(&mut self, encoder: &mut wgpu::CommandEncoder, steps: usize) -> Result<()> {
         self.begin()?;
         match &self.form {
             Form::Gpu(form) => {
                 form.gpu.check_lost()?;
-                form.record(encoder, steps);
+                self.recorded.mark(&form.gpu, encoder)?;
+                let _order = form.record(encoder, steps);
                 Ok(())
             }
             Form::Cpu { .. } => Err(Error::new(
@@ -244,35 +257,87 @@ impl Session {
         }
     }
 
-    /// Reads a fetched value, an input or a state, as it is after the runs so far. A fetched value that is assigned is read from its state.
-    pub async fn read_async(&self, value: Value) -> Result<Tensor> {
-        let ty = self.graph.operand("read", value)?;
-        if let Source::State(index) = self.graph.source(value)? {
-            return self
-                .store
-                .get_async(&self.graph.states()[*index].name)
-                .await;
+    /// Reads a fetched value, an input or a state, as it is after the runs so far. A fetched value
+    /// that is assigned is read from its state.
+    ///
+    /// The copy is submitted here, and what is returned borrows nothing: the next step may run or
+    /// be recorded before it is awaited, or waited for ([`ReadFuture::wait`]).
+    ///
+    /// # Errors
+    /// When awaited: `Graph` if the value was not fetched, if nothing ran yet, or if steps were
+    /// recorded whose encoder has not been submitted; `OutOfMemory`, `DeviceLost`, `Readback`.
+    pub fn read_async(&self, value: Value) -> ReadFuture {
+        let read = self.reading(value);
+        read.unwrap_or_else(|error| ReadFuture::ready(Err(error)))
+    }
+
+    fn reading(&self, value: Value) -> Result<ReadFuture> {
+        self.graph.operand("read", value)?;
+        if let Form::Gpu(form) = &self.form {
+            form.gpu.check_lost()?;
         }
-        let absent = || {
-            let value = self.graph.describe(value);
-            Error::graph(format!("read: {value} was not fetched, or nothing ran yet"))
-        };
+        self.recorded.expect_submitted()?;
+        if let Source::State(index) = self.graph.source(value)? {
+            return Ok(self.store.get_async(&self.graph.states()[*index].name));
+        }
+        self.expect_there(value)?;
+        match &self.form {
+            Form::Cpu { arrays, .. } => {
+                let array = arrays.get(&value).ok_or_else(|| self.absent(value))?;
+                Ok(ReadFuture::ready(Ok(array.to_tensor())))
+            }
+            Form::Gpu(form) => form.read(&self.store, &self.graph, value),
+        }
+    }
+
+    /// Fails if there is nothing to be read of a value, which is no state.
+    fn expect_there(&self, value: Value) -> Result<()> {
         let there = match self.graph.source(value)? {
             Source::Input(_) => self.written.contains(&value),
             _ => self.ran,
         };
-        if !there {
-            return Err(absent());
+        let placed = match &self.form {
+            Form::Cpu { arrays, .. } => arrays.contains_key(&value),
+            Form::Gpu(form) => form.plan.places.contains_key(&value),
+        };
+        match there && placed {
+            true => Ok(()),
+            false => Err(self.absent(value)),
         }
-        match &self.form {
-            Form::Cpu { arrays, .. } => Ok(arrays.get(&value).ok_or_else(absent)?.to_tensor()),
-            Form::Gpu(form) => {
-                if !form.plan.places.contains_key(&value) {
-                    return Err(absent());
-                }
-                download(&form.gpu, ty, form.places(&self.store, value)?).await
-            }
+    }
+
+    fn absent(&self, value: Value) -> Error {
+        let value = self.graph.describe(value);
+        Error::graph(format!("read: {value} was not fetched, or nothing ran yet"))
+    }
+
+    /// Records a read of a fetched value, an input or a state into the host's encoder, as it is
+    /// after what was recorded there so far. It arrives once the host has submitted the encoder
+    /// and polls; the next step may be recorded before.
+    ///
+    /// # Errors
+    /// `Graph` if the value was not fetched, or if nothing ran or was recorded yet; `Unsupported` on the CPU
+    /// reference; `OutOfMemory`, `DeviceLost`. When awaited: `DeviceLost`; `Readback` if the
+    /// encoder was dropped.
+    pub fn record_read(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        value: Value,
+    ) -> Result<ReadFuture> {
+        let Form::Gpu(form) = &self.form else {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "record_read: the session runs on the CPU reference",
+            ));
+        };
+        self.graph.operand("record_read", value)?;
+        form.gpu.check_lost()?;
+        if let Source::State(index) = self.graph.source(value)? {
+            let name = &self.graph.states()[*index].name;
+            return self.store.record_get(encoder, name);
         }
+        self.expect_there(value)?;
+        form.record_read(encoder, &self.store, &self.graph, value)
     }
 
     /// As [`read_async`](Self::read_async), waiting for the result.
@@ -281,7 +346,8 @@ impl Session {
     /// `Unsupported` on a borrowed device.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn read(&self, value: Value) -> Result<Tensor> {
-        crate::store::blocking(self.store.engine(), self.read_async(value))
+        crate::store::expect_own(self.store.engine())?;
+        self.reading(value)?.wait()
     }
 
     /// Fills every slot with NaN, so that a kernel which reads what nobody wrote shows it. For tests.
@@ -290,7 +356,7 @@ impl Session {
         if let Form::Gpu(form) = &self.form {
             for slot in &form.slots {
                 let words = vec![f32::NAN; (slot.size() / 4) as usize];
-                form.gpu.write(slot, 0, bytemuck::cast_slice(&words))?;
+                form.stage(slot, 0, bytemuck::cast_slice(&words))?;
             }
         }
         Ok(())

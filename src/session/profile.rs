@@ -99,7 +99,7 @@ impl Session {
         self.begin()?;
         match &self.form {
             Form::Gpu(form) => {
-                form.gpu.check_lost()?;
+                form.flush_writes()?;
                 Ok(form)
             }
             Form::Cpu { .. } => Err(Error::new(

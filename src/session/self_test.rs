@@ -5,7 +5,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::{Engine, Gpu};
 use crate::graph::Graph;
 use crate::plan::{Plan, PlanOptions};
-use crate::store::{Store, download};
+use crate::store::Store;
 use crate::tensor::Tensor;
 
 /// Extents m, n, k of the products: both sizes of tile of a device's own matrices, several tiles, tiles that are partly filled, a long sum.
@@ -30,10 +30,10 @@ pub(super) async fn multiply(gpu: &Gpu) -> Result<()> {
         let plan = Plan::new(&graph, store.layout(), &[y], gpu.caps(), options)?;
         let form = GpuForm::new(gpu, &store, &graph, plan, |_| ()).await?;
         form.submit(1)?;
-        let read = download(gpu, graph.ty(y)?, form.places(&store, y)?);
+        let read = form.read(&store, &graph, y)?;
         #[cfg(not(target_arch = "wasm32"))]
         let product = match gpu.is_owned() {
-            true => crate::store::blocking(&engine, read)?,
+            true => read.wait()?,
             false => read.await?,
         };
         #[cfg(target_arch = "wasm32")]

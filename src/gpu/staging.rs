@@ -1,0 +1,308 @@
+//! Writes by the host: staged in buffers of the library's own, copied by the encoder that comes
+//! next.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::Gpu;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Bytes that are staged at most, where nothing else is said.
+const STAGED: u64 = 64 << 20;
+
+/// Bytes that an own device stages in one buffer.
+const PIECE: usize = 16 << 20;
+
+/// The writes of one owner, a store or a session, that wait for the next encoder of its own or of
+/// the host's. They take effect there, before what is encoded after them, and never by a
+/// submission that the host did not ask for. A later write to the same range replaces one that
+/// waits. Cloning shares them.
+///
+/// Bytes count as staged until the device has copied them. What does not fit is submitted and
+/// waited for on an own device; on a borrowed one it is an error.
+///
+/// An encoder that is dropped without being submitted gives its writes back: they wait again,
+/// unless later ones to the same ranges have been staged.
+#[derive(Clone)]
+pub(crate) struct Staging(Arc<Shared>);
+
+/// Held from taking writes to submitting them.
+pub(crate) type Order<'a> = MutexGuard<'a, ()>;
+
+struct Shared {
+    /// Held from taking writes to submitting them, so that who finds none may rely on them.
+    order: Mutex<()>,
+    state: Mutex<State>,
+    /// Bytes that a borrowed device may stage, unless its options say otherwise.
+    room: u64,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: Vec<Write>,
+    /// Bytes that wait or are on their way.
+    held: u64,
+    /// Number of the next write.
+    next: u64,
+    /// The number of the last write to each range, by where it begins.
+    last: HashMap<(wgpu::Buffer, u64), u64>,
+}
+
+struct Write {
+    staged: wgpu::Buffer,
+    buffer: wgpu::Buffer,
+    offset: u64,
+    number: u64,
+}
+
+impl Write {
+    fn is_to(&self, buffer: &wgpu::Buffer, offset: u64, bytes: u64) -> bool {
+        self.buffer == *buffer && self.offset == offset && self.staged.size() == bytes
+    }
+}
+
+impl State {
+    /// Bytes of the writes to exactly this range that wait.
+    fn replaced(&self, buffer: &wgpu::Buffer, offset: u64, bytes: u64) -> u64 {
+        let same = self.waiting.iter();
+        let same = same.filter(|write| write.is_to(buffer, offset, bytes));
+        same.map(|write| write.staged.size()).sum()
+    }
+
+    fn push(&mut self, staged: wgpu::Buffer, buffer: &wgpu::Buffer, offset: u64) {
+        let bytes = staged.size();
+        self.held += bytes;
+        self.held -= self.replaced(buffer, offset, bytes);
+        self.waiting
+            .retain(|write| !write.is_to(buffer, offset, bytes));
+        let number = self.next;
+        self.next += 1;
+        self.last.insert((buffer.clone(), offset), number);
+        self.waiting.push(Write {
+            staged,
+            buffer: buffer.clone(),
+            offset,
+            number,
+        });
+    }
+
+    fn is_last(&self, write: &Write) -> bool {
+        let place = (write.buffer.clone(), write.offset);
+        self.last.get(&place) == Some(&write.number)
+    }
+}
+
+impl Staging {
+    /// No writes yet. A borrowed device stages up to `room` bytes, and up to 64 MiB in any case.
+    pub fn new(room: u64) -> Self {
+        Self(Arc::new(Shared {
+            order: Mutex::default(),
+            state: Mutex::default(),
+            room,
+        }))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Stages bytes, padded with zeros to a multiple of 4, for `buffer` from `offset` on.
+    ///
+    /// # Errors
+    /// `OutOfMemory` if they do not fit, `DeviceLost`.
+    pub fn stage(&self, gpu: &Gpu, buffer: &wgpu::Buffer, offset: u64, bytes: &[u8]) -> Result<()> {
+        gpu.check_lost()?;
+        let piece = match gpu.is_owned() {
+            true => PIECE,
+            false => bytes.len().max(1),
+        };
+        let starts = (offset..).step_by(piece);
+        let pieces = || starts.clone().zip(bytes.chunks(piece));
+        if gpu.is_owned() {
+            // What fits as a whole is not submitted in two.
+            let whole = (bytes.len() as u64).min(self.limit(gpu));
+            let replaced = {
+                let state = self.state();
+                let of = |(at, piece): (u64, &[u8])| state.replaced(buffer, at, padded(piece));
+                pieces().map(of).sum()
+            };
+            self.make_room(gpu, whole, replaced)?;
+        }
+        for (at, piece) in pieces() {
+            self.stage_piece(gpu, buffer, at, piece)?;
+        }
+        Ok(())
+    }
+
+    fn limit(&self, gpu: &Gpu) -> u64 {
+        let room = match gpu.is_owned() {
+            true => STAGED,
+            false => self.0.room.max(STAGED),
+        };
+        gpu.0.max_staging.unwrap_or(room)
+    }
+
+    /// Sees to it that `bytes` more can be staged, when `replaced` of those that wait are not.
+    fn make_room(&self, gpu: &Gpu, bytes: u64, replaced: u64) -> Result<()> {
+        let limit = self.limit(gpu);
+        let held = self.state().held.saturating_sub(replaced);
+        if held + bytes <= limit {
+            return Ok(());
+        }
+        if gpu.is_owned() {
+            // A single piece is staged in any case.
+            return self.flush(gpu, true);
+        }
+        Err(Error::new(
+            ErrorKind::OutOfMemory,
+            format!(
+                "{bytes} bytes do not fit the {limit} of staging (GpuOptions::max_staging): {held} \
+                 wait for a step to be recorded or run, or for the host to submit and poll"
+            ),
+        ))
+    }
+
+    fn stage_piece(
+        &self,
+        gpu: &Gpu,
+        buffer: &wgpu::Buffer,
+        offset: u64,
+        bytes: &[u8],
+    ) -> Result<()> {
+        let size = padded(bytes);
+        let replaced = self.state().replaced(buffer, offset, size);
+        self.make_room(gpu, size, replaced)?;
+        let mut staged = filled(gpu, bytes, size);
+        let full = matches!(&staged, Err(error) if error.kind() == ErrorKind::OutOfMemory);
+        if full && gpu.is_owned() {
+            self.flush(gpu, true)?;
+            staged = filled(gpu, bytes, size);
+        }
+        let staged = staged?;
+        self.state().push(staged, buffer, offset);
+        Ok(())
+    }
+
+    /// Encodes the writes that wait. Who submits the encoder keeps what is returned until then.
+    pub fn encode<'a>(&'a self, encoder: &mut wgpu::CommandEncoder) -> Option<Order<'a>> {
+        let order = self.0.order.lock().unwrap_or_else(PoisonError::into_inner);
+        let writes = std::mem::take(&mut self.state().waiting);
+        let last = writes.last()?.staged.clone();
+        for write in &writes {
+            let bytes = write.staged.size();
+            encoder.copy_buffer_to_buffer(&write.staged, 0, &write.buffer, write.offset, bytes);
+        }
+        let flight = Flight {
+            staging: self.clone(),
+            writes,
+            arrived: false,
+        };
+        // The map waits for the submission that uses the buffer.
+        let arrive = move |_| flight.arrive();
+        encoder.map_buffer_on_submit(&last, wgpu::MapMode::Write, .., arrive);
+        Some(order)
+    }
+
+    /// Submits the writes that wait, on the queue; `wait` waits for all that were submitted, where
+    /// a device can be waited for.
+    pub fn flush(&self, gpu: &Gpu, wait: bool) -> Result<()> {
+        gpu.guarded("submitting writes", || {
+            let mut encoder = gpu.device().create_command_encoder(&Default::default());
+            let order = self.encode(&mut encoder);
+            if order.is_some() {
+                gpu.queue().submit([encoder.finish()]);
+            }
+        })?;
+        #[cfg(not(target_arch = "wasm32"))]
+        if wait {
+            gpu.wait()?;
+        }
+        let _ = wait;
+        Ok(())
+    }
+}
+
+/// Writes in an encoder, until the device has copied them or the encoder is dropped.
+struct Flight {
+    staging: Staging,
+    writes: Vec<Write>,
+    arrived: bool,
+}
+
+impl Flight {
+    fn arrive(mut self) {
+        self.arrived = true;
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        let mut state = self.staging.state();
+        let mut writes = std::mem::take(&mut self.writes);
+        if !self.arrived {
+            let returned: Vec<Write>;
+            (returned, writes) = writes.into_iter().partition(|write| state.is_last(write));
+            state.waiting.splice(0..0, returned);
+        }
+        let bytes: u64 = writes.iter().map(|write| write.staged.size()).sum();
+        state.held -= bytes;
+        drop(state);
+    }
+}
+
+/// Bytes of a copy that holds these.
+fn padded(bytes: &[u8]) -> u64 {
+    (bytes.len() as u64).next_multiple_of(4)
+}
+
+/// A buffer of `size` bytes that begins with `bytes`, to be copied from.
+fn filled(gpu: &Gpu, bytes: &[u8], size: u64) -> Result<wgpu::Buffer> {
+    let staged = gpu.guarded("staging a write", || {
+        gpu.device().create_buffer(&wgpu::BufferDescriptor {
+            label: Some("staging"),
+            size,
+            usage: wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC,
+            mapped_at_creation: true,
+        })
+    })?;
+    match staged.get_mapped_range_mut(..) {
+        Ok(mut range) => range.slice(..bytes.len()).copy_from_slice(bytes),
+        Err(error) => {
+            gpu.check_lost()?;
+            let message = format!("staging a write: {size} bytes could not be mapped");
+            return Err(Error::new(ErrorKind::OutOfMemory, message).with_source(error.to_string()));
+        }
+    }
+    staged.unmap();
+    Ok(staged)
+}
+
+impl Gpu {
+    /// Gives a buffer that was just made its first bytes, padded with zeros to a multiple of 4:
+    /// through `staging` on an own device, and on a borrowed one ahead of the host's next
+    /// submission, whichever that is.
+    pub(crate) fn fill(
+        &self,
+        staging: &Staging,
+        buffer: &wgpu::Buffer,
+        offset: u64,
+        bytes: &[u8],
+    ) -> Result<()> {
+        if self.is_owned() {
+            return staging.stage(self, buffer, offset, bytes);
+        }
+        let size = padded(bytes);
+        // wgpu gives a device up that has no memory for its own staging: so it is tried out.
+        drop(filled(self, &[], size.max(4))?);
+        self.guarded("filling a buffer", || {
+            let whole = bytes.len() / 4 * 4;
+            self.queue().write_buffer(buffer, offset, &bytes[..whole]);
+            if whole < bytes.len() {
+                let mut last = [0; 4];
+                last[..bytes.len() - whole].copy_from_slice(&bytes[whole..]);
+                let end = offset + whole as u64;
+                self.queue().write_buffer(buffer, end, &last);
+            }
+        })
+    }
+}
