@@ -7,7 +7,7 @@ mod common;
 use std::process::Command;
 
 use striate::error::ErrorKind;
-use striate::gpu::{Engine, GpuOptions};
+use striate::gpu::{Engine, Gpu, GpuOptions};
 use striate::graph::{Graph, Init, Kind, Value};
 use striate::session::Session;
 use striate::shape::Type;
@@ -85,6 +85,47 @@ fn child() {
     let mut session = Session::new(&store, &g, &[y]).unwrap();
     session.run(1).unwrap();
     assert_eq!(session.read(y).unwrap().as_f32().unwrap(), [2.0; 3]);
+    staging_runs_out();
+}
+
+/// Staging that finds no memory is an error too, and costs nobody the device.
+fn staging_runs_out() {
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    descriptor.backends = wgpu::Backends::VULKAN;
+    let instance = wgpu::Instance::new(descriptor);
+    let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::VULKAN));
+    let mut adapters = adapters.into_iter();
+    let software = |a: &wgpu::Adapter| a.get_info().device_type == wgpu::DeviceType::Cpu;
+    let adapter = adapters.find(software).unwrap();
+    let (device, queue) = pollster::block_on(adapter.request_device(&Default::default())).unwrap();
+    let options = GpuOptions {
+        max_staging: Some(2 * KIBIBYTES << 10),
+        ..GpuOptions::default()
+    };
+    let engine = Engine::from(Gpu::from_device_with(device, queue, &options).unwrap());
+    // Two thirds of the address space, and as much again to be staged.
+    let mut g = Graph::new();
+    let ty = Type::f32([128 << 18]);
+    for i in 0..32 {
+        let zeros = Init::Constant(0.0);
+        g.state(&format!("s{i}"), ty.clone(), Kind::Data, zeros, None)
+            .unwrap();
+    }
+    let tensor = Tensor::f32([128 << 18], vec![1.0; 128 << 18]).unwrap();
+    let store = pollster::block_on(Store::new_async(&engine, &[&g], 0)).unwrap();
+    let results = (0..32).map(|i| store.set(&format!("s{i}"), &tensor));
+    let errors: Vec<_> = results.filter_map(Result::err).take(2).collect();
+    assert_eq!(errors.len(), 2);
+    for error in errors {
+        println!("{error}");
+        assert_eq!(error.kind(), ErrorKind::OutOfMemory, "{error}");
+    }
+    drop(store);
+    let mut g = Graph::new();
+    let first = Init::Constant(3.0);
+    g.state("s", Type::f32([2]), Kind::Data, first, None)
+        .unwrap();
+    pollster::block_on(Store::new_async(&engine, &[&g], 0)).unwrap();
 }
 
 /// Bytes that the process holds in memory.
@@ -134,7 +175,7 @@ fn writes_without_steps_do_not_pile_up() {
             most = most.max(write(round as f32));
         }
         let more = most.saturating_sub(before) >> 20;
-        println!("{name}: {more} MiB more");
+        println!("{name}: {more} MiB more, {} in all", most >> 20);
         assert!(more < 64, "{name}: {more} MiB more");
         let values = EXTENT as u64 * 4 * 8;
         assert!(most < values + (400 << 20), "{name}: {} MiB", most >> 20);
