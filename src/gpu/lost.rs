@@ -1,7 +1,7 @@
 //! Whether the device is lost: from its callback, from its host, or from the device itself.
 
 #[cfg(not(target_arch = "wasm32"))]
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Gpu;
@@ -31,7 +31,16 @@ impl Loss {
 /// device that works never does: there the map waits for the next poll. In a browser every map
 /// waits, so that only the callback and failed maps tell.
 #[cfg(not(target_arch = "wasm32"))]
-pub(super) struct Probe(Mutex<wgpu::Buffer>);
+pub(super) struct Probe {
+    buffer: Mutex<wgpu::Buffer>,
+    /// How often it was asked.
+    asked: AtomicU32,
+}
+
+/// wgpu keeps a note of each map that was asked for until it is polled: an own device is polled
+/// after so many, if nothing else does it.
+#[cfg(not(target_arch = "wasm32"))]
+const UNPOLLED: u32 = 1024;
 
 #[cfg(not(target_arch = "wasm32"))]
 impl Probe {
@@ -46,7 +55,10 @@ impl Probe {
             mapped_at_creation: false,
         });
         match pollster::block_on(memory.pop()) {
-            None => Ok(Self(Mutex::new(buffer))),
+            None => Ok(Self {
+                buffer: Mutex::new(buffer),
+                asked: AtomicU32::new(0),
+            }),
             Some(error) => {
                 let message = "the device has no memory left for a buffer of 4 bytes";
                 Err(Error::new(ErrorKind::OutOfMemory, message).with_source(error))
@@ -55,7 +67,7 @@ impl Probe {
     }
 
     fn is_refused(&self, device: &wgpu::Device) -> bool {
-        let buffer = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
         let refused = Arc::new(AtomicBool::new(false));
         let told = refused.clone();
         // A buffer that was made on a lost device is invalid, which is an error of its own.
@@ -67,6 +79,7 @@ impl Probe {
         // Takes the map back, which calls back too.
         buffer.unmap();
         drop(pollster::block_on(validation.pop()));
+        self.asked.fetch_add(1, Ordering::Relaxed);
         lost
     }
 }
@@ -90,6 +103,11 @@ impl Gpu {
         #[cfg(not(target_arch = "wasm32"))]
         if loss.reason().is_none() && self.0.common.probe.is_refused(&self.0.device) {
             loss.note("it refuses to map a buffer");
+        }
+        #[cfg(not(target_arch = "wasm32"))]
+        if self.is_owned() && self.0.common.probe.asked.load(Ordering::Relaxed) >= UNPOLLED {
+            self.0.common.probe.asked.store(0, Ordering::Relaxed);
+            self.poll(wgpu::PollType::Poll)?;
         }
         match loss.reason() {
             None => Ok(()),

@@ -264,7 +264,7 @@ pub(super) fn encode_steps(
 fn expect_room(gpu: &Gpu, plan: &Plan) -> Result<()> {
     let most = gpu.device().limits().max_buffer_size;
     let params = plan.steps.len() as u64 * UNIFORM_STRIDE;
-    let fixed = plan.fixed().into_iter().map(|(_, bytes)| ("input", bytes));
+    let fixed = plan.fixed().into_values().map(|bytes| ("input", bytes));
     let slots = plan.slots.iter().map(|&bytes| ("slot", bytes));
     let mut all = fixed.chain(slots).chain([("params", params)]);
     match all.find(|&(_, bytes)| bytes > most) {

@@ -316,9 +316,9 @@ impl Session {
     /// and polls; the next step may be recorded before.
     ///
     /// # Errors
-    /// `Graph` if the value was not fetched, or if nothing ran or was recorded yet; `Unsupported` on the CPU
-    /// reference; `OutOfMemory`, `DeviceLost`. When awaited: `DeviceLost`; `Readback` if the
-    /// encoder was dropped.
+    /// `Graph` if the value was not fetched, or if nothing ran or was recorded yet; `Unsupported`
+    /// on the CPU reference; `OutOfMemory`, `DeviceLost`. When awaited: `DeviceLost`; `Readback` if
+    /// the encoder was dropped.
     pub fn record_read(
         &self,
         encoder: &mut wgpu::CommandEncoder,
