@@ -112,6 +112,7 @@ fn functions() -> Vec<Function> {
             Bound::Exact,
         ),
         exact("abs", Abs, away, Bound::Exact),
+        exact("sign", Sign, away, Bound::Exact),
         exact("square", Square, Draw::Real, ulp(2.0)),
         exact("scale", Scale(3.0), Draw::Real, ulp(1.0)),
         // expm1: 9 ULP where it subtracts, the product 1; the gradient an exponential and two products.

@@ -1,8 +1,10 @@
 //! The one table of op cases: correctness, gradients, adjoints and benches read it.
 
 mod adaptive_pool;
+mod compare;
 pub mod conv;
 mod elementwise;
+mod forms;
 mod gather;
 mod join;
 mod long;
@@ -146,6 +148,8 @@ fn one_each(rank: impl Fn(&Case) -> Option<usize>) -> Vec<Case> {
 fn families() -> Vec<Case> {
     [
         elementwise::elementwise(),
+        compare::compare(),
+        forms::forms(),
         matmul::matmul(),
         conv::conv(),
         pool::pool(),

@@ -77,7 +77,8 @@ pub fn reduce() -> Vec<Case> {
             )
             .inexact()
             .bound(Bound::Sum { k })
-            .gradients(&[0], Bound::Ulp(1.0))
+            // 1 / count rounded to f32, and a product.
+            .gradients(&[0], Bound::Ulp(2.0))
             .linear(),
         );
     }

@@ -59,7 +59,7 @@ pub fn resize() -> Vec<Case> {
             };
             cases.push(case.gradients(&[0], bound(terms)).linear());
         }
-        let factors: [(Shape, &'static [f64]); 8] = [
+        let factors: [(Shape, &'static [f64]); 11] = [
             ([2, 3, 5].into(), &[2.0]),
             ([2, 3, 5].into(), &[1.3]),
             ([2, 3, 4, 6].into(), &[2.0]),
@@ -68,6 +68,10 @@ pub fn resize() -> Vec<Case> {
             ([2, 3, 7, 5].into(), &[1.0 / 3.0, 2.6]),
             ([1, 2, 3, 4, 2].into(), &[2.0, 1.0, 3.0]),
             ([1, 2, 3, 2, 3].into(), &[1.5]),
+            // Extents that stay or double, and a product just below a whole number.
+            ([1, 2, 3].into(), &[1.25]),
+            ([2, 1, 9, 5].into(), &[1.1, 2.1]),
+            ([1, 2, 100].into(), &[0.29]),
         ];
         for (shape, factors) in factors {
             let case = Case::new(
