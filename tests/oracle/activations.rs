@@ -49,6 +49,7 @@ fn unary(example: &Example) -> Result<UnaryFunction> {
         "sqrt" => UnaryFunction::Sqrt,
         "rsqrt" => UnaryFunction::Rsqrt,
         "reciprocal" => UnaryFunction::Reciprocal,
+        "sign" => UnaryFunction::Sign,
         "square" => UnaryFunction::Square,
         "pow" => UnaryFunction::Pow(number("exponent")),
         _ => return not_built(example),
@@ -68,8 +69,8 @@ pub fn call(g: &mut Graph, example: &Example, inputs: &Inputs) -> Result<Value> 
         "maximum" => g.maximum(x, other("other")),
         "prelu" => g.prelu(x, other("weight")),
         "neg" => g.neg(x),
-        "softmax" => g.softmax(x, example.options.whole("dim")),
-        "log_softmax" => g.log_softmax(x, example.options.whole("dim")),
+        "softmax" => g.softmax(x, example.options.dim()),
+        "log_softmax" => g.log_softmax(x, example.options.dim()),
         _ => g.unary(x, unary(example)?),
     }
 }

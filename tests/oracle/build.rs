@@ -8,7 +8,7 @@ use striate::shape::PaddingMode;
 
 use crate::convs::{conv, conv_transpose};
 use crate::pools::pool;
-use crate::{Example, activations, joins, losses, networks, norms, reductions, resizes};
+use crate::{Example, activations, choices, joins, losses, networks, norms, reductions, resizes};
 
 /// The inputs of a call, by name.
 pub type Inputs = HashMap<String, Value>;
@@ -32,6 +32,7 @@ pub fn build(g: &mut Graph, example: &Example, inputs: &Inputs) -> Result<Vec<Va
         (family, _) if family.ends_with("norm") => return norms::norm(g, example, inputs),
         ("activation" | "elementwise" | "softmax", _) => activations::call(g, example, inputs),
         ("product", _) => product(g, example, inputs),
+        ("choice", _) => choices::choose(g, example, inputs),
         ("reduction", _) => return reductions::reduce(g, example, inputs),
         ("joining", _) => return joins::join(g, example, inputs),
         ("resizing", _) => resizes::resize(g, example, inputs),

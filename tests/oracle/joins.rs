@@ -12,18 +12,18 @@ pub fn join(g: &mut Graph, example: &Example, inputs: &Inputs) -> Result<Vec<Val
     let options = &example.options;
     if example.op == "cat" {
         let values: Vec<Value> = example.inputs.iter().map(|name| inputs[name]).collect();
-        return Ok(vec![g.concat(&values, options.whole("dim"))?]);
+        return Ok(vec![g.concat(&values, options.dim())?]);
     }
     let x = inputs["input"];
     let one = match example.op.as_str() {
         "split" => {
             let sizes = options.list("split_size_or_sections");
-            return g.split(x, &sizes, options.whole("dim"));
+            return g.split(x, &sizes, options.dim());
         }
-        "chunk" => return g.chunk(x, options.whole("chunks"), options.whole("dim")),
+        "chunk" => return g.chunk(x, options.whole("chunks"), options.dim()),
         "narrow" => {
-            let [axis, start, length] = ["dim", "start", "length"].map(|name| options.whole(name));
-            g.narrow(x, axis, start, length)
+            let [start, length] = ["start", "length"].map(|name| options.whole(name));
+            g.narrow(x, options.dim(), start, length)
         }
         "slice" => {
             let [start, end, step] = ["start", "end", "step"].map(|name| options.list(name));
@@ -38,8 +38,8 @@ pub fn join(g: &mut Graph, example: &Example, inputs: &Inputs) -> Result<Vec<Val
                 mode => g.pad(x, &padding, padding_mode(mode)),
             }
         }
-        "flip" => g.flip(x, &options.list("dims")),
-        "permute" => g.permute(x, &options.list("dims")),
+        "flip" => g.flip(x, &options.dims("dims")),
+        "permute" => g.permute(x, &options.dims("dims")),
         "expand" => g.expand(x, options.list("size")),
         "reshape" => g.reshape(x, options.list("shape")),
         _ => not_built(example),

@@ -1,11 +1,11 @@
 """Writes cases.json and tensors.safetensors beside this file: what PyTorch computes, in float64, for small inputs.
 
-    apt-get install python3-torch    # or any PyTorch from 1.13 on
-    python3 tests/oracle/make.py
+    python3 -m venv env && env/bin/pip install torch==2.15.*
+    env/bin/python tests/oracle/make.py
 
 Each case names a function of PyTorch (`op`), its options in PyTorch's words, its inputs and its outputs. Tensors are called
 `case/name`: inputs, outputs, `d_OUTPUT` (a drawn gradient of an output) and `grad_INPUT` (the gradient that follows). All inputs
-are multiples of 2^-20 drawn from the case's name, so that they are the same in any float type; results are rounded to float32.
+are multiples of 2^-20 drawn from the case's name, so that they are the same in any float type; results are rounded to float32; masks are kept as integers.
 `cargo test --test oracle` builds the same calls as graphs (build.rs, train.rs) and compares.
 """
 
@@ -215,6 +215,11 @@ def convolutions():
             padding_mode=mode,
         )
 
+    convolution(1, "one image", [2, 9], [3, 2, 3], padding=1)
+    convolution(2, "one image", [3, 6, 5], [4, 3, 3, 3], stride=2, padding=1)
+    convolution(2, "one image, groups", [4, 5, 5], [4, 2, 3, 3], groups=2)
+    convolution(3, "one image", [2, 3, 4, 3], [2, 2, 2, 2, 2])
+
 
 def transposed(dims, tag, x, weight, bias=True, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
     each = lambda value: list(value) if isinstance(value, (list, tuple)) else [value] * dims
@@ -263,6 +268,9 @@ def transposed_convolutions():
         output_padding=[1, 0, 2],
         dilation=[1, 2, 1],
     )
+    transposed(1, "one image", [2, 5], [2, 3, 3], stride=2)
+    transposed(2, "one image", [3, 4, 3], [3, 2, 3, 3], padding=1)
+    transposed(3, "one image", [2, 2, 3, 2], [2, 1, 2, 2, 2])
     transposed(3, "groups", [1, 4, 2, 2, 3], [4, 1, 2, 2, 2], groups=2, stride=2, bias=False)
 
 
@@ -321,7 +329,7 @@ def power_pooling(dims, tag, x, norm_type, kernel_size, stride=None, ceil_mode=F
 
 def adaptive_pooling(dims, x, output_size):
     options = {"output_size": output_size}
-    tag = f"{x[2:]} to {output_size}"
+    tag = f"{x[2:]} to {output_size}" if len(x) == dims + 2 else f"one image, {x[1:]} to {output_size}"
     average = [F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d][dims - 1]
     largest = [F.adaptive_max_pool1d, F.adaptive_max_pool2d, F.adaptive_max_pool3d][dims - 1]
     size = output_size[0] if dims == 1 else output_size
@@ -348,7 +356,7 @@ def unpooling(dims, tag, x, kernel_size, stride=None, padding=0, output_size=Non
     }
 
     def function(input, indices):
-        return unpool(input, indices, kernel_size, stride, padding, output_size and list(x[:2]) + output_size)
+        return unpool(input, indices, kernel_size, stride, padding, output_size and list(x[:-dims]) + output_size)
 
     case("unpooling", f"max_unpool{dims}d", tag, {"input": list(pooled.shape), "indices": indices}, function, options)
 
@@ -375,6 +383,13 @@ def poolings():
     max_pooling(3, "all per axis", [1, 2, 5, 6, 7], [2, 3, 2], [1, 2, 3], padding=[1, 1, 0], dilation=[2, 1, 2])
     max_pooling(3, "ceil", [1, 1, 5, 5, 4], 3, 2, padding=1, ceil_mode=True)
 
+    max_pooling(1, "one image", [3, 8], 2)
+    max_pooling(2, "one image", [2, 6, 5], 3, 2, padding=1)
+    max_pooling(3, "one image", [2, 4, 4, 5], 2)
+    average_pooling(1, "one image", [3, 8], 2)
+    average_pooling(2, "one image", [2, 6, 5], 3, 2, padding=1)
+    average_pooling(3, "one image", [2, 4, 4, 5], 2)
+    power_pooling(2, "one image", [2, 6, 5], 2.0, 2)
     average_pooling(1, "plain", [2, 3, 8], 2)
     average_pooling(1, "padding, ceil", [2, 2, 10], 4, 3, padding=2, ceil_mode=True)
     average_pooling(1, "padding not counted, ceil", [2, 2, 10], 4, 3, padding=2, ceil_mode=True, count_include_pad=False)
@@ -406,11 +421,14 @@ def poolings():
     adaptive_pooling(2, [2, 3, 6, 5], [1, 1])
     adaptive_pooling(2, [1, 2, 7, 10], [3, 4])
     adaptive_pooling(2, [1, 2, 4, 5], [6, 5])
+    adaptive_pooling(1, [3, 10], [4])
+    adaptive_pooling(2, [2, 7, 5], [3, 2])
     adaptive_pooling(3, [1, 2, 3, 4, 5], [1, 1, 1])
     adaptive_pooling(3, [1, 2, 5, 4, 6], [2, 3, 4])
 
     unpooling(1, "plain", [2, 3, 8], 2)
     unpooling(1, "output size", [2, 3, 9], 2, output_size=[9])
+    unpooling(2, "one image", [3, 6, 4], 2)
     unpooling(2, "plain", [2, 3, 6, 4], 2)
     # Without overlap: where windows share their largest element, what PyTorch writes is not determined.
     unpooling(2, "padding", [1, 2, 6, 6], 2, 2, padding=1)
@@ -505,6 +523,19 @@ def other_norms():
     layer_norm("all axes, not affine", [3, 5], 2, has_affine=False)
     layer_norm("large eps, not affine", [4, 6], 1, eps=0.25, has_affine=False)
 
+    def rms_norm(tag, x, axes, eps=1e-5, has_weight=True):
+        shape = x[-axes:]
+        inputs = {"input": x, "weight": shape if has_weight else None}
+        options = {"normalized_shape": shape, "eps": eps}
+        case("rms norm", "rms_norm", tag, inputs, lambda input, **rest: F.rms_norm(input, **options, **rest), options)
+
+    rms_norm("last axis of 2", [5, 7], 1)
+    rms_norm("last axis of 4", [2, 3, 4, 5], 1)
+    rms_norm("2 axes", [3, 4, 5], 2)
+    rms_norm("all axes", [3, 5], 2)
+    rms_norm("no weight", [4, 6], 1, has_weight=False)
+    rms_norm("large eps", [4, 6], 1, eps=0.25)
+
     def local_response_norm(tag, x, size, **options):
         options = {"size": size, "alpha": 1e-4, "beta": 0.75, "k": 1.0, **options}
         case(
@@ -552,10 +583,8 @@ def activations():
 
     # Where the parts of a function meet.
     kinks = torch.tensor([-6.0, -3.0, -1.0, -0.25, -0.0, 0.0, 0.375, 1.0, 2.5, 3.0, 6.0], dtype=torch.float64)
-    for op in ["relu", "relu6", "selu", "softsign", "hardsigmoid"]:
+    for op in ["relu", "relu6", "selu", "softsign", "hardsigmoid", "hardswish"]:
         activation(op, getattr(F, op), "kinks", x=kinks)
-    # What the gradient is at -3 and 3 differs among versions of PyTorch.
-    activation("hardswish", F.hardswish, "kinks", x=kinks[(kinks.abs() - 3).abs() > 0])
     activation("hardtanh", F.hardtanh, "kinks", {"min_val": -0.25, "max_val": 2.5}, kinks)
     activation("leaky_relu", F.leaky_relu, "kinks", {"negative_slope": 0.375}, kinks)
     activation("elu", F.elu, "kinks", {"alpha": 0.375}, kinks)
@@ -584,6 +613,8 @@ def activations():
             ("channels", Between([2, 5, 3, 2], -4.0, 4.0), 1),
             ("last of 3", Between([2, 3, 5], -4.0, 4.0), 2),
             ("large", Between([3, 6], -40.0, 40.0), 1),
+            ("last", Between([2, 3, 5], -4.0, 4.0), -1),
+            ("second to last", Between([2, 3, 5], -4.0, 4.0), -2),
         ]:
             case("softmax", op, tag, {"input": x}, lambda input: function(input, dim=dim), {"dim": dim})
 
@@ -605,6 +636,25 @@ def products():
             return (input.t() if transpose[0] else input) @ (other.t() if transpose[1] else other)
 
         case("product", "matmul", tag, {"input": a, "other": b}, function, {"transpose": transpose})
+
+    def matmul(a, b):
+        case("product", "matmul", f"{a} by {b}", {"input": a, "other": b}, torch.matmul, {"transpose": [False, False]})
+
+    matmul([3, 4, 5], [3, 5, 2])
+    matmul([2, 1, 4, 3], [2, 3, 5])
+    matmul([3, 4, 6], [6, 5])
+    matmul([4, 6], [3, 6, 5])
+    matmul([2, 3, 4, 6], [2, 1, 6, 5])
+    matmul([2, 3, 4, 6], [3, 6, 5])
+    matmul([1, 4, 6], [3, 6, 5])
+    matmul([3, 4, 6], [1, 6, 5])
+    matmul([2, 1, 2, 3, 4], [5, 1, 4, 2])
+    matmul([1, 1, 4, 6], [6, 5])
+    matmul([4, 6], [6])
+    matmul([6], [6, 5])
+    matmul([6], [6])
+    matmul([2, 3, 4, 6], [6])
+    matmul([6], [2, 3, 6, 5])
     for tag, x, outputs, bias in [("bias", [4, 6], 5, True), ("no bias", [3, 7], 2, False), ("one row", [1, 5], 8, True)]:
         case("product", "linear", tag, {"input": x, "weight": [outputs, x[1]], "bias": [outputs] if bias else None}, F.linear)
 
@@ -621,6 +671,8 @@ def joining():
     cat("rows", [[2, 5], [3, 5]], 0)
     cat("last", [[2, 2, 3], [2, 2, 5]], 2)
     cat("one", [[2, 3]], 1)
+    cat("last axis backwards", [[2, 2, 3], [2, 2, 5]], -1)
+    cat("first axis backwards", [[2, 5], [3, 5]], -2)
 
     def split(tag, x, sizes, dim):
         def function(input):
@@ -631,6 +683,7 @@ def joining():
     split("channels", [2, 6, 3], [1, 3, 2], 1)
     split("rows", [5, 4], [2, 3], 0)
     split("last", [2, 3, 6], [4, 2], 2)
+    split("last axis backwards", [2, 3, 6], [1, 5], -1)
 
     def narrow(tag, x, dim, start, length):
         options = {"dim": dim, "start": start, "length": length}
@@ -639,6 +692,7 @@ def joining():
     narrow("rows", [6, 5], 0, 2, 3)
     narrow("channels", [2, 5, 3, 2], 1, 1, 3)
     narrow("last", [2, 3, 7], 2, 3, 4)
+    narrow("second to last", [2, 5, 3], -2, 1, 3)
 
     def slices(tag, x, starts, ends, steps):
         index = tuple(slice(*axis) for axis in zip(starts, ends, steps))
@@ -661,7 +715,7 @@ def joining():
         pad(f"{mode}, 4 axes", [1, 2, 4, 3], [1, 2, 2, 0], mode)
         pad(f"{mode}, 5 axes", [1, 1, 3, 2, 4], [3, 1, 0, 1, 1, 2], mode)
 
-    for tag, x, dims in [("rows", [3, 4], [0]), ("two axes", [2, 3, 4], [1, 2])]:
+    for tag, x, dims in [("rows", [3, 4], [0]), ("two axes", [2, 3, 4], [1, 2]), ("backwards", [2, 3, 4], [-1, -3])]:
         case("joining", "flip", tag, {"input": x}, lambda input: input.flip(dims), {"dims": dims})
 
     def chunk(tag, x, chunks, dim):
@@ -672,11 +726,13 @@ def joining():
 
     chunk("equal", [2, 6], 3, 1)
     chunk("the last smaller", [2, 7, 2], 3, 1)
+    chunk("last axis backwards", [2, 3, 7], 3, -1)
 
     for tag, x, dims in [
         ("transpose", [3, 5], [1, 0]),
         ("channels last", [2, 3, 4, 2], [0, 2, 3, 1]),
         ("5 axes", [2, 3, 1, 2, 4], [4, 0, 3, 1, 2]),
+        ("backwards", [2, 3, 4], [-1, 0, -2]),
     ]:
         case("joining", "permute", tag, {"input": x}, lambda input: input.permute(dims), {"dims": dims})
     for tag, x, shape in [("one axis", [3, 1, 4], [3, 5, 4]), ("new axes", [1, 3], [2, 4, 3]), ("a scalar", [1], [3, 4])]:
@@ -708,6 +764,21 @@ def resizing():
         resize(f"bilinear, {words}, from one", [2, 2, 1, 1], "bilinear", size=[3, 4], align_corners=align)
         resize(f"bilinear, {words}, by a fraction", [1, 2, 5, 6], "bilinear", scale_factor=[1.75, 0.625], align_corners=align)
         resize(f"trilinear, {words}", [1, 1, 2, 3, 3], "trilinear", size=[3, 5, 4], align_corners=align)
+
+    # The product of extent and factor is rounded down; axes that keep their extent are copied.
+    resize("linear, 100 by 0.29", [1, 1, 100], "linear", scale_factor=[0.29])
+    resize("linear, 100 by 0.57", [1, 1, 100], "linear", scale_factor=[0.57])
+    resize("nearest, 50 by 0.58", [1, 1, 50], "nearest", scale_factor=[0.58])
+    resize("nearest, 25 by 1.16", [1, 1, 25], "nearest", scale_factor=[1.16])
+    kept = torch.tensor([[[1.0, 2.0, 3.0]]]).double()
+    for align in [False, True]:
+        words = "aligned" if align else "not aligned"
+        resize(f"linear, kept, {words}", kept, "linear", scale_factor=[1.25], align_corners=align)
+        resize(f"bilinear, one kept, {words}", [1, 2, 9, 5], "bilinear", scale_factor=[1.1, 2.1], align_corners=align)
+        resize(f"trilinear, two kept, {words}", [1, 1, 3, 2, 4], "trilinear", scale_factor=[1.25, 1.0, 0.6], align_corners=align)
+    # Over two axes alone: over others PyTorch's gradient is not that of what it computes.
+    resize("nearest, one kept, one doubled", [1, 2, 9, 5], "nearest", scale_factor=[1.1, 2.1])
+    resize("nearest-exact, kept extents", [1, 2, 9, 5], "nearest-exact", scale_factor=[1.1, 1.15])
 
     case("resizing", "pixel_shuffle", "by 2", {"input": [1, 8, 2, 3]}, lambda input: F.pixel_shuffle(input, 2), {"factor": 2})
     case("resizing", "pixel_unshuffle", "by 3", {"input": [1, 2, 3, 6]}, lambda input: F.pixel_unshuffle(input, 3), {"factor": 3})
@@ -742,7 +813,18 @@ def elementwise():
         lambda input: torch.clamp(input, -0.5, 0.25),
         {"min": -0.5, "max": 0.25},
     )
+    # At the bounds, and where the lower one lies above the upper one.
+    for tag, low, high in [("at the bounds", -0.5, 1.0), ("reversed", 0.25, -0.5)]:
+        case(
+            "elementwise",
+            "clamp",
+            tag,
+            {"input": kinks},
+            lambda input: torch.clamp(input, low, high),
+            {"min": low, "max": high},
+        )
     for op, x, options in [
+        ("sign", torch.tensor([-2.0, -0.0, 0.0, 0.5, float("nan"), float("inf"), -float("inf")]).double(), {}),
         ("abs", [4, 6], {}),
         ("exp", [4, 6], {}),
         ("log", positive, {}),
@@ -758,6 +840,44 @@ def elementwise():
         case("elementwise", "pow", f"{exponent}", {"input": x}, lambda input: torch.pow(input, exponent), {"exponent": exponent})
 
 
+def choices():
+    nan, inf = float("nan"), float("inf")
+    special = torch.tensor([nan, inf, -inf, 0.0, -0.0, 1.0, -1.0], dtype=torch.float64)
+    few = lambda shape: integers(f"few {shape}", shape, 3).double()
+    for op in ["eq", "ne", "lt", "le", "gt", "ge"]:
+        for tag, a, b in [
+            ("same", few([4, 5]), few([4, 5]) - few([4, 5]).flip(0) + 1),
+            ("broadcast", few([2, 3, 4]), few([3, 1])),
+            ("special", special.reshape(7, 1), special),
+            ("integers", Below([3, 5], 4), Below([5], 4)),
+        ]:
+            case("choice", op, tag, {"input": a, "other": b}, getattr(torch, op), wrt=[])
+
+    def where(tag, condition, a, b, wrt=None):
+        function = lambda condition, input, other: torch.where(condition != 0, input, other)
+        case("choice", "where", tag, {"condition": condition, "input": a, "other": b}, function, wrt=wrt)
+
+    where("same", Below([3, 4], 2), [3, 4], [3, 4])
+    where("rows", Below([4, 1], 2), [4, 5], [5])
+    where("all stretch", Below([2, 1, 1], 2), [3, 1], [4])
+    where("condition wider", Below([3, 4], 2), [1], [4])
+    where("special", Below([7], 2), special, special.flip(0))
+    where("integers", Below([3, 4], 2), Below([3, 4], 9), Below([4], 9), wrt=[])
+
+    def to(tag, x, dtype):
+        function = lambda input: input.to(getattr(torch, dtype))
+        case("choice", "to", tag, {"input": x}, function, {"dtype": dtype}, wrt=[])
+
+    fractions = torch.tensor([0.0, 0.5, 0.99, 1.0, 1.5, 2.5, 254.9, 255.0]).double()
+    to("fractions as integers", fractions, "int64")
+    to("fractions as bytes", fractions, "uint8")
+    to("large", torch.tensor([65536.75, 16777215.0, 4294967040.0]).double(), "int64")
+    to("integers as floats", Below([3, 5], 16777216), "float64")
+    to("integers as bytes", Below([3, 7], 16777216), "uint8")
+    to("bytes as floats", integers("bytes", [3, 5], 256).to(torch.uint8), "float64")
+    to("bytes as integers", integers("bytes", [3, 5], 256).to(torch.uint8), "int64")
+
+
 def reductions():
     axes = [
         ("rows", [4, 5], [1]),
@@ -765,6 +885,8 @@ def reductions():
         ("channels kept", [2, 3, 2, 4], [0, 2, 3]),
         ("all", [3, 4, 2], [0, 1, 2]),
         ("middle", [3, 4, 5], [1]),
+        ("last, backwards", [3, 4, 5], [-1]),
+        ("two, backwards", [3, 4, 5], [-3, -1]),
     ]
     for op in ["sum", "mean", "amax", "amin"]:
         for tag, x, dim in axes:
@@ -788,6 +910,14 @@ def reductions():
     for tag, x, dim in axes:
         options = {"dim": dim, "keepdim": tag.endswith("kept")}
         case("reduction", "norm", tag, {"input": x}, lambda input: torch.linalg.vector_norm(input, **options), options)
+    # Numbers that differ by less than 2^-24 of their size, and not at all.
+    near = torch.tensor([16777214.0, 16777215.0, 16777216.0], dtype=torch.float64)
+    alike = torch.tensor([[0.1] * 3, [-0.7] * 3, [1e-3] * 3], dtype=torch.float32).double()
+    for op in ["var", "std"]:
+        for tag, x, dim in [("near", near, [0]), ("alike", alike, [1])]:
+            options = {"dim": dim, "correction": 1, "keepdim": False}
+            case("reduction", op, tag, {"input": x}, lambda input: getattr(torch, op)(input, **options), options)
+    case("reduction", "mean", "near", {"input": near}, lambda input: input.mean([0]), {"dim": [0], "keepdim": False})
     equal = torch.tensor([[2.0, 1.0, 2.0, 0.0], [3.0, 3.0, 3.0, 3.0], [-1.0, -2.0, -2.0, -1.0]], dtype=torch.float64)
     for op in ["amax", "amin"]:
         options = {"dim": [1], "keepdim": False}
@@ -797,6 +927,7 @@ def reductions():
             ("rows", [4, 5], 1, False),
             ("columns kept", [4, 5], 0, True),
             ("middle", [2, 4, 3], 1, False),
+            ("second to last", [2, 4, 3], -2, False),
             ("equal elements", equal, 1, False),
         ]:
             options = {"dim": dim, "keepdim": keepdim}
@@ -1194,10 +1325,12 @@ def encode(tensors):
         start = len(data)
         values = tensor.reshape(-1).tolist()
         if tensor.is_floating_point():
-            data += struct.pack(f"<{len(values)}f", *values)
+            dtype, letter = "F32", "f"
+        elif tensor.dtype == torch.uint8:
+            dtype, letter = "U8", "B"
         else:
-            data += struct.pack(f"<{len(values)}I", *values)
-        dtype = "F32" if tensor.is_floating_point() else "U32"
+            dtype, letter = "U32", "I"
+        data += struct.pack(f"<{len(values)}{letter}", *values)
         header[name] = {"dtype": dtype, "shape": list(tensor.shape), "data_offsets": [start, len(data)]}
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
@@ -1216,6 +1349,7 @@ def main():
         joining,
         resizing,
         elementwise,
+        choices,
         reductions,
         losses,
         optimizers,

@@ -30,6 +30,10 @@ pub fn norm(g: &mut Graph, example: &Example, inputs: &Inputs) -> Result<Vec<Val
             let axes = options.list("normalized_shape").len();
             g.layer_norm(x, axes, weight, bias, eps)
         }
+        "rms_norm" => {
+            let axes = options.list("normalized_shape").len();
+            g.rms_norm(x, axes, weight, eps)
+        }
         "local_response_norm" => {
             let norm = LocalResponseNorm {
                 size: options.whole("size"),

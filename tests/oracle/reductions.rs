@@ -12,15 +12,15 @@ pub fn reduce(g: &mut Graph, example: &Example, inputs: &Inputs) -> Result<Vec<V
     let (x, keep) = (inputs["input"], options.flag("keepdim"));
     let two = |(y, indices)| vec![y, indices];
     let one = match example.op.as_str() {
-        "max" => return g.max(x, options.whole("dim"), keep).map(two),
-        "min" => return g.min(x, options.whole("dim"), keep).map(two),
-        "sum" => g.sum(x, &options.list("dim"), keep),
-        "mean" => g.mean(x, &options.list("dim"), keep),
-        "amax" => g.amax(x, &options.list("dim"), keep),
-        "amin" => g.amin(x, &options.list("dim"), keep),
-        "var" => g.var(x, &options.list("dim"), options.whole("correction"), keep),
-        "std" => g.std(x, &options.list("dim"), options.whole("correction"), keep),
-        "norm" => g.norm(x, &options.list("dim"), keep),
+        "max" => return g.max(x, options.dim(), keep).map(two),
+        "min" => return g.min(x, options.dim(), keep).map(two),
+        "sum" => g.sum(x, &options.dims("dim"), keep),
+        "mean" => g.mean(x, &options.dims("dim"), keep),
+        "amax" => g.amax(x, &options.dims("dim"), keep),
+        "amin" => g.amin(x, &options.dims("dim"), keep),
+        "var" => g.var(x, &options.dims("dim"), options.whole("correction"), keep),
+        "std" => g.std(x, &options.dims("dim"), options.whole("correction"), keep),
+        "norm" => g.norm(x, &options.dims("dim"), keep),
         _ => not_built(example),
     };
     Ok(vec![one?])
