@@ -88,8 +88,9 @@ impl Graph {
         let b = self.reshape(b, [&lead_b[..kept], &matrix].concat())?;
         let b = self.expand(b, [outer, &matrix].concat())?;
         let y = self.multiply(a, b, [transpose_a, transposed[1]])?;
-        let [m, n] = last_two(self.shape(y)?);
-        self.reshape(y, [&all[..], &[m / folded.max(1), n]].concat())
+        let m = if transpose_a { columns } else { rows };
+        let [_, n] = last_two(self.shape(y)?);
+        self.reshape(y, [&all[..], &[m, n]].concat())
     }
 
     /// The product of matrices, or of batches of them over the same axes.
