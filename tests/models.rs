@@ -4,15 +4,15 @@ mod common;
 
 use std::time::Instant;
 
-use striate::autodiff::gradients;
+use striate::autodiff::{gradients, gradients_from};
 use striate::error::ErrorKind;
 use striate::gpu::{Engine, GpuOptions};
 use striate::graph::{Graph, Init, Kind, Value};
-use striate::kernel::{Body, Caps, WINDOW};
+use striate::kernel::{Body, CPU_TURNS, Caps, WINDOW};
 use striate::models::{lenet5, resnet_cifar, resnet20, resnet50};
 use striate::nn::{
-    AvgPool2d, Conv2d, Dropout, Dropout2d, Flatten, GlobalAvgPool, Linear, MaxPool2d, Mode, Module,
-    Relu, Sequential,
+    AvgPool2d, BatchNorm2d, Conv2d, Dropout, Dropout2d, Flatten, GlobalAvgPool, Linear, MaxPool2d,
+    Mode, Module, Relu, Sequential,
 };
 use striate::ops::{Rule, Sgd};
 use striate::plan::{Plan, PlanOptions, StateLayout};
@@ -341,6 +341,157 @@ fn dropout_is_nothing_in_inference() {
         let y = module.build(&mut g, "", x, Mode::Train).unwrap();
         assert_ne!(y, x);
         assert_eq!(g.ty(y).unwrap(), g.ty(x).unwrap());
+    }
+}
+
+/// relu(bn2(conv2(relu(bn1(conv1(x))))) + shortcut(x)), the shortcut a convolution 1x1 where the shape changes.
+fn basic_block(g: &mut Graph, name: &str, x: Value, from: usize, to: usize) -> Value {
+    let stride = if from == to { 1 } else { 2 };
+    let conv = |from, to, kernel: usize, stride| {
+        let conv = Conv2d::new(from, to, kernel).stride(stride);
+        conv.padding(kernel / 2).without_bias()
+    };
+    let residual = Sequential::new()
+        .named("conv1", conv(from, to, 3, stride))
+        .named("bn1", BatchNorm2d::new(to))
+        .then(Relu)
+        .named("conv2", conv(to, to, 3, 1))
+        .named("bn2", BatchNorm2d::new(to));
+    let y = residual.build(g, name, x, Mode::Train).unwrap();
+    let shortcut = match from == to {
+        true => x,
+        false => Sequential::new()
+            .then(conv(from, to, 1, stride))
+            .then(BatchNorm2d::new(to))
+            .build(g, &format!("{name}.downsample"), x, Mode::Train)
+            .unwrap(),
+    };
+    let sum = g.add_values(y, shortcut).unwrap();
+    g.relu(sum).unwrap()
+}
+
+/// A step of training ResNet-18 on images `[batch, 3, 32, 32]`, and its loss.
+fn resnet18_cifar(batch: usize) -> (Graph, Value) {
+    let mut g = Graph::new();
+    let x = input(&mut g, [batch, 3, 32, 32]);
+    let labels = g.input("labels", Type::u32([batch])).unwrap();
+    let rows = g.input("rows", Type::u32([1])).unwrap();
+    let stem = Sequential::new()
+        .named("conv1", Conv2d::new(3, 64, 3).padding(1).without_bias())
+        .named("bn1", BatchNorm2d::new(64))
+        .then(Relu);
+    let mut y = stem.build(&mut g, "", x, Mode::Train).unwrap();
+    let mut from = 64;
+    for (stage, to) in [64, 128, 256, 512].into_iter().enumerate() {
+        for block in 0..2 {
+            let name = format!("layer{}.{block}", stage + 1);
+            y = basic_block(&mut g, &name, y, from, to);
+            from = to;
+        }
+    }
+    let head = Sequential::new()
+        .then(GlobalAvgPool)
+        .then(Flatten)
+        .named("fc", Linear::new(512, 10));
+    let logits = head.build(&mut g, "", y, Mode::Train).unwrap();
+    let loss = g.softmax_cross_entropy(logits, labels, rows).unwrap();
+    let rate = learning_rate(&mut g, 0.1).unwrap();
+    let trained = train::parameters(&g);
+    minimize(&mut g, loss, &trained, Rule::Sgd(Sgd::default()), rate).unwrap();
+    (g, loss)
+}
+
+/// What a CPU adapter offers.
+fn cpu_caps(windows: bool) -> Caps {
+    Caps {
+        body: Body::Registers,
+        windows,
+        max_uniform: 1 << 16,
+        max_turns: CPU_TURNS,
+        ..Caps::default()
+    }
+}
+
+fn planned(g: &Graph, fetched: &[Value], caps: &Caps) -> Plan {
+    let states = StateLayout::new(&[g], caps.max_binding).unwrap();
+    Plan::new(g, &states, fetched, caps, PlanOptions::default()).unwrap()
+}
+
+#[test]
+fn windows_cost_resnet18_no_memory() {
+    let (g, loss) = resnet18_cifar(128);
+    let [with, without] =
+        [true, false].map(|windows| planned(&g, &[loss], &cpu_caps(windows)).bytes);
+    println!("{with:?} with windows, {without:?} without");
+    assert!(
+        with.slots as f64 <= 1.2 * without.slots as f64,
+        "{with:?} with windows, {without:?} without"
+    );
+}
+
+/// The scratch of a weight's gradient does not grow with the batch.
+#[test]
+fn gradients_of_weights_need_no_more_scratch_for_more_images() {
+    for (x_shape, filters) in [
+        ([56, 256, 8, 8], 256),
+        ([57, 256, 8, 8], 256),
+        ([32, 512, 4, 4], 512),
+        ([256, 512, 4, 4], 512),
+    ] {
+        let mut g = Graph::new();
+        let x = input(&mut g, x_shape);
+        let x = g.relu(x).unwrap();
+        let weight_shape = [filters, x_shape[1], 3, 3];
+        let weight = g.fill(weight_shape, 1.0).unwrap();
+        let conv = striate::ops::Conv2d::padding(1);
+        let y = g.conv2d(x, weight, None, conv).unwrap();
+        let dy = g.relu(y).unwrap();
+        let found = gradients_from(&mut g, &[(y, dy)], &[weight]).unwrap();
+        let plan = planned(&g, &[found[0].unwrap()], &cpu_caps(true));
+        let images: usize = x_shape.iter().product();
+        let weights: usize = weight_shape.iter().product();
+        // x, y, the filters, their packed form, their gradient and its scratch, with what windows show past their ends.
+        let most = 4 * (3 * images + 5 * weights) as u64 + (1 << 20);
+        assert!(plan.bytes.slots <= most, "{x_shape:?}: {:?}", plan.bytes);
+    }
+}
+
+/// One real step on every software adapter; it takes minutes, and runs where `STRIATE_LONG` is 1.
+#[test]
+fn resnet18_trains_a_step_at_batch_128() {
+    if std::env::var("STRIATE_LONG").as_deref() != Ok("1") {
+        println!("SKIPPED: STRIATE_LONG is not 1");
+        return;
+    }
+    let options = GpuOptions {
+        backends: Some(striate::wgpu::Backends::VULKAN),
+        ..GpuOptions::default()
+    };
+    for gpu in common::gpus(&options) {
+        let batch = 128;
+        let (g, loss) = resnet18_cifar(batch);
+        let store = Store::new(&Engine::from(gpu), &[&g], 1).unwrap();
+        let mut session = Session::new(&store, &g, &[loss]).unwrap();
+        let pixels = (0..batch * 3 * 32 * 32).map(|i| ((i * 37 % 255) as f32) / 255.0);
+        let x = Tensor::f32([batch, 3, 32, 32], pixels.collect()).unwrap();
+        let labels = (0..batch as u32).map(|i| i % 10).collect();
+        let inputs = [
+            ("x", x),
+            ("labels", Tensor::u32([batch], labels).unwrap()),
+            ("rows", Tensor::u32([1], vec![batch as u32]).unwrap()),
+        ];
+        for (name, tensor) in &inputs {
+            session.write(g.find_input(name).unwrap(), tensor).unwrap();
+        }
+        let mut losses = Vec::new();
+        for _ in 0..2 {
+            session.run(1).unwrap();
+            losses.push(session.read(loss).unwrap().as_f32().unwrap()[0]);
+        }
+        println!("{losses:?}");
+        // Ten classes at random, and the same images again after a step.
+        assert!((losses[0] - 10f32.ln()).abs() < 0.5, "{losses:?}");
+        assert!(losses[1] < losses[0], "{losses:?}");
     }
 }
 

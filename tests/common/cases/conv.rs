@@ -184,6 +184,62 @@ fn large_images() -> Vec<Case> {
     cases
 }
 
+/// Sums of more terms than one loop takes turns: of the weight along a row, of the input over filters, forward over channels and over the taps
+/// of a window.
+fn long() -> Vec<Case> {
+    let named = |mut case: Case| {
+        case.name = case.name.replacen('/', "/long/", 1);
+        case
+    };
+    let row = 70_010;
+    let one = Conv1d::default();
+    let dilated = Conv1d {
+        dilation: [2],
+        ..Conv1d::padding(1)
+    };
+    let mut cases = vec![
+        convolution(&[1, 1, row], 2, [1], false, one),
+        convolution(&[1, 1, row], 2, [3], true, dilated),
+        convolution(
+            &[1, 1, 2 * row],
+            1,
+            [2],
+            false,
+            Conv1d { stride: [2], ..one },
+        ),
+        convolution(&[1, 2, row], 2, [2], false, Conv1d { groups: 2, ..one }),
+        convolution(&[1, 2, row], 4, [1], false, Conv1d { groups: 2, ..one }),
+        convolution(&[1, row, 1], 1, [1], true, one),
+        convolution(&[1, 1, 1], row, [1], false, one),
+        convolution(&[1, 1, row, 1], 1, [2, 1], false, Conv2d::default()),
+        convolution(&[1, row, 1, 1], 2, [1, 1], true, Conv2d::default()),
+        convolution(&[1, 1, 1, 1], row, [1, 1], false, Conv2d::default()),
+        convolution(&[1, 1, 1, 2, row], 1, [1, 2, 1], false, Conv3d::default()),
+        transposed(&[1, row, 1], 1, [1], true, ConvTranspose::<1>::default()),
+        transposed(&[1, 1, row], 1, [2], false, ConvTranspose::<1>::default()),
+    ];
+    for padding_mode in [PaddingMode::Circular, PaddingMode::Replicate] {
+        let conv = Conv1d {
+            padding_mode,
+            ..dilated
+        };
+        cases.push(convolution(&[1, 1, row], 1, [3], false, conv));
+    }
+    // An element at so many places of the padding; and a window as large as x, each tap of which sees one element of dx.
+    let edge = Conv1d {
+        padding: [[0, row]],
+        padding_mode: PaddingMode::Replicate,
+        ..one
+    };
+    cases.push(convolution(&[1, 1, 1], 1, [1], false, edge));
+    let window = convolution(&[1, 1, 265, 265], 1, [265, 265], false, Conv2d::default());
+    cases.push(Case {
+        wrt: vec![1],
+        ..window
+    });
+    cases.into_iter().map(named).collect()
+}
+
 pub fn conv() -> Vec<Case> {
     let mut cases = conv2d();
     cases.extend(conv2d_kernels());
@@ -207,6 +263,7 @@ pub fn conv() -> Vec<Case> {
     cases.extend(transposed_grid([2, 3, 2], [3, 2, 2], strides, dilations));
     cases.extend(large_images());
     cases.extend(edges());
+    cases.extend(long());
     cases.extend(beside());
     cases.extend(big_strides());
     cases.extend(every_padding());

@@ -60,6 +60,31 @@ pub fn matmul() -> Vec<Case> {
         let ends = ENDS.into_iter();
         cases.extend(ends.map(|end| product(&[], size, FORMS[0], end, Draw::Real)));
     }
+    // More terms than one loop takes turns, of the product and of its gradients.
+    for (lead, [m, n, k], form) in [
+        (&[][..], [1, 2, 270_000], FORMS[0]),
+        (&[], [2, 1, 70_010], FORMS[1]),
+        (&[], [1, 1, 70_010], FORMS[2]),
+        (&[], [1, 1, 70_010], FORMS[3]),
+        (&[], [70_010, 1, 1], FORMS[0]),
+        (&[2], [1, 1, 70_010], FORMS[0]),
+    ] {
+        let longest = m.max(n).max(k);
+        let mut case = product(lead, [m, n, k], form, ENDS[0], Draw::Real)
+            .gradients(&[0, 1], Bound::Sum { k: longest })
+            .linear();
+        case.name = case.name.replacen('/', "/long/", 1);
+        cases.push(case);
+    }
+    let mut ended = product(
+        &[],
+        [2, 3, 70_010],
+        FORMS[1],
+        (true, true, false),
+        Draw::Real,
+    );
+    ended.name = ended.name.replacen('/', "/long/", 1);
+    cases.push(ended);
     // Batches of them.
     for form in FORMS {
         for (lead, [m, n, k]) in [
