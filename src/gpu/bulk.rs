@@ -1,6 +1,6 @@
 //! Many writes as one: all of them or none, and no step between them.
 
-use super::Gpu;
+use super::{Gpu, Staging};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The largest buffer that bytes are staged in, in bytes.
@@ -10,9 +10,9 @@ const MOST: u64 = 64 << 20;
 type Write<'a> = (&'a wgpu::Buffer, u64, &'a [u8]);
 
 impl Gpu {
-    /// Writes bytes, each padded with zeros to a multiple of 4, after all work submitted so far: in
-    /// one submit, and not before there is memory to stage all of them.
-    pub(crate) fn write_all(&self, writes: &[Write<'_>]) -> Result<()> {
+    /// Writes bytes, each padded with zeros to a multiple of 4, after all work submitted so far and
+    /// the writes that wait: in one submit, and not before there is memory to stage all of them.
+    pub(crate) fn write_all(&self, waiting: &Staging, writes: &[Write<'_>]) -> Result<()> {
         let most = MOST.min(self.device().limits().max_buffer_size) / 4 * 4;
         let blocks = blocks(writes, most as usize);
         let stage = || {
@@ -32,6 +32,8 @@ impl Gpu {
         }
         self.guarded("writing states", || {
             let mut encoder = self.device().create_command_encoder(&Default::default());
+            // Held until the submission.
+            let _order = waiting.encode(&mut encoder);
             for (block, staging) in blocks.iter().zip(&staged) {
                 let mut from = 0;
                 for &(buffer, offset, bytes) in block {

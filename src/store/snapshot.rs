@@ -32,7 +32,11 @@ impl Store {
                     states.push(((*name).to_owned(), array.to_tensor()));
                 }
             }
-            Content::Gpu { gpu, chunks } => {
+            Content::Gpu {
+                gpu,
+                chunks,
+                staging,
+            } => {
                 let mut ranges = Vec::new();
                 for (_, entry) in &named {
                     for part in &entry.parts {
@@ -40,7 +44,7 @@ impl Store {
                         ranges.push((&chunks[part.chunk], part.offset, bytes));
                     }
                 }
-                let mut read = gpu.read(&ranges).await?.into_iter();
+                let mut read = gpu.read(&[staging], &ranges).await?.into_iter();
                 for (name, entry) in named {
                     let row = entry.ty.row() * entry.ty.dtype.size();
                     let mut joined = Vec::with_capacity(entry.ty.count() * entry.ty.dtype.size());
@@ -87,7 +91,11 @@ impl Store {
                 self.arrays()?.extend(made);
                 Ok(())
             }
-            Content::Gpu { gpu, chunks } => {
+            Content::Gpu {
+                gpu,
+                chunks,
+                staging,
+            } => {
                 let mut writes = Vec::new();
                 for (_, entry, tensor) in fitting {
                     let row = entry.ty.row() * entry.ty.dtype.size();
@@ -97,7 +105,7 @@ impl Store {
                         writes.push((&chunks[part.chunk], part.offset, bytes));
                     }
                 }
-                gpu.write_all(&writes)
+                gpu.write_all(staging, &writes)
             }
         }
     }
