@@ -1,6 +1,6 @@
-// sums[j] = how many of right[j], right[j + chunks], ... are 1: the first stage of a count of many rows.
+// sums[at + j] = how many of right[j], right[j + chunks], ... are 1: the first stage of a count of many rows.
 //
-// Layout: right [rows] of 0 and 1, sums [chunks]. Reference: src/ops/accuracy.rs.
+// Layout: right [rows] of 0 and 1, or sums of such; sums of all runs of rows, from `at` on. Reference: src/ops/accuracy.rs.
 // One invocation makes one sum, one workgroup workgroup_size of them. Overrides: workgroup_size. Providers: lib/grid.
 
 override workgroup_size: u32 = 64u;
@@ -9,6 +9,7 @@ struct Params {
     grid: Grid,
     rows: u32,
     chunks: u32,
+    at: u32,
 }
 
 @group(0) @binding(0) var<storage, read> right: array<u32>;
@@ -23,6 +24,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         for (var i = chunk; i < params.rows; i += params.chunks) {
             sum += right[i];
         }
-        sums[chunk] = sum;
+        sums[params.at + chunk] = sum;
     }
 }

@@ -1,6 +1,6 @@
 // right[row] = 1 where the label's logit is the largest of its row, the first of equal ones, else 0; 0 for rows from valid on.
 //
-// Layout: logits [rows, columns], labels and right [rows], each from its base on, valid one word. A row with a NaN, or with a label that is not below
+// Layout: logits [rows, columns] and labels [rows], each from its base on, right [rows], valid one word. A row with a NaN, or with a label that is not below
 // columns, is wrong. Columns from `begin` to `until` - 1 are looked at; where begin is not 0, right
 // goes on with what it holds.
 // Reference: src/ops/accuracy.rs. A row is judged by one invocation or by one workgroup, as the provider says.
@@ -40,7 +40,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             at = start + label;
             end = start + params.until;
             wrong = 0.0;
-            if (params.begin > 0u && right[params.first + row] == 0u) {
+            if (params.begin > 0u && right[row] == 0u) {
                 wrong = 1.0;
             }
         }
@@ -56,6 +56,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     wrong = row_max(wrong, local);
     if (row < params.rows && lane == 0u) {
-        right[params.first + row] = select(0u, 1u, wrong == 0.0);
+        right[row] = select(0u, 1u, wrong == 0.0);
     }
 }

@@ -80,6 +80,48 @@ fn too_many_turns_are_refused() {
     }
 }
 
+/// However few turns a device allows, a plan is made or refused: cutting comes to an end.
+#[test]
+fn few_turns_end_in_a_plan_or_a_limit() {
+    let mut g = Graph::new();
+    let x = g.input("x", Type::f32([3, 1000, 5])).unwrap();
+    let flat = g.input("flat", Type::f32([900, 3])).unwrap();
+    let labels = g.input("labels", Type::u32([900])).unwrap();
+    let valid = g.input("valid", Type::u32([1])).unwrap();
+    let counter = g.input("counter", Type::u32([2])).unwrap();
+    let values = [
+        g.sum(x, &[0, 1, 2], false).unwrap(),
+        g.sum(x, &[0, 2], false).unwrap(),
+        g.amax(x, &[1], false).unwrap(),
+        g.max(x, 1, false).unwrap().0,
+        g.softmax(x, 1).unwrap(),
+        g.log_softmax(x, 1).unwrap(),
+        g.softmax_cross_entropy(flat, labels, valid).unwrap(),
+        g.count_correct(flat, labels, valid, counter).unwrap(),
+        g.clip_grad_norm(&[x, flat], 1.0, None).unwrap().0,
+        g.layer_norm(x, 2, None, None, 1e-5).unwrap(),
+        g.batch_norm_train(x, None, None, 1e-5).unwrap().0,
+    ];
+    let mut planned = [0; 2];
+    for max_turns in (1..=32).chain([100, 300, 1000, CPU_TURNS]) {
+        for (value, most) in values.iter().flat_map(|&v| [(v, 128 << 20), (v, 1024)]) {
+            let caps = Caps {
+                max_turns,
+                max_binding: most,
+                ..Caps::default()
+            };
+            let states = StateLayout::new(&[&g], caps.max_binding).unwrap();
+            let plan = Plan::new(&g, &states, &[value], &caps, PlanOptions::default());
+            match plan {
+                Ok(_) => planned[usize::from(max_turns >= 100 && most > 1024)] += 1,
+                Err(error) => assert_eq!(error.kind(), ErrorKind::Limit, "{error}"),
+            }
+        }
+    }
+    // None is refused that could be cut.
+    assert_eq!(planned[1], 4 * values.len(), "{planned:?}");
+}
+
 /// An op of any signature, known by its number.
 #[derive(Debug)]
 struct Probe {

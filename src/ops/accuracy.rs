@@ -105,9 +105,10 @@ impl Op for CountCorrect {
     fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         let (rows, columns) = extents(&io.inputs[0].shape);
         let lanes = ROW_LOOPS.lanes(columns, 1, caps.max_turns);
-        let right = out.scratch(Type::u32([rows]));
+        let mut counted = Vec::new();
         let mut first = 0;
         for run in overlaps(&[&io.input_parts[0], &io.input_parts[1]]) {
+            let right = out.scratch(Type::u32([run.count]));
             let kernels = [&ROW_CORRECT, &ROW_CORRECT_LONG];
             let most = match lanes {
                 Some(_) => u64::MAX,
@@ -133,25 +134,19 @@ impl Op for CountCorrect {
                         .turns(ROW_LOOPS.turns(to - from, lanes)),
                 );
             }
+            counted.push((right, run.count));
             first += run.count;
         }
-        let (mut right, mut terms) = (right, rows);
-        while terms > 64 && looped(terms.div_ceil(64), 0) + LAST > caps.max_turns {
-            let chunks = terms
-                .div_ceil(turns_within(caps.max_turns, 0))
-                .max(FEW.min(terms / 2));
-            let sums = out.scratch(Type::u32([chunks]));
-            out.push(
-                Dispatch::new(&COUNT_PART, COUNT_VARIANTS[0])
-                    .read(right)
-                    .write(sums)
-                    .param("rows", terms)
-                    .param("chunks", chunks)
-                    .turns(looped(terms.div_ceil(chunks), 0))
-                    .workgroups(chunks.div_ceil(64)),
-            );
-            (right, terms) = (sums, chunks);
-        }
+        let last = |terms: usize| looped(terms.div_ceil(64), 0) + LAST;
+        let (right, terms) = loop {
+            match counted[..] {
+                [] => break (out.scratch(Type::u32([0])), 0),
+                [(right, terms)] if terms <= 64 || last(terms) <= caps.max_turns => {
+                    break (right, terms);
+                }
+                _ => counted = vec![lower_counts(&counted, caps, out)],
+            }
+        };
         let dispatch = Dispatch::new(form([&COUNT, &COUNT_IN_PLACE], io), COUNT_VARIANTS[0])
             .read(right)
             .uniform(Operand::Input(2));
@@ -160,11 +155,38 @@ impl Op for CountCorrect {
             dispatch
                 .param("rows", rows)
                 .param("terms", terms)
-                .turns(looped(terms.div_ceil(64), 0) + LAST)
+                .turns(last(terms))
                 .workgroups(1),
         );
         Ok(())
     }
+}
+
+/// Emits the sums of chunks of each of several operands, all into one, with how many these are.
+fn lower_counts(counted: &[(Operand, usize)], caps: &Caps, out: &mut Lowering) -> (Operand, usize) {
+    let chunks = |terms: usize| {
+        // Fewer than before, whatever is allowed: the plan refuses what is not.
+        let least = terms.div_ceil(turns_within(caps.max_turns, 0).max(2));
+        least.max(FEW.min(terms.div_ceil(2)))
+    };
+    let total = counted.iter().map(|&(_, terms)| chunks(terms)).sum();
+    let sums = out.scratch(Type::u32([total]));
+    let mut at = 0;
+    for &(right, terms) in counted {
+        let chunks = chunks(terms);
+        out.push(
+            Dispatch::new(&COUNT_PART, COUNT_VARIANTS[0])
+                .read(right)
+                .write(sums)
+                .param("rows", terms)
+                .param("chunks", chunks)
+                .param("at", at)
+                .turns(looped(terms.div_ceil(chunks.max(1)), 0))
+                .workgroups(chunks.div_ceil(64)),
+        );
+        at += chunks;
+    }
+    (sums, total)
 }
 
 /// One loop over the columns, and whether any invocation found a larger one.

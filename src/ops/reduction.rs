@@ -349,9 +349,12 @@ fn chunks(outputs: usize, extents: Extents, max_turns: u64) -> (usize, usize) {
             true => (outer_chunks, inner_chunks.next_multiple_of(4)),
             false => (outer_chunks.next_multiple_of(4), inner_chunks),
         };
-        // With as many chunks as elements nothing more is to be cut.
-        if turns(extents, chunks) <= max_turns || wanted >= length {
+        // As many chunks as elements are no gain: the plan refuses what takes too long then.
+        if turns(extents, chunks) <= max_turns && chunks.0 * chunks.1 < length {
             return chunks;
+        }
+        if wanted >= length {
+            return (1, 1);
         }
         wanted *= 2;
     }

@@ -158,8 +158,12 @@ fn cross_entropy() -> Vec<Case> {
             ("labels", false, None, 0.0, Reduction::Mean),
             ("weighted", true, Some(3), 0.0, Reduction::Mean),
             ("smoothed", true, None, 0.1, Reduction::Mean),
-            ("each", false, None, 0.3, Reduction::None),
+            ("each", false, None, 0.1, Reduction::None),
         ] {
+            // One of the two shapes shows each of these.
+            if (kind == "weighted" || kind == "each") && classes == LONG {
+                continue;
+            }
             let labels = below(target.clone(), classes as u32);
             let inputs = vec![real(logits.clone()), labels, drawn_weight()];
             let name = format!("cross_entropy/long/{logits}/{kind}");
@@ -197,7 +201,7 @@ fn cross_entropy() -> Vec<Case> {
     }
     // Labels that are no classes, and some that count nowhere.
     let word = |label| words(if label == 3 { &[3] } else { &[u32::MAX] });
-    for (label, smoothing) in [(u32::MAX, 0.0), (u32::MAX, 0.1), (3, 0.1)] {
+    for (label, smoothing) in [(u32::MAX, 0.1), (3, 0.1)] {
         let inputs = vec![real([1, THRICE]), word(label)];
         let name = format!("cross_entropy/long/label {label}/{smoothing}");
         let case = Case::new(name, inputs, move |g, x| {
@@ -232,8 +236,11 @@ fn counts() -> Vec<Case> {
         cases.push(Case::new(
             format!("count_correct/long/{rows}x{classes}"),
             inputs,
-            |g, x| {
-                let right = g.argmax(x[0], 1, false)?;
+            move |g, x| {
+                let right = match classes {
+                    1 => x[1],
+                    _ => g.argmax(x[0], 1, false)?,
+                };
                 Ok(vec![
                     g.count_correct(x[0], right, x[2], x[3])?,
                     g.count_correct(x[0], x[1], x[2], x[3])?,
@@ -308,7 +315,7 @@ fn norms() -> Vec<Case> {
             |g, v| Ok(vec![g.group_norm(v[0], 2, Some(v[1]), Some(v[2]), 1e-5)?]),
         );
     }
-    for shape in [[2, 2 * LONG], [LONG, 2]] {
+    for shape in [[24, LONG], [LONG, 2]] {
         let [weight, bias] = affine(shape[1]);
         push(
             format!("layer_norm/long/{shape:?}"),
