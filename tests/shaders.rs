@@ -714,8 +714,7 @@ fn check_against(module: &Module, given: &[Param], accesses: &[Access], findings
 }
 
 /// Whether a dispatch of a kernel with loops whose bounds are not constant states its turns.
-fn check_turns(dispatch: &Dispatch, module: &Module, findings: &mut Findings) {
-    let loops = loops_of_unknown_length(module);
+fn check_turns(dispatch: &Dispatch, loops: &[(String, usize)], findings: &mut Findings) {
     findings.require(loops.is_empty() || dispatch.turns.is_some(), || {
         format!("a dispatch states no turns, its loops of unknown length are {loops:?}")
     });
@@ -724,7 +723,6 @@ fn check_turns(dispatch: &Dispatch, module: &Module, findings: &mut Findings) {
 /// What is wrong with a dispatch, against the kernel's text.
 fn check_dispatch(dispatch: &Dispatch, io: &Io, module: &Module, findings: &mut Findings) {
     let kernel = &dispatch.kernel;
-    check_turns(dispatch, module, findings);
     findings.require(kernel.variants.contains(&dispatch.overrides), || {
         format!("{:?} is none of its variants", dispatch.overrides)
     });
@@ -800,9 +798,12 @@ fn plans() -> Vec<(String, Plan)> {
 fn cases_reach_every_variant_with_dispatches_that_fit() {
     let mut findings = Findings::default();
     let mut modules: BTreeMap<String, Module> = BTreeMap::new();
+    let mut loops: BTreeMap<String, Vec<(String, usize)>> = BTreeMap::new();
     let mut missed: BTreeSet<(String, Overrides)> = BTreeSet::new();
     for kernel in kernels() {
         if let Ok((module, _)) = parse(&kernel) {
+            let found = loops_of_unknown_length(&module);
+            loops.insert(kernel.name.to_string(), found);
             modules.insert(kernel.name.to_string(), module);
         }
         for &overrides in kernel.variants {
@@ -833,6 +834,8 @@ fn cases_reach_every_variant_with_dispatches_that_fit() {
                         Some(module) => check_dispatch(dispatch, &io, module, &mut own),
                         None => own.add("is not in ops::kernels() or not valid"),
                     }
+                    let found = loops.get(&name).map_or(&[][..], Vec::as_slice);
+                    check_turns(dispatch, found, &mut own);
                     own.require(
                         case.uncut.is_some() || dispatch.turns <= Some(caps.max_turns),
                         || format!("{:?} turns, {} at most", dispatch.turns, caps.max_turns),

@@ -122,7 +122,9 @@ fn rows() -> [Shape; 2] {
 
 fn softmax() -> Vec<Case> {
     let mut cases = Vec::new();
-    for shape in rows() {
+    // Sums of elements and of quads along rows too.
+    let more = [[1, LONG, 3].into(), [2, LONG + 3].into()];
+    for shape in rows().into_iter().chain(more) {
         for (name, logarithm) in [("softmax", false), ("log_softmax", true)] {
             let name = format!("{name}/long/{shape}");
             let case = Case::new(name, vec![real(shape.clone())], move |g, x| {
