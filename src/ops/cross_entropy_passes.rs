@@ -107,7 +107,7 @@ pub(super) fn lower_losses(
         (false, true) => out.scratch(Type::f32([2, total])),
     };
     let norms = if by_weights { total } else { 0 };
-    op.lower_chunks(&pass, io, &runs, chunks, losses, norms, out);
+    op.lower_chunks(&pass, io, &runs, chunks, (losses, norms), out);
     let result = Operand::Output(0);
     match (none, by_weights) {
         (true, _) => Ok(()),
@@ -193,15 +193,14 @@ impl CrossEntropy {
     }
 
     /// Emits sums of losses of so many chunks of each run, or each loss where there are as many as
-    /// rows; with `norms` also those of the weights, so far behind.
+    /// rows; with a second number of what they go to also those of the weights, so far behind.
     fn lower_chunks(
         &self,
         pass: &Pass,
         io: &Io,
         runs: &[Rows],
         chunks: impl Fn(&Rows) -> usize,
-        losses: Operand,
-        norms: usize,
+        (losses, norms): (Operand, usize),
         out: &mut Lowering,
     ) {
         let target = &io.inputs[1];
@@ -294,7 +293,7 @@ impl CrossEntropy {
         let inner = around(x.shape, 1)[2];
         let runs = overlaps(&[&io.input_parts[0], &io.input_parts[1]]);
         let chunks = |run: &Rows| run.count * inner;
-        each.lower_chunks(&pass, io, &runs, chunks, totals, 0, out);
+        each.lower_chunks(&pass, io, &runs, chunks, (totals, 0), out);
         let [top, sum] = lower_row_sums(self.op_name(), x, 1, caps, out)?;
         let factor = out.scratch(rows.clone());
         let all = quads(&rows, rows.shape.rows());
