@@ -2,23 +2,25 @@
 //
 // Layout: x and dx [planes, depth, height, width], y and dy [planes, out_depth, out_height, out_width], counted from x_base and
 // y_base. Reference: src/ops/pool/average.rs. One invocation makes one element of dx, one workgroup workgroup_size.
-// Overrides: workgroup_size.
+// Overrides: cut (1: dx[j] is the sum of a piece of these windows), workgroup_size.
 // Providers: derivative (average_mean_grad or average_lp_grad) with its average_mean or average_lp, windows_over and counted
-// (pool_strided or pool_adaptive), pool_params, lib/grid; for average_lp
-// lib/float.
+// (pool_strided or pool_adaptive), pool_params, pool_pieces, lib/pieces, lib/grid; for average_lp lib/float.
 
+override cut: u32 = 0u;
 override workgroup_size: u32 = 64u;
 
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let i = workgroup_index(group) * workgroup_size + local;
-    if (i < params.count) {
+    let j = workgroup_index(group) * workgroup_size + local;
+    if (j < params.count) {
+        let piece = piece_of(j);
+        let i = piece.output;
         let line = i / params.width;
         let slab = line / params.height;
         let plane = slab / params.depth;
-        let ds = windows_over(depth_axis(), slab - plane * params.depth);
-        let hs = windows_over(height_axis(), line - slab * params.height);
-        let ws = windows_over(width_axis(), i - line * params.width);
+        let ds = within(windows_over(depth_axis(), slab - plane * params.depth), 1u, piece.along.y, params.taps1);
+        let hs = within(windows_over(height_axis(), line - slab * params.height), 1u, piece.along.z, params.taps2);
+        let ws = within(windows_over(width_axis(), i - line * params.width), 1u, piece.along.w, params.taps3);
         var sum = 0.0;
         for (var d = ds.begin; d < ds.end; d += 1u) {
             let slices = counted(depth_axis(), d);
@@ -30,6 +32,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 }
             }
         }
-        dx[params.x_base + i] = sum;
+        dx[select(params.x_base + i, j, cut == 1u)] = sum;
     }
 }

@@ -8,6 +8,8 @@
 
 override workgroup_size: u32 = 64u;
 
+const INDEX: u32 = 2u;
+
 @group(0) @binding(1) var<storage, read_write> y: array<vec4<f32>>;
 
 // The four elements of four windows.

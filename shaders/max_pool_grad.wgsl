@@ -3,9 +3,11 @@
 // Layout: dx [planes, depth, height, width], dy and index [planes, out_depth, out_height, out_width], counted from x_base, y_base and
 // index_base. Indices are those of max_pool.wgsl. Reference: src/ops/pool/max_grad.rs.
 // One invocation makes one element of dx, one workgroup workgroup_size.
-// Overrides: workgroup_size.
-// Providers: index_at (index_window or index_plane), windows_over (pool_strided or pool_adaptive), pool_params, lib/grid.
+// Overrides: cut (1: dx[j] is the sum over a piece of these windows), workgroup_size.
+// Providers: index_at (index_window or index_plane), windows_over (pool_strided or pool_adaptive), pool_params, pool_pieces,
+// lib/pieces, lib/grid.
 
+override cut: u32 = 0u;
 override workgroup_size: u32 = 64u;
 
 @group(0) @binding(0) var<storage, read> dy: array<f32>;
@@ -20,17 +22,19 @@ fn counted_from(axis: Axis, place: u32, window: u32) -> u32 {
 
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let i = workgroup_index(group) * workgroup_size + local;
-    if (i < params.count) {
+    let j = workgroup_index(group) * workgroup_size + local;
+    if (j < params.count) {
+        let piece = piece_of(j);
+        let i = piece.output;
         let line = i / params.width;
         let slab = line / params.height;
         let plane = slab / params.depth;
         let d = slab - plane * params.depth;
         let h = line - slab * params.height;
         let w = i - line * params.width;
-        let ds = windows_over(depth_axis(), d);
-        let hs = windows_over(height_axis(), h);
-        let ws = windows_over(width_axis(), w);
+        let ds = within(windows_over(depth_axis(), d), 1u, piece.along.y, params.taps1);
+        let hs = within(windows_over(height_axis(), h), 1u, piece.along.z, params.taps2);
+        let ws = within(windows_over(width_axis(), w), 1u, piece.along.w, params.taps3);
         var sum = 0.0;
         for (var out_d = ds.begin; out_d < ds.end; out_d += 1u) {
             let own_d = params.pitch_depth * counted_from(depth_axis(), d, out_d);
@@ -44,6 +48,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 }
             }
         }
-        dx[params.x_base + i] = sum;
+        dx[select(params.x_base + i, j, cut == 1u)] = sum;
     }
 }

@@ -1,7 +1,7 @@
-// Provider of store_indices: words.
+// Provider of store_indices: words. The body gives their number as INDEX.
 
-@group(0) @binding(2) var<storage, read_write> index: array<u32>;
-@group(0) @binding(3) var<uniform> params: Params;
+@group(0) @binding(INDEX) var<storage, read_write> index: array<u32>;
+@group(0) @binding(INDEX + 1u) var<uniform> params: Params;
 
 fn store_indices(o: u32, outputs: u32, indices: vec4<u32>) {
     index[o] = indices.x;

@@ -20,4 +20,14 @@ struct Params {
     x3: u32,
     y3: u32,
     before3: u32,
+    // Pieces of long sums, see lib/pieces.
+    first: u32,
+    outputs: u32,
+    taps0: u32,
+    taps1: u32,
+    taps2: u32,
+    taps3: u32,
+    pieces1: u32,
+    pieces2: u32,
+    pieces3: u32,
 }

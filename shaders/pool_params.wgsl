@@ -38,6 +38,16 @@ struct Params {
     power: f32,
     root: f32,
     undefined: f32,
+    // Pieces of long windows, see lib/pieces.
+    first: u32,
+    outputs: u32,
+    taps0: u32,
+    taps1: u32,
+    taps2: u32,
+    taps3: u32,
+    pieces1: u32,
+    pieces2: u32,
+    pieces3: u32,
 }
 
 struct Axis {

@@ -3,9 +3,11 @@
 // Layout: planes of three axes, outermost first; read_base and write_base are where they begin. Output o of an axis stands at the
 // place max(o * scale + add - sub, 0) / divisor between the elements of the input, of which it reads the one below and, if linear,
 // the one above, each weighted by its nearness. Elements of weight 0 are not read. Reference: src/ops/resize.rs.
-// One invocation makes one element, one workgroup workgroup_size of them. Overrides: linear (0: the element below alone),
-// workgroup_size. Providers: Span, span, weight, reads and writes (resize_forward or resize_grad), lib/grid.
+// One invocation makes one element, one workgroup workgroup_size of them. Overrides: cut (1: to_values[j] is the
+// sum of a piece of what an element is made of), linear (0: the element below alone),
+// workgroup_size. Providers: Span, span, weight, reads and writes (resize_forward or resize_grad), lib/pieces, lib/grid.
 
+override cut: u32 = 0u;
 override linear: u32 = 0u;
 override workgroup_size: u32 = 64u;
 
@@ -32,6 +34,16 @@ struct Params {
     add2: u32,
     sub2: u32,
     divisor2: u32,
+    // Pieces of long sums, see lib/pieces.
+    first: u32,
+    outputs: u32,
+    taps0: u32,
+    taps1: u32,
+    taps2: u32,
+    taps3: u32,
+    pieces1: u32,
+    pieces2: u32,
+    pieces3: u32,
 }
 
 struct Axis {
@@ -70,8 +82,10 @@ fn taps(axis: Axis, o: u32) -> Taps {
 
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let i = workgroup_index(group) * workgroup_size + local;
-    if (i < params.count) {
+    let j = workgroup_index(group) * workgroup_size + local;
+    if (j < params.count) {
+        let piece = piece_of(j);
+        let i = piece.output;
         let axis0 = Axis(params.input0, params.output0, params.scale0, params.add0, params.sub0, params.divisor0);
         let axis1 = Axis(params.input1, params.output1, params.scale1, params.add1, params.sub1, params.divisor1);
         let axis2 = Axis(params.input2, params.output2, params.scale2, params.add2, params.sub2, params.divisor2);
@@ -81,9 +95,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         rest = rest / writes(axis1);
         let a0 = rest % writes(axis0);
         let plane = rest / writes(axis0);
-        let span0 = span(axis0, a0);
-        let span1 = span(axis1, a1);
-        let span2 = span(axis2, a2);
+        var span0 = span(axis0, a0);
+        var span1 = span(axis1, a1);
+        var span2 = span(axis2, a2);
+        if (cut == 1u) {
+            span0.begin += piece.along.y * params.taps1;
+            span0.end = min(span0.end, span0.begin + params.taps1);
+            span1.begin += piece.along.z * params.taps2;
+            span1.end = min(span1.end, span1.begin + params.taps2);
+            span2.begin += piece.along.w * params.taps3;
+            span2.end = min(span2.end, span2.begin + params.taps3);
+        }
         var sum = 0.0;
         for (var b0 = span0.begin; b0 < span0.end; b0++) {
             let weight0 = weight(axis0, span0, a0, b0);
@@ -103,6 +125,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 }
             }
         }
-        to_values[params.write_base + i] = sum;
+        to_values[params.write_base + j] = sum;
     }
 }

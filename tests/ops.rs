@@ -16,12 +16,14 @@ use striate::check::{Adapter, Bound, Case, real};
 use striate::gpu::{Engine, GpuOptions};
 use striate::graph::{Graph, Value};
 use striate::kernel::Body;
+use striate::ops::{AdaptiveAvgPool, AdaptiveMaxPool, AvgPool1d, InterpolateMode, LpPool1d};
 use striate::ops::{
     Conv, Conv1d, Conv2d, ConvTranspose, ConvTransposeWalk, ConvWalk, MaxPool, MaxPool3d,
 };
 use striate::session::Session;
 use striate::shape::PaddingMode;
 use striate::store::Store;
+use striate::tensor::Tensor;
 
 #[test]
 fn cases_agree_with_the_reference() {
@@ -39,6 +41,78 @@ fn cases_agree_with_the_reference() {
         assert_eq!(total.passed, cases.len(), "{}", row.adapter);
         assert!(total.runs >= cases.len(), "{}: {total:?}", row.adapter);
         assert!(total.in_parts > 0, "{}: {total:?}", row.adapter);
+    }
+}
+
+/// Ones that are pooled, resized or padded from more elements than one loop of llvmpipe takes turns.
+#[test]
+fn long_gathers_miss_no_element() {
+    for gpu in common::gpus(&GpuOptions::default()) {
+        let mut g = Graph::new();
+        let mut wanted: Vec<(Value, Vec<f32>)> = Vec::new();
+        let ones = |g: &mut Graph, shape: &[usize]| g.fill(shape.to_vec(), 1.0).unwrap();
+        let x = ones(&mut g, &[1, 1, 256, 256]);
+        let pool = AdaptiveAvgPool { output: [1, 1] };
+        wanted.push((g.adaptive_avg_pool(x, pool).unwrap(), vec![1.0]));
+        let x = ones(&mut g, &[1, 1, 40, 40, 40]);
+        let pool = AdaptiveAvgPool { output: [1, 1, 1] };
+        wanted.push((g.adaptive_avg_pool(x, pool).unwrap(), vec![1.0]));
+        let x = ones(&mut g, &[1, 1, 100_000]);
+        let y = g.avg_pool(x, AvgPool1d::square(100_000)).unwrap();
+        wanted.push((y, vec![1.0]));
+        let y = g.lp_pool(x, LpPool1d::new(1.0, [100_000])).unwrap();
+        wanted.push((y, vec![100_000.0]));
+        // Gradients of one element that stands at many places.
+        let x = ones(&mut g, &[1, 1, 1, 1]);
+        let dx = |g: &mut Graph, y| {
+            let shape = g.shape(y).unwrap().clone();
+            let dy = g.fill(shape, 1.0).unwrap();
+            gradients_from(g, &[(y, dy)], &[x]).unwrap()[0].unwrap()
+        };
+        for mode in [
+            InterpolateMode::Nearest,
+            InterpolateMode::Linear {
+                align_corners: false,
+            },
+        ] {
+            let y = g.interpolate(x, &[256, 256], mode).unwrap();
+            wanted.push((dx(&mut g, y), vec![65_536.0]));
+        }
+        let around = [150, 149, 149, 150];
+        let y = g.pad(x, &around, PaddingMode::Replicate).unwrap();
+        wanted.push((dx(&mut g, y), vec![90_000.0]));
+        let pool = AdaptiveAvgPool { output: [300, 300] };
+        let y = g.adaptive_avg_pool(x, pool).unwrap();
+        wanted.push((dx(&mut g, y), vec![90_000.0]));
+        let pool = AdaptiveMaxPool { output: [300, 300] };
+        let y = g.adaptive_max_pool(x, pool).unwrap();
+        wanted.push((dx(&mut g, y), vec![90_000.0]));
+        // The largest of each plane is its last element.
+        let plane = 127 * 127;
+        let rising = (0..4 * plane).map(|i| i as f32 / 64.0).collect();
+        let rising = Tensor::f32([1, 4, 127, 127], rising).unwrap();
+        let x = g.constant(rising).unwrap();
+        let y = g.global_max_pool(x).unwrap();
+        let last = [1, 2, 3, 4].map(|planes| (planes * plane - 1) as f32 / 64.0);
+        wanted.push((y, last.to_vec()));
+        let dy = g.constant(Tensor::f32([1, 4, 1, 1], vec![3.0; 4]).unwrap());
+        let dx = gradients_from(&mut g, &[(y, dy.unwrap())], &[x]).unwrap();
+        let mut ends = vec![0.0; 4 * plane];
+        for planes in 1..=4 {
+            ends[planes * plane - 1] = 3.0;
+        }
+        wanted.push((dx[0].unwrap(), ends));
+        assert_eq!(last[3], 1008.046_9);
+        let engine = Engine::from_gpu(gpu).unwrap();
+        let fetched: Vec<Value> = wanted.iter().map(|&(value, _)| value).collect();
+        let store = Store::new(&engine, [&g]).unwrap();
+        let session = Session::new(&engine, &store, &g, &fetched);
+        let mut session = session.unwrap();
+        session.run(1).unwrap();
+        for (value, right) in wanted {
+            let got = session.read(value).unwrap();
+            assert_eq!(got.as_f32().unwrap(), right, "{}", engine.describe());
+        }
     }
 }
 

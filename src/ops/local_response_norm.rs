@@ -2,10 +2,13 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
-use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Rows, overlaps};
+use crate::kernel::{
+    Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Rows, looped, overlaps,
+};
 use crate::shape::Type;
 use crate::tensor::Array;
 
+use super::pieces::LONG;
 use super::{expect_f32, expect_inputs, expect_type, no_second_derivative};
 
 // Parameters and builder.
@@ -50,6 +53,16 @@ impl LocalResponseNorm {
         f64::from(self.alpha) / self.size as f64
     }
 
+    /// The factor on the sum of shares in the gradient.
+    fn factor(&self) -> f32 {
+        (-2.0 * self.share() * f64::from(self.beta)) as f32
+    }
+
+    /// Turns of a sum over a window of channels of x.
+    fn turns(&self, x: &Type) -> u64 {
+        looped(self.size.min(x.shape[1]), 0)
+    }
+
     /// The divisor of each element, before it is raised to beta.
     fn divisors(&self, x: &[f64], channels: usize, plane: usize) -> Vec<f64> {
         let squares: Vec<f64> = x.iter().map(|x| x * x).collect();
@@ -66,16 +79,22 @@ impl LocalResponseNorm {
         plane: usize,
         [before, after]: [usize; 2],
     ) -> Vec<f64> {
-        let sum = |i: usize| {
-            let channel = i / plane % channels;
-            let first = channel.saturating_sub(before);
+        let window = |channel: usize| {
             let last = channel.saturating_add(after).min(channels - 1);
-            let window = first..=last;
-            window
-                .map(|c| values[i + c * plane - channel * plane])
-                .sum()
+            channel.saturating_sub(before)..=last
         };
-        (0..values.len()).map(sum).collect()
+        let mut sums: Vec<f64> = Vec::with_capacity(values.len());
+        for i in 0..values.len() {
+            let channel = i / plane % channels;
+            let own = window(channel);
+            // Windows of the same channels have the same sum.
+            if channel > 0 && own == window(channel - 1) {
+                sums.push(sums[i - plane]);
+                continue;
+            }
+            sums.push(own.map(|c| values[i + c * plane - channel * plane]).sum());
+        }
+        sums
     }
 }
 
@@ -142,9 +161,14 @@ impl Op for LocalResponseNorm {
         Split::Rows(&[0])
     }
 
-    fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
+    fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         let x = &io.inputs[0];
         for rows in overlaps(&[&io.input_parts[0], &io.output_parts[0]]) {
+            let turns = self.turns(x);
+            if turns > caps.max_turns.min(LONG) {
+                Wide::new(self, x, &rows).lower_forward(&rows.part, out);
+                continue;
+            }
             let walk = Walk::new(x, &rows);
             let dispatch = walk
                 .dispatch([&RESPONSE, &RESPONSE_QUADS])
@@ -155,7 +179,7 @@ impl Op for LocalResponseNorm {
                 .param("count", walk.count)
                 .param("base", walk.base)
                 .param("store_base", walk.base);
-            out.push(walk.window(dispatch, self, -self.beta));
+            out.push(walk.window(dispatch, self, -self.beta).turns(turns));
         }
         Ok(())
     }
@@ -204,10 +228,16 @@ impl Op for LocalResponseNormGrad {
         Split::Rows(&[0, 1])
     }
 
-    fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
+    fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         let (norm, x) = (&self.0, &io.inputs[1]);
         let (dy, dx) = (Operand::Input(0), Operand::Output(0));
         for rows in overlaps(&[&io.input_parts[0], &io.input_parts[1], &io.output_parts[0]]) {
+            let turns = norm.turns(x);
+            // The gradient sums over two windows.
+            if 2 * turns > caps.max_turns.min(LONG) {
+                Wide::new(norm, x, &rows).lower_grad(&rows.part, out);
+                continue;
+            }
             let walk = Walk::new(x, &rows);
             let shares = out.scratch(Type::f32([rows.count * x.row()]));
             let both = |dispatch: Dispatch| {
@@ -219,17 +249,17 @@ impl Op for LocalResponseNormGrad {
                 .param("count", walk.count)
                 .param("base", walk.base)
                 .param("store_base", 0);
-            out.push(walk.window(dispatch, norm, -norm.beta - 1.0));
+            out.push(walk.window(dispatch, norm, -norm.beta - 1.0).turns(turns));
             let dispatch = both(walk.dispatch([&RESPONSE_GRAD, &RESPONSE_GRAD_QUADS]))
                 .read(shares)
                 .write(dx)
                 .part(rows.part[2])
                 .param("count", walk.count)
                 .param("base", walk.base);
-            let factor = -2.0 * norm.share() * f64::from(norm.beta);
             out.push(
                 walk.window(dispatch, norm, -norm.beta)
-                    .param_f32("factor", factor as f32),
+                    .param_f32("factor", norm.factor())
+                    .turns(2 * turns),
             );
         }
         Ok(())
@@ -275,6 +305,147 @@ impl Walk {
             .param_f32("k", norm.k)
             .param_f32("power", power)
             .workgroups(self.count.div_ceil(WORKGROUP))
+    }
+}
+
+/// Blocks of a level that belong to one of the next. The shaders know it too.
+const BLOCKS: usize = 16;
+
+/// A run of rows whose windows are long: sums over them are made of sums of blocks of channels, of
+/// blocks of blocks, and so on, of each level the few that the next one leaves over at the ends.
+struct Wide<'a> {
+    norm: &'a LocalResponseNorm,
+    rows: usize,
+    base: usize,
+    channels: usize,
+    plane: usize,
+}
+
+impl<'a> Wide<'a> {
+    /// x, its gradients and y are cut alike.
+    fn new(norm: &'a LocalResponseNorm, x: &Type, rows: &Rows) -> Self {
+        let [channels, plane] = image(x);
+        Self {
+            norm,
+            rows: rows.count,
+            base: rows.first[0] * x.row(),
+            channels,
+            plane,
+        }
+    }
+
+    fn count(&self) -> usize {
+        self.rows * self.channels * self.plane
+    }
+
+    /// Scratch for an element of each of the rows.
+    fn scratch(&self, out: &mut Lowering) -> Operand {
+        out.scratch(Type::f32([self.count()]))
+    }
+
+    fn lower_forward(&self, part: &[usize], out: &mut Lowering) {
+        let y = (Operand::Output(0), part[1], self.base);
+        self.sum_squares(Operand::Input(0), part[0], y, out);
+        let dispatch = Dispatch::new(&WIDE_FORWARD, VARIANTS[0])
+            .read(Operand::Input(0))
+            .part(part[0])
+            .write(Operand::Output(0))
+            .part(part[1]);
+        out.push(self.element(dispatch, -self.norm.beta));
+    }
+
+    fn lower_grad(&self, part: &[usize], out: &mut Lowering) {
+        let (sums, shares) = (self.scratch(out), self.scratch(out));
+        self.sum_squares(Operand::Input(1), part[1], (sums, 0, 0), out);
+        let [before, after] = self.norm.reach();
+        let read = |dispatch: Dispatch| {
+            let dispatch = dispatch.read(Operand::Input(0)).part(part[0]);
+            dispatch.read(Operand::Input(1)).part(part[1]).read(sums)
+        };
+        let dispatch = read(Dispatch::new(&WIDE_SHARE, VARIANTS[0])).write(shares);
+        out.push(self.element(dispatch, -self.norm.beta - 1.0));
+        let dx = (Operand::Output(0), part[2], self.base);
+        self.sum_windows(shares, [after, before], dx, out);
+        let dispatch = read(Dispatch::new(&WIDE_GRAD, VARIANTS[0]));
+        let dispatch = dispatch.write(Operand::Output(0)).part(part[2]);
+        out.push(self.element(dispatch, -self.norm.beta));
+    }
+
+    /// Emits what is made of each element.
+    fn element(&self, dispatch: Dispatch, power: f32) -> Dispatch {
+        dispatch
+            .param("count", self.count())
+            .param("base", self.base)
+            .param_f32("alpha", self.norm.share() as f32)
+            .param_f32("k", self.norm.k)
+            .param_f32("power", power)
+            .param_f32("factor", self.norm.factor())
+            .workgroups(self.count().div_ceil(WORKGROUP))
+    }
+
+    /// Emits the sums of x^2 over the windows.
+    fn sum_squares(
+        &self,
+        x: Operand,
+        part: usize,
+        sums: (Operand, usize, usize),
+        out: &mut Lowering,
+    ) {
+        let squares = self.scratch(out);
+        let dispatch = Dispatch::new(&WIDE_SQUARE, VARIANTS[0])
+            .read(x)
+            .part(part)
+            .write(squares);
+        out.push(self.element(dispatch, 1.0));
+        self.sum_windows(squares, self.norm.reach(), sums, out);
+    }
+
+    /// Emits the sums of `values` over the windows from `before` channels before to `after` after each,
+    /// to an operand, a part of it, from an element of that on.
+    fn sum_windows(
+        &self,
+        values: Operand,
+        [before, after]: [usize; 2],
+        (sums, part, base): (Operand, usize, usize),
+        out: &mut Lowering,
+    ) {
+        let (mut blocks, mut below) = (self.channels, values);
+        // Levels below count as one turn each; of a level, up to 15 blocks on either side, or 30.
+        for level in 0.. {
+            let turns = looped(level, 0) + looped(2 * BLOCKS - 2, 0) + looped(BLOCKS - 1, 0);
+            let dispatch = Dispatch::new(&RESPONSE_WINDOW, VARIANTS[0])
+                .read(below)
+                .write(sums)
+                .part(part)
+                .param("count", self.count())
+                .param("base", base)
+                .param("channels", self.channels)
+                .param("plane", self.plane)
+                .param("before", before)
+                .param("after", after)
+                .param("level", level)
+                .param("level_blocks", blocks);
+            let workgroups = self.count().div_ceil(WORKGROUP);
+            out.push(dispatch.turns(turns).workgroups(workgroups));
+            if blocks < BLOCKS {
+                return;
+            }
+            let above_blocks = blocks.div_ceil(BLOCKS);
+            let count = self.rows * above_blocks * self.plane;
+            let above = out.scratch(Type::f32([count]));
+            out.push(
+                Dispatch::new(&RESPONSE_LEVEL, VARIANTS[0])
+                    .read(below)
+                    .write(above)
+                    .param("count", count)
+                    .param("below_blocks", blocks)
+                    .param("above_blocks", above_blocks)
+                    .param("plane", self.plane)
+                    .turns(looped(BLOCKS, 0))
+                    .workgroups(count.div_ceil(WORKGROUP)),
+            );
+            (blocks, below) = (above_blocks, above);
+        }
     }
 }
 
@@ -353,7 +524,64 @@ static RESPONSE_GRAD_QUADS: Kernel = Kernel::new(
     VARIANTS,
 );
 
+static RESPONSE_LEVEL: Kernel = Kernel::new(
+    "response_level",
+    shader_files!["response_level", "lib/grid"],
+    VARIANTS,
+);
+static RESPONSE_WINDOW: Kernel = Kernel::new(
+    "response_window",
+    shader_files!["response_window", "lib/grid"],
+    VARIANTS,
+);
+static WIDE_SQUARE: Kernel = Kernel::new(
+    "response_wide_square",
+    shader_files![
+        "response_wide",
+        "response_wide_square",
+        "lib/grid",
+        "lib/float"
+    ],
+    VARIANTS,
+);
+static WIDE_FORWARD: Kernel = Kernel::new(
+    "response_wide_forward",
+    shader_files![
+        "response_wide",
+        "response_wide_forward",
+        "lib/grid",
+        "lib/float"
+    ],
+    VARIANTS,
+);
+static WIDE_SHARE: Kernel = Kernel::new(
+    "response_wide_share",
+    shader_files![
+        "response_wide",
+        "response_wide_share",
+        "lib/grid",
+        "lib/float"
+    ],
+    VARIANTS,
+);
+static WIDE_GRAD: Kernel = Kernel::new(
+    "response_wide_grad",
+    shader_files![
+        "response_wide",
+        "response_wide_grad",
+        "lib/grid",
+        "lib/float"
+    ],
+    VARIANTS,
+);
+
 pub(super) const KERNELS: &[&Kernel] = &[
+    &RESPONSE_LEVEL,
+    &RESPONSE_WINDOW,
+    &WIDE_SQUARE,
+    &WIDE_FORWARD,
+    &WIDE_SHARE,
+    &WIDE_GRAD,
     &RESPONSE,
     &RESPONSE_QUADS,
     &RESPONSE_SHARE,

@@ -37,6 +37,7 @@ mod movement;
 mod norm;
 mod norm_passes;
 mod pad;
+mod pieces;
 mod pointwise;
 mod pool;
 mod random;
@@ -108,6 +109,7 @@ pub fn kernels() -> Vec<Kernel> {
         local_response_norm::KERNELS,
         norm_passes::KERNELS,
         pad::KERNELS,
+        pieces::KERNELS,
         pointwise::KERNELS,
         pool::KERNELS,
         random::KERNELS,

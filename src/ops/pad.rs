@@ -7,6 +7,7 @@ use crate::shape::{PaddingMode, Shape, Type};
 use crate::tensor::Array;
 
 use super::elementwise::lower_fill;
+use super::pieces::{Pieces, nested};
 use super::strided::{Axis, Side, lower_strided};
 use super::{Cut, expect_f32, expect_inputs, expect_type};
 
@@ -180,10 +181,10 @@ impl Op for Pad {
 
     // Lowering.
 
-    fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
+    fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         let (x, y) = (Cut::input(io, 0), Cut::output(io, 0));
         if self.mode != PaddingMode::Zeros {
-            return self.lower_repeating(self.name(), io, &PAD, [x, y], [x, y], out);
+            return self.lower_repeating(io, false, [x, y], caps, out);
         }
         if self.padding.iter().flatten().any(|&added| added > 0) {
             lower_fill(y, self.value, out);
@@ -259,24 +260,23 @@ impl Op for PadGrad {
 
     // Lowering.
 
-    fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
+    fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         let (dy, dx) = (Cut::input(io, 0), Cut::output(io, 0));
-        self.pad
-            .lower_repeating(self.name(), io, &PAD_GRAD, [dx, dy], [dy, dx], out)
+        self.pad.lower_repeating(io, true, [dx, dy], caps, out)
     }
 }
 
 impl Pad {
-    /// Emits a kernel that walks over x and y, or over their gradients.
+    /// Emits kernels that make y from x or, with `back`, dx from dy, given in the order of x and y.
     fn lower_repeating(
         &self,
-        op: &str,
         io: &Io,
-        kernel: &'static Kernel,
+        back: bool,
         [x, y]: [Cut; 2],
-        [read, written]: [Cut; 2],
+        caps: &Caps,
         out: &mut Lowering,
     ) -> Result<()> {
+        let op = if back { "pad_grad" } else { "pad" };
         let rows_stay = self
             .padding
             .first()
@@ -313,30 +313,74 @@ impl Pad {
                     ),
                 ));
             }
-            let count = match written.operand == x.operand {
-                true => axes.iter().map(|axis| axis[0]).product::<usize>(),
-                false => axes.iter().map(|axis| axis[1]).product(),
+            let bases = [rows.first[0] * x.row(), rows.first[1] * y.row()];
+            let params = |dispatch: Dispatch, count: usize, [x_base, y_base]: [usize; 2]| {
+                let dispatch = dispatch
+                    .param("count", count)
+                    .param("x_base", x_base)
+                    .param("y_base", y_base)
+                    .workgroups(count.div_ceil(WORKGROUP));
+                self.axis_params(dispatch, &axes)
             };
-            let part = |cut: &Cut| rows.part[usize::from(cut.operand == y.operand)];
-            let mut dispatch = Dispatch::new(kernel, VARIANTS[0])
-                .read(read.operand)
-                .part(part(&read))
-                .write(written.operand)
-                .part(part(&written))
-                .param("count", count)
-                .param("x_base", rows.first[0] * x.row())
-                .param("y_base", rows.first[1] * y.row())
-                .param("mode", self.mode.number());
-            for (i, names) in AXES.into_iter().enumerate() {
-                let own = (i + axes.len()).checked_sub(AXES.len());
-                let axis = own.map_or([1, 1, 0], |own| axes[own]);
-                for (name, value) in names.into_iter().zip(axis) {
-                    dispatch = dispatch.param(name, value);
-                }
+            let [x_count, y_count] =
+                [0, 1].map(|side| axes.iter().map(|axis| axis[side]).product::<usize>());
+            if !back {
+                let dispatch = Dispatch::new(&PAD, VARIANTS[0])
+                    .read(x.operand)
+                    .part(rows.part[0])
+                    .write(y.operand)
+                    .part(rows.part[1]);
+                let dispatch = params(dispatch, y_count, bases);
+                out.push(Pieces::WHOLE.params(dispatch, [0, y_count]));
+                continue;
             }
-            out.push(dispatch.workgroups(count.div_ceil(WORKGROUP)));
+            let mut most = [1; 4];
+            for (most, axis) in most[4 - axes.len()..].iter_mut().zip(&axes) {
+                *most = self.most_places(*axis);
+            }
+            let turns = nested(&most, 0);
+            let dispatch = |cut: bool| {
+                Dispatch::new(&PAD_GRAD, CUT_VARIANTS[usize::from(cut)])
+                    .read(y.operand)
+                    .part(rows.part[1])
+            };
+            let Some(pieces) = Pieces::new(&most, 0, x_count, turns, caps) else {
+                let whole = dispatch(false).write(x.operand).part(rows.part[0]);
+                let whole = params(whole, x_count, bases);
+                out.push(Pieces::WHOLE.params(whole, [0, x_count]).turns(turns));
+                continue;
+            };
+            let scratch = pieces.scratch(out, Type::f32);
+            for outputs in pieces.slices(x_count) {
+                let partial = dispatch(true).write(scratch[0]);
+                let partial = params(partial, pieces.count() * outputs[1], [0, bases[1]]);
+                out.push(pieces.gather(partial, outputs));
+                let to = (x.operand, rows.part[0], bases[0] + outputs[0]);
+                pieces.sum(&scratch, outputs[1], to, out);
+            }
         }
         Ok(())
+    }
+
+    /// The most places at which an element of x stands along an axis, given as [`Pad::merged`] does.
+    fn most_places(&self, [extent, padded, _]: [usize; 3]) -> usize {
+        match self.mode {
+            PaddingMode::Replicate => padded - extent + 1,
+            _ => 3.min(padded),
+        }
+    }
+
+    /// Appends the mode and the fields of all axes.
+    fn axis_params(&self, dispatch: Dispatch, axes: &[[usize; 3]]) -> Dispatch {
+        let mut dispatch = dispatch.param("mode", self.mode.number());
+        for (i, names) in AXES.into_iter().enumerate() {
+            let own = (i + axes.len()).checked_sub(AXES.len());
+            let axis = own.map_or([1, 1, 0], |own| axes[own]);
+            for (name, value) in names.into_iter().zip(axis) {
+                dispatch = dispatch.param(name, value);
+            }
+        }
+        dispatch
     }
 
     /// The axes as [extent of x, extent of y, added before], neighbours that are not padded as one.
@@ -366,6 +410,11 @@ const AXES: [[&str; 3]; 4] = [
     ["x3", "y3", "before3"],
 ];
 const VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
+/// Sums that an invocation takes whole, and in pieces.
+const CUT_VARIANTS: &[Overrides] = &[
+    &[("cut", 0), ("workgroup_size", 64)],
+    &[("cut", 1), ("workgroup_size", 64)],
+];
 
 static PAD: Kernel = Kernel::new(
     "pad",
@@ -374,8 +423,14 @@ static PAD: Kernel = Kernel::new(
 );
 static PAD_GRAD: Kernel = Kernel::new(
     "pad_grad",
-    shader_files!["pad_grad", "pad_params", "lib/pad", "lib/grid"],
-    VARIANTS,
+    shader_files![
+        "pad_grad",
+        "pad_params",
+        "lib/pad",
+        "lib/pieces",
+        "lib/grid"
+    ],
+    CUT_VARIANTS,
 );
 
 pub(super) const KERNELS: &[&Kernel] = &[&PAD, &PAD_GRAD];

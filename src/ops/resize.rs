@@ -6,6 +6,7 @@ use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, ov
 use crate::shape::Type;
 use crate::tensor::Array;
 
+use super::pieces::{Pieces, nested};
 use super::{Cut, expect_f32, expect_inputs, expect_type};
 
 // Parameters and builder.
@@ -222,6 +223,32 @@ impl Axis {
         let above = above as f64 / self.divisor as f64;
         vec![(first, 1.0 - above), (first + 1, above)]
     }
+
+    /// The most outputs over which the gradient of an input is summed, or a few more.
+    fn most_outputs(&self) -> usize {
+        if self.scale == 0 {
+            return self.output;
+        }
+        // Those between inputs are at most so many apart.
+        let inner = 2 * self.divisor / self.scale + 2;
+        let ends = [0, self.input - 1].map(|i| self.outputs_around(i));
+        inner.min(self.output).max(ends[0]).max(ends[1])
+    }
+
+    /// Outputs whose place lies between the inputs before and after input i, as
+    /// `shaders/resize_grad.wgsl` has them.
+    fn outputs_around(&self, i: usize) -> usize {
+        let place = |i: usize| (i * self.divisor).saturating_add_signed(-self.shift);
+        let begin = match i {
+            0 => 0,
+            _ => place(i - 1) / self.scale,
+        };
+        let end = match i + 1 < self.input {
+            true => self.output.min(place(i + 1).div_ceil(self.scale)),
+            false => self.output,
+        };
+        end.saturating_sub(begin)
+    }
 }
 
 impl Interpolate {
@@ -339,9 +366,10 @@ impl Op for Interpolate {
         Split::Rows(&[0])
     }
 
-    fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
+    fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         let axes = self.axes(&io.inputs[0].shape[2..]);
-        lower_resize(&RESIZE, io, &axes, out);
+        let most = axes.iter().map(|axis| 1 + usize::from(axis.linear));
+        lower_resize(&RESIZE, io, &axes, &most.collect::<Vec<_>>(), caps, out);
         Ok(())
     }
 }
@@ -391,44 +419,89 @@ impl Op for InterpolateGrad {
         Split::Rows(&[0])
     }
 
-    fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
+    fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         let axes = self.interpolate.axes(&self.input);
-        lower_resize(&RESIZE_GRAD, io, &axes, out);
+        let most = axes.iter().map(Axis::most_outputs);
+        lower_resize(
+            &RESIZE_GRAD,
+            io,
+            &axes,
+            &most.collect::<Vec<_>>(),
+            caps,
+            out,
+        );
         Ok(())
     }
 }
 
-/// Emits a kernel that makes output 0 from input 0, row by row.
-fn lower_resize(kernel: &'static Kernel, io: &Io, axes: &[Axis], out: &mut Lowering) {
+/// Emits kernels that make output 0 from input 0, row by row; each output reads `most` elements along
+/// each axis at most.
+fn lower_resize(
+    kernel: &'static Kernel,
+    io: &Io,
+    axes: &[Axis],
+    most: &[usize],
+    caps: &Caps,
+    out: &mut Lowering,
+) {
     let (from, to) = (Cut::input(io, 0), Cut::output(io, 0));
     let linear = axes.iter().any(|axis| axis.linear);
+    // Axes that are not there are entered too.
+    let mut all = [1; 3];
+    all[3 - most.len()..].copy_from_slice(most);
+    let turns = nested(&all, 0);
     for rows in overlaps(&[from.parts, to.parts]) {
         let count = rows.count * to.row();
-        let mut dispatch = Dispatch::new(kernel, VARIANTS[usize::from(linear)])
-            .read(Operand::Input(0))
-            .part(rows.part[0])
-            .write(Operand::Output(0))
-            .part(rows.part[1])
-            .param("count", count)
-            .param("read_base", rows.first[0] * from.row())
-            .param("write_base", rows.first[1] * to.row());
-        for (i, names) in AXES.into_iter().enumerate() {
-            let own = (i + axes.len()).checked_sub(AXES.len());
-            let axis = own.map_or(Axis::NONE, |own| axes[own]);
-            let values = [
-                axis.input,
-                axis.output,
-                axis.scale,
-                axis.shift.max(0) as usize,
-                axis.shift.min(0).unsigned_abs(),
-                axis.divisor,
-            ];
-            for (name, value) in names.into_iter().zip(values) {
-                dispatch = dispatch.param(name, value);
-            }
+        let base = rows.first[1] * to.row();
+        let dispatch = |cut: bool| {
+            let variant = usize::from(linear) + 2 * usize::from(cut);
+            Dispatch::new(kernel, VARIANTS[variant])
+                .read(Operand::Input(0))
+                .part(rows.part[0])
+        };
+        let params = |dispatch: Dispatch, [count, write_base]: [usize; 2]| {
+            let dispatch = dispatch
+                .param("count", count)
+                .param("read_base", rows.first[0] * from.row())
+                .param("write_base", write_base)
+                .workgroups(count.div_ceil(WORKGROUP));
+            axis_params(dispatch, axes)
+        };
+        let Some(pieces) = Pieces::new(&all, 0, count, turns, caps) else {
+            let whole = dispatch(false).write(Operand::Output(0)).part(rows.part[1]);
+            let whole = params(whole, [count, base]);
+            out.push(Pieces::WHOLE.params(whole, [0, count]).turns(turns));
+            continue;
+        };
+        let scratch = pieces.scratch(out, Type::f32);
+        for outputs in pieces.slices(count) {
+            let partial = dispatch(true).write(scratch[0]);
+            let partial = params(partial, [pieces.count() * outputs[1], 0]);
+            out.push(pieces.gather(partial, outputs));
+            let to = (Operand::Output(0), rows.part[1], base + outputs[0]);
+            pieces.sum(&scratch, outputs[1], to, out);
         }
-        out.push(dispatch.workgroups(count.div_ceil(WORKGROUP)));
     }
+}
+
+/// Appends the fields of all axes.
+fn axis_params(mut dispatch: Dispatch, axes: &[Axis]) -> Dispatch {
+    for (i, names) in AXES.into_iter().enumerate() {
+        let own = (i + axes.len()).checked_sub(AXES.len());
+        let axis = own.map_or(Axis::NONE, |own| axes[own]);
+        let values = [
+            axis.input,
+            axis.output,
+            axis.scale,
+            axis.shift.max(0) as usize,
+            axis.shift.min(0).unsigned_abs(),
+            axis.divisor,
+        ];
+        for (name, value) in names.into_iter().zip(values) {
+            dispatch = dispatch.param(name, value);
+        }
+    }
+    dispatch
 }
 
 const WORKGROUP: usize = 64;
@@ -437,20 +510,25 @@ const AXES: [[&str; 6]; 3] = [
     ["input1", "output1", "scale1", "add1", "sub1", "divisor1"],
     ["input2", "output2", "scale2", "add2", "sub2", "divisor2"],
 ];
-const VARIANTS: &[Overrides] = &[
-    &[("linear", 0), ("workgroup_size", 64)],
-    &[("linear", 1), ("workgroup_size", 64)],
+/// Sums that an invocation takes whole come before those in pieces: outputs of a resizing read few
+/// elements.
+const VARIANTS: [Overrides; 4] = [
+    &[("cut", 0), ("linear", 0), ("workgroup_size", 64)],
+    &[("cut", 0), ("linear", 1), ("workgroup_size", 64)],
+    &[("cut", 1), ("linear", 0), ("workgroup_size", 64)],
+    &[("cut", 1), ("linear", 1), ("workgroup_size", 64)],
 ];
+const FORWARD_VARIANTS: [Overrides; 2] = [VARIANTS[0], VARIANTS[1]];
 
 static RESIZE: Kernel = Kernel::new(
     "resize",
-    shader_files!["resize", "resize_forward", "lib/grid"],
-    VARIANTS,
+    shader_files!["resize", "resize_forward", "lib/pieces", "lib/grid"],
+    &FORWARD_VARIANTS,
 );
 static RESIZE_GRAD: Kernel = Kernel::new(
     "resize_grad",
-    shader_files!["resize", "resize_grad", "lib/grid"],
-    VARIANTS,
+    shader_files!["resize", "resize_grad", "lib/pieces", "lib/grid"],
+    &VARIANTS,
 );
 
 pub(super) const KERNELS: &[&Kernel] = &[&RESIZE, &RESIZE_GRAD];

@@ -4,13 +4,14 @@ use std::borrow::Cow;
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
-use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, overlaps};
+use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, looped, overlaps};
+use crate::ops::pieces::{Pieces, nested};
 use crate::ops::{expect_inputs, expect_type, no_second_derivative};
 use crate::shape::Type;
 use crate::tensor::Array;
 
 use super::windows::{Numbers, Windows};
-use super::{VARIANTS, WORKGROUP, operands};
+use super::{CUT_VARIANTS, VARIANTS, WORKGROUP, into_scratch, operands};
 
 // Parameters and builder.
 
@@ -215,6 +216,18 @@ impl AveragePool {
 
     // Lowering.
 
+    /// The most turns that a power of an element takes, p being the norm type and `less` less than
+    /// that: as many as whole numbers up to p have digits.
+    fn power_turns(&self, less: f32) -> u64 {
+        match self.average {
+            Average::Mean { .. } => 0,
+            Average::Lp { norm_type } => {
+                let digits = u32::BITS - ((norm_type - less) as u32).leading_zeros();
+                looped(digits as usize, 0)
+            }
+        }
+    }
+
     /// What both kernels know.
     fn numbers(&self) -> Numbers {
         match self.average {
@@ -296,7 +309,7 @@ impl Op for AveragePool {
         Split::Rows(&[0])
     }
 
-    fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
+    fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         let (x, y) = (&io.inputs[0], &io.outputs[0]);
         let (input, output) = (self.windows.extents(x), self.windows.extents(y));
         for rows in overlaps(&[&io.input_parts[0], &io.output_parts[0]]) {
@@ -306,12 +319,40 @@ impl Op for AveragePool {
                 y_base: rows.first[1] * y.row(),
                 ..self.numbers()
             };
-            let kernel = kernel(&self.average, self.windows.is_adaptive(), false);
-            let dispatch = Dispatch::of(Cow::Owned(kernel), VARIANTS[0]);
-            let dispatch = operands(dispatch, &rows.part);
-            let workgroups = numbers.count.div_ceil(WORKGROUP);
-            let dispatch = self.windows.params(dispatch, input, output, &numbers);
-            out.push(dispatch.workgroups(workgroups));
+            let dispatch = |stage, overrides| {
+                let kernel = kernel(&self.average, self.windows.is_adaptive(), stage);
+                Dispatch::of(Cow::Owned(kernel), overrides)
+            };
+            let most = self.windows.most_elements(input);
+            let inner = self.power_turns(0.0);
+            let turns = nested(&most, inner);
+            let Some(pieces) = Pieces::new(&most, inner, numbers.count, turns, caps) else {
+                let dispatch = operands(dispatch(Stage::Forward, CUT_VARIANTS[0]), &rows.part);
+                let workgroups = numbers.count.div_ceil(WORKGROUP);
+                let dispatch = self.windows.params(dispatch, input, output, &numbers);
+                out.push(dispatch.turns(turns).workgroups(workgroups));
+                continue;
+            };
+            let scratch = pieces.scratch(out, Type::f32);
+            let sums = pieces.sums(out);
+            for outputs in pieces.slices(numbers.count) {
+                let own = dispatch(Stage::Forward, CUT_VARIANTS[1]);
+                let own = into_scratch(own, &rows.part[..1], scratch[0]);
+                let windows = (&pieces, outputs);
+                out.push((self.windows).gather(own, [input, output], &numbers, windows));
+                pieces.sum(&scratch, outputs[1], (sums, 0, 0), out);
+                let own = dispatch(Stage::Finish, VARIANTS[0])
+                    .read(sums)
+                    .write(Operand::Output(0))
+                    .part(rows.part[1]);
+                let whole = Numbers {
+                    count: outputs[1],
+                    ..numbers
+                };
+                let own = self.windows.walk_params(own, input, output, &whole);
+                let workgroups = whole.count.div_ceil(WORKGROUP);
+                out.push(pieces.params(own, outputs).workgroups(workgroups));
+            }
         }
         Ok(())
     }
@@ -388,7 +429,7 @@ impl Op for AveragePoolGrad {
         }
     }
 
-    fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
+    fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         let (dy, dx) = (&io.inputs[0], &io.outputs[0]);
         let windows = &self.pool.windows;
         let output = windows.extents(dy);
@@ -402,32 +443,73 @@ impl Op for AveragePoolGrad {
                 x_base: rows.first[parts.len() - 1] * dx.row(),
                 ..self.pool.numbers()
             };
-            let kernel = kernel(&self.pool.average, windows.is_adaptive(), true);
-            let dispatch = Dispatch::of(Cow::Owned(kernel), VARIANTS[0]);
-            let dispatch = operands(dispatch, &rows.part);
-            let workgroups = numbers.count.div_ceil(WORKGROUP);
-            let dispatch = windows.params(dispatch, self.input, output, &numbers);
-            out.push(dispatch.workgroups(workgroups));
+            let dispatch = |overrides| {
+                let kernel = kernel(&self.pool.average, windows.is_adaptive(), Stage::Grad);
+                Dispatch::of(Cow::Owned(kernel), overrides)
+            };
+            let most = windows.most_windows(self.input, output);
+            // The power of an element or that of its reciprocal, which is the zeroth then.
+            let inner = match self.pool.average {
+                Average::Mean { .. } => 0,
+                Average::Lp { .. } => self.pool.power_turns(1.0) + 1,
+            };
+            let turns = nested(&most, inner);
+            let Some(pieces) = Pieces::new(&most, inner, numbers.count, turns, caps) else {
+                let dispatch = operands(dispatch(CUT_VARIANTS[0]), &rows.part);
+                let workgroups = numbers.count.div_ceil(WORKGROUP);
+                let dispatch = windows.params(dispatch, self.input, output, &numbers);
+                out.push(dispatch.turns(turns).workgroups(workgroups));
+                continue;
+            };
+            let scratch = pieces.scratch(out, Type::f32);
+            let inputs = &rows.part[..parts.len() - 1];
+            for outputs in pieces.slices(numbers.count) {
+                let own = into_scratch(dispatch(CUT_VARIANTS[1]), inputs, scratch[0]);
+                let whole = [self.input, output];
+                out.push(windows.gather(own, whole, &numbers, (&pieces, outputs)));
+                let base = numbers.x_base + outputs[0];
+                let to = (Operand::Output(0), rows.part[parts.len() - 1], base);
+                pieces.sum(&scratch, outputs[1], to, out);
+            }
         }
         Ok(())
     }
 }
 
-/// What makes y or, with `grad`, dx.
-fn kernel(average: &Average, adaptive: bool, grad: bool) -> Kernel {
-    let [forward, mean, lp] = *shader_files!["average_pool", "average_mean", "average_lp"];
+/// What a kernel makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// y, or the sums of pieces of windows.
+    Forward,
+    /// y from the sums of windows.
+    Finish,
+    /// dx, or sums over pieces of the windows of an element.
+    Grad,
+}
+
+fn kernel(average: &Average, adaptive: bool, stage: Stage) -> Kernel {
+    let [forward, finish, mean, lp] = *shader_files![
+        "average_pool",
+        "average_finish",
+        "average_mean",
+        "average_lp"
+    ];
     let [backward, mean_grad, lp_grad] =
         *shader_files!["average_pool_grad", "average_mean_grad", "average_lp_grad"];
-    let [strided, shared, place, divide, float] = *shader_files![
+    let [strided, shared, place, within, pieces, divide, float] = *shader_files![
         "pool_strided",
         "pool_adaptive",
         "pool_place",
+        "pool_pieces",
+        "lib/pieces",
         "lib/divide",
         "lib/float",
     ];
-    let mut files = match grad {
-        true => vec![backward],
-        false => vec![forward, place, divide],
+    let grad = stage == Stage::Grad;
+    let mut files = match stage {
+        Stage::Forward => vec![forward, place, within, pieces, divide],
+        Stage::Finish => vec![finish, place, divide],
+        Stage::Grad => vec![backward, within, pieces],
     };
     let name = match average {
         Average::Mean { .. } => {
@@ -444,8 +526,12 @@ fn kernel(average: &Average, adaptive: bool, grad: bool) -> Kernel {
     files.push(if adaptive { shared } else { strided });
     files.extend(shader_files!["pool_params", "lib/grid"]);
     let adaptive = if adaptive { "adaptive_" } else { "" };
-    let grad = if grad { "_grad" } else { "" };
-    Kernel::composed(format!("{adaptive}{name}{grad}"), files, VARIANTS)
+    let (stage, variants) = match stage {
+        Stage::Forward => ("", CUT_VARIANTS),
+        Stage::Finish => ("_finish", VARIANTS),
+        Stage::Grad => ("_grad", CUT_VARIANTS),
+    };
+    Kernel::composed(format!("{adaptive}{name}{stage}"), files, variants)
 }
 
 /// The kernels that are composed when an op lowers.
@@ -456,7 +542,8 @@ pub(super) fn kernels() -> Vec<Kernel> {
     };
     let norm = Average::Lp { norm_type: 2.0 };
     let kinds = [(mean, false), (mean, true), (norm, false)];
-    let both =
-        kinds.map(|(average, adaptive)| [false, true].map(|grad| kernel(&average, adaptive, grad)));
-    both.concat()
+    let stages = [Stage::Forward, Stage::Finish, Stage::Grad];
+    let all =
+        kinds.map(|(average, adaptive)| stages.map(|stage| kernel(&average, adaptive, stage)));
+    all.concat()
 }

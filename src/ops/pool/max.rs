@@ -4,15 +4,16 @@ use std::borrow::Cow;
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
-use crate::kernel::{Caps, Dispatch, Io, Lowering, Operand, overlaps};
+use crate::kernel::{Caps, Dispatch, Io, Lowering, Operand, Rows, looped, overlaps};
 use crate::ops::expect_inputs;
+use crate::ops::pieces::{Pieces, groups, join_params, joined, nested};
 use crate::shape::{DType, Type};
 use crate::tensor::Array;
 
 use super::max_grad::MaxPoolGrad;
-use super::max_kernels::{Form, max_pool};
+use super::max_kernels::{Form, max_pool, max_pool_join};
 use super::windows::{Numbers, Tap, Windows};
-use super::{VARIANTS, WORKGROUP};
+use super::{CUT_VARIANTS, VARIANTS, WORKGROUP};
 
 // Parameters and builder.
 
@@ -255,8 +256,15 @@ impl Op for MaxPoolForward {
                 true => Form::of_pairs(input[2], &numbers, caps),
                 false => Form::any(&self.windows),
             };
+            let most = self.windows.most_elements(input);
+            let turns = looped(4, nested(&most, 0));
+            if let Some(pieces) = Pieces::new(&most, 0, numbers.count, turns, caps) {
+                self.lower_pieces([input, output], &rows, &numbers, &pieces, out);
+                continue;
+            }
             let kernel = max_pool(form, self.indices);
-            let mut dispatch = Dispatch::of(Cow::Owned(kernel), VARIANTS[0])
+            let overrides = kernel.variants[0];
+            let mut dispatch = Dispatch::of(Cow::Owned(kernel), overrides)
                 .read(Operand::Input(0))
                 .part(rows.part[0])
                 .write(Operand::Output(0))
@@ -266,9 +274,76 @@ impl Op for MaxPoolForward {
             }
             let workgroups = numbers.count.div_ceil(4).div_ceil(WORKGROUP);
             let dispatch = self.windows.params(dispatch, input, output, &numbers);
-            out.push(dispatch.workgroups(workgroups));
+            out.push(dispatch.turns(turns).workgroups(workgroups));
         }
         Ok(())
+    }
+}
+
+impl MaxPoolForward {
+    /// Emits long windows in pieces: the largest element of each with its index, then the largest of
+    /// these.
+    fn lower_pieces(
+        &self,
+        extents: [[usize; 3]; 2],
+        rows: &Rows,
+        numbers: &Numbers,
+        pieces: &Pieces,
+        out: &mut Lowering,
+    ) {
+        let values = pieces.scratch(out, Type::f32);
+        let places = pieces.scratch(out, Type::u32);
+        let stages = pieces.stages();
+        for outputs in pieces.slices(numbers.count) {
+            let kernel = max_pool(Form::any(&self.windows), Indices::Plane);
+            let dispatch = Dispatch::of(Cow::Owned(kernel), CUT_VARIANTS[1])
+                .read(Operand::Input(0))
+                .part(rows.part[0])
+                .write(values[0])
+                .write(places[0]);
+            let into_scratch = Numbers {
+                y_base: 0,
+                index_base: 0,
+                ..*numbers
+            };
+            let windows = (pieces, outputs);
+            out.push((self.windows).gather(dispatch, extents, &into_scratch, windows));
+            for (stage, &parts) in stages.iter().enumerate() {
+                let last = stage + 1 == stages.len();
+                let indices = if last { self.indices } else { Indices::Plane };
+                let kernel = max_pool_join(indices);
+                let dispatch = Dispatch::of(Cow::Owned(kernel), VARIANTS[0])
+                    .read(values[stage])
+                    .read(places[stage]);
+                let dispatch = match (last, indices) {
+                    (false, _) => dispatch.write(values[stage + 1]).write(places[stage + 1]),
+                    (true, Indices::None) => dispatch.write(Operand::Output(0)).part(rows.part[1]),
+                    (true, _) => dispatch
+                        .write(Operand::Output(0))
+                        .part(rows.part[1])
+                        .write(Operand::Output(1))
+                        .part(rows.part[2]),
+                };
+                let bases = match last {
+                    true => [numbers.y_base, numbers.index_base].map(|base| base + outputs[0]),
+                    false => [0; 2],
+                };
+                let none = if indices == Indices::Window {
+                    0
+                } else {
+                    u32::MAX
+                };
+                let dispatch = dispatch
+                    .param("y_base", bases[0])
+                    .param("index_base", bases[1])
+                    .param_f32("lowest", f32::NEG_INFINITY)
+                    .param("none", none as usize);
+                let dispatch = join_params(dispatch, groups(parts), outputs[1], parts);
+                let results = (groups(parts) * outputs[1]).div_ceil(4);
+                let workgroups = results.div_ceil(WORKGROUP);
+                out.push(dispatch.turns(looped(4, joined())).workgroups(workgroups));
+            }
+        }
     }
 }
 

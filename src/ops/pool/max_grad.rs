@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
-use crate::kernel::{Caps, Dispatch, Io, Lowering, overlaps};
+use crate::kernel::{Caps, Dispatch, Io, Lowering, Operand, overlaps};
+use crate::ops::pieces::{Pieces, nested};
 use crate::ops::{expect_dtype, expect_inputs};
 use crate::shape::{DType, Type};
 use crate::tensor::Array;
@@ -12,7 +13,7 @@ use crate::tensor::Array;
 use super::max::{Indices, Planes, check_window_indices, output_shape};
 use super::max_kernels::{Form, max_pool_gather, max_pool_grad};
 use super::windows::{Numbers, Windows};
-use super::{VARIANTS, WORKGROUP, operands};
+use super::{CUT_VARIANTS, VARIANTS, WORKGROUP, into_scratch, operands};
 
 // Parameters.
 
@@ -128,6 +129,23 @@ impl Op for MaxPoolGrad {
                 true => Form::of_pairs(self.input[2], &numbers, caps),
                 false => Form::any(&self.windows),
             };
+            let most = self.windows.most_windows(self.input, output);
+            let turns = nested(&most, 0);
+            if let Some(pieces) = Pieces::new(&most, 0, numbers.count, turns, caps) {
+                let scratch = pieces.scratch(out, Type::f32);
+                let kernel = max_pool_grad(Form::any(&self.windows), indices);
+                for outputs in pieces.slices(numbers.count) {
+                    let kernel = Cow::Owned(kernel.clone());
+                    let own = Dispatch::of(kernel, CUT_VARIANTS[1]);
+                    let own = into_scratch(own, &rows.part[..2], scratch[0]);
+                    let whole = [self.input, output];
+                    out.push((self.windows).gather(own, whole, &numbers, (&pieces, outputs)));
+                    let base = numbers.x_base + outputs[0];
+                    let to = (Operand::Output(0), rows.part[2], base);
+                    pieces.sum(&scratch, outputs[1], to, out);
+                }
+                continue;
+            }
             let (count, invocations) = match form {
                 Form::Strided | Form::Adaptive => (numbers.count, numbers.count),
                 Form::Pairs | Form::Quads => {
@@ -137,7 +155,8 @@ impl Op for MaxPoolGrad {
             };
             let numbers = Numbers { count, ..numbers };
             let kernel = max_pool_grad(form, indices);
-            let dispatch = Dispatch::of(Cow::Owned(kernel), VARIANTS[0]);
+            let overrides = kernel.variants[0];
+            let dispatch = Dispatch::of(Cow::Owned(kernel), overrides).turns(turns);
             let dispatch = operands(dispatch, &rows.part);
             let dispatch = (self.windows).params(dispatch, self.input, output, &numbers);
             out.push(dispatch.workgroups(invocations.div_ceil(WORKGROUP)));

@@ -1,10 +1,10 @@
 //! The kernels of max pooling, composed when an op lowers.
 
-use crate::kernel::{Caps, Kernel};
+use crate::kernel::{Caps, Kernel, Overrides};
 
-use super::VARIANTS;
 use super::max::Indices;
 use super::windows::{Numbers, Windows};
+use super::{CUT_VARIANTS, VARIANTS};
 
 /// How the windows of a max pooling lie in x.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +39,13 @@ impl Form {
         }
     }
 
+    fn variants(self) -> &'static [Overrides] {
+        match self {
+            Form::Strided | Form::Adaptive => CUT_VARIANTS,
+            Form::Pairs | Form::Quads => VARIANTS,
+        }
+    }
+
     fn name(self) -> &'static str {
         match self {
             Form::Strided => "",
@@ -58,19 +65,14 @@ pub(super) fn max_pool(form: Form, indices: Indices) -> Kernel {
         "max_pool2d_pairs",
         "max_pool2d_quads"
     ];
-    let [values, window, plane] =
-        *shader_files!["max_pool_values", "max_pool_window", "max_pool_plane"];
+    let [within, pieces] = *shader_files!["pool_pieces", "lib/pieces"];
     let mut files = match form {
-        Form::Strided => vec![any, strided],
-        Form::Adaptive => vec![any, adaptive],
+        Form::Strided => vec![any, strided, within, pieces],
+        Form::Adaptive => vec![any, adaptive, within, pieces],
         Form::Pairs => vec![two, pairs],
         Form::Quads => vec![two, quads],
     };
-    let (store_name, store) = match indices {
-        Indices::None => ("", values),
-        Indices::Window => ("_window", window),
-        Indices::Plane => ("_plane", plane),
-    };
+    let (store_name, store) = index_writer(indices);
     files.push(store);
     files.extend(shader_files![
         "pool_params",
@@ -80,10 +82,19 @@ pub(super) fn max_pool(form: Form, indices: Indices) -> Kernel {
         "lib/float"
     ]);
     let name = format!("max_pool{}{store_name}", form.name());
-    Kernel::composed(name, files, VARIANTS)
+    Kernel::composed(name, files, form.variants())
+}
+
+/// Joins pieces of long windows.
+pub(super) fn max_pool_join(indices: Indices) -> Kernel {
+    let (store_name, store) = index_writer(indices);
+    let [join, grid, float] = *shader_files!["max_pool_join", "lib/grid", "lib/float"];
+    let files = vec![join, store, grid, float];
+    Kernel::composed(format!("max_pool_join{store_name}"), files, VARIANTS)
 }
 
 pub(super) fn max_pool_grad(form: Form, indices: Indices) -> Kernel {
+    let [within, pieces] = *shader_files!["pool_pieces", "lib/pieces"];
     let [any, strided, adaptive, two, pairs, quads, place, divide] = *shader_files![
         "max_pool_grad",
         "pool_strided",
@@ -95,8 +106,8 @@ pub(super) fn max_pool_grad(form: Form, indices: Indices) -> Kernel {
         "lib/divide"
     ];
     let mut files = match form {
-        Form::Strided => vec![any, strided],
-        Form::Adaptive => vec![any, adaptive],
+        Form::Strided => vec![any, strided, within, pieces],
+        Form::Adaptive => vec![any, adaptive, within, pieces],
         Form::Pairs => vec![two, pairs, place, divide],
         Form::Quads => vec![two, quads, place, divide],
     };
@@ -104,7 +115,7 @@ pub(super) fn max_pool_grad(form: Form, indices: Indices) -> Kernel {
     files.push(index);
     files.extend(shader_files!["pool_params", "lib/grid"]);
     let name = format!("max_pool_grad{}{index_name}", form.name());
-    Kernel::composed(name, files, VARIANTS)
+    Kernel::composed(name, files, form.variants())
 }
 
 /// Adaptive windows have indices in the plane, which need no windows.
@@ -114,6 +125,17 @@ pub(super) fn max_pool_gather(indices: Indices) -> Kernel {
     files.push(index);
     files.extend(shader_files!["pool_params", "lib/grid", "lib/divide"]);
     Kernel::composed(format!("max_pool_gather{index_name}"), files, VARIANTS)
+}
+
+/// The provider of store_indices, by name.
+fn index_writer(indices: Indices) -> (&'static str, &'static str) {
+    let [values, window, plane] =
+        *shader_files!["max_pool_values", "max_pool_window", "max_pool_plane"];
+    match indices {
+        Indices::None => ("", values),
+        Indices::Window => ("_window", window),
+        Indices::Plane => ("_plane", plane),
+    }
 }
 
 /// The provider of index_at, by name.
@@ -129,6 +151,7 @@ fn index_reader(indices: Indices) -> (&'static str, &'static str) {
 pub(super) fn kernels() -> Vec<Kernel> {
     let read = [Indices::Window, Indices::Plane];
     let mut all: Vec<Kernel> = read.map(max_pool_gather).to_vec();
+    all.extend([Indices::None, Indices::Window, Indices::Plane].map(max_pool_join));
     for form in [Form::Strided, Form::Adaptive, Form::Pairs, Form::Quads] {
         for indices in [Indices::None, Indices::Window, Indices::Plane] {
             if form == Form::Adaptive && indices == Indices::Window {

@@ -29,6 +29,11 @@ pub use windows::Windows;
 
 const WORKGROUP: usize = 64;
 const VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
+/// Windows that an invocation gathers whole, and in pieces.
+const CUT_VARIANTS: &[Overrides] = &[
+    &[("cut", 0), ("workgroup_size", 64)],
+    &[("cut", 1), ("workgroup_size", 64)],
+];
 
 /// Binds the inputs of an op and its output, in this order, each in its part of a run of rows.
 fn operands(dispatch: Dispatch, parts: &[usize]) -> Dispatch {
@@ -37,6 +42,15 @@ fn operands(dispatch: Dispatch, parts: &[usize]) -> Dispatch {
         dispatch.read(Operand::Input(input)).part(parts[input])
     });
     bound.write(Operand::Output(0)).part(parts[inputs])
+}
+
+/// Binds the inputs of an op, each in its part of a run of rows, and scratch for partial results.
+fn into_scratch(dispatch: Dispatch, parts: &[usize], scratch: Operand) -> Dispatch {
+    let inputs = parts.iter().enumerate();
+    let bound = inputs.fold(dispatch, |dispatch, (input, &part)| {
+        dispatch.read(Operand::Input(input)).part(part)
+    });
+    bound.write(scratch)
 }
 
 /// The kernels that are composed when an op lowers.

@@ -4,9 +4,10 @@ use crate::error::{Error, Result};
 use crate::kernel::Dispatch;
 use crate::ops::axes::{Axes, three};
 use crate::ops::expect_f32;
+use crate::ops::pieces::Pieces;
 use crate::shape::{Type, Window};
 
-use super::Indices;
+use super::{Indices, WORKGROUP};
 
 /// The windows of a pooling over the last one, two or three axes of `[n, c, ...]`; they are walked as three, with axes of extent 1
 /// in front.
@@ -158,6 +159,28 @@ impl Windows {
         }
     }
 
+    /// The most elements of x that a window reads along each axis.
+    pub(super) fn most_elements(&self, input: [usize; 3]) -> [usize; 3] {
+        std::array::from_fn(|axis| match &self.walk {
+            Walk::Strided { axes, .. } => {
+                let Window {
+                    kernel, dilation, ..
+                } = axes[axis];
+                kernel.min(input[axis].div_ceil(dilation))
+            }
+            Walk::Adaptive(windows) => most_shared(input[axis], windows[axis]),
+        })
+    }
+
+    /// The most windows that reach over an element of x along each axis.
+    pub(super) fn most_windows(&self, input: [usize; 3], output: [usize; 3]) -> [usize; 3] {
+        let spans = self.spans();
+        std::array::from_fn(|axis| match &self.walk {
+            Walk::Strided { axes, .. } => output[axis].min(spans[axis].div_ceil(axes[axis].stride)),
+            Walk::Adaptive(windows) => most_shared(windows[axis], input[axis]),
+        })
+    }
+
     /// Number of taps of a whole window.
     pub(super) fn whole(&self) -> f64 {
         match &self.walk {
@@ -257,8 +280,20 @@ impl Windows {
 
     // Lowering.
 
-    /// Appends the fields of `pool_params.wgsl`.
+    /// Appends the fields of `pool_params.wgsl`, for windows that are gathered whole.
     pub(super) fn params(
+        &self,
+        dispatch: Dispatch,
+        input: [usize; 3],
+        output: [usize; 3],
+        numbers: &Numbers,
+    ) -> Dispatch {
+        let dispatch = self.walk_params(dispatch, input, output, numbers);
+        Pieces::WHOLE.params(dispatch, [0, numbers.count])
+    }
+
+    /// Appends the fields of `pool_params.wgsl` but for those of pieces.
+    pub(super) fn walk_params(
         &self,
         dispatch: Dispatch,
         input: [usize; 3],
@@ -309,6 +344,31 @@ impl Windows {
             .param_f32("power", numbers.power)
             .param_f32("root", 1.0 / numbers.power)
             .param_f32("undefined", f32::NAN)
+    }
+
+    /// [`Windows::params`] of a dispatch that gathers these outputs in pieces.
+    pub(super) fn gather(
+        &self,
+        dispatch: Dispatch,
+        [input, output]: [[usize; 3]; 2],
+        numbers: &Numbers,
+        (pieces, outputs): (&Pieces, [usize; 2]),
+    ) -> Dispatch {
+        let numbers = Numbers {
+            count: pieces.count() * outputs[1],
+            ..*numbers
+        };
+        let workgroups = numbers.count.div_ceil(WORKGROUP);
+        let dispatch = self.walk_params(dispatch, input, output, &numbers);
+        pieces.gather(dispatch, outputs).workgroups(workgroups)
+    }
+}
+
+/// The most elements that one of `parts` parts which share an axis reaches over.
+fn most_shared(extent: usize, parts: usize) -> usize {
+    match extent.is_multiple_of(parts) {
+        true => extent / parts,
+        false => (extent / parts + 2).min(extent),
     }
 }
 

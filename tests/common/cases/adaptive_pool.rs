@@ -3,7 +3,7 @@
 use striate::check::{Bound, Case, Draw, drawn, real};
 use striate::ops::{AdaptiveAvgPool, AdaptiveMaxPool};
 
-use super::pool::image;
+use super::pool::{CHAIN, image};
 
 fn adaptive_one<const D: usize>(
     n_c: [usize; 2],
@@ -43,8 +43,47 @@ fn adaptive_one<const D: usize>(
     ]
 }
 
+/// [`adaptive_one`] where windows hold more elements than llvmpipe takes turns, or an element lies in
+/// more windows.
+fn long<const D: usize>(input: [usize; D], output: [usize; D]) -> [Case; 2] {
+    let mut cases = adaptive_one([1, 1], input, output);
+    for case in &mut cases {
+        let (op, rest) = case.name.split_once('/').expect("the name has segments");
+        case.name = format!("{op}/long/{rest}");
+        for bound in [&mut case.bound, &mut case.gradient_bound] {
+            if let Bound::Sum { k } = bound {
+                *k = (*k).min(CHAIN);
+            }
+        }
+    }
+    cases
+}
+
+/// The largest of 0, 1/64, 2/64 and so on, with its index, and of the last plane alone.
+fn global_long() -> Case {
+    Case::new(
+        "global_max_pool2d/long/[1, 4, 127, 127]",
+        vec![drawn([1, 4, 127, 127], Draw::Distinct)],
+        |g, x| {
+            let pool = AdaptiveMaxPool { output: [1, 1] };
+            let index = g.adaptive_max_pool_with_indices(x[0], pool)?.1;
+            Ok(vec![g.global_max_pool(x[0])?, index])
+        },
+    )
+    .gradients(&[0], Bound::Exact)
+}
+
 pub fn adaptive_pool() -> Vec<Case> {
-    let mut cases = Vec::new();
+    let mut cases = vec![global_long()];
+    cases.extend(long([70_001], [1]));
+    cases.extend(long([256, 256], [1, 1]));
+    cases.extend(long([42, 42, 42], [1, 1, 1]));
+    cases.extend(long([1], [70_001]));
+    cases.extend(long([1, 1], [265, 265]));
+    cases.extend(long([1, 1, 1], [42, 42, 42]));
+    // Long where a device allows few turns.
+    cases.extend(adaptive_one([2, 1], [700, 3], [2, 2]));
+    cases.extend(adaptive_one([2, 1], [3, 2], [2, 700]));
     for (input, output) in [
         (1, 1),
         (7, 3),

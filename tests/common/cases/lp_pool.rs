@@ -3,9 +3,11 @@
 use striate::check::{Bound, Case, Draw, drawn, real};
 use striate::ops::LpPool;
 
+use super::pool::CHAIN;
+
 /// Lp pooling of positive numbers; for p = 1 and 2, of any.
 fn lp<const D: usize>(shape: &[usize], pool: LpPool<D>) -> Case {
-    let k: usize = pool.kernel.iter().product();
+    let k: usize = pool.kernel.iter().product::<usize>().min(CHAIN);
     let p = pool.norm_type;
     let LpPool { kernel, stride, .. } = pool;
     let ceil = if pool.ceil_mode { "/ceil" } else { "" };
@@ -47,9 +49,34 @@ fn lp<const D: usize>(shape: &[usize], pool: LpPool<D>) -> Case {
     }
 }
 
+/// Windows of more elements than llvmpipe takes turns.
+fn long() -> Vec<Case> {
+    let mut cases = vec![
+        lp(&[1, 1, 70_001], LpPool::new(1.0, [70_001])),
+        lp(&[1, 1, 70_002], LpPool::new(2.0, [70_001])),
+        lp(&[1, 1, 70_001], LpPool::new(3.0, [70_001])),
+        lp(&[1, 1, 265, 270], LpPool::new(2.0, [265, 265])),
+        lp(&[1, 1, 42, 43, 42], LpPool::new(2.0, [42, 42, 42])),
+    ];
+    for case in &mut cases {
+        let (op, rest) = case.name.split_once('/').expect("the name has segments");
+        case.name = format!("{op}/long/{rest}");
+    }
+    // Long where a device allows few turns, forward and back.
+    for norm_type in [1.0, 2.0, 1.5] {
+        let pool = LpPool {
+            stride: [1, 1],
+            ..LpPool::new(norm_type, [12, 13])
+        };
+        cases.push(lp(&[1, 1, 24, 25], pool));
+    }
+    cases
+}
+
 pub fn lp_pool() -> Vec<Case> {
     // Large enough to lie in parts.
     let mut cases = vec![lp(&[3, 2, 5, 4, 3], LpPool::new(2.0, [2, 2, 2]))];
+    cases.extend(long());
     for (number, norm_type) in [1.0, 2.0, 3.0, 1.5, 4.0, 0.5, 2.5].into_iter().enumerate() {
         for ceil_mode in [false, true] {
             let more = number % 3;

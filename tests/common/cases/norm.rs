@@ -668,6 +668,16 @@ fn local_response_norm() -> Vec<Case> {
         }
     }
     cases.push(response(&[2, 5, 3, 4], LocalResponseNorm::new(5)));
+    // Windows of more channels than llvmpipe takes turns: all of them, so that the reference is cheap.
+    let long = response(&[1, 70_001, 1], strong(140_003));
+    cases.push(Case {
+        name: format!("local_response_norm/long/{}", long.name),
+        ..long
+    });
+    // Long where a device allows few turns; the last one on any.
+    for (shape, size) in [([2, 700, 3], 333), ([1, 307, 4], 302), ([2, 1300, 1], 1031)] {
+        cases.push(response(&shape, strong(size)));
+    }
     for (size, alpha, beta, k) in [
         (3, 1.0, 0.5, 2.0),
         (4, 0.5, 1.0, 1.0),

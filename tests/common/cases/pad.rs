@@ -3,6 +3,7 @@
 use striate::check::{Bound, Case, Draw, drawn, real};
 use striate::shape::{PaddingMode, Shape};
 
+use super::pool::CHAIN;
 use super::whole_if;
 
 pub fn pad() -> Vec<Case> {
@@ -100,6 +101,23 @@ pub fn pad() -> Vec<Case> {
             .gradients(&[0], Bound::Sum { k })
             .linear(),
         );
+    }
+    // Elements that stand at more places than llvmpipe takes turns. Few sums are cut into short ones.
+    let long: [(Shape, &'static [isize]); 4] = [
+        ([1].into(), &[40_000, 30_001]),
+        ([1, 1, 1, 1].into(), &[150, 149, 149, 150]),
+        ([1, 1, 1, 1, 1].into(), &[20, 21, 21, 20, 20, 21]),
+        ([1, 2, 1, 3].into(), &[300, 2, 1, 300]),
+    ];
+    for (shape, padding) in long {
+        let case = Case::new(
+            format!("pad/long/Replicate/{shape}/{padding:?}"),
+            vec![real(shape.clone())],
+            |g, x| Ok(vec![g.pad(x[0], padding, PaddingMode::Replicate)?]),
+        );
+        let rows = padding.len() == 2 * shape.len();
+        let case = whole_if(case, rows, "and pad does not work on parts");
+        cases.push(case.gradients(&[0], Bound::Sum { k: CHAIN }).linear());
     }
     let special = || vec![drawn([4, 5, 7], Draw::Special)];
     for mode in [

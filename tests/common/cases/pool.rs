@@ -233,6 +233,87 @@ fn flat() -> Vec<Case> {
     cases
 }
 
+/// Terms that one sum adds up in order at most where outputs are few: longer ones are cut.
+pub(super) const CHAIN: usize = 2048;
+
+/// Windows of more elements than llvmpipe takes turns, and elements under many windows.
+fn long() -> Vec<Case> {
+    let line = MaxPool1d {
+        stride: [4],
+        padding: [10],
+        ..MaxPool::new([70_001])
+    };
+    let wide = MaxPool1d {
+        dilation: [3],
+        ..MaxPool::new([70_001])
+    };
+    let mut cases = vec![
+        max_in_plane(&[1, 1, 70_009], line),
+        max_values(&[1, 1, 70_009], line),
+        max_in_plane(&[1, 1, 210_001], wide),
+        max_in_plane(&[1, 1, 270, 265], MaxPool2d::square(265)),
+        max_in_plane(&[1, 1, 42, 43, 42], MaxPool::<3>::square(42)),
+        average(&[1, 1, 70_009], line, false, None),
+        average(&[1, 1, 270, 265], MaxPool2d::square(265), true, Some(7)),
+        average(&[1, 1, 42, 43, 42], MaxPool::<3>::square(42), true, None),
+    ];
+    for case in &mut cases {
+        let (op, rest) = case.name.split_once('/').expect("the name has segments");
+        case.name = format!("{op}/long/{rest}");
+        if let Bound::Sum { .. } = case.bound {
+            case.bound = Bound::Sum { k: CHAIN };
+        }
+        if let Bound::Sum { .. } = case.gradient_bound {
+            case.gradient_bound = Bound::Sum { k: 16 };
+        }
+    }
+    // Long where a device allows few turns, forward and back, with indices of both kinds.
+    let steps = |kernel: [usize; 3]| MaxPool {
+        stride: [1; 3],
+        ..MaxPool::new(kernel)
+    };
+    let (line, flat) = (steps([1, 1, 301]), steps([1, 19, 20]));
+    let solid = steps([6, 6, 7]);
+    let hollow = MaxPool {
+        dilation: [2, 1, 3],
+        padding: [3, 3, 3],
+        ..steps([6, 7, 8])
+    };
+    for (shape, pool) in [
+        ([1, 1, 1, 1, 620], line),
+        ([1, 2, 1, 38, 41], flat),
+        ([1, 2, 11, 11, 16], solid),
+        ([2, 1, 13, 9, 19], hollow),
+    ] {
+        cases.push(max(&shape, pool));
+        cases.push(max_in_plane(&shape, pool));
+        cases.push(max_values(&shape, pool));
+        if pool.dilation == [1; 3] {
+            cases.push(average(&shape, pool, true, None));
+        }
+    }
+    // The first of equals and the last NaN win over pieces too.
+    cases.push(
+        Case::new(
+            "max_pool1d/pieces/special",
+            vec![drawn([2, 2, 1300], Draw::Special), real([1, 1, 900])],
+            |g, x| {
+                let pool = MaxPool1d {
+                    stride: [1],
+                    ..MaxPool::new([640])
+                };
+                let (y, index) = g.max_pool_with_indices(x[0], pool)?;
+                // Few different numbers.
+                let few = g.scale(x[1], 0.0)?;
+                let (ties, first) = g.max_pool_with_indices(few, pool)?;
+                Ok(vec![y, index, ties, first])
+            },
+        )
+        .gradients(&[1], Bound::Sum { k: 300 }),
+    );
+    cases
+}
+
 /// Windows at the edges of what is allowed.
 fn edges() -> Vec<Case> {
     let whole = MaxPool {
@@ -364,5 +445,6 @@ pub fn pool() -> Vec<Case> {
     cases.extend(spread::<2>());
     cases.extend(spread::<3>());
     cases.extend(edges());
+    cases.extend(long());
     cases
 }

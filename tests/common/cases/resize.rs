@@ -4,6 +4,8 @@ use striate::check::{Bound, Case, Draw, drawn, real};
 use striate::ops::InterpolateMode;
 use striate::shape::Shape;
 
+use super::pool::CHAIN;
+
 const MODES: [(&str, InterpolateMode); 4] = [
     ("nearest", InterpolateMode::Nearest),
     ("nearest-exact", InterpolateMode::NearestExact),
@@ -84,6 +86,26 @@ pub fn resize() -> Vec<Case> {
                 false => case,
             };
             cases.push(case.gradients(&[0], bound(64)).linear());
+        }
+        // Elements that more outputs read than llvmpipe takes turns. Few sums are cut into short ones.
+        let long: [(Shape, &'static [usize]); 5] = [
+            ([1, 1, 1].into(), &[70_001]),
+            ([1, 1, 2].into(), &[100_003]),
+            ([1, 1, 1, 1].into(), &[256, 256]),
+            ([1, 1, 1, 1, 1].into(), &[42, 42, 42]),
+            ([1, 1, 70_001].into(), &[1]),
+        ];
+        for (shape, size) in long {
+            let case = Case::new(
+                format!("interpolate/long/{mode_name}/{shape}->{size:?}"),
+                vec![real(shape)],
+                move |g, x| Ok(vec![g.interpolate(x[0], size, mode)?]),
+            );
+            let case = match linear {
+                true => case.bound(bound(8)).inexact(),
+                false => case,
+            };
+            cases.push(case.gradients(&[0], bound(CHAIN)).linear());
         }
         // Elements of weight 0 are not read: an infinity there makes no NaN.
         for size in [[13, 9], [14, 6], [5, 3]] {
