@@ -103,15 +103,13 @@ fn long_gathers_miss_no_element() {
         }
         wanted.push((dx[0].unwrap(), ends));
         assert_eq!(last[3], 1008.046_9);
-        let engine = Engine::from_gpu(gpu).unwrap();
         let fetched: Vec<Value> = wanted.iter().map(|&(value, _)| value).collect();
-        let store = Store::new(&engine, [&g]).unwrap();
-        let session = Session::new(&engine, &store, &g, &fetched);
-        let mut session = session.unwrap();
+        let store = Store::new(&Engine::from(gpu.clone()), &[&g], 0).unwrap();
+        let mut session = Session::new(&store, &g, &fetched).unwrap();
         session.run(1).unwrap();
         for (value, right) in wanted {
             let got = session.read(value).unwrap();
-            assert_eq!(got.as_f32().unwrap(), right, "{}", engine.describe());
+            assert!(got.as_f32().unwrap() == right, "{value}: {:?}", gpu.info());
         }
     }
 }

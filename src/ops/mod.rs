@@ -31,6 +31,7 @@ mod gemm;
 mod in_place;
 mod join;
 mod local_response_norm;
+mod local_response_norm_wide;
 mod matmul;
 mod moments;
 mod movement;
@@ -44,6 +45,7 @@ mod random;
 mod reduce;
 mod reduction;
 mod resize;
+mod resize_axes;
 mod rows;
 mod rule;
 mod runs;
@@ -107,6 +109,7 @@ pub fn kernels() -> Vec<Kernel> {
         gather::KERNELS,
         gemm::KERNELS,
         local_response_norm::KERNELS,
+        local_response_norm_wide::KERNELS,
         norm_passes::KERNELS,
         pad::KERNELS,
         pieces::KERNELS,
@@ -116,7 +119,7 @@ pub fn kernels() -> Vec<Kernel> {
         reduce::KERNELS,
         reduction::KERNELS,
         schedule::KERNELS,
-        resize::KERNELS,
+        resize_axes::KERNELS,
         softmax::KERNELS,
         strided::KERNELS,
         unary::KERNELS,

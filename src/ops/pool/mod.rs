@@ -4,6 +4,7 @@
 
 mod adaptive;
 mod average;
+mod average_kernels;
 mod max;
 mod max_grad;
 mod max_kernels;
@@ -55,7 +56,7 @@ fn into_scratch(dispatch: Dispatch, parts: &[usize], scratch: Operand) -> Dispat
 
 /// The kernels that are composed when an op lowers.
 pub(super) fn kernels() -> Vec<Kernel> {
-    [max_kernels::kernels(), average::kernels()].concat()
+    [max_kernels::kernels(), average_kernels::kernels()].concat()
 }
 
 pub(super) const KERNELS: &[&Kernel] = unpool::KERNELS;
