@@ -138,7 +138,7 @@ fn check_gradients(g: &Graph, node: &Node, gradients: &[Option<Value>]) -> Resul
             g.operand(&format!("gradient of {name}"), gradient)?,
         );
         if ty != wanted {
-            return Err(Error::shape(format!(
+            return Err(Error::graph(format!(
                 "gradient of {name}: input {i} is {wanted}, its gradient {ty}"
             )));
         }

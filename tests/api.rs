@@ -1,14 +1,18 @@
 //! What a caller may do by mistake: values of other graphs, ops that do not keep their word, absurd
 //! numbers. Each is an error of the right kind that names what is wrong, and nothing panics.
 
-use std::collections::HashMap;
+mod common;
+
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use striate::autodiff::{gradients, gradients_from};
 use striate::error::{Error, ErrorKind, Result};
-use striate::gpu::Engine;
-use striate::graph::{Graph, Init, Kind, Value};
-use striate::kernel::Caps;
+use striate::gpu::{Engine, GpuOptions};
+use striate::graph::{Graph, Init, Kind, Node, Op, Split, Value};
+use striate::kernel::{Caps, Dispatch, GRID, Io, Kernel, Lowering, Operand, Overrides, Part};
+use striate::ops::{Unary, UnaryFunction};
 use striate::plan::{Buffer, Plan, PlanOptions, StateLayout};
 use striate::reference::evaluate;
 use striate::session::Session;
@@ -194,4 +198,476 @@ fn messages_name_values() {
         g.describe(indices),
         format!("{indices} (output 1 of max_pool2d)")
     );
+}
+
+/// Where an op from elsewhere does not keep its word.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Lie {
+    None,
+    NoOutputs,
+    HugeOutput,
+    EvalNothing,
+    EvalTwice,
+    EvalShort,
+    EvalIntegers,
+    SplitAbsent,
+    SplitUneven,
+    SplitScalars,
+    ViewOfMore,
+    ViewOfNothing,
+    InPlaceAbsent,
+    VjpNothing,
+    VjpShape,
+    VjpForeign,
+    LowerNothing,
+    LowerInput,
+    LowerOutput,
+    LowerScratch,
+    LowerPart,
+    LowerThrough,
+    LowerWindow,
+    LowerVariants,
+    LowerOverrides,
+    LowerWorkgroups,
+    LowerParams,
+    LowerScratchSize,
+    LowerTwice,
+    LowerBindings,
+    LowerTurns,
+}
+
+/// y = 2 x, but for one lie.
+#[derive(Debug)]
+struct Liar(Lie);
+
+const NO_OVERRIDES: &[Overrides] = &[&[]];
+
+const DOUBLE: &str = "
+struct Params { grid: Grid, count: u32 }
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@group(0) @binding(2) var<uniform> params: Params;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let i = workgroup_index(group) * 64u + local;
+    if (i < params.count) {
+        y[i] = 2.0 * x[i];
+    }
+}
+";
+
+impl Op for Liar {
+    fn name(&self) -> &'static str {
+        "liar"
+    }
+
+    fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+        Ok(match self.0 {
+            Lie::NoOutputs => vec![],
+            Lie::HugeOutput => vec![Type::f32([usize::MAX, 2, usize::MAX])],
+            Lie::ViewOfMore => vec![Type::f32([inputs[0].count() + 1])],
+            Lie::SplitScalars => vec![Type::f32([])],
+            _ => vec![inputs[0].clone()],
+        })
+    }
+
+    fn eval(&self, inputs: &[&Array]) -> Vec<Array> {
+        let shape = inputs[0].shape().clone();
+        let y: Vec<f64> = inputs[0].floats().iter().map(|x| 2.0 * x).collect();
+        let right = Array::float(shape.clone(), y.clone());
+        match self.0 {
+            Lie::EvalNothing => vec![],
+            Lie::EvalTwice => vec![right.clone(), right],
+            Lie::EvalShort => vec![Array::float(shape, y[1..].to_vec())],
+            Lie::EvalIntegers => vec![Array::u32(shape, vec![0; y.len()])],
+            Lie::SplitScalars => vec![Array::float([], vec![1.0])],
+            _ => vec![right],
+        }
+    }
+
+    fn vjp(&self, g: &mut Graph, _: &Node, dy: &[Value]) -> Result<Vec<Option<Value>>> {
+        let dx = g.scale(dy[0], 2.0)?;
+        Ok(match self.0 {
+            Lie::VjpNothing => vec![],
+            Lie::VjpShape => vec![Some(g.sum(dx, &[0], false)?)],
+            Lie::VjpForeign => vec![Some(Graph::new().fill([64], 1.0)?)],
+            _ => vec![Some(dx)],
+        })
+    }
+
+    fn in_place(&self) -> &[(usize, usize)] {
+        match self.0 {
+            Lie::InPlaceAbsent => &[(7, 0), (0, 7), (usize::MAX, usize::MAX)],
+            _ => &[],
+        }
+    }
+
+    fn view(&self) -> bool {
+        matches!(self.0, Lie::ViewOfMore | Lie::ViewOfNothing)
+    }
+
+    fn split(&self) -> Split {
+        match self.0 {
+            Lie::SplitAbsent => Split::Rows(&[0, 3]),
+            Lie::SplitUneven => Split::Sum(&[0, 1]),
+            Lie::SplitScalars => Split::Rows(&[0]),
+            _ => Split::Whole,
+        }
+    }
+
+    fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
+        let count = io.outputs[0].count();
+        let variants: &[Overrides] = match self.0 {
+            Lie::LowerVariants => &[],
+            _ => NO_OVERRIDES,
+        };
+        let kernel = Kernel::module("double", format!("{DOUBLE}{GRID}"), variants);
+        let overrides: Overrides = match self.0 {
+            Lie::LowerOverrides => &[("tile", 4)],
+            _ => &[],
+        };
+        let mut dispatch = Dispatch::of(Cow::Owned(kernel), overrides);
+        let x = Operand::Input(0);
+        dispatch = match self.0 {
+            Lie::LowerNothing => return Ok(()),
+            Lie::LowerInput => dispatch.read(Operand::Input(usize::MAX)),
+            Lie::LowerScratch => dispatch.read(Operand::Scratch(3)),
+            Lie::LowerPart => dispatch.read(x).part(usize::MAX),
+            Lie::LowerThrough => dispatch.read(x).through(Operand::Output(0)),
+            Lie::LowerWindow => dispatch.read(x).window(u64::MAX - 255),
+            Lie::LowerScratchSize => dispatch.read(out.scratch(Type::f32([usize::MAX; 3]))),
+            Lie::LowerBindings => dispatch,
+            _ => dispatch.read(x),
+        };
+        dispatch = match self.0 {
+            Lie::LowerOutput => dispatch.write(Operand::Output(1)),
+            Lie::LowerTwice => dispatch.write(x),
+            _ => dispatch.write(Operand::Output(0)),
+        };
+        dispatch = dispatch.param("count", count).workgroups(match self.0 {
+            Lie::LowerWorkgroups => usize::MAX,
+            _ => count.div_ceil(64),
+        });
+        if self.0 == Lie::LowerParams {
+            for _ in 0..100 {
+                dispatch = dispatch.param("more", usize::MAX);
+            }
+        }
+        if self.0 == Lie::LowerTurns {
+            dispatch = dispatch.turns(caps.max_turns + 1);
+        }
+        out.push(dispatch);
+        Ok(())
+    }
+}
+
+/// Gradient and one step on an engine, on x `[64]` of ones and, for ops of several rows, a scalar.
+fn run_liar(engine: &Engine, lie: Lie) -> Result<Vec<f32>> {
+    let mut g = Graph::new();
+    let x = g.parameter("x", [64], Init::Constant(1.0))?;
+    let scalar = g.parameter("scalar", [1], Init::Constant(1.0))?;
+    let inputs = match lie {
+        Lie::ViewOfNothing => vec![],
+        _ => vec![x, scalar],
+    };
+    let inputs: Vec<Value> = match lie {
+        Lie::SplitUneven | Lie::SplitAbsent => inputs,
+        _ => inputs.into_iter().take(1).collect(),
+    };
+    let y = match lie {
+        Lie::ViewOfNothing => g.add1(Nothing, &inputs)?,
+        _ => g.add1(Liar(lie), &inputs)?,
+    };
+    let mut fetched = vec![y];
+    if g.ty(y)?.shape.len() == 1 && !matches!(lie, Lie::SplitUneven | Lie::SplitAbsent) {
+        let loss = g.sum(y, &[0], false)?;
+        fetched.extend(gradients(&mut g, loss, &[x])?);
+    }
+    let store = Store::new(engine, &[&g], 0)?;
+    let mut session = Session::new(&store, &g, &fetched)?;
+    session.run(2)?;
+    Ok(session.read(y)?.as_f32()?.to_vec())
+}
+
+/// A view without an input.
+#[derive(Debug)]
+struct Nothing;
+
+impl Op for Nothing {
+    fn name(&self) -> &'static str {
+        "liar"
+    }
+
+    fn infer(&self, _: &[&Type]) -> Result<Vec<Type>> {
+        Ok(vec![Type::f32([64])])
+    }
+
+    fn eval(&self, _: &[&Array]) -> Vec<Array> {
+        vec![]
+    }
+
+    fn vjp(&self, _: &mut Graph, _: &Node, _: &[Value]) -> Result<Vec<Option<Value>>> {
+        Ok(vec![])
+    }
+
+    fn view(&self) -> bool {
+        true
+    }
+
+    fn lower(&self, _: &Io, _: &Caps, _: &mut Lowering) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// The CPU reference and every adapter found.
+fn engines() -> Vec<Engine> {
+    let gpus = common::gpus(&GpuOptions::default());
+    let gpus = gpus.into_iter().map(Engine::from);
+    std::iter::once(Engine::cpu()).chain(gpus).collect()
+}
+
+#[test]
+fn ops_that_break_their_word_are_errors() {
+    use ErrorKind::{Graph as Wrong, Limit, Shader, Shape};
+    // What each is on any engine, on the CPU alone, on a GPU alone.
+    let [any, cpu, gpu] = [[true, true], [true, false], [false, true]];
+    let lies = [
+        (Lie::NoOutputs, any, Wrong, "liar: no outputs"),
+        (Lie::HugeOutput, any, Shape, "liar: f32 ["),
+        (
+            Lie::EvalNothing,
+            cpu,
+            Wrong,
+            "liar: eval made 0 outputs, 1 are needed",
+        ),
+        (
+            Lie::EvalTwice,
+            cpu,
+            Wrong,
+            "liar: eval made 2 outputs, 1 are needed",
+        ),
+        (
+            Lie::EvalShort,
+            cpu,
+            Wrong,
+            "liar: output 0 is f32 [64], eval made f32 [63]",
+        ),
+        (
+            Lie::EvalIntegers,
+            cpu,
+            Wrong,
+            "liar: output 0 is f32 [64], eval made u32 [64]",
+        ),
+        (
+            Lie::SplitAbsent,
+            cpu,
+            Wrong,
+            "liar: split cuts input 3 of 2",
+        ),
+        (
+            Lie::SplitUneven,
+            cpu,
+            Wrong,
+            "liar: split cuts input 1 of 2",
+        ),
+        (
+            Lie::SplitScalars,
+            cpu,
+            Shape,
+            "liar: eval of a run of rows: concat: arrays of f32 []",
+        ),
+        (Lie::ViewOfMore, any, Wrong, "liar: a view makes one output"),
+        (
+            Lie::ViewOfNothing,
+            any,
+            Wrong,
+            "liar: a view makes one output",
+        ),
+        (
+            Lie::VjpNothing,
+            any,
+            Wrong,
+            "gradient of liar: 0 gradients for 1 inputs",
+        ),
+        (
+            Lie::VjpShape,
+            any,
+            Wrong,
+            "gradient of liar: input 0 is f32 [64], its gradient f32 []",
+        ),
+        (
+            Lie::VjpForeign,
+            any,
+            Wrong,
+            "gradient of liar: %0 is a value of another graph",
+        ),
+        (
+            Lie::LowerNothing,
+            gpu,
+            Wrong,
+            "liar: lower emits no dispatch",
+        ),
+        (Lie::LowerInput, gpu, Wrong, "liar: lower binds Input("),
+        (Lie::LowerOutput, gpu, Wrong, "liar: lower binds Output(1)"),
+        (
+            Lie::LowerScratch,
+            gpu,
+            Wrong,
+            "liar: lower binds Scratch(3)",
+        ),
+        (Lie::LowerPart, gpu, Wrong, "liar: Input(0): %0 has 1 parts"),
+        (
+            Lie::LowerThrough,
+            gpu,
+            Wrong,
+            "liar: a binding runs through",
+        ),
+        (Lie::LowerWindow, gpu, Wrong, "liar: a window at byte"),
+        (
+            Lie::LowerVariants,
+            gpu,
+            Wrong,
+            "liar: kernel double does not list",
+        ),
+        (
+            Lie::LowerOverrides,
+            gpu,
+            Wrong,
+            "liar: kernel double does not list",
+        ),
+        (Lie::LowerWorkgroups, gpu, Limit, "liar: "),
+        (
+            Lie::LowerParams,
+            gpu,
+            Limit,
+            "liar: kernel double has 101 params",
+        ),
+        (Lie::LowerScratchSize, gpu, Shape, "liar: f32 ["),
+        (Lie::LowerTwice, gpu, Wrong, "liar: kernel double binds"),
+        (Lie::LowerBindings, gpu, Shader, ""),
+        (
+            Lie::LowerTurns,
+            gpu,
+            Limit,
+            "liar: an invocation of kernel double takes",
+        ),
+    ];
+    for engine in engines() {
+        for honest in [Lie::None, Lie::InPlaceAbsent] {
+            assert_eq!(run_liar(&engine, honest).unwrap(), [2.0; 64], "{engine:?}");
+        }
+        let own = usize::from(matches!(engine, Engine::Gpu(_)));
+        for (lie, told, kind, message) in lies {
+            match run_liar(&engine, lie) {
+                Ok(y) if told[own] => panic!("{lie:?} on {engine:?} gave {y:?}"),
+                Ok(y) if lie == Lie::SplitScalars => assert_eq!(y.len(), 1),
+                Ok(y) => assert_eq!(y, [2.0; 64], "{lie:?} on {engine:?}"),
+                Err(error) => {
+                    assert!(told[own], "{lie:?} on {engine:?}: {error}");
+                    assert_eq!(error.kind(), kind, "{lie:?} on {engine:?}: {error}");
+                    assert!(error.to_string().starts_with(message), "{lie:?}: {error}");
+                }
+            }
+        }
+    }
+}
+
+/// An op that runs a kernel of the crate as it likes: relu of far more elements than there are.
+#[derive(Debug)]
+struct Borrower;
+
+impl Op for Borrower {
+    fn name(&self) -> &'static str {
+        "borrower"
+    }
+
+    fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+        Ok(vec![inputs[0].clone()])
+    }
+
+    fn eval(&self, inputs: &[&Array]) -> Vec<Array> {
+        vec![inputs[0].clone()]
+    }
+
+    fn vjp(&self, _: &mut Graph, _: &Node, _: &[Value]) -> Result<Vec<Option<Value>>> {
+        Ok(vec![None])
+    }
+
+    /// What [`Unary`] itself would emit for more elements.
+    fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
+        let mut more = io.clone();
+        let rows = 1 << 20;
+        for ty in more.inputs.iter_mut().chain(&mut more.outputs) {
+            *ty = Type::f32([rows]);
+        }
+        for parts in more.input_parts.iter_mut().chain(&mut more.output_parts) {
+            *parts = vec![Part { start: 0, rows }];
+        }
+        Unary(UnaryFunction::Relu).lower(&more, caps, out)?;
+        // A copy of a public kernel is no other one.
+        for dispatch in &mut out.dispatches {
+            let kernels = striate::ops::kernels();
+            let found = kernels.into_iter().find(|k| k == dispatch.kernel.as_ref());
+            dispatch.kernel = Cow::Owned(found.unwrap());
+        }
+        Ok(())
+    }
+}
+
+/// Only this crate's own ops run kernels without checks, whoever holds a kernel's text.
+#[test]
+fn kernels_in_other_hands_are_checked() {
+    for engine in engines() {
+        let Engine::Gpu(gpu) = &engine else { continue };
+        let session = |borrowed: bool| {
+            let mut g = Graph::new();
+            let x = g.parameter("x", [64], Init::Constant(-1.0)).unwrap();
+            let y = match borrowed {
+                true => g.add1(Borrower, &[x]).unwrap(),
+                false => g.relu(x).unwrap(),
+            };
+            let store = Store::new(&engine, &[&g], 0).unwrap();
+            let mut session = Session::new(&store, &g, &[y]).unwrap();
+            session.run(1).unwrap();
+            assert_eq!(session.read(y).unwrap().as_f32().unwrap(), [0.0; 64]);
+            assert_eq!(store.get("x").unwrap().as_f32().unwrap(), [-1.0; 64]);
+            let steps = session.plan().unwrap().steps.clone();
+            assert!(steps.iter().all(|step| step.trusted != borrowed));
+            (steps, gpu.pipeline_count())
+        };
+        let (own, before) = session(false);
+        let (borrowed, after) = session(true);
+        assert_eq!(own[0].kernel, borrowed[0].kernel);
+        assert_eq!(own[0].overrides, borrowed[0].overrides);
+        assert_eq!(after, before + 1, "another pipeline on {gpu:?}");
+    }
+}
+
+/// Every op that a case adds, or a rewrite of the plan, is known as the crate's own.
+#[test]
+fn own_ops_are_trusted() {
+    let caps = Caps::default();
+    let mut others = BTreeSet::new();
+    for case in common::cases::cases() {
+        let Ok(built) = striate::check::build(&case) else {
+            continue;
+        };
+        let states = StateLayout::new(&[&built.graph], caps.max_binding).unwrap();
+        for fuse in [false, true] {
+            let options = PlanOptions {
+                fuse,
+                ..PlanOptions::default()
+            };
+            let plan = Plan::new(&built.graph, &states, &built.results(), &caps, options);
+            let steps = plan.map(|plan| plan.steps).unwrap_or_default();
+            others.extend(
+                steps
+                    .iter()
+                    .filter(|step| !step.trusted)
+                    .map(|step| step.op),
+            );
+        }
+    }
+    assert!(others.is_empty(), "not in `ops::is_own`: {others:?}");
 }

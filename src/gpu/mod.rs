@@ -25,9 +25,9 @@ pub use engine::Engine;
 use lost::Loss;
 #[cfg(not(target_arch = "wasm32"))]
 use lost::Probe;
-pub(crate) use pipeline::Pipeline;
 pub use pipeline::Progress;
 use pipeline::{Checks, Pipelines};
+pub(crate) use pipeline::{Pipeline, Use};
 pub(crate) use readback::Range;
 pub use readback::ReadFuture;
 pub(crate) use staging::{Order, Staging};

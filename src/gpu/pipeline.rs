@@ -23,13 +23,21 @@ pub(super) struct Key {
     checks: Checks,
 }
 
-/// What is added to the crate's own kernels; those from elsewhere get all of it.
+/// What is added to the crate's own kernels where its own ops use them; other uses get all of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Checks {
     /// Checks of indices, loops and divisions.
     pub checked: bool,
     /// Workgroup memory that begins as zero.
     pub zeroed: bool,
+}
+
+impl Checks {
+    /// What a use by an op from elsewhere gets, whoever wrote the kernel.
+    const ALL: Self = Self {
+        checked: true,
+        zeroed: true,
+    };
 }
 
 /// How far the pipelines of a session are: told before each one is built, and once they are all there.
@@ -56,7 +64,13 @@ pub(crate) struct Pipelines {
 }
 
 /// One use of a kernel.
-pub(crate) type Use<'a> = (&'a Kernel, Overrides, Vec<Access>);
+pub(crate) struct Use<'a> {
+    pub kernel: &'a Kernel,
+    pub overrides: Overrides,
+    pub accesses: Vec<Access>,
+    /// Whether an op of this crate emitted it, given types that its rule accepted.
+    pub trusted: bool,
+}
 
 impl Pipelines {
     /// None yet; `data` is what the driver may already know of them.
@@ -81,11 +95,14 @@ impl Pipelines {
     ) -> Result<Vec<Arc<Pipeline>>> {
         let keys: Vec<Key> = uses
             .into_iter()
-            .map(|(kernel, overrides, accesses)| Key {
-                kernel: kernel.clone(),
-                overrides,
-                accesses,
-                checks: gpu.0.checks,
+            .map(|used| Key {
+                kernel: used.kernel.clone(),
+                overrides: used.overrides,
+                accesses: used.accesses,
+                checks: match used.trusted {
+                    true => gpu.0.checks,
+                    false => Checks::ALL,
+                },
             })
             .collect();
         let (mut distinct, mut found, mut missing) = (HashSet::new(), HashMap::new(), Vec::new());

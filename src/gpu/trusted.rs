@@ -6,6 +6,15 @@
 
 /// A module of one of this crate's own kernels, without the checks that translation would add (index clamps, loop bounds,
 /// guards on integer division): they cost up to half of a kernel's speed.
+///
+/// What holds for every pipeline that is made here:
+/// - The text is compiled into the crate: nothing else makes a `Wgsl::Files`.
+/// - Only steps whose op is this crate's ask for it (`ops::is_own`, by type; the plan's copies too).
+///   Whoever clones a kernel of `ops::kernels()` and dispatches it from an op of their own, with whatever
+///   params and overrides, gets another pipeline, compiled with every check.
+/// - The plan calls `lower`, with the types of a node that `infer` accepted when it was added, or that a
+///   rewrite of the plan made; and it binds what `lower` names, each part in full. An op's fields are the
+///   caller's, so `infer` guards them too.
 pub(super) fn create_module(
     device: &wgpu::Device,
     label: &str,
@@ -15,7 +24,7 @@ pub(super) fn create_module(
         label: Some(label),
         source: wgpu::ShaderSource::Wgsl(source.into()),
     };
-    // SAFETY: only kernels compiled into the crate come here. Their extents are uniforms written by the plan from checked
+    // SAFETY: only kernels compiled into the crate come here, dispatched by its own ops. Their extents are uniforms written by the plan from checked
     // types, every access is guarded or clamped by those extents, no divisor is zero, and every loop ends. The test suite
     // runs each variant over the case table against the reference, with buffers of exactly the declared size.
     unsafe {

@@ -9,9 +9,8 @@ use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::shape::Type;
-pub use rows::{
-    Part, Rows, Shown, WINDOW, WINDOW_ELEMENTS, overlaps, parts_of, window_rows, windows,
-};
+pub use rows::{Part, Rows, WINDOW, WINDOW_ELEMENTS, overlaps, parts_of};
+pub(crate) use rows::{Shown, window_rows, windows};
 pub use tuning::{Choice, Tuning};
 pub use turns::{CPU_TURNS, GPU_TURNS, looped, turns_within};
 
@@ -272,7 +271,7 @@ impl Dispatch {
     }
 
     /// Makes the last binding show [`WINDOW`] bytes from byte `at` of its part on, a multiple of 256, on devices with [`Caps::windows`]. What it
-    /// shows past the end of the part is arbitrary. See [`windows`].
+    /// shows past the end of the part is arbitrary.
     pub fn window(mut self, at: u64) -> Self {
         if let Some(last) = self.bindings.last_mut() {
             last.window = Some(at);

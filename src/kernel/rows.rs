@@ -11,7 +11,7 @@ pub const WINDOW_ELEMENTS: usize = (WINDOW as usize - 256) / 4;
 
 /// A run of rows that one window shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shown {
+pub(crate) struct Shown {
     /// First row, counted from the first of the whole run.
     pub start: usize,
     /// How many.
@@ -35,7 +35,7 @@ impl Shown {
 }
 
 /// Rows of `row` elements that a window shows of a run that begins at a multiple of them.
-pub fn window_rows(row: usize) -> usize {
+pub(crate) fn window_rows(row: usize) -> usize {
     let aligned = (4 * row).is_multiple_of(256);
     let fit = if aligned {
         WINDOW as usize / 4
@@ -48,7 +48,13 @@ pub fn window_rows(row: usize) -> usize {
 /// The windows through which `count` rows of `row` elements of four bytes are seen, `most` at a time. The run begins at element `first` of
 /// a range of `bytes` bytes, rounded up to a multiple of 256; only a window over a range smaller than itself reaches past it. A row must fit:
 /// see [`window_rows`].
-pub fn windows(bytes: u64, row: usize, first: usize, count: usize, most: usize) -> Vec<Shown> {
+pub(crate) fn windows(
+    bytes: u64,
+    row: usize,
+    first: usize,
+    count: usize,
+    most: usize,
+) -> Vec<Shown> {
     let fit = match (4 * first).is_multiple_of(256) {
         true => window_rows(row),
         false => WINDOW_ELEMENTS / row.max(1),
@@ -81,15 +87,17 @@ pub struct Part {
 
 /// Cuts a type into parts whose bytes fit `max_binding`: equal runs of rows, the last one shorter.
 pub fn parts_of(ty: &Type, max_binding: u64) -> Result<Vec<Part>> {
-    if ty.bytes() <= max_binding {
-        return Ok(vec![Part {
-            start: 0,
-            rows: ty.shape.rows(),
-        }]);
-    }
     let rows = ty.shape.rows();
-    let row_bytes = (ty.count() / rows * ty.dtype.size()) as u64;
-    let per_part = (max_binding / 16 * 16 / row_bytes) as usize;
+    if ty.bytes() <= max_binding {
+        return Ok(vec![Part { start: 0, rows }]);
+    }
+    let row_bytes = (ty.row() as u64)
+        .saturating_mul(ty.dtype.size() as u64)
+        .max(1);
+    let per_part = match ty.count() {
+        0 => 0,
+        _ => (max_binding / 16 * 16 / row_bytes) as usize,
+    };
     if per_part == 0 {
         return Err(Error::new(
             ErrorKind::Limit,
@@ -118,21 +126,24 @@ pub struct Rows {
     pub first: Vec<usize>,
 }
 
-/// The rows of operands with equal row counts, cut wherever any of them is: what an op that works row by row runs through.
+/// The rows of operands with equal row counts, cut wherever any of them is: what an op that works row by row runs through. Rows that
+/// one of them lacks are left out.
 pub fn overlaps(operands: &[&[Part]]) -> Vec<Rows> {
+    let end = |part: &Part| part.start.saturating_add(part.rows);
     let parts = operands.iter().copied().flatten();
-    let mut cuts: Vec<usize> = parts.flat_map(|p| [p.start, p.start + p.rows]).collect();
+    let mut cuts: Vec<usize> = parts.flat_map(|p| [p.start, end(p)]).collect();
     cuts.sort_unstable();
     cuts.dedup();
-    let runs = cuts.windows(2).map(|run| {
-        let part_of = |parts: &&[Part]| parts.partition_point(|p| p.start + p.rows <= run[0]);
+    let runs = cuts.windows(2).filter_map(|run| {
+        let part_of = |parts: &&[Part]| parts.partition_point(|p| end(p) <= run[0]);
         let part: Vec<usize> = operands.iter().map(part_of).collect();
         let places = operands.iter().zip(&part);
-        Rows {
+        let first = places.map(|(parts, &p)| run[0].checked_sub(parts.get(p)?.start));
+        Some(Rows {
             count: run[1] - run[0],
-            first: places.map(|(parts, &p)| run[0] - parts[p].start).collect(),
+            first: first.collect::<Option<_>>()?,
             part,
-        }
+        })
     });
     runs.collect()
 }

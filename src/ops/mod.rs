@@ -1,6 +1,9 @@
 //! The ops, one file per family: parameters and builder, shape rule, reference, gradient, lowering, in this order.
 
+use std::any::{Any, TypeId};
+
 use crate::error::{Error, ErrorKind, Result};
+use crate::graph::Op;
 use crate::kernel::{Io, Kernel, Operand, Overrides, Part};
 use crate::shape::{DType, Shape, Type};
 use crate::tensor::Array;
@@ -94,7 +97,78 @@ pub use unary::{Saved, Unary, UnaryGrad};
 pub use unary_function::UnaryFunction;
 pub use update::{Update, Updated, Updating};
 
-/// Every kernel of the crate, for tests that translate and measure them.
+/// Whether `op` is one of this crate's. What these emit for types that their rules accept runs without
+/// run-time checks (`gpu/trusted.rs`); an op that is not listed here runs with all of them.
+pub(crate) fn is_own(op: &dyn Op) -> bool {
+    fn of<T: Op>() -> TypeId {
+        TypeId::of::<T>()
+    }
+    let own = [
+        of::<Advance>(),
+        of::<Along>(),
+        of::<AlongGrad>(),
+        of::<AveragePool>(),
+        of::<AveragePoolGrad>(),
+        of::<Binary>(),
+        of::<BinaryGrad>(),
+        of::<Blend>(),
+        of::<ClipGradNorm>(),
+        of::<Concat>(),
+        of::<ConvForward>(),
+        of::<ConvGradInput>(),
+        of::<ConvGradWeight>(),
+        of::<CountCorrect>(),
+        of::<CrossEntropy>(),
+        of::<CrossEntropyGrad>(),
+        of::<Dropout>(),
+        of::<Expand>(),
+        of::<Extreme>(),
+        of::<Fill>(),
+        of::<GatherLabels>(),
+        of::<GatherRows>(),
+        of::<Interpolate>(),
+        of::<InterpolateGrad>(),
+        of::<LocalResponseNorm>(),
+        of::<LocalResponseNormGrad>(),
+        of::<Lookup>(),
+        of::<MatMul>(),
+        of::<MaxPoolForward>(),
+        of::<MaxPoolGather>(),
+        of::<MaxPoolGrad>(),
+        of::<MaxUnpoolForward>(),
+        of::<MaxUnpoolGrad>(),
+        of::<Norm>(),
+        of::<NormStatistics>(),
+        of::<Normalize>(),
+        of::<NormalizeGrad>(),
+        of::<Pad>(),
+        of::<PadGrad>(),
+        of::<Permute>(),
+        of::<PointwiseLoss>(),
+        of::<PointwiseLossGrad>(),
+        of::<Ratio>(),
+        of::<Reshape>(),
+        of::<RunningStatistic>(),
+        of::<ShuffledBatch>(),
+        of::<Slice>(),
+        of::<SliceGrad>(),
+        of::<Softmax>(),
+        of::<SoftmaxGrad>(),
+        of::<Split>(),
+        of::<Spread>(),
+        of::<StatisticPairs>(),
+        of::<Sum>(),
+        of::<Ties>(),
+        of::<Unary>(),
+        of::<UnaryGrad>(),
+        of::<Update>(),
+        of::<Var>(),
+    ];
+    own.contains(&(op as &dyn Any).type_id())
+}
+
+/// Every kernel of the crate, to be read, translated and measured. A dispatch of one by an op from
+/// elsewhere runs with every check.
 pub fn kernels() -> Vec<Kernel> {
     let fixed = [
         accuracy::KERNELS,

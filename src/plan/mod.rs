@@ -22,7 +22,7 @@ use crate::kernel::{
     Access, Binding, Caps, Dispatch, Io, Kernel, Location, Lowering, Operand, Overrides, Param,
     Part, WINDOW, parts_of,
 };
-use crate::ops::{copy, copy_parts};
+use crate::ops::{copy, copy_parts, is_own};
 use crate::shape::Type;
 use program::{Origin, Program};
 use schedule::{Home, Storage};
@@ -65,6 +65,8 @@ pub struct Placed {
 pub struct Step {
     /// Name of the op that emitted it.
     pub op: &'static str,
+    /// Whether the op is one of this crate's, whose kernels run without run-time checks.
+    pub trusted: bool,
     /// What runs.
     pub kernel: Cow<'static, Kernel>,
     /// Override constants.
@@ -356,6 +358,7 @@ impl Spot {
 /// A dispatch whose slots are not chosen yet.
 struct Draft {
     op: &'static str,
+    trusted: bool,
     dispatch: Dispatch,
     bindings: Vec<(Spot, Access)>,
 }
@@ -484,10 +487,12 @@ impl Builder<'_> {
             &self.storage.in_place[position],
         )?;
         let mut lowering = Lowering::default();
+        let mut trusted = is_own(node.op.as_ref());
         if io.outputs.iter().all(|ty| ty.count() == 0) {
             // Nothing to write.
         } else if node.op.view() {
             copy_parts(&io, &mut lowering);
+            trusted = true;
         } else {
             let types: Vec<&Type> = io.inputs.iter().collect();
             let product = node.op.product(&types);
@@ -513,6 +518,7 @@ impl Builder<'_> {
             &node.inputs,
             &node.outputs,
             lowering,
+            trusted,
         )
     }
 
@@ -558,6 +564,7 @@ impl Builder<'_> {
         }
         self.drafts.push(Draft {
             op: "assign",
+            trusted: true,
             dispatch: copy((Operand::Input(0), 0), (Operand::Output(0), 0), bytes),
             bindings: vec![(from, Access::Read), (to, Access::ReadWrite)],
         });
@@ -572,6 +579,7 @@ impl Builder<'_> {
         inputs: &[Value],
         outputs: &[Value],
         lowering: Lowering,
+        trusted: bool,
     ) -> Result<()> {
         let first_scratch = self.lives.len();
         for ty in &lowering.scratch {
@@ -613,14 +621,16 @@ impl Builder<'_> {
             let spot = |operand: Operand, part: usize| {
                 let absent =
                     || Error::graph(format!("{op}: lower binds {operand:?}, which is not there"));
-                match operand {
-                    Operand::Input(i) => self.spot(*inputs.get(i).ok_or_else(absent)?, part),
-                    Operand::Output(o) => self.spot(*outputs.get(o).ok_or_else(absent)?, part),
+                let value = match operand {
+                    Operand::Input(i) => *inputs.get(i).ok_or_else(absent)?,
+                    Operand::Output(o) => *outputs.get(o).ok_or_else(absent)?,
                     Operand::Scratch(s) => {
                         let bytes = lowering.scratch.get(s).ok_or_else(absent)?.bytes();
-                        Ok(Spot::Life(first_scratch + s, 0, bytes))
+                        return Ok(Spot::Life(first_scratch + s, 0, bytes));
                     }
-                }
+                };
+                self.spot(value, part)
+                    .map_err(|e| e.context(format!("{op}: {operand:?}")))
             };
             let bindings = dispatch
                 .bindings
@@ -672,6 +682,7 @@ impl Builder<'_> {
             }
             self.drafts.push(Draft {
                 op,
+                trusted,
                 dispatch,
                 bindings,
             });
@@ -708,6 +719,7 @@ fn cut(
         let width = count.div_ceil(rows);
         steps.push(Step {
             op: draft.op,
+            trusted: draft.trusted,
             kernel: draft.dispatch.kernel.clone(),
             overrides: draft.dispatch.overrides,
             bindings: bindings.clone(),

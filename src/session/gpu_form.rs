@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::gpu::{Gpu, Order, Pipeline, Progress, ReadFuture, Staging};
+use crate::gpu::{Gpu, Order, Pipeline, Progress, ReadFuture, Staging, Use};
 use crate::graph::{Graph, Source, Value};
 use crate::plan::{Buffer, Plan, Step, UNIFORM_STRIDE};
 use crate::store::{Place, Ranges, Store, upload};
@@ -53,7 +53,12 @@ impl GpuForm {
         expect_room(gpu, &plan)?;
         let uses = plan.steps.iter().map(|step| {
             let accesses = step.bindings.iter().map(|b| b.1).collect();
-            (step.kernel.as_ref(), step.overrides, accesses)
+            Use {
+                kernel: step.kernel.as_ref(),
+                overrides: step.overrides,
+                accesses,
+                trusted: step.trusted,
+            }
         });
         let pipelines = gpu.pipelines().get(gpu, uses.collect(), progress).await?;
         let allocate = || {
