@@ -5,18 +5,23 @@ mod common;
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use striate::autodiff::{gradients, gradients_from};
+use striate::check::Case;
 use striate::error::{Error, ErrorKind, Result};
 use striate::gpu::{Engine, GpuOptions};
 use striate::graph::{Graph, Init, Kind, Node, Op, Split, Value};
-use striate::kernel::{Caps, Dispatch, GRID, Io, Kernel, Lowering, Operand, Overrides, Part};
+use striate::kernel::{
+    Body, CPU_TURNS, Caps, Dispatch, GRID, Io, Kernel, Lowering, Operand, Overrides, Part,
+};
 use striate::ops::{Unary, UnaryFunction};
 use striate::plan::{Buffer, Plan, PlanOptions, StateLayout};
 use striate::reference::evaluate;
+use striate::rng::{Stream, stream_of};
 use striate::session::Session;
-use striate::shape::Type;
+use striate::shape::{DType, Type};
 use striate::store::Store;
 use striate::tensor::{Array, Tensor};
 
@@ -670,4 +675,133 @@ fn own_ops_are_trusted() {
         }
     }
     assert!(others.is_empty(), "not in `ops::is_own`: {others:?}");
+}
+
+/// Numbers that overflow something, or are nothing.
+const WILD: [usize; 16] = [
+    0,
+    1,
+    2,
+    3,
+    5,
+    64,
+    65_535,
+    65_536,
+    1 << 20,
+    1 << 28,
+    (1 << 31) - 1,
+    1 << 31,
+    1 << 40,
+    usize::MAX / 2,
+    usize::MAX - 1,
+    usize::MAX,
+];
+
+/// Random picks that are the same in every run.
+struct Picks(Stream, u64);
+
+impl Picks {
+    fn new(name: &str) -> Self {
+        Self(Stream::new(13, stream_of(name), 0), 0)
+    }
+
+    fn below(&mut self, count: usize) -> usize {
+        self.1 += 1;
+        self.0.word(self.1) as usize % count.max(1)
+    }
+
+    fn of<T: Clone>(&mut self, all: &[T]) -> T {
+        all[self.below(all.len())].clone()
+    }
+}
+
+/// The inputs of a case, of which one or all have become something else.
+fn mangled(case: &Case, picks: &mut Picks) -> Vec<Type> {
+    let mut types: Vec<Type> = case.inputs.iter().map(|input| input.ty.clone()).collect();
+    if types.is_empty() {
+        return types;
+    }
+    let at = picks.below(types.len());
+    let mut shape = types[at].shape.to_vec();
+    let axis = picks.below(shape.len());
+    match picks.below(8) {
+        0 => types[at].dtype = picks.of(&[DType::F16, DType::U32, DType::U8]),
+        1 => drop(shape.pop()),
+        2 => shape.insert(axis, picks.of(&WILD)),
+        3 if !shape.is_empty() => shape[axis] = picks.of(&WILD),
+        4 => shape = vec![picks.of(&WILD); picks.below(7)],
+        // Inputs that agree go on to agree.
+        _ if !shape.is_empty() => {
+            let (old, new) = (shape[axis], picks.of(&WILD));
+            for ty in &mut types {
+                let renewed = ty.shape.iter().map(|&e| if e == old { new } else { e });
+                ty.shape = renewed.collect::<Vec<_>>().into();
+            }
+            return types;
+        }
+        _ => {}
+    }
+    types[at].shape = shape.into();
+    types
+}
+
+/// Builds a case on inputs of these types, its gradients too, and plans it.
+fn build_and_plan(case: &Case, types: &[Type], caps: &Caps) -> Result<()> {
+    let mut g = Graph::new();
+    let inputs = types.iter().enumerate();
+    let inputs = inputs.map(|(i, ty)| g.input(&format!("x{i}"), ty.clone()));
+    let inputs = inputs.collect::<Result<Vec<_>>>()?;
+    let mut wanted = (case.build)(&mut g, &inputs)?;
+    let mut seeds = Vec::new();
+    for (i, &output) in wanted.iter().enumerate() {
+        let ty = g.ty(output)?.clone();
+        if ty.dtype == DType::F32 {
+            seeds.push((output, g.input(&format!("dy{i}"), ty)?));
+        }
+    }
+    let wrt: Vec<Value> = case.wrt.iter().map(|&i| inputs[i]).collect();
+    if !wrt.is_empty() {
+        wanted.extend(gradients_from(&mut g, &seeds, &wrt)?.into_iter().flatten());
+    }
+    let states = StateLayout::new(&[&g], caps.max_binding)?;
+    Plan::new(&g, &states, &wanted, caps, PlanOptions::default())?;
+    Ok(())
+}
+
+/// Every case, and so every builder, on inputs of other types and extents: whatever is not refused by its
+/// rule has a gradient and a plan, or an error.
+#[test]
+fn builders_survive_wild_inputs() {
+    let mut panicked = BTreeSet::new();
+    let (mut accepted, mut refused) = (0, 0);
+    let windows = Caps {
+        body: Body::Registers,
+        windows: true,
+        max_uniform: 1 << 16,
+        max_turns: CPU_TURNS,
+        ..Caps::default()
+    };
+    for case in common::cases::cases() {
+        let mut picks = Picks::new(&case.name);
+        for caps in [&Caps::default(), &windows] {
+            let types = mangled(&case, &mut picks);
+            let begun = std::time::Instant::now();
+            let tried = catch_unwind(AssertUnwindSafe(|| build_and_plan(&case, &types, caps)));
+            if begun.elapsed().as_secs() > 2 {
+                println!("{} {types:?}: {:?}", case.name, begun.elapsed());
+            }
+            match tried {
+                Ok(Ok(())) => accepted += 1,
+                Ok(Err(_)) => refused += 1,
+                Err(_) => drop(panicked.insert(format!("{} on {types:?}", case.name))),
+            }
+        }
+    }
+    println!("{accepted} accepted, {refused} refused");
+    assert!(
+        accepted > 100 && refused > 1000,
+        "{accepted} accepted, {refused} refused"
+    );
+    let panicked: Vec<_> = panicked.into_iter().collect();
+    assert!(panicked.is_empty(), "{}", panicked.join("\n"));
 }
