@@ -287,8 +287,8 @@ fn train() -> Result<()> {
         .named("fc", Linear::new(16 * 5 * 5, 10));
     let engine = Gpu::new(&GpuOptions::default()).map_or_else(|_| Engine::cpu(), Engine::from);
     let data = Split {
-        train: digits(2560, 1),
-        test: digits(500, 2),
+        train: digits(2560, 1)?,
+        test: digits(500, 2)?,
     };
     let options = ClassifierOptions {
         batch: 64,

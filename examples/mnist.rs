@@ -135,7 +135,7 @@ fn run(args: &Args) -> Result<()> {
         test_batch: 1000,
         accumulate: 1,
         optimizer: args.optimizer.rule().into(),
-        learning_rates: warmup_cosine(peak, steps_per_epoch / 2, steps_per_epoch * epochs),
+        learning_rates: warmup_cosine(peak, steps_per_epoch / 2, steps_per_epoch * epochs)?,
         seed: args.seed,
     };
     let mut classifier = compile(&engine, &data, &options)?;
@@ -239,8 +239,8 @@ fn load_data(dir: Option<&Path>) -> Result<Split> {
                 "data: built-in digits; for the real set put MNIST's four .gz files into data/mnist or name their directory with --data"
             );
             Ok(Split {
-                train: digits(20_000, 1),
-                test: digits(4_000, 2),
+                train: digits(20_000, 1)?,
+                test: digits(4_000, 2)?,
             })
         }
     }

@@ -34,8 +34,8 @@ fn engines() -> Vec<Engine> {
 
 fn split(train: usize, test: usize) -> Split {
     Split {
-        train: digits(train, 1),
-        test: digits(test, 2),
+        train: digits(train, 1).unwrap(),
+        test: digits(test, 2).unwrap(),
     }
 }
 

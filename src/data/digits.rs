@@ -8,7 +8,9 @@
 //! rounding IEEE 754 fixes. No function of the platform's mathematics library is called.
 
 use super::Dataset;
+use crate::error::Result;
 use crate::rng::philox4x32;
+use crate::tensor::room;
 
 /// Rows and columns of an image.
 const SIDE: usize = 28;
@@ -25,14 +27,20 @@ const JITTER: f64 = 0.17;
 /// Every ten images in a row hold each class once, in a shuffled order. Image `i` depends on `seed`
 /// and `i` alone, so a shorter set is the beginning of a longer one. Take another seed for the
 /// images to test on.
-pub fn digits(count: usize, seed: u64) -> Dataset {
-    let labels: Vec<u8> = (0..count).map(|index| label(seed, index as u64)).collect();
-    let mut images = vec![0; count * SIDE * SIDE];
+///
+/// # Errors
+/// `OutOfMemory`.
+pub fn digits(count: usize, seed: u64) -> Result<Dataset> {
+    let (mut labels, mut images) = room(count)
+        .and_then(|labels| Ok((labels, room(count.saturating_mul(SIDE * SIDE))?)))
+        .map_err(|e| e.context(format!("digits: {count} images")))?;
+    labels.extend((0..count).map(|index| label(seed, index as u64)));
+    images.resize(count * SIDE * SIDE, 0);
     for (index, image) in images.chunks_exact_mut(SIDE * SIDE).enumerate() {
         let chance = Chance::new(seed, Purpose::Draw, index as u64);
         draw(labels[index], chance, image);
     }
-    Dataset {
+    Ok(Dataset {
         images,
         labels,
         count,
@@ -40,7 +48,7 @@ pub fn digits(count: usize, seed: u64) -> Dataset {
         height: SIDE,
         width: SIDE,
         classes: CLASSES,
-    }
+    })
 }
 
 /// The class of image `index`: its place in the shuffled ten that it belongs to.
@@ -382,7 +390,7 @@ mod tests {
 
     #[test]
     fn bits_stay_as_they_are() {
-        let set = digits(200, 2026);
+        let set = digits(200, 2026).unwrap();
         assert_eq!(
             (hash(&set.images), hash(&set.labels)),
             (0xab75_4512_5d85_e644, 0x5eb1_4dd4_f183_ce57)
@@ -391,16 +399,20 @@ mod tests {
 
     #[test]
     fn a_shorter_set_begins_a_longer_one() {
-        let (short, long) = (digits(37, 5), digits(60, 5));
+        let (short, long) = (digits(37, 5).unwrap(), digits(60, 5).unwrap());
         assert!(long.images.starts_with(&short.images));
         assert!(long.labels.starts_with(&short.labels));
         assert_eq!((short.count, short.images.len()), (37, 37 * SIDE * SIDE));
-        assert_eq!(digits(0, 5).count, 0);
+        assert_eq!(digits(0, 5).unwrap().count, 0);
     }
 
     #[test]
     fn seeds_differ_in_images_and_labels() {
-        let sets = [digits(40, 1), digits(40, 2), digits(40, 1 << 32)];
+        let sets = [
+            digits(40, 1).unwrap(),
+            digits(40, 2).unwrap(),
+            digits(40, 1 << 32).unwrap(),
+        ];
         for (a, b) in [(0, 1), (0, 2), (1, 2)] {
             assert!(sets[a].images != sets[b].images);
             assert!(sets[a].labels != sets[b].labels);
@@ -409,7 +421,7 @@ mod tests {
 
     #[test]
     fn every_ten_images_hold_each_class() {
-        for ten in digits(200, 3).labels.chunks_exact(CLASSES) {
+        for ten in digits(200, 3).unwrap().labels.chunks_exact(CLASSES) {
             let mut sorted = ten.to_vec();
             sorted.sort_unstable();
             assert_eq!(sorted, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
@@ -419,7 +431,7 @@ mod tests {
     /// As in MNIST, where a fifth of the pixels carry ink and the outermost hardly any.
     #[test]
     fn digits_fill_the_middle() {
-        let set = digits(500, 4);
+        let set = digits(500, 4).unwrap();
         for image in set.images.chunks_exact(SIDE * SIDE) {
             let inked = image.iter().filter(|&&pixel| pixel > 0).count();
             assert!((40..400).contains(&inked), "{inked} pixels with ink");

@@ -50,6 +50,8 @@ pub struct CrossEntropy {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CrossEntropyGrad(pub CrossEntropy);
 
+const MOST_ONES: usize = 1 << 16;
+
 impl Graph {
     /// Cross-entropy of `logits` `[n, classes, d1, ...]` and `target`: labels u32 `[n, d1, ...]`, or f32 probabilities of the logits' shape.
     ///
@@ -93,6 +95,8 @@ impl Graph {
         self.cross_entropy(logits, labels, options)
     }
 
+    /// Classes without weights have ones, which the kernels do not read: of up to [`MOST_ONES`] classes a
+    /// constant, of more a fill, which takes no memory of the host.
     fn class_loss(
         &mut self,
         logits: Value,
@@ -114,7 +118,10 @@ impl Graph {
         loss.infer(&[x, labels, &Type::f32([classes]), &Type::u32([1])])?;
         let weight = match options.weight {
             Some(weight) => weight,
-            None => self.constant(Tensor::f32([classes], vec![1.0; classes])?)?,
+            None if classes <= MOST_ONES => {
+                self.constant(Tensor::f32([classes], vec![1.0; classes])?)?
+            }
+            None => self.fill([classes], 1.0)?,
         };
         let valid = match options.valid {
             Some(valid) => valid,

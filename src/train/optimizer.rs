@@ -130,7 +130,8 @@ impl Group {
 ///     .group(Group::vectors().weight_decay(0.0))
 ///     .clip_norm(1.0)
 ///     .average(Ema::new(0.999));
-/// let rates = schedule::then(schedule::linear(1e-3, 0.1, 1.0, 10), 10, schedule::cosine_annealing(1e-3, 90, 0.0));
+/// let rise = schedule::linear(1e-3, 0.1, 1.0, 10)?;
+/// let rates = schedule::then(rise, 10, schedule::cosine_annealing(1e-3, 90, 0.0)?)?;
 /// let rate = scheduled(&mut g, rates)?;
 /// let norm = optimizer.minimize(&mut g, loss, rate)?;
 ///

@@ -6,18 +6,37 @@
 //! ```
 //! use striate::train::schedule::{cosine_annealing, linear, then};
 //!
+//! # fn main() -> striate::error::Result<()> {
 //! // 5 steps of warm-up from a tenth of the rate, then a fall to 0 over 95 steps.
-//! let rates = then(linear(0.1, 0.1, 1.0, 5), 5, cosine_annealing(0.1, 95, 0.0));
+//! let rates = then(linear(0.1, 0.1, 1.0, 5)?, 5, cosine_annealing(0.1, 95, 0.0)?)?;
 //! assert_eq!(rates[..2], [0.01, 0.028]);
 //! assert_eq!(rates[5], 0.1);
 //! assert_eq!(rates.last(), Some(&0.0));
+//! # Ok(())
+//! # }
 //! ```
+//!
+//! A table of 2^31 steps or more is an error of kind `Shape`, one beyond the memory `OutOfMemory`.
 
 use std::f64::consts::PI;
 
+use crate::error::Result;
+use crate::shape::Type;
+use crate::tensor::room;
+
 /// Entries `f(0)`, `f(1)`, ..., `f(count - 1)`.
-fn table(count: usize, f: impl Fn(usize) -> f64) -> Vec<f32> {
-    (0..count.max(1)).map(|step| f(step) as f32).collect()
+fn table(count: usize, f: impl Fn(usize) -> f64) -> Result<Vec<f32>> {
+    let mut rates = rates(count.max(1))?;
+    rates.extend((0..count.max(1)).map(|step| f(step) as f32));
+    Ok(rates)
+}
+
+/// An empty table with room for `steps` rates.
+fn rates(steps: usize) -> Result<Vec<f32>> {
+    Type::f32([steps])
+        .check()
+        .and_then(|()| room(steps))
+        .map_err(|e| e.context(format!("schedule of {steps} steps")))
 }
 
 /// Half a cosine from `start` where `done` is 0 to `end` where it is 1.
@@ -31,13 +50,13 @@ pub fn constant(rate: f32) -> Vec<f32> {
 }
 
 /// `rate` times `gamma` for each `step_size` steps that are done, for `steps` steps (`StepLR`).
-pub fn step(rate: f64, step_size: usize, gamma: f64, steps: usize) -> Vec<f32> {
+pub fn step(rate: f64, step_size: usize, gamma: f64, steps: usize) -> Result<Vec<f32>> {
     let times = |step: usize| (step / step_size.max(1)) as f64;
     table(steps, |step| rate * gamma.powf(times(step)))
 }
 
 /// `rate` times `gamma` for each of `milestones` that is reached (`MultiStepLR`).
-pub fn multi_step(rate: f64, milestones: &[usize], gamma: f64) -> Vec<f32> {
+pub fn multi_step(rate: f64, milestones: &[usize], gamma: f64) -> Result<Vec<f32>> {
     let steps = milestones
         .iter()
         .max()
@@ -47,12 +66,17 @@ pub fn multi_step(rate: f64, milestones: &[usize], gamma: f64) -> Vec<f32> {
 }
 
 /// `rate` times `gamma` for each step that is done, for `steps` steps (`ExponentialLR`).
-pub fn exponential(rate: f64, gamma: f64, steps: usize) -> Vec<f32> {
+pub fn exponential(rate: f64, gamma: f64, steps: usize) -> Result<Vec<f32>> {
     table(steps, |step| rate * gamma.powf(step as f64))
 }
 
 /// `rate` times a factor that runs from `start_factor` to `end_factor` in `total_iters` steps (`LinearLR`): a warm-up.
-pub fn linear(rate: f64, start_factor: f64, end_factor: f64, total_iters: usize) -> Vec<f32> {
+pub fn linear(
+    rate: f64,
+    start_factor: f64,
+    end_factor: f64,
+    total_iters: usize,
+) -> Result<Vec<f32>> {
     table(total_iters.saturating_add(1), |step| {
         let done = match total_iters {
             0 => 1.0,
@@ -63,14 +87,14 @@ pub fn linear(rate: f64, start_factor: f64, end_factor: f64, total_iters: usize)
 }
 
 /// `rate` times (1 - t / total_iters)^power (`PolynomialLR`).
-pub fn polynomial(rate: f64, total_iters: usize, power: f64) -> Vec<f32> {
+pub fn polynomial(rate: f64, total_iters: usize, power: f64) -> Result<Vec<f32>> {
     table(total_iters.saturating_add(1), |step| {
         rate * (1.0 - step as f64 / total_iters.max(1) as f64).powf(power)
     })
 }
 
 /// Half a cosine from `rate` to `eta_min` in `t_max` steps (`CosineAnnealingLR`).
-pub fn cosine_annealing(rate: f64, t_max: usize, eta_min: f64) -> Vec<f32> {
+pub fn cosine_annealing(rate: f64, t_max: usize, eta_min: f64) -> Result<Vec<f32>> {
     table(t_max.saturating_add(1), |step| {
         cosine(rate, eta_min, step as f64 / t_max.max(1) as f64)
     })
@@ -84,9 +108,9 @@ pub fn cosine_annealing_warm_restarts(
     t_mult: usize,
     eta_min: f64,
     steps: usize,
-) -> Vec<f32> {
+) -> Result<Vec<f32>> {
     let (mut since, mut length) = (0, t_0.max(1));
-    let mut rates = Vec::new();
+    let mut rates = rates(steps.max(1))?;
     while rates.len() < steps.max(1) {
         let done = since as f64 / length as f64;
         rates.push(cosine(rate, eta_min, done) as f32);
@@ -95,7 +119,7 @@ pub fn cosine_annealing_warm_restarts(
             (since, length) = (0, length.saturating_mul(t_mult.max(1)));
         }
     }
-    rates
+    Ok(rates)
 }
 
 /// One rise and one fall (`OneCycleLR`; Smith and Topin 2018, "Super-convergence"). The momentum is not cycled.
@@ -132,7 +156,7 @@ impl OneCycle {
     }
 
     /// The rates.
-    pub fn table(&self) -> Vec<f32> {
+    pub fn table(&self) -> Result<Vec<f32>> {
         let total = self.total_steps as f64;
         let first = self.max_lr / self.div_factor;
         let last = first / self.final_div_factor;
@@ -172,29 +196,30 @@ impl OneCycle {
 
 /// The first `milestone` steps of one table, then another from its beginning (`SequentialLR`). Where there is no rate for the first
 /// steps, because the first table is empty, the result is empty too, which [`scheduled`](super::scheduled) refuses.
-pub fn then(first: Vec<f32>, milestone: usize, second: Vec<f32>) -> Vec<f32> {
+pub fn then(first: Vec<f32>, milestone: usize, second: Vec<f32>) -> Result<Vec<f32>> {
     let stays = first.last().copied();
-    let mut rates = first;
-    match stays {
-        Some(rate) => rates.resize(milestone, rate),
-        None if milestone > 0 => return rates,
-        None => {}
-    }
-    rates.extend(second);
-    rates
+    let steps = match stays {
+        None if milestone > 0 => return Ok(first),
+        _ => milestone.saturating_add(second.len()),
+    };
+    let mut joined = rates(steps)?;
+    joined.extend(first.iter().take(milestone));
+    joined.resize(milestone, stays.unwrap_or_default());
+    joined.extend(second);
+    Ok(joined)
 }
 
 /// A linear rise to `peak` over `warmup` steps, then half a cosine down to 0 at `steps`
 /// (Loshchilov and Hutter 2017, "SGDR", without restarts).
-pub fn warmup_cosine(peak: f32, warmup: usize, steps: usize) -> Vec<f32> {
+pub fn warmup_cosine(peak: f32, warmup: usize, steps: usize) -> Result<Vec<f32>> {
     let (steps, rate) = (steps.max(1), f64::from(peak));
     let fall = steps.saturating_sub(warmup).max(1);
     let rise = table(warmup, |step| {
         rate * (step + 1) as f64 / warmup.max(1) as f64
-    });
-    let mut rates = then(rise, warmup, cosine_annealing(rate, fall, 0.0));
+    })?;
+    let mut rates = then(rise, warmup, cosine_annealing(rate, fall, 0.0)?)?;
     rates.truncate(steps);
-    rates
+    Ok(rates)
 }
 
 #[cfg(test)]
@@ -202,7 +227,8 @@ mod tests {
     use super::*;
 
     /// Numbers that PyTorch's formulas give, by hand.
-    fn check(found: &[f32], wanted: &[f64]) {
+    fn check(found: &Result<Vec<f32>>, wanted: &[f64]) {
+        let found = found.as_ref().unwrap();
         assert_eq!(found.len(), wanted.len(), "{found:?}");
         for (found, wanted) in found.iter().zip(wanted) {
             let off = (f64::from(*found) - wanted).abs();
@@ -212,13 +238,13 @@ mod tests {
 
     #[test]
     fn rises_then_falls() {
-        let table = warmup_cosine(1.0, 4, 104);
+        let table = warmup_cosine(1.0, 4, 104).unwrap();
         assert_eq!(table.len(), 104);
         assert_eq!(table[..4], [0.25, 0.5, 0.75, 1.0]);
         assert_eq!(table[4], 1.0);
         assert!((table[54] - 0.5).abs() < 1e-6);
         assert!(table[103] < 1e-3 && table.windows(2).skip(4).all(|w| w[1] < w[0]));
-        assert_eq!(warmup_cosine(1.0, 0, 0).len(), 1);
+        assert_eq!(warmup_cosine(1.0, 0, 0).unwrap().len(), 1);
     }
 
     #[test]
@@ -275,7 +301,7 @@ mod tests {
         let wanted = [0.04, 0.36, 0.68, 1.0, 0.68, 0.36, 0.04, 0.028, 0.016, 0.004];
         check(&cycle.table(), &wanted);
         for steps in [0, 1, 2, 3] {
-            let table = OneCycle::new(1.0, steps).table();
+            let table = OneCycle::new(1.0, steps).table().unwrap();
             assert_eq!(table.len(), steps.max(1));
             assert!(table.iter().all(|rate| rate.is_finite()), "{table:?}");
         }
@@ -283,7 +309,8 @@ mod tests {
 
     #[test]
     fn one_after_the_other() {
-        let joined = then(linear(1.0, 0.5, 1.0, 2), 2, exponential(1.0, 0.5, 3));
+        let fall = exponential(1.0, 0.5, 3).unwrap();
+        let joined = then(linear(1.0, 0.5, 1.0, 2).unwrap(), 2, fall);
         check(&joined, &[0.5, 0.75, 1.0, 0.5, 0.25]);
         check(&then(vec![0.5], 3, vec![1.0]), &[0.5, 0.5, 0.5, 1.0]);
         check(&then(vec![], 0, vec![1.0]), &[1.0]);

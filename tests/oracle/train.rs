@@ -94,7 +94,7 @@ fn rates(example: &Example) -> Result<Vec<f32>> {
     let number = |name: &str| options.number(name);
     let whole = |name: &str| options.whole(name);
     let (lr, steps) = (number("lr"), whole("steps"));
-    Ok(match example.op.as_str() {
+    match example.op.as_str() {
         "StepLR" => schedule::step(lr, whole("step_size"), number("gamma"), steps),
         "MultiStepLR" => schedule::multi_step(lr, &options.list("milestones"), number("gamma")),
         "ExponentialLR" => schedule::exponential(lr, number("gamma"), steps),
@@ -119,8 +119,8 @@ fn rates(example: &Example) -> Result<Vec<f32>> {
             };
             cycle.table()
         }
-        _ => return not_built(example),
-    })
+        _ => not_built(example),
+    }
 }
 
 /// The clipped gradients, as the first step of gradient descent at rate 1 from 0 shows them, negated.
