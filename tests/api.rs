@@ -15,15 +15,23 @@ use striate::gpu::{Engine, GpuOptions};
 use striate::graph::{Graph, Init, Kind, Node, Op, Split, Value};
 use striate::kernel::{
     Body, CPU_TURNS, Caps, Dispatch, GRID, Io, Kernel, Lowering, Operand, Overrides, Part,
+    overlaps, parts_of,
 };
-use striate::ops::{Unary, UnaryFunction};
+use striate::nn::{self, Mode, Module, Sequential};
+use striate::ops::{
+    Adam, AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, AxisRange, Blending, Concat, Conv,
+    ConvTranspose, CrossEntropyLoss, Ema, Expand, Interpolate, InterpolateMode, LocalResponseNorm,
+    LossFunction, LpPool, MaxPool, MaxUnpool, Permute, Reduction, Rule, Slice, Unary,
+    UnaryFunction, Warmup,
+};
 use striate::plan::{Buffer, Plan, PlanOptions, StateLayout};
 use striate::reference::evaluate;
 use striate::rng::{Stream, stream_of};
 use striate::session::Session;
-use striate::shape::{DType, Type};
+use striate::shape::{DType, PaddingMode, Shape, Type, Window};
 use striate::store::Store;
 use striate::tensor::{Array, Tensor};
+use striate::train::schedule;
 
 #[track_caller]
 fn refused<T: std::fmt::Debug>(result: Result<T>, kind: ErrorKind, message: &str) {
@@ -804,4 +812,593 @@ fn builders_survive_wild_inputs() {
     );
     let panicked: Vec<_> = panicked.into_iter().collect();
     assert!(panicked.is_empty(), "{}", panicked.join("\n"));
+}
+
+/// Settings of layers and ops that overflow something, or are nothing.
+struct Settings(Picks);
+
+impl Settings {
+    fn whole(&mut self) -> usize {
+        self.0.of(&WILD)
+    }
+
+    fn wholes<const N: usize>(&mut self) -> [usize; N] {
+        std::array::from_fn(|_| match self.0.below(2) {
+            0 => 1,
+            _ => self.whole(),
+        })
+    }
+
+    fn several(&mut self) -> Vec<usize> {
+        let count = self.0.below(5);
+        (0..count).map(|_| self.whole()).collect()
+    }
+
+    fn signed(&mut self) -> isize {
+        let ends = [isize::MIN, -(1 << 40), -3, -1, 0, 1, 2, 1 << 31, isize::MAX];
+        self.0.of(&ends)
+    }
+
+    fn real(&mut self) -> f32 {
+        let reals = [
+            0.0,
+            -0.0,
+            1.0,
+            -1.0,
+            0.5,
+            f32::NAN,
+            f32::INFINITY,
+            f32::MIN,
+            1e-45,
+            3e38,
+        ];
+        self.0.of(&reals)
+    }
+
+    fn flag(&mut self) -> bool {
+        self.0.below(2) == 0
+    }
+
+    fn mode(&mut self) -> PaddingMode {
+        use PaddingMode::{Circular, Reflect, Replicate, Zeros};
+        self.0.of(&[Zeros, Reflect, Replicate, Circular])
+    }
+
+    fn reduction(&mut self) -> Reduction {
+        self.0
+            .of(&[Reduction::None, Reduction::Mean, Reduction::Sum])
+    }
+
+    fn interpolation(&mut self) -> InterpolateMode {
+        let align_corners = self.flag();
+        self.0.of(&[
+            InterpolateMode::Nearest,
+            InterpolateMode::NearestExact,
+            InterpolateMode::Linear { align_corners },
+        ])
+    }
+
+    fn conv<const D: usize>(&mut self) -> Conv<D> {
+        Conv {
+            stride: self.wholes(),
+            padding: std::array::from_fn(|_| self.wholes()),
+            dilation: self.wholes(),
+            groups: self.wholes::<1>()[0],
+            padding_mode: self.mode(),
+        }
+    }
+
+    fn transposed<const D: usize>(&mut self) -> ConvTranspose<D> {
+        ConvTranspose {
+            stride: self.wholes(),
+            padding: std::array::from_fn(|_| self.wholes()),
+            output_padding: self.wholes(),
+            dilation: self.wholes(),
+            groups: self.wholes::<1>()[0],
+        }
+    }
+}
+
+/// One call of the builder number `which` with wild settings, on a small operand of the right kind; `None` past the last.
+fn call(which: usize, g: &mut Graph, s: &mut Settings) -> Option<Result<Value>> {
+    let mut input = |name: &str, ty: Type| g.input(name, ty).unwrap();
+    let x1 = input("x1", Type::f32([2, 4, 9]));
+    let x2 = input("x2", Type::f32([2, 4, 6, 5]));
+    let x3 = input("x3", Type::f32([2, 4, 3, 3, 3]));
+    let [w1, w2, w3] = [1, 2, 3].map(|axes| {
+        let shape = [vec![4, 4], vec![3; axes]].concat();
+        input(&format!("w{axes}"), Type::f32(shape))
+    });
+    let matrix = input("matrix", Type::f32([3, 5]));
+    let labels = input("labels", Type::u32([3]));
+    let plane = input("plane", Type::u32([2, 4, 6, 5]));
+    let bytes = input("bytes", Type::u8([7, 5]));
+    let one = input("one", Type::u32([1]));
+    let c = input("c", Type::f32([4]));
+    let clock = g.clock().unwrap();
+    let (axis, keep) = (s.whole(), s.flag());
+    let axes = s.several();
+    let label = CrossEntropyLoss {
+        ignore_index: Some(s.whole() as u32),
+        label_smoothing: s.real(),
+        reduction: s.reduction(),
+        ..CrossEntropyLoss::default()
+    };
+    let first = |pair: Result<(Value, Value)>| pair.map(|(first, _)| first);
+    let any = |all: Result<Vec<Value>>| all.map(|all| all.first().copied().unwrap_or(x2));
+    Some(match which {
+        0 => g.conv1d(x1, w1, None, s.conv()),
+        1 => g.conv2d(x2, w2, None, s.conv()),
+        2 => g.conv3d(x3, w3, None, s.conv()),
+        3 => g.conv_transpose1d(x1, w1, None, s.transposed()),
+        4 => g.conv_transpose2d(x2, w2, None, s.transposed()),
+        5 => g.conv_transpose3d(x3, w3, None, s.transposed()),
+        6 => g.conv(x2, w2, None, s.conv::<2>().same(s.wholes())),
+        7 => g.conv_transpose(x2, w2, None, s.transposed::<2>()),
+        8 => {
+            let pool = MaxPool {
+                kernel: s.wholes(),
+                stride: s.wholes(),
+                padding: s.wholes(),
+                dilation: s.wholes(),
+                ceil_mode: s.flag(),
+            };
+            g.max_pool::<2>(x2, pool)
+        }
+        9 => first(g.max_pool_with_indices(x1, MaxPool::new(s.wholes::<1>()))),
+        10 => {
+            let pool = AvgPool {
+                kernel: s.wholes(),
+                stride: s.wholes(),
+                padding: s.wholes(),
+                ceil_mode: s.flag(),
+                count_include_pad: s.flag(),
+                divisor_override: Some(s.whole()),
+            };
+            g.avg_pool::<2>(x2, pool)
+        }
+        11 => {
+            let pool = LpPool {
+                norm_type: s.real(),
+                kernel: s.wholes(),
+                stride: s.wholes(),
+                ceil_mode: s.flag(),
+            };
+            g.lp_pool::<3>(x3, pool)
+        }
+        12 => {
+            let unpool = MaxUnpool {
+                kernel: s.wholes(),
+                stride: s.wholes(),
+                padding: s.wholes(),
+                output_size: s.flag().then(|| s.wholes()),
+            };
+            g.max_unpool::<2>(x2, plane, unpool)
+        }
+        13 => g.adaptive_avg_pool(
+            x2,
+            AdaptiveAvgPool {
+                output: s.wholes::<2>(),
+            },
+        ),
+        14 => g.adaptive_max_pool(
+            x2,
+            AdaptiveMaxPool {
+                output: s.wholes::<2>(),
+            },
+        ),
+        15 => {
+            let pool = AdaptiveMaxPool {
+                output: s.wholes::<1>(),
+            };
+            first(g.adaptive_max_pool_with_indices(x1, pool))
+        }
+        16 => {
+            let padding: Vec<isize> = axes.iter().map(|_| s.signed()).collect();
+            g.pad(x2, &padding, s.mode())
+        }
+        17 => g.pad_constant(x2, &[s.signed(), s.signed()], s.real()),
+        18 => g.interpolate(x2, &s.wholes::<2>(), s.interpolation()),
+        19 => {
+            let factors = [f64::from(s.real()), f64::from(s.real())];
+            g.interpolate_by(x2, &factors, s.interpolation())
+        }
+        20 => g.pixel_shuffle(x2, axis),
+        21 => g.pixel_unshuffle(x2, axis),
+        22 => g.concat(&[x2, x2], axis),
+        23 => any(g.split(x2, &axes, s.whole())),
+        24 => any(g.chunk(x2, s.whole(), s.0.below(4))),
+        25 => {
+            let range = AxisRange {
+                axis: s.0.below(5).into(),
+                start: s.whole(),
+                end: s.whole(),
+                step: s.whole(),
+            };
+            g.slice(x2, &[range])
+        }
+        26 => g.narrow(x2, s.0.below(5), s.whole(), s.whole()),
+        27 => g.flip(x2, &axes),
+        28 => g.permute(x2, &axes),
+        29 => g.reshape(x2, axes),
+        30 => g.expand(x2, axes),
+        31 => g.flatten(x2, axis),
+        32 => g.fill(axes, s.real()),
+        33 => g.sum(x2, &axes, keep),
+        34 => g.mean(x2, &axes, keep),
+        35 => g.var(x2, &axes, s.whole(), keep),
+        36 => g.std(x2, &axes, s.whole(), keep),
+        37 => g.norm(x2, &axes, keep),
+        38 => g.amax(x2, &axes, keep),
+        39 => g.amin(x2, &axes, keep),
+        40 => first(g.max(x2, axis, keep)),
+        41 => first(g.min(x2, axis, keep)),
+        42 => g.argmax(x2, axis, keep),
+        43 => g.argmin(x2, axis, keep),
+        44 => g.softmax(x2, axis),
+        45 => g.log_softmax(x2, axis),
+        46 => g.group_norm(x2, axis, Some(c), Some(c), s.real()),
+        47 => g.layer_norm(x2, axis, None, None, s.real()),
+        48 => g.rms_norm(x2, axis, None, s.real()),
+        49 => g.instance_norm(x2, Some(c), None, s.real()),
+        50 => g.batch_norm(x2, [c, c], Some(c), Some(c), s.real()),
+        51 => first(g.batch_norm_train(x2, None, Some(c), s.real())),
+        52 => {
+            let statistics = g.batch_norm_train(x2, None, None, s.real());
+            statistics.and_then(|(_, statistics)| {
+                let renewed = g.running_statistics([c, c], statistics, x2, s.real())?;
+                Ok(renewed[0])
+            })
+        }
+        53 => {
+            let norm = LocalResponseNorm {
+                size: s.whole(),
+                alpha: s.real(),
+                beta: s.real(),
+                k: s.real(),
+            };
+            g.local_response_norm(x2, norm)
+        }
+        54 => g.cross_entropy(matrix, labels, label),
+        55 => g.nll_loss(matrix, labels, label),
+        56 => g.smooth_l1_loss(x2, x2, s.real(), s.reduction()),
+        57 => g.huber_loss(x2, x2, s.real(), s.reduction()),
+        58 => g.dropout(x2, s.real(), clock),
+        59 => g.dropout2d(x2, s.real(), clock),
+        60 => first(g.shuffled_batch(clock, s.whole(), s.whole(), keep)),
+        61 => g.gather_rows(bytes, labels, one, s.real(), s.real()),
+        62 => first(g.clip_grad_norm(&[x2, c], f64::from(s.real()), None)),
+        63 => {
+            let ema = Ema {
+                decay: f64::from(s.real()),
+                start: s.whole() as u32,
+                warmup: Some(Warmup {
+                    gamma: f64::from(s.real()),
+                    power: f64::from(s.real()),
+                }),
+            };
+            any(g.blend(Blending::Ema(ema), &[c], &[c], clock))
+        }
+        64 => g.clamp(x2, s.real(), s.real()),
+        65 => g.leaky_relu(x2, s.real()),
+        66 => g.scale(x2, s.real()),
+        67 => g.pow(x2, s.real()),
+        68 => g.cast(x2, s.0.of(&[DType::F32, DType::F16, DType::U32, DType::U8])),
+        69 => {
+            let function = s.0.below(4);
+            let (a, b) = (s.real(), s.real());
+            let function = [
+                UnaryFunction::Elu { alpha: a },
+                UnaryFunction::Celu { alpha: a },
+                UnaryFunction::Softplus {
+                    beta: a,
+                    threshold: b,
+                },
+                UnaryFunction::Hardtanh { min: a, max: b },
+            ][function];
+            g.unary(x2, function)
+        }
+        70 => {
+            let function = LossFunction::SmoothL1 { beta: s.real() };
+            g.pointwise_loss(x2, x2, function, s.reduction())
+        }
+        71 => {
+            let rule = Rule::Adam(Adam {
+                weight_decay: f64::from(s.real()),
+                ..Adam::default()
+            });
+            let lr = g.fill([], s.real()).unwrap();
+            let updated = g.update(rule, &[c], &[c], &[vec![c], vec![c]], lr);
+            updated.map(|updated| updated.params[0])
+        }
+        72 => {
+            let shape: Vec<usize> = (0..4).map(|_| s.whole()).collect();
+            let begin = (0..4).map(|_| s.whole()).collect();
+            let step = (0..4).map(|_| s.signed()).collect();
+            let shape = shape.into();
+            g.add1(Slice { begin, step, shape }, &[x2])
+        }
+        73 => {
+            let interpolate = Interpolate {
+                mode: s.interpolation(),
+                size: s.wholes::<2>().to_vec(),
+                step: vec![s.wholes(), s.wholes()],
+            };
+            g.add1(interpolate, &[x2])
+        }
+        74 => g.add1(Concat { axis, sizes: axes }, &[x2, x2]),
+        75 => any(g.add(
+            striate::ops::Split {
+                axis: s.0.below(5),
+                sizes: axes,
+            },
+            &[x2],
+        )),
+        76 => g.add1(Expand { shape: axes.into() }, &[x2]),
+        77 => g.add1(Permute { axes }, &[x2]),
+        _ => return None,
+    })
+}
+
+/// Builders that take no number but values alone: [`builders_survive_wild_inputs`].
+const OF_VALUES: &[&str] = &[
+    "abs",
+    "add_values",
+    "advance",
+    "bce_loss",
+    "bce_with_logits",
+    "binary",
+    "count_correct",
+    "div",
+    "eq",
+    "exp",
+    "gather_labels",
+    "ge",
+    "gelu",
+    "global_avg_pool",
+    "global_max_pool",
+    "gt",
+    "l1_loss",
+    "le",
+    "linear",
+    "log",
+    "lookup",
+    "lt",
+    "matmul",
+    "maximum",
+    "minimum",
+    "mse_loss",
+    "mul",
+    "ne",
+    "neg",
+    "prelu",
+    "relu",
+    "relu6",
+    "rsqrt",
+    "select",
+    "sigmoid",
+    "sign",
+    "silu",
+    "softmax_cross_entropy",
+    "sqrt",
+    "square",
+    "sub",
+    "tanh",
+    "transpose",
+    "update_with",
+];
+
+/// Every builder with settings, under many wild ones: an error, or a value with a gradient and a plan.
+#[test]
+fn builders_survive_wild_settings() {
+    let mut panicked = BTreeSet::new();
+    let (mut accepted, mut refused) = (0, 0);
+    let caps = Caps::default();
+    for which in 0.. {
+        let mut settings = Settings(Picks::new(&format!("settings {which}")));
+        let mut last = false;
+        for turn in 0..150 {
+            let tried = catch_unwind(AssertUnwindSafe(|| -> Option<Result<()>> {
+                let mut g = Graph::new();
+                let value = call(which, &mut g, &mut settings)?;
+                let planned = value.and_then(|value| {
+                    let ty = g.ty(value)?.clone();
+                    let mut wanted = vec![value];
+                    if ty.dtype == DType::F32 {
+                        let dy = g.input("dy", ty)?;
+                        let x = g.find_input("x2").unwrap();
+                        match gradients_from(&mut g, &[(value, dy)], &[x]) {
+                            Err(e) if e.kind() == ErrorKind::NotDifferentiable => {}
+                            found => wanted.extend(found?.into_iter().flatten()),
+                        }
+                    }
+                    let states = StateLayout::new(&[&g], caps.max_binding)?;
+                    Plan::new(&g, &states, &wanted, &caps, PlanOptions::default())?;
+                    Ok(())
+                });
+                Some(planned)
+            }));
+            match tried {
+                Ok(None) => last = true,
+                Ok(Some(Ok(()))) => accepted += 1,
+                Ok(Some(Err(_))) => refused += 1,
+                Err(_) => drop(panicked.insert(format!("builder {which}, turn {turn}"))),
+            }
+        }
+        if last {
+            break;
+        }
+    }
+    println!("{accepted} accepted, {refused} refused");
+    assert!(
+        accepted > 500 && refused > 5000,
+        "{accepted} accepted, {refused} refused"
+    );
+    let panicked: Vec<_> = panicked.into_iter().collect();
+    assert!(panicked.is_empty(), "{}", panicked.join("\n"));
+}
+
+/// A new builder is called above, or named as one without settings.
+#[test]
+fn every_builder_is_called_wildly() {
+    fn texts(folder: &std::path::Path, found: &mut Vec<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => texts(&path, found),
+                false => found.push(std::fs::read_to_string(&path).unwrap()),
+            }
+        }
+    }
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let own = std::fs::read_to_string(root.join("tests/api.rs")).unwrap();
+    let (mut found, mut builders) = (Vec::new(), BTreeSet::new());
+    texts(&root.join("src/ops"), &mut found);
+    for text in &found {
+        let blocks = text.split("\nimpl Graph {\n").skip(1);
+        for block in blocks.filter_map(|rest| Some(rest.split_once("\n}\n")?.0)) {
+            let names = block
+                .lines()
+                .filter_map(|line| line.strip_prefix("    pub fn "));
+            builders
+                .extend(names.filter_map(|rest| Some(rest.split(['(', '<']).next()?.to_owned())));
+        }
+    }
+    assert!(builders.len() > 80, "{} builders", builders.len());
+    let called = |name: &String| {
+        let call = [format!("g.{name}("), format!("g.{name}::<")];
+        call.iter().any(|call| own.contains(call)) || OF_VALUES.contains(&name.as_str())
+    };
+    let missing: Vec<&String> = builders.iter().filter(|name| !called(name)).collect();
+    assert!(
+        missing.is_empty(),
+        "not called in tests/api.rs: {missing:?}"
+    );
+}
+
+/// What is no builder but takes numbers.
+#[test]
+fn functions_survive_wild_numbers() {
+    let mut s = Settings(Picks::new("functions"));
+    for _ in 0..1000 {
+        let shape: Shape = s.several().into();
+        let ty = Type::new(
+            s.0.of(&[DType::F32, DType::F16, DType::U32, DType::U8]),
+            shape.clone(),
+        );
+        let _ = (
+            shape.count(),
+            shape.strides(),
+            shape.rows(),
+            ty.row(),
+            ty.bytes(),
+        );
+        let _ = (
+            ty.padded_bytes(s.whole()),
+            shape.broadcast(&s.several().into()),
+        );
+        let window = Window {
+            kernel: s.whole(),
+            stride: s.whole(),
+            before: s.whole(),
+            after: s.whole(),
+            dilation: s.whole(),
+        };
+        let _ = window.output(s.whole(), "op", "width");
+        let _ = window.pooled(s.whole(), s.flag(), "op", "width");
+        let _ = window.input(s.whole(), s.whole(), s.whole());
+        let extent = s.whole();
+        let source = s.mode().source(s.signed(), extent);
+        assert!(source.is_none_or(|at| at < extent));
+        let _ = s.mode().check(s.wholes(), s.whole(), "op", "width");
+        let _ = parts_of(&ty, s.0.of(&[0, 1, 16, 255, 1 << 20, u64::MAX]));
+        let part = |s: &mut Settings| Part {
+            start: s.whole(),
+            rows: s.whole(),
+        };
+        let _ = overlaps(&[&[part(&mut s), part(&mut s)], &[part(&mut s)], &[]]);
+        let _ = Tensor::f32(shape.clone(), vec![1.0; 3]);
+        let _ = Tensor::u32(shape.clone(), vec![1; 3]);
+        let _ = Tensor::u8(shape.clone(), vec![1; 3]);
+        let _ = Tensor::f16_bits(shape.clone(), vec![1; 3]);
+        let _ = Tensor::from_bytes(&ty, &[1; 12]);
+        let array = Array::float(shape.clone(), vec![1.0; 6]);
+        let _ = (array.floats(), array.u32s(), array.u8s(), array.to_tensor());
+        let _ = array
+            .reshaped(s.several())
+            .rows(s.whole(), s.whole())
+            .rounded();
+        let other = Array::u32(s.several(), vec![1; 4]);
+        let _ = Array::concat(&[array.clone(), other.clone()]);
+        let _ = Array::sum(&[array.clone(), other, Array::u8(shape, vec![])]);
+        if ty.bytes() < 1 << 24 || ty.check().is_err() {
+            let _ = Tensor::zeros(&ty);
+        }
+        let number = |s: &mut Settings| f64::from(s.real());
+        let long = |s: &mut Settings| s.0.of(&[0, 1, 2, 100, 1 << 31, 1 << 40, usize::MAX]);
+        let _ = schedule::step(number(&mut s), long(&mut s), number(&mut s), long(&mut s));
+        let _ = schedule::multi_step(number(&mut s), &[long(&mut s), 3], number(&mut s));
+        let _ = schedule::exponential(number(&mut s), number(&mut s), long(&mut s));
+        let _ = schedule::linear(1.0, number(&mut s), number(&mut s), long(&mut s));
+        let _ = schedule::polynomial(number(&mut s), long(&mut s), number(&mut s));
+        let _ = schedule::cosine_annealing(number(&mut s), long(&mut s), number(&mut s));
+        let (first, times, steps) = (long(&mut s), long(&mut s), long(&mut s));
+        let _ = schedule::cosine_annealing_warm_restarts(1.0, first, times, 0.0, steps);
+        let cycle = schedule::OneCycle {
+            pct_start: number(&mut s),
+            ..schedule::OneCycle::new(number(&mut s), long(&mut s))
+        };
+        let _ = cycle.table();
+        let _ = schedule::then(vec![1.0; 2], long(&mut s), vec![0.0; 3]);
+        let _ = schedule::warmup_cosine(s.real(), long(&mut s), long(&mut s));
+    }
+    let long = 1 << 40;
+    let told = "schedule of 1099511627776 steps: f32 [1099511627776] has 2^31 elements or more, \
+                the limit for one value";
+    refused(
+        schedule::exponential(1.0, 0.5, long),
+        ErrorKind::Shape,
+        told,
+    );
+    refused(
+        schedule::then(vec![1.0], long, vec![]),
+        ErrorKind::Shape,
+        told,
+    );
+    let error = striate::data::digits(usize::MAX, 1).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::OutOfMemory);
+    assert!(error.to_string().starts_with("digits: "), "{error}");
+    let error = Tensor::zeros(&Type::f32([usize::MAX, 2])).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Shape, "{error}");
+}
+
+/// A layer is named by its errors: by its name, or by its kind.
+#[test]
+fn layers_name_themselves() {
+    let mut g = Graph::new();
+    let x = g.input("x", Type::f32([2, 4, 6, 5])).unwrap();
+    let conv = nn::Conv2d::new(3, 16, 3);
+    let message = |g: &mut Graph, module: &dyn Module, name: &str| {
+        let error = module.build(g, name, x, Mode::Train).unwrap_err();
+        error.to_string()
+    };
+    let told = "conv2d: weight [16, 3, 3, 3] expects 3 input channels, input [2, 4, 6, 5] has 4";
+    assert_eq!(message(&mut g, &conv, ""), format!("Conv2d: {told}"));
+    assert_eq!(
+        message(&mut g, &conv, "stem.conv"),
+        format!("stem.conv: {told}")
+    );
+    let inner = Sequential::new().then(nn::Relu).named("conv", conv);
+    let net = Sequential::new().named("block", inner);
+    assert_eq!(message(&mut g, &net, ""), format!("block.conv: {told}"));
+    assert_eq!(
+        message(&mut g, &net, "net"),
+        format!("net.block.conv: {told}")
+    );
+    let same_weights = nn::Conv2d::new(4, 16, 1);
+    let error = message(&mut g, &same_weights, "");
+    assert!(error.starts_with("Conv2d: parameter \"weight\""), "{error}");
+    let dropout = nn::Dropout { p: 2.0 };
+    let error = message(&mut g, &dropout, "");
+    assert!(error.starts_with("Dropout: dropout: "), "{error}");
 }

@@ -85,6 +85,9 @@ pub struct Part {
     pub rows: usize,
 }
 
+/// The most parts of one value: each costs bindings and dispatches.
+const MOST_PARTS: usize = 1 << 16;
+
 /// Cuts a type into parts whose bytes fit `max_binding`: equal runs of rows, the last one shorter.
 pub fn parts_of(ty: &Type, max_binding: u64) -> Result<Vec<Part>> {
     let rows = ty.shape.rows();
@@ -103,6 +106,14 @@ pub fn parts_of(ty: &Type, max_binding: u64) -> Result<Vec<Part>> {
             ErrorKind::Limit,
             format!(
                 "{ty}: one row takes {row_bytes} bytes, the device binds {max_binding} at most"
+            ),
+        ));
+    }
+    if rows.div_ceil(per_part) > MOST_PARTS {
+        return Err(Error::new(
+            ErrorKind::Limit,
+            format!(
+                "{ty}: {per_part} rows fit the {max_binding} bytes that the device binds, so that it takes more than {MOST_PARTS} parts"
             ),
         ));
     }

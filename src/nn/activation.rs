@@ -3,7 +3,7 @@
 //! A function of one value is a module itself, under the name [`Activation`]: `Activation::Relu`, `Activation::LEAKY_RELU` with
 //! PyTorch's default, `Activation::LeakyRelu { negative_slope: 0.2 }`.
 
-use super::{Mode, Module, join, parameter};
+use super::{Mode, Module, join, parameter, within};
 use crate::error::Result;
 use crate::graph::{Graph, Init, Value};
 use crate::ops::Dim;
@@ -11,8 +11,8 @@ use crate::ops::Dim;
 pub use crate::ops::UnaryFunction as Activation;
 
 impl Module for Activation {
-    fn build(&self, g: &mut Graph, _: &str, x: Value, _: Mode) -> Result<Value> {
-        g.unary(x, *self)
+    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
+        within(name, "Activation", || g.unary(x, *self))
     }
 }
 
@@ -37,9 +37,11 @@ impl Default for PRelu {
 
 impl Module for PRelu {
     fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
-        let init = Init::Constant(self.init);
-        let weight = parameter(g, &join(name, "weight"), [self.num_parameters], init)?;
-        g.prelu(x, weight)
+        within(name, "PRelu", || {
+            let init = Init::Constant(self.init);
+            let weight = parameter(g, &join(name, "weight"), [self.num_parameters], init)?;
+            g.prelu(x, weight)
+        })
     }
 }
 
@@ -58,8 +60,8 @@ impl Softmax {
 }
 
 impl Module for Softmax {
-    fn build(&self, g: &mut Graph, _: &str, x: Value, _: Mode) -> Result<Value> {
-        g.softmax(x, self.dim)
+    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
+        within(name, "Softmax", || g.softmax(x, self.dim))
     }
 }
 
@@ -78,7 +80,7 @@ impl LogSoftmax {
 }
 
 impl Module for LogSoftmax {
-    fn build(&self, g: &mut Graph, _: &str, x: Value, _: Mode) -> Result<Value> {
-        g.log_softmax(x, self.dim)
+    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
+        within(name, "LogSoftmax", || g.log_softmax(x, self.dim))
     }
 }

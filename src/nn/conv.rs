@@ -1,7 +1,7 @@
 //! Convolution and transposed convolution over one, two or three axes.
 
 use super::init::Scheme;
-use super::{Mode, Module, weight_and_bias};
+use super::{Mode, Module, weight_and_bias, within};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Value};
 use crate::ops::{self, ConvTransposeWalk, ConvWalk};
@@ -170,9 +170,11 @@ where
     ops::Conv<D>: Into<ConvWalk>,
 {
     fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
-        let per_group = divide("conv", D, self.in_channels, "input", self.groups)?;
-        let (weight, bias) = self.parameters(g, name, [self.out_channels, per_group])?;
-        g.conv(x, weight, bias, self.settings())
+        within(name, format_args!("Conv{D}d"), || {
+            let per_group = divide("conv", D, self.in_channels, "input", self.groups)?;
+            let (weight, bias) = self.parameters(g, name, [self.out_channels, per_group])?;
+            g.conv(x, weight, bias, self.settings())
+        })
     }
 }
 
@@ -189,17 +191,19 @@ where
     ops::ConvTranspose<D>: Into<ConvTransposeWalk>,
 {
     fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
-        let out = self.out_channels;
-        let per_group = divide("conv_transpose", D, out, "output", self.groups)?;
-        let (weight, bias) = self.parameters(g, name, [self.in_channels, per_group])?;
-        let conv = ops::ConvTranspose {
-            stride: self.stride,
-            padding: self.padding,
-            output_padding: self.kind.output_padding,
-            dilation: self.dilation,
-            groups: self.groups,
-        };
-        g.conv_transpose(x, weight, bias, conv)
+        within(name, format_args!("ConvTranspose{D}d"), || {
+            let out = self.out_channels;
+            let per_group = divide("conv_transpose", D, out, "output", self.groups)?;
+            let (weight, bias) = self.parameters(g, name, [self.in_channels, per_group])?;
+            let conv = ops::ConvTranspose {
+                stride: self.stride,
+                padding: self.padding,
+                output_padding: self.kind.output_padding,
+                dilation: self.dilation,
+                groups: self.groups,
+            };
+            g.conv_transpose(x, weight, bias, conv)
+        })
     }
 }
 

@@ -11,7 +11,7 @@ mod norm;
 mod pool;
 mod resize;
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Init, Kind, Source, Value};
@@ -51,6 +51,26 @@ pub fn join(name: &str, child: &str) -> String {
         "" => child.to_owned(),
         _ => format!("{name}.{child}"),
     }
+}
+
+/// What `build` makes, or its error with the name of a layer in front, or with its kind if it has no
+/// name. An error that names the layer already, or one inside it, stays as it is.
+pub fn within<T>(
+    name: &str,
+    kind: impl fmt::Display,
+    build: impl FnOnce() -> Result<T>,
+) -> Result<T> {
+    build().map_err(|error| {
+        let layer = match name {
+            "" => kind.to_string(),
+            _ => name.to_owned(),
+        };
+        let message = error.to_string();
+        match message.strip_prefix(&layer) {
+            Some(rest) if rest.starts_with([':', '.']) => error,
+            _ => error.context(layer),
+        }
+    })
 }
 
 /// The parameter of this name: a new one, or the one that the graph has.
@@ -128,10 +148,12 @@ impl Linear {
 
 impl Module for Linear {
     fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
-        let shape = [self.out_features, self.in_features].into();
-        let bias = self.bias.then_some(self.out_features);
-        let (weight, bias) = weight_and_bias(g, name, &shape, &self.init, bias)?;
-        g.linear(x, weight, bias)
+        within(name, "Linear", || {
+            let shape = [self.out_features, self.in_features].into();
+            let bias = self.bias.then_some(self.out_features);
+            let (weight, bias) = weight_and_bias(g, name, &shape, &self.init, bias)?;
+            g.linear(x, weight, bias)
+        })
     }
 }
 
@@ -159,8 +181,8 @@ fn weight_and_bias(
 pub struct Relu;
 
 impl Module for Relu {
-    fn build(&self, g: &mut Graph, _: &str, x: Value, _: Mode) -> Result<Value> {
-        g.relu(x)
+    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
+        within(name, "Relu", || g.relu(x))
     }
 }
 
@@ -173,12 +195,14 @@ pub struct Dropout {
 }
 
 impl Module for Dropout {
-    fn build(&self, g: &mut Graph, _: &str, x: Value, mode: Mode) -> Result<Value> {
-        if mode == Mode::Infer {
-            return Ok(x);
-        }
-        let clock = g.clock()?;
-        g.dropout(x, self.p, clock)
+    fn build(&self, g: &mut Graph, name: &str, x: Value, mode: Mode) -> Result<Value> {
+        within(name, "Dropout", || {
+            if mode == Mode::Infer {
+                return Ok(x);
+            }
+            let clock = g.clock()?;
+            g.dropout(x, self.p, clock)
+        })
     }
 }
 
@@ -190,12 +214,14 @@ pub struct Dropout2d {
 }
 
 impl Module for Dropout2d {
-    fn build(&self, g: &mut Graph, _: &str, x: Value, mode: Mode) -> Result<Value> {
-        if mode == Mode::Infer {
-            return Ok(x);
-        }
-        let clock = g.clock()?;
-        g.dropout2d(x, self.p, clock)
+    fn build(&self, g: &mut Graph, name: &str, x: Value, mode: Mode) -> Result<Value> {
+        within(name, "Dropout2d", || {
+            if mode == Mode::Infer {
+                return Ok(x);
+            }
+            let clock = g.clock()?;
+            g.dropout2d(x, self.p, clock)
+        })
     }
 }
 
@@ -204,8 +230,8 @@ impl Module for Dropout2d {
 pub struct Flatten;
 
 impl Module for Flatten {
-    fn build(&self, g: &mut Graph, _: &str, x: Value, _: Mode) -> Result<Value> {
-        g.flatten(x, 1)
+    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
+        within(name, "Flatten", || g.flatten(x, 1))
     }
 }
 
@@ -237,9 +263,8 @@ impl Sequential {
 impl Module for Sequential {
     fn build(&self, g: &mut Graph, name: &str, x: Value, mode: Mode) -> Result<Value> {
         self.children.iter().try_fold(x, |x, (child, module)| {
-            module
-                .build(g, &join(name, child), x, mode)
-                .map_err(|e| e.context(child))
+            let name = join(name, child);
+            within(&name, "module", || module.build(g, &name, x, mode))
         })
     }
 }

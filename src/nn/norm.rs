@@ -1,6 +1,6 @@
 //! Normalisation layers.
 
-use super::{Mode, Module, join, parameter, state};
+use super::{Mode, Module, join, parameter, state, within};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Init, Kind, Value};
 use crate::shape::Shape;
@@ -48,32 +48,34 @@ impl<const D: usize> BatchNorm<D> {
 
 impl<const D: usize> Module for BatchNorm<D> {
     fn build(&self, g: &mut Graph, name: &str, x: Value, mode: Mode) -> Result<Value> {
-        expect_images("batch_norm", g, x, self.features, D)?;
-        let [weight, bias] = affine(g, name, &[self.features].into(), [self.affine; 2])?;
-        let mut running = None;
-        if self.track_running_stats {
-            let mut statistic = |child, begin| {
-                let init = Init::Constant(begin);
-                let name = join(name, child);
-                state(g, &name, [self.features], Kind::Statistic, init)
-            };
-            running = Some([
-                statistic("running_mean", 0.0)?,
-                statistic("running_var", 1.0)?,
-            ]);
-        }
-        if let (Mode::Infer, Some(running)) = (mode, running) {
-            return g.batch_norm(x, running, weight, bias, self.eps);
-        }
-        let (y, statistics) = g.batch_norm_train(x, weight, bias, self.eps)?;
-        if let Some(running) = running {
-            let latest = running.map(|state| g.unassign(state).unwrap_or(state));
-            let renewed = g.running_statistics(latest, statistics, x, self.momentum)?;
-            for (state, value) in running.into_iter().zip(renewed) {
-                g.assign(state, value)?;
+        within(name, format_args!("BatchNorm{D}d"), || {
+            expect_images("batch_norm", g, x, self.features, D)?;
+            let [weight, bias] = affine(g, name, &[self.features].into(), [self.affine; 2])?;
+            let mut running = None;
+            if self.track_running_stats {
+                let mut statistic = |child, begin| {
+                    let init = Init::Constant(begin);
+                    let name = join(name, child);
+                    state(g, &name, [self.features], Kind::Statistic, init)
+                };
+                running = Some([
+                    statistic("running_mean", 0.0)?,
+                    statistic("running_var", 1.0)?,
+                ]);
             }
-        }
-        Ok(y)
+            if let (Mode::Infer, Some(running)) = (mode, running) {
+                return g.batch_norm(x, running, weight, bias, self.eps);
+            }
+            let (y, statistics) = g.batch_norm_train(x, weight, bias, self.eps)?;
+            if let Some(running) = running {
+                let latest = running.map(|state| g.unassign(state).unwrap_or(state));
+                let renewed = g.running_statistics(latest, statistics, x, self.momentum)?;
+                for (state, value) in running.into_iter().zip(renewed) {
+                    g.assign(state, value)?;
+                }
+            }
+            Ok(y)
+        })
     }
 }
 
@@ -109,9 +111,11 @@ impl<const D: usize> InstanceNorm<D> {
 
 impl<const D: usize> Module for InstanceNorm<D> {
     fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
-        expect_images("instance_norm", g, x, self.features, D)?;
-        let [weight, bias] = affine(g, name, &[self.features].into(), [self.affine; 2])?;
-        g.instance_norm(x, weight, bias, self.eps)
+        within(name, format_args!("InstanceNorm{D}d"), || {
+            expect_images("instance_norm", g, x, self.features, D)?;
+            let [weight, bias] = affine(g, name, &[self.features].into(), [self.affine; 2])?;
+            g.instance_norm(x, weight, bias, self.eps)
+        })
     }
 }
 
@@ -142,15 +146,17 @@ impl GroupNorm {
 
 impl Module for GroupNorm {
     fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
-        let shape = g.shape(x)?;
-        if shape.get(1) != Some(&self.channels) {
-            return Err(Error::shape(format!(
-                "group_norm: x {shape} is not [batch, {}, ...]",
-                self.channels
-            )));
-        }
-        let [weight, bias] = affine(g, name, &[self.channels].into(), [self.affine; 2])?;
-        g.group_norm(x, self.groups, weight, bias, self.eps)
+        within(name, "GroupNorm", || {
+            let shape = g.shape(x)?;
+            if shape.get(1) != Some(&self.channels) {
+                return Err(Error::shape(format!(
+                    "group_norm: x {shape} is not [batch, {}, ...]",
+                    self.channels
+                )));
+            }
+            let [weight, bias] = affine(g, name, &[self.channels].into(), [self.affine; 2])?;
+            g.group_norm(x, self.groups, weight, bias, self.eps)
+        })
     }
 }
 
@@ -181,11 +187,13 @@ impl LayerNorm {
 
 impl Module for LayerNorm {
     fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
-        let last = &self.normalized_shape;
-        expect_last("layer_norm", g, x, last)?;
-        let has = self.elementwise_affine;
-        let [weight, bias] = affine(g, name, last, [has, has && self.bias])?;
-        g.layer_norm(x, last.len(), weight, bias, self.eps)
+        within(name, "LayerNorm", || {
+            let last = &self.normalized_shape;
+            expect_last("layer_norm", g, x, last)?;
+            let has = self.elementwise_affine;
+            let [weight, bias] = affine(g, name, last, [has, has && self.bias])?;
+            g.layer_norm(x, last.len(), weight, bias, self.eps)
+        })
     }
 }
 
@@ -213,16 +221,20 @@ impl RmsNorm {
 
 impl Module for RmsNorm {
     fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
-        let last = &self.normalized_shape;
-        expect_last("rms_norm", g, x, last)?;
-        let [weight, _] = affine(g, name, last, [self.elementwise_affine, false])?;
-        g.rms_norm(x, last.len(), weight, self.eps)
+        within(name, "RmsNorm", || {
+            let last = &self.normalized_shape;
+            expect_last("rms_norm", g, x, last)?;
+            let [weight, _] = affine(g, name, last, [self.elementwise_affine, false])?;
+            g.rms_norm(x, last.len(), weight, self.eps)
+        })
     }
 }
 
 impl Module for LocalResponseNorm {
-    fn build(&self, g: &mut Graph, _: &str, x: Value, _: Mode) -> Result<Value> {
-        g.local_response_norm(x, *self)
+    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
+        within(name, "LocalResponseNorm", || {
+            g.local_response_norm(x, *self)
+        })
     }
 }
 

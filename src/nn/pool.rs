@@ -1,6 +1,6 @@
 //! Pooling layers: the parameters of `ops`' poolings are the layers. Max unpooling needs indices beside x and is called on the graph.
 
-use super::{Mode, Module};
+use super::{Mode, Module, within};
 use crate::error::Result;
 use crate::graph::{Graph, Value};
 
@@ -11,32 +11,36 @@ pub use crate::ops::{
 };
 
 impl<const D: usize> Module for MaxPool<D> {
-    fn build(&self, g: &mut Graph, _: &str, x: Value, _: Mode) -> Result<Value> {
-        g.max_pool(x, *self)
+    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
+        within(name, format_args!("MaxPool{D}d"), || g.max_pool(x, *self))
     }
 }
 
 impl<const D: usize> Module for AvgPool<D> {
-    fn build(&self, g: &mut Graph, _: &str, x: Value, _: Mode) -> Result<Value> {
-        g.avg_pool(x, *self)
+    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
+        within(name, format_args!("AvgPool{D}d"), || g.avg_pool(x, *self))
     }
 }
 
 impl<const D: usize> Module for LpPool<D> {
-    fn build(&self, g: &mut Graph, _: &str, x: Value, _: Mode) -> Result<Value> {
-        g.lp_pool(x, *self)
+    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
+        within(name, format_args!("LpPool{D}d"), || g.lp_pool(x, *self))
     }
 }
 
 impl<const D: usize> Module for AdaptiveAvgPool<D> {
-    fn build(&self, g: &mut Graph, _: &str, x: Value, _: Mode) -> Result<Value> {
-        g.adaptive_avg_pool(x, *self)
+    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
+        within(name, format_args!("AdaptiveAvgPool{D}d"), || {
+            g.adaptive_avg_pool(x, *self)
+        })
     }
 }
 
 impl<const D: usize> Module for AdaptiveMaxPool<D> {
-    fn build(&self, g: &mut Graph, _: &str, x: Value, _: Mode) -> Result<Value> {
-        g.adaptive_max_pool(x, *self)
+    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
+        within(name, format_args!("AdaptiveMaxPool{D}d"), || {
+            g.adaptive_max_pool(x, *self)
+        })
     }
 }
 
@@ -45,8 +49,8 @@ impl<const D: usize> Module for AdaptiveMaxPool<D> {
 pub struct GlobalAvgPool;
 
 impl Module for GlobalAvgPool {
-    fn build(&self, g: &mut Graph, _: &str, x: Value, _: Mode) -> Result<Value> {
-        g.global_avg_pool(x)
+    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
+        within(name, "GlobalAvgPool", || g.global_avg_pool(x))
     }
 }
 
@@ -55,7 +59,7 @@ impl Module for GlobalAvgPool {
 pub struct GlobalMaxPool;
 
 impl Module for GlobalMaxPool {
-    fn build(&self, g: &mut Graph, _: &str, x: Value, _: Mode) -> Result<Value> {
-        g.global_max_pool(x)
+    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
+        within(name, "GlobalMaxPool", || g.global_max_pool(x))
     }
 }

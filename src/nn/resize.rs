@@ -1,6 +1,6 @@
 //! Layers that change the extents of images: padding, upsampling, pixel shuffling.
 
-use super::{Mode, Module};
+use super::{Mode, Module, within};
 use crate::error::Result;
 use crate::graph::{Graph, Value};
 use crate::shape::PaddingMode;
@@ -39,11 +39,11 @@ impl Pad {
 }
 
 impl Module for Pad {
-    fn build(&self, g: &mut Graph, _: &str, x: Value, _: Mode) -> Result<Value> {
-        match self.mode {
+    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
+        within(name, "Pad", || match self.mode {
             PaddingMode::Zeros => g.pad_constant(x, &self.padding, self.value),
             mode => g.pad(x, &self.padding, mode),
-        }
+        })
     }
 }
 
@@ -81,11 +81,11 @@ impl Upsample {
 }
 
 impl Module for Upsample {
-    fn build(&self, g: &mut Graph, _: &str, x: Value, _: Mode) -> Result<Value> {
-        match &self.target {
+    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
+        within(name, "Upsample", || match &self.target {
             Target::Size(size) => g.interpolate(x, size, self.mode),
             Target::Factors(factors) => g.interpolate_by(x, factors, self.mode),
-        }
+        })
     }
 }
 
@@ -94,8 +94,8 @@ impl Module for Upsample {
 pub struct PixelShuffle(pub usize);
 
 impl Module for PixelShuffle {
-    fn build(&self, g: &mut Graph, _: &str, x: Value, _: Mode) -> Result<Value> {
-        g.pixel_shuffle(x, self.0)
+    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
+        within(name, "PixelShuffle", || g.pixel_shuffle(x, self.0))
     }
 }
 
@@ -104,7 +104,7 @@ impl Module for PixelShuffle {
 pub struct PixelUnshuffle(pub usize);
 
 impl Module for PixelUnshuffle {
-    fn build(&self, g: &mut Graph, _: &str, x: Value, _: Mode) -> Result<Value> {
-        g.pixel_unshuffle(x, self.0)
+    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
+        within(name, "PixelUnshuffle", || g.pixel_unshuffle(x, self.0))
     }
 }

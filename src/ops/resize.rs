@@ -203,7 +203,7 @@ impl Interpolate {
         for (axis, (&input, &output)) in input.iter().zip(&self.size).enumerate() {
             let [over, under] = self.step[axis];
             // Places are computed in 32 bits, twice as fine as the step.
-            let product = |a: usize, b: usize| (a as u128 + 2) * 2 * (b as u128 + 1);
+            let product = |a: usize, b: usize| ((a as u128 + 2) * 2).saturating_mul(b as u128 + 1);
             let longest = product(output, over.max(input)).max(product(input, under.max(output)));
             if output == 0 || over == 0 || under == 0 || longest >= 1 << 32 {
                 return Err(Error::shape(format!(
