@@ -79,7 +79,7 @@ impl From<Backend> for Backends {
 struct Case {
     name: &'static str,
     model: fn(&mut Graph, Value, Mode) -> Result<Value>,
-    data: fn(usize, u64) -> Dataset,
+    data: fn(usize, u64) -> Result<Dataset>,
     batch: usize,
     steps: usize,
     /// Whether a software adapter takes minutes for a step: it is left out there unless `--case` names it.
@@ -106,7 +106,7 @@ const CASES: [Case; 4] = [
     Case {
         name: "resnet20/b32",
         model: resnet20,
-        data: |count, seed| noise(count, seed, 32),
+        data: |count, seed| Ok(noise(count, seed, 32)),
         batch: 32,
         steps: 8,
         large: false,
@@ -114,7 +114,7 @@ const CASES: [Case; 4] = [
     Case {
         name: "resnet50/b64",
         model: |g, x, mode| resnet50(g, 1000, x, mode),
-        data: |count, seed| noise(count.min(128), seed, 224),
+        data: |count, seed| Ok(noise(count.min(128), seed, 224)),
         batch: 64,
         steps: 4,
         large: true,
@@ -171,8 +171,8 @@ fn run(args: &Args) -> Result<()> {
     let mut lines = Vec::new();
     for case in cases {
         let data = Split {
-            train: (case.data)(2048, 1),
-            test: (case.data)(64, 2),
+            train: (case.data)(2048, 1)?,
+            test: (case.data)(64, 2)?,
         };
         for gpu in Gpu::all(&options) {
             let Some(gpu) = tuned(gpu?, tuning.as_ref())? else {
