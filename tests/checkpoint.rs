@@ -275,7 +275,7 @@ fn content(store: &Store) -> Vec<(String, Tensor)> {
 #[test]
 fn states_in_several_parts_are_saved_and_loaded() {
     let options = GpuOptions {
-        max_binding: Some(256),
+        max_binding: Some(512),
         ..GpuOptions::default()
     };
     for gpu in Gpu::all(&options) {
@@ -472,12 +472,11 @@ fn damaged_checkpoints_change_nothing() {
         let (read, most) = measured(|| safetensors::load(&path).map(drop));
         assert!(most <= allowed(bytes.len()), "round {round}: {most} bytes");
         let partial = LoadOptions::new().strict(false);
-        let loads = [
-            load_training(&path, &store),
-            load_state_dict(&path, &store, &partial).map(drop),
-        ];
+        let loads: [&dyn Fn() -> Result<()>; 2] = [&|| load_training(&path, &store), &|| {
+            load_state_dict(&path, &store, &partial).map(drop)
+        }];
         for load in loads {
-            match load {
+            match load() {
                 Ok(()) => {
                     assert!(read.is_ok(), "round {round}");
                     store.restore(&before).unwrap();
@@ -486,7 +485,7 @@ fn damaged_checkpoints_change_nothing() {
                     refused += 1;
                     let kinds = [ErrorKind::Data, ErrorKind::Checkpoint];
                     assert!(kinds.contains(&error.kind()), "round {round}: {error}");
-                    assert_eq!(content(&store), before, "round {round}: {error}");
+                    assert!(content(&store) == before, "round {round}: {error}");
                 }
             }
         }

@@ -60,7 +60,11 @@ impl Header {
         let wrong = |message: String| Error::new(ErrorKind::Data, message);
         let file = 8 + json.len() as u64 + data;
         let mut reader = serde_json::Deserializer::from_slice(json);
-        let header = Header::deserialize(&mut reader).and_then(|header| {
+        let entries = Entries {
+            // Each has a map of its own.
+            most: json.iter().filter(|&&byte| byte == b'{').count(),
+        };
+        let header = reader.deserialize_map(entries).and_then(|header| {
             reader.end()?;
             Ok(header)
         });
@@ -124,47 +128,47 @@ impl Entry {
     }
 }
 
-impl<'de> Deserialize<'de> for Header {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entries;
+/// Reads a header of no more than `most` entries.
+struct Entries {
+    most: usize,
+}
 
-        impl<'de> Visitor<'de> for Entries {
-            type Value = Header;
+impl<'de> Visitor<'de> for Entries {
+    type Value = Header;
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a map of tensors")
-            }
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map of tensors")
+    }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Header, A::Error> {
-                let mut header = Header::default();
-                let mut metadata = false;
-                while let Some(name) = map.next_key::<Box<str>>()? {
-                    if &*name == "__metadata__" {
-                        if std::mem::replace(&mut metadata, true) {
-                            return Err(A::Error::custom("two entries of metadata"));
-                        }
-                        header.hash = map.next_value::<Metadata>()?.0;
-                        continue;
-                    }
-                    header.count += 1;
-                    if header.count > MAX_TENSORS {
-                        header.entries = Vec::new();
-                        map.next_value::<IgnoredAny>()?;
-                        continue;
-                    }
-                    let info: Info = map.next_value()?;
-                    header.entries.push(Entry {
-                        name,
-                        dtype: info.dtype,
-                        shape: info.shape.0,
-                        range: info.data_offsets,
-                    });
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Header, A::Error> {
+        let mut header = Header {
+            entries: Vec::with_capacity(self.most.min(MAX_TENSORS)),
+            ..Header::default()
+        };
+        let mut metadata = false;
+        while let Some(name) = map.next_key::<Box<str>>()? {
+            if &*name == "__metadata__" {
+                if std::mem::replace(&mut metadata, true) {
+                    return Err(A::Error::custom("two entries of metadata"));
                 }
-                Ok(header)
+                header.hash = map.next_value::<Metadata>()?.0;
+                continue;
             }
+            header.count += 1;
+            if header.count > MAX_TENSORS {
+                header.entries = Vec::new();
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            let info: Info = map.next_value()?;
+            header.entries.push(Entry {
+                name,
+                dtype: info.dtype,
+                shape: info.shape.0,
+                range: info.data_offsets,
+            });
         }
-
-        deserializer.deserialize_map(Entries)
+        Ok(header)
     }
 }
 

@@ -44,13 +44,7 @@ pub fn save(path: impl AsRef<Path>, tensors: &[(String, Tensor)]) -> Result<()> 
 /// `Io` if the file cannot be read or is no regular one, `Data` as [`decode`].
 #[cfg(not(target_arch = "wasm32"))]
 pub fn load(path: impl AsRef<Path>) -> Result<Vec<(String, Tensor)>> {
-    let path = path.as_ref();
-    let mut tensors = Vec::new();
-    read_file(path, |entry, bytes| {
-        tensors.push(decoded(entry, &bytes)?);
-        Ok(())
-    })?;
-    Ok(tensors)
+    read_file(path.as_ref(), decoded)
 }
 
 /// The bytes of a file that holds these tensors.
@@ -98,15 +92,10 @@ pub fn encode(tensors: &[(String, Tensor)]) -> Result<Vec<u8>> {
 /// `Data` if the bytes are no safetensors file or do not have the hash that they say, hold an
 /// element type other than f32, f16, u32 and u8, or exceed [`MAX_TENSORS`] or [`MAX_HEADER`].
 pub fn decode(bytes: &[u8]) -> Result<Vec<(String, Tensor)>> {
-    let mut tensors = Vec::new();
-    read_bytes(bytes, |entry, bytes| {
-        tensors.push(decoded(entry, &bytes)?);
-        Ok(())
-    })?;
-    Ok(tensors)
+    read_bytes(bytes, decoded)
 }
 
-fn decoded(entry: Entry, bytes: &[u8]) -> Result<(String, Tensor)> {
+fn decoded(entry: Entry, bytes: Vec<u8>) -> Result<(String, Tensor)> {
     let wrong = |message: String| Error::new(ErrorKind::Data, message);
     let name = entry.name;
     let Some(dtype) = own(entry.dtype) else {
@@ -115,37 +104,40 @@ fn decoded(entry: Entry, bytes: &[u8]) -> Result<(String, Tensor)> {
             entry.dtype
         )));
     };
-    let tensor = Tensor::from_bytes(&Type::new(dtype, entry.shape), bytes)
+    let tensor = Tensor::from_bytes(&Type::new(dtype, entry.shape), &bytes)
         .map_err(|e| wrong(format!("tensor \"{name}\"")).with_source(e))?;
     Ok((name.into(), tensor))
 }
 
 /// Goes through the bytes of a file, tensor by tensor.
-pub(super) fn read_bytes(
+pub(super) fn read_bytes<T>(
     bytes: &[u8],
-    each: impl FnMut(Entry, Vec<u8>) -> Result<()>,
-) -> Result<()> {
+    each: impl FnMut(Entry, Vec<u8>) -> Result<T>,
+) -> Result<Vec<T>> {
     let failed = |e| Error::new(ErrorKind::Data, "the bytes end early").with_source(e);
     read(&mut &bytes[..], bytes.len() as u64, failed, each)
 }
 
 /// Goes through a file, tensor by tensor.
 #[cfg(not(target_arch = "wasm32"))]
-pub(super) fn read_file(path: &Path, each: impl FnMut(Entry, Vec<u8>) -> Result<()>) -> Result<()> {
+pub(super) fn read_file<T>(
+    path: &Path,
+    each: impl FnMut(Entry, Vec<u8>) -> Result<T>,
+) -> Result<Vec<T>> {
     let (file, length) = file::open(path)?;
     let failed =
         |e: io::Error| Error::new(ErrorKind::Io, format!("cannot be read: {e}")).with_source(e);
     read(&mut io::BufReader::new(file), length, failed, each).map_err(|e| e.context(path.display()))
 }
 
-/// Hands `each` tensor of a source of `length` bytes to the caller, who must not use any of them if
-/// this fails: the hash is known at the end.
-fn read(
+/// What `each` makes of the tensors of a source of `length` bytes, of which nothing is to be used
+/// if this fails: the hash is known at the end.
+fn read<T>(
     source: &mut impl Read,
     length: u64,
     failed: impl Fn(io::Error) -> Error + Copy,
-    mut each: impl FnMut(Entry, Vec<u8>) -> Result<()>,
-) -> Result<()> {
+    mut each: impl FnMut(Entry, Vec<u8>) -> Result<T>,
+) -> Result<Vec<T>> {
     let wrong = |message: String| Error::new(ErrorKind::Data, message);
     if length < 8 {
         return Err(wrong(format!(
@@ -170,6 +162,7 @@ fn read(
     let header = Header::read(&json, data)?;
     let mut hash = Hash::new(&json, header.hash)?;
     drop(json);
+    let mut made = room(header.entries.len())?;
     for entry in header.entries {
         let size = usize::try_from(entry.bytes())
             .map_err(|e| wrong(format!("tensor \"{}\" is too large", entry.name)).with_source(e))?;
@@ -177,9 +170,10 @@ fn read(
         bytes.resize(size, 0);
         source.read_exact(&mut bytes).map_err(failed)?;
         hash.update(&bytes);
-        each(entry, bytes)?;
+        made.push(each(entry, bytes)?);
     }
-    hash.check()
+    hash.check()?;
+    Ok(made)
 }
 
 /// The loaded tensors in the order of `expected`.
