@@ -322,6 +322,10 @@ fn a_borrowed_device_saves_and_loads_while_its_host_polls() {
                 device.poll(wgpu::PollType::wait_indefinitely()).unwrap();
             }
         }
+        // Writes that wait come before the snapshot, and before what is restored.
+        let mark = Tensor::f32([6], vec![7.0; 6]).unwrap();
+        from.set("bn.bias", &mark).unwrap();
+        to.set("bn.weight", &mark).unwrap();
         let path = folder.file("run.safetensors");
         let error = save_training(&path, &from).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
@@ -331,6 +335,8 @@ fn a_borrowed_device_saves_and_loads_while_its_host_polls() {
         let names: Vec<&str> = from.names().collect();
         let content = |store: &Store| polled(&device, store.snapshot_async(&names)).unwrap();
         assert_eq!(content(&from), content(&to));
+        let bias = content(&to).into_iter().find(|state| state.0 == "bn.bias");
+        assert_eq!(bias.unwrap().1, mark);
         let averaged = polled(&device, encode_averaged_async(&to)).unwrap();
         load_parameters_bytes(&averaged, &from).unwrap();
         fs::remove_file(&path).unwrap();

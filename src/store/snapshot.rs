@@ -12,6 +12,7 @@ impl Store {
     /// On a GPU the copies are one submit of their own, so that no step comes between them. A host
     /// that submits a step in pieces, which it recorded one by one, takes its snapshot between the
     /// last and the first of them.
+    /// The copies are submitted when this is first polled.
     ///
     /// # Errors
     /// `Graph` if the store has no such state; `OutOfMemory`, `DeviceLost`, `Readback`.
