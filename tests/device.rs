@@ -207,20 +207,22 @@ fn limits_too_low_are_named_with_what_is_needed() {
 #[test]
 fn the_limits_that_are_needed_suffice() {
     for adapter in adapters() {
-        let mut limits = wgpu::Limits::default();
-        limits.max_bind_groups = 1;
-        limits.max_bindings_per_bind_group = 8;
-        limits.max_storage_buffers_per_shader_stage = 4;
-        limits.max_uniform_buffers_per_shader_stage = 4;
-        limits.max_buffers_and_acceleration_structures_per_shader_stage = 8;
-        limits.max_uniform_buffer_binding_size = 16 << 10;
-        limits.min_uniform_buffer_offset_alignment = 256;
-        limits.min_storage_buffer_offset_alignment = 256;
-        limits.max_compute_workgroup_storage_size = 16_352;
-        limits.max_compute_workgroup_size_y = 1;
-        limits.max_compute_workgroup_size_z = 1;
-        limits.max_buffer_size = 1 << 20;
-        limits.max_storage_buffer_binding_size = 1 << 16;
+        let limits = wgpu::Limits {
+            max_bind_groups: 1,
+            max_bindings_per_bind_group: 8,
+            max_storage_buffers_per_shader_stage: 4,
+            max_uniform_buffers_per_shader_stage: 4,
+            max_buffers_and_acceleration_structures_per_shader_stage: 8,
+            max_uniform_buffer_binding_size: 16 << 10,
+            min_uniform_buffer_offset_alignment: 256,
+            min_storage_buffer_offset_alignment: 256,
+            max_compute_workgroup_storage_size: 16_352,
+            max_compute_workgroup_size_y: 1,
+            max_compute_workgroup_size_z: 1,
+            max_buffer_size: 1 << 20,
+            max_storage_buffer_binding_size: 1 << 16,
+            ..wgpu::Limits::default()
+        };
         let host = Host::on(&adapter, limits);
         let engine = Engine::from(host.gpu(&GpuOptions::default()).unwrap());
         let sums = Sums::new(1000);
