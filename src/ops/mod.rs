@@ -79,7 +79,7 @@ pub use gather::{GatherLabels, GatherRows};
 pub use join::{AxisRange, Concat, Slice, SliceGrad, Split};
 pub use local_response_norm::{LocalResponseNorm, LocalResponseNormGrad};
 pub use matmul::MatMul;
-pub use moments::{Norm, Var};
+pub use moments::{MeanDifference, Norm, Var};
 pub use movement::{Expand, Permute, Reshape};
 pub use norm::{
     Moments, NormStatistics, Normalize, NormalizeGrad, Over, RunningStatistic, StatisticPairs,

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Value};
 use crate::kernel::{Caps, Io, Lowering, Operand};
-use crate::shape::Type;
+use crate::shape::{Shape, Type};
 use crate::tensor::Array;
 
 use super::dim::{self, Dim};
@@ -27,6 +27,16 @@ pub struct Var {
     pub correction: usize,
     /// Whether the standard deviation is wanted.
     pub root: bool,
+}
+
+/// The mean of x - y over axes, from x and a value y of the shape of the result: what y lacks of the
+/// mean of x.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MeanDifference {
+    /// Axes that are reduced, ascending.
+    pub axes: Vec<usize>,
+    /// Whether they stay with extent 1.
+    pub keep: bool,
 }
 
 /// The Euclidean norm over axes: sqrt(sum(x^2)). Its gradient at 0 is 0, as in PyTorch.
@@ -79,7 +89,11 @@ impl Graph {
             root,
         };
         op.check(self.operand(op.name(), x)?)?;
-        let mean = self.mean(x, &axes, keep)?;
+        // A mean in f32 is off by some units in its last place, which elements that are nearly equal
+        // differ by as well. Their differences from it are exact.
+        let near = self.mean(x, &axes, keep)?;
+        let rest = self.add1(MeanDifference { axes, keep }, &[x, near])?;
+        let mean = self.add_values(near, rest)?;
         self.add1(op, &[x, mean])
     }
 
@@ -176,6 +190,59 @@ impl Op for Var {
             root: self.root,
         };
         lower_reduction(self.name(), squares, x, &self.axes, y, caps, out)
+    }
+}
+
+impl MeanDifference {
+    /// Elements in one mean, at least 1.
+    fn count(&self, x: &Shape) -> f64 {
+        let count: usize = self.axes.iter().map(|&axis| x[axis]).product();
+        count.max(1) as f64
+    }
+}
+
+impl Op for MeanDifference {
+    fn name(&self) -> &'static str {
+        "mean_difference"
+    }
+
+    fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+        expect_inputs(self.name(), inputs, 2)?;
+        let y = reduced(self.name(), inputs[0], &self.axes, self.keep)?;
+        expect_type(self.name(), "y", inputs[1], &y)?;
+        Ok(vec![y])
+    }
+
+    // Reference.
+
+    fn eval(&self, inputs: &[&Array]) -> Vec<Array> {
+        let (x, y) = (inputs[0], inputs[1]);
+        let difference = |at: usize, value: f64| value - y.floats()[at];
+        let sums = summed(x, &self.axes, y.shape(), difference).into_iter();
+        let means = sums.map(|sum| sum / self.count(x.shape())).collect();
+        vec![Array::float(y.shape().clone(), means)]
+    }
+
+    // Gradient.
+
+    fn vjp(&self, g: &mut Graph, at: &Node, dy: &[Value]) -> Result<Vec<Option<Value>>> {
+        let shape = g.shape(at.inputs[0])?.clone();
+        let elements: usize = self.axes.iter().map(|&axis| shape[axis]).product();
+        let share = g.scale(dy[0], 1.0 / self.count(&shape))?;
+        let share = g.reshape(share, with_kept(&shape, &self.axes))?;
+        let dx = g.expand(share, shape)?;
+        // The mean of no elements is 0, whatever y is.
+        let minus = g.scale(dy[0], if elements == 0 { 0.0 } else { -1.0 })?;
+        Ok(vec![Some(dx), Some(minus)])
+    }
+
+    // Lowering.
+
+    fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
+        let (x, y) = (Cut::input(io, 0), Cut::output(io, 0));
+        let scale = (1.0 / self.count(x.shape)) as f32;
+        let mean = Fold::new(Function::Differences(Operand::Input(1)), scale);
+        lower_reduction(self.name(), mean, x, &self.axes, y, caps, out)
     }
 }
 

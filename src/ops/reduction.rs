@@ -18,6 +18,8 @@ pub(super) enum Function {
     Largest,
     /// The sum of their squares.
     Squares,
+    /// The sum of their differences from an operand that lies as the result does.
+    Differences(Operand),
     /// The sum of the squares of their differences from an operand that lies as the result does.
     Deviations(Operand),
     /// How many of them equal an operand that lies as the result does, NaN counting as equal to NaN.
@@ -32,7 +34,8 @@ impl Function {
     fn other(self) -> Option<Operand> {
         match self {
             Function::Sum | Function::Largest | Function::Squares => None,
-            Function::Deviations(other)
+            Function::Differences(other)
+            | Function::Deviations(other)
             | Function::Ties(other)
             | Function::Exponentials(other)
             | Function::Products(other) => Some(other),
@@ -551,6 +554,7 @@ const REDUCED: [[&str; 2]; 3] = [
 enum Term {
     Value,
     Square,
+    Difference,
     Deviation,
     Tie,
     Exponential,
@@ -558,9 +562,10 @@ enum Term {
 }
 
 impl Term {
-    const ALL: [Term; 6] = [
+    const ALL: [Term; 7] = [
         Term::Value,
         Term::Square,
+        Term::Difference,
         Term::Deviation,
         Term::Tie,
         Term::Exponential,
@@ -571,6 +576,7 @@ impl Term {
         match function {
             Function::Sum | Function::Largest => Term::Value,
             Function::Squares => Term::Square,
+            Function::Differences(_) => Term::Difference,
             Function::Deviations(_) => Term::Deviation,
             Function::Ties(_) => Term::Tie,
             Function::Exponentials(_) => Term::Exponential,
@@ -597,6 +603,7 @@ fn kernel(form: Form, term: Term) -> Kernel {
         columns,
         values,
         squares,
+        differences,
         deviations,
         ties,
         exponentials,
@@ -610,6 +617,7 @@ fn kernel(form: Form, term: Term) -> Kernel {
         "reduce_column_quads",
         "reduce_values",
         "reduce_squares",
+        "reduce_differences",
         "reduce_deviations",
         "reduce_ties",
         "reduce_exponentials",
@@ -630,6 +638,7 @@ fn kernel(form: Form, term: Term) -> Kernel {
     let (term_name, term) = match term {
         Term::Value => ("values", values),
         Term::Square => ("squares", squares),
+        Term::Difference => ("differences", differences),
         Term::Deviation => ("deviations", deviations),
         Term::Tie => ("ties", ties),
         Term::Exponential => ("exponentials", exponentials),

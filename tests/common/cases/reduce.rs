@@ -2,6 +2,7 @@
 
 use striate::autodiff::gradients_from;
 use striate::check::{Bound, Case, Draw, drawn, real};
+use striate::ops::MeanDifference;
 use striate::shape::Shape;
 use striate::tensor::Tensor;
 
@@ -222,6 +223,54 @@ fn moments(cases: &mut Vec<Case>) {
         let bound = Bound::Norm((count as f64 / 2.0 + 16.0) * 2f64.powi(-24));
         cases.push(case.bound(bound).gradients(&[0], bound).inexact());
     }
+    for (shape, axes) in forms() {
+        let count: usize = axes.iter().map(|&axis| shape[axis]).product();
+        let keep = axes.len() == 1;
+        let extents = shape.iter().enumerate();
+        let mean: Vec<usize> = extents
+            .filter_map(|(axis, &extent)| match (axes.contains(&axis), keep) {
+                (false, _) => Some(extent),
+                (true, true) => Some(1),
+                (true, false) => None,
+            })
+            .collect();
+        let op = MeanDifference {
+            axes: axes.to_vec(),
+            keep,
+        };
+        // Nothing cancels: every difference lies between 2 and 4.
+        let inputs = vec![
+            drawn(shape.clone(), Draw::Between(1.0, 2.0)),
+            drawn(mean, Draw::Between(-2.0, -1.0)),
+        ];
+        let case = Case::new(
+            format!("mean_difference/{shape}/{axes:?}"),
+            inputs,
+            move |g, x| Ok(vec![g.add1(op.clone(), x)?]),
+        );
+        cases.push(
+            case.bound(Bound::Norm((count as f64 + 16.0) * 2f64.powi(-23)))
+                .gradients(&[0, 1], Bound::Ulp(2.0))
+                .inexact(),
+        );
+    }
+    // Elements that differ in their last place, and that do not differ: their mean in f32 is off by as much.
+    cases.push(Case::new("var/near", vec![], |g, _| {
+        let near = vec![16_777_214.0, 16_777_215.0, 16_777_216.0];
+        let x = g.constant(Tensor::f32([3], near)?)?;
+        Ok(vec![g.var(x, &[0], 1, false)?])
+    }));
+    cases.push(Case::new("std/equal", vec![], |g, _| {
+        let mut results = Vec::new();
+        for (count, value) in [(3, 0.1), (5, 0.7), (7, -0.3), (9, 1e-3), (1025, 0.6)] {
+            let x = g.fill([2, count], value)?;
+            let y = g.std(x, &[1], 1, false)?;
+            let dy = g.fill([2], 1.0)?;
+            results.push(y);
+            results.extend(gradients_from(g, &[(y, dy)], &[x])?.into_iter().flatten());
+        }
+        Ok(results)
+    }));
     // Far from 0: the squares of the elements would lose the variance.
     cases.push(
         Case::new("var/offset", vec![real([7, 100])], |g, x| {
