@@ -106,7 +106,7 @@ const CASES: [Case; 4] = [
     Case {
         name: "resnet20/b32",
         model: resnet20,
-        data: |count, seed| Ok(noise(count, seed, 32)),
+        data: |count, seed| noise(count, seed, 32, 10),
         batch: 32,
         steps: 8,
         large: false,
@@ -114,27 +114,21 @@ const CASES: [Case; 4] = [
     Case {
         name: "resnet50/b64",
         model: |g, x, mode| resnet50(g, 1000, x, mode),
-        data: |count, seed| Ok(noise(count.min(128), seed, 224)),
+        data: |count, seed| noise(count.min(128), seed, 224, 1000),
         batch: 64,
         steps: 4,
         large: true,
     },
 ];
 
-/// Noise in three channels, ten classes by turns.
-fn noise(count: usize, seed: u64, side: usize) -> Dataset {
+/// Noise in three channels, classes by turns.
+fn noise(count: usize, seed: u64, side: usize, classes: u32) -> Result<Dataset> {
     let stream = Stream::new(seed, 0, 0);
     let words = (0..).map(|index| stream.word(index));
     let bytes = words.flat_map(u32::to_le_bytes);
-    Dataset {
-        images: bytes.take(count * 3 * side * side).collect(),
-        labels: (0..10).cycle().take(count).collect(),
-        count,
-        channels: 3,
-        height: side,
-        width: side,
-        classes: 10,
-    }
+    let images = bytes.take(count * 3 * side * side).collect();
+    let labels = (0..classes).cycle().take(count).collect();
+    Dataset::new(images, labels, [3, side, side], classes as usize)
 }
 
 fn main() -> ExitCode {
@@ -244,6 +238,7 @@ fn measure(args: &Args, gpu: &Gpu, case: &Case, data: &Split) -> Result<String> 
     let options = ClassifierOptions {
         batch: case.batch,
         test_batch: 64,
+        drop_last: true,
         accumulate: 1,
         optimizer: Optimizer::new(Rule::Sgd(Sgd {
             momentum: 0.9,

@@ -293,6 +293,7 @@ fn train() -> Result<()> {
     let options = ClassifierOptions {
         batch: 64,
         test_batch: 500,
+        drop_last: false,
         accumulate: 1,
         optimizer: Rule::Adam(Adam::default()).into(),
         learning_rates: constant(0.003),

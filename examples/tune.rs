@@ -101,22 +101,18 @@ fn classifier(
     [channels, height, width]: [usize; 3],
     batch: usize,
 ) -> Result<Classifier> {
-    let images = |count: usize| Dataset {
-        images: vec![0; count * channels * height * width],
-        labels: vec![0; count],
-        count,
-        channels,
-        height,
-        width,
-        classes: 10,
+    let images = |count: usize| {
+        let pixels = vec![0; count * channels * height * width];
+        Dataset::new(pixels, vec![0; count], [channels, height, width], 10)
     };
     let data = Split {
-        train: images(batch),
-        test: images(1),
+        train: images(batch)?,
+        test: images(1)?,
     };
     let options = ClassifierOptions {
         batch,
         test_batch: 1,
+        drop_last: false,
         accumulate: 1,
         optimizer: Optimizer::new(Rule::Sgd(Sgd::default())),
         learning_rates: constant(0.01),

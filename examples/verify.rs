@@ -98,10 +98,10 @@ fn verify(args: &Args) -> Result<bool> {
         for error in &unfit {
             println!("{}", with_source(error));
         }
-        return Err(Error::new(
-            ErrorKind::NoAdapter,
-            "no adapter matches and fits; on Debian and Ubuntu `apt install mesa-vulkan-drivers` provides a software one",
-        ));
+        return Err(match unfit.is_empty() {
+            true => options.no_adapter(),
+            false => Error::new(ErrorKind::NoAdapter, "no adapter that matches fits"),
+        });
     }
     println!("{:<28}{:>6}{:>9}{:>9}", "op", "cases", "worst", "s");
     let mut tally = Tally::new(&adapters);

@@ -1,8 +1,10 @@
 // indices[row] = the element number position * batch + row of the epoch's order of 0..count, valid = how many of them there are.
 //
-// Layout: clock is seed low, seed high, step, unused; indices are rows first to first + rows - 1 of [batch], valid one word. An epoch has
-// `steps` steps. The order is a balanced Feistel network of 8 rounds on 2 * half_bits bits, applied until the result is below count; its round function is Philox,
-// keyed by the seed. Rows beyond valid get 0. Reference: src/ops/random.rs.
+// Layout: clock is seed low, seed high, step, unused; indices are rows first to first + rows - 1 of [made], valid one word. An epoch has
+// `steps` steps; `made` rows are made of a batch. Where the data end, rows are not valid if padded is 1,
+// else they are the first of the order. The order is a balanced Feistel network of 8 rounds on
+// 2 * half_bits bits, applied until the result is below count; its round function is Philox, keyed by
+// the seed. Rows beyond valid get 0. Reference: src/ops/batches.rs.
 // One invocation makes one row, one workgroup workgroup_size of them.
 // Overrides: shuffle (0 leaves the order as it is), workgroup_size. Providers: lib/philox, lib/grid.
 
@@ -15,6 +17,8 @@ struct Params {
     rows: u32,
     count: u32,
     batch: u32,
+    made: u32,
+    padded: u32,
     steps: u32,
     half_bits: u32,
     stream: u32,
@@ -46,10 +50,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let row = params.first + i;
         let epoch = clock.z / params.steps;
         let start = (clock.z % params.steps) * params.batch;
-        let rows = min(params.batch, params.count - start);
+        let there = params.count - start;
+        let rows = select(params.made, min(params.made, there), params.padded == 1u);
         var element = 0u;
         if (row < rows) {
-            element = start + row;
+            element = select(row - there, start + row, row < there);
             if (shuffle == 1u) {
                 loop {
                     element = permute(element, epoch);

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Node, Value};
+use crate::ops::refuse_filler;
 use crate::shape::DType;
 use crate::tensor::Tensor;
 
@@ -54,6 +55,10 @@ fn not_differentiable(message: String) -> Error {
 }
 
 /// As [`gradients`], from any values and their given gradients; `None` where no path leads.
+///
+/// # Errors
+/// `Shape` if a gradient is not of its value's type; `Graph` if an op on the way mixes the rows of a batch
+/// of which fewer than all may be valid.
 pub fn gradients_from(
     g: &mut Graph,
     seeds: &[(Value, Value)],
@@ -72,6 +77,7 @@ pub fn gradients_from(
             )));
         }
     }
+    refuse_filler(g, seeds.iter().map(|&(value, _)| value))?;
     let forward = g.nodes().len();
     // Values on which a gradient with respect to `wrt` has to be known.
     let mut depends = vec![false; g.value_count()];

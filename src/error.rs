@@ -34,6 +34,8 @@ pub enum ErrorKind {
     Io,
     /// A check found a number that is not what the reference says.
     Mismatch,
+    /// A loss or a parameter became NaN or infinite.
+    NotFinite,
 }
 
 /// An error with its kind, a message that carries the numbers, and the error below it, if any.

@@ -27,6 +27,8 @@ struct Inner {
     /// Taken by whatever reads or writes several states of the CPU reference, or changes one: on a
     /// GPU the queue orders submits.
     turns: Turns,
+    /// What the host last gave each step scalar, after so many times before.
+    given: Mutex<HashMap<String, (u64, Tensor)>>,
 }
 
 enum Content {
@@ -85,6 +87,7 @@ impl Store {
             layout,
             content,
             turns: Turns::default(),
+            given: Mutex::default(),
         }));
         for name in store.names() {
             let entry = store.entry(name)?;
@@ -169,7 +172,24 @@ impl Store {
                     .map_err(|error| error.context(format!("state \"{name}\"")))?;
             }
         }
+        self.note(name, entry.kind, tensor);
         Ok(())
+    }
+
+    /// Remembers what the host gives a step scalar.
+    fn note(&self, name: &str, kind: Kind, tensor: &Tensor) {
+        if kind == Kind::Scalar {
+            let mut given = self.0.given.lock().unwrap_or_else(PoisonError::into_inner);
+            let times = given.get(name).map_or(0, |(times, _)| times + 1);
+            given.insert(name.to_owned(), (times, tensor.clone()));
+        }
+    }
+
+    /// What the host last gave the step scalar `name`, and how many times it did so before. Whoever
+    /// counts the steps that run since then knows a clock without reading it.
+    pub(crate) fn given(&self, name: &str) -> Option<(u64, Tensor)> {
+        let given = self.0.given.lock().unwrap_or_else(PoisonError::into_inner);
+        given.get(name).cloned()
     }
 
     /// Records what was [`set`](Self::set) and still waits into the host's encoder, ahead of

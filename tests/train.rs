@@ -5,14 +5,19 @@ mod common;
 use std::process::Command;
 
 use common::gpus;
-use striate::data::Split;
 use striate::data::digits::digits;
-use striate::error::Result;
+use striate::data::{Dataset, Split};
+use striate::error::{ErrorKind, Result};
 use striate::gpu::{Engine, GpuOptions};
 use striate::graph::{Graph, Value};
 use striate::models::lenet5;
-use striate::nn::{Conv2d, Flatten, Linear, MaxPool2d, Mode, Module, Relu, Sequential};
-use striate::ops::{Adam, Ema, Rule, Sgd};
+use striate::nn::{
+    BatchNorm2d, Conv2d, Flatten, Linear, MaxPool2d, Mode, Module, Relu, Sequential,
+};
+use striate::ops::{Adam, Batches, Ema, Rule, Sgd};
+use striate::session::Session;
+use striate::store::Store;
+use striate::tensor::Tensor;
 use striate::train::{Classifier, ClassifierOptions, Group, Optimizer, constant};
 
 /// Logits of x `[n, 1, 28, 28]` by a network that software adapters train in no time.
@@ -43,6 +48,7 @@ fn options(rule: Rule, batch: usize) -> ClassifierOptions {
     ClassifierOptions {
         batch,
         test_batch: 16,
+        drop_last: false,
         accumulate: 1,
         optimizer: rule.into(),
         learning_rates: match rule {
@@ -266,7 +272,6 @@ fn accumulated_batches_update_as_one_large_batch() {
 #[cfg(feature = "interop")]
 #[test]
 fn a_run_that_was_saved_goes_on_to_the_bit() {
-    use striate::error::ErrorKind;
     use striate::graph::Kind;
     use striate::interop::{load_parameters, load_training, save_averaged, save_training};
     let amsgrad = Rule::Adam(Adam {
@@ -275,7 +280,8 @@ fn a_run_that_was_saved_goes_on_to_the_bit() {
         amsgrad: true,
         ..Adam::default()
     });
-    let data = split(40, 12);
+    // Batches of 8 leave 4: a run is stopped and goes on inside an epoch, and inside an update.
+    let data = split(44, 12);
     let mut engines = engines();
     engines.push(Engine::Cpu { threads: 2 });
     for (number, engine) in engines.iter().enumerate() {
@@ -303,12 +309,12 @@ fn a_run_that_was_saved_goes_on_to_the_bit() {
             let mut whole = new(everything(amsgrad), 7);
             whole.train(12).unwrap();
             let mut first = new(everything(amsgrad), 7);
-            first.train(6).unwrap();
+            first.train(7).unwrap();
             save_training(&path, first.store()).unwrap();
             // Another seed: the clock of the saved run replaces it.
             let mut second = new(everything(amsgrad), 8);
             load_training(&path, second.store()).unwrap();
-            second.train(6).unwrap();
+            second.train(5).unwrap();
             assert_eq!(state(&whole), state(&second), "{}", engine.describe());
 
             let other = new(Optimizer::new(momentum()), 7);
@@ -334,5 +340,452 @@ fn a_run_that_was_saved_goes_on_to_the_bit() {
             assert_eq!(plain.test().unwrap(), averaged.test().unwrap());
             std::fs::remove_file(&path).unwrap();
         }
+    }
+}
+
+/// The rows of a training set of `count` in the order in which `steps` steps show them.
+fn order(count: usize, batch: usize, drop_last: bool, seed: u64, steps: usize) -> Vec<usize> {
+    let mut g = Graph::new();
+    let clock = g.clock().unwrap();
+    let batches = Batches {
+        count,
+        batch,
+        shuffle: true,
+        drop_last,
+    };
+    // With padding, so that the last batch tells how many of its rows are meant.
+    let (indices, valid) = match drop_last {
+        true => (g.batch_rows(clock, batches, batch).unwrap().0, None),
+        false => {
+            let (indices, valid) = g.shuffled_batch(clock, count, batch, true).unwrap();
+            (indices, Some(valid))
+        }
+    };
+    let next = g.advance(clock).unwrap();
+    g.assign(clock, next).unwrap();
+    let store = Store::new(&Engine::cpu(), &[&g], seed).unwrap();
+    let fetched: Vec<Value> = std::iter::once(indices).chain(valid).collect();
+    let mut session = Session::new(&store, &g, &fetched).unwrap();
+    let mut order = Vec::new();
+    for _ in 0..steps {
+        session.run(1).unwrap();
+        let valid = valid.map_or(batch, |valid| {
+            session.read(valid).unwrap().as_u32().unwrap()[0] as usize
+        });
+        let indices = session.read(indices).unwrap();
+        let indices = &indices.as_u32().unwrap()[..valid];
+        order.extend(indices.iter().map(|&index| index as usize));
+    }
+    order
+}
+
+/// Ten images of 6x6 pixels in four classes.
+fn ten() -> Dataset {
+    let pixels = (0..10 * 36).map(|i| ((i * i * 7 + i * 31 + 11) % 251) as u8);
+    let labels = (0..10).map(|i| i % 4).collect();
+    Dataset::new(pixels.collect(), labels, [1, 6, 6], 4).unwrap()
+}
+
+fn normalised(g: &mut Graph, x: Value, mode: Mode) -> Result<Value> {
+    Sequential::new()
+        .named("conv", Conv2d::new(1, 3, 3))
+        .named("bn", BatchNorm2d::new(3))
+        .then(Relu)
+        .then(Flatten)
+        .named("fc", Linear::new(3 * 16, 4))
+        .build(g, "", x, mode)
+}
+
+/// What `tests/oracle/epochs.py` prints.
+struct Trained {
+    drop_last: bool,
+    order: &'static [usize],
+    losses: &'static [f64],
+    states: &'static [(&'static str, &'static [f64])],
+}
+
+#[rustfmt::skip]
+const TRAINED: [Trained; 2] = [
+    Trained {
+        drop_last: false,
+        order: &[8, 1, 6, 3, 5, 4, 7, 0, 9, 2, 2, 5, 8, 6, 3, 1, 7, 9, 4, 0],
+        losses: &[1.38050705, 1.33060543, 1.5264488, 1.37600748, 1.33890094, 1.4532798],
+        states: &[
+            ("conv.weight", &[
+                -0.26629813, 0.0796366154, -0.0417896087, -0.127945591, -0.1135304, 0.227474256,
+                -0.0130025751, -0.0929059005, -0.070333299, 0.16623584, 0.0731132469,
+                -0.0366866904, -0.117201224, 0.186964179, 0.116975094, 0.0144759302, -0.111268244,
+                -0.209299086, 0.174417912, -0.0543040356, -0.072295608, -0.11390483, 0.181671912,
+                0.00917603722, -0.0379152109, -0.173423, 0.173249671,
+            ]),
+            ("bn.weight", &[
+                0.233072515, 0.0204884932, -0.2060589,
+            ]),
+            ("bn.running_mean", &[
+                -0.0339271907, -0.104110502, 0.0623255182,
+            ]),
+            ("bn.running_var", &[
+                0.61778583, 0.607282327, 0.605371163,
+            ]),
+            ("fc.bias", &[
+                0.0287483348, 0.0151835664, -0.157030876, -0.0615891098,
+            ]),
+        ],
+    },
+    Trained {
+        drop_last: true,
+        order: &[8, 1, 6, 3, 5, 4, 7, 0, 2, 5, 8, 6, 3, 1, 7, 9],
+        losses: &[1.38050705, 1.33060543, 1.41336456, 1.34911486],
+        states: &[
+            ("conv.weight", &[
+                -0.223158906, 0.0944919097, 0.00830744599, -0.107465933, -0.160128291,
+                0.187241026, 0.0112681751, -0.0780806866, -0.106378883, 0.165842212, 0.0695917427,
+                -0.0294827988, -0.122278437, 0.19080992, 0.115320937, 0.00787629247, -0.108478224,
+                -0.207646767, 0.144835006, -0.0118347458, -0.0605223902, -0.151520025, 0.1564349,
+                0.0182408983, -0.031381513, -0.153786404, 0.198929046,
+            ]),
+            ("bn.weight", &[
+                0.230757306, 0.048814409, -0.20485055,
+            ]),
+            ("bn.running_mean", &[
+                -0.0264789466, -0.0774594669, 0.0496960097,
+            ]),
+            ("bn.running_var", &[
+                0.714923239, 0.714503904, 0.707705291,
+            ]),
+            ("fc.bias", &[
+                0.0337272658, -0.0657670257, -0.209088427, 0.0662865205,
+            ]),
+        ],
+    },
+];
+
+#[test]
+fn the_last_batch_is_as_in_pytorch() {
+    let data = Split {
+        train: ten(),
+        test: ten(),
+    };
+    let mut engines = engines();
+    engines.push(Engine::Cpu { threads: 2 });
+    for (engine, trained) in engines
+        .iter()
+        .flat_map(|e| TRAINED.iter().map(move |t| (e, t)))
+    {
+        let rule = Rule::Sgd(Sgd {
+            momentum: 0.9,
+            weight_decay: 1e-3,
+            ..Sgd::default()
+        });
+        let options = ClassifierOptions {
+            drop_last: trained.drop_last,
+            learning_rates: constant(0.1),
+            ..options(rule, 4)
+        };
+        let steps = trained.losses.len();
+        let shown = order(10, 4, trained.drop_last, options.seed, steps);
+        assert_eq!(shown, trained.order, "drop_last {}", trained.drop_last);
+        let mut classifier = Classifier::new(engine, normalised, &data, &options).unwrap();
+        assert_eq!(2 * classifier.steps_per_epoch(), steps);
+        let store = classifier.store().clone();
+        let names = [
+            "conv.weight",
+            "conv.bias",
+            "bn.weight",
+            "bn.bias",
+            "fc.weight",
+            "fc.bias",
+        ];
+        for (number, name) in names.into_iter().enumerate() {
+            let shape = store.ty(name).unwrap().shape.clone();
+            let values = (0..shape.count()).map(|i| ((i * 13 + number * 5) % 17) as f32 - 8.0);
+            let values = values.map(|value| value / 40.0).collect();
+            store
+                .set(name, &Tensor::f32(shape, values).unwrap())
+                .unwrap();
+        }
+        let near = |what: &str, found: f64, wanted: f64| {
+            let off = (found - wanted).abs();
+            assert!(
+                off <= 1e-5 * wanted.abs().max(1.0),
+                "{}, drop_last {}: {what} is {found}, PyTorch has {wanted}",
+                engine.describe(),
+                trained.drop_last
+            );
+        };
+        for (step, &wanted) in trained.losses.iter().enumerate() {
+            classifier.train(1).unwrap();
+            let metrics = classifier.metrics().unwrap();
+            near(&format!("the loss of step {step}"), metrics.loss, wanted);
+        }
+        for (name, wanted) in trained.states {
+            let found = store.get(name).unwrap();
+            for (&found, &wanted) in found.as_f32().unwrap().iter().zip(*wanted) {
+                near(name, f64::from(found), wanted);
+            }
+        }
+        assert_eq!(classifier.position().unwrap(), (2, 0));
+    }
+}
+
+/// Normalises images and classifies them linearly.
+fn straight(g: &mut Graph, x: Value, mode: Mode) -> Result<Value> {
+    Sequential::new()
+        .named("bn", BatchNorm2d::new(1))
+        .then(Flatten)
+        .named("fc", Linear::new(28 * 28, 10))
+        .build(g, "", x, mode)
+}
+
+#[test]
+fn statistics_of_65_images_in_batches_of_64_hold_no_filler() {
+    let data = split(65, 8);
+    let mut engines = engines();
+    engines.push(Engine::Cpu { threads: 2 });
+    // The running variance after both batches, by its formula.
+    let pixels: Vec<f64> = data
+        .train
+        .images
+        .iter()
+        .map(|&byte| f64::from(byte))
+        .collect();
+    let mean = pixels.iter().sum::<f64>() / pixels.len() as f64;
+    let squares = pixels.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>();
+    let deviation = (squares / pixels.len() as f64).sqrt();
+    let order = order(65, 64, false, 7, 2);
+    let mut wanted = 1.0;
+    for rows in [&order[..64], &order[64..]] {
+        let values = rows
+            .iter()
+            .flat_map(|&row| &pixels[row * 784..(row + 1) * 784]);
+        let values: Vec<f64> = values.map(|x| (x - mean) / deviation).collect();
+        let count = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / count;
+        let squares = values.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>();
+        wanted = 0.9 * wanted + 0.1 * squares / (count - 1.0);
+    }
+    for engine in engines {
+        let mut classifier =
+            Classifier::new(&engine, straight, &data, &options(momentum(), 64)).unwrap();
+        classifier.train(2).unwrap();
+        let found = classifier
+            .store()
+            .get("bn.running_var")
+            .unwrap()
+            .item()
+            .unwrap();
+        println!("{}: running_var {found}, {wanted}", engine.describe());
+        assert!((f64::from(found) - wanted).abs() < 1e-5);
+    }
+}
+
+#[test]
+fn a_last_batch_of_one_value_per_channel_is_refused() {
+    let flat = |g: &mut Graph, x: Value, mode: Mode| {
+        Sequential::new()
+            .then(Flatten)
+            .named("fc1", Linear::new(36, 5))
+            .named("bn", striate::nn::BatchNorm1d::new(5))
+            .named("fc2", Linear::new(5, 4))
+            .build(g, "", x, mode)
+    };
+    let data = Split {
+        train: ten(),
+        test: ten(),
+    };
+    let all = options(momentum(), 3);
+    let error = Classifier::new(&Engine::cpu(), flat, &data, &all).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Shape);
+    let text = error.to_string();
+    assert!(
+        text.contains("1 of 3 rows, drop_last leaves it out"),
+        "{text}"
+    );
+    assert!(
+        text.contains("training needs more than 1 value per channel"),
+        "{text}"
+    );
+    let dropped = ClassifierOptions {
+        drop_last: true,
+        ..all
+    };
+    let mut classifier = Classifier::new(&Engine::cpu(), flat, &data, &dropped).unwrap();
+    assert_eq!(classifier.steps_per_epoch(), 3);
+    classifier.train(4).unwrap();
+    assert_eq!(classifier.metrics().unwrap().images, 12);
+    let none = ClassifierOptions {
+        batch: 11,
+        ..dropped
+    };
+    let error = Classifier::new(&Engine::cpu(), flat, &data, &none).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("batches of 11 leave none of 10 rows"),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_remainder_of_an_epoch_needs_no_pipeline() {
+    let gpus = gpus(&GpuOptions::default());
+    for gpu in gpus {
+        let engine = Engine::from(gpu.clone());
+        let build = |images: usize| {
+            let data = split(images, 16);
+            Classifier::new(&engine, small, &data, &options(adam(), 16)).unwrap()
+        };
+        let mut whole = build(32);
+        let pipelines = gpu.pipeline_count();
+        let mut rest = build(32 + 9);
+        assert_eq!(gpu.pipeline_count(), pipelines, "{}", engine.describe());
+        for (classifier, images) in [(&mut whole, 64), (&mut rest, 82)] {
+            classifier.train(2 * classifier.steps_per_epoch()).unwrap();
+            assert_eq!(classifier.metrics().unwrap().images, images);
+        }
+    }
+}
+
+#[test]
+fn labels_and_outputs_are_held_against_the_classes() {
+    let engine = Engine::cpu();
+    let refused = |data: &Split, words: &str, kind: ErrorKind| {
+        let built = Classifier::new(&engine, normalised, data, &options(momentum(), 4));
+        let error = built.unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(
+            error.to_string().contains(words),
+            "no `{words}` in `{error}`"
+        );
+    };
+    let good = Split {
+        train: ten(),
+        test: ten(),
+    };
+    let mut bad = good.clone();
+    bad.train.labels[3] = 4;
+    let words = "training set: label 4 of image 3 is not below 4";
+    refused(&bad, words, ErrorKind::Data);
+    let mut bad = good.clone();
+    bad.test.labels[9] = u32::MAX;
+    let words = "test set: label 4294967295 of image 9 is not below 4";
+    refused(&bad, words, ErrorKind::Data);
+    let mut bad = good.clone();
+    bad.test.classes = 5;
+    refused(&bad, "4 classes, the test set 5", ErrorKind::Data);
+    let mut bad = good.clone();
+    bad.train.labels.pop();
+    refused(&bad, "9 labels for 10 images", ErrorKind::Data);
+    for classes in [2, 3, 5] {
+        let labels: Vec<u32> = (0..10).map(|i| i % classes).collect();
+        let set = Dataset::new(ten().images, labels, [1, 6, 6], classes as usize).unwrap();
+        let data = Split {
+            train: set.clone(),
+            test: set,
+        };
+        let words = format!("f32 [4, {classes}] is needed for {classes} classes");
+        refused(&data, &words, ErrorKind::Shape);
+    }
+    let two = Dataset::new(vec![0; 3 * 36], vec![0, 1, 2], [1, 6, 6], 2);
+    assert_eq!(two.unwrap_err().kind(), ErrorKind::Data);
+}
+
+#[test]
+fn labels_may_exceed_255() {
+    const CLASSES: usize = 1000;
+    let labels: Vec<u32> = (0..12).map(|i| 255 + i * 64).collect();
+    // A bright pixel each.
+    let bright = |i: usize| if i / 16 == i % 16 { 255 } else { 0 };
+    let pixels: Vec<u8> = (0..12 * 16).map(bright).collect();
+    let set = Dataset::new(pixels, labels, [1, 4, 4], CLASSES).unwrap();
+    let data = Split {
+        train: set.clone(),
+        test: set,
+    };
+    let model = |g: &mut Graph, x: Value, mode: Mode| {
+        Sequential::new()
+            .then(Flatten)
+            .named("fc", Linear::new(16, CLASSES))
+            .build(g, "", x, mode)
+    };
+    let mut engines = engines();
+    engines.push(Engine::Cpu { threads: 2 });
+    for engine in engines {
+        let options = ClassifierOptions {
+            learning_rates: constant(0.05),
+            ..options(adam(), 5)
+        };
+        let mut classifier = Classifier::new(&engine, model, &data, &options).unwrap();
+        classifier.train(120).unwrap();
+        let share = classifier.test().unwrap();
+        assert!(share > 0.9, "{}: {share}", engine.describe());
+    }
+}
+
+#[test]
+fn a_loss_that_is_not_finite_stops_training() {
+    let mut engines = engines();
+    engines.push(Engine::Cpu { threads: 2 });
+    for engine in engines {
+        let name = engine.describe();
+        let options = ClassifierOptions {
+            learning_rates: vec![0.05, 0.05, 0.05, 0.05, f32::MAX, f32::MAX],
+            ..options(momentum(), 16)
+        };
+        let new = || Classifier::new(&engine, small, &split(40, 12), &options).unwrap();
+        // Three steps make an epoch. Found step by step, and in a run of steps.
+        let mut single = new();
+        let steps = (0..20).take_while(|_| {
+            single.train(1).unwrap();
+            single.metrics().is_ok()
+        });
+        let finite = steps.count();
+        assert!((5..8).contains(&finite), "{name}: {finite}");
+        let place = format!("epoch {}, step {} of 3", finite / 3 + 1, finite % 3 + 1);
+        for before in [0, 2] {
+            let mut run = new();
+            run.train(before).unwrap();
+            run.metrics().unwrap();
+            run.train(20 - before).unwrap();
+            let error = run.metrics().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::NotFinite);
+            assert!(
+                error.to_string().contains(&place),
+                "{name}: {error}, not {place}"
+            );
+            let again = run.train(1).unwrap_err();
+            assert_eq!(again.to_string(), error.to_string());
+            let error = run.expect_finite().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::NotFinite, "{error}");
+            // A host that sets the clock begins anew.
+            let clock = Tensor::u32([4], vec![7, 0, 0, 0]).unwrap();
+            run.store().set("clock", &clock).unwrap();
+            run.train(1).unwrap();
+        }
+        // Logits whose difference exceeds f32 are finite, their loss is not.
+        let mut infinite = new();
+        infinite.train(4).unwrap();
+        infinite.expect_finite().unwrap();
+        let store = infinite.store();
+        let mut bias = vec![-3e38; 10];
+        bias[0] = 3e38;
+        let weight = store.ty("fc.weight").unwrap();
+        store
+            .set("fc.weight", &Tensor::zeros(weight).unwrap())
+            .unwrap();
+        store
+            .set("fc.bias", &Tensor::f32([10], bias).unwrap())
+            .unwrap();
+        infinite.train(1).unwrap();
+        let error = infinite.metrics().unwrap_err();
+        let words = [
+            "became infinite in epoch 2, step 2 of 3",
+            "became NaN in epoch 2, step 2 of 3",
+        ];
+        let text = error.to_string();
+        assert!(
+            words.iter().any(|words| text.contains(words)),
+            "{name}: {text}"
+        );
     }
 }

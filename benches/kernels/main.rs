@@ -245,8 +245,7 @@ fn lanes(args: &Args, effort: Effort) -> Result<Vec<Lane>> {
         });
     }
     if lanes.is_empty() {
-        let message = "no adapter matches; on Debian and Ubuntu `apt install mesa-vulkan-drivers` provides a software one";
-        return Err(Error::new(ErrorKind::NoAdapter, message));
+        return Err(options(None, None).no_adapter());
     }
     Ok(lanes)
 }

@@ -3,20 +3,20 @@
 //! An IDX file is a big-endian header, then bytes: a magic number (`00 00`, element type `08` for
 //! bytes, number of dimensions), one `u32` per dimension, and the elements, last dimension fastest.
 //!
-//! Files are not trusted: memory grows with the bytes that arrive, not with what the header
-//! promises. Errors name the file and the numbers; their kind is [`ErrorKind::Io`] where the
-//! operating system gave no file, and [`ErrorKind::Data`] where a file holds something else than it
-//! should.
+//! Files are not trusted. They are measured before they are read; what a header promises is allocated
+//! once it is known to be there: by the size of a raw file, and by decoding a gzipped one twice, first
+//! into a block that is used over and over. Errors name the file and the numbers; their kind is
+//! [`ErrorKind::Io`] where the operating system gave no regular file, and [`ErrorKind::Data`] where a
+//! file holds something else than it should.
 
-use std::fmt::Display;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::io::{self, BufRead, BufReader, Read, Seek};
+use std::path::Path;
 
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 
-use super::{Dataset, Split};
-use crate::error::{Error, ErrorKind, Result};
+use super::file::{described, error, io_error, open_regular};
+use crate::error::{ErrorKind, Result};
 
 const IMAGES_MAGIC: u32 = 0x0000_0803;
 const LABELS_MAGIC: u32 = 0x0000_0801;
@@ -26,7 +26,14 @@ const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// million.
 const MAX_ELEMENTS: u64 = 1 << 30;
 
-const MNIST_CLASSES: usize = 10;
+/// The most bytes one file may hold: gzip makes elements that it cannot shrink a little longer.
+const MAX_BYTES: u64 = MAX_ELEMENTS + (1 << 20);
+
+/// Bytes that are read and decoded at a time.
+const BLOCK: usize = 1 << 16;
+
+/// Bytes by which a file that is no IDX file is told.
+const HEAD: usize = 512;
 
 /// Grey images of one size, as bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,8 +51,8 @@ pub struct Images {
 /// Reads a file of images: IDX with bytes in three dimensions (magic `0x00000803`).
 ///
 /// # Errors
-/// A file that is missing, truncated, corrupt, empty of images, over 1 GiB, of another magic, or
-/// longer than its header says.
+/// A file that is missing, no regular file, truncated, corrupt, empty of images, over 1 GiB, of
+/// another magic, or longer than its header says. Zeros after gzip data are taken for padding.
 pub fn read_images(path: &Path) -> Result<Images> {
     let ([count, height, width], pixels) = read_idx(path, IMAGES_MAGIC)?;
     Ok(Images {
@@ -65,87 +72,34 @@ pub fn read_labels(path: &Path) -> Result<Vec<u8>> {
     Ok(labels)
 }
 
-/// Reads MNIST, or a set in its format such as Fashion-MNIST: ten classes, in the four files
-/// `{train,t10k}-images-idx3-ubyte` and `{train,t10k}-labels-idx1-ubyte` of `dir`.
-///
-/// Each may end in `.gz`, and may have a dot instead of the second hyphen
-/// (`train-images.idx3-ubyte`). A raw file is preferred to a gzipped one.
-///
-/// # Errors
-/// A missing directory or file, the errors of [`read_images`], another number of labels than of
-/// images, a label above 9, or test images of another size than the training images.
-pub fn load_mnist(dir: &Path) -> Result<Split> {
-    if !dir.is_dir() {
-        return Err(error(ErrorKind::Io, dir, "no such directory"));
-    }
-    let train = load_part(dir, "train")?;
-    let test = load_part(dir, "t10k")?;
-    if (train.height, train.width) != (test.height, test.width) {
-        let train_size = format!("{}x{}", train.height, train.width);
-        let test_size = format!("{}x{}", test.height, test.width);
-        let message = format!("training images are {train_size}, test images are {test_size}");
-        return Err(error(ErrorKind::Data, dir, message));
-    }
-    Ok(Split { train, test })
-}
-
-fn load_part(dir: &Path, part: &str) -> Result<Dataset> {
-    let images = read_images(&locate(dir, &format!("{part}-images"), "idx3-ubyte")?)?;
-    let labels_path = locate(dir, &format!("{part}-labels"), "idx1-ubyte")?;
-    let labels = read_labels(&labels_path)?;
-    let count = images.count;
-    if labels.len() != count {
-        let message = format!("{} labels for {count} images", labels.len());
-        return Err(error(ErrorKind::Data, &labels_path, message));
-    }
-    for (index, &label) in labels.iter().enumerate() {
-        if usize::from(label) >= MNIST_CLASSES {
-            let message = format!("label {label} of image {index} is not below {MNIST_CLASSES}");
-            return Err(error(ErrorKind::Data, &labels_path, message));
-        }
-    }
-    Ok(Dataset {
-        images: images.pixels,
-        labels,
-        count,
-        channels: 1,
-        height: images.height,
-        width: images.width,
-        classes: MNIST_CLASSES,
-    })
-}
-
-/// The file `{stem}-{suffix}` of `dir`, under any of the names in use.
-fn locate(dir: &Path, stem: &str, suffix: &str) -> Result<PathBuf> {
-    for end in ["", ".gz"] {
-        for separator in ["-", "."] {
-            let path = dir.join(format!("{stem}{separator}{suffix}{end}"));
-            if path.is_file() {
-                return Ok(path);
-            }
-        }
-    }
-    let message = format!("no file {stem}-{suffix} or {stem}-{suffix}.gz");
-    Err(error(ErrorKind::Io, dir, message))
-}
-
 /// The `N` dimensions and the elements of the file at `path`, whose magic number must be `magic`.
 fn read_idx<const N: usize>(path: &Path, magic: u32) -> Result<([usize; N], Vec<u8>)> {
     let fail = |message| Err(error(ErrorKind::Data, path, message));
-    let mut reader = open(path)?;
+    let (file, bytes) = open_regular(path, MAX_BYTES)?;
+    let mut content = Content::new(&file, path)?;
+    let mut head = [0; HEAD];
+    let read = content.fill(&mut head, path, "header", 0)?;
+    let head = &head[..read];
 
-    let header_bytes = 4 + 4 * N;
-    let header = read_at_most(header_bytes as u64, &mut reader, path, "header")?;
-    let held = header.len();
-    if held < header_bytes {
+    let header = 4 + 4 * N;
+    let found = match described(head) {
+        Some(kind) if content.is_gzip() && head.starts_with(&GZIP_MAGIC) => {
+            format!(": gunzipped once it is {kind}, gzipped twice")
+        }
+        Some(kind) => format!(": it is {kind}"),
+        None => String::new(),
+    };
+    if read < header {
         return fail(format!(
-            "holds {held} bytes, fewer than its header of {header_bytes}"
+            "holds {read} bytes, fewer than its header of {header}{found}"
         ));
     }
-    let word = |k: usize| u32::from_be_bytes([0, 1, 2, 3].map(|byte| header[4 * k + byte]));
-    let found = word(0);
-    if found != magic {
-        return fail(format!("expected magic {magic:#010x}, found {found:#010x}"));
+    let word = |k: usize| u32::from_be_bytes([0, 1, 2, 3].map(|byte| head[4 * k + byte]));
+    if word(0) != magic {
+        return fail(format!(
+            "expected magic {magic:#010x}, found {:#010x}{found}",
+            word(0)
+        ));
     }
     let dims: [usize; N] = std::array::from_fn(|k| word(k + 1) as usize);
 
@@ -162,54 +116,158 @@ fn read_idx<const N: usize>(path: &Path, magic: u32) -> Result<([usize; N], Vec<
             ));
         }
     };
-    let elements = read_at_most(expected + 1, &mut reader, path, "elements")?;
-    match elements.len() as u64 {
-        held if held < expected => fail(format!(
+    // Bytes behind the header, or one more than there should be.
+    let held = match content.is_gzip() {
+        false => bytes.saturating_sub(header as u64),
+        true => {
+            let behind = (read - header) as u64;
+            let rest = (expected + 1).saturating_sub(behind);
+            behind + content.pass(rest, path, behind)?
+        }
+    };
+    if held < expected {
+        return fail(format!(
             "header says {shape}, {expected} bytes, but {held} follow"
-        )),
-        held if held > expected => fail(format!(
+        ));
+    }
+    if held > expected {
+        return fail(format!(
             "header says {shape}, {expected} bytes, but more follow"
-        )),
-        _ => Ok((dims, elements)),
+        ));
+    }
+    // They are there.
+    let count = usize::try_from(expected).unwrap_or(usize::MAX);
+    let mut elements = Vec::new();
+    elements.try_reserve_exact(count).map_err(|e| {
+        let message = format!("no memory for {expected} bytes");
+        error(ErrorKind::OutOfMemory, path, message).with_source(e)
+    })?;
+    elements.resize(count, 0);
+    let mut content = Content::new(&file, path)?;
+    let mut again = [0; HEAD];
+    let read = content.fill(&mut again[..header], path, "header", 0)?
+        + content.fill(&mut elements, path, "elements", 0)?;
+    match read == header + count && again[..header] == head[..header] {
+        true => Ok((dims, elements)),
+        false => fail("changed while it was read".to_owned()),
     }
 }
 
-/// The bytes of a file, gunzipped if it begins as gzip does.
-fn open(path: &Path) -> Result<Box<dyn Read>> {
-    let file = File::open(path).map_err(|e| io_error(path, e))?;
-    let mut reader = BufReader::with_capacity(1 << 16, file);
-    let head = reader.fill_buf().map_err(|e| io_error(path, e))?;
-    if head.starts_with(&GZIP_MAGIC) {
-        return Ok(Box::new(MultiGzDecoder::new(reader)));
+/// The content of a file, gunzipped if it begins as gzip does.
+enum Content<'a> {
+    Raw(&'a File),
+    Gzip(Members<'a>),
+}
+
+impl<'a> Content<'a> {
+    /// The content from its beginning.
+    fn new(mut file: &'a File, path: &Path) -> Result<Self> {
+        let fail = |e| io_error(path, e);
+        let mut magic = [0; 2];
+        file.rewind().map_err(fail)?;
+        let read = fill(&mut file, &mut magic).map_err(|(_, e)| fail(e))?;
+        file.rewind().map_err(fail)?;
+        Ok(match read == 2 && magic == GZIP_MAGIC {
+            true => Self::Gzip(Members::new(file)),
+            false => Self::Raw(file),
+        })
     }
-    Ok(Box::new(reader))
+
+    fn is_gzip(&self) -> bool {
+        matches!(self, Self::Gzip(_))
+    }
+
+    /// Reads until `bytes` is full or the content ends; returns how many came. They are the bytes of
+    /// `part` from number `at` on, as errors say.
+    fn fill(&mut self, bytes: &mut [u8], path: &Path, part: &str, at: u64) -> Result<usize> {
+        let filled = match self {
+            Self::Raw(file) => fill(file, bytes),
+            Self::Gzip(members) => fill(members, bytes),
+        };
+        filled.map_err(|(read, source)| {
+            // These kinds are flate2's: a plain file just ends.
+            let fault = match source.kind() {
+                io::ErrorKind::UnexpectedEof => "truncated",
+                io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => "corrupt",
+                _ => return io_error(path, source),
+            };
+            let read = at + read as u64;
+            let message = format!("gzip data is {fault}, {read} bytes into the {part}");
+            error(ErrorKind::Data, path, message).with_source(source)
+        })
+    }
+
+    /// Reads the next `limit` elements, from number `at` on, and forgets them; returns how many came.
+    fn pass(&mut self, limit: u64, path: &Path, at: u64) -> Result<u64> {
+        let mut block = vec![0; BLOCK];
+        let mut passed = 0;
+        while passed < limit {
+            let wanted = (limit - passed).min(BLOCK as u64) as usize;
+            let read = self.fill(&mut block[..wanted], path, "elements", at + passed)?;
+            passed += read as u64;
+            if read < wanted {
+                break;
+            }
+        }
+        Ok(passed)
+    }
 }
 
-/// The next `limit` bytes, or what there is of them. Memory grows as they come.
-///
-/// `part` says in errors which part of the file they are.
-fn read_at_most(limit: u64, reader: impl Read, path: &Path, part: &str) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let Err(source) = reader.take(limit).read_to_end(&mut bytes) else {
-        return Ok(bytes);
-    };
-    // These kinds are flate2's: a plain file just ends.
-    let fault = match source.kind() {
-        io::ErrorKind::UnexpectedEof => "truncated",
-        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => "corrupt",
-        _ => return Err(io_error(path, source)),
-    };
-    let message = format!(
-        "gzip data is {fault}, {} bytes into the {part}",
-        bytes.len()
-    );
-    Err(error(ErrorKind::Data, path, message).with_source(source))
+/// Reads until `bytes` is full or there are no more; returns how many came, on an error too.
+fn fill(reader: &mut impl Read, bytes: &mut [u8]) -> Result<usize, (usize, io::Error)> {
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match reader.read(&mut bytes[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err((filled, e)),
+        }
+    }
+    Ok(filled)
 }
 
-fn io_error(path: &Path, source: io::Error) -> Error {
-    error(ErrorKind::Io, path, source.kind().to_string()).with_source(source)
+/// The members of a gzip file, one after the other. Zeros between and behind them are padding, as
+/// tapes leave it and `gzip` takes it.
+struct Members<'a> {
+    /// `None` once there are no more, or after an error.
+    member: Option<GzDecoder<BufReader<&'a File>>>,
 }
 
-fn error(kind: ErrorKind, path: &Path, message: impl Display) -> Error {
-    Error::new(kind, format!("{}: {message}", path.display()))
+impl<'a> Members<'a> {
+    fn new(file: &'a File) -> Self {
+        let reader = BufReader::with_capacity(BLOCK, file);
+        Self {
+            member: Some(GzDecoder::new(reader)),
+        }
+    }
+}
+
+impl Read for Members<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        while let Some(member) = &mut self.member {
+            let read = member.read(bytes)?;
+            if read > 0 || bytes.is_empty() {
+                return Ok(read);
+            }
+            let Some(member) = self.member.take() else {
+                break;
+            };
+            let mut reader = member.into_inner();
+            loop {
+                let next = reader.fill_buf()?;
+                let zeros = next.iter().take_while(|&&byte| byte == 0).count();
+                let (length, more) = (next.len(), zeros < next.len());
+                reader.consume(zeros);
+                if more {
+                    self.member = Some(GzDecoder::new(reader));
+                    break;
+                }
+                if length == 0 {
+                    break;
+                }
+            }
+        }
+        Ok(0)
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Common, Gpu, Inner, cooperative, limits, trusted};
+use super::{Common, Gpu, Inner, advice, cooperative, limits, trusted};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::{Body, CPU_TURNS, Caps, GPU_TURNS, Matrices, Tile, Tuning, WINDOW};
 
@@ -56,7 +56,7 @@ pub struct GpuOptions {
 
 /// The part of an adapter's name that is looked for.
 fn wanted_name(options: &GpuOptions) -> Option<String> {
-    let variable = || std::env::var("WGPU_ADAPTER_NAME").ok();
+    let variable = || std::env::var(advice::ADAPTER).ok();
     options.adapter.clone().or_else(variable)
 }
 
@@ -97,7 +97,8 @@ impl Gpu {
     /// A device of its own on the best adapter that matches: discrete before integrated before software, GL last.
     ///
     /// # Errors
-    /// `NoAdapter` if none matches; the message says what was looked for.
+    /// `NoAdapter` if none matches, or if `WGPU_BACKEND` counts and names a back end that there is not; the
+    /// message says what was looked for and what there is ([`GpuOptions::no_adapter`]).
     #[cfg(not(target_arch = "wasm32"))]
     pub fn new(options: &GpuOptions) -> Result<Self> {
         pollster::block_on(Self::new_async(options))
@@ -105,6 +106,9 @@ impl Gpu {
 
     /// As `new`, for hosts that cannot block.
     pub async fn new_async(options: &GpuOptions) -> Result<Self> {
+        if advice::unknown_backends(options) {
+            return Err(options.no_adapter_async().await);
+        }
         let mut failed = None;
         for adapter in adapters(options).await {
             match Self::from_adapter(&adapter, options).await {
@@ -115,28 +119,17 @@ impl Gpu {
         if let Some(error) = failed {
             return Err(error);
         }
-        let backends = options.backends.or_else(wgpu::Backends::from_env);
-        let backends = backends.map_or("any back end".to_owned(), |b| {
-            let names: Vec<String> = b
-                .iter_names()
-                .map(|(name, _)| name.to_lowercase())
-                .collect();
-            names.join(", ")
-        });
-        let name = wanted_name(options).map_or(String::new(), |name| format!(" named \"{name}\""));
-        Err(Error::new(
-            ErrorKind::NoAdapter,
-            format!(
-                "no adapter{name} was found on {backends}; on Debian and Ubuntu \
-                 `apt install mesa-vulkan-drivers` provides a software one"
-            ),
-        ))
+        Err(options.no_adapter_async().await)
     }
 
-    /// A device on every adapter that matches, or what one lacks: its error begins with its name.
+    /// A device on every adapter that matches, or what one lacks: its error begins with its name. One error
+    /// if `WGPU_BACKEND` counts and names a back end that there is not.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn all(options: &GpuOptions) -> Vec<Result<Self>> {
         pollster::block_on(async {
+            if advice::unknown_backends(options) {
+                return vec![Err(options.no_adapter_async().await)];
+            }
             let mut gpus = Vec::new();
             for adapter in adapters(options).await {
                 gpus.push(Self::from_adapter(&adapter, options).await);

@@ -1,6 +1,7 @@
 //! The device, own or borrowed: pipelines, buffers, readback. wgpu stops here, at the store and at the session.
 
 mod adapter;
+mod advice;
 mod bulk;
 mod cache;
 mod cooperative;

@@ -6,6 +6,11 @@ use crate::nn::{Conv2d, Flatten, Linear, MaxPool2d, Mode, Module, Relu, Sequenti
 
 /// Logits `[n, 10]` of digits x `[n, 1, 28, 28]`; 61,706 parameters.
 pub fn lenet5(g: &mut Graph, x: Value, mode: Mode) -> Result<Value> {
+    lenet5_of(g, 10, x, mode)
+}
+
+/// As [`lenet5`], for so many classes: logits `[n, classes]`.
+pub fn lenet5_of(g: &mut Graph, classes: usize, x: Value, mode: Mode) -> Result<Value> {
     Sequential::new()
         .named("conv1", Conv2d::new(1, 6, 5).padding(2))
         .then(Relu)
@@ -18,7 +23,7 @@ pub fn lenet5(g: &mut Graph, x: Value, mode: Mode) -> Result<Value> {
         .then(Relu)
         .named("fc2", Linear::new(120, 84))
         .then(Relu)
-        .named("fc3", Linear::new(84, 10))
+        .named("fc3", Linear::new(84, classes))
         .build(g, "", x, mode)
         .map_err(|e| e.context("lenet5"))
 }

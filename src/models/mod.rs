@@ -3,5 +3,5 @@
 mod lenet;
 mod resnet;
 
-pub use lenet::lenet5;
+pub use lenet::{lenet5, lenet5_of};
 pub use resnet::{resnet_cifar, resnet20, resnet50};

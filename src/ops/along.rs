@@ -195,6 +195,10 @@ impl Op for Along {
         }
         Ok(())
     }
+
+    fn mixes_rows(&self, _: usize) -> bool {
+        self.axis == 0
+    }
 }
 
 impl Along {

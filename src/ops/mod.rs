@@ -18,6 +18,7 @@ macro_rules! shader_files {
 mod accuracy;
 mod along;
 mod axes;
+mod batches;
 mod binary;
 mod blend;
 mod cast;
@@ -29,6 +30,7 @@ mod cross_entropy;
 mod cross_entropy_passes;
 mod dim;
 mod elementwise;
+mod filler;
 mod gather;
 mod gemm;
 mod in_place;
@@ -62,6 +64,7 @@ mod update;
 
 pub use accuracy::CountCorrect;
 pub use along::{Along, AlongGrad};
+pub use batches::{Batches, ShuffledBatch};
 pub use binary::{Binary, BinaryFunction, BinaryGrad};
 pub use blend::{Blend, Blending, Ema, Warmup};
 pub use cast::Cast;
@@ -75,6 +78,7 @@ pub(crate) use copy::{copy, copy_parts};
 pub use cross_entropy::{CrossEntropy, CrossEntropyGrad, CrossEntropyLoss};
 pub use dim::Dim;
 pub use elementwise::Fill;
+pub(crate) use filler::refuse_filler;
 pub use gather::{GatherLabels, GatherRows};
 pub use join::{AxisRange, Concat, Slice, SliceGrad, Split};
 pub use local_response_norm::{LocalResponseNorm, LocalResponseNormGrad};
@@ -87,7 +91,7 @@ pub use norm::{
 pub use pad::{Pad, PadGrad};
 pub use pointwise::{LossFunction, PointwiseLoss, PointwiseLossGrad, Reduction};
 pub use pool::*;
-pub use random::{Advance, Dropout, ShuffledBatch};
+pub use random::{Advance, Dropout};
 pub use reduce::{Extreme, Ratio, Spread, Sum, Ties};
 pub use resize::{Interpolate, InterpolateGrad, InterpolateMode};
 pub use rule::{Adagrad, Adam, RmsProp, Rule, Sgd};
@@ -176,6 +180,7 @@ pub fn kernels() -> Vec<Kernel> {
     let fixed = [
         accuracy::KERNELS,
         along::KERNELS,
+        batches::KERNELS,
         binary::KERNELS,
         blend::KERNELS,
         cast::KERNELS,

@@ -191,6 +191,10 @@ impl Op for Var {
         };
         lower_reduction(self.name(), squares, x, &self.axes, y, caps, out)
     }
+
+    fn mixes_rows(&self, _: usize) -> bool {
+        self.axes.contains(&0)
+    }
 }
 
 impl MeanDifference {
@@ -285,5 +289,9 @@ impl Op for Norm {
             root: true,
         };
         lower_reduction(self.name(), squares, x, &self.axes, y, caps, out)
+    }
+
+    fn mixes_rows(&self, _: usize) -> bool {
+        self.axes.contains(&0)
     }
 }

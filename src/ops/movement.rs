@@ -188,6 +188,10 @@ impl Op for Permute {
         let rows = self.axes.iter().position(|&axis| axis == 0);
         lower_reading(self.name(), io, &steps, rows, out)
     }
+
+    fn mixes_rows(&self, _: usize) -> bool {
+        self.axes.first() != Some(&0)
+    }
 }
 
 impl Op for Expand {

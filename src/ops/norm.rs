@@ -501,6 +501,10 @@ impl Op for NormStatistics {
         let map = Map::new(op, self.over, &io.inputs[0])?;
         lower_statistics(self, &map, io, caps, out)
     }
+
+    fn mixes_rows(&self, _: usize) -> bool {
+        self.over == Over::Batch
+    }
 }
 
 /// The sets of an x that a shape rule accepted.

@@ -221,6 +221,10 @@ impl Op for Sum {
         let sum = Fold::sum((1.0 / self.divisor(x.shape)) as f32);
         lower_reduction(self.name(), sum, x, &self.axes, y, caps, out)
     }
+
+    fn mixes_rows(&self, _: usize) -> bool {
+        self.axes.contains(&0)
+    }
 }
 
 impl Op for Extreme {
@@ -289,6 +293,10 @@ impl Op for Extreme {
         let sign = if self.largest { 1.0 } else { -1.0 };
         let largest = Fold::new(Function::Largest, sign);
         lower_reduction(self.name(), largest, x, &self.axes, y, caps, out)
+    }
+
+    fn mixes_rows(&self, _: usize) -> bool {
+        self.axes.contains(&0)
     }
 }
 

@@ -119,6 +119,10 @@ impl Op for Softmax {
             _ => Split::Rows(&[0]),
         }
     }
+
+    fn mixes_rows(&self, _: usize) -> bool {
+        self.axis == 0
+    }
 }
 
 /// The logarithm of the softmax of one row, stable by its maximum.

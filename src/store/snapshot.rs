@@ -85,12 +85,11 @@ impl Store {
         match &self.0.content {
             Content::Cpu(_) => {
                 let mut made = Vec::with_capacity(fitting.len());
-                for (name, _, tensor) in fitting {
+                for &(name, _, tensor) in &fitting {
                     made.push((name.to_owned(), tensor.to_array()?.into()));
                 }
                 let _turn = self.turn();
                 self.arrays()?.extend(made);
-                Ok(())
             }
             Content::Gpu {
                 gpu,
@@ -98,7 +97,7 @@ impl Store {
                 staging,
             } => {
                 let mut writes = Vec::new();
-                for (_, entry, tensor) in fitting {
+                for &(_, entry, tensor) in &fitting {
                     let row = entry.ty.row() * entry.ty.dtype.size();
                     for part in &entry.parts {
                         let start = part.rows.start * row;
@@ -106,9 +105,13 @@ impl Store {
                         writes.push((&chunks[part.chunk], part.offset, bytes));
                     }
                 }
-                gpu.write_all(staging, &writes)
+                gpu.write_all(staging, &writes)?;
             }
         }
+        for (name, entry, tensor) in fitting {
+            self.note(name, entry.kind, tensor);
+        }
+        Ok(())
     }
 
     /// The place of a state that `tensor` may overwrite.

@@ -1,10 +1,11 @@
 //! A classifier of images trained on a data set that lies on the device.
 
-use crate::data::{Dataset, Split};
+use crate::data::Split;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::{Engine, Progress};
 use crate::graph::{Graph, Init, Kind, Value};
 use crate::nn::Mode;
+use crate::ops::Batches;
 use crate::plan::PlanOptions;
 #[cfg(not(target_arch = "wasm32"))]
 use crate::session::Profile;
@@ -15,16 +16,22 @@ use crate::store::Store;
 use crate::store::blocking;
 use crate::tensor::Tensor;
 
+use super::batch::{COUNTS, FINITE, Normalise, Resident};
+use super::followed::Followed;
 use super::{Optimizer, scheduled, swap_averages};
 
 /// How a [`Classifier`] is trained.
 #[derive(Debug, Clone)]
 pub struct ClassifierOptions {
-    /// Images per training step.
+    /// Images per training step; where they are more than there are, all of them.
     pub batch: usize,
     /// Images per step of evaluation.
     pub test_batch: usize,
-    /// Batches whose mean gradient makes one update, usually 1. A run is to be saved and resumed after whole updates only.
+    /// Leaves out the last batch of an epoch where it would have fewer images than the others (PyTorch's
+    /// `drop_last`).
+    pub drop_last: bool,
+    /// Batches whose mean gradient makes one update, usually 1. All of them count alike, also one with
+    /// fewer images.
     pub accumulate: usize,
     /// The optimizer; if it keeps moving averages, they are what is tested.
     pub optimizer: Optimizer,
@@ -45,36 +52,47 @@ pub struct Metrics {
     pub images: usize,
 }
 
-/// A classifier, its data on the device, and two sessions over one store: training and evaluation.
+/// A classifier, its data on the device, and sessions over one store: training and evaluation.
+///
+/// Training makes no filler: where the batch size does not divide the training set, the last batch of
+/// an epoch is a session of its own, or is left out ([`ClassifierOptions::drop_last`]).
 #[derive(Debug)]
 pub struct Classifier {
     store: Store,
     train: Session,
+    /// The last step of an epoch, where it has fewer rows.
+    remainder: Option<Session>,
     /// Applies gradients that are added up over several batches.
     apply: Option<Session>,
     /// Exchanges parameters and their moving averages.
     swap: Option<Session>,
     test: Session,
-    /// Batches per update, and those since the last one.
+    /// Batches per update.
     accumulate: usize,
-    pending: usize,
+    /// Steps of an epoch, and those of them that have full batches.
     steps_per_epoch: usize,
+    full_steps: usize,
     steps_per_test: usize,
+    /// Steps that are done, and batches since the last update, as the device counts them.
+    done: Followed,
+    pending: Followed,
     /// Steps since the metrics were last read.
     unread: usize,
+    /// Why training has stopped, until the clock is set.
+    stopped: Option<String>,
 }
 
-/// Names of the states that count; a data set's prefix comes before them.
-const COUNTS: &str = "counts";
-const LOSS: &str = "loss";
-
 impl Classifier {
-    /// Builds the graphs, uploads the data and compiles both sessions.
+    /// Builds the graphs, uploads the data and compiles the sessions.
     ///
-    /// `model` makes logits `[batch, classes]` from normalised images `[batch, channels, height, width]`.
+    /// `model` makes logits `[batch, classes]` from normalised images `[batch, channels, height,
+    /// width]`. It is called for each batch size and mode.
     ///
     /// # Errors
-    /// `Data` if a set is empty, `Shape` from the model, and whatever compiling returns.
+    /// `Data` if a set is empty, if a label is not below the number of classes or the sets differ in
+    /// it; `Shape` if the model makes something else than logits of these classes, and from the model:
+    /// as in PyTorch, batch normalisation refuses a last batch that has one value per channel. Whatever
+    /// compiling returns.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn new(
         engine: &Engine,
@@ -128,33 +146,33 @@ impl Classifier {
                 "classifier: a batch has at least one image, an update one batch",
             ));
         }
+        data.check()?;
         let normalise = Normalise::of(&data.train);
         let test_batch = options.test_batch.min(data.test.count);
 
-        let mut train = Graph::new();
-        let clock = train.clock()?;
-        let batch = Batch::new(
-            &mut train,
-            "train",
-            &data.train,
-            clock,
-            options.batch,
-            true,
-            normalise,
-        )?;
-        let logits = model(&mut train, batch.images, Mode::Train)?;
-        let loss = train.softmax_cross_entropy(logits, batch.labels, batch.valid)?;
-        batch.count(&mut train, logits, Some(loss))?;
-        let rates = options.learning_rates.clone();
-        let apply = if options.accumulate == 1 {
-            let rate = scheduled(&mut train, rates)?;
-            options.optimizer.minimize(&mut train, loss, rate)?;
-            None
-        } else {
-            let rate = |g: &mut Graph| scheduled(g, rates);
-            let optimizer = &options.optimizer;
-            let applying = optimizer.accumulate(&mut train, loss, options.accumulate, rate)?;
-            Some(applying.graph)
+        let batches = Batches {
+            count: data.train.count,
+            batch: match options.drop_last {
+                true => options.batch,
+                false => options.batch.min(data.train.count),
+            },
+            shuffle: true,
+            drop_last: options.drop_last,
+        };
+        let steps_per_epoch = batches.steps().map_err(|e| e.context("classifier"))?;
+        let resident = Resident::new("train", &data.train, normalise)?;
+        let (train, loss, apply) = training(&resident, &model, batches, batches.batch, options)?;
+        let remainder = match batches.remainder() {
+            0 => None,
+            rows => {
+                let last = training(&resident, &model, batches, rows, options).map_err(|e| {
+                    e.context(format!(
+                        "the last batch of an epoch has {rows} of {} rows, drop_last leaves it out",
+                        batches.batch
+                    ))
+                })?;
+                Some((last.0, last.1))
+            }
         };
 
         let mut test = Graph::new();
@@ -165,15 +183,25 @@ impl Classifier {
             Init::Constant(0.0),
             None,
         )?;
-        let batch = Batch::new(
-            &mut test, "test", &data.test, clock, test_batch, false, normalise,
-        )?;
+        let batches = Batches {
+            count: data.test.count,
+            batch: test_batch,
+            shuffle: false,
+            drop_last: false,
+        };
+        let resident = Resident::new("test", &data.test, normalise)?;
+        let batch = resident.batch(&mut test, clock, batches, None)?;
         let logits = model(&mut test, batch.images, Mode::Infer)?;
+        batch.expect_logits(&test, logits)?;
         batch.count(&mut test, logits, None)?;
         let next = test.advance(clock)?;
         test.assign(clock, next)?;
 
         let graphs: Vec<&Graph> = [&train, &test].into_iter().chain(&apply).collect();
+        let graphs: Vec<&Graph> = graphs
+            .into_iter()
+            .chain(remainder.as_ref().map(|(graph, _)| graph))
+            .collect();
         let store = Store::new_async(engine, &graphs, options.seed).await?;
         let plan = PlanOptions::default();
         let swap = match options.optimizer.averages() {
@@ -185,6 +213,10 @@ impl Classifier {
         };
         Ok(Self {
             train: session(&train, &[loss]).await?,
+            remainder: match &remainder {
+                Some((graph, loss)) => Some(session(graph, &[*loss]).await?),
+                None => None,
+            },
             apply: match &apply {
                 Some(graph) => Some(session(graph, &[]).await?),
                 None => None,
@@ -193,13 +225,16 @@ impl Classifier {
                 Some(graph) => Some(session(graph, &[]).await?),
                 None => None,
             },
-            accumulate: options.accumulate,
-            pending: 0,
             test: session(&test, &[]).await?,
-            store,
-            steps_per_epoch: data.train.count.div_ceil(options.batch),
+            accumulate: options.accumulate,
+            steps_per_epoch,
+            full_steps: steps_per_epoch - usize::from(remainder.is_some()),
             steps_per_test: data.test.count.div_ceil(test_batch),
+            done: Followed::new("clock").now(&store)?,
+            pending: Followed::new("accumulated").now(&store)?,
+            store,
             unread: 0,
+            stopped: None,
         })
     }
 
@@ -208,32 +243,84 @@ impl Classifier {
         &self.store
     }
 
-    /// The training session.
+    /// The training session of full batches.
     pub fn session(&self) -> &Session {
         &self.train
     }
 
-    /// Training steps that walk once over the data; the last one may be partly filled.
+    /// Training steps that walk once over the data; the last one may have fewer rows.
     pub fn steps_per_epoch(&self) -> usize {
         self.steps_per_epoch
     }
 
-    /// Trains for `steps` steps, one batch each; on a GPU they are submitted and not waited for.
-    pub fn train(&mut self, steps: usize) -> Result<()> {
-        self.unread += steps;
-        let Some(apply) = &mut self.apply else {
-            return self.train.run(steps);
+    /// Where training is: epochs that are done, and steps of the one that has begun. A checkpoint that
+    /// was loaded into the store counts.
+    ///
+    /// # Errors
+    /// `Shape` if the clock was set to something else than a clock.
+    pub fn position(&self) -> Result<(usize, usize)> {
+        let step = self.done.now(&self.store)?.step as usize;
+        Ok((step / self.steps_per_epoch, step % self.steps_per_epoch))
+    }
+
+    /// Looks whether the host has set the clocks, as loading a checkpoint does.
+    fn follow(&mut self) -> Result<()> {
+        let done = self.done.now(&self.store)?;
+        if done.set != self.done.set {
+            self.stopped = None;
+        }
+        self.done = done;
+        self.pending = self.pending.now(&self.store)?;
+        Ok(())
+    }
+
+    /// The session that makes the next step, and how many steps it may make before another is due.
+    fn due(&mut self) -> (&mut Session, usize) {
+        let position = self.done.step as usize % self.steps_per_epoch;
+        let (session, steps) = match &mut self.remainder {
+            Some(remainder) if position >= self.full_steps => (remainder, 1),
+            Some(_) => (&mut self.train, self.full_steps - position),
+            None => (&mut self.train, usize::MAX),
         };
+        let pending = self.pending.step as usize;
+        match self.accumulate {
+            1 => (session, steps),
+            all => (session, steps.min(all.saturating_sub(pending).max(1))),
+        }
+    }
+
+    /// Counts steps that were made, and applies their gradients where they are due.
+    fn made(&mut self, steps: usize) -> Result<()> {
+        self.unread += steps;
+        self.done.step = self.done.step.wrapping_add(steps as u32);
+        let Some(apply) = &mut self.apply else {
+            return Ok(());
+        };
+        self.pending.step += steps as u32;
+        if self.pending.step as usize >= self.accumulate {
+            apply.run(1)?;
+            self.pending.step = 0;
+        }
+        Ok(())
+    }
+
+    /// Trains for `steps` steps, one batch each; on a GPU they are submitted and not waited for.
+    ///
+    /// # Errors
+    /// `NotFinite` once [`metrics`](Self::metrics) found a loss that is not finite, until a checkpoint
+    /// is loaded; `DeviceLost`, `OutOfMemory`.
+    pub fn train(&mut self, steps: usize) -> Result<()> {
+        self.follow()?;
+        if let Some(message) = &self.stopped {
+            return Err(Error::new(ErrorKind::NotFinite, message.clone()));
+        }
         let mut left = steps;
         while left > 0 {
-            let now = left.min(self.accumulate - self.pending);
-            self.train.run(now)?;
+            let (session, most) = self.due();
+            let now = left.min(most);
+            session.run(now)?;
+            self.made(now)?;
             left -= now;
-            self.pending += now;
-            if self.pending == self.accumulate {
-                apply.run(1)?;
-                self.pending = 0;
-            }
         }
         Ok(())
     }
@@ -244,13 +331,17 @@ impl Classifier {
     /// `Unsupported` on the CPU reference, on a borrowed device, and on devices without timestamp queries.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn profile(&mut self) -> Result<Profile> {
-        self.unread += 1;
-        self.train.profile()
+        self.follow()?;
+        let profile = self.due().0.profile()?;
+        self.made(1)?;
+        Ok(profile)
     }
 
     /// What training counted since this was last called; waits for the steps submitted so far.
     ///
     /// # Errors
+    /// `NotFinite` if the loss of one of these steps is NaN or infinite, with its epoch and step, both
+    /// counted from 1. Training has stopped then: the parameters are worth nothing.
     /// `Unsupported` on a borrowed device: await [`metrics_async`](Self::metrics_async) there.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn metrics(&mut self) -> Result<Metrics> {
@@ -260,15 +351,67 @@ impl Classifier {
 
     /// As `metrics`, for hosts that cannot block.
     pub async fn metrics_async(&mut self) -> Result<Metrics> {
+        self.follow()?;
         let loss = self.store.get_async("train.loss").await?.item()?;
-        let (correct, images) = self.take_counts("train").await?;
+        let steps = std::mem::take(&mut self.unread);
+        if !loss.is_finite() {
+            return Err(self.not_finite(loss, steps).await?);
+        }
+        let (correct, images) = self.take_counts(&format!("train.{COUNTS}")).await?;
         self.store.set("train.loss", &Tensor::scalar(0.0))?;
-        let steps = std::mem::take(&mut self.unread).max(1);
+        self.take_counts(&format!("train.{FINITE}")).await?;
         Ok(Metrics {
-            loss: f64::from(loss) / steps as f64,
+            loss: f64::from(loss) / steps.max(1) as f64,
             accuracy: f64::from(correct) / f64::from(images.max(1)),
             images: images as usize,
         })
+    }
+
+    /// Stops training after the last `steps` steps, whose losses do not add up to a finite number.
+    async fn not_finite(&mut self, sum: f32, steps: usize) -> Result<Error> {
+        let (finite, counted) = self.take_counts(&format!("train.{FINITE}")).await?;
+        self.take_counts(&format!("train.{COUNTS}")).await?;
+        self.store.set("train.loss", &Tensor::scalar(0.0))?;
+        let first = (self.done.step).wrapping_sub(steps.max(counted as usize) as u32);
+        let step = first.wrapping_add(finite) as usize;
+        let what = if sum.is_nan() { "NaN" } else { "infinite" };
+        let message = format!(
+            "training: the loss became {what} in epoch {}, step {} of {}",
+            step / self.steps_per_epoch + 1,
+            step % self.steps_per_epoch + 1,
+            self.steps_per_epoch
+        );
+        self.stopped = Some(message.clone());
+        Ok(Error::new(ErrorKind::NotFinite, message))
+    }
+
+    /// Checks that what is to be saved is worth it: reads the metrics of the steps since they were last
+    /// read, which are lost, and all parameters and running statistics.
+    ///
+    /// # Errors
+    /// `NotFinite` as [`metrics`](Self::metrics), or with the first state that holds NaN or an infinity.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn expect_finite(&mut self) -> Result<()> {
+        let store = self.store.clone();
+        blocking(store.engine(), self.expect_finite_async())
+    }
+
+    /// As `expect_finite`, for hosts that cannot block.
+    pub async fn expect_finite_async(&mut self) -> Result<()> {
+        self.metrics_async().await?;
+        for kind in [Kind::Parameter, Kind::Statistic] {
+            for name in self.store.names_of(kind) {
+                let tensor = self.store.get_async(name).await?;
+                if let Some(value) = tensor.as_f32()?.iter().find(|value| !value.is_finite()) {
+                    let (epoch, step) = self.position()?;
+                    let message = format!(
+                        "training: \"{name}\" holds {value} after {epoch} epochs and {step} steps"
+                    );
+                    return Err(Error::new(ErrorKind::NotFinite, message));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Classifies the whole test set, with the moving averages of the parameters if there are any, and returns the share that was
@@ -286,7 +429,7 @@ impl Classifier {
     pub async fn test_async(&mut self) -> Result<f64> {
         self.store
             .set("test.clock", &Tensor::u32([4], vec![0; 4])?)?;
-        self.take_counts("test").await?;
+        self.take_counts("test.counts").await?;
         if let Some(swap) = &mut self.swap {
             swap.run(1)?;
         }
@@ -295,15 +438,14 @@ impl Classifier {
             swap.run(1)?;
         }
         tested?;
-        let (correct, images) = self.take_counts("test").await?;
+        let (correct, images) = self.take_counts("test.counts").await?;
         Ok(f64::from(correct) / f64::from(images.max(1)))
     }
 
-    /// Reads and clears a set's counts: right ones, all.
-    async fn take_counts(&self, set: &str) -> Result<(u32, u32)> {
-        let name = format!("{set}.{COUNTS}");
-        let counts = self.store.get_async(&name).await?;
-        self.store.set(&name, &Tensor::u32([2], vec![0; 2])?)?;
+    /// Reads and clears a state of counts: right ones, all.
+    async fn take_counts(&self, name: &str) -> Result<(u32, u32)> {
+        let counts = self.store.get_async(name).await?;
+        self.store.set(name, &Tensor::u32([2], vec![0; 2])?)?;
         match counts.as_u32()? {
             &[correct, images] => Ok((correct, images)),
             _ => Err(Error::shape(format!("state \"{name}\" is {}", counts.ty()))),
@@ -311,86 +453,29 @@ impl Classifier {
     }
 }
 
-/// Pixels are multiplied by `scale`, then `shift` is added: mean 0 and deviation 1 over the training set.
-#[derive(Debug, Clone, Copy)]
-struct Normalise {
-    scale: f32,
-    shift: f32,
-}
-
-impl Normalise {
-    fn of(set: &Dataset) -> Self {
-        let count = set.images.len().max(1) as f64;
-        let (mut sum, mut squares) = (0u64, 0u64);
-        for &pixel in &set.images {
-            sum += u64::from(pixel);
-            squares += u64::from(pixel) * u64::from(pixel);
-        }
-        let mean = sum as f64 / count;
-        let deviation = (squares as f64 / count - mean * mean).sqrt().max(1.0);
-        Self {
-            scale: (1.0 / deviation) as f32,
-            shift: (-mean / deviation) as f32,
-        }
+/// A step of training on `rows` rows of a batch: its graph, its loss, and if gradients are added up
+/// over several batches the graph that applies them.
+fn training(
+    data: &Resident,
+    model: impl Fn(&mut Graph, Value, Mode) -> Result<Value>,
+    batches: Batches,
+    rows: usize,
+    options: &ClassifierOptions,
+) -> Result<(Graph, Value, Option<Graph>)> {
+    let mut g = Graph::new();
+    let clock = g.clock()?;
+    let batch = data.batch(&mut g, clock, batches, Some(rows))?;
+    let logits = model(&mut g, batch.images, Mode::Train)?;
+    batch.expect_logits(&g, logits)?;
+    let loss = g.softmax_cross_entropy(logits, batch.labels, batch.valid)?;
+    batch.count(&mut g, logits, Some(loss))?;
+    let (optimizer, rates) = (&options.optimizer, options.learning_rates.clone());
+    if options.accumulate == 1 {
+        let rate = scheduled(&mut g, rates)?;
+        optimizer.minimize(&mut g, loss, rate)?;
+        return Ok((g, loss, None));
     }
-}
-
-/// One batch of a resident set, as graph values.
-struct Batch {
-    set: &'static str,
-    images: Value,
-    labels: Value,
-    valid: Value,
-}
-
-impl Batch {
-    fn new(
-        g: &mut Graph,
-        set: &'static str,
-        data: &Dataset,
-        clock: Value,
-        batch: usize,
-        shuffle: bool,
-        normalise: Normalise,
-    ) -> Result<Self> {
-        let shape = [data.count, data.channels, data.height, data.width];
-        let images = Tensor::u8(shape, data.images.clone())?;
-        let labels = data.labels.iter().map(|&l| u32::from(l)).collect();
-        let labels = Tensor::u32([data.count], labels)?;
-        let mut resident = |what: &str, tensor: Tensor| {
-            let ty = tensor.ty().clone();
-            g.state(
-                &format!("{set}.{what}"),
-                ty,
-                Kind::Data,
-                Init::Tensor(tensor.into()),
-                None,
-            )
-        };
-        let images = resident("images", images)?;
-        let labels = resident("labels", labels)?;
-        let (indices, valid) = g.shuffled_batch(clock, data.count, batch, shuffle)?;
-        Ok(Self {
-            set,
-            images: g.gather_rows(images, indices, valid, normalise.scale, normalise.shift)?,
-            labels: g.gather_labels(labels, indices, valid)?,
-            valid,
-        })
-    }
-
-    /// Adds the batch to the set's counts, and its loss to the sum of losses.
-    fn count(&self, g: &mut Graph, logits: Value, loss: Option<Value>) -> Result<()> {
-        let mut metric = |what: &str, ty: Type| {
-            let name = format!("{}.{what}", self.set);
-            g.state(&name, ty, Kind::Metric, Init::Constant(0.0), None)
-        };
-        let counts = metric(COUNTS, Type::u32([2]))?;
-        if let Some(loss) = loss {
-            let sum = metric(LOSS, Type::f32([]))?;
-            let new = g.add_values(sum, loss)?;
-            g.assign(sum, new)?;
-        }
-        let new = g.count_correct(logits, self.labels, self.valid, counts)?;
-        g.assign(counts, new)
-    }
+    let rate = |g: &mut Graph| scheduled(g, rates);
+    let applying = optimizer.accumulate(&mut g, loss, options.accumulate, rate)?;
+    Ok((g, loss, Some(applying.graph)))
 }

@@ -3,7 +3,9 @@
 
 mod accumulate;
 mod average;
+mod batch;
 mod classifier;
+mod followed;
 mod optimizer;
 pub mod schedule;
 

@@ -281,6 +281,10 @@ impl Op for MatMul {
         }
         Ok(())
     }
+
+    fn mixes_rows(&self, input: usize) -> bool {
+        !self.batch && (input == 1 || self.transpose_a)
+    }
 }
 
 /// Matrices of a batch that the body in registers takes, each by a dispatch or more of its own.

@@ -1,6 +1,7 @@
 //! Dropout, shuffles, clocks.
 
 use striate::check::{Bound, Case, real};
+use striate::ops::Batches;
 use striate::shape::Shape;
 
 use super::words;
@@ -90,6 +91,32 @@ pub fn random() -> Vec<Case> {
                 true => case.uncut("an invocation of kernel shuffled_batch takes"),
                 false => case,
             });
+        }
+    }
+    // Rows, of batches, and the step: full ones, the last of an epoch, and beyond the end of the data.
+    let rows: [(usize, usize, usize, bool, &'static [u32]); 7] = [
+        (65, 64, 64, false, &[1, 2, 0, 0]),
+        (65, 64, 1, false, &[1, 2, 1, 0]),
+        (65, 64, 64, false, &[1, 2, 1, 0]),
+        (1000, 129, 97, false, &[9, 7, 15, 0]),
+        (1000, 129, 129, true, &[9, 7, 13, 0]),
+        (1000, 129, 129, true, &[9, 7, 14, 0]),
+        (3, 8, 3, false, &[5, 6, 7, 0]),
+    ];
+    for (count, batch, rows, drop_last, clock) in rows {
+        for shuffle in [false, true] {
+            let batches = Batches {
+                count,
+                batch,
+                shuffle,
+                drop_last,
+            };
+            let name = format!("batch_rows/{rows} of {batch} of {count}");
+            cases.push(Case::new(
+                format!("{name}/step {}/{shuffle}", clock[2]),
+                vec![words(clock)],
+                move |g, x| Ok(vec![g.batch_rows(x[0], batches, rows)?.0]),
+            ));
         }
     }
     for clock in [&[1, 2, 3, 4], &[u32::MAX; 4]] {

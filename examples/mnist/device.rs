@@ -1,0 +1,89 @@
+//! The device, and the pipelines that are kept from run to run.
+
+use std::path::Path;
+
+use striate::prelude::*;
+
+use crate::output::say;
+use crate::{Args, Backend};
+
+/// The engine that the arguments ask for. What they or the environment ask for by name is there, or it
+/// is an error; where nothing is asked for, the CPU can do it.
+pub fn open_engine(args: &Args) -> Result<Engine> {
+    let (device, backend) = (&args.device, args.backend);
+    if device == "cpu" {
+        return match backend {
+            None => Ok(Engine::cpu()),
+            Some(_) => Err(Error::new(
+                ErrorKind::NoAdapter,
+                "--device cpu goes through no --backend",
+            )),
+        };
+    }
+    let backends = backend.map(|backend| match backend {
+        Backend::Vulkan => striate::wgpu::Backends::VULKAN,
+        Backend::Metal => striate::wgpu::Backends::METAL,
+        Backend::Dx12 => striate::wgpu::Backends::DX12,
+        Backend::Gl => striate::wgpu::Backends::GL,
+    });
+    let options = GpuOptions {
+        backends,
+        adapter: (device != "auto").then(|| device.clone()),
+        ..GpuOptions::default()
+    };
+    let named = |variable| std::env::var_os(variable).is_some();
+    let asked = device != "auto"
+        || backend.is_some()
+        || named("WGPU_BACKEND")
+        || named("WGPU_ADAPTER_NAME");
+    match Gpu::new(&options) {
+        Ok(gpu) => match &args.pipeline_cache {
+            Some(dir) => Ok(load_pipelines(&gpu, dir, options)?.into()),
+            None => Ok(gpu.into()),
+        },
+        Err(error) if error.kind() == ErrorKind::NoAdapter && !asked => {
+            say(error)?;
+            Ok(Engine::cpu())
+        }
+        Err(error) if device != "auto" => Err(error.context(format!("--device {device}"))),
+        Err(error) => Err(error),
+    }
+}
+
+/// `gpu` with what an earlier run left in `dir`.
+fn load_pipelines(gpu: &Gpu, dir: &Path, options: GpuOptions) -> Result<Gpu> {
+    let Some(key) = gpu.pipeline_cache_key() else {
+        say("pipelines: the driver hands out none to keep")?;
+        return Ok(gpu.clone());
+    };
+    let path = dir.join(key);
+    match std::fs::read(&path) {
+        Ok(data) => gpu.with_options(&GpuOptions {
+            pipeline_cache: Some(data.into()),
+            ..options
+        }),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(gpu.clone()),
+        Err(e) => Err(unusable(&path, e)),
+    }
+}
+
+/// Leaves the pipelines in `dir`, whole or not at all: they are written beside the file that they replace.
+pub fn save_pipelines(gpu: &Gpu, dir: &Path) -> Result<()> {
+    let (Some(key), Some(data)) = (gpu.pipeline_cache_key(), gpu.pipeline_cache_data()) else {
+        return Ok(());
+    };
+    std::fs::create_dir_all(dir).map_err(|e| unusable(dir, e))?;
+    let path = dir.join(&key);
+    let beside = dir.join(format!("{key}.{}", std::process::id()));
+    let written = std::fs::write(&beside, data).and_then(|()| std::fs::rename(&beside, &path));
+    written.map_err(|e| {
+        // Nothing is lost if the half-written file stays.
+        let _ = std::fs::remove_file(&beside);
+        unusable(&path, e)
+    })
+}
+
+fn unusable(path: &Path, error: std::io::Error) -> Error {
+    let message = format!("--pipeline-cache: {} cannot be used", path.display());
+    Error::new(ErrorKind::Io, message).with_source(error)
+}

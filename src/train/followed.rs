@@ -1,0 +1,35 @@
+//! Clocks of a store that the host follows.
+
+use crate::error::Result;
+use crate::store::Store;
+
+/// The step of a clock of the store, which the host follows without reading it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Followed {
+    name: &'static str,
+    /// How many times the host had set the clock when it was last looked at.
+    pub set: u64,
+    pub step: u32,
+}
+
+impl Followed {
+    pub fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            set: u64::MAX,
+            step: 0,
+        }
+    }
+
+    /// The clock's step now: as the host set it last, plus the steps since.
+    pub fn now(self, store: &Store) -> Result<Self> {
+        match store.given(self.name) {
+            Some((set, clock)) if set != self.set => Ok(Self {
+                set,
+                step: clock.as_u32()?.get(2).copied().unwrap_or_default(),
+                ..self
+            }),
+            _ => Ok(self),
+        }
+    }
+}
