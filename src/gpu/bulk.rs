@@ -20,7 +20,9 @@ impl Gpu {
                 self.device().create_buffer(&wgpu::BufferDescriptor {
                     label: Some("staging"),
                     size: block.iter().map(|write| padded(write.2)).sum(),
-                    usage: wgpu::BufferUsages::COPY_SRC,
+                    // Without MAP_WRITE wgpu maps memory of its own, and gives the device up where
+                    // there is none.
+                    usage: wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC,
                     mapped_at_creation: true,
                 })
             };
