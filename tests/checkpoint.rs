@@ -495,7 +495,7 @@ fn damaged_checkpoints_change_nothing() {
                 }
             }
         }
-        if read.is_ok() && round as usize / 10 % 2 == 0 {
+        if read.is_ok() && (round / 10).is_multiple_of(2) {
             assert_eq!(bytes, signed, "round {round}: damage was not seen");
         }
     }
