@@ -156,7 +156,7 @@ fn read_idx<const N: usize>(path: &Path, magic: u32) -> Result<([usize; N], Vec<
 /// The content of a file, gunzipped if it begins as gzip does.
 enum Content<'a> {
     Raw(&'a File),
-    Gzip(Members<'a>),
+    Gzip(Box<Members<'a>>),
 }
 
 impl<'a> Content<'a> {
@@ -168,7 +168,7 @@ impl<'a> Content<'a> {
         let read = fill(&mut file, &mut magic).map_err(|(_, e)| fail(e))?;
         file.rewind().map_err(fail)?;
         Ok(match read == 2 && magic == GZIP_MAGIC {
-            true => Self::Gzip(Members::new(file)),
+            true => Self::Gzip(Members::new(file).into()),
             false => Self::Raw(file),
         })
     }
