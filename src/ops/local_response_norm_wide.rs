@@ -97,8 +97,8 @@ impl<'a> Wide<'a> {
         self.sum_windows(squares, self.norm.reach(), sums, out);
     }
 
-    /// Emits the sums of `values` over the windows from `before` channels before to `after` after each,
-    /// to an operand, a part of it, from an element of that on.
+    /// Emits the sums of `values` over the windows from `before` channels before to `after` after
+    /// each, to an operand, a part of it, from an element of that on.
     fn sum_windows(
         &self,
         values: Operand,

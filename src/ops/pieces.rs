@@ -1,5 +1,5 @@
-//! Long gathers in pieces: what one invocation would take too many turns for is gathered by several,
-//! each a box of the loops of one output, and joined in order.
+//! Long gathers in pieces: what one invocation would take too many turns for is gathered by
+//! several, each a box of the loops of one output, and joined in order.
 //!
 //! A piece is cut off along one axis. Along the axes outside of it, it has one index, and all
 //! indices along those inside. So the order of pieces is that of the loops.
@@ -22,7 +22,8 @@ const JOINED: usize = 32;
 /// How the loops of a gather over up to four axes are cut.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pieces {
-    /// Indices of a piece along each axis, outermost first, after ones for those that are not there.
+    /// Indices of a piece along each axis, outermost first, after ones for those that are not
+    /// there.
     taps: [usize; 4],
     /// Pieces along each axis.
     counts: [usize; 4],
@@ -47,8 +48,9 @@ impl Pieces {
         slice: 1,
     };
 
-    /// Cuts the gathers of `outputs` over at most `extents`, outermost first, each innermost turn of
-    /// which takes `inner` turns more. None where they run whole, an invocation then taking `whole`.
+    /// Cuts the gathers of `outputs` over at most `extents`, outermost first, each innermost turn
+    /// of which takes `inner` turns more. None where they run whole, an invocation then taking
+    /// `whole`.
     pub(super) fn new(
         extents: &[usize],
         inner: u64,
@@ -99,15 +101,16 @@ impl Pieces {
         self.counts.iter().product()
     }
 
-    /// Runs of `outputs` outputs whose pieces are gathered at a time: the first of each, and how many.
+    /// Runs of `outputs` outputs whose pieces are gathered at a time: the first of each, and how
+    /// many.
     pub(super) fn slices(&self, outputs: usize) -> impl Iterator<Item = [usize; 2]> {
         let slice = self.slice;
         let starts = (0..outputs).step_by(slice);
         starts.map(move |first| [first, slice.min(outputs - first)])
     }
 
-    /// States the turns of a piece and appends the fields of `lib/pieces.wgsl`, for `outputs` outputs
-    /// from `first` on.
+    /// States the turns of a piece and appends the fields of `lib/pieces.wgsl`, for `outputs`
+    /// outputs from `first` on.
     pub(super) fn gather(&self, dispatch: Dispatch, [first, outputs]: [usize; 2]) -> Dispatch {
         self.params(dispatch.turns(self.turns), [first, outputs])
     }
@@ -148,8 +151,8 @@ impl Pieces {
         out.scratch(Type::f32([self.slice]))
     }
 
-    /// Emits the sums of the pieces of `outputs` outputs, which lie in `scratch`, to `to`: an operand,
-    /// a part of it, and the element of that for the first output.
+    /// Emits the sums of the pieces of `outputs` outputs, which lie in `scratch`, to `to`: an
+    /// operand, a part of it, and the element of that for the first output.
     pub(super) fn sum(
         &self,
         scratch: &[Operand],

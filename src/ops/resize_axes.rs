@@ -6,7 +6,8 @@ use crate::shape::Type;
 use super::Cut;
 use super::pieces::{Pieces, nested};
 
-/// How the outputs of an axis stand between its inputs: output o at max(o * scale + shift, 0) / divisor.
+/// How the outputs of an axis stand between its inputs: output o at max(o * scale + shift, 0) /
+/// divisor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Axis {
     pub input: usize,
@@ -70,8 +71,8 @@ impl Axis {
     }
 }
 
-/// Emits kernels that make output 0 from input 0, row by row: y from x or, with `back`, dx from dy. Each
-/// output reads `most` elements along each axis at most.
+/// Emits kernels that make output 0 from input 0, row by row: y from x or, with `back`, dx from dy.
+/// Each output reads `most` elements along each axis at most.
 pub(super) fn lower_resize(
     back: bool,
     io: &Io,
