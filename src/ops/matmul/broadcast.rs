@@ -60,7 +60,7 @@ impl Graph {
     /// The product of matrices or batches of them, each of at least two axes.
     fn product(&mut self, a: Value, b: Value, transposed: [bool; 2]) -> Result<Value> {
         let shapes = [self.shape(a)?.clone(), self.shape(b)?.clone()];
-        let [lead_a, lead_b] = shapes.each_ref().map(|shape| lead(shape));
+        let [lead_a, lead_b] = shapes.each_ref().map(lead);
         if lead_a == lead_b {
             return self.multiply(a, b, transposed);
         }
