@@ -65,7 +65,7 @@ impl Graph {
         largest: bool,
     ) -> Result<(Value, Value)> {
         let name = if largest { "max" } else { "min" };
-        let axis = dim::axis(name, self.shape(x)?, axis)?;
+        let axis = dim::axis(name, &self.operand(name, x)?.shape, axis)?;
         let op = Along {
             axis,
             keep,

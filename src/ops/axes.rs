@@ -67,10 +67,11 @@ impl Graph {
         rank: usize,
         f: impl FnOnce(&mut Graph, Value) -> Result<[Value; N]>,
     ) -> Result<[Value; N]> {
-        let shape = self.shape(x)?.clone();
-        if shape.len() + 1 != rank {
-            return f(self, x);
-        }
+        // A value of another graph is for the op to refuse, which names itself.
+        let shape = match self.shape(x) {
+            Ok(shape) if shape.len() + 1 == rank => shape.clone(),
+            _ => return f(self, x),
+        };
         let batch = self.reshape(x, [&[1][..], &shape].concat())?;
         let mut outputs = f(self, batch)?;
         for output in &mut outputs {

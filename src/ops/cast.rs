@@ -25,7 +25,7 @@ impl Graph {
     /// x with elements of type `dtype`, as [`Cast`] says: PyTorch's `to`. It has no gradient, but
     /// where x is of this type already, which gives x itself.
     pub fn cast(&mut self, x: Value, dtype: DType) -> Result<Value> {
-        if self.dtype(x)? == dtype {
+        if self.operand("cast", x)?.dtype == dtype {
             return Ok(x);
         }
         self.add1(Cast { dtype }, &[x])

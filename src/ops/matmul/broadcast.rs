@@ -27,7 +27,10 @@ impl Graph {
         transpose_a: bool,
         transpose_b: bool,
     ) -> Result<Value> {
-        let shapes = [self.shape(a)?.clone(), self.shape(b)?.clone()];
+        let shapes = [
+            self.operand("matmul", a)?.shape.clone(),
+            self.operand("matmul", b)?.shape.clone(),
+        ];
         let ranks = [shapes[0].len(), shapes[1].len()];
         if ranks.contains(&0) {
             return Err(wrong(&shapes, "must have one axis at least"));
