@@ -102,7 +102,7 @@ fn long_gathers_miss_no_element() {
             ends[planes * plane - 1] = 3.0;
         }
         wanted.push((dx[0].unwrap(), ends));
-        assert_eq!(last[3], 1008.046_9);
+        assert_eq!(last[3], 1_008.046_9);
         let fetched: Vec<Value> = wanted.iter().map(|&(value, _)| value).collect();
         let store = Store::new(&Engine::from(gpu.clone()), &[&g], 0).unwrap();
         let mut session = Session::new(&store, &g, &fetched).unwrap();
