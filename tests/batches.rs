@@ -299,3 +299,143 @@ fn refusals_name_the_numbers() {
         "mse_loss: target is f32 [], f32 [4, 3] is needed",
     );
 }
+
+/// Which ops take batches of which fewer rows may be valid.
+mod filler {
+    use striate::autodiff::gradients;
+    use striate::error::{ErrorKind, Result};
+    use striate::graph::{Graph, Init, Value};
+    use striate::ops::{Batches, Reduction};
+    use striate::shape::Type;
+    use striate::tensor::Tensor;
+
+    /// Where the number of valid rows comes from.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Valid {
+        Padded,
+        Full,
+        Rows,
+        Host,
+        Constant(u32),
+    }
+
+    const ROWS: usize = 6;
+
+    /// The gradient of a parameter through `head`, which makes a loss from a batch [6, 6, 2, 3] times
+    /// the parameter, labels [6] and the number of valid rows.
+    fn train(
+        valid: Valid,
+        head: impl Fn(&mut Graph, Value, Value, Value) -> Result<Value>,
+    ) -> Result<()> {
+        let mut g = Graph::new();
+        let clock = g.clock()?;
+        let count = if valid == Valid::Full { 12 } else { 13 };
+        let data = g.constant(Tensor::u8([count, ROWS, 2, 3], vec![1; count * ROWS * 6])?)?;
+        let labels = g.constant(Tensor::u32([count], vec![0; count])?)?;
+        let batches = Batches {
+            count,
+            batch: ROWS,
+            shuffle: true,
+            drop_last: false,
+        };
+        let (indices, meant) = match valid {
+            Valid::Rows => g.batch_rows(clock, batches, ROWS)?,
+            _ => g.shuffled_batch(clock, count, ROWS, true)?,
+        };
+        let meant = match valid {
+            Valid::Host => g.input("valid", Type::u32([1]))?,
+            Valid::Constant(rows) => g.constant(Tensor::u32([1], vec![rows])?)?,
+            _ => meant,
+        };
+        let x = g.gather_rows(data, indices, meant, 1.0, 0.0)?;
+        let labels = g.gather_labels(labels, indices, meant)?;
+        let scale = g.parameter("scale", [ROWS, 2, 3], Init::Constant(1.0))?;
+        let x = g.mul(x, scale)?;
+        let loss = head(&mut g, x, labels, meant)?;
+        gradients(&mut g, loss, &[scale]).map(|_| ())
+    }
+
+    /// The mean loss of logits over the valid rows.
+    fn classify(g: &mut Graph, x: Value, labels: Value, valid: Value) -> Result<Value> {
+        let logits = g.reshape(x, [ROWS, 36])?;
+        g.softmax_cross_entropy(logits, labels, valid)
+    }
+
+    #[test]
+    fn ops_that_mix_rows_refuse_filler() {
+        type Mix = fn(&mut Graph, Value) -> Result<Value>;
+        // All of them keep the shape, or the extent of axis 0 by chance.
+        let mixes: [(&str, Mix); 9] = [
+            ("norm_statistics", |g, x| {
+                Ok(g.batch_norm_train(x, None, None, 1e-5)?.0)
+            }),
+            ("softmax", |g, x| g.softmax(x, 0)),
+            ("log_softmax", |g, x| g.log_softmax(x, 0)),
+            ("sum", |g, x| g.mean(x, &[0], true)),
+            ("sum", |g, x| g.sum(x, &[0], false)),
+            ("max", |g, x| Ok(g.max(x, 0, false)?.0)),
+            ("sum", |g, x| g.var(x, &[0], 1, false)),
+            ("permute", |g, x| g.permute(x, &[1, 0, 2, 3])),
+            ("mse_loss", |g, x| g.mse_loss(x, x, Reduction::Mean)),
+        ];
+        for (op, mix) in mixes {
+            let head = |g: &mut Graph, x: Value, labels: Value, valid: Value| {
+                let mixed = mix(g, x)?;
+                let mean = g.mean(
+                    mixed,
+                    &(0..g.shape(mixed)?.len()).collect::<Vec<_>>(),
+                    false,
+                )?;
+                let x = g.mul(x, mean)?;
+                classify(g, x, labels, valid)
+            };
+            for valid in [Valid::Padded, Valid::Host, Valid::Constant(5)] {
+                let error = train(valid, head).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Graph, "{error}");
+                let text = error.to_string();
+                assert!(
+                    text.starts_with(&format!("{op}: it mixes 6 rows")),
+                    "{valid:?}: {text}"
+                );
+            }
+            for valid in [Valid::Full, Valid::Rows, Valid::Constant(6)] {
+                train(valid, head).unwrap_or_else(|e| panic!("{op}, {valid:?}: {e}"));
+            }
+        }
+    }
+
+    #[test]
+    fn ops_that_keep_rows_apart_take_filler() {
+        type Keep = fn(&mut Graph, Value) -> Result<Value>;
+        let keeps: [Keep; 9] = [
+            |g, x| g.relu(x),
+            |g, x| g.permute(x, &[0, 2, 3, 1]),
+            |g, x| g.instance_norm(x, None, None, 1e-5),
+            |g, x| g.layer_norm(x, 2, None, None, 1e-5),
+            |g, x| g.group_norm(x, 3, None, None, 1e-5),
+            |g, x| g.softmax(x, 1),
+            |g, x| {
+                let statistic = g.fill([ROWS], 1.0)?;
+                g.batch_norm(x, [statistic; 2], None, None, 1e-5)
+            },
+            |g, x| {
+                let mean = g.mean(x, &[2, 3], true)?;
+                g.sub(x, mean)
+            },
+            |g, x| {
+                let weight = g.fill([6, 6], 0.5)?;
+                let x = g.reshape(x, [ROWS * 6, 6])?;
+                g.linear(x, weight, None)
+            },
+        ];
+        for (number, keep) in keeps.into_iter().enumerate() {
+            for valid in [Valid::Padded, Valid::Host, Valid::Rows] {
+                let head = |g: &mut Graph, x: Value, labels: Value, valid: Value| {
+                    let x = keep(g, x)?;
+                    classify(g, x, labels, valid)
+                };
+                train(valid, head).unwrap_or_else(|e| panic!("{number}, {valid:?}: {e}"));
+            }
+        }
+    }
+}

@@ -617,6 +617,7 @@ fn every_builder_has_cases() {
 const COMPOSED: &[&str] = &[
     "argmax",
     "argmin",
+    "batch_rows",
     "chunk",
     "dropout2d",
     "flatten",

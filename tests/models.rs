@@ -298,7 +298,7 @@ fn a_module_built_twice_under_one_name_shares_its_parameters() {
     assert_eq!(error.kind(), ErrorKind::Graph);
     assert_eq!(
         error.to_string(),
-        "parameter \"fc.weight\" f32 [7, 6]: the graph has a Parameter of this name, f32 [6, 6]"
+        "fc: parameter \"fc.weight\" f32 [7, 6]: the graph has a Parameter of this name, f32 [6, 6]"
     );
     let zero = Init::Constant(0.0);
     g.state("table", Type::f32([3]), Kind::Data, zero.clone(), None)

@@ -296,3 +296,58 @@ fn values_past_32_bit_indices_are_refused() {
         assert!(message.contains("2^31 elements"), "{message}");
     }
 }
+
+/// How `same` padding is split between the two sides.
+mod same_padding {
+    use std::collections::HashMap;
+    use std::sync::Arc;
+
+    use striate::graph::Graph;
+    use striate::ops::{Conv, Conv1d};
+    use striate::reference::evaluate;
+    use striate::shape::Type;
+    use striate::tensor::Array;
+
+    /// [1, 2, 3, 4] under [1, 10, 100].
+    fn under(conv: Conv1d) -> Vec<f64> {
+        let mut g = Graph::new();
+        let x = g.input("x", Type::f32([1, 1, 4])).unwrap();
+        let weight = g.input("weight", Type::f32([1, 1, 3])).unwrap();
+        let y = g.conv1d(x, weight, None, conv).unwrap();
+        let given = HashMap::from([
+            (
+                x,
+                Arc::new(Array::float([1, 1, 4], vec![1.0, 2.0, 3.0, 4.0])),
+            ),
+            (
+                weight,
+                Arc::new(Array::float([1, 1, 3], vec![1.0, 10.0, 100.0])),
+            ),
+        ]);
+        evaluate(&g, &given, &[y], 1).unwrap()[0].floats().to_vec()
+    }
+
+    #[test]
+    fn same_padding_is_split_as_pytorch_and_as_onnx_do() {
+        let by = |stride| Conv1d {
+            stride: [stride],
+            ..Conv::default()
+        };
+        assert_eq!(under(by(1).same([3])), [210.0, 321.0, 432.0, 43.0]);
+        assert_eq!(
+            under(by(1).same_upper([4], [3])),
+            [210.0, 321.0, 432.0, 43.0]
+        );
+        assert_eq!(under(by(2).same([3])), [210.0, 432.0]);
+        assert_eq!(under(by(2).same_upper([4], [3])), [321.0, 43.0]);
+        // A stride beyond the window leaves elements out and needs no padding.
+        assert_eq!(by(3).same_upper([4], [1]).padding, [[0, 0]]);
+        let dilated = Conv1d {
+            dilation: [2],
+            ..by(2)
+        };
+        assert_eq!(dilated.same_upper([5], [3]).padding, [[2, 2]]);
+        by(0).same_upper([0], [0]);
+        by(usize::MAX).same_upper([usize::MAX], [usize::MAX]);
+    }
+}
