@@ -256,7 +256,7 @@ fn refusals_name_the_numbers() {
         g.softmax_cross_entropy(scalar, labels, valid),
         "cross_entropy: logits [] must have 2 axes or more, [batch, classes, ...]",
     );
-    refused(g.softmax(scalar, 0), "softmax: x [] has no axis 0");
+    refused(g.softmax(scalar, 0), "softmax: [] has no axis 0");
     refused(
         g.dropout(x, 1.0, clock),
         "dropout: p 1 must be at least 0 and below 1",

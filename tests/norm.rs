@@ -122,19 +122,19 @@ fn a_wrong_x_is_told() {
     };
     assert_eq!(
         message(&BatchNorm2d::new(6)),
-        "batch_norm2d: x [2, 6, 4] is not [batch, 6] with 2 axes behind"
+        "BatchNorm2d: batch_norm2d: x [2, 6, 4] is not [batch, 6] with 2 axes behind"
     );
     assert_eq!(
         message(&InstanceNorm1d::new(5)),
-        "instance_norm1d: x [2, 6, 4] is not [batch, 5] with 1 axes behind"
+        "InstanceNorm1d: instance_norm1d: x [2, 6, 4] is not [batch, 5] with 1 axes behind"
     );
     assert_eq!(
         message(&GroupNorm::new(2, 4)),
-        "group_norm: x [2, 6, 4] is not [batch, 4, ...]"
+        "GroupNorm: group_norm: x [2, 6, 4] is not [batch, 4, ...]"
     );
     assert_eq!(
         message(&LayerNorm::new([6, 5])),
-        "layer_norm: the last axes of x [2, 6, 4] are not [6, 5]"
+        "LayerNorm: layer_norm: the last axes of x [2, 6, 4] are not [6, 5]"
     );
     let zero = Init::Constant(0.0);
     g.parameter("norm.running_mean", [6], zero).unwrap();
@@ -143,7 +143,7 @@ fn a_wrong_x_is_told() {
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "statistic \"norm.running_mean\" f32 [6]: the graph has a Parameter of this name, f32 [6]"
+        "norm: statistic \"norm.running_mean\" f32 [6]: the graph has a Parameter of this name, f32 [6]"
     );
 }
 

@@ -110,7 +110,12 @@ fn every_product_is_measured_and_a_table_takes_the_place_of_the_rules() {
                 tuning: None,
                 ..both.clone()
             };
-            assert_eq!(steps(&both), steps(&large));
+            // Two graphs name their values apart; the texts of their plans do not.
+            let text = |options: &GpuOptions| {
+                let session = session(&gpu.with_options(options).unwrap(), 8).unwrap();
+                plan(&session).to_string()
+            };
+            assert_eq!(text(&both), text(&large));
         }
     }
 }
