@@ -289,7 +289,7 @@ impl Sizes {
             let own_parts = step.min(parts - first_part);
             let invocations = tiles * own_parts;
             let dispatch = dispatch.clone();
-            in_splits(own_parts, &dweight, to, out, |to, part| {
+            in_splits(own_parts, &dweight, to, caps, out, |to, part| {
                 let shares = Shares {
                     rows,
                     share,

@@ -10,7 +10,7 @@ use crate::shape::Type;
 
 use super::Sizes;
 use super::registers::{Axis, Runs, cheapest, wrapped, x_files};
-use crate::ops::gemm::{Target, View, most_parts, split_target, sum_parts};
+use crate::ops::gemm::{Target, View, split_target, sum_parts};
 use crate::ops::value;
 
 /// How the gradient of a weight is cut: invocations over runs of channels of dy, channels of x, and runs of taps.
@@ -167,7 +167,8 @@ impl Sizes {
         let xs = x.rows(self.x_row(), x_base, batch, images);
         let dys = dy.rows(self.y_row(), dy_base, batch, images);
         let fills = if cut.window { FILLS_WINDOW } else { FILLS_CPU };
-        let most = (caps.max_binding as usize / 16 / cut.quads).clamp(1, most_parts(caps));
+        let most_parts = turns_within(caps.max_turns.saturating_sub(STORE), 0);
+        let most = (caps.max_binding as usize / 16 / cut.quads).clamp(1, most_parts);
         let wanted = fills.div_ceil(cut.tiles).min(most);
         let strips = self.strips();
         // Strips of each part, by as many as all dispatches: they sum into the same parts, so that scratch does not grow with the batch.
@@ -256,7 +257,7 @@ impl Sizes {
             .part(run.part[1]);
         // Each four columns of all rows again, where the sum is NaN.
         let mending = looped(batch * rows, looped(cols.div_ceil(4), 0));
-        let sums = looped(parts, 0) + looped(4, 0);
+        let sums = looped(parts, 0) + STORE;
         let mends = sums + mending <= caps.max_turns;
         out.push(
             to.bind(sum)
@@ -292,10 +293,13 @@ impl Sizes {
                 .workgroups(cut.quads.div_ceil(workgroup_size)),
         );
         if let (Some((totals, part)), Some(dbias)) = (totals, dbias) {
-            sum_parts(parts, totals, part, dbias, out);
+            sum_parts(parts, totals, part, dbias, caps, out);
         }
     }
 }
+
+/// Turns in which the second stage stores its four sums.
+const STORE: u64 = 5;
 
 /// Invocations that fill a CPU: images in storage are cut into parts for as many.
 const FILLS_CPU: usize = 512;

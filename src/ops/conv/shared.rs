@@ -106,7 +106,7 @@ impl Sizes {
         let bases = [run.first[1] * self.y_row(), run.first[0] * self.x_row(), 0];
         let fits = dweight.bytes() * tiling.splits as u64 <= caps.max_binding;
         if fits && tiling.splits <= most_parts(caps) {
-            in_splits(tiling.splits, &dweight, to, out, |to, part| {
+            in_splits(tiling.splits, &dweight, to, caps, out, |to, part| {
                 let dispatch = product.params(&tiling, part, caps, to.bind(dispatch));
                 self.shared_params(bases, dispatch)
             });

@@ -266,12 +266,13 @@ pub(super) fn in_splits(
     splits: usize,
     ty: &Type,
     to: Target,
+    caps: &Caps,
     out: &mut Lowering,
     product: impl FnOnce(Target, usize) -> Dispatch,
 ) {
     let (target, part) = split_target(splits, ty, to, out);
     out.push(product(target, part));
-    sum_parts(splits, target, part, to, out);
+    sum_parts(splits, target, part, to, caps, out);
 }
 
 /// Emits a product of type `ty` whose terms are summed in `splits` runs: `product` makes the dispatch of each for a target and the elements
@@ -281,6 +282,7 @@ pub(super) fn in_dispatches(
     splits: usize,
     ty: &Type,
     to: Target,
+    caps: &Caps,
     out: &mut Lowering,
     product: impl Fn(usize, Target, usize) -> Dispatch,
 ) {
@@ -288,7 +290,7 @@ pub(super) fn in_dispatches(
     for split in 0..splits {
         out.push(product(split, target, part));
     }
-    sum_parts(splits, target, part, to, out);
+    sum_parts(splits, target, part, to, caps, out);
 }
 
 /// Where the runs of a sum go, and the elements from one to the next.
@@ -306,22 +308,35 @@ pub(super) fn split_target(
     (Target::all(parts, to.row), part)
 }
 
-/// Adds up what [`split_target`] gave, if that was not the target itself.
-pub(super) fn sum_parts(splits: usize, parts: Target, part: usize, to: Target, out: &mut Lowering) {
+/// Adds up what [`split_target`] gave, if that was not the target itself: in as many dispatches as
+/// the turns of a device ask for, each of which goes on where the last one stopped.
+pub(super) fn sum_parts(
+    splits: usize,
+    parts: Target,
+    part: usize,
+    to: Target,
+    caps: &Caps,
+    out: &mut Lowering,
+) {
     if splits == 1 {
         return;
     }
     let quads = part / 4;
-    out.push(
-        Dispatch::new(&SUM_PARTS, VARIANTS[0])
-            .read(parts.operand)
-            .write(to.operand)
-            .part(to.part)
-            .param("quads", quads)
-            .param("parts", splits)
-            .turns(looped(splits - 1, 0))
-            .workgroups(quads.div_ceil(64)),
-    );
+    let most = turns_within(caps.max_turns, 0);
+    for begin in (0..splits).step_by(most) {
+        let end = splits.min(begin + most);
+        out.push(
+            Dispatch::new(&SUM_PARTS, VARIANTS[0])
+                .read(parts.operand)
+                .write(to.operand)
+                .part(to.part)
+                .param("quads", quads)
+                .param("begin", begin)
+                .param("end", end)
+                .turns(looped(end - begin, 0))
+                .workgroups(quads.div_ceil(64)),
+        );
+    }
 }
 
 /// The most runs that [`sum_parts`] may add up.

@@ -70,7 +70,7 @@ impl MatMul {
                 let block = block.within(sizes, a_shown, b_shown);
                 self.registers_dispatch(whole, block, [&a, &b], to, Sum::Alone, caps)
             };
-            in_dispatches(along_a.len(), &Type::f32([m, n]), to, out, product);
+            in_dispatches(along_a.len(), &Type::f32([m, n]), to, caps, out, product);
             return;
         }
         // An operand whose rows run along the sum is seen whole.

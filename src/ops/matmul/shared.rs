@@ -28,7 +28,7 @@ impl MatMul {
         }
         let kernel = Cow::Owned(kernel(Tiles::of(caps), to.end));
         let dispatch = block.read(Dispatch::of(kernel, tiling.overrides));
-        in_splits(tiling.splits, &ty, to, out, |to, part| {
+        in_splits(tiling.splits, &ty, to, caps, out, |to, part| {
             let dispatch = product.params(&tiling, part, caps, to.bind(dispatch));
             let dispatch = self
                 .strides(&block, dispatch)

@@ -352,7 +352,8 @@ impl Op for AveragePool {
                 };
                 let own = self.windows.walk_params(own, input, output, &whole);
                 let workgroups = whole.count.div_ceil(WORKGROUP);
-                out.push(pieces.params(own, outputs).workgroups(workgroups));
+                let own = pieces.params(own, outputs).turns(self.power_turns(0.0));
+                out.push(own.workgroups(workgroups));
             }
         }
         Ok(())

@@ -82,7 +82,12 @@ pub(super) fn max_pool(form: Form, indices: Indices) -> Kernel {
         "lib/float"
     ]);
     let name = format!("max_pool{}{store_name}", form.name());
-    Kernel::composed(name, files, form.variants())
+    // Pieces are joined by their places in the plane.
+    let variants = match indices {
+        Indices::Plane => form.variants(),
+        Indices::None | Indices::Window => form.variants().split_at(1).0,
+    };
+    Kernel::composed(name, files, variants)
 }
 
 /// Joins pieces of long windows.

@@ -6,6 +6,9 @@ use striate::shape::Shape;
 
 use super::words;
 
+/// How often an element walks along its cycle is known when it is done: such a batch is not cut.
+const WALKS: &str = "an invocation of kernel shuffled_batch takes";
+
 pub fn random() -> Vec<Case> {
     const CLOCK: &[u32] = &[0xffff_fff1, 0x1234_5678, 41, 0];
     let mut cases = Vec::new();
@@ -86,9 +89,8 @@ pub fn random() -> Vec<Case> {
                     Ok(vec![indices, valid])
                 },
             );
-            // How often an element walks along its cycle is known when it is done.
             cases.push(match shuffle {
-                true => case.uncut("an invocation of kernel shuffled_batch takes"),
+                true => case.uncut(WALKS),
                 false => case,
             });
         }
@@ -112,11 +114,15 @@ pub fn random() -> Vec<Case> {
                 drop_last,
             };
             let name = format!("batch_rows/{rows} of {batch} of {count}");
-            cases.push(Case::new(
+            let case = Case::new(
                 format!("{name}/step {}/{shuffle}", clock[2]),
                 vec![words(clock)],
                 move |g, x| Ok(vec![g.batch_rows(x[0], batches, rows)?.0]),
-            ));
+            );
+            cases.push(match shuffle {
+                true => case.uncut(WALKS),
+                false => case,
+            });
         }
     }
     for clock in [&[1, 2, 3, 4], &[u32::MAX; 4]] {
