@@ -288,7 +288,7 @@ fn refusals_name_the_numbers() {
     );
     refused(
         g.permute(x, &[0, 0]),
-        "permute: axes [0, 0] do not name each axis of [4, 3] once",
+        "permute: axis 0 of [4, 3] is named twice",
     );
     refused(
         g.transpose(labels),

@@ -217,6 +217,34 @@ fn long() -> Vec<Case> {
         convolution(&[1, 1, 1, 2, row], 1, [1, 2, 1], false, Conv3d::default()),
         transposed(&[1, row, 1], 1, [1], true, ConvTranspose::<1>::default()),
         transposed(&[1, 1, row], 1, [2], false, ConvTranspose::<1>::default()),
+        transposed(
+            &[1, row, 1, 1],
+            1,
+            [1, 1],
+            true,
+            ConvTranspose::<2>::default(),
+        ),
+        transposed(
+            &[1, 1, row, 1],
+            1,
+            [2, 1],
+            false,
+            ConvTranspose::<2>::default(),
+        ),
+        transposed(
+            &[1, row, 1, 1, 1],
+            1,
+            [1, 1, 1],
+            false,
+            ConvTranspose::<3>::default(),
+        ),
+        transposed(
+            &[1, 1, 1, 2, row],
+            1,
+            [1, 2, 1],
+            false,
+            ConvTranspose::<3>::default(),
+        ),
     ];
     for padding_mode in [PaddingMode::Circular, PaddingMode::Replicate] {
         let conv = Conv1d {
