@@ -89,6 +89,8 @@ const fn in_pieces(name: &'static str, form: Form) -> Form {
     Form {
         name,
         max_turns: Some(300),
+        // Long cases are cut where nothing is lowered.
+        most: 128 << 10,
         ..form
     }
 }

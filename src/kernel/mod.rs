@@ -13,7 +13,7 @@ pub use caps::Caps;
 pub use rows::{Part, Rows, WINDOW, WINDOW_ELEMENTS, overlaps, parts_of};
 pub(crate) use rows::{Shown, window_rows, windows};
 pub use tuning::{Choice, Tuning};
-pub use turns::{CPU_TURNS, GPU_TURNS, looped, turns_within};
+pub use turns::{AROUND, CPU_TURNS, GPU_TURNS, looped, turns_within};
 
 /// WGSL for kernels from elsewhere: `Grid`, the type of the first field of every `Params`, and `workgroup_index`.
 pub const GRID: &str = include_str!("../../shaders/lib/grid.wgsl");

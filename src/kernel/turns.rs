@@ -13,25 +13,33 @@ pub const CPU_TURNS: u64 = 65_000;
 /// and a single invocation that takes long leaves the others idle.
 pub const GPU_TURNS: u64 = 32_768;
 
+/// The most loops that one loop holds, beside and inside one another.
+const HELD: u64 = 8;
+
+/// The most that a loop of one turn adds to the turns of the loops in it.
+pub const AROUND: u64 = 2 + HELD;
+
 /// Turns of a loop that is entered once and takes `count` turns, each of which takes `inner` turns
-/// of further loops: the test that ends a loop counts as one.
+/// of further loops. The test that ends a loop counts as one more: llvmpipe passes the rest of that
+/// turn with all lanes masked, and each loop in it takes a turn of its own.
 ///
 /// ```
 /// use striate::kernel::looped;
 ///
-/// // for row in 0..3 { for column in 0..5 { .. } for column in 0..2 { .. } }
-/// assert_eq!(looped(3, looped(5, 0) + looped(2, 0)), 3 * (1 + 6 + 3) + 1);
+/// assert_eq!(looped(5, 0), 5 + 1);
+/// // for row in 0..3 { for column in 0..5 { .. } }: a turn of the inner one is masked.
+/// assert!(looped(3, looped(5, 0)) > 3 * (1 + 6) + 1);
 /// ```
 pub fn looped(count: usize, inner: u64) -> u64 {
     (count as u64)
         .saturating_mul(inner.saturating_add(1))
-        .saturating_add(1)
+        .saturating_add(1 + inner.min(HELD))
 }
 
 /// The most turns of a loop, each of which takes `inner` turns of further loops, so that the loop
 /// stays within `turns`: the inverse of [`looped`], 1 at least.
 pub fn turns_within(turns: u64, inner: u64) -> usize {
-    let most = turns.saturating_sub(1) / inner.saturating_add(1);
+    let most = turns.saturating_sub(1 + inner.min(HELD)) / inner.saturating_add(1);
     usize::try_from(most).unwrap_or(usize::MAX).max(1)
 }
 

@@ -4,7 +4,9 @@
 //! A piece is cut off along one axis. Along the axes outside of it, it has one index, and all
 //! indices along those inside. So the order of pieces is that of the loops.
 
-use crate::kernel::{Caps, Dispatch, Kernel, Lowering, Operand, Overrides, looped, turns_within};
+use crate::kernel::{
+    AROUND, Caps, Dispatch, Kernel, Lowering, Operand, Overrides, looped, turns_within,
+};
 use crate::shape::Type;
 
 /// Turns beyond which the gathers of few outputs are cut even where the device allows more: long
@@ -83,7 +85,7 @@ impl Pieces {
         for (axis, &extent) in extents.iter().enumerate().rev() {
             let at = axis + 4 - extents.len();
             // A loop outside of this one is entered once and takes one turn.
-            let turns = turns.saturating_sub(2 * axis as u64);
+            let turns = turns.saturating_sub(AROUND * axis as u64);
             let taps = match whole {
                 true => extent.min(turns_within(turns, pieces.turns)).max(1),
                 false => 1,

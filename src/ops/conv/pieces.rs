@@ -1,6 +1,6 @@
 //! Nested loops cut into pieces that stay within the turns of a device.
 
-use crate::kernel::{looped, turns_within};
+use crate::kernel::{AROUND, looped, turns_within};
 
 /// Turns of a loop, from `start` up to `end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub(super) fn pieces<const N: usize>(extents: [usize; N], turns: u64) -> Pieces<
     for axis in (0..N).rev() {
         let extent = extents[axis];
         // Each loop around it takes a turn and the test that ends it.
-        let around = 2 * axis as u64;
+        let around = AROUND * axis as u64;
         let most = turns_within(turns.saturating_sub(around), inner);
         let count = extent.div_ceil(most).max(1);
         let step = extent.div_ceil(count);
@@ -55,8 +55,8 @@ mod tests {
         for (extents, turns) in [
             ([1, 1, 1], 100),
             ([3, 5, 2], 100),
-            ([3, 5, 2], 20),
-            ([7, 11, 13], 24),
+            ([3, 5, 2], 40),
+            ([7, 11, 13], 40),
             ([1, 1, 1000], 90),
             ([1000, 1, 1], 90),
             ([2, 0, 3], 90),
@@ -67,7 +67,7 @@ mod tests {
             for [a, b, c] in &found.all {
                 let [outer, middle, inner] =
                     [a, b, c].map(|range| looped(range.end - range.start, 0) - 1);
-                let own = outer * (1 + middle * (1 + inner + 1) + 1) + 1;
+                let own = outer * (1 + middle * (1 + inner + 1) + 2) + 3;
                 assert!(own <= found.turns);
                 for i in a.start..a.end {
                     for j in b.start..b.end {
