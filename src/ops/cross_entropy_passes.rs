@@ -3,7 +3,8 @@
 
 use crate::error::Result;
 use crate::kernel::{
-    Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Rows, looped, overlaps, turns_within,
+    AROUND, Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Rows, looped, overlaps,
+    turns_within,
 };
 use crate::shape::{DType, Type};
 
@@ -48,9 +49,6 @@ impl Pass {
     }
 }
 
-/// Turns of the loop over one round of rows, beside those of a row.
-const ROUND: u64 = 2;
-
 /// Emits the losses and, if the op takes them, their sum or mean.
 pub(super) fn lower_losses(
     op: &CrossEntropy,
@@ -62,7 +60,7 @@ pub(super) fn lower_losses(
     let [outer, columns, inner] = around(&io.inputs[0].shape, 1);
     let by_weights = op.divides_by_weights(target);
     let none = op.reduction == Reduction::None;
-    let turns = caps.max_turns.saturating_sub(ROUND);
+    let turns = caps.max_turns.saturating_sub(AROUND);
     let (kernels, overrides) = op.kernels(target, [&FORWARD, &SOFT_FORWARD]);
     let loops = op.loops(target);
     let pass = match loops.lanes(columns, inner, turns) {
@@ -282,7 +280,7 @@ impl CrossEntropy {
             };
             lower_fill(cut, -1.0, out);
         }
-        let turns = caps.max_turns.saturating_sub(ROUND);
+        let turns = caps.max_turns.saturating_sub(AROUND);
         let pass = self.in_windows(target, turns, x.shape[1], scaled);
         let each = CrossEntropy {
             reduction: Reduction::None,

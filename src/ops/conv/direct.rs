@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::kernel::{
-    Caps, Dispatch, Kernel, Lowering, Operand, Overrides, Rows, looped, turns_within,
+    AROUND, Caps, Dispatch, Kernel, Lowering, Operand, Overrides, Rows, looped, turns_within,
 };
 use crate::shape::{PaddingMode, Type};
 
@@ -263,7 +263,7 @@ impl Sizes {
         let store = store_turns(value(overrides, "block"));
         let turns = caps.max_turns.saturating_sub(store);
         // A row that takes too many turns is cut into pieces.
-        let reach = columns.min(turns_within(turns.saturating_sub(2), 0));
+        let reach = columns.min(turns_within(turns.saturating_sub(AROUND), 0));
         let reach = columns.div_ceil(columns.div_ceil(reach.max(1)).max(1));
         let row_pieces = columns.div_ceil(reach.max(1)).max(1);
         let share = rows.div_ceil(wanted.max(1));
