@@ -164,6 +164,7 @@ pub(crate) fn is_own(op: &dyn Op) -> bool {
         of::<Split>(),
         of::<Spread>(),
         of::<StatisticPairs>(),
+        of::<MeanDifference>(),
         of::<Sum>(),
         of::<Ties>(),
         of::<Unary>(),

@@ -16,8 +16,11 @@ pub(super) struct Pieces<const N: usize> {
     pub turns: u64,
 }
 
+/// The most pieces that loops are cut into: each is a dispatch.
+const MOST: usize = 1 << 14;
+
 /// Loops over these extents, the last one innermost, cut into as few pieces within `turns` as go by cutting the inner loops last. A piece takes
-/// more only where one turn of each loop does.
+/// more only where one turn of each loop does. Loops that would take more than [`MOST`] pieces are not cut: the plan refuses their turns.
 pub(super) fn pieces<const N: usize>(extents: [usize; N], turns: u64) -> Pieces<N> {
     let mut inner = 0;
     let mut all = vec![[Range { start: 0, end: 0 }; N]];
@@ -40,10 +43,22 @@ pub(super) fn pieces<const N: usize>(extents: [usize; N], turns: u64) -> Pieces<
                 piece
             })
         };
+        if count > MOST / all.len().max(1) {
+            return whole(extents);
+        }
         all = ranges.flat_map(with).collect();
     }
     all.retain(|piece| extents.contains(&0) || piece.iter().all(|r| r.start < r.end));
     Pieces { all, turns: inner }
+}
+
+/// Loops in one piece.
+fn whole<const N: usize>(extents: [usize; N]) -> Pieces<N> {
+    let loops = extents.iter().rev();
+    Pieces {
+        all: vec![extents.map(|end| Range { start: 0, end })],
+        turns: loops.fold(0, |inner, &extent| looped(extent, inner)),
+    }
 }
 
 #[cfg(test)]
@@ -80,6 +95,8 @@ mod tests {
             assert!(seen.iter().all(|&times| times == 1), "{extents:?}");
             assert!(!found.all.is_empty());
         }
+        let wild = pieces([1 << 28, 1 << 20, 3], 1000);
+        assert_eq!((wild.all.len(), wild.turns > 1 << 48), (1, true));
         // No piece is smaller than one turn of each loop.
         assert_eq!(pieces([2, 2, 2], 1).all.len(), 8);
     }
