@@ -1344,7 +1344,7 @@ fn functions_survive_wild_numbers() {
             let _ = Tensor::zeros(&ty);
         }
         let number = |s: &mut Settings| f64::from(s.real());
-        let long = |s: &mut Settings| s.0.of(&[0, 1, 2, 100, 1 << 40, usize::MAX]);
+        let long = |s: &mut Settings| s.0.of(&[0, 1, 2, 100, 1 << 31, 1 << 40, usize::MAX]);
         let _ = schedule::step(number(&mut s), long(&mut s), number(&mut s), long(&mut s));
         let _ = schedule::multi_step(number(&mut s), &[long(&mut s), 3], number(&mut s));
         let _ = schedule::exponential(number(&mut s), number(&mut s), long(&mut s));
@@ -1374,6 +1374,11 @@ fn functions_survive_wild_numbers() {
         ErrorKind::Shape,
         told,
     );
+    // A warm-up costs no more than its table, and is refused before any rate of it is computed.
+    let rates = schedule::warmup_cosine((1u64 << 40) as f32, long, 2).unwrap();
+    assert_eq!(rates, [1.0, 2.0]);
+    let error = schedule::warmup_cosine(1.0, 2, 1 << 31).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Shape, "{error}");
     let error = striate::data::digits(usize::MAX, 1).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::OutOfMemory);
     assert!(error.to_string().starts_with("digits: "), "{error}");

@@ -214,12 +214,10 @@ pub fn then(first: Vec<f32>, milestone: usize, second: Vec<f32>) -> Result<Vec<f
 pub fn warmup_cosine(peak: f32, warmup: usize, steps: usize) -> Result<Vec<f32>> {
     let (steps, rate) = (steps.max(1), f64::from(peak));
     let fall = steps.saturating_sub(warmup).max(1);
-    let rise = table(warmup, |step| {
-        rate * (step + 1) as f64 / warmup.max(1) as f64
-    })?;
-    let mut rates = then(rise, warmup, cosine_annealing(rate, fall, 0.0)?)?;
-    rates.truncate(steps);
-    Ok(rates)
+    table(steps, |step| match step.checked_sub(warmup) {
+        None => rate * (step + 1) as f64 / warmup as f64,
+        Some(done) => cosine(rate, 0.0, done as f64 / fall as f64),
+    })
 }
 
 #[cfg(test)]
