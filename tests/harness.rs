@@ -463,7 +463,7 @@ fn every_loop_over_an_extent_has_a_long_case() {
         ..Caps::default()
     };
     for case in cases() {
-        let is_long = case.name.split('/').any(|part| part == "long");
+        let is_long = case.is_long();
         let built = build(&case).unwrap();
         let largest = built
             .graph

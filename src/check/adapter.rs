@@ -11,7 +11,7 @@ use super::{Bound, Case, mismatch};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::{Engine, Gpu, GpuOptions};
 use crate::graph::Value;
-use crate::kernel::Matrices;
+use crate::kernel::{Matrices, Tile};
 use crate::plan::{Plan, PlanOptions, StateLayout, Step};
 use crate::reference::evaluate;
 use crate::session::Session;
@@ -277,7 +277,13 @@ impl Adapter {
         let mut verdict = Verdict::default();
         let mut done: Vec<Vec<Step>> = Vec::new();
         let bytes = prepared.built.bytes();
-        for way in self.ways.iter().filter(|way| bytes <= way.form.most) {
+        let long = prepared.case.is_long();
+        let runs = |form: &Form| {
+            // Of the tiles of long cases the largest take the most turns.
+            let spared = long && form.tile.is_some_and(|tile| tile != Tile::Large);
+            bytes <= form.most && !spared
+        };
+        for way in self.ways.iter().filter(|way| runs(&way.form)) {
             let limit = |error: &Error| error.kind() == ErrorKind::Limit;
             let says = |error: &Error, words: &str| error.to_string().contains(words);
             let gpu = match way.gpu(prepared) {

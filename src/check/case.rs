@@ -222,6 +222,11 @@ impl Case {
         [operand, !self.wrt.is_empty() && self.dy == Draw::Special]
     }
 
+    /// Whether one of its loops takes more turns than an invocation may: a part of its name is `long`.
+    pub fn is_long(&self) -> bool {
+        self.name.split('/').any(|part| part == "long")
+    }
+
     /// The op, the part of the name before the first slash.
     pub fn op(&self) -> &str {
         self.name.split('/').next().unwrap_or_default()
