@@ -395,7 +395,7 @@ fn resnet18_cifar(batch: usize) -> (Graph, Value) {
         .named("fc", Linear::new(512, 10));
     let logits = head.build(&mut g, "", y, Mode::Train).unwrap();
     let loss = g.softmax_cross_entropy(logits, labels, rows).unwrap();
-    let rate = learning_rate(&mut g, 0.1).unwrap();
+    let rate = learning_rate(&mut g, 0.01).unwrap();
     let trained = train::parameters(&g);
     minimize(&mut g, loss, &trained, Rule::Sgd(Sgd::default()), rate).unwrap();
     (g, loss)
