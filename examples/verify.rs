@@ -31,7 +31,8 @@ struct Args {
     /// Only cases whose name holds this
     #[arg(long, value_name = "TEXT")]
     case: Option<String>,
-    /// Only cases of this group, a part of their names between slashes: "long" are loops over more than 70,000 elements
+    /// Only cases of this group, a part of their names between slashes: "long" are loops over more
+    /// than 70,000 elements
     #[arg(long, value_name = "NAME")]
     group: Option<String>,
     /// Only adapters whose name holds this, in any case of letters

@@ -1,9 +1,12 @@
 // y[o] = average(sum of window o): the last stage of windows that are summed in pieces.
 //
-// Layout: sums [count], y [planes, out_depth, out_height, out_width] counted from y_base; sum i is that of output first + i.
-// Reference: src/ops/pool/average.rs. One invocation makes one output, one workgroup workgroup_size.
+// Layout: sums [count], y [planes, out_depth, out_height, out_width] counted from y_base; sum i is
+// that of output first + i.
+// Reference: src/ops/pool/average.rs. One invocation makes one output, one workgroup
+// workgroup_size.
 // Overrides: workgroup_size.
-// Providers: average (average_mean or average_lp), counted (pool_strided or pool_adaptive), pool_params, pool_place, lib/grid,
+// Providers: average (average_mean or average_lp), counted (pool_strided or pool_adaptive),
+// pool_params, pool_place, lib/grid,
 // lib/divide; for average_lp lib/float.
 
 override workgroup_size: u32 = 64u;

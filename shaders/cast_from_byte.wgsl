@@ -1,4 +1,5 @@
-// Provider of Input, Output and converted: a byte becomes an f32 where `float` is 1, a u32 where it is 0. Places count bytes.
+// Provider of Input, Output and converted: a byte becomes an f32 where `float` is 1, a u32 where it
+// is 0. Places count bytes.
 
 alias Input = u32;
 alias Output = u32;

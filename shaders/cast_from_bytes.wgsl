@@ -1,4 +1,5 @@
-// Provider of Input, Output and converted: four bytes become f32 where `float` is 1, u32 where it is 0.
+// Provider of Input, Output and converted: four bytes become f32 where `float` is 1, u32 where it
+// is 0.
 
 alias Input = u32;
 alias Output = vec4<u32>;

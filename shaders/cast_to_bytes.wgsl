@@ -1,4 +1,5 @@
-// Provider of Input, Output and converted: four f32 where `float` is 1, u32 where it is 0, become bytes, the first in the lowest.
+// Provider of Input, Output and converted: four f32 where `float` is 1, u32 where it is 0, become
+// bytes, the first in the lowest.
 
 alias Input = vec4<u32>;
 alias Output = u32;

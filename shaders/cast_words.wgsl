@@ -1,4 +1,5 @@
-// Provider of Input, Output and converted: four f32 become u32 where `float` is 1, four u32 become f32 where it is 0.
+// Provider of Input, Output and converted: four f32 become u32 where `float` is 1, four u32 become
+// f32 where it is 0.
 
 alias Input = vec4<u32>;
 alias Output = vec4<u32>;

@@ -1,10 +1,15 @@
-// y[i] = 1 where a[i] and b[i] compare as `function` says, 0 elsewhere, with broadcasting (NumPy's rule).
+// y[i] = 1 where a[i] and b[i] compare as `function` says, 0 elsewhere, with broadcasting (NumPy's
+// rule).
 //
-// Layout: the output as collapsed axes, outermost first; a and b by a stride per axis, 0 where they stretch. Floats are compared as
-// integers in the same order, so that subnormal ones are not flushed; NaN is found by its bits. Reference: src/ops/compare.rs.
+// Layout: the output as collapsed axes, outermost first; a and b by a stride per axis, 0 where they
+// stretch. Floats are compared as
+// integers in the same order, so that subnormal ones are not flushed; NaN is found by its bits.
+// Reference: src/ops/compare.rs.
 // One invocation makes one word or a quad of them, one workgroup workgroup_size of these.
-// Overrides: function (0 a = b, 1 a differs from b, 2 a < b, 3 a <= b), floats (1: words are f32, 0: u32), workgroup_size.
-// Providers: Params, WIDTH, place and strides (broadcast_elements or broadcast_quads), Word, widened and narrowed (words_elements or
+// Overrides: function (0 a = b, 1 a differs from b, 2 a < b, 3 a <= b), floats (1: words are f32,
+// 0: u32), workgroup_size.
+// Providers: Params, WIDTH, place and strides (broadcast_elements or broadcast_quads), Word,
+// widened and narrowed (words_elements or
 // words_quads), broadcast_axis, lib/divide, lib/grid.
 
 override function: u32 = 0u;

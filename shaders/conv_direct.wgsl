@@ -33,7 +33,8 @@ struct Place {
     columns: vec4<u32>,
 }
 
-// Adds the products of one tap with the elements that it sees, if they are inside, over the channels of the source that are summed.
+// Adds the products of one tap with the elements that it sees, if they are inside, over the
+// channels of the source that are summed.
 fn add_tap(sums: Sums, place: Place, tap: u32, element: vec4<u32>, inside: vec4<bool>) -> Sums {
     var s = sums;
     var index = place.image + element;

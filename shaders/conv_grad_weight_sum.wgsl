@@ -45,7 +45,8 @@ struct Params {
 
 override workgroup_size: u32 = 64u;
 
-// The products of column `col` of a row of dy, of four channels `steps` apart from element `from_y` on, with what the tap sees of the row of x
+// The products of column `col` of a row of dy, of four channels `steps` apart from element `from_y`
+// on, with what the tap sees of the row of x
 // that begins at element `from_x`; 0 where it sees none.
 fn products(from_x: u32, w: u32, from_y: u32, steps: vec4<u32>, col: u32) -> vec4<f32> {
     if col >= params.cols || w >= params.width {
@@ -55,7 +56,8 @@ fn products(from_x: u32, w: u32, from_y: u32, steps: vec4<u32>, col: u32) -> vec
     return x[from_x + w] * vec4<f32>(dy[at.x], dy[at.y], dy[at.z], dy[at.w]);
 }
 
-// Four elements of dweight again, without the products of zeros around x and of columns past the row: where the sum of all is NaN, those
+// Four elements of dweight again, without the products of zeros around x and of columns past the
+// row: where the sum of all is NaN, those
 // may be why.
 fn mended(group: u32, out: u32, channel: u32, i: u32, j: u32) -> vec4<f32> {
     let left = j * params.dilation_w - params.pad_w;

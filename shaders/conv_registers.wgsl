@@ -125,7 +125,8 @@ fn columns_of(channels: vec4<f32>) -> mat4x4<f32> {
     return mat4x4<f32>(vec4<f32>(channels.x), vec4<f32>(channels.y), vec4<f32>(channels.z), vec4<f32>(channels.w));
 }
 
-// Four columns from `col` on of four channels from `out` on again, without the products of weights that fill up a run, and of zeros around
+// Four columns from `col` on of four channels from `out` on again, without the products of weights
+// that fill up a run, and of zeros around
 // x: where the sum of all is NaN, those may be why.
 fn mended(image: u32, group: u32, out: u32, row: u32, col: u32) -> mat4x4<f32> {
     let top = row * params.stride_h - params.pad_h;

@@ -1,7 +1,10 @@
-// sums[at + j] = how many of right[j], right[j + chunks], ... are 1: the first stage of a count of many rows.
+// sums[at + j] = how many of right[j], right[j + chunks], ... are 1: the first stage of a count of
+// many rows.
 //
-// Layout: right [rows] of 0 and 1, or sums of such; sums of all runs of rows, from `at` on. Reference: src/ops/accuracy.rs.
-// One invocation makes one sum, one workgroup workgroup_size of them. Overrides: workgroup_size. Providers: lib/grid.
+// Layout: right [rows] of 0 and 1, or sums of such; sums of all runs of rows, from `at` on.
+// Reference: src/ops/accuracy.rs.
+// One invocation makes one sum, one workgroup workgroup_size of them. Overrides: workgroup_size.
+// Providers: lib/grid.
 
 override workgroup_size: u32 = 64u;
 

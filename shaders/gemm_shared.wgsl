@@ -4,7 +4,8 @@
 // `depth` terms (a multiple of 16) whose sums are stored apart. Reference: src/ops/matmul/mod.rs, src/ops/conv/sizes.rs.
 // One workgroup makes tile x tile elements of y, one invocation 4 * tall rows of 4 columns, in registers; A and B pass through
 // workgroup memory sixteen terms at a time, as vec4s along m and n, so that neighbours read neighbouring words.
-// A sum that is NaN is made again without the terms whose B is padding: NaN or Inf times that zero is no part of it.
+// A sum that is NaN is made again without the terms whose B is padding: NaN or Inf times that zero
+// is no part of it.
 // Overrides: tile (64 or 32), tall (2 or 1), workgroup_size = tile * tile / (16 * tall).
 // Providers: Params, rows, columns, load_a, load_b, inside_b, store_one, rows_first (whether rows of A, not its terms, lie side by side),
 // PADDED (whether B has padding, which inside_b tells);

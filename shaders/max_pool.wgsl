@@ -2,9 +2,11 @@
 //
 // Layout: x [planes, depth, height, width], y and index [planes, out_depth, out_height, out_width], counted from x_base, y_base and
 // index_base. A window that holds nothing but padding gives -inf and an index that no element has.
-// Reference: src/ops/pool/max.rs. One invocation makes 4 outputs that follow each other, one workgroup 4 * workgroup_size;
+// Reference: src/ops/pool/max.rs. One invocation makes 4 outputs that follow each other, one
+// workgroup 4 * workgroup_size;
 // with cut one of each.
-// Overrides: cut (1: y[j] is the maximum of a piece of a window, whose index is 0xffffffff if it has no elements), workgroup_size.
+// Overrides: cut (1: y[j] is the maximum of a piece of a window, whose index is 0xffffffff if it
+// has no elements), workgroup_size.
 // Providers: store_indices (max_pool_values, max_pool_window or max_pool_plane), elements (pool_strided or pool_adaptive),
 // pool_params, pool_place, pool_pieces, lib/pieces, lib/grid, lib/divide, lib/float.
 

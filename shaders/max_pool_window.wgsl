@@ -1,4 +1,5 @@
-// Provider of store_indices: bytes, four to a word. Outputs come in fours, from a word's first byte on. The body gives their number as INDEX.
+// Provider of store_indices: bytes, four to a word. Outputs come in fours, from a word's first byte
+// on. The body gives their number as INDEX.
 
 @group(0) @binding(INDEX) var<storage, read_write> index: array<u32>;
 @group(0) @binding(INDEX + 1u) var<uniform> params: Params;

@@ -11,7 +11,8 @@
 // Reference: src/ops/reduce.rs. One invocation makes one chunk of one output, one workgroup workgroup_size of them.
 // Overrides: function (0 sum, 1 largest), chunks_first (the innermost run is kept), workgroup_size.
 // Providers: Element, Bits, Result and fold (reduce_elements, reduce_row_quads or reduce_column_quads), bindings and term
-// (reduce_values, reduce_squares, reduce_deviations, reduce_ties, reduce_exponentials or reduce_products), lib/grid, lib/divide.
+// (reduce_values, reduce_squares, reduce_deviations, reduce_ties, reduce_exponentials or
+// reduce_products), lib/grid, lib/divide.
 
 override function: u32 = 0u;
 override chunks_first: u32 = 0u;

@@ -1,4 +1,5 @@
-// Provider of x, other, y, params and term: exp of the differences from another value of each output, the largest; NaN stays.
+// Provider of x, other, y, params and term: exp of the differences from another value of each
+// output, the largest; NaN stays.
 
 @group(0) @binding(0) var<storage, read> x: array<Element>;
 @group(0) @binding(1) var<storage, read> other: array<Result>;

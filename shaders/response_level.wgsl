@@ -1,8 +1,11 @@
-// above[b] = sum of the up to 16 blocks of the level below that block b holds: sums of channels, for long windows.
+// above[b] = sum of the up to 16 blocks of the level below that block b holds: sums of channels,
+// for long windows.
 //
-// Layout: both levels [rows, blocks, plane]; block b holds those from 16 * b on of the level below, whose blocks are the channels at
+// Layout: both levels [rows, blocks, plane]; block b holds those from 16 * b on of the level below,
+// whose blocks are the channels at
 // level 0. Reference: src/ops/local_response_norm.rs.
-// One invocation makes one element, one workgroup workgroup_size of them. Overrides: workgroup_size. Providers: lib/grid.
+// One invocation makes one element, one workgroup workgroup_size of them. Overrides:
+// workgroup_size. Providers: lib/grid.
 
 override workgroup_size: u32 = 64u;
 

@@ -1,9 +1,12 @@
 // Long windows of local_response_norm: what is made before and after their sums, see the providers.
 //
-// Layout: x, dy, y and dx [rows, channels, plane] counted from base; squares, sums and shares from the first of these rows on.
+// Layout: x, dy, y and dx [rows, channels, plane] counted from base; squares, sums and shares from
+// the first of these rows on.
 // alpha is divided by the window's size already. Reference: src/ops/local_response_norm.rs.
-// One invocation makes one element, one workgroup workgroup_size of them. Overrides: workgroup_size.
-// Providers: make (response_wide_square, response_wide_forward, response_wide_share or response_wide_grad), lib/grid, lib/float.
+// One invocation makes one element, one workgroup workgroup_size of them. Overrides:
+// workgroup_size.
+// Providers: make (response_wide_square, response_wide_forward, response_wide_share or
+// response_wide_grad), lib/grid, lib/float.
 
 override workgroup_size: u32 = 64u;
 

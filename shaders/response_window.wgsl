@@ -1,10 +1,15 @@
-// sums[i] += sum of the blocks of one level that the window of channels around that of i takes from it: all of that long window, when
+// sums[i] += sum of the blocks of one level that the window of channels around that of i takes from
+// it: all of that long window, when
 // the levels have been taken in order from level 0 on, which sets sums[i].
 //
-// Layout: sums [rows, channels, plane] counted from base; blocks [rows, level_blocks, plane] as response_level.wgsl makes them. The
-// window of channel c is c - before ..= c + after, as far as there are channels. Of each level it takes those blocks that lie within,
-// but for those that belong to a block of the next level which does too. Reference: src/ops/local_response_norm.rs.
-// One invocation makes one element, one workgroup workgroup_size of them. Overrides: workgroup_size. Providers: lib/grid.
+// Layout: sums [rows, channels, plane] counted from base; blocks [rows, level_blocks, plane] as
+// response_level.wgsl makes them. The
+// window of channel c is c - before ..= c + after, as far as there are channels. Of each level it
+// takes those blocks that lie within,
+// but for those that belong to a block of the next level which does too. Reference:
+// src/ops/local_response_norm.rs.
+// One invocation makes one element, one workgroup workgroup_size of them. Overrides:
+// workgroup_size. Providers: lib/grid.
 
 override workgroup_size: u32 = 64u;
 
@@ -38,7 +43,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             begin = (begin + 15u) / 16u;
             end = end / 16u;
         }
-        // Those of the next level leave up to 15 on either side; where there are none, these are up to 30.
+        // Those of the next level leave up to 15 on either side; where there are none, these are up
+        // to 30.
         var left = 16u * ((begin + 15u) / 16u);
         var right = 16u * (end / 16u);
         if (left >= right) {

@@ -1,8 +1,12 @@
-// y[i] = exp(x[i] - top[row]) / sum[row], its logarithm, or exp(x[i] - top[row]) * sum[row] and 0 where that factor is 0.
+// y[i] = exp(x[i] - top[row]) / sum[row], its logarithm, or exp(x[i] - top[row]) * sum[row] and 0
+// where that factor is 0.
 //
-// Layout: x and y are rows of [outer, columns, inner], a row runs along the columns; top and sum are [outer, inner], from element `first` on.
-// Reference: src/ops/softmax.rs. One invocation makes one element, one workgroup workgroup_size of them.
-// Overrides: function (0 softmax, 1 logarithm, 2 factor), workgroup_size. Providers: lib/special, lib/divide, lib/grid, lib/float.
+// Layout: x and y are rows of [outer, columns, inner], a row runs along the columns; top and sum
+// are [outer, inner], from element `first` on.
+// Reference: src/ops/softmax.rs. One invocation makes one element, one workgroup workgroup_size of
+// them.
+// Overrides: function (0 softmax, 1 logarithm, 2 factor), workgroup_size. Providers: lib/special,
+// lib/divide, lib/grid, lib/float.
 
 override function: u32 = 0u;
 override workgroup_size: u32 = 64u;

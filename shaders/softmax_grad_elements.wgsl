@@ -1,7 +1,10 @@
-// dx[i] = y[i] * (dy[i] - sum[row]), with the sum of dy * y over each row; of log_softmax dx[i] = dy[i] - exp(y[i]) * sum[row], with that of dy.
+// dx[i] = y[i] * (dy[i] - sum[row]), with the sum of dy * y over each row; of log_softmax dx[i] =
+// dy[i] - exp(y[i]) * sum[row], with that of dy.
 //
-// Layout: y, dy and dx are rows of [outer, columns, inner], a row runs along the columns; sum is [outer, inner], from element `first` on.
-// Reference: src/ops/softmax.rs. One invocation makes one element, one workgroup workgroup_size of them.
+// Layout: y, dy and dx are rows of [outer, columns, inner], a row runs along the columns; sum is
+// [outer, inner], from element `first` on.
+// Reference: src/ops/softmax.rs. One invocation makes one element, one workgroup workgroup_size of
+// them.
 // Overrides: logarithm (0 or 1), workgroup_size. Providers: lib/divide, lib/grid, lib/float.
 
 override logarithm: u32 = 0u;

@@ -1,7 +1,10 @@
-// y[g, i] = sum over p of parts[p, i], in order: the pieces of long gathers, or a group of them at a time.
+// y[g, i] = sum over p of parts[p, i], in order: the pieces of long gathers, or a group of them at
+// a time.
 //
-// Layout: parts [parts, outputs], y [groups, outputs] counted from y_base; group g is of the parts from g * joined on.
-// Reference: src/ops/pieces.rs. One invocation makes one element of y, one workgroup workgroup_size.
+// Layout: parts [parts, outputs], y [groups, outputs] counted from y_base; group g is of the parts
+// from g * joined on.
+// Reference: src/ops/pieces.rs. One invocation makes one element of y, one workgroup
+// workgroup_size.
 // Overrides: workgroup_size. Providers: lib/grid.
 
 override workgroup_size: u32 = 64u;

@@ -29,7 +29,8 @@ pub fn gradients(g: &mut Graph, loss: Value, wrt: &[Value]) -> Result<Vec<Value>
         .collect()
 }
 
-/// As [`gradients`], with `None` for a value on which the loss does not depend through differentiable
+/// As [`gradients`], with `None` for a value on which the loss does not depend through
+/// differentiable
 /// ops (`allow_unused` of PyTorch's `torch.autograd.grad`).
 ///
 /// # Errors
@@ -57,7 +58,8 @@ fn not_differentiable(message: String) -> Error {
 /// As [`gradients`], from any values and their given gradients; `None` where no path leads.
 ///
 /// # Errors
-/// `Shape` if a gradient is not of its value's type; `Graph` if an op on the way mixes the rows of a batch
+/// `Shape` if a gradient is not of its value's type; `Graph` if an op on the way mixes the rows of
+/// a batch
 /// of which fewer than all may be valid.
 pub fn gradients_from(
     g: &mut Graph,

@@ -17,7 +17,8 @@ const CHUNKS: usize = 8;
 /// `threads` threads; sums are added in the order of the runs.
 ///
 /// # Errors
-/// `Graph` if an input or state that is needed is not given, or if an op does not make what its rule says;
+/// `Graph` if an input or state that is needed is not given, or if an op does not make what its
+/// rule says;
 /// `OutOfMemory`.
 pub fn evaluate(
     graph: &Graph,

@@ -221,7 +221,8 @@ enum Values {
 }
 
 impl Array {
-    /// An array of this type, or of all `count` values in a row if they do not fill it: what takes arrays
+    /// An array of this type, or of all `count` values in a row if they do not fill it: what takes
+    /// arrays
     /// compares their types with the graph's.
     fn filled(ty: Type, count: usize, values: Values) -> Self {
         let ty = match ty.count() == count {
@@ -231,7 +232,8 @@ impl Array {
         Self { ty, values }
     }
 
-    /// A float array (declared `f32`). Values that do not fill `shape` become an array with one axis, which the
+    /// A float array (declared `f32`). Values that do not fill `shape` become an array with one
+    /// axis, which the
     /// executor refuses by its type.
     pub fn float(shape: impl Into<Shape>, values: Vec<f64>) -> Self {
         Self::filled(Type::f32(shape), values.len(), Values::Float(values))

@@ -776,7 +776,8 @@ fn build_and_plan(case: &Case, types: &[Type], caps: &Caps) -> Result<()> {
     Ok(())
 }
 
-/// Every case, and so every builder, on inputs of other types and extents: whatever is not refused by its
+/// Every case, and so every builder, on inputs of other types and extents: whatever is not refused
+/// by its
 /// rule has a gradient and a plan, or an error.
 #[test]
 fn builders_survive_wild_inputs() {
@@ -899,7 +900,8 @@ impl Settings {
     }
 }
 
-/// One call of the builder number `which` with wild settings, on a small operand of the right kind; `None` past the last.
+/// One call of the builder number `which` with wild settings, on a small operand of the right kind;
+/// `None` past the last.
 fn call(which: usize, g: &mut Graph, s: &mut Settings) -> Option<Result<Value>> {
     let mut input = |name: &str, ty: Type| g.input(name, ty).unwrap();
     let x1 = input("x1", Type::f32([2, 4, 9]));
@@ -1197,7 +1199,8 @@ const OF_VALUES: &[&str] = &[
     "update_with",
 ];
 
-/// Every builder with settings, under many wild ones: an error, or a value with a gradient and a plan.
+/// Every builder with settings, under many wild ones: an error, or a value with a gradient and a
+/// plan.
 #[test]
 fn builders_survive_wild_settings() {
     let mut panicked = BTreeSet::new();

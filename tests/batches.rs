@@ -321,7 +321,8 @@ mod filler {
 
     const ROWS: usize = 6;
 
-    /// The gradient of a parameter through `head`, which makes a loss from a batch [6, 6, 2, 3] times
+    /// The gradient of a parameter through `head`, which makes a loss from a batch [6, 6, 2, 3]
+    /// times
     /// the parameter, labels [6] and the number of valid rows.
     fn train(
         valid: Valid,

@@ -480,7 +480,8 @@ fn letters_of_emnist_stand_upright() {
         fs::create_dir_all(&dir).unwrap();
         let write = |part: &str, labels: &[u8]| {
             let count = labels.len() as u32;
-            // The pixel in row r and column c of image i is 100 i + 10 r + c, once it stands upright.
+            // The pixel in row r and column c of image i is 100 i + 10 r + c, once it stands
+            // upright.
             let stored = (0..count).flat_map(|i| {
                 let columns = (0..3).flat_map(move |c| (0..3).map(move |r| 100 * i + 10 * r + c));
                 columns.map(|pixel| pixel as u8)

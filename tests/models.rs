@@ -344,7 +344,8 @@ fn dropout_is_nothing_in_inference() {
     }
 }
 
-/// relu(bn2(conv2(relu(bn1(conv1(x))))) + shortcut(x)), the shortcut a convolution 1x1 where the shape changes.
+/// relu(bn2(conv2(relu(bn1(conv1(x))))) + shortcut(x)), the shortcut a convolution 1x1 where the
+/// shape changes.
 fn basic_block(g: &mut Graph, name: &str, x: Value, from: usize, to: usize) -> Value {
     let stride = if from == to { 1 } else { 2 };
     let conv = |from, to, kernel: usize, stride| {
@@ -450,7 +451,8 @@ fn gradients_of_weights_need_no_more_scratch_for_more_images() {
         let plan = planned(&g, &[found[0].unwrap()], &cpu_caps(true));
         let images: usize = x_shape.iter().product();
         let weights: usize = weight_shape.iter().product();
-        // x, y, the filters, their packed form, their gradient and its scratch, with what windows show past their ends.
+        // x, y, the filters, their packed form, their gradient and its scratch, with what windows
+        // show past their ends.
         let most = 4 * (3 * images + 5 * weights) as u64 + (1 << 20);
         assert!(plan.bytes.slots <= most, "{x_shape:?}: {:?}", plan.bytes);
     }

@@ -44,7 +44,8 @@ fn cases_agree_with_the_reference() {
     }
 }
 
-/// Ones that are pooled, resized or padded from more elements than one loop of llvmpipe takes turns.
+/// Ones that are pooled, resized or padded from more elements than one loop of llvmpipe takes
+/// turns.
 #[test]
 fn long_gathers_miss_no_element() {
     for gpu in common::gpus(&GpuOptions::default()) {
@@ -185,7 +186,8 @@ fn long_convolutions_miss_no_term() {
             ..GpuOptions::default()
         },
     ];
-    // x and a weight of one tap or as large as x: y sums channels and taps, dx, of one tap, filters, dweight images and places.
+    // x and a weight of one tap or as large as x: y sums channels and taps, dx, of one tap,
+    // filters, dweight images and places.
     let small: [(&[usize], &[usize]); 9] = [
         (&[1, 1, 32_761], &[2, 1, 1]),
         (&[1, 1, 80_000], &[2, 1, 1]),
@@ -197,7 +199,8 @@ fn long_convolutions_miss_no_term() {
         (&[1, 2, 300, 300], &[3, 2, 300, 300]),
         (&[1, 2, 70_001], &[2, 1, 70_001]),
     ];
-    // As layers have them, with fewer channels: what a strip takes in turns does not depend on these.
+    // As layers have them, with fewer channels: what a strip takes in turns does not depend on
+    // these.
     let large: [(&[usize], &[usize]); 2] = [
         (&[864, 128, 16, 16], &[8, 128, 1, 1]),
         (&[80, 128, 56, 56], &[8, 128, 1, 1]),

@@ -7,7 +7,8 @@ use striate::prelude::*;
 use crate::output::say;
 use crate::{Args, Backend};
 
-/// The engine that the arguments ask for. What they or the environment ask for by name is there, or it
+/// The engine that the arguments ask for. What they or the environment ask for by name is there, or
+/// it
 /// is an error; where nothing is asked for, the CPU can do it.
 pub fn open_engine(args: &Args) -> Result<Engine> {
     let (device, backend) = (&args.device, args.backend);
@@ -67,7 +68,8 @@ fn load_pipelines(gpu: &Gpu, dir: &Path, options: GpuOptions) -> Result<Gpu> {
     }
 }
 
-/// Leaves the pipelines in `dir`, whole or not at all: they are written beside the file that they replace.
+/// Leaves the pipelines in `dir`, whole or not at all: they are written beside the file that they
+/// replace.
 pub fn save_pipelines(gpu: &Gpu, dir: &Path) -> Result<()> {
     let (Some(key), Some(data)) = (gpu.pipeline_cache_key(), gpu.pipeline_cache_data()) else {
         return Ok(());

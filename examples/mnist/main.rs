@@ -15,7 +15,8 @@ use output::{is_closed, report};
 /// Trains LeNet-5 on MNIST, or on built-in digits where it is not at hand.
 #[derive(Parser)]
 struct Args {
-    /// Directory with the four files of MNIST, a set in its format or one of EMNIST, or torchvision's
+    /// Directory with the four files of MNIST, a set in its format or one of EMNIST, or
+    /// torchvision's
     /// folder around them; default data/mnist if it exists, else built-in digits
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -43,19 +44,22 @@ struct Args {
     /// Graphics API to go through; default any
     #[arg(long, value_enum)]
     backend: Option<Backend>,
-    /// Keeps compiled pipelines in this directory from run to run, where the driver hands them out (Vulkan)
+    /// Keeps compiled pipelines in this directory from run to run, where the driver hands them out
+    /// (Vulkan)
     #[arg(long, value_name = "DIR")]
     pipeline_cache: Option<PathBuf>,
     /// Writes the trained parameters to this safetensors file; after Ctrl-C all that --resume needs
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
-    /// Measures one training step, prints where its time goes, and writes it as a trace for Perfetto
+    /// Measures one training step, prints where its time goes, and writes it as a trace for
+    /// Perfetto
     #[arg(long, value_name = "FILE")]
     profile: Option<PathBuf>,
     /// Begins with the parameters of this safetensors file
     #[arg(long, value_name = "FILE")]
     load: Option<PathBuf>,
-    /// Goes on with a run that Ctrl-C has ended, from the file that it saved; the other arguments are to
+    /// Goes on with a run that Ctrl-C has ended, from the file that it saved; the other arguments
+    /// are to
     /// be the same
     #[arg(long, value_name = "FILE", conflicts_with = "load")]
     resume: Option<PathBuf>,

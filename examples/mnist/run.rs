@@ -249,7 +249,8 @@ impl Run {
         say(format!("{place}; saved to {path}, --resume {path} goes on"))
     }
 
-    /// Walks over the training set, or the rest of it, with a bar on a terminal and one line elsewhere.
+    /// Walks over the training set, or the rest of it, with a bar on a terminal and one line
+    /// elsewhere.
     /// Returns whether Ctrl-C ended it.
     fn train_epoch(&mut self, epoch: usize) -> Result<bool> {
         let steps = self.classifier.steps_per_epoch();

@@ -1,4 +1,5 @@
-// Floats, given by their bits, as integers: towards 0, from 0 to `most` for numbers up to `last`, above which all become `most`; 0 for NaN.
+// Floats, given by their bits, as integers: towards 0, from 0 to `most` for numbers up to `last`,
+// above which all become `most`; 0 for NaN.
 
 fn truncated4(bits: vec4<u32>, last: f32, most: u32) -> vec4<u32> {
     let x = bitcast<vec4<f32>>(bits);

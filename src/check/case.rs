@@ -163,7 +163,8 @@ impl Case {
         self
     }
 
-    /// Expects that the case is refused where a device allows few turns of loops, with an error that
+    /// Expects that the case is refused where a device allows few turns of loops, with an error
+    /// that
     /// holds these words, since the op cannot be cut into dispatches that take fewer. It must then.
     pub fn uncut(mut self, words: &'static str) -> Self {
         self.uncut = Some(words);
@@ -222,7 +223,8 @@ impl Case {
         [operand, !self.wrt.is_empty() && self.dy == Draw::Special]
     }
 
-    /// Whether one of its loops takes more turns than an invocation may: a part of its name is `long`.
+    /// Whether one of its loops takes more turns than an invocation may: a part of its name is
+    /// `long`.
     pub fn is_long(&self) -> bool {
         self.name.split('/').any(|part| part == "long")
     }

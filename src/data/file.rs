@@ -57,7 +57,8 @@ fn kind(metadata: &Metadata) -> &'static str {
     }
 }
 
-/// What a file that begins with `head` is, as far as people take such files for data sets or weights.
+/// What a file that begins with `head` is, as far as people take such files for data sets or
+/// weights.
 pub(crate) fn described(head: &[u8]) -> Option<&'static str> {
     const LFS: &str = "a Git LFS pointer (`git lfs pull` fetches the file)";
     const HTML: &str = "an HTML or XML page, as servers send instead of a file";

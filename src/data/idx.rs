@@ -3,10 +3,13 @@
 //! An IDX file is a big-endian header, then bytes: a magic number (`00 00`, element type `08` for
 //! bytes, number of dimensions), one `u32` per dimension, and the elements, last dimension fastest.
 //!
-//! Files are not trusted. They are measured before they are read; what a header promises is allocated
-//! once it is known to be there: by the size of a raw file, and by decoding a gzipped one twice, first
+//! Files are not trusted. They are measured before they are read; what a header promises is
+//! allocated
+//! once it is known to be there: by the size of a raw file, and by decoding a gzipped one twice,
+//! first
 //! into a block that is used over and over. Errors name the file and the numbers; their kind is
-//! [`ErrorKind::Io`] where the operating system gave no regular file, and [`ErrorKind::Data`] where a
+//! [`ErrorKind::Io`] where the operating system gave no regular file, and [`ErrorKind::Data`] where
+//! a
 //! file holds something else than it should.
 
 use std::fs::File;
@@ -177,7 +180,8 @@ impl<'a> Content<'a> {
         matches!(self, Self::Gzip(_))
     }
 
-    /// Reads until `bytes` is full or the content ends; returns how many came. They are the bytes of
+    /// Reads until `bytes` is full or the content ends; returns how many came. They are the bytes
+    /// of
     /// `part` from number `at` on, as errors say.
     fn fill(&mut self, bytes: &mut [u8], path: &Path, part: &str, at: u64) -> Result<usize> {
         let filled = match self {
@@ -197,7 +201,8 @@ impl<'a> Content<'a> {
         })
     }
 
-    /// Reads the next `limit` elements, from number `at` on, and forgets them; returns how many came.
+    /// Reads the next `limit` elements, from number `at` on, and forgets them; returns how many
+    /// came.
     fn pass(&mut self, limit: u64, path: &Path, at: u64) -> Result<u64> {
         let mut block = vec![0; BLOCK];
         let mut passed = 0;

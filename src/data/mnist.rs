@@ -101,7 +101,8 @@ pub fn load_mnist(dir: &Path) -> Result<Split> {
 /// Reads a set of EMNIST from the four files `emnist-{name}-{train,test}-images-idx3-ubyte` and
 /// `-labels-idx1-ubyte` of `dir`, or of the folder `raw`, `EMNIST/raw` or `gzip` below it.
 ///
-/// Its files hold the images transposed; here they stand upright, as MNIST's do. Labels of letters are
+/// Its files hold the images transposed; here they stand upright, as MNIST's do. Labels of letters
+/// are
 /// 1 to 26 in the files and 0 to 25 here.
 ///
 /// # Errors
@@ -116,7 +117,8 @@ pub fn load_emnist(dir: &Path, set: Emnist) -> Result<Split> {
     Ok(split)
 }
 
-/// Reads the set of the MNIST family that `dir` holds: as [`load_mnist`], or where it has no such files
+/// Reads the set of the MNIST family that `dir` holds: as [`load_mnist`], or where it has no such
+/// files
 /// as [`load_emnist`].
 ///
 /// # Errors

@@ -97,7 +97,8 @@ impl Gpu {
     /// A device of its own on the best adapter that matches: discrete before integrated before software, GL last.
     ///
     /// # Errors
-    /// `NoAdapter` if none matches, or if `WGPU_BACKEND` counts and names a back end that there is not; the
+    /// `NoAdapter` if none matches, or if `WGPU_BACKEND` counts and names a back end that there is
+    /// not; the
     /// message says what was looked for and what there is ([`GpuOptions::no_adapter`]).
     #[cfg(not(target_arch = "wasm32"))]
     pub fn new(options: &GpuOptions) -> Result<Self> {
@@ -122,7 +123,8 @@ impl Gpu {
         Err(options.no_adapter_async().await)
     }
 
-    /// A device on every adapter that matches, or what one lacks: its error begins with its name. One error
+    /// A device on every adapter that matches, or what one lacks: its error begins with its name.
+    /// One error
     /// if `WGPU_BACKEND` counts and names a back end that there is not.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn all(options: &GpuOptions) -> Vec<Result<Self>> {

@@ -154,7 +154,8 @@ impl Clone for Graph {
     }
 }
 
-/// Fails unless an op that calls itself a view shows its input under another shape, and makes nothing else.
+/// Fails unless an op that calls itself a view shows its input under another shape, and makes
+/// nothing else.
 fn check_view(op: &str, inputs: &[&Type], outputs: &[Type]) -> Result<()> {
     let alike = |x: &Type, y: &Type| x.dtype == y.dtype && x.count() == y.count();
     match (inputs, outputs) {

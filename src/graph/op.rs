@@ -59,8 +59,10 @@ pub trait Op: Debug + Any + Send + Sync {
         Split::Whole
     }
 
-    /// Whether rows (axis 0) of the outputs depend on other rows of this input although the outputs have as
-    /// many: in training, such an op refuses batches with filler. Where the outputs have other rows, that
+    /// Whether rows (axis 0) of the outputs depend on other rows of this input although the outputs
+    /// have as
+    /// many: in training, such an op refuses batches with filler. Where the outputs have other
+    /// rows, that
     /// is known.
     fn mixes_rows(&self, input: usize) -> bool {
         let _ = input;

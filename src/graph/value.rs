@@ -47,7 +47,8 @@ impl fmt::Debug for Value {
 #[derive(Debug)]
 pub(super) struct Identity {
     own: u64,
-    /// Graphs with the end of the run of values that each made, oldest first. What follows is its own.
+    /// Graphs with the end of the run of values that each made, oldest first. What follows is its
+    /// own.
     inherited: Vec<(u64, u32)>,
 }
 

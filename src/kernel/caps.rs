@@ -11,7 +11,8 @@ pub struct Caps {
     pub body: Body,
     /// What [`Body::Cooperative`] multiplies.
     pub matrices: Matrices,
-    /// Tile of the matrix-shaped kernels, wherever they have one of this size; by default the one that the rules choose for each shape.
+    /// Tile of the matrix-shaped kernels, wherever they have one of this size; by default the one
+    /// that the rules choose for each shape.
     pub tile: Option<Tile>,
     /// What was measured to be better than the rules, for the products that it names.
     pub tuning: Option<Arc<Tuning>>,
@@ -19,8 +20,10 @@ pub struct Caps {
     pub max_binding: u64,
     /// Largest uniform binding, in bytes.
     pub max_uniform: u64,
-    /// Whether operands are best read through uniform bindings of [`WINDOW`] bytes: a CPU adapter whose uniforms reach that far. llvmpipe
-    /// loads a `vec4` from there in a tenth of the time that storage takes; a GPU would serialise loads that differ from lane to lane. The
+    /// Whether operands are best read through uniform bindings of [`WINDOW`] bytes: a CPU adapter
+    /// whose uniforms reach that far. llvmpipe
+    /// loads a `vec4` from there in a tenth of the time that storage takes; a GPU would serialise
+    /// loads that differ from lane to lane. The
     /// kernels of products are other ones then, too.
     pub windows: bool,
     /// Workgroups per dimension.
@@ -48,7 +51,8 @@ impl Default for Caps {
 }
 
 impl Caps {
-    /// Bytes of a chunk of the store that holds `bytes`: up to the next multiple of 256, and so far beyond that a window may begin at any
+    /// Bytes of a chunk of the store that holds `bytes`: up to the next multiple of 256, and so far
+    /// beyond that a window may begin at any
     /// state in it.
     pub fn padded(&self, bytes: u64) -> u64 {
         let more = if self.windows { WINDOW } else { 0 };

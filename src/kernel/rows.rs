@@ -137,7 +137,8 @@ pub struct Rows {
     pub first: Vec<usize>,
 }
 
-/// The rows of operands with equal row counts, cut wherever any of them is: what an op that works row by row runs through. Rows that
+/// The rows of operands with equal row counts, cut wherever any of them is: what an op that works
+/// row by row runs through. Rows that
 /// one of them lacks are left out.
 pub fn overlaps(operands: &[&[Part]]) -> Vec<Rows> {
     let end = |part: &Part| part.start.saturating_add(part.rows);

@@ -309,7 +309,8 @@ impl Op for AlongGrad {
 const WORKGROUP: usize = 64;
 /// Longest axis along which one invocation walks alone.
 const ALONE: usize = 128;
-/// Turns in which the invocations of a workgroup compare what they found: 32, 16, ... 1, and the end.
+/// Turns in which the invocations of a workgroup compare what they found: 32, 16, ... 1, and the
+/// end.
 const COMBINE: u64 = 7;
 
 const ALONG_VARIANTS: &[Overrides] = &[

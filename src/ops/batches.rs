@@ -1,4 +1,5 @@
-//! Which rows of a data set a step works on: batches of an epoch in a shuffled order, keyed by the clock.
+//! Which rows of a data set a step works on: batches of an epoch in a shuffled order, keyed by the
+//! clock.
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Value};
@@ -63,7 +64,8 @@ pub struct ShuffledBatch {
     pub batches: Batches,
     /// Rows that are made of a batch.
     pub rows: usize,
-    /// Whether rows beyond the end of the data are left out, as 0 and not counted as valid; if not, they
+    /// Whether rows beyond the end of the data are left out, as 0 and not counted as valid; if not,
+    /// they
     /// are taken from the beginning of the epoch's order.
     pub padded: bool,
     /// From [`Graph::new_stream`], for a new order in each epoch; 0 for the order of the data.
@@ -71,11 +73,13 @@ pub struct ShuffledBatch {
 }
 
 impl Graph {
-    /// Which rows of a data set of `count` rows the step of `clock` works on: (indices u32 `[batch]`,
+    /// Which rows of a data set of `count` rows the step of `clock` works on: (indices u32
+    /// `[batch]`,
     /// valid u32 `[1]`).
     ///
     /// An epoch is ceil(count / batch) steps and touches every row once, with `shuffle` in a new
-    /// pseudo-random order in each epoch. `valid` rows are meant, fewer than `batch` in the last step
+    /// pseudo-random order in each epoch. `valid` rows are meant, fewer than `batch` in the last
+    /// step
     /// of an epoch; indices beyond are 0.
     ///
     /// That is for evaluation. In training, ops that mix rows refuse rows that are not meant: take
@@ -102,7 +106,8 @@ impl Graph {
     /// beginning of the epoch's order.
     ///
     /// Two graphs over one store, one with [`Batches::batch`] rows, the other with
-    /// [`Batches::remainder`], walk through an epoch without filler: the second one runs the last step
+    /// [`Batches::remainder`], walk through an epoch without filler: the second one runs the last
+    /// step
     /// of each epoch. Both are to make their random ops in the same order, so that streams agree.
     ///
     /// # Errors
@@ -262,9 +267,11 @@ fn half_bits(count: usize) -> u32 {
         .max(1)
 }
 
-/// Where the pseudo-random permutation of 0..count that belongs to `key` and `tail` (stream, epoch) takes `i`.
+/// Where the pseudo-random permutation of 0..count that belongs to `key` and `tail` (stream, epoch)
+/// takes `i`.
 ///
-/// A balanced Feistel network (Luby and Rackoff 1988) permutes the numbers of 2 * half_bits bits; it is applied until the result is
+/// A balanced Feistel network (Luby and Rackoff 1988) permutes the numbers of 2 * half_bits bits;
+/// it is applied until the result is
 /// below `count`, which walks along a cycle that holds `i` and therefore ends.
 fn permuted(i: u32, count: usize, key: [u32; 2], tail: [u32; 2]) -> u32 {
     let half = half_bits(count);
@@ -317,7 +324,8 @@ mod tests {
         }
     }
 
-    /// Over many epochs of 5 rows, each row comes first about equally often: chi-squared of 4 degrees of freedom below its
+    /// Over many epochs of 5 rows, each row comes first about equally often: chi-squared of 4
+    /// degrees of freedom below its
     /// 0.1 % quantile.
     #[test]
     fn rows_are_spread_evenly() {

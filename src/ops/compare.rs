@@ -1,4 +1,5 @@
-//! Comparisons of two values and the choice between two by a mask: PyTorch's `eq`, `lt`, ..., `where`.
+//! Comparisons of two values and the choice between two by a mask: PyTorch's `eq`, `lt`, ...,
+//! `where`.
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Value};

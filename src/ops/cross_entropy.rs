@@ -95,7 +95,8 @@ impl Graph {
         self.cross_entropy(logits, labels, options)
     }
 
-    /// Classes without weights have ones, which the kernels do not read: of up to [`MOST_ONES`] classes a
+    /// Classes without weights have ones, which the kernels do not read: of up to [`MOST_ONES`]
+    /// classes a
     /// constant, of more a fill, which takes no memory of the host.
     fn class_loss(
         &mut self,

@@ -18,7 +18,8 @@ use super::rows::{Loops, by_rows, kept, lower_row_sums, whole};
 use super::softmax::lower_elements;
 use super::{Cut, quads};
 
-/// Most sums of a run of rows: enough invocations, or workgroups where the classes are many, to fill a device.
+/// Most sums of a run of rows: enough invocations, or workgroups where the classes are many, to
+/// fill a device.
 const MOST_CHUNKS: usize = 65_536;
 
 /// What one dispatch for each run of rows, and each window of columns, reads.
@@ -73,7 +74,8 @@ pub(super) fn lower_losses(
             instead: None,
         },
         None => {
-            // What is left to do with logarithms of probabilities is short, or goes window by window.
+            // What is left to do with logarithms of probabilities is short, or goes window by
+            // window.
             let x = Cut::input(io, 0);
             let sums = lower_row_sums(op.op_name(), x, 1, caps, out)?;
             let logs = like_parts(x, out);
@@ -86,7 +88,8 @@ pub(super) fn lower_losses(
         parts.push(&io.output_parts[0]);
     }
     let runs = overlaps(&parts);
-    // The losses of the positions or, to be summed again, of chunks of them: as many as fit one binding, of whole quads, so that every batch
+    // The losses of the positions or, to be summed again, of chunks of them: as many as fit one
+    // binding, of whole quads, so that every batch
     // size is summed by the same kernel; and so many that no invocation takes too long.
     let fit = caps.max_binding as usize / 8 / runs.len().max(1);
     let most = MOST_CHUNKS.min(fit / 4 * 4).max(4);
@@ -159,7 +162,8 @@ impl CrossEntropy {
         }
     }
 
-    /// What a row takes: the two sums of a softmax, and one over the shares where all classes have one.
+    /// What a row takes: the two sums of a softmax, and one over the shares where all classes have
+    /// one.
     fn loops(&self, target: &Type) -> Loops {
         let softmax = if self.logarithm { 0 } else { 2 };
         let every = u64::from(target.dtype == DType::F32 || self.label_smoothing != 0.0);
@@ -169,7 +173,8 @@ impl CrossEntropy {
         }
     }
 
-    /// The pass over logarithms of probabilities, in windows of columns where all classes have a share.
+    /// The pass over logarithms of probabilities, in windows of columns where all classes have a
+    /// share.
     fn in_windows(&self, target: &Type, turns: u64, columns: usize, logs: Vec<Operand>) -> Pass {
         let (kernels, overrides) = self.kernels(target, [&FORWARD, &SOFT_FORWARD]);
         let every = overrides == SMOOTHED;

@@ -15,7 +15,8 @@ struct Padded {
     rows: usize,
 }
 
-/// Checks that no op on whose outputs one of `losses` depends mixes the rows of a batch that may hold
+/// Checks that no op on whose outputs one of `losses` depends mixes the rows of a batch that may
+/// hold
 /// filler. An op that takes the number of valid rows itself knows which are meant.
 ///
 /// # Errors
@@ -56,7 +57,8 @@ fn gathered(node: &Node) -> Option<Value> {
     node.inputs.get(2).copied().filter(|_| gathers)
 }
 
-/// The batch of `rows` rows if `valid` may be less: it is not where it is a constant, or comes with batches that
+/// The batch of `rows` rows if `valid` may be less: it is not where it is a constant, or comes with
+/// batches that
 /// are always full.
 fn may_be_fewer(g: &Graph, valid: Value, rows: usize) -> Result<Option<Padded>> {
     let full = match g.source(valid)? {

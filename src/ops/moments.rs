@@ -29,7 +29,8 @@ pub struct Var {
     pub root: bool,
 }
 
-/// The mean of x - y over axes, from x and a value y of the shape of the result: what y lacks of the
+/// The mean of x - y over axes, from x and a value y of the shape of the result: what y lacks of
+/// the
 /// mean of x.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MeanDifference {
@@ -89,7 +90,8 @@ impl Graph {
             root,
         };
         op.check(self.operand(op.name(), x)?)?;
-        // A mean in f32 is off by some units in its last place, which elements that are nearly equal
+        // A mean in f32 is off by some units in its last place, which elements that are nearly
+        // equal
         // differ by as well. Their differences from it are exact.
         let near = self.mean(x, &axes, keep)?;
         let rest = self.add1(MeanDifference { axes, keep }, &[x, near])?;

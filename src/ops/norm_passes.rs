@@ -102,10 +102,12 @@ impl Run {
 /// Quads of a table that a window shows.
 const TABLE_WINDOW: usize = WINDOW as usize / 16;
 
-/// Fewest elements of x that are worth a window of their own, with its dispatches and its table of 64 KiB.
+/// Fewest elements of x that are worth a window of their own, with its dispatches and its table of
+/// 64 KiB.
 const WINDOW_WORTH: usize = 16_384;
 
-/// Quads of the largest table: sets of few elements would have one that is larger than x. Rows beyond it are a further run.
+/// Quads of the largest table: sets of few elements would have one that is larger than x. Rows
+/// beyond it are a further run.
 const MOST_QUADS: usize = 1 << 20;
 
 /// Rows whose statistics fit into a table of `quads` quads beside the weights and biases.
@@ -113,7 +115,8 @@ fn table_rows(map: &Map, quads: usize) -> usize {
     quads.saturating_sub(2 * map.affines.div_ceil(4)) / map.per_row.max(1)
 }
 
-/// Whether tables are read through a window: on CPU adapters, where one holds those of all rows, or of enough of them to be worth a
+/// Whether tables are read through a window: on CPU adapters, where one holds those of all rows, or
+/// of enough of them to be worth a
 /// run of its own. The answer is the same for every batch.
 fn through_window(map: &Map, caps: &Caps) -> bool {
     let rows = table_rows(map, TABLE_WINDOW);
@@ -249,7 +252,8 @@ struct Stage<'a> {
 }
 
 impl Stage<'_> {
-    /// Sets and chunks of partial results that begin with `run`; further runs that continue them are no longer.
+    /// Sets and chunks of partial results that begin with `run`; further runs that continue them
+    /// are no longer.
     fn extents(&self, run: Option<&Run>) -> [usize; 2] {
         let sets = run.map(|run| (self.sets_of)(self.map, run));
         // Without rows, what goes across them is still there.

@@ -362,7 +362,8 @@ impl Pad {
         Ok(())
     }
 
-    /// The most places at which an element of x stands along an axis, given as [`Pad::merged`] does.
+    /// The most places at which an element of x stands along an axis, given as [`Pad::merged`]
+    /// does.
     fn most_places(&self, [extent, padded, _]: [usize; 3]) -> usize {
         match self.mode {
             PaddingMode::Replicate => padded - extent + 1,

@@ -1,4 +1,5 @@
-//! Rows of `[outer, columns, inner]` that run along the columns: how many invocations share one, and
+//! Rows of `[outer, columns, inner]` that run along the columns: how many invocations share one,
+//! and
 //! the sums of rows that are too long for
 //! that.
 
@@ -26,7 +27,8 @@ const COMBINE: u64 = 7;
 
 /// Longest row that one invocation handles alone; above, a workgroup shares a row.
 const ALONE: usize = 64;
-/// From this many neighbouring rows on, invocations that handle one row each read neighbouring addresses.
+/// From this many neighbouring rows on, invocations that handle one row each read neighbouring
+/// addresses.
 const NEIGHBOURS: usize = 16;
 /// Invocations that share a long row.
 const SHARED: usize = 64;
@@ -66,7 +68,8 @@ impl Loops {
     }
 }
 
-/// A dispatch of the kernel in which each row has one invocation, or of the one in which 64 share it.
+/// A dispatch of the kernel in which each row has one invocation, or of the one in which 64 share
+/// it.
 pub(super) fn by_rows(
     [alone, shared]: [&'static Kernel; 2],
     overrides: Overrides,

@@ -205,7 +205,8 @@ impl Softmax {
         Ok(around(&io.outputs[0].shape, self.axis))
     }
 
-    /// Emits a kernel that makes each row of the output from that row of each input, all of one shape.
+    /// Emits a kernel that makes each row of the output from that row of each input, all of one
+    /// shape.
     fn lower_rows(
         &self,
         kernels: [&'static Kernel; 2],
@@ -253,7 +254,8 @@ const GRAD_LOOPS: Loops = Loops {
     combined: 1,
 };
 
-/// Emits the softmax of x (`each` 0), its logarithm (1), or exp(x - top) * sum, 0 where `sum` is 0 (2),
+/// Emits the softmax of x (`each` 0), its logarithm (1), or exp(x - top) * sum, 0 where `sum` is 0
+/// (2),
 /// element by element, from what [`lower_row_sums`] made; `y` says where each part goes.
 pub(super) fn lower_elements(
     x: Cut,

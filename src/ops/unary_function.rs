@@ -1,6 +1,7 @@
 //! The functions of one value that [`Unary`](super::Unary) applies: names, constants, formulas, derivatives.
 //!
-//! NaN gives NaN, but for sign. An infinity gives the limit, except where PyTorch's formula multiplies an infinity by 0 and gives NaN: gelu, silu,
+//! NaN gives NaN, but for sign. An infinity gives the limit, except where PyTorch's formula
+//! multiplies an infinity by 0 and gives NaN: gelu, silu,
 //! mish and hard swish of -inf, softsign of both, and the gradients of gelu, silu and mish at both.
 
 use crate::error::{Error, Result};

@@ -15,7 +15,8 @@ use crate::ops::{
 };
 use crate::shape::{Shape, Type};
 
-/// Applies all rewrites until none applies: each rule to all nodes that it fits, in order, before the rules after it have a turn.
+/// Applies all rewrites until none applies: each rule to all nodes that it fits, in order, before
+/// the rules after it have a turn.
 pub(super) fn fuse(program: &mut Program) {
     let rules: [Rule; 8] = [
         sum_into_norm,
@@ -95,7 +96,8 @@ impl Rewrite {
     }
 }
 
-/// Goes over all nodes once; whether the rule fitted any. A rewrite only adds reads of values that the nodes it replaces read, so
+/// Goes over all nodes once; whether the rule fitted any. A rewrite only adds reads of values that
+/// the nodes it replaces read, so
 /// that what is known of the others stays true.
 fn apply(program: &mut Program, rule: Rule) -> bool {
     let (uses, producers) = (program.use_counts(), program.producers());
@@ -347,7 +349,8 @@ fn mask_through_view<'a>(rewriter: &mut Rewriter<'a>, node: &'a Node) -> Option<
     })
 }
 
-/// The gradients of a convolution's weight and bias, of which one is not read, make only the other. The terms of a bias's may then be
+/// The gradients of a convolution's weight and bias, of which one is not read, make only the other.
+/// The terms of a bias's may then be
 /// added up in another order.
 fn unread_gradient<'a>(rewriter: &mut Rewriter<'a>, node: &'a Node) -> Option<Rewrite> {
     let both = op::<ConvGradWeight>(node)?;

@@ -283,7 +283,8 @@ impl Plan {
         }
     }
 
-    /// Size of each buffer of an input or a constant: as far as it is bound, by a window perhaps past its value.
+    /// Size of each buffer of an input or a constant: as far as it is bound, by a window perhaps
+    /// past its value.
     pub fn fixed(&self) -> BTreeMap<Buffer, u64> {
         let mut fixed = BTreeMap::new();
         let places = self.places.values().flatten().map(|placed| placed.span);

@@ -16,7 +16,8 @@ pub(super) enum Origin {
     Node,
 }
 
-/// A cut of a graph that can be rewritten: values keep their indices but belong to no graph, new ones
+/// A cut of a graph that can be rewritten: values keep their indices but belong to no graph, new
+/// ones
 /// are appended.
 #[derive(Debug, Clone)]
 pub(super) struct Program {

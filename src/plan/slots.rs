@@ -17,7 +17,8 @@ pub struct Life {
 /// A slot number for each life, and the bytes of each slot, multiples of 256. Lives that overlap never share.
 ///
 /// Greedy by size (Pisarchyk and Lee 2020, "Efficient memory management for deep neural net inference"): the largest first,
-/// each into the slot that is free for its time and leaves the least time unused before it; and greedy by time, best fit. The smaller
+/// each into the slot that is free for its time and leaves the least time unused before it; and
+/// greedy by time, best fit. The smaller
 /// of the two plans is taken. Both take n log n steps for n lives.
 pub fn place(lives: &[Life]) -> (Vec<usize>, Vec<u64>) {
     let (by_size, by_time) = (greedy_by_size(lives), greedy_by_time(lives));
@@ -63,7 +64,8 @@ fn greedy_by_size(lives: &[Life]) -> (Vec<usize>, Vec<u64>) {
     (chosen, slots)
 }
 
-/// The earliest life first, into the free slot that has to grow least, then the one that wastes least.
+/// The earliest life first, into the free slot that has to grow least, then the one that wastes
+/// least.
 fn greedy_by_time(lives: &[Life]) -> (Vec<usize>, Vec<u64>) {
     let mut order: Vec<usize> = (0..lives.len()).collect();
     order.sort_by_key(|&i| (lives[i].first, Reverse(lives[i].last)));
@@ -107,7 +109,8 @@ struct Gap {
     slot: usize,
 }
 
-/// The free times of slots, by where they begin. A binary tree over the beginnings knows the latest end below each of its nodes, so
+/// The free times of slots, by where they begin. A binary tree over the beginnings knows the latest
+/// end below each of its nodes, so
 /// that the last gap that begins early enough and ends late enough is found in one descent:
 ///
 /// ```text
@@ -165,7 +168,8 @@ impl Gaps {
         })
     }
 
-    /// The last leaf before `early` with an end of `needed` or later, of those of `node`: `width` from `first` on.
+    /// The last leaf before `early` with an end of `needed` or later, of those of `node`: `width`
+    /// from `first` on.
     fn last_leaf(
         &self,
         node: usize,

@@ -9,14 +9,16 @@ use crate::ops::Batches;
 use crate::shape::Type;
 use crate::tensor::Tensor;
 
-/// The state that counts images: those that are classified rightly, all. A set's prefix comes before it.
+/// The state that counts images: those that are classified rightly, all. A set's prefix comes
+/// before it.
 pub(super) const COUNTS: &str = "counts";
 /// The state that adds up the losses of steps.
 pub(super) const LOSS: &str = "loss";
 /// The state that counts steps: those at whose end the sum of losses was finite, all.
 pub(super) const FINITE: &str = "finite";
 
-/// Pixels are multiplied by `scale`, then `shift` is added: mean 0 and deviation 1 over the training set.
+/// Pixels are multiplied by `scale`, then `shift` is added: mean 0 and deviation 1 over the
+/// training set.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Normalise {
     scale: f32,
@@ -61,7 +63,8 @@ impl Resident {
         })
     }
 
-    /// The batch that the step of `clock` works on: `rows` rows of it for training, all with filler where
+    /// The batch that the step of `clock` works on: `rows` rows of it for training, all with filler
+    /// where
     /// there are fewer for evaluation.
     pub fn batch(
         &self,
@@ -135,7 +138,8 @@ impl Batch<'_> {
             let sum = metric(g, LOSS, Type::f32([]))?;
             let new = g.add_values(sum, loss)?;
             g.assign(sum, new)?;
-            // The largest number of f32 is the largest of its row, and so classified rightly, until the
+            // The largest number of f32 is the largest of its row, and so classified rightly, until
+            // the
             // sum of losses is infinite or NaN.
             let most = g.constant(Tensor::f32([1], vec![f32::MAX])?)?;
             let last = g.reshape(new, [1])?;

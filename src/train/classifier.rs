@@ -27,10 +27,12 @@ pub struct ClassifierOptions {
     pub batch: usize,
     /// Images per step of evaluation.
     pub test_batch: usize,
-    /// Leaves out the last batch of an epoch where it would have fewer images than the others (PyTorch's
+    /// Leaves out the last batch of an epoch where it would have fewer images than the others
+    /// (PyTorch's
     /// `drop_last`).
     pub drop_last: bool,
-    /// Batches whose mean gradient makes one update, usually 1. All of them count alike, also one with
+    /// Batches whose mean gradient makes one update, usually 1. All of them count alike, also one
+    /// with
     /// fewer images.
     pub accumulate: usize,
     /// The optimizer; if it keeps moving averages, they are what is tested.
@@ -54,7 +56,8 @@ pub struct Metrics {
 
 /// A classifier, its data on the device, and sessions over one store: training and evaluation.
 ///
-/// Training makes no filler: where the batch size does not divide the training set, the last batch of
+/// Training makes no filler: where the batch size does not divide the training set, the last batch
+/// of
 /// an epoch is a session of its own, or is left out ([`ClassifierOptions::drop_last`]).
 #[derive(Debug)]
 pub struct Classifier {
@@ -89,9 +92,12 @@ impl Classifier {
     /// width]`. It is called for each batch size and mode.
     ///
     /// # Errors
-    /// `Data` if a set is empty, if a label is not below the number of classes or the sets differ in
-    /// it; `Shape` if the model makes something else than logits of these classes, and from the model:
-    /// as in PyTorch, batch normalisation refuses a last batch that has one value per channel. Whatever
+    /// `Data` if a set is empty, if a label is not below the number of classes or the sets differ
+    /// in
+    /// it; `Shape` if the model makes something else than logits of these classes, and from the
+    /// model:
+    /// as in PyTorch, batch normalisation refuses a last batch that has one value per channel.
+    /// Whatever
     /// compiling returns.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn new(
@@ -253,7 +259,8 @@ impl Classifier {
         self.steps_per_epoch
     }
 
-    /// Where training is: epochs that are done, and steps of the one that has begun. A checkpoint that
+    /// Where training is: epochs that are done, and steps of the one that has begun. A checkpoint
+    /// that
     /// was loaded into the store counts.
     ///
     /// # Errors
@@ -340,7 +347,8 @@ impl Classifier {
     /// What training counted since this was last called; waits for the steps submitted so far.
     ///
     /// # Errors
-    /// `NotFinite` if the loss of one of these steps is NaN or infinite, with its epoch and step, both
+    /// `NotFinite` if the loss of one of these steps is NaN or infinite, with its epoch and step,
+    /// both
     /// counted from 1. Training has stopped then: the parameters are worth nothing.
     /// `Unsupported` on a borrowed device: await [`metrics_async`](Self::metrics_async) there.
     #[cfg(not(target_arch = "wasm32"))]
@@ -385,7 +393,8 @@ impl Classifier {
         Ok(Error::new(ErrorKind::NotFinite, message))
     }
 
-    /// Checks that what is to be saved is worth it: reads the metrics of the steps since they were last
+    /// Checks that what is to be saved is worth it: reads the metrics of the steps since they were
+    /// last
     /// read, which are lost, and all parameters and running statistics.
     ///
     /// # Errors

@@ -211,7 +211,8 @@ impl Optimizer {
     ///
     /// `learning_rate` is an `f32 []`: a state of the caller's (see [`learning_rate`](super::learning_rate)) or a
     /// [`scheduled`](super::scheduled) value. Kept gradients are those before clipping. If they are clipped by norm, the norm from
-    /// before clipping is returned. A parameter that the loss does not use is not trained, as in PyTorch; a warning in the log names it.
+    /// before clipping is returned. A parameter that the loss does not use is not trained, as in
+    /// PyTorch; a warning in the log names it.
     ///
     /// # Errors
     /// `Graph` if a group names a parameter that is not there; `Shape` for settings out of range;
@@ -365,10 +366,12 @@ impl Member {
 }
 
 /// The members with the parameters that the loss depends on, and the gradients of these. The others
-/// are left as they are, as by PyTorch's optimizers those whose `grad` is `None`; the log names them.
+/// are left as they are, as by PyTorch's optimizers those whose `grad` is `None`; the log names
+/// them.
 ///
 /// # Errors
-/// `NotDifferentiable` if the loss depends on none of several; whatever [`gradients_where_used`] returns.
+/// `NotDifferentiable` if the loss depends on none of several; whatever [`gradients_where_used`]
+/// returns.
 pub(super) fn used(
     g: &mut Graph,
     loss: Value,

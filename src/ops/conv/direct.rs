@@ -41,7 +41,8 @@ struct Shares {
     part: usize,
 }
 
-/// What one dispatch sums, forward or for the gradient of the input: numbers of places and taps along each axis, depth first, each axis'
+/// What one dispatch sums, forward or for the gradient of the input: numbers of places and taps
+/// along each axis, depth first, each axis'
 /// places before its taps, and then channels.
 type Summed = [Range; 7];
 
@@ -81,7 +82,8 @@ impl Sizes {
         }
     }
 
-    /// The sum of an element of y, or of dx, cut so that each piece stays within the turns of the device.
+    /// The sum of an element of y, or of dx, cut so that each piece stays within the turns of the
+    /// device.
     fn summed(&self, map: Map, caps: &Caps) -> Pieces<7> {
         let (overrides, cut) = self.cut(map);
         let mut extents = [1; 7];

@@ -404,7 +404,8 @@ impl Class {
         value(overrides, "strip") / 4 * value(overrides, "blocks")
     }
 
-    /// Turns of its loops that an invocation takes, and those more where it mends all that it stores.
+    /// Turns of its loops that an invocation takes, and those more where it mends all that it
+    /// stores.
     fn turns(&self, overrides: Overrides) -> [u64; 2] {
         let runs = Runs::new(&self.axes[1], value(overrides, "taps"));
         let [channels, lines] = [self.input[0], self.axes[0].taps];
@@ -430,7 +431,8 @@ impl Class {
         }])
     }
 
-    /// vec4s of its packed weights; `None` where an invocation takes more turns than the device allows.
+    /// vec4s of its packed weights; `None` where an invocation takes more turns than the device
+    /// allows.
     fn scratch_quads(&self, groups: usize, caps: &Caps) -> Option<usize> {
         // The end has a say in the unit alone, which the weights know nothing of.
         let (form, overrides) = self.choose(groups, End::None, caps);
@@ -589,7 +591,8 @@ impl Sizes {
         }
     }
 
-    /// Whether it takes few dispatches of few turns, and what passes through scratch, padded to tiles, fits one binding.
+    /// Whether it takes few dispatches of few turns, and what passes through scratch, padded to
+    /// tiles, fits one binding.
     pub(super) fn registers_fit(&self, map: Map, caps: &Caps) -> bool {
         let quads = match map {
             Map::Forward => Class::forward(self).scratch_quads(self.groups, caps),

@@ -171,7 +171,8 @@ impl Sizes {
         let most = (caps.max_binding as usize / 16 / cut.quads).clamp(1, most_parts);
         let wanted = fills.div_ceil(cut.tiles).min(most);
         let strips = self.strips();
-        // Strips of each part, by as many as all dispatches: they sum into the same parts, so that scratch does not grow with the batch.
+        // Strips of each part, by as many as all dispatches: they sum into the same parts, so that
+        // scratch does not grow with the batch.
         // Images in storage are not cut where that is not needed: few parts are quick to add up.
         let turns = cut.turns(self);
         let most_strips = turns_within(caps.max_turns - turns.store, turns.strip);

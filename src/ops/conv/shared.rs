@@ -42,7 +42,8 @@ impl Sizes {
             _ => (self.x_row(), self.y_row()),
         };
         let images = runs.iter().map(|run| run.count).max().unwrap_or(0);
-        // The tiling's splits are those that the turns of the device ask for: no batch has a say in it.
+        // The tiling's splits are those that the turns of the device ask for: no batch has a say in
+        // it.
         let product = self.product(map, images);
         if product.m * product.n == 0 {
             return;

@@ -86,7 +86,8 @@ impl End {
         }
     }
 
-    /// What is left to the first and to the last of several runs of terms where a bias, which is one per channel, joins the first one.
+    /// What is left to the first and to the last of several runs of terms where a bias, which is
+    /// one per channel, joins the first one.
     pub fn apart(self) -> (Self, Self) {
         match self {
             End::Bias => (End::Bias, End::None),

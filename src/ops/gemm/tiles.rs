@@ -28,13 +28,15 @@ pub(in crate::ops) struct Tiling {
 /// Turns of an invocation's loops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Turns {
-    /// Terms that pass through workgroup memory at a time, times that an invocation walks over all of them, turns of the loops within.
+    /// Terms that pass through workgroup memory at a time, times that an invocation walks over all
+    /// of them, turns of the loops within.
     step: usize,
     walks: usize,
     inner: u64,
     /// Those that store.
     store: u64,
-    /// Sums that an invocation makes again one after the other, where they are NaN. One more such loop makes all at once.
+    /// Sums that an invocation makes again one after the other, where they are NaN. One more such
+    /// loop makes all at once.
     mended: usize,
     /// Whether it does so only as far as the device allows.
     may_stay: bool,
@@ -267,7 +269,8 @@ impl Tiles {
 
 impl Product {
     /// Unless `caps` forces a tile: the large one where `width`, the smallest extent of the product that no batch enters, fills it, so that another batch
-    /// size needs no other kernel; and a split of long sums over few tiles if `may_split`. Sums that take more turns than the device allows are
+    /// size needs no other kernel; and a split of long sums over few tiles if `may_split`. Sums
+    /// that take more turns than the device allows are
     /// split all the same. `padded` is that of the map.
     pub fn tiling(&self, width: usize, may_split: bool, padded: bool, caps: &Caps) -> Tiling {
         let own = Tiles::of(caps);
@@ -292,7 +295,8 @@ impl Product {
         }
     }
 
-    /// Appends the params that the bodies by tiles read, the turns and the workgroups, for all splits of a product.
+    /// Appends the params that the bodies by tiles read, the turns and the workgroups, for all
+    /// splits of a product.
     pub fn params(
         &self,
         tiling: &Tiling,

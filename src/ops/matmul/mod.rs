@@ -303,7 +303,8 @@ fn most_terms(n: usize, caps: &Caps) -> usize {
     }
 }
 
-/// The runs of k terms, at least one, that a loop of the body gets through. Bodies by tiles cut a product that is whole and `plain` themselves.
+/// The runs of k terms, at least one, that a loop of the body gets through. Bodies by tiles cut a
+/// product that is whole and `plain` themselves.
 fn turns(Sizes { m, n, k }: Sizes, plain: bool, caps: &Caps) -> Vec<Part> {
     let most = most_terms(n, caps);
     let bytes = Type::f32([m, n]).bytes() * k.div_ceil(most) as u64;

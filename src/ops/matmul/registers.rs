@@ -183,12 +183,14 @@ fn rows(row: usize) -> usize {
     WINDOW_ELEMENTS / row.max(1)
 }
 
-/// Turns of the loops around the one over the terms: those that store the blocks of a tile, and those that read a bias for it.
+/// Turns of the loops around the one over the terms: those that store the blocks of a tile, and
+/// those that read a bias for it.
 fn around(high: usize) -> u64 {
     looped(WIDE * high, looped(4, looped(4, 0))) + WIDE as u64 * looped(4, 0)
 }
 
-/// The most terms that a loop gets through, whatever the tile: one a turn through windows, else four.
+/// The most terms that a loop gets through, whatever the tile: one a turn through windows, else
+/// four.
 pub(super) fn most_terms(caps: &Caps) -> usize {
     let turns = turns_within(caps.max_turns.saturating_sub(around(high(Tile::Large))), 0);
     match caps.windows {
@@ -224,7 +226,8 @@ impl RegisterTiles {
         }
     }
 
-    /// The set of `kernel` that is wanted, what it reads of a and b, its workgroups and first params. It sums `step` terms a turn.
+    /// The set of `kernel` that is wanted, what it reads of a and b, its workgroups and first
+    /// params. It sums `step` terms a turn.
     pub fn dispatch(
         &self,
         kernel: Kernel,

@@ -281,7 +281,8 @@ impl Op for MaxPoolForward {
 }
 
 impl MaxPoolForward {
-    /// Emits long windows in pieces: the largest element of each with its index, then the largest of
+    /// Emits long windows in pieces: the largest element of each with its index, then the largest
+    /// of
     /// these.
     fn lower_pieces(
         &self,

@@ -184,7 +184,8 @@ fn large_images() -> Vec<Case> {
     cases
 }
 
-/// Sums of more terms than one loop takes turns: of the weight along a row, of the input over filters, forward over channels and over the taps
+/// Sums of more terms than one loop takes turns: of the weight along a row, of the input over
+/// filters, forward over channels and over the taps
 /// of a window.
 fn long() -> Vec<Case> {
     let named = |mut case: Case| {
@@ -253,7 +254,8 @@ fn long() -> Vec<Case> {
         };
         cases.push(convolution(&[1, 1, row], 1, [3], false, conv));
     }
-    // An element at so many places of the padding; and a window as large as x, each tap of which sees one element of dx.
+    // An element at so many places of the padding; and a window as large as x, each tap of which
+    // sees one element of dx.
     let edge = Conv1d {
         padding: [[0, row]],
         padding_mode: PaddingMode::Replicate,

@@ -222,7 +222,8 @@ fn cross_entropy() -> Vec<Case> {
     cases
 }
 
-/// Many rows, and many columns: of labels that are all right, the first of equal ones, and of others.
+/// Many rows, and many columns: of labels that are all right, the first of equal ones, and of
+/// others.
 fn counts() -> Vec<Case> {
     let mut cases = Vec::new();
     let sizes: [(usize, usize, &'static [u32]); 3] = [

@@ -668,7 +668,8 @@ fn local_response_norm() -> Vec<Case> {
         }
     }
     cases.push(response(&[2, 5, 3, 4], LocalResponseNorm::new(5)));
-    // Windows of more channels than llvmpipe takes turns: all of them, so that the reference is cheap.
+    // Windows of more channels than llvmpipe takes turns: all of them, so that the reference is
+    // cheap.
     let long = response(&[1, 70_001, 1], strong(140_003));
     cases.push(Case {
         name: format!("local_response_norm/long/{}", long.name),

@@ -102,7 +102,8 @@ pub fn pad() -> Vec<Case> {
             .linear(),
         );
     }
-    // Elements that stand at more places than llvmpipe takes turns. Few sums are cut into short ones.
+    // Elements that stand at more places than llvmpipe takes turns. Few sums are cut into short
+    // ones.
     let long: [(Shape, &'static [isize]); 4] = [
         ([1].into(), &[40_000, 30_001]),
         ([1, 1, 1, 1].into(), &[150, 149, 149, 150]),

@@ -95,7 +95,8 @@ pub fn random() -> Vec<Case> {
             });
         }
     }
-    // Rows, of batches, and the step: full ones, the last of an epoch, and beyond the end of the data.
+    // Rows, of batches, and the step: full ones, the last of an epoch, and beyond the end of the
+    // data.
     let rows: [(usize, usize, usize, bool, &'static [u32]); 7] = [
         (65, 64, 64, false, &[1, 2, 0, 0]),
         (65, 64, 1, false, &[1, 2, 1, 0]),

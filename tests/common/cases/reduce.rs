@@ -254,7 +254,8 @@ fn moments(cases: &mut Vec<Case>) {
                 .inexact(),
         );
     }
-    // Elements that differ in their last place, and that do not differ: their mean in f32 is off by as much.
+    // Elements that differ in their last place, and that do not differ: their mean in f32 is off by
+    // as much.
     let near = Case::new("var/near", vec![], |g, _| {
         let near = vec![16_777_214.0, 16_777_215.0, 16_777_216.0];
         let x = g.constant(Tensor::f32([3], near)?)?;

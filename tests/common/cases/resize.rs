@@ -87,7 +87,8 @@ pub fn resize() -> Vec<Case> {
             };
             cases.push(case.gradients(&[0], bound(64)).linear());
         }
-        // Elements that more outputs read than llvmpipe takes turns. Few sums are cut into short ones.
+        // Elements that more outputs read than llvmpipe takes turns. Few sums are cut into short
+        // ones.
         let long: [(Shape, &'static [usize]); 5] = [
             ([1, 1, 1].into(), &[70_001]),
             ([1, 1, 2].into(), &[100_003]),
