@@ -59,20 +59,8 @@ fn files() -> BTreeMap<String, String> {
 
 /// Line `line` (from 1) of a kernel's text as `file:line`.
 fn locate(kernel: &Kernel, line: u32) -> String {
-    let mut line = line as usize;
-    if let Wgsl::Files(texts) = &kernel.wgsl {
-        let files = files();
-        for text in texts.iter() {
-            // `Kernel::source` joins the texts with line breaks.
-            let lines = text.matches('\n').count() + 1;
-            if line <= lines {
-                let name = files.iter().find(|(_, other)| other == text);
-                return format!("{}:{line}", name.map_or("?", |(name, _)| name));
-            }
-            line -= lines;
-        }
-    }
-    format!("kernel text:{line}")
+    let (path, line) = kernel.locate(line as usize);
+    format!("{path}:{line}")
 }
 
 /// Collects what is wrong, to report it all at once.
@@ -353,19 +341,12 @@ fn faults_are_named_by_file_and_line() {
     let kernels = kernels();
     let unary = kernels.iter().find(|k| k.name == "unary").unwrap();
     let line_of = |text: &str, what: &str| text.lines().position(|l| l.contains(what)).unwrap() + 1;
-    for (file, text, what) in [
-        ("unary", include_str!("../shaders/unary.wgsl"), "fn main"),
-        (
-            "lib/grid",
-            include_str!("../shaders/lib/grid.wgsl"),
-            "fn workgroup_index",
-        ),
+    for (path, what) in [
+        ("shaders/elementwise/unary.wgsl", "fn main"),
+        ("shaders/lib/grid.wgsl", "fn workgroup_index"),
     ] {
         let place = locate(unary, line_of(&unary.source(), what) as u32);
-        assert_eq!(
-            place,
-            format!("shaders/{file}.wgsl:{}", line_of(text, what))
-        );
+        assert_eq!(place, format!("{path}:{}", line_of(&files()[path], what)));
     }
 }
 
@@ -565,17 +546,14 @@ fn kernel_names_are_unique() {
 #[test]
 fn every_file_is_part_of_a_kernel() {
     let kernels = kernels();
-    let used: BTreeSet<&str> = kernels
+    let used: BTreeMap<&str, &str> = kernels
         .iter()
-        .filter_map(|kernel| match &kernel.wgsl {
-            Wgsl::Files(texts) => Some(texts.iter().copied()),
-            Wgsl::Module(_) => None,
-        })
-        .flatten()
+        .flat_map(Kernel::sources)
+        .map(|source| (source.path(), source.text()))
         .collect();
     let mut findings = Findings::default();
     for (name, text) in files() {
-        findings.require(used.contains(text.as_str()), || {
+        findings.require(used.get(name.as_str()) == Some(&text.as_str()), || {
             format!("{name} is in no kernel of ops::kernels()")
         });
     }

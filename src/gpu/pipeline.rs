@@ -128,7 +128,10 @@ impl Pipelines {
             let pending = &names[i..];
             progress(Progress { total, pending });
             let building = asked.next().unwrap_or_else(|| ask(key));
-            let context = |e: Error| e.context(format!("kernel {}", key.kernel.name));
+            let context = |e: Error| {
+                let place = place_of(&key.kernel, &e.to_string());
+                e.context(format!("kernel {}{place}", key.kernel.name))
+            };
             let pipeline = Arc::new(building.await.map_err(context)?);
             #[cfg(not(target_arch = "wasm32"))]
             if let Some(first_uses) = &mut first_uses {
@@ -219,5 +222,53 @@ impl Pipelines {
             cache: self.cache.as_ref(),
         });
         Pipeline { pipeline, layout }
+    }
+}
+
+/// The file and line of `kernel` that a message speaks of, in brackets; nothing if it names none.
+/// naga writes a place in a text as `wgsl:LINE:COLUMN`.
+fn place_of(kernel: &Kernel, message: &str) -> String {
+    let digits = |text: &str| {
+        text.split(|c: char| !c.is_ascii_digit())
+            .next()?
+            .parse()
+            .ok()
+    };
+    match message.split("wgsl:").skip(1).find_map(digits) {
+        Some(line) => {
+            let (file, line) = kernel.locate(line);
+            format!(" ({file}:{line})")
+        }
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_of_naga_is_told_by_file_and_line() {
+        let kernels = crate::ops::kernels();
+        let unary = kernels
+            .iter()
+            .find(|kernel| kernel.name == "unary")
+            .unwrap();
+        let text = unary.source();
+        let line = text
+            .lines()
+            .position(|line| line.contains("fn is_nan("))
+            .unwrap()
+            + 1;
+        let own = include_str!("../../shaders/lib/float.wgsl");
+        let wanted = own
+            .lines()
+            .position(|line| line.contains("fn is_nan("))
+            .unwrap()
+            + 1;
+        let message = format!("unknown identifier\n  \u{250c}\u{2500} wgsl:{line}:7");
+        let place = place_of(unary, &message);
+        assert_eq!(place, format!(" (shaders/lib/float.wgsl:{wanted})"));
+        assert_eq!(place_of(unary, "no memory"), "");
     }
 }

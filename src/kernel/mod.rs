@@ -2,6 +2,7 @@
 
 mod caps;
 mod rows;
+mod source;
 mod tuning;
 mod turns;
 
@@ -12,11 +13,15 @@ use crate::shape::Type;
 pub use caps::Caps;
 pub use rows::{Part, Rows, WINDOW, WINDOW_ELEMENTS, overlaps, parts_of};
 pub(crate) use rows::{Shown, window_rows, windows};
+use source::LIBRARY;
+pub use source::Source;
+pub(crate) use source::source;
 pub use tuning::{Choice, Tuning};
 pub use turns::{AROUND, CPU_TURNS, GPU_TURNS, looped, turns_within};
 
-/// WGSL for kernels from elsewhere: `Grid`, the type of the first field of every `Params`, and `workgroup_index`.
-pub const GRID: &str = include_str!("../../shaders/lib/grid.wgsl");
+/// WGSL for kernels from elsewhere: `Grid`, the type of the first field of every `Params`, and
+/// `workgroup_index`.
+pub const GRID: &str = source!("lib/grid").text;
 
 /// One set of override constants, by WGSL name.
 pub type Overrides = &'static [(&'static str, u32)];
@@ -24,36 +29,36 @@ pub type Overrides = &'static [(&'static str, u32)];
 /// WGSL text of a kernel.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Wgsl {
-    /// Files of this crate: a body and the providers appended after it, together one module. Translated without run-time checks.
+    /// Files of this crate: a body and the providers appended after it, together one module.
+    /// Translated without run-time checks.
     Files(Files),
     /// A whole module from elsewhere, translated with every check.
     Module(String),
 }
 
-/// Texts that are compiled into this crate; nothing else makes them.
+/// Files that are compiled into this crate, and what they need of a device.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Files {
-    texts: Cow<'static, [&'static str]>,
-    /// Extensions of WGSL that the texts need.
+    sources: Cow<'static, [Source]>,
+    /// Extensions of WGSL that the files need.
     extensions: &'static [&'static str],
     /// Whether factors are rounded to `f16`.
     halves: bool,
 }
 
 impl Files {
-    const fn plain(texts: Cow<'static, [&'static str]>) -> Self {
+    const fn plain(sources: Cow<'static, [Source]>) -> Self {
         Self {
-            texts,
+            sources,
             extensions: &[],
             halves: false,
         }
     }
-}
 
-impl std::ops::Deref for Files {
-    type Target = [&'static str];
-    fn deref(&self) -> &Self::Target {
-        &self.texts
+    /// The files in the order in which they are joined: the body, its providers, and what every
+    /// kernel has.
+    pub fn sources(&self) -> impl Iterator<Item = Source> {
+        self.sources.iter().copied().chain(LIBRARY)
     }
 }
 
@@ -75,7 +80,7 @@ impl Kernel {
     /// A kernel made of files that are compiled in.
     pub(crate) const fn new(
         name: &'static str,
-        files: &'static [&'static str],
+        files: &'static [Source],
         variants: &'static [Overrides],
     ) -> Self {
         Self {
@@ -88,7 +93,7 @@ impl Kernel {
     /// A kernel whose providers are chosen when an op lowers.
     pub(crate) fn composed(
         name: String,
-        files: Vec<&'static str>,
+        files: Vec<Source>,
         variants: &'static [Overrides],
     ) -> Self {
         Self {
@@ -133,13 +138,38 @@ impl Kernel {
         matches!(&self.wgsl, Wgsl::Files(files) if files.halves)
     }
 
+    /// The files of a kernel of this crate, in the order in which they are joined; none of a
+    /// module from elsewhere.
+    pub fn sources(&self) -> Vec<Source> {
+        match &self.wgsl {
+            Wgsl::Files(files) => files.sources().collect(),
+            Wgsl::Module(_) => Vec::new(),
+        }
+    }
+
+    /// Where line `line` (from 1) of [`Kernel::source`] stands: the file's path, or the kernel's
+    /// name for a module from elsewhere, and the line in it.
+    pub fn locate(&self, line: usize) -> (&str, usize) {
+        let mut line = line;
+        for source in self.sources() {
+            // The texts are joined with line breaks.
+            let lines = source.text.matches('\n').count() + 1;
+            if line <= lines {
+                return (source.path, line);
+            }
+            line -= lines;
+        }
+        (&self.name, line)
+    }
+
     /// The complete WGSL text. What enables extensions stands in the first line, before what the first file has there.
     pub fn source(&self) -> Cow<'_, str> {
         match &self.wgsl {
             Wgsl::Files(files) => {
                 let enable = |name: &&str| format!("enable {name}; ");
                 let enables: String = files.extensions.iter().map(enable).collect();
-                Cow::Owned(enables + &files.join("\n"))
+                let texts: Vec<&str> = files.sources().map(|source| source.text).collect();
+                Cow::Owned(enables + &texts.join("\n"))
             }
             Wgsl::Module(text) => Cow::Borrowed(text),
         }

@@ -3,7 +3,8 @@
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Value};
 use crate::kernel::{
-    Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, looped, overlaps, turns_within,
+    Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, looped, overlaps, source,
+    turns_within,
 };
 use crate::shape::{Shape, Type};
 use crate::tensor::Array;
@@ -204,27 +205,24 @@ const COUNT_VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
 
 static ROW_CORRECT: Kernel = Kernel::new(
     "row_correct",
-    shader_files!["row_correct", "lib/row_alone", "lib/grid", "lib/float"],
+    &[source!("loss/row_correct"), source!("lib/row_alone")],
     ROW_VARIANTS,
 );
 static ROW_CORRECT_LONG: Kernel = Kernel::new(
     "row_correct_long",
-    shader_files!["row_correct", "lib/row_shared", "lib/grid", "lib/float"],
+    &[source!("loss/row_correct"), source!("lib/row_shared")],
     ROW_VARIANTS,
 );
 static COUNT: Kernel = Kernel::new(
     "count",
-    shader_files!["count", "lib/separate", "lib/grid"],
+    &[source!("loss/count"), source!("lib/separate")],
     COUNT_VARIANTS,
 );
-static COUNT_PART: Kernel = Kernel::new(
-    "count_part",
-    shader_files!["count_part", "lib/grid"],
-    COUNT_VARIANTS,
-);
+static COUNT_PART: Kernel =
+    Kernel::new("count_part", &[source!("loss/count_part")], COUNT_VARIANTS);
 static COUNT_IN_PLACE: Kernel = Kernel::new(
     "count_in_place",
-    shader_files!["count", "lib/in_place", "lib/grid"],
+    &[source!("loss/count"), source!("lib/in_place")],
     COUNT_VARIANTS,
 );
 

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Value};
 use crate::kernel::{
-    Caps, Dispatch, Io, Kernel, Lowering, Overrides, Rows, looped, overlaps, turns_within,
+    Caps, Dispatch, Io, Kernel, Lowering, Overrides, Rows, looped, overlaps, source, turns_within,
 };
 use crate::shape::{DType, Shape, Type};
 use crate::tensor::Array;
@@ -319,14 +319,10 @@ const ALONG_VARIANTS: &[Overrides] = &[
 ];
 const ALONG_VARIANTS_GRAD: &[Overrides] = &[&[("workgroup_size", 64)]];
 
-static ALONG: Kernel = Kernel::new(
-    "along",
-    shader_files!["along", "lib/grid", "lib/float"],
-    ALONG_VARIANTS,
-);
+static ALONG: Kernel = Kernel::new("along", &[source!("reduce/along")], ALONG_VARIANTS);
 static ALONG_GRAD: Kernel = Kernel::new(
     "along_grad",
-    shader_files!["along_grad", "lib/grid"],
+    &[source!("reduce/along_grad")],
     ALONG_VARIANTS_GRAD,
 );
 

@@ -3,7 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Value};
-use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, looped};
+use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, looped, source};
 use crate::rng::philox4x32;
 use crate::shape::Type;
 use crate::tensor::{Array, Tensor};
@@ -297,7 +297,7 @@ const SHUFFLE_VARIANTS: &[Overrides] = &[
 
 static SHUFFLED_BATCH: Kernel = Kernel::new(
     "shuffled_batch",
-    shader_files!["shuffled_batch", "lib/philox", "lib/grid"],
+    &[source!("random/shuffled_batch"), source!("lib/philox")],
     SHUFFLE_VARIANTS,
 );
 

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Value};
-use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides};
+use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, source};
 use crate::shape::Type;
 use crate::tensor::Array;
 
@@ -308,107 +308,85 @@ const GRAD_VARIANTS: &[Overrides] = &[
 
 static BINARY: Kernel = Kernel::new(
     "binary",
-    shader_files![
-        "binary",
-        "lib/separate",
-        "binary_function",
-        "lib/grid",
-        "lib/float"
+    &[
+        source!("elementwise/binary"),
+        source!("lib/separate"),
+        source!("elementwise/binary_function"),
     ],
     VARIANTS,
 );
 static BINARY_IN_PLACE: Kernel = Kernel::new(
     "binary_in_place",
-    shader_files![
-        "binary",
-        "lib/in_place",
-        "binary_function",
-        "lib/grid",
-        "lib/float"
+    &[
+        source!("elementwise/binary"),
+        source!("lib/in_place"),
+        source!("elementwise/binary_function"),
     ],
     VARIANTS,
 );
 static ELEMENTS: Kernel = Kernel::new(
     "binary_broadcast",
-    shader_files![
-        "binary_broadcast",
-        "broadcast_elements",
-        "broadcast_axis",
-        "lib/separate",
-        "binary_function",
-        "lib/divide",
-        "lib/grid",
-        "lib/float"
+    &[
+        source!("elementwise/binary_broadcast"),
+        source!("elementwise/broadcast_elements"),
+        source!("elementwise/broadcast_axis"),
+        source!("lib/separate"),
+        source!("elementwise/binary_function"),
     ],
     VARIANTS,
 );
 static ELEMENTS_IN_PLACE: Kernel = Kernel::new(
     "binary_broadcast_in_place",
-    shader_files![
-        "binary_broadcast",
-        "broadcast_elements",
-        "broadcast_axis",
-        "lib/in_place",
-        "binary_function",
-        "lib/divide",
-        "lib/grid",
-        "lib/float"
+    &[
+        source!("elementwise/binary_broadcast"),
+        source!("elementwise/broadcast_elements"),
+        source!("elementwise/broadcast_axis"),
+        source!("lib/in_place"),
+        source!("elementwise/binary_function"),
     ],
     VARIANTS,
 );
 static QUADS: Kernel = Kernel::new(
     "binary_broadcast_quads",
-    shader_files![
-        "binary_broadcast",
-        "broadcast_quads",
-        "broadcast_axis",
-        "lib/separate",
-        "binary_function",
-        "lib/divide",
-        "lib/grid",
-        "lib/float"
+    &[
+        source!("elementwise/binary_broadcast"),
+        source!("elementwise/broadcast_quads"),
+        source!("elementwise/broadcast_axis"),
+        source!("lib/separate"),
+        source!("elementwise/binary_function"),
     ],
     VARIANTS,
 );
 static QUADS_IN_PLACE: Kernel = Kernel::new(
     "binary_broadcast_quads_in_place",
-    shader_files![
-        "binary_broadcast",
-        "broadcast_quads",
-        "broadcast_axis",
-        "lib/in_place",
-        "binary_function",
-        "lib/divide",
-        "lib/grid",
-        "lib/float"
+    &[
+        source!("elementwise/binary_broadcast"),
+        source!("elementwise/broadcast_quads"),
+        source!("elementwise/broadcast_axis"),
+        source!("lib/in_place"),
+        source!("elementwise/binary_function"),
     ],
     VARIANTS,
 );
 static GRAD_ELEMENTS: Kernel = Kernel::new(
     "binary_grad",
-    shader_files![
-        "binary_grad",
-        "lib/separate",
-        "broadcast_elements",
-        "broadcast_axis",
-        "binary_gradient",
-        "lib/divide",
-        "lib/grid",
-        "lib/float"
+    &[
+        source!("elementwise/binary_grad"),
+        source!("lib/separate"),
+        source!("elementwise/broadcast_elements"),
+        source!("elementwise/broadcast_axis"),
+        source!("elementwise/binary_gradient"),
     ],
     GRAD_VARIANTS,
 );
 static GRAD_QUADS: Kernel = Kernel::new(
     "binary_grad_quads",
-    shader_files![
-        "binary_grad",
-        "lib/separate",
-        "broadcast_quads",
-        "broadcast_axis",
-        "binary_gradient",
-        "lib/divide",
-        "lib/grid",
-        "lib/float"
+    &[
+        source!("elementwise/binary_grad"),
+        source!("lib/separate"),
+        source!("elementwise/broadcast_quads"),
+        source!("elementwise/broadcast_axis"),
+        source!("elementwise/binary_gradient"),
     ],
     GRAD_VARIANTS,
 );

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Node, Op, Value};
-use crate::kernel::{Access, Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides};
+use crate::kernel::{Access, Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, source};
 use crate::shape::Type;
 use crate::tensor::Array;
 
@@ -213,6 +213,6 @@ const WORKGROUP: usize = 64;
 
 const VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
 
-static BLEND: Kernel = Kernel::new("blend", shader_files!["blend", "lib/grid"], VARIANTS);
+static BLEND: Kernel = Kernel::new("blend", &[source!("optim/blend")], VARIANTS);
 
 pub(super) const KERNELS: &[&Kernel] = &[&BLEND];

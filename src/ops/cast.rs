@@ -2,7 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
-use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, overlaps};
+use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, overlaps, source};
 use crate::shape::{DType, Type};
 use crate::tensor::Array;
 
@@ -129,27 +129,35 @@ const VARIANTS: &[Overrides] = &[
 
 static WORDS: Kernel = Kernel::new(
     "cast_words",
-    shader_files!["cast", "cast_words", "lib/convert", "lib/float", "lib/grid"],
+    &[
+        source!("elementwise/cast"),
+        source!("elementwise/cast_words"),
+        source!("lib/convert"),
+    ],
     VARIANTS,
 );
 static FROM_BYTES: Kernel = Kernel::new(
     "cast_from_bytes",
-    shader_files!["cast", "cast_from_bytes", "lib/grid"],
+    &[
+        source!("elementwise/cast"),
+        source!("elementwise/cast_from_bytes"),
+    ],
     VARIANTS,
 );
 static FROM_BYTE: Kernel = Kernel::new(
     "cast_from_byte",
-    shader_files!["cast", "cast_from_byte", "lib/grid"],
+    &[
+        source!("elementwise/cast"),
+        source!("elementwise/cast_from_byte"),
+    ],
     VARIANTS,
 );
 static TO_BYTES: Kernel = Kernel::new(
     "cast_to_bytes",
-    shader_files![
-        "cast",
-        "cast_to_bytes",
-        "lib/convert",
-        "lib/float",
-        "lib/grid"
+    &[
+        source!("elementwise/cast"),
+        source!("elementwise/cast_to_bytes"),
+        source!("lib/convert"),
     ],
     VARIANTS,
 );

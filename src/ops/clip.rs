@@ -3,7 +3,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Node, Op, Value};
 use crate::kernel::{
-    Access, Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, looped, turns_within,
+    Access, Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, looped, source, turns_within,
 };
 use crate::shape::Type;
 use crate::tensor::{Array, Tensor};
@@ -180,16 +180,17 @@ const VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
 
 static GRADIENT_NORM_PART: Kernel = Kernel::new(
     "gradient_norm_part",
-    shader_files!["gradient_norm", "gradient_norm_part", "lib/grid"],
+    &[
+        source!("optim/gradient_norm"),
+        source!("optim/gradient_norm_part"),
+    ],
     VARIANTS,
 );
 static GRADIENT_NORM: Kernel = Kernel::new(
     "gradient_norm",
-    shader_files![
-        "gradient_norm",
-        "gradient_norm_clip",
-        "lib/grid",
-        "lib/float"
+    &[
+        source!("optim/gradient_norm"),
+        source!("optim/gradient_norm_clip"),
     ],
     VARIANTS,
 );

@@ -3,7 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Value};
-use crate::kernel::{Caps, Io, Kernel, Lowering, Overrides};
+use crate::kernel::{Caps, Io, Kernel, Lowering, Overrides, source};
 use crate::shape::{DType, Type};
 use crate::tensor::Array;
 
@@ -228,49 +228,41 @@ const SELECT_VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
 
 static ELEMENTS: Kernel = Kernel::new(
     "compare",
-    shader_files![
-        "compare",
-        "words_elements",
-        "broadcast_elements",
-        "broadcast_axis",
-        "lib/divide",
-        "lib/grid"
+    &[
+        source!("elementwise/compare"),
+        source!("movement/words_elements"),
+        source!("elementwise/broadcast_elements"),
+        source!("elementwise/broadcast_axis"),
     ],
     VARIANTS,
 );
 static QUADS: Kernel = Kernel::new(
     "compare_quads",
-    shader_files![
-        "compare",
-        "words_quads",
-        "broadcast_quads",
-        "broadcast_axis",
-        "lib/divide",
-        "lib/grid"
+    &[
+        source!("elementwise/compare"),
+        source!("movement/words_quads"),
+        source!("elementwise/broadcast_quads"),
+        source!("elementwise/broadcast_axis"),
     ],
     VARIANTS,
 );
 static SELECT_ELEMENTS: Kernel = Kernel::new(
     "select",
-    shader_files![
-        "select",
-        "words_elements",
-        "broadcast_elements",
-        "broadcast_axis",
-        "lib/divide",
-        "lib/grid"
+    &[
+        source!("elementwise/select"),
+        source!("movement/words_elements"),
+        source!("elementwise/broadcast_elements"),
+        source!("elementwise/broadcast_axis"),
     ],
     SELECT_VARIANTS,
 );
 static SELECT_QUADS: Kernel = Kernel::new(
     "select_quads",
-    shader_files![
-        "select",
-        "words_quads",
-        "broadcast_quads",
-        "broadcast_axis",
-        "lib/divide",
-        "lib/grid"
+    &[
+        source!("elementwise/select"),
+        source!("movement/words_quads"),
+        source!("elementwise/broadcast_quads"),
+        source!("elementwise/broadcast_axis"),
     ],
     SELECT_VARIANTS,
 );

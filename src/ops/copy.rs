@@ -1,6 +1,6 @@
 //! Copies that the plan and other ops emit.
 
-use crate::kernel::{Dispatch, Io, Kernel, Lowering, Operand, Overrides, Part, overlaps};
+use crate::kernel::{Dispatch, Io, Kernel, Lowering, Operand, Overrides, Part, overlaps, source};
 use crate::shape::Type;
 
 /// A part of an operand.
@@ -61,11 +61,7 @@ fn between(kernel: &'static Kernel, from: Place, to: Place) -> Dispatch {
 
 const VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
 
-static COPY: Kernel = Kernel::new("copy", shader_files!["copy", "lib/grid"], VARIANTS);
-static COPY_BYTES: Kernel = Kernel::new(
-    "copy_bytes",
-    shader_files!["copy_bytes", "lib/grid"],
-    VARIANTS,
-);
+static COPY: Kernel = Kernel::new("copy", &[source!("movement/copy")], VARIANTS);
+static COPY_BYTES: Kernel = Kernel::new("copy_bytes", &[source!("movement/copy_bytes")], VARIANTS);
 
 pub(super) const KERNELS: &[&Kernel] = &[&COPY, &COPY_BYTES];

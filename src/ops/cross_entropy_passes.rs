@@ -4,7 +4,7 @@
 use crate::error::Result;
 use crate::kernel::{
     AROUND, Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Rows, looped, overlaps,
-    turns_within,
+    source, turns_within,
 };
 use crate::shape::{DType, Type};
 
@@ -404,29 +404,23 @@ const DIVIDE_VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
 
 static CROSS_ENTROPY: Kernel = Kernel::new(
     "cross_entropy",
-    shader_files![
-        "cross_entropy",
-        "target_labels",
-        "lib/row_softmax",
-        "lib/row_alone",
-        "lib/special",
-        "lib/divide",
-        "lib/grid",
-        "lib/float"
+    &[
+        source!("loss/cross_entropy"),
+        source!("loss/target_labels"),
+        source!("lib/row_softmax"),
+        source!("lib/row_alone"),
+        source!("lib/special"),
     ],
     LABEL_VARIANTS,
 );
 static CROSS_ENTROPY_LONG: Kernel = Kernel::new(
     "cross_entropy_long",
-    shader_files![
-        "cross_entropy",
-        "target_labels",
-        "lib/row_softmax",
-        "lib/row_shared",
-        "lib/special",
-        "lib/divide",
-        "lib/grid",
-        "lib/float"
+    &[
+        source!("loss/cross_entropy"),
+        source!("loss/target_labels"),
+        source!("lib/row_softmax"),
+        source!("lib/row_shared"),
+        source!("lib/special"),
     ],
     LONG_LABEL_VARIANTS,
 );
@@ -434,29 +428,23 @@ static FORWARD: [&Kernel; 2] = [&CROSS_ENTROPY, &CROSS_ENTROPY_LONG];
 
 static SOFT_CROSS_ENTROPY: Kernel = Kernel::new(
     "soft_cross_entropy",
-    shader_files![
-        "cross_entropy",
-        "target_probabilities",
-        "lib/row_softmax",
-        "lib/row_alone",
-        "lib/special",
-        "lib/divide",
-        "lib/grid",
-        "lib/float"
+    &[
+        source!("loss/cross_entropy"),
+        source!("loss/target_probabilities"),
+        source!("lib/row_softmax"),
+        source!("lib/row_alone"),
+        source!("lib/special"),
     ],
     PROBABILITY_VARIANTS,
 );
 static SOFT_CROSS_ENTROPY_LONG: Kernel = Kernel::new(
     "soft_cross_entropy_long",
-    shader_files![
-        "cross_entropy",
-        "target_probabilities",
-        "lib/row_softmax",
-        "lib/row_shared",
-        "lib/special",
-        "lib/divide",
-        "lib/grid",
-        "lib/float"
+    &[
+        source!("loss/cross_entropy"),
+        source!("loss/target_probabilities"),
+        source!("lib/row_softmax"),
+        source!("lib/row_shared"),
+        source!("lib/special"),
     ],
     LONG_PROBABILITY_VARIANTS,
 );
@@ -464,27 +452,21 @@ static SOFT_FORWARD: [&Kernel; 2] = [&SOFT_CROSS_ENTROPY, &SOFT_CROSS_ENTROPY_LO
 
 static CROSS_ENTROPY_GRAD: Kernel = Kernel::new(
     "cross_entropy_grad",
-    shader_files![
-        "cross_entropy_grad",
-        "target_labels",
-        "lib/row_softmax",
-        "lib/row_alone",
-        "lib/divide",
-        "lib/grid",
-        "lib/float"
+    &[
+        source!("loss/cross_entropy_grad"),
+        source!("loss/target_labels"),
+        source!("lib/row_softmax"),
+        source!("lib/row_alone"),
     ],
     LABEL_VARIANTS,
 );
 static CROSS_ENTROPY_GRAD_LONG: Kernel = Kernel::new(
     "cross_entropy_grad_long",
-    shader_files![
-        "cross_entropy_grad",
-        "target_labels",
-        "lib/row_softmax",
-        "lib/row_shared",
-        "lib/divide",
-        "lib/grid",
-        "lib/float"
+    &[
+        source!("loss/cross_entropy_grad"),
+        source!("loss/target_labels"),
+        source!("lib/row_softmax"),
+        source!("lib/row_shared"),
     ],
     LONG_LABEL_GRAD_VARIANTS,
 );
@@ -492,27 +474,21 @@ static GRAD: [&Kernel; 2] = [&CROSS_ENTROPY_GRAD, &CROSS_ENTROPY_GRAD_LONG];
 
 static SOFT_CROSS_ENTROPY_GRAD: Kernel = Kernel::new(
     "soft_cross_entropy_grad",
-    shader_files![
-        "cross_entropy_grad",
-        "target_probabilities",
-        "lib/row_softmax",
-        "lib/row_alone",
-        "lib/divide",
-        "lib/grid",
-        "lib/float"
+    &[
+        source!("loss/cross_entropy_grad"),
+        source!("loss/target_probabilities"),
+        source!("lib/row_softmax"),
+        source!("lib/row_alone"),
     ],
     PROBABILITY_VARIANTS,
 );
 static SOFT_CROSS_ENTROPY_GRAD_LONG: Kernel = Kernel::new(
     "soft_cross_entropy_grad_long",
-    shader_files![
-        "cross_entropy_grad",
-        "target_probabilities",
-        "lib/row_softmax",
-        "lib/row_shared",
-        "lib/divide",
-        "lib/grid",
-        "lib/float"
+    &[
+        source!("loss/cross_entropy_grad"),
+        source!("loss/target_probabilities"),
+        source!("lib/row_softmax"),
+        source!("lib/row_shared"),
     ],
     LONG_PROBABILITY_GRAD_VARIANTS,
 );
@@ -520,7 +496,7 @@ static SOFT_GRAD: [&Kernel; 2] = [&SOFT_CROSS_ENTROPY_GRAD, &SOFT_CROSS_ENTROPY_
 
 static DIVIDE: Kernel = Kernel::new(
     "weighted_mean",
-    shader_files!["weighted_mean", "lib/grid"],
+    &[source!("loss/weighted_mean")],
     DIVIDE_VARIANTS,
 );
 

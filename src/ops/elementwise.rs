@@ -2,7 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Node, Op, Value};
-use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, overlaps};
+use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, overlaps, source};
 use crate::shape::{Shape, Type};
 use crate::tensor::Array;
 
@@ -303,6 +303,6 @@ const AXES: [[&str; 4]; 6] = [
 
 const FILL_VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
 
-static FILL: Kernel = Kernel::new("fill", shader_files!["fill", "lib/grid"], FILL_VARIANTS);
+static FILL: Kernel = Kernel::new("fill", &[source!("elementwise/fill")], FILL_VARIANTS);
 
 pub(super) const KERNELS: &[&Kernel] = &[&FILL];

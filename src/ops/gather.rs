@@ -2,7 +2,9 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Value};
-use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Part, overlaps};
+use crate::kernel::{
+    Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Part, overlaps, source,
+};
 use crate::shape::{DType, Shape, Type};
 use crate::tensor::Array;
 
@@ -223,17 +225,20 @@ const VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
 
 static GATHER_WORDS: Kernel = Kernel::new(
     "gather_words",
-    shader_files!["gather", "gather_words", "lib/grid"],
+    &[source!("movement/gather"), source!("movement/gather_words")],
     VARIANTS,
 );
 static GATHER_BYTES: Kernel = Kernel::new(
     "gather_bytes",
-    shader_files!["gather", "gather_bytes", "lib/grid"],
+    &[source!("movement/gather"), source!("movement/gather_bytes")],
     VARIANTS,
 );
 static GATHER_LABELS: Kernel = Kernel::new(
     "gather_labels",
-    shader_files!["gather", "gather_labels", "lib/grid"],
+    &[
+        source!("movement/gather"),
+        source!("movement/gather_labels"),
+    ],
     VARIANTS,
 );
 

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
 use crate::kernel::{
-    Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Rows, looped, overlaps,
+    Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Rows, looped, overlaps, source,
 };
 use crate::shape::Type;
 use crate::tensor::Array;
@@ -315,71 +315,59 @@ const VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
 
 static RESPONSE: Kernel = Kernel::new(
     "local_response_norm",
-    shader_files![
-        "local_response_norm",
-        "response_forward",
-        "response_power",
-        "lib/elements",
-        "lib/grid",
-        "lib/float"
+    &[
+        source!("norm/local_response_norm"),
+        source!("norm/response_forward"),
+        source!("norm/response_power"),
+        source!("lib/elements"),
     ],
     VARIANTS,
 );
 static RESPONSE_QUADS: Kernel = Kernel::new(
     "local_response_norm_quads",
-    shader_files![
-        "local_response_norm",
-        "response_forward",
-        "response_power",
-        "lib/quads",
-        "lib/grid",
-        "lib/float"
+    &[
+        source!("norm/local_response_norm"),
+        source!("norm/response_forward"),
+        source!("norm/response_power"),
+        source!("lib/quads"),
     ],
     VARIANTS,
 );
 static RESPONSE_SHARE: Kernel = Kernel::new(
     "local_response_norm_share",
-    shader_files![
-        "local_response_norm",
-        "response_share",
-        "response_power",
-        "lib/elements",
-        "lib/grid",
-        "lib/float"
+    &[
+        source!("norm/local_response_norm"),
+        source!("norm/response_share"),
+        source!("norm/response_power"),
+        source!("lib/elements"),
     ],
     VARIANTS,
 );
 static RESPONSE_SHARE_QUADS: Kernel = Kernel::new(
     "local_response_norm_share_quads",
-    shader_files![
-        "local_response_norm",
-        "response_share",
-        "response_power",
-        "lib/quads",
-        "lib/grid",
-        "lib/float"
+    &[
+        source!("norm/local_response_norm"),
+        source!("norm/response_share"),
+        source!("norm/response_power"),
+        source!("lib/quads"),
     ],
     VARIANTS,
 );
 static RESPONSE_GRAD: Kernel = Kernel::new(
     "local_response_norm_grad",
-    shader_files![
-        "local_response_norm_grad",
-        "response_power",
-        "lib/elements",
-        "lib/grid",
-        "lib/float"
+    &[
+        source!("norm/local_response_norm_grad"),
+        source!("norm/response_power"),
+        source!("lib/elements"),
     ],
     VARIANTS,
 );
 static RESPONSE_GRAD_QUADS: Kernel = Kernel::new(
     "local_response_norm_grad_quads",
-    shader_files![
-        "local_response_norm_grad",
-        "response_power",
-        "lib/quads",
-        "lib/grid",
-        "lib/float"
+    &[
+        source!("norm/local_response_norm_grad"),
+        source!("norm/response_power"),
+        source!("lib/quads"),
     ],
     VARIANTS,
 );

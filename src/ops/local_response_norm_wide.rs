@@ -1,6 +1,6 @@
 //! Local response normalisation over windows of very many channels.
 
-use crate::kernel::{Dispatch, Kernel, Lowering, Operand, Overrides, Rows, looped};
+use crate::kernel::{Dispatch, Kernel, Lowering, Operand, Overrides, Rows, looped, source};
 use crate::shape::Type;
 
 use super::local_response_norm::{LocalResponseNorm, image};
@@ -151,51 +151,43 @@ const VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
 
 static RESPONSE_LEVEL: Kernel = Kernel::new(
     "response_level",
-    shader_files!["response_level", "lib/grid"],
+    &[source!("norm/response_level")],
     VARIANTS,
 );
 static RESPONSE_WINDOW: Kernel = Kernel::new(
     "response_window",
-    shader_files!["response_window", "lib/grid"],
+    &[source!("norm/response_window")],
     VARIANTS,
 );
 static WIDE_SQUARE: Kernel = Kernel::new(
     "response_wide_square",
-    shader_files![
-        "response_wide",
-        "response_wide_square",
-        "lib/grid",
-        "lib/float"
+    &[
+        source!("norm/response_wide"),
+        source!("norm/response_wide_square"),
     ],
     VARIANTS,
 );
 static WIDE_FORWARD: Kernel = Kernel::new(
     "response_wide_forward",
-    shader_files![
-        "response_wide",
-        "response_wide_forward",
-        "lib/grid",
-        "lib/float"
+    &[
+        source!("norm/response_wide"),
+        source!("norm/response_wide_forward"),
     ],
     VARIANTS,
 );
 static WIDE_SHARE: Kernel = Kernel::new(
     "response_wide_share",
-    shader_files![
-        "response_wide",
-        "response_wide_share",
-        "lib/grid",
-        "lib/float"
+    &[
+        source!("norm/response_wide"),
+        source!("norm/response_wide_share"),
     ],
     VARIANTS,
 );
 static WIDE_GRAD: Kernel = Kernel::new(
     "response_wide_grad",
-    shader_files![
-        "response_wide",
-        "response_wide_grad",
-        "lib/grid",
-        "lib/float"
+    &[
+        source!("norm/response_wide"),
+        source!("norm/response_wide_grad"),
     ],
     VARIANTS,
 );

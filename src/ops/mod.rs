@@ -8,13 +8,6 @@ use crate::kernel::{Io, Kernel, Operand, Overrides, Part};
 use crate::shape::{DType, Shape, Type};
 use crate::tensor::Array;
 
-/// The texts of WGSL files, named by their path below `shaders/` without the extension.
-macro_rules! shader_files {
-    ($($name:literal),+ $(,)?) => {
-        &[$(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $name, ".wgsl"))),+]
-    };
-}
-
 mod accuracy;
 mod along;
 mod axes;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::error::Result;
 use crate::kernel::{
     Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Part, Rows, WINDOW, looped, overlaps,
-    turns_within,
+    source, turns_within,
 };
 use crate::shape::Type;
 
@@ -358,7 +358,7 @@ fn places(dispatch: Dispatch, loads: Loads, map: &Map, run: &Run) -> Dispatch {
         .param("affines", affines)
 }
 
-/// See `norm_table.wgsl`.
+/// See `norm/table.wgsl`.
 #[derive(Debug, Clone, Copy)]
 struct Table {
     operand: Operand,
@@ -802,62 +802,41 @@ enum Pass {
 impl Pass {
     /// By four elements or one by one, with the table through a window or not; `in_place` is for the maps only.
     fn kernel(self, by_four: bool, through_window: bool, in_place: bool) -> Kernel {
-        let [
-            reduce,
-            sums,
-            sums_elements,
-            sums_quads,
-            normalize,
-            alone,
-            with_residual,
-            normalize_grad,
-            separate,
-            same_place,
-            elements,
-            quads,
-            storage,
-            window,
-            place,
-            divide,
-            float,
-            grid,
-        ] = *shader_files![
-            "norm_reduce",
-            "norm_sums",
-            "norm_sums_elements",
-            "norm_sums_quads",
-            "normalize",
-            "norm_alone",
-            "norm_residual",
-            "normalize_grad",
-            "lib/separate",
-            "lib/in_place",
-            "norm_elements",
-            "norm_quads",
-            "norm_table_storage",
-            "norm_table_window",
-            "norm_place",
-            "lib/divide",
-            "lib/float",
-            "lib/grid",
-        ];
-        let put_sums = if by_four { sums_quads } else { sums_elements };
-        let places = if in_place { same_place } else { separate };
+        let normalize = source!("norm/normalize");
+        let put_sums = if by_four {
+            source!("norm/sums_quads")
+        } else {
+            source!("norm/sums_elements")
+        };
+        let places = if in_place {
+            source!("lib/in_place")
+        } else {
+            source!("lib/separate")
+        };
         let (name, own) = match self {
-            Pass::Sums => ("norm_sums", vec![reduce, sums, put_sums]),
-            Pass::Normalize { residual: false } => ("normalize", vec![normalize, alone, places]),
-            Pass::Normalize { residual: true } => {
-                ("normalize_residual", vec![normalize, with_residual, places])
+            Pass::Sums => (
+                "norm_sums",
+                vec![source!("norm/reduce"), source!("norm/sums"), put_sums],
+            ),
+            Pass::Normalize { residual: false } => {
+                ("normalize", vec![normalize, source!("norm/alone"), places])
             }
-            Pass::NormalizeGrad => ("normalize_grad", vec![normalize_grad, places]),
+            Pass::Normalize { residual: true } => (
+                "normalize_residual",
+                vec![normalize, source!("norm/residual"), places],
+            ),
+            Pass::NormalizeGrad => (
+                "normalize_grad",
+                vec![source!("norm/normalize_grad"), places],
+            ),
         };
         let (loads_name, loads) = match by_four {
-            true => ("_quads", quads),
-            false => ("", elements),
+            true => ("_quads", source!("norm/quads")),
+            false => ("", source!("norm/elements")),
         };
         let (table_name, table) = match through_window {
-            true => ("_window", window),
-            false => ("", storage),
+            true => ("_window", source!("norm/table_window")),
+            false => ("", source!("norm/table_storage")),
         };
         let place_name = if in_place { "_in_place" } else { "" };
         let variants = match (by_four, self) {
@@ -865,7 +844,7 @@ impl Pass {
             (true, Pass::Sums) => SUM_VARIANTS,
             (true, _) => WIDE_VARIANTS,
         };
-        let shared = vec![loads, table, place, divide, float, grid];
+        let shared = vec![loads, table, source!("norm/place")];
         Kernel::composed(
             format!("{name}{loads_name}{table_name}{place_name}"),
             [own, shared].concat(),
@@ -903,57 +882,47 @@ pub(super) fn kernels() -> Vec<Kernel> {
 
 static NORM_MOMENTS: Kernel = Kernel::new(
     "norm_moments",
-    shader_files![
-        "norm_reduce",
-        "norm_moments",
-        "norm_moments_elements",
-        "lib/grid"
+    &[
+        source!("norm/reduce"),
+        source!("norm/moments"),
+        source!("norm/moments_elements"),
     ],
     VARIANTS,
 );
 static NORM_MOMENTS_QUADS: Kernel = Kernel::new(
     "norm_moments_quads",
-    shader_files![
-        "norm_reduce",
-        "norm_moments",
-        "norm_moments_quads",
-        "lib/grid"
+    &[
+        source!("norm/reduce"),
+        source!("norm/moments"),
+        source!("norm/moments_quads"),
     ],
     COLUMN_VARIANTS,
 );
 static NORM_MOMENTS_FINISH: Kernel = Kernel::new(
     "norm_moments_finish",
-    shader_files!["norm_moments_finish", "lib/grid", "lib/float"],
+    &[source!("norm/moments_finish")],
     VARIANTS,
 );
 static NORM_SUMS_AFFINE: Kernel = Kernel::new(
     "norm_sums_affine",
-    shader_files!["norm_sums_finish", "norm_sums_affine", "lib/grid"],
+    &[source!("norm/sums_finish"), source!("norm/sums_affine")],
     VARIANTS,
 );
 static NORM_SUMS_TABLE: Kernel = Kernel::new(
     "norm_sums_table",
-    shader_files!["norm_sums_finish", "norm_sums_table", "lib/grid"],
+    &[source!("norm/sums_finish"), source!("norm/sums_table")],
     VARIANTS,
 );
-static NORM_TABLE: Kernel = Kernel::new(
-    "norm_table",
-    shader_files!["norm_table", "lib/grid"],
-    VARIANTS,
-);
-static NORM_PAIRS: Kernel = Kernel::new(
-    "norm_pairs",
-    shader_files!["norm_pairs", "lib/grid"],
-    VARIANTS,
-);
+static NORM_TABLE: Kernel = Kernel::new("norm_table", &[source!("norm/table")], VARIANTS);
+static NORM_PAIRS: Kernel = Kernel::new("norm_pairs", &[source!("norm/pairs")], VARIANTS);
 static NORM_RUNNING: Kernel = Kernel::new(
     "norm_running",
-    shader_files!["norm_running", "lib/separate", "lib/grid"],
+    &[source!("norm/running"), source!("lib/separate")],
     VARIANTS,
 );
 static NORM_RUNNING_IN_PLACE: Kernel = Kernel::new(
     "norm_running_in_place",
-    shader_files!["norm_running", "lib/in_place", "lib/grid"],
+    &[source!("norm/running"), source!("lib/in_place")],
     VARIANTS,
 );
 

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Node, Op, Value};
-use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Overrides, Rows, overlaps};
+use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Overrides, Rows, overlaps, source};
 use crate::shape::{PaddingMode, Shape, Type};
 use crate::tensor::Array;
 
@@ -419,17 +419,20 @@ const CUT_VARIANTS: &[Overrides] = &[
 
 static PAD: Kernel = Kernel::new(
     "pad",
-    shader_files!["pad", "pad_params", "lib/pad", "lib/grid"],
+    &[
+        source!("movement/pad"),
+        source!("movement/pad_params"),
+        source!("lib/pad"),
+    ],
     VARIANTS,
 );
 static PAD_GRAD: Kernel = Kernel::new(
     "pad_grad",
-    shader_files![
-        "pad_grad",
-        "pad_params",
-        "lib/pad",
-        "lib/pieces",
-        "lib/grid"
+    &[
+        source!("movement/pad_grad"),
+        source!("movement/pad_params"),
+        source!("lib/pad"),
+        source!("lib/pieces"),
     ],
     CUT_VARIANTS,
 );

@@ -5,7 +5,7 @@
 //! indices along those inside. So the order of pieces is that of the loops.
 
 use crate::kernel::{
-    AROUND, Caps, Dispatch, Kernel, Lowering, Operand, Overrides, looped, turns_within,
+    AROUND, Caps, Dispatch, Kernel, Lowering, Operand, Overrides, looped, source, turns_within,
 };
 use crate::shape::Type;
 
@@ -208,11 +208,7 @@ pub(super) fn groups(parts: usize) -> usize {
 const WORKGROUP: usize = 64;
 const VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
 
-static SUM_PIECES: Kernel = Kernel::new(
-    "sum_pieces",
-    shader_files!["sum_pieces", "lib/grid"],
-    VARIANTS,
-);
+static SUM_PIECES: Kernel = Kernel::new("sum_pieces", &[source!("reduce/sum_pieces")], VARIANTS);
 
 pub(super) const KERNELS: &[&Kernel] = &[&SUM_PIECES];
 

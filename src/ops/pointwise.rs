@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Value};
 use crate::kernel::{
-    Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, looped, turns_within,
+    Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, looped, source, turns_within,
 };
 use crate::shape::Type;
 use crate::tensor::Array;
@@ -466,39 +466,32 @@ const GRAD_VARIANTS: &[Overrides] = &[
 
 static LOSS: Kernel = Kernel::new(
     "pointwise_loss",
-    shader_files![
-        "binary",
-        "lib/separate",
-        "loss_function",
-        "lib/special",
-        "lib/grid",
-        "lib/float"
+    &[
+        source!("elementwise/binary"),
+        source!("lib/separate"),
+        source!("loss/loss_function"),
+        source!("lib/special"),
     ],
     VARIANTS,
 );
 static LOSS_SUM: Kernel = Kernel::new(
     "pointwise_loss_sum",
-    shader_files![
-        "loss_sum",
-        "loss_function",
-        "lib/special",
-        "lib/grid",
-        "lib/float"
+    &[
+        source!("loss/loss_sum"),
+        source!("loss/loss_function"),
+        source!("lib/special"),
     ],
     VARIANTS,
 );
 static LOSS_GRAD: Kernel = Kernel::new(
     "pointwise_loss_grad",
-    shader_files![
-        "binary_grad",
-        "lib/separate",
-        "broadcast_quads",
-        "broadcast_axis",
-        "loss_gradient",
-        "lib/special",
-        "lib/divide",
-        "lib/grid",
-        "lib/float"
+    &[
+        source!("elementwise/binary_grad"),
+        source!("lib/separate"),
+        source!("elementwise/broadcast_quads"),
+        source!("elementwise/broadcast_axis"),
+        source!("loss/loss_gradient"),
+        source!("lib/special"),
     ],
     GRAD_VARIANTS,
 );

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Value};
-use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides};
+use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, source};
 use crate::rng::Stream;
 use crate::shape::Type;
 use crate::tensor::Array;
@@ -177,22 +177,30 @@ impl Op for Advance {
 const VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
 static DROPOUT: Kernel = Kernel::new(
     "dropout",
-    shader_files!["dropout", "lib/separate", "lib/philox", "lib/grid"],
+    &[
+        source!("random/dropout"),
+        source!("lib/separate"),
+        source!("lib/philox"),
+    ],
     VARIANTS,
 );
 static DROPOUT_IN_PLACE: Kernel = Kernel::new(
     "dropout_in_place",
-    shader_files!["dropout", "lib/in_place", "lib/philox", "lib/grid"],
+    &[
+        source!("random/dropout"),
+        source!("lib/in_place"),
+        source!("lib/philox"),
+    ],
     VARIANTS,
 );
 static ADVANCE: Kernel = Kernel::new(
     "advance",
-    shader_files!["advance", "lib/separate", "lib/grid"],
+    &[source!("optim/advance"), source!("lib/separate")],
     VARIANTS,
 );
 static ADVANCE_IN_PLACE: Kernel = Kernel::new(
     "advance_in_place",
-    shader_files!["advance", "lib/in_place", "lib/grid"],
+    &[source!("optim/advance"), source!("lib/in_place")],
     VARIANTS,
 );
 

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
-use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides};
+use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, source};
 use crate::shape::{Shape, Type};
 use crate::tensor::Array;
 
@@ -462,6 +462,6 @@ impl Op for Spread {
 
 const RATIO_VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
 
-static RATIO: Kernel = Kernel::new("ratio", shader_files!["ratio", "lib/grid"], RATIO_VARIANTS);
+static RATIO: Kernel = Kernel::new("ratio", &[source!("reduce/ratio")], RATIO_VARIANTS);
 
 pub(super) const KERNELS: &[&Kernel] = &[&RATIO];

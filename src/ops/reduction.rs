@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernel::{Caps, Dispatch, Kernel, Lowering, Operand, Overrides, Part, looped, overlaps};
+use crate::kernel::{
+    Caps, Dispatch, Kernel, Lowering, Operand, Overrides, Part, looped, overlaps, source,
+};
 use crate::shape::{Shape, Type};
 
 use super::Cut;
@@ -597,35 +599,9 @@ const ROW_VARIANTS: [Overrides; 2] = [VARIANTS[0], VARIANTS[2]];
 const COLUMN_VARIANTS: [Overrides; 2] = [VARIANTS[1], VARIANTS[3]];
 
 fn kernel(form: Form, term: Term) -> Kernel {
-    let [
-        body,
-        elements,
-        rows,
-        columns,
-        values,
-        squares,
-        differences,
-        deviations,
-        ties,
-        exponentials,
-        products,
-        grid,
-        divide,
-    ] = *shader_files![
-        "reduce",
-        "reduce_elements",
-        "reduce_row_quads",
-        "reduce_column_quads",
-        "reduce_values",
-        "reduce_squares",
-        "reduce_differences",
-        "reduce_deviations",
-        "reduce_ties",
-        "reduce_exponentials",
-        "reduce_products",
-        "lib/grid",
-        "lib/divide",
-    ];
+    let elements = source!("reduce/elements");
+    let rows = source!("reduce/row_quads");
+    let columns = source!("reduce/column_quads");
     // Terms other than the elements themselves are summed.
     let summed = term != Term::Value;
     let (form_name, form, variants): (_, _, &'static [Overrides]) = match form {
@@ -637,15 +613,15 @@ fn kernel(form: Form, term: Term) -> Kernel {
         Form::ColumnQuads => ("_column_quads", columns, &COLUMN_VARIANTS),
     };
     let (term_name, term) = match term {
-        Term::Value => ("values", values),
-        Term::Square => ("squares", squares),
-        Term::Difference => ("differences", differences),
-        Term::Deviation => ("deviations", deviations),
-        Term::Tie => ("ties", ties),
-        Term::Exponential => ("exponentials", exponentials),
-        Term::Product => ("products", products),
+        Term::Value => ("values", source!("reduce/values")),
+        Term::Square => ("squares", source!("reduce/squares")),
+        Term::Difference => ("differences", source!("reduce/differences")),
+        Term::Deviation => ("deviations", source!("reduce/deviations")),
+        Term::Tie => ("ties", source!("reduce/ties")),
+        Term::Exponential => ("exponentials", source!("reduce/exponentials")),
+        Term::Product => ("products", source!("reduce/products")),
     };
-    let files = vec![body, form, term, grid, divide];
+    let files = vec![source!("reduce/reduce"), form, term];
     Kernel::composed(format!("reduce_{term_name}{form_name}"), files, variants)
 }
 
@@ -669,7 +645,7 @@ const SPREAD_VARIANTS: &[Overrides] = &[
 
 static SPREAD: Kernel = Kernel::new(
     "spread",
-    shader_files!["spread", "strided_box", "lib/grid", "lib/float"],
+    &[source!("reduce/spread"), source!("movement/strided_box")],
     SPREAD_VARIANTS,
 );
 

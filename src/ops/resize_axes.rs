@@ -1,6 +1,6 @@
 //! How resized axes lie over each other, and the kernels that walk over them.
 
-use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, overlaps};
+use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, overlaps, source};
 use crate::shape::Type;
 
 use super::Cut;
@@ -56,7 +56,7 @@ impl Axis {
     }
 
     /// Outputs whose place lies between the inputs before and after input i, as
-    /// `shaders/resize_grad.wgsl` has them.
+    /// `shaders/resize/resize_grad.wgsl` has them.
     fn outputs_around(&self, i: usize) -> usize {
         let place = |i: usize| (i * self.divisor).saturating_add_signed(-self.shift);
         let begin = match i {
@@ -160,12 +160,20 @@ const FORWARD_VARIANTS: [Overrides; 2] = [VARIANTS[0], VARIANTS[1]];
 
 static RESIZE: Kernel = Kernel::new(
     "resize",
-    shader_files!["resize", "resize_forward", "lib/pieces", "lib/grid"],
+    &[
+        source!("resize/resize"),
+        source!("resize/resize_forward"),
+        source!("lib/pieces"),
+    ],
     &FORWARD_VARIANTS,
 );
 static RESIZE_GRAD: Kernel = Kernel::new(
     "resize_grad",
-    shader_files!["resize", "resize_grad", "lib/pieces", "lib/grid"],
+    &[
+        source!("resize/resize"),
+        source!("resize/resize_grad"),
+        source!("lib/pieces"),
+    ],
     &VARIANTS,
 );
 

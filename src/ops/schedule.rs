@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Value};
-use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides};
+use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, source};
 use crate::shape::{DType, Type};
 use crate::tensor::Array;
 
@@ -80,6 +80,6 @@ impl Op for Lookup {
 
 const ONE: Overrides = &[];
 
-static LOOKUP: Kernel = Kernel::new("lookup", shader_files!["lookup", "lib/grid"], &[ONE]);
+static LOOKUP: Kernel = Kernel::new("lookup", &[source!("optim/lookup")], &[ONE]);
 
 pub(super) const KERNELS: &[&Kernel] = &[&LOOKUP];

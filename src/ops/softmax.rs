@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
-use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides};
+use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, source};
 use crate::shape::Type;
 use crate::tensor::Array;
 
@@ -321,50 +321,32 @@ const VARIANTS: &[Overrides] = &[
 
 static SOFTMAX: Kernel = Kernel::new(
     "softmax",
-    shader_files![
-        "softmax",
-        "lib/row_softmax",
-        "lib/row_alone",
-        "lib/special",
-        "lib/divide",
-        "lib/grid",
-        "lib/float"
+    &[
+        source!("loss/softmax"),
+        source!("lib/row_softmax"),
+        source!("lib/row_alone"),
+        source!("lib/special"),
     ],
     VARIANTS,
 );
 static SOFTMAX_LONG: Kernel = Kernel::new(
     "softmax_long",
-    shader_files![
-        "softmax",
-        "lib/row_softmax",
-        "lib/row_shared",
-        "lib/special",
-        "lib/divide",
-        "lib/grid",
-        "lib/float"
+    &[
+        source!("loss/softmax"),
+        source!("lib/row_softmax"),
+        source!("lib/row_shared"),
+        source!("lib/special"),
     ],
     VARIANTS,
 );
 static SOFTMAX_GRAD: Kernel = Kernel::new(
     "softmax_grad",
-    shader_files![
-        "softmax_grad",
-        "lib/row_alone",
-        "lib/divide",
-        "lib/grid",
-        "lib/float"
-    ],
+    &[source!("loss/softmax_grad"), source!("lib/row_alone")],
     VARIANTS,
 );
 static SOFTMAX_GRAD_LONG: Kernel = Kernel::new(
     "softmax_grad_long",
-    shader_files![
-        "softmax_grad",
-        "lib/row_shared",
-        "lib/divide",
-        "lib/grid",
-        "lib/float"
-    ],
+    &[source!("loss/softmax_grad"), source!("lib/row_shared")],
     VARIANTS,
 );
 
@@ -372,23 +354,12 @@ const ELEMENT_VARIANTS: &[Overrides] = &[function::<0>(), function::<1>(), funct
 
 static SOFTMAX_ELEMENTS: Kernel = Kernel::new(
     "softmax_elements",
-    shader_files![
-        "softmax_elements",
-        "lib/special",
-        "lib/divide",
-        "lib/grid",
-        "lib/float"
-    ],
+    &[source!("loss/softmax_elements"), source!("lib/special")],
     ELEMENT_VARIANTS,
 );
 static SOFTMAX_GRAD_ELEMENTS: Kernel = Kernel::new(
     "softmax_grad_elements",
-    shader_files![
-        "softmax_grad_elements",
-        "lib/divide",
-        "lib/grid",
-        "lib/float"
-    ],
+    &[source!("loss/softmax_grad_elements")],
     VARIANTS,
 );
 

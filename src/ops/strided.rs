@@ -1,7 +1,7 @@
 //! Boxes of elements moved from one place to another: how permute, expand, concat, split, slice and constant padding run.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernel::{Dispatch, Kernel, Lowering, Operand, Overrides, Part};
+use crate::kernel::{Dispatch, Kernel, Lowering, Operand, Overrides, Part, source};
 
 use super::Cut;
 
@@ -212,7 +212,7 @@ pub(super) fn box_variant(axes: usize) -> usize {
     axes.div_ceil(2).max(1) - 1
 }
 
-/// Appends what `strided_box.wgsl` knows of a box of at most six axes, each its extent and its steps in x and y, and the workgroups.
+/// Appends what `movement/strided_box.wgsl` knows of a box of at most six axes, each its extent and its steps in x and y, and the workgroups.
 pub(super) fn box_params(
     dispatch: Dispatch,
     count: usize,
@@ -253,17 +253,29 @@ const VARIANTS: &[Overrides] = &[
 
 static ELEMENTS: Kernel = Kernel::new(
     "strided",
-    shader_files!["strided", "strided_elements", "strided_box", "lib/grid"],
+    &[
+        source!("movement/strided"),
+        source!("movement/strided_elements"),
+        source!("movement/strided_box"),
+    ],
     VARIANTS,
 );
 static QUADS: Kernel = Kernel::new(
     "strided_quads",
-    shader_files!["strided", "strided_quads", "strided_box", "lib/grid"],
+    &[
+        source!("movement/strided"),
+        source!("movement/strided_quads"),
+        source!("movement/strided_box"),
+    ],
     VARIANTS,
 );
 static BLOCKS: Kernel = Kernel::new(
     "strided_blocks",
-    shader_files!["strided_blocks", "strided_quads", "strided_box", "lib/grid"],
+    &[
+        source!("movement/strided_blocks"),
+        source!("movement/strided_quads"),
+        source!("movement/strided_box"),
+    ],
     VARIANTS,
 );
 

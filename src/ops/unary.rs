@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
-use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Overrides};
+use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Overrides, source};
 use crate::shape::Type;
 use crate::tensor::Array;
 
@@ -388,49 +388,41 @@ const GRAD_VARIANTS: &[Overrides] = &[
 
 static UNARY: Kernel = Kernel::new(
     "unary",
-    shader_files![
-        "unary",
-        "lib/separate",
-        "unary_function",
-        "lib/special",
-        "lib/grid",
-        "lib/float"
+    &[
+        source!("elementwise/unary"),
+        source!("lib/separate"),
+        source!("elementwise/unary_function"),
+        source!("lib/special"),
     ],
     VARIANTS,
 );
 static UNARY_IN_PLACE: Kernel = Kernel::new(
     "unary_in_place",
-    shader_files![
-        "unary",
-        "lib/in_place",
-        "unary_function",
-        "lib/special",
-        "lib/grid",
-        "lib/float"
+    &[
+        source!("elementwise/unary"),
+        source!("lib/in_place"),
+        source!("elementwise/unary_function"),
+        source!("lib/special"),
     ],
     VARIANTS,
 );
 static UNARY_GRAD: Kernel = Kernel::new(
     "unary_grad",
-    shader_files![
-        "binary",
-        "lib/separate",
-        "unary_gradient",
-        "lib/special",
-        "lib/grid",
-        "lib/float"
+    &[
+        source!("elementwise/binary"),
+        source!("lib/separate"),
+        source!("elementwise/unary_gradient"),
+        source!("lib/special"),
     ],
     GRAD_VARIANTS,
 );
 static UNARY_GRAD_IN_PLACE: Kernel = Kernel::new(
     "unary_grad_in_place",
-    shader_files![
-        "binary",
-        "lib/in_place",
-        "unary_gradient",
-        "lib/special",
-        "lib/grid",
-        "lib/float"
+    &[
+        source!("elementwise/binary"),
+        source!("lib/in_place"),
+        source!("elementwise/unary_gradient"),
+        source!("lib/special"),
     ],
     GRAD_VARIANTS,
 );

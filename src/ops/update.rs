@@ -2,7 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Node, Op, Value};
-use crate::kernel::{Access, Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides};
+use crate::kernel::{Access, Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, source};
 use crate::shape::Type;
 use crate::tensor::{Array, Tensor};
 
@@ -424,37 +424,37 @@ const VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
 
 static SGD: Kernel = Kernel::new(
     "sgd",
-    shader_files!["update", "sgd_plain", "lib/grid", "lib/float"],
+    &[source!("optim/update"), source!("optim/sgd_plain")],
     VARIANTS,
 );
 static SGD_MOMENTUM: Kernel = Kernel::new(
     "sgd_momentum",
-    shader_files!["update", "sgd_momentum", "lib/grid", "lib/float"],
+    &[source!("optim/update"), source!("optim/sgd_momentum")],
     VARIANTS,
 );
 static ADAM: Kernel = Kernel::new(
     "adam",
-    shader_files!["update", "adam", "lib/grid", "lib/float"],
+    &[source!("optim/update"), source!("optim/adam")],
     VARIANTS,
 );
 static ADAM_MAX: Kernel = Kernel::new(
     "adam_max",
-    shader_files!["update", "adam_max", "lib/grid", "lib/float"],
+    &[source!("optim/update"), source!("optim/adam_max")],
     VARIANTS,
 );
 static ADAGRAD: Kernel = Kernel::new(
     "adagrad",
-    shader_files!["update", "adagrad", "lib/grid", "lib/float"],
+    &[source!("optim/update"), source!("optim/adagrad")],
     VARIANTS,
 );
 static RMSPROP_MOMENTUM: Kernel = Kernel::new(
     "rmsprop_momentum",
-    shader_files!["update", "rmsprop_momentum", "lib/grid", "lib/float"],
+    &[source!("optim/update"), source!("optim/rmsprop_momentum")],
     VARIANTS,
 );
 static RMSPROP_CENTERED: Kernel = Kernel::new(
     "rmsprop_centered",
-    shader_files!["update", "rmsprop_centered", "lib/grid", "lib/float"],
+    &[source!("optim/update"), source!("optim/rmsprop_centered")],
     VARIANTS,
 );
 

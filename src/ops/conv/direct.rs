@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use crate::kernel::{
-    AROUND, Caps, Dispatch, Kernel, Lowering, Operand, Overrides, Rows, looped, turns_within,
+    AROUND, Caps, Dispatch, Kernel, Lowering, Operand, Overrides, Rows, looped, source,
+    turns_within,
 };
 use crate::shape::{PaddingMode, Type};
 
@@ -416,50 +417,33 @@ const VARIANTS: &[Overrides] = &[
 ];
 
 fn kernel(map: Map, end: End) -> Kernel {
-    let [
-        body,
-        params,
-        gather,
-        forward,
-        grad_input,
-        y,
-        pad,
-        grid,
-        divide,
-        float,
-    ] = *shader_files![
-        "conv_direct",
-        "conv_direct_params",
-        "conv_gather",
-        "conv_direct_forward",
-        "conv_direct_grad_input",
-        "y_elements",
-        "lib/pad",
-        "lib/grid",
-        "lib/divide",
-        "lib/float",
-    ];
     let (name, map) = match map {
-        Map::GradInput => ("conv_direct_grad_input", grad_input),
-        Map::Forward | Map::GradWeight => ("conv_direct_forward", forward),
+        Map::GradInput => ("conv_direct_grad_input", source!("conv/direct_grad_input")),
+        Map::Forward | Map::GradWeight => ("conv_direct_forward", source!("conv/direct_forward")),
     };
     let (end_name, end) = end.file();
     Kernel::composed(
         format!("{name}{end_name}"),
-        vec![body, params, gather, map, end, y, pad, grid, divide, float],
+        vec![
+            source!("conv/direct"),
+            source!("conv/direct_params"),
+            source!("conv/gather"),
+            map,
+            end,
+            source!("gemm/y_elements"),
+            source!("lib/pad"),
+        ],
         VARIANTS,
     )
 }
 
 static GRAD_WEIGHT: Kernel = Kernel::new(
     "conv_direct_grad_weight",
-    shader_files![
-        "conv_direct_grad_weight",
-        "conv_direct_params",
-        "conv_gather",
-        "lib/pad",
-        "lib/grid",
-        "lib/divide"
+    &[
+        source!("conv/direct_grad_weight"),
+        source!("conv/direct_params"),
+        source!("conv/gather"),
+        source!("lib/pad"),
     ],
     VARIANTS,
 );

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use crate::kernel::{
-    Caps, Dispatch, Kernel, Lowering, Operand, Overrides, Rows, Shown, Tile, WINDOW, looped,
-    window_rows, windows,
+    Caps, Dispatch, Kernel, Lowering, Operand, Overrides, Rows, Shown, Source, Tile, WINDOW,
+    looped, source, window_rows, windows,
 };
 use crate::shape::Type;
 
@@ -631,75 +631,46 @@ const MOST_CLASSES: usize = 64;
 
 static PACK: Kernel = Kernel::new(
     "conv_pack",
-    shader_files!["conv_pack", "lib/grid", "lib/divide"],
+    &[source!("conv/pack")],
     &[&[("workgroup_size", 64)]],
 );
 
 pub(super) const KERNELS: &[&Kernel] = &[&PACK];
 
 /// The files of `form`'s x and window, and the end of a kernel's name.
-pub(super) fn x_files(strided: bool, window: bool) -> ([&'static str; 2], &'static str) {
-    let [quads, elements, shown, flat, stepped] = *shader_files![
-        "first_quads",
-        "first_elements",
-        "first_window",
-        "conv_window_flat",
-        "conv_window_strided",
-    ];
+pub(super) fn x_files(strided: bool, window: bool) -> ([Source; 2], &'static str) {
+    let shown = source!("gemm/first_window");
+    let flat = source!("conv/window_flat");
+    let stepped = source!("conv/window_strided");
     match (strided, window) {
-        (false, false) => ([quads, flat], ""),
+        (false, false) => ([source!("gemm/first_quads"), flat], ""),
         (false, true) => ([shown, flat], "_window"),
-        (true, false) => ([elements, stepped], "_strided"),
+        (true, false) => ([source!("gemm/first_elements"), stepped], "_strided"),
         (true, true) => ([shown, stepped], "_strided_window"),
     }
 }
 
 fn registers_kernel(form: Form, end: End) -> Kernel {
-    let [
-        body,
-        uniform,
-        storage,
-        window,
-        elements,
-        pairs,
-        flags,
-        zero,
-        grid,
-        divide,
-        float,
-    ] = *shader_files![
-        "conv_registers",
-        "second_uniform",
-        "second_quads",
-        "second_window",
-        "y_elements",
-        "y_pairs",
-        "end_flags",
-        "sums_zero",
-        "lib/grid",
-        "lib/divide",
-        "lib/float",
-    ];
     let ([x, columns], x_name) = x_files(form.strided, form.x_window);
     let (weights_name, weights) = match form.weights {
-        Weights::Storage => ("", storage),
-        Weights::Uniform => ("_weights_uniform", uniform),
-        Weights::Window => ("_weights_window", window),
+        Weights::Storage => ("", source!("gemm/second_quads")),
+        Weights::Uniform => ("_weights_uniform", source!("gemm/second_uniform")),
+        Weights::Window => ("_weights_window", source!("gemm/second_window")),
     };
     let (unit_name, y) = match form.unit {
-        2 => ("_pairs", pairs),
-        _ => ("", elements),
+        2 => ("_pairs", source!("gemm/y_pairs")),
+        _ => ("", source!("gemm/y_elements")),
     };
-    let mut files = vec![body, x, columns, weights, y, grid, divide, float];
+    let mut files = vec![source!("conv/registers"), x, columns, weights, y];
     let end_name = match form.weights {
         // One kernel for all ends: compiling is most of a first step on a CPU adapter.
         Weights::Window => {
-            files.push(flags);
+            files.push(source!("gemm/end_flags"));
             ""
         }
         _ => {
             let (name, end) = end.file();
-            files.extend([end, zero]);
+            files.extend([end, source!("gemm/sums_zero")]);
             name
         }
     };

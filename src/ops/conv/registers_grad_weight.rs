@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::kernel::{
-    Caps, Dispatch, Kernel, Lowering, Operand, Overrides, Rows, Tile, looped, turns_within,
+    Caps, Dispatch, Kernel, Lowering, Operand, Overrides, Rows, Tile, looped, source, turns_within,
     window_rows,
 };
 use crate::shape::Type;
@@ -406,33 +406,33 @@ const SETS: &[Overrides] = &[
 ];
 
 fn grad_weight_kernel(strided: bool, window: bool, bias: bool) -> Kernel {
-    let [body, quads, shown, none, sums, grid, divide] = *shader_files![
-        "conv_grad_weight_registers",
-        "dy_quads",
-        "dy_window",
-        "dy_totals_none",
-        "dy_totals",
-        "lib/grid",
-        "lib/divide",
-    ];
     let ([x, columns], name) = x_files(strided, window);
-    let dy = if window { shown } else { quads };
-    let (totals_name, totals) = if bias { ("_bias", sums) } else { ("", none) };
+    let dy = if window {
+        source!("conv/dy_window")
+    } else {
+        source!("conv/dy_quads")
+    };
+    let (totals_name, totals) = if bias {
+        ("_bias", source!("conv/dy_totals"))
+    } else {
+        ("", source!("conv/dy_totals_none"))
+    };
     Kernel::composed(
         format!("conv_grad_weight_registers{name}{totals_name}"),
-        vec![body, x, columns, dy, totals, grid, divide],
+        vec![
+            source!("conv/grad_weight_registers"),
+            x,
+            columns,
+            dy,
+            totals,
+        ],
         grad_weight_variants(strided, window),
     )
 }
 
 static GRAD_WEIGHT_SUM: Kernel = Kernel::new(
     "conv_grad_weight_sum",
-    shader_files![
-        "conv_grad_weight_sum",
-        "lib/grid",
-        "lib/divide",
-        "lib/float"
-    ],
+    &[source!("conv/grad_weight_sum")],
     // The smaller one lets the cores of a CPU share few sums.
     &[&[("workgroup_size", 64)], &[("workgroup_size", 8)]],
 );

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::kernel::{Caps, Dispatch, Kernel, Lowering, Operand, Rows};
+use crate::kernel::{Caps, Dispatch, Kernel, Lowering, Operand, Rows, source};
 use crate::shape::Type;
 
 use super::{Map, Sizes};
@@ -147,32 +147,23 @@ impl Sizes {
 }
 
 fn kernel(tiles: Tiles, map: Map, end: End) -> Kernel {
-    let [
-        params,
-        gather,
-        y,
-        forward,
-        grad_input,
-        grad_weight,
-        grid,
-        float,
-    ] = *shader_files![
-        "conv_params",
-        "conv_gather",
-        "y_elements",
-        "conv_forward_shared",
-        "conv_grad_input_shared",
-        "conv_grad_weight_shared",
-        "lib/grid",
-        "lib/float",
-    ];
     let (name, map) = match map {
-        Map::Forward => ("conv_forward", forward),
-        Map::GradInput => ("conv_grad_input", grad_input),
-        Map::GradWeight => ("conv_grad_weight", grad_weight),
+        Map::Forward => ("conv_forward", source!("conv/forward_shared")),
+        Map::GradInput => ("conv_grad_input", source!("conv/grad_input_shared")),
+        Map::GradWeight => ("conv_grad_weight", source!("conv/grad_weight_shared")),
     };
     let (end_name, end) = end.file();
-    tiles.kernel(name, end_name, &[params, gather, map, end, y, grid, float])
+    tiles.kernel(
+        name,
+        end_name,
+        &[
+            source!("conv/params"),
+            source!("conv/gather"),
+            map,
+            end,
+            source!("gemm/y_elements"),
+        ],
+    )
 }
 
 /// The kernels that are composed when an op lowers.

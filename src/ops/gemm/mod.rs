@@ -6,8 +6,8 @@ use std::borrow::Cow;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::{
-    Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Shown, WINDOW, looped, turns_within,
-    windows,
+    Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Shown, Source, WINDOW, looped,
+    source, turns_within, windows,
 };
 use crate::shape::Type;
 pub(super) use tiles::{ENOUGH_WORKGROUPS, Product, Tiles};
@@ -55,22 +55,14 @@ impl End {
     }
 
     /// Name and provider file.
-    pub fn file(self) -> (&'static str, &'static str) {
-        let [none, relu, bias, bias_relu, mask, mask_in_place] = *shader_files![
-            "end_none",
-            "end_relu",
-            "end_bias",
-            "end_bias_relu",
-            "end_mask",
-            "end_mask_in_place",
-        ];
+    pub fn file(self) -> (&'static str, Source) {
         match self {
-            End::None => ("", none),
-            End::Relu => ("_relu", relu),
-            End::Bias => ("_bias", bias),
-            End::BiasRelu => ("_bias_relu", bias_relu),
-            End::Mask => ("_mask", mask),
-            End::MaskInPlace => ("_mask_in_place", mask_in_place),
+            End::None => ("", source!("gemm/end_none")),
+            End::Relu => ("_relu", source!("gemm/end_relu")),
+            End::Bias => ("_bias", source!("gemm/end_bias")),
+            End::BiasRelu => ("_bias_relu", source!("gemm/end_bias_relu")),
+            End::Mask => ("_mask", source!("gemm/end_mask")),
+            End::MaskInPlace => ("_mask_in_place", source!("gemm/end_mask_in_place")),
         }
     }
 
@@ -389,22 +381,17 @@ pub(super) fn sum_runs(
 
 /// The kernel that adds two sums of a product, and what follows.
 pub(super) fn sum_pair(end: End) -> Kernel {
-    let [body, y, grid, float] = *shader_files!["sum_pair", "y_elements", "lib/grid", "lib/float"];
     let (end_name, end) = end.file();
     Kernel::composed(
         format!("sum_pair{end_name}"),
-        vec![body, end, y, grid, float],
+        vec![source!("gemm/sum_pair"), end, source!("gemm/y_elements")],
         VARIANTS,
     )
 }
 
 const VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
 
-static SUM_PARTS: Kernel = Kernel::new(
-    "sum_parts",
-    shader_files!["sum_parts", "lib/grid"],
-    VARIANTS,
-);
+static SUM_PARTS: Kernel = Kernel::new("sum_parts", &[source!("gemm/sum_parts")], VARIANTS);
 
 pub(super) const KERNELS: &[&Kernel] = &[&SUM_PARTS];
 
@@ -414,7 +401,6 @@ mod tests {
 
     #[test]
     fn bits_are_those_of_the_shader() {
-        let [text] = *shader_files!["end_flags"];
         for (name, bit) in [
             ("BIAS", flags::BIAS),
             ("SUM", flags::SUM),
@@ -424,7 +410,7 @@ mod tests {
             ("MASK_IN_PLACE", flags::MASK_IN_PLACE),
         ] {
             assert!(
-                text.contains(&format!("const END_{name}: u32 = {bit}u;")),
+                source!("gemm/end_flags").contains(&format!("const END_{name}: u32 = {bit}u;")),
                 "{name}"
             );
         }

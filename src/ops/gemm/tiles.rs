@@ -1,7 +1,7 @@
 //! Products cut into tiles of workgroup memory, and the two bodies that multiply these, by the same providers.
 
 use crate::kernel::{
-    Body, Caps, Dispatch, Kernel, Matrices, Overrides, Tile, looped, turns_within,
+    Body, Caps, Dispatch, Kernel, Matrices, Overrides, Source, Tile, looped, source, turns_within,
 };
 use crate::ops::value;
 
@@ -238,24 +238,23 @@ impl Tiles {
     }
 
     /// The kernel `{map}_{body}{end}` with these providers.
-    pub fn kernel(self, map: &str, end: &str, providers: &[&'static str]) -> Kernel {
-        let [shared, cooperative, units, sixteen, eight, plain] = *shader_files![
-            "gemm_shared",
-            "gemm_cooperative",
-            "cooperative_units",
-            "cooperative_16",
-            "cooperative_8",
-            "cooperative_plain",
-        ];
+    pub fn kernel(self, map: &str, end: &str, providers: &[Source]) -> Kernel {
+        let cooperative = source!("gemm/cooperative");
+        let units = source!("gemm/cooperative_units");
         let (body, own) = match self {
-            Tiles::Shared => ("shared", vec![shared]),
-            Tiles::Cooperative(Matrices::Sixteen) => {
-                ("cooperative_16", vec![cooperative, units, sixteen])
-            }
-            Tiles::Cooperative(Matrices::Eight) => {
-                ("cooperative_8", vec![cooperative, units, eight])
-            }
-            Tiles::Cooperative(Matrices::Plain) => ("cooperative_plain", vec![cooperative, plain]),
+            Tiles::Shared => ("shared", vec![source!("gemm/shared")]),
+            Tiles::Cooperative(Matrices::Sixteen) => (
+                "cooperative_16",
+                vec![cooperative, units, source!("gemm/cooperative_16")],
+            ),
+            Tiles::Cooperative(Matrices::Eight) => (
+                "cooperative_8",
+                vec![cooperative, units, source!("gemm/cooperative_8")],
+            ),
+            Tiles::Cooperative(Matrices::Plain) => (
+                "cooperative_plain",
+                vec![cooperative, source!("gemm/cooperative_plain")],
+            ),
         };
         let files = [&own, providers].concat();
         let kernel = Kernel::composed(format!("{map}_{body}{end}"), files, self.variants());

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::terms::{self, Held, Sum};
 use super::{Block, MatMul, Sizes, Stored, letters};
 use crate::kernel::{
-    Caps, Dispatch, Kernel, Lowering, Overrides, Shown, Tile, WINDOW_ELEMENTS, looped,
+    Caps, Dispatch, Kernel, Lowering, Overrides, Shown, Tile, WINDOW_ELEMENTS, looped, source,
     turns_within, window_rows,
 };
 use crate::ops::gemm::{End, Target, View, in_dispatches};
@@ -312,15 +312,6 @@ impl<const A: bool, const B: bool> Variants<A, B> {
 }
 
 fn registers_kernel(transposed: [bool; 2], end: End) -> Kernel {
-    let [body, first, second, y, grid, divide, float] = *shader_files![
-        "matmul_registers",
-        "first_quads",
-        "second_quads",
-        "y_elements",
-        "lib/grid",
-        "lib/divide",
-        "lib/float",
-    ];
     let variants = match transposed {
         [false, false] => Variants::<false, false>::ALL,
         [false, true] => Variants::<false, true>::ALL,
@@ -330,7 +321,13 @@ fn registers_kernel(transposed: [bool; 2], end: End) -> Kernel {
     let (form, (end_name, end)) = (letters(transposed), end.file());
     Kernel::composed(
         format!("matmul_registers_{form}{end_name}"),
-        vec![body, first, second, end, y, grid, divide, float],
+        vec![
+            source!("matmul/registers"),
+            source!("gemm/first_quads"),
+            source!("gemm/second_quads"),
+            end,
+            source!("gemm/y_elements"),
+        ],
         variants,
     )
 }

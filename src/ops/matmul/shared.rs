@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{Block, MatMul, Sizes};
-use crate::kernel::{Caps, Dispatch, Kernel, Lowering, Operand};
+use crate::kernel::{Caps, Dispatch, Kernel, Lowering, Operand, source};
 use crate::ops::gemm::{End, Product, Target, Tiles, in_splits};
 use crate::shape::Type;
 
@@ -51,10 +51,12 @@ impl Block {
 }
 
 fn kernel(tiles: Tiles, end: End) -> Kernel {
-    let [map, y, grid, float] =
-        *shader_files!["matmul_shared", "y_elements", "lib/grid", "lib/float"];
     let (end_name, end) = end.file();
-    tiles.kernel("matmul", end_name, &[map, end, y, grid, float])
+    tiles.kernel(
+        "matmul",
+        end_name,
+        &[source!("matmul/shared"), end, source!("gemm/y_elements")],
+    )
 }
 
 /// The kernels that are composed when a product lowers.

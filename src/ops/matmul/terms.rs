@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use super::registers::{RegisterTiles, Seen, high};
 use super::{FEW_ROWS, MatMul, Sizes};
-use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Tile};
+use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Tile, source};
 use crate::ops::gemm::{End, Target, View, flags};
 use crate::ops::value;
 use crate::shape::Type;
@@ -126,46 +126,27 @@ const TERMS: &[Overrides] = &[
 ];
 
 fn terms_kernel(windows: [bool; 2], pairs: bool) -> Kernel {
-    let [
-        body,
-        first_elements,
-        first_window,
-        second_elements,
-        second_window,
-        end,
-        y_elements,
-        y_pairs,
-        grid,
-        divide,
-        float,
-    ] = *shader_files![
-        "matmul_terms",
-        "first_elements",
-        "first_window",
-        "second_elements",
-        "second_window",
-        "end_flags",
-        "y_elements",
-        "y_pairs",
-        "lib/grid",
-        "lib/divide",
-        "lib/float",
-    ];
     let (first_name, first) = match windows[0] {
-        true => ("_a_window", first_window),
-        false => ("", first_elements),
+        true => ("_a_window", source!("gemm/first_window")),
+        false => ("", source!("gemm/first_elements")),
     };
     let (second_name, second) = match windows[1] {
-        true => ("_b_window", second_window),
-        false => ("", second_elements),
+        true => ("_b_window", source!("gemm/second_window")),
+        false => ("", source!("gemm/second_elements")),
     };
     let (unit_name, y) = match pairs {
-        true => ("_pairs", y_pairs),
-        false => ("", y_elements),
+        true => ("_pairs", source!("gemm/y_pairs")),
+        false => ("", source!("gemm/y_elements")),
     };
     Kernel::composed(
         format!("matmul_terms{first_name}{second_name}{unit_name}"),
-        vec![body, first, second, end, y, grid, divide, float],
+        vec![
+            source!("matmul/terms"),
+            first,
+            second,
+            source!("gemm/end_flags"),
+            y,
+        ],
         TERMS,
     )
 }

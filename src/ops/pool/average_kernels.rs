@@ -1,6 +1,7 @@
 //! The kernels of average and Lp pooling, composed when an op lowers.
 
 use crate::kernel::Kernel;
+use crate::kernel::source;
 
 use super::average::Average;
 use super::{CUT_VARIANTS, VARIANTS};
@@ -18,43 +19,33 @@ pub(super) enum Stage {
 
 /// What makes y or dx, or a stage of that.
 pub(super) fn kernel(average: &Average, adaptive: bool, stage: Stage) -> Kernel {
-    let [forward, finish, mean, lp] = *shader_files![
-        "average_pool",
-        "average_finish",
-        "average_mean",
-        "average_lp"
-    ];
-    let [backward, mean_grad, lp_grad] =
-        *shader_files!["average_pool_grad", "average_mean_grad", "average_lp_grad"];
-    let [strided, shared, place, within, pieces, divide, float] = *shader_files![
-        "pool_strided",
-        "pool_adaptive",
-        "pool_place",
-        "pool_pieces",
-        "lib/pieces",
-        "lib/divide",
-        "lib/float",
-    ];
+    let place = source!("pool/place");
+    let within = source!("pool/pieces");
+    let pieces = source!("lib/pieces");
     let grad = stage == Stage::Grad;
     let mut files = match stage {
-        Stage::Forward => vec![forward, place, within, pieces, divide],
-        Stage::Finish => vec![finish, place, divide],
-        Stage::Grad => vec![backward, within, pieces],
+        Stage::Forward => vec![source!("pool/average_pool"), place, within, pieces],
+        Stage::Finish => vec![source!("pool/average_finish"), place],
+        Stage::Grad => vec![source!("pool/average_pool_grad"), within, pieces],
     };
     let name = match average {
         Average::Mean { .. } => {
-            files.push(mean);
-            files.extend(grad.then_some(mean_grad));
+            files.push(source!("pool/average_mean"));
+            files.extend(grad.then_some(source!("pool/average_mean_grad")));
             "avg_pool"
         }
         Average::Lp { .. } => {
-            files.extend([lp, float]);
-            files.extend(grad.then_some(lp_grad));
+            files.extend([source!("pool/average_lp")]);
+            files.extend(grad.then_some(source!("pool/average_lp_grad")));
             "lp_pool"
         }
     };
-    files.push(if adaptive { shared } else { strided });
-    files.extend(shader_files!["pool_params", "lib/grid"]);
+    files.push(if adaptive {
+        source!("pool/adaptive")
+    } else {
+        source!("pool/strided")
+    });
+    files.extend(&[source!("pool/params")]);
     let adaptive = if adaptive { "adaptive_" } else { "" };
     let (stage, variants) = match stage {
         Stage::Forward => ("", CUT_VARIANTS),

@@ -1,6 +1,6 @@
 //! The kernels of max pooling, composed when an op lowers.
 
-use crate::kernel::{Caps, Kernel, Overrides};
+use crate::kernel::{Caps, Kernel, Overrides, Source, source};
 
 use super::max::Indices;
 use super::windows::{Numbers, Windows};
@@ -57,30 +57,19 @@ impl Form {
 }
 
 pub(super) fn max_pool(form: Form, indices: Indices) -> Kernel {
-    let [any, strided, adaptive, two, pairs, quads] = *shader_files![
-        "max_pool",
-        "pool_strided",
-        "pool_adaptive",
-        "max_pool2d_2x2",
-        "max_pool2d_pairs",
-        "max_pool2d_quads"
-    ];
-    let [within, pieces] = *shader_files!["pool_pieces", "lib/pieces"];
+    let any = source!("pool/max_pool");
+    let two = source!("pool/max_pool2d_2x2");
+    let within = source!("pool/pieces");
+    let pieces = source!("lib/pieces");
     let mut files = match form {
-        Form::Strided => vec![any, strided, within, pieces],
-        Form::Adaptive => vec![any, adaptive, within, pieces],
-        Form::Pairs => vec![two, pairs],
-        Form::Quads => vec![two, quads],
+        Form::Strided => vec![any, source!("pool/strided"), within, pieces],
+        Form::Adaptive => vec![any, source!("pool/adaptive"), within, pieces],
+        Form::Pairs => vec![two, source!("pool/max_pool2d_pairs")],
+        Form::Quads => vec![two, source!("pool/max_pool2d_quads")],
     };
     let (store_name, store) = index_writer(indices);
     files.push(store);
-    files.extend(shader_files![
-        "pool_params",
-        "pool_place",
-        "lib/grid",
-        "lib/divide",
-        "lib/float"
-    ]);
+    files.extend(&[source!("pool/params"), source!("pool/place")]);
     let name = format!("max_pool{}{store_name}", form.name());
     // Pieces are joined by their places in the plane.
     let variants = match indices {
@@ -93,32 +82,25 @@ pub(super) fn max_pool(form: Form, indices: Indices) -> Kernel {
 /// Joins pieces of long windows.
 pub(super) fn max_pool_join(indices: Indices) -> Kernel {
     let (store_name, store) = index_writer(indices);
-    let [join, grid, float] = *shader_files!["max_pool_join", "lib/grid", "lib/float"];
-    let files = vec![join, store, grid, float];
+    let files = vec![source!("pool/max_pool_join"), store];
     Kernel::composed(format!("max_pool_join{store_name}"), files, VARIANTS)
 }
 
 pub(super) fn max_pool_grad(form: Form, indices: Indices) -> Kernel {
-    let [within, pieces] = *shader_files!["pool_pieces", "lib/pieces"];
-    let [any, strided, adaptive, two, pairs, quads, place, divide] = *shader_files![
-        "max_pool_grad",
-        "pool_strided",
-        "pool_adaptive",
-        "max_pool2d_2x2_grad",
-        "max_pool2d_grad_pairs",
-        "max_pool2d_grad_quads",
-        "pool_place",
-        "lib/divide"
-    ];
+    let within = source!("pool/pieces");
+    let pieces = source!("lib/pieces");
+    let any = source!("pool/max_pool_grad");
+    let two = source!("pool/max_pool2d_2x2_grad");
+    let place = source!("pool/place");
     let mut files = match form {
-        Form::Strided => vec![any, strided, within, pieces],
-        Form::Adaptive => vec![any, adaptive, within, pieces],
-        Form::Pairs => vec![two, pairs, place, divide],
-        Form::Quads => vec![two, quads, place, divide],
+        Form::Strided => vec![any, source!("pool/strided"), within, pieces],
+        Form::Adaptive => vec![any, source!("pool/adaptive"), within, pieces],
+        Form::Pairs => vec![two, source!("pool/max_pool2d_grad_pairs"), place],
+        Form::Quads => vec![two, source!("pool/max_pool2d_grad_quads"), place],
     };
     let (index_name, index) = index_reader(indices);
     files.push(index);
-    files.extend(shader_files!["pool_params", "lib/grid"]);
+    files.extend(&[source!("pool/params")]);
     let name = format!("max_pool_grad{}{index_name}", form.name());
     Kernel::composed(name, files, form.variants())
 }
@@ -126,29 +108,30 @@ pub(super) fn max_pool_grad(form: Form, indices: Indices) -> Kernel {
 /// Adaptive windows have indices in the plane, which need no windows.
 pub(super) fn max_pool_gather(indices: Indices) -> Kernel {
     let (index_name, index) = index_reader(indices);
-    let mut files = shader_files!["max_pool_gather", "pool_strided", "pool_place"].to_vec();
+    let mut files = vec![
+        source!("pool/max_pool_gather"),
+        source!("pool/strided"),
+        source!("pool/place"),
+    ];
     files.push(index);
-    files.extend(shader_files!["pool_params", "lib/grid", "lib/divide"]);
+    files.extend(&[source!("pool/params")]);
     Kernel::composed(format!("max_pool_gather{index_name}"), files, VARIANTS)
 }
 
 /// The provider of store_indices, by name.
-fn index_writer(indices: Indices) -> (&'static str, &'static str) {
-    let [values, window, plane] =
-        *shader_files!["max_pool_values", "max_pool_window", "max_pool_plane"];
+fn index_writer(indices: Indices) -> (&'static str, Source) {
     match indices {
-        Indices::None => ("", values),
-        Indices::Window => ("_window", window),
-        Indices::Plane => ("_plane", plane),
+        Indices::None => ("", source!("pool/max_pool_values")),
+        Indices::Window => ("_window", source!("pool/max_pool_window")),
+        Indices::Plane => ("_plane", source!("pool/max_pool_plane")),
     }
 }
 
 /// The provider of index_at, by name.
-fn index_reader(indices: Indices) -> (&'static str, &'static str) {
-    let [window, plane] = *shader_files!["index_window", "index_plane"];
+fn index_reader(indices: Indices) -> (&'static str, Source) {
     match indices {
-        Indices::None | Indices::Window => ("_window", window),
-        Indices::Plane => ("_plane", plane),
+        Indices::None | Indices::Window => ("_window", source!("pool/index_window")),
+        Indices::Plane => ("_plane", source!("pool/index_plane")),
     }
 }
 

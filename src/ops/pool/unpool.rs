@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
-use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Part, overlaps};
+use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Part, overlaps, source};
 use crate::ops::elementwise::lower_fill;
 use crate::ops::{Cut, expect_f32, expect_inputs, expect_type};
 use crate::shape::{Shape, Type};
@@ -317,17 +317,26 @@ fn lower_unpool(io: &Io, back: bool, out: &mut Lowering) {
 
 static MAX_UNPOOL_WINNER: Kernel = Kernel::new(
     "max_unpool_winner",
-    shader_files!["max_unpool_winner", "max_unpool_params", "lib/grid"],
+    &[
+        source!("pool/max_unpool_winner"),
+        source!("pool/max_unpool_params"),
+    ],
     VARIANTS,
 );
 static MAX_UNPOOL: Kernel = Kernel::new(
     "max_unpool",
-    shader_files!["max_unpool", "max_unpool_params", "lib/grid"],
+    &[
+        source!("pool/max_unpool"),
+        source!("pool/max_unpool_params"),
+    ],
     VARIANTS,
 );
 static MAX_UNPOOL_GRAD: Kernel = Kernel::new(
     "max_unpool_grad",
-    shader_files!["max_unpool_grad", "max_unpool_params", "lib/grid"],
+    &[
+        source!("pool/max_unpool_grad"),
+        source!("pool/max_unpool_params"),
+    ],
     VARIANTS,
 );
 

@@ -280,7 +280,7 @@ impl Windows {
 
     // Lowering.
 
-    /// Appends the fields of `pool_params.wgsl`, for windows that are gathered whole.
+    /// Appends the fields of `pool/params.wgsl`, for windows that are gathered whole.
     pub(super) fn params(
         &self,
         dispatch: Dispatch,
@@ -292,7 +292,7 @@ impl Windows {
         Pieces::WHOLE.params(dispatch, [0, numbers.count])
     }
 
-    /// Appends the fields of `pool_params.wgsl` but for those of pieces.
+    /// Appends the fields of `pool/params.wgsl` but for those of pieces.
     pub(super) fn walk_params(
         &self,
         dispatch: Dispatch,

@@ -3,7 +3,7 @@
 // sum(share) * softmax already.
 //
 // Columns from `begin` to `until` - 1 are made.
-// Layout, share and params as in cross_entropy.wgsl; factor is one float, divided by the rows that count with params.mean.
+// Layout, share and params as in loss/cross_entropy.wgsl; factor is one float, divided by the rows that count with params.mean.
 // A label that is not below columns gives a row of NaN; where all shares are 0 the row is not read.
 // Reference: src/ops/cross_entropy.rs. A row is made by one invocation or by one workgroup, as the provider says.
 // Overrides: logarithm (1 where logits are logarithms of probabilities, 2 where they are sum(share)

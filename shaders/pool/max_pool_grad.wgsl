@@ -1,7 +1,7 @@
 // dx[i] = sum of dy[o] over the windows o that reach over element i and whose index names it.
 //
 // Layout: dx [planes, depth, height, width], dy and index [planes, out_depth, out_height, out_width], counted from x_base, y_base and
-// index_base. Indices are those of max_pool.wgsl. Reference: src/ops/pool/max_grad.rs.
+// index_base. Indices are those of pool/max_pool.wgsl. Reference: src/ops/pool/max_grad.rs.
 // One invocation makes one element of dx, one workgroup workgroup_size.
 // Overrides: cut (1: dx[j] is the sum over a piece of these windows), workgroup_size.
 // Providers: index_at (index_window or index_plane), windows_over (pool_strided or pool_adaptive),

@@ -1,4 +1,4 @@
-// y[o] = max of x over window o: windows of 2 x 2 side by side, an even width, no padding; else as max_pool.wgsl.
+// y[o] = max of x over window o: windows of 2 x 2 side by side, an even width, no padding; else as pool/max_pool.wgsl.
 //
 // Layout: y [planes, out_height, out_width] four at a time; y_base and index_base are multiples of 4.
 // Reference: src/ops/pool/max.rs.

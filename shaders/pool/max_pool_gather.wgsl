@@ -1,7 +1,7 @@
 // y[o] = the element of x that the index of window o names, 0 if it names none.
 //
 // Layout: x [planes, depth, height, width], y and index [planes, out_depth, out_height, out_width], counted from x_base, y_base and
-// index_base. Indices are those of max_pool.wgsl. Reference: src/ops/pool/max_grad.rs.
+// index_base. Indices are those of pool/max_pool.wgsl. Reference: src/ops/pool/max_grad.rs.
 // One invocation makes one output, one workgroup workgroup_size.
 // Overrides: workgroup_size.
 // Providers: index_at (index_window or index_plane), pool_strided, pool_params, pool_place, lib/grid, lib/divide.

@@ -1,4 +1,4 @@
-// dx[i] = dy[o] where the index of window o names i, else 0: windows of 2 x 2 that tile dx; else as max_pool_grad.wgsl.
+// dx[i] = dy[o] where the index of window o names i, else 0: windows of 2 x 2 that tile dx; else as pool/max_pool_grad.wgsl.
 //
 // Layout: dy and index [planes, out_height, out_width] four at a time; y_base and index_base are multiples of 4.
 // Reference: src/ops/pool/max_grad.rs.

@@ -3,7 +3,7 @@
 // the levels have been taken in order from level 0 on, which sets sums[i].
 //
 // Layout: sums [rows, channels, plane] counted from base; blocks [rows, level_blocks, plane] as
-// response_level.wgsl makes them. The
+// norm/response_level.wgsl makes them. The
 // window of channel c is c - before ..= c + after, as far as there are channels. Of each level it
 // takes those blocks that lie within,
 // but for those that belong to a block of the next level which does too. Reference:
