@@ -36,7 +36,7 @@ struct Args {
     /// Graphics API to go through; default all
     #[arg(long, value_enum)]
     backend: Option<Backend>,
-    /// Measured choices, as the example `tune` writes them; only their adapter is measured
+    /// Measured choices, as `striate-lab tune` writes them; only their adapter is measured
     #[arg(long, value_name = "FILE")]
     tuning: Option<PathBuf>,
     /// Steps per round; default depends on the case

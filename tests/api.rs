@@ -662,7 +662,7 @@ fn kernels_in_other_hands_are_checked() {
 fn own_ops_are_trusted() {
     let caps = Caps::default();
     let mut others = BTreeSet::new();
-    for case in common::cases::cases() {
+    for case in striate_cases::cases() {
         let Ok(built) = striate::check::build(&case) else {
             continue;
         };
@@ -790,7 +790,7 @@ fn builders_survive_wild_inputs() {
         max_turns: CPU_TURNS,
         ..Caps::default()
     };
-    for case in common::cases::cases() {
+    for case in striate_cases::cases() {
         let mut picks = Picks::new(&case.name);
         for caps in [&Caps::default(), &windows] {
             let types = mangled(&case, &mut picks);

@@ -2,18 +2,14 @@
 //! workgroups of its dispatches. The GPUs differ in nothing yet that a rule looks at but their limits. A rule for one kind of device thus shows what it does to the others. A changed row of a GPU comes with that
 //! GPU's bench lines, or with the reason in the commit.
 
-#[allow(dead_code, reason = "the bench also measures")]
-#[path = "../benches/kernels/cases/mod.rs"]
-mod cases;
-
 use std::fmt::Write;
 use std::path::Path;
 
-use cases::benches;
 use striate::gpu::GpuOptions;
 use striate::kernel::Caps;
 use striate::plan::Step;
 use striate::wgpu::{Backend, DeviceType, Limits};
+use striate_cases::bench::benches;
 
 /// Devices by name, with what their drivers allow of storage and uniform bindings.
 fn devices() -> Vec<(&'static str, Caps)> {

@@ -1,21 +1,16 @@
 //! The comparer rejects what is wrong: a harness that cannot fail proves nothing.
 
-mod common;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use common::cases::{NETWORK, cases, ops_of};
-use common::loops::loops_of_unknown_length;
-use common::lower::lower;
-use common::translate::parse;
 use striate::check::{Bound, Built, Case, Draw, Input, Numbers, build, compare, draw};
 use striate::error::{ErrorKind, Result};
 use striate::graph::{Graph, Node, Value};
-use striate::kernel::{Body, Caps, Kernel};
+use striate::kernel::{Body, Caps};
 use striate::plan::{Plan, PlanOptions, StateLayout};
 use striate::shape::{DType, Type};
 use striate::tensor::{Array, Tensor};
+use striate_cases::{NETWORK, cases, ops_of};
 
 const WANT: [f64; 6] = [1.0, -2.5, 0.1, 1e-3, 4096.5, -7.0];
 
@@ -438,83 +433,6 @@ fn ops_take_values_in_parts_or_say_why_not() {
 /// Ops without a case on values in several parts: a counter is one element, a table of scalars stays small.
 const WHOLE: &[&str] = &["advance", "lookup"];
 
-/// Ops with a loop over an extent that need no long case, and why.
-const SHORT: &[(&str, &str)] = &[(
-    "shuffled_batch",
-    "an element walks along a cycle of the permutation, which is short whatever the extent",
-)];
-
-/// Every op with a loop whose length no text fixes has a case in which it walks more than 70,000
-/// elements: these are the group `long`.
-#[test]
-fn every_loop_over_an_extent_has_a_long_case() {
-    let mut loops: BTreeMap<String, bool> = BTreeMap::new();
-    let mut has_loop = |kernel: &Kernel| -> bool {
-        let found = loops.entry(kernel.name.to_string()).or_insert_with(|| {
-            let module = parse(&kernel.source(), kernel.extensions(), |_| String::new());
-            let (module, _) = module.unwrap();
-            !loops_of_unknown_length(&module).is_empty()
-        });
-        *found
-    };
-    let [mut looped, mut long] = [const { BTreeSet::new() }; 2];
-    let registers = Caps {
-        body: Body::Registers,
-        ..Caps::default()
-    };
-    for case in cases() {
-        let is_long = case.is_long();
-        let built = build(&case).unwrap();
-        let largest = built
-            .graph
-            .values()
-            .map(|v| built.graph.ty(v).unwrap().count());
-        if is_long {
-            let largest = largest.max();
-            assert!(
-                largest >= Some(70_000),
-                "{}: {largest:?} elements",
-                case.name
-            );
-        }
-        for node in built.graph.nodes() {
-            let name = node.op.name().to_owned();
-            // What is known needs no second look, but the long cases show that they reach a loop.
-            if long.contains(&name) || (looped.contains(&name) && !is_long) {
-                continue;
-            }
-            let lowered = [&registers, &Caps::default()]
-                .map(|caps| lower(&built.graph, node, caps, false).unwrap().1.dispatches);
-            if lowered.iter().flatten().any(|d| has_loop(&d.kernel)) {
-                looped.insert(name.clone());
-                if is_long {
-                    long.insert(name);
-                }
-            }
-        }
-    }
-    let short: BTreeSet<String> = SHORT.iter().map(|(op, _)| (*op).to_owned()).collect();
-    let known: BTreeSet<String> = long.union(&short).cloned().collect();
-    let missing: Vec<&String> = looped.difference(&known).collect();
-    assert!(
-        missing.is_empty(),
-        "no case named .../long/... of {missing:?}"
-    );
-    let needless: Vec<&String> = short.iter().filter(|op| !looped.contains(*op)).collect();
-    assert!(needless.is_empty(), "these have no loop: {needless:?}");
-}
-
-#[test]
-fn the_table_of_ops_is_current() {
-    let path = common::table::path();
-    let text = std::fs::read_to_string(&path).unwrap();
-    let renewed = common::table::renewed(&text).expect("the lines around the table");
-    assert!(
-        text == renewed,
-        "docs/ops.md is stale: cargo run --release --example verify -- --docs"
-    );
-}
-
 #[test]
 fn ranges_without_numbers_are_refused() {
     let ty = Type::f32([64]);
@@ -603,7 +521,7 @@ fn every_builder_has_cases() {
     });
     assert!(builders.len() > 80, "{} builders", builders.len());
     let names: BTreeSet<String> = cases().iter().map(|case| case.op().to_owned()).collect();
-    let texts = found_below(&folder("tests/common/cases"), &|text| vec![text.to_owned()]);
+    let texts = found_below(&folder("cases/src"), &|text| vec![text.to_owned()]);
     let texts = texts.concat();
     let missing: Vec<&String> = builders
         .iter()

@@ -30,8 +30,13 @@ const ORDER: [&str; 20] = [
 /// The only modules that name wgpu; `lib.rs` re-exports it.
 const WGPU: [&str; 3] = ["gpu", "store", "session"];
 
-/// The code of every file below `src`, without comments and the content of strings, by path.
+/// The code of every file below `src`.
 fn sources() -> BTreeMap<PathBuf, String> {
+    below("src")
+}
+
+/// The code of every file below a folder, without comments and the content of strings, by path.
+fn below(folder: &str) -> BTreeMap<PathBuf, String> {
     fn walk(folder: &Path, found: &mut BTreeMap<PathBuf, String>) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -45,7 +50,7 @@ fn sources() -> BTreeMap<PathBuf, String> {
     }
     let mut found = BTreeMap::new();
     walk(
-        &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join(folder),
         &mut found,
     );
     found
@@ -208,6 +213,22 @@ fn wgpu_stays_in_three_modules() {
         }
     }
     assert!(wrong.is_empty(), "wgpu is named in {}", wrong.join(", "));
+}
+
+/// What several folders need is a package of its own.
+#[test]
+fn no_module_is_named_by_its_path() {
+    let mut found = Vec::new();
+    for folder in ["src", "tests", "benches", "examples", "cases", "lab"] {
+        let files = below(folder);
+        assert!(!files.is_empty(), "no files in {folder}");
+        for (path, code) in files {
+            for (at, _) in code.match_indices("#[path") {
+                found.push(format!("{}:{}", path.display(), line(&code, at)));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{found:?}");
 }
 
 #[test]

@@ -6,9 +6,6 @@ mod common;
 use std::sync::OnceLock;
 
 use common::adapters;
-use common::cases::cases;
-use common::cases::conv::{convolution, transposed};
-use common::tally::Tally;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 use striate::autodiff::gradients_from;
@@ -24,6 +21,9 @@ use striate::session::Session;
 use striate::shape::PaddingMode;
 use striate::store::Store;
 use striate::tensor::Tensor;
+use striate_cases::cases;
+use striate_cases::conv::{convolution, transposed};
+use striate_cases::tally::Tally;
 
 #[test]
 fn cases_agree_with_the_reference() {
@@ -466,8 +466,8 @@ fn random_pool<const D: usize>(
         ..pool
     };
     [
-        common::cases::pool::max(shape, pool),
-        common::cases::pool::max_in_plane(shape, pool),
-        common::cases::pool::average(plain_shape, plain, count_include_pad, None),
+        striate_cases::pool::max(shape, pool),
+        striate_cases::pool::max_in_plane(shape, pool),
+        striate_cases::pool::average(plain_shape, plain, count_include_pad, None),
     ]
 }

@@ -313,7 +313,7 @@ fn pooling_with_indices_in_bytes() {
                 padding: [padding; 2],
                 ..MaxPool2d::square(kernel)
             };
-            let mut fetched = common::cases::pool::with_smallest_indices(&mut g, x, pool).unwrap();
+            let mut fetched = striate_cases::pool::with_smallest_indices(&mut g, x, pool).unwrap();
             let (y, index) = (fetched[0], fetched[1]);
             assert_eq!(g.ty(index).unwrap().dtype, DType::U8);
             let ty = g.ty(y).unwrap().clone();

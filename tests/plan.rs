@@ -4,8 +4,6 @@
 //! and writes a symbol that stands for (node, output, inputs). Sharing of live buffers, reads before writes, lost states and
 //! wrong in-place marks all end in a wrong symbol.
 
-mod common;
-
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -1,10 +1,7 @@
 //! The reference against itself, without a GPU: gradients against central differences, adjoints, exactness of integers.
 
-mod common;
-
 use std::sync::Arc;
 
-use common::cases::cases;
 use striate::autodiff::{gradients, gradients_from};
 use striate::check::{
     Bound, Built, Case, Given, Numbers, adjoint, arrays, build, derivatives, real,
@@ -16,6 +13,7 @@ use striate::ops::{Conv2d, ConvForward};
 use striate::reference::evaluate;
 use striate::shape::{DType, Type};
 use striate::tensor::{Array, Tensor};
+use striate_cases::cases;
 
 fn given(case: &Case, built: &Built, numbers: Numbers) -> Given {
     let drawn = built.draw(case, numbers).unwrap();
@@ -240,7 +238,7 @@ fn too_many_groups_are_refused() {
         bias: false,
         relu: false,
     };
-    let grad = common::cases::conv::grad_input(conv, [3, 3]);
+    let grad = striate_cases::conv::grad_input(conv, [3, 3]);
     let (x, weight) = (Type::f32([1, 0, 3, 3]), Type::f32([0, 2, 3, 3]));
     let dy = Type::f32([1, 4, 1, 1]);
     let expects = format!("expects {} input channels", usize::MAX);

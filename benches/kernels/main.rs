@@ -4,7 +4,6 @@
 //! Variants of a case take turns, round by round. Times are the device's own where it has timestamps, else of submitting and
 //! waiting; buffers take turns too, so that caches do not serve what a network would have to fetch.
 
-mod cases;
 mod measure;
 mod output;
 mod roofline;
@@ -12,7 +11,6 @@ mod roofline;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use cases::{Bench, benches};
 use clap::{Parser, ValueEnum};
 use measure::{Subject, Times, error};
 use output::{Lines, Row};
@@ -22,6 +20,7 @@ use striate::gpu::{Engine, Gpu, GpuOptions};
 use striate::kernel::{Body, Choice};
 use striate::plan::Step;
 use striate::wgpu::Backends;
+use striate_cases::bench::{Bench, benches};
 
 #[derive(Parser)]
 struct Args {

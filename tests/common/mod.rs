@@ -1,13 +1,6 @@
-//! What the tests share: the table of cases, the adapters, how a plan lowers, how kernels are translated.
+//! What the tests share: the adapters.
 
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
-
-pub mod cases;
-pub mod loops;
-pub mod lower;
-pub mod table;
-pub mod tally;
-pub mod translate;
 
 use striate::check::Adapter;
 use striate::gpu::{Gpu, GpuOptions};

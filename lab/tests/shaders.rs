@@ -2,15 +2,9 @@
 //! in the house's binding convention, translatable for every back end, listed, and reached by some case. Kernels that enable
 //! extensions of WGSL are held to what devices with these offer, and translated for their back ends.
 
-mod common;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use common::cases::cases;
-use common::loops::loops_of_unknown_length;
-use common::lower::lower;
-use common::translate::{Added, Language, specialize, translate};
 use naga::valid::ModuleInfo;
 use naga::{AddressSpace, Module, ScalarKind, ShaderStage, Statement, StorageAccess, TypeInner};
 use striate::check::build;
@@ -25,6 +19,11 @@ use striate::ops::kernels;
 use striate::plan::{Plan, PlanOptions, StateLayout};
 use striate::shape::Type;
 use striate::wgpu;
+use striate_cases::cases;
+use striate_cases::lower::lower;
+use striate_lab::loops::loops_of_unknown_length;
+use striate_lab::root;
+use striate_lab::translate::{self, Added, Language, specialize, translate};
 
 const MAX_INVOCATIONS: u32 = 256;
 const MAX_WORKGROUP_BYTES: u32 = 16_352;
@@ -51,9 +50,9 @@ fn files() -> BTreeMap<String, String> {
             }
         }
     }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = root();
     let mut files = BTreeMap::new();
-    walk(&root.join("shaders"), root, &mut files);
+    walk(&root.join("shaders"), &root, &mut files);
     files
 }
 
@@ -89,7 +88,7 @@ fn parse(kernel: &Kernel) -> Result<(Module, ModuleInfo), String> {
         let place = line.map_or_else(String::new, |line| locate(kernel, line));
         format!("{place}: kernel {}: ", kernel.name)
     };
-    common::translate::parse(&kernel.source(), kernel.extensions(), place)
+    translate::parse(&kernel.source(), kernel.extensions(), place)
 }
 
 /// One resource of a kernel, by number.
@@ -575,10 +574,9 @@ fn every_body_names_its_reference() {
             .map(|word| word.trim_end_matches(['.', ',', ';']))
             .find(|word| word.starts_with("src/") && word.ends_with(".rs"));
         match reference {
-            Some(path) => findings.require(
-                Path::new(env!("CARGO_MANIFEST_DIR")).join(path).exists(),
-                || format!("{name} names {path}, which does not exist"),
-            ),
+            Some(path) => findings.require(root().join(path).exists(), || {
+                format!("{name} names {path}, which does not exist")
+            }),
             None => findings.add(format!("{name}: the header names no reference (src/...rs)")),
         }
         for word in text.lines().filter_map(|l| l.strip_prefix("override ")) {

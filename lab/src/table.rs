@@ -4,17 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use striate::check::Bound;
-
-use super::cases::{NETWORK, cases, ops_of};
+use striate_cases::{NETWORK, cases, ops_of};
 
 /// Between these lines of the file stands the table.
 const BEGIN: &str =
-    "<!-- The table is made by `cargo run --release --example verify -- --docs`. -->";
+    "<!-- The table is made by `cargo run --release -p striate-lab -- verify --docs`. -->";
 const END: &str = "<!-- End of the table. -->";
 
 /// The file that holds the table.
 pub fn path() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/ops.md")
+    crate::root().join("docs/ops.md")
 }
 
 /// `text` with the table as the cases say; `None` if the lines around it are missing.

@@ -1,10 +1,9 @@
-//! Measures which kernels are fastest on an adapter for one training step of a network, and writes a table that `GpuOptions::tuning` takes:
-//! `cargo run --release --example tune -- --help`.
+//! Measures which kernels are fastest on an adapter for one training step of a network, and writes a
+//! table that `GpuOptions::tuning` takes.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
-use clap::{Parser, ValueEnum};
+use clap::ValueEnum;
 use striate::data::{Dataset, Split};
 use striate::models::{lenet5, resnet20};
 use striate::nn::Mode;
@@ -14,8 +13,8 @@ use striate::train::{Classifier, ClassifierOptions, Optimizer, constant};
 use striate::tune::{Measured, TuneOptions, tune};
 
 /// Measures which kernels are fastest on an adapter for one training step of a network
-#[derive(Parser)]
-struct Args {
+#[derive(clap::Args)]
+pub struct Args {
     /// The network
     #[arg(long, value_enum)]
     model: Model,
@@ -54,17 +53,11 @@ impl Model {
     }
 }
 
-fn main() -> ExitCode {
-    match run(&Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn run(args: &Args) -> Result<()> {
+/// Writes the table.
+///
+/// # Errors
+/// Those of the device and of measuring; `Io` if the file cannot be written.
+pub fn run(args: &Args) -> Result<()> {
     let gpu = Gpu::new(&GpuOptions {
         adapter: args.adapter.clone(),
         ..GpuOptions::default()
@@ -78,10 +71,7 @@ fn run(args: &Args) -> Result<()> {
         ..TuneOptions::default()
     };
     let table = tune(classifier.session(), &options, print)?;
-    std::fs::write(&args.output, table.to_string()).map_err(|e| {
-        let message = format!("{}: cannot be written", args.output.display());
-        Error::new(ErrorKind::Io, message).with_source(e)
-    })?;
+    crate::write(&args.output, table.to_string().as_bytes())?;
     println!(
         "{} of {} products are lowered better than by the rules: {}",
         table.choices.len(),

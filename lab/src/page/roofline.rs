@@ -1,7 +1,7 @@
 //! Roofline plots (Williams, Waterman and Patterson 2009): speed over operations per byte, both logarithmic, under the measured peaks.
 
 use super::merge::{Case, Column, Lab, Measured, Peak, Work};
-use super::page::{escape, number, percent};
+use super::{escape, number, percent};
 
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 440.0;

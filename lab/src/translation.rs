@@ -1,17 +1,95 @@
-//! What naga makes of a kernel.
+//! Kernels by name: their list, their text, and what naga makes of them.
 
 use std::fmt::Write;
+use std::path::PathBuf;
 
+use clap::ValueEnum;
 use rspirv::binary::Disassemble;
 use striate::error::{Error, ErrorKind, Result};
 use striate::kernel::Kernel;
+use striate::ops::kernels;
 
-use super::translate::{Added, Language, Translated, parse, specialize, translate};
+use crate::translate::{Added, Language, Translated, parse, specialize, translate};
 
 /// How alike two names are at least, from 0 to 1, for one to be offered in place of the other.
 const ALIKE: f64 = 0.75;
 /// How many are offered.
 const OFFERED: usize = 5;
+
+/// Prints what naga makes of a kernel
+#[derive(clap::Args)]
+pub struct Args {
+    /// The kernel, by name
+    kernel: String,
+    /// Language to translate to
+    #[arg(long, value_enum)]
+    to: To,
+    /// An override constant; others are as in the kernel's first set
+    #[arg(long = "override", value_name = "NAME=VALUE", value_parser = assignment)]
+    overrides: Vec<(String, u32)>,
+    /// With the checks that translation adds to shaders
+    #[arg(long)]
+    checked: bool,
+    /// With workgroup memory zeroed first
+    #[arg(long)]
+    zeroed: bool,
+    /// Where the translation goes, SPIR-V as words; default the terminal
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum To {
+    Spirv,
+    Msl,
+    Hlsl,
+    Glsl,
+}
+
+impl From<To> for Language {
+    fn from(to: To) -> Self {
+        match to {
+            To::Spirv => Language::SpirV,
+            To::Msl => Language::Msl,
+            To::Hlsl => Language::Hlsl,
+            To::Glsl => Language::Glsl,
+        }
+    }
+}
+
+fn assignment(text: &str) -> std::result::Result<(String, u32), String> {
+    let (name, value) = text.split_once('=').ok_or("it is not NAME=VALUE")?;
+    let value = value
+        .trim()
+        .parse()
+        .map_err(|e| format!("\"{value}\" is no u32: {e}"))?;
+    Ok((name.trim().to_owned(), value))
+}
+
+/// A kernel's translation, to the file given or to the terminal.
+///
+/// # Errors
+/// Those of [`find`] and [`translated`]; `Io` if it cannot be written.
+pub fn run(args: &Args) -> Result<()> {
+    let kernels = kernels();
+    let kernel = find(&kernels, &args.kernel)?;
+    let added = Added {
+        checks: args.checked,
+        zeros: args.zeroed,
+    };
+    let translated = translated(kernel, args.to.into(), &args.overrides, added)?;
+    match (&args.output, &translated) {
+        (Some(path), Translated::Words(words)) => {
+            let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+            crate::write(path, &bytes)
+        }
+        (Some(path), Translated::Text(_)) => {
+            let text = text(kernel, &args.overrides, &translated)?;
+            crate::write(path, text.as_bytes())
+        }
+        (None, _) => crate::print(&text(kernel, &args.overrides, &translated)?),
+    }
+}
 
 /// Every kernel with its overrides.
 pub fn list(kernels: &[Kernel]) -> String {
@@ -37,7 +115,7 @@ pub fn find<'a>(kernels: &'a [Kernel], name: &str) -> Result<&'a Kernel> {
             "kernel",
             name,
             kernels.iter().map(|kernel| kernel.name.as_ref()),
-            "--list names all",
+            "`list` names all",
         )
     })
 }

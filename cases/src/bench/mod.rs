@@ -19,7 +19,9 @@ use striate::plan::{Plan, PlanOptions, StateLayout, Step};
 
 /// A case with the work it is.
 pub struct Bench {
+    /// As `--case` of the bench takes it.
     pub name: String,
+    /// What runs.
     pub case: Case,
     /// The same with as few rows as make the reference bearable: for its error.
     pub sample: Case,

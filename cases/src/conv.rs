@@ -270,7 +270,7 @@ fn long() -> Vec<Case> {
     cases.into_iter().map(named).collect()
 }
 
-pub fn conv() -> Vec<Case> {
+pub(super) fn conv() -> Vec<Case> {
     let mut cases = conv2d();
     cases.extend(conv2d_kernels());
     cases.extend(grid([3, 4], [7], [3], [[1], [2]], [[1], [2]]));

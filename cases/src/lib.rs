@@ -1,6 +1,8 @@
-//! The one table of op cases: correctness, gradients, adjoints and benches read it.
+//! The one table of cases: tests of correctness, gradients and adjoints, `verify` and the benches
+//! read it. It needs the library alone.
 
 mod adaptive_pool;
+pub mod bench;
 mod compare;
 pub mod conv;
 mod elementwise;
@@ -9,6 +11,7 @@ mod gather;
 mod join;
 mod long;
 mod loss;
+pub mod lower;
 mod lp_pool;
 mod matmul;
 mod movement;
@@ -21,6 +24,7 @@ mod random;
 mod reduce;
 mod resize;
 mod softmax;
+pub mod tally;
 mod unpool;
 mod update;
 
@@ -38,7 +42,7 @@ fn words(words: &'static [u32]) -> Input {
     }
 }
 
-pub fn labels(rows: usize, classes: u32) -> Input {
+fn labels(rows: usize, classes: u32) -> Input {
     below([rows], classes)
 }
 

@@ -9,6 +9,7 @@ use striate::check::{Adapter, Case, Prepared};
 
 /// What cases found so far.
 pub struct Tally<'a> {
+    /// One row each.
     pub adapters: Vec<Row<'a>>,
     /// Everything that was wrong.
     pub wrong: Vec<String>,
@@ -18,6 +19,7 @@ pub struct Tally<'a> {
 
 /// What an adapter gave.
 pub struct Row<'a> {
+    /// Whose row it is.
     pub adapter: &'a Adapter,
     /// By op.
     pub counts: BTreeMap<String, Count>,
@@ -73,6 +75,7 @@ impl Row<'_> {
 }
 
 impl<'a> Tally<'a> {
+    /// Of no cases yet.
     pub fn new(adapters: &'a [Adapter]) -> Self {
         let row = |adapter| Row {
             adapter,

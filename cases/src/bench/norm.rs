@@ -8,7 +8,8 @@ use super::{Bench, same, streaming};
 /// PyTorch's default.
 const EPS: f32 = 1e-5;
 
-/// What the results may be off, relative to the largest: chains of an eighth of a set's elements, as `tests/common/cases/norm.rs` derives.
+/// What the results may be off, relative to the largest: chains of an eighth of a set's elements, as
+/// `cases/src/norm.rs` derives.
 /// Gradients are sums of terms whose random signs cancel to `1 / sqrt(set)` of their magnitudes.
 fn bound(set: usize, gradient: bool) -> Bound {
     let set = set as f64;

@@ -437,7 +437,7 @@ fn edges() -> Vec<Case> {
     cases
 }
 
-pub fn pool() -> Vec<Case> {
+pub(super) fn pool() -> Vec<Case> {
     let mut cases = flat();
     // Large enough to lie in parts.
     cases.push(average(&[5, 4, 9], MaxPool::new([3]), true, None));

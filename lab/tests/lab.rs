@@ -1,29 +1,16 @@
 //! The shader lab: lines of several runs are merged into one page, wrong ones are named, kernels are found and translated.
 
-#[path = "../examples/lab/bars.rs"]
-mod bars;
-#[path = "../examples/lab/lines.rs"]
-mod lines;
-#[path = "../examples/lab/merge.rs"]
-mod merge;
-#[path = "../examples/lab/page.rs"]
-mod page;
-#[path = "../examples/lab/roofline.rs"]
-mod roofline;
-#[path = "common/translate.rs"]
-mod translate;
-#[path = "../examples/lab/translation.rs"]
-mod translation;
-
 use std::path::Path;
 
 use approx::assert_relative_eq;
-use lines::{Line, parse};
-use merge::{Lab, Regret, geometric_mean};
 use striate::error::ErrorKind;
 use striate::kernel::Kernel;
 use striate::ops::kernels;
-use translate::{Added, Language, Translated};
+use striate_lab::page::lines::{self, Line, parse};
+use striate_lab::page::merge::{Lab, Regret, geometric_mean};
+use striate_lab::page::page;
+use striate_lab::translate::{Added, Language, Translated};
+use striate_lab::translation;
 
 /// A machine with two back ends: the rules choose the slower variant of the product through Vulkan.
 const HERE: &str = r#"
@@ -128,7 +115,7 @@ fn machines_with_adapters_of_one_name_are_told_apart() {
     let shelf = column(&lab, "llvmpipe, shelf, vulkan");
     assert_eq!(lab.replaced, 0);
     assert_eq!(lab.columns[desk].lines, lab.columns[shelf].lines);
-    let page = page::page(&lab);
+    let page = page(&lab);
     assert!(page.contains("llvmpipe (LLVM 15, &lt;256&gt; bits), desk"));
     assert!(page.contains("Roofline of llvmpipe (LLVM 15, &lt;256&gt; bits), shelf"));
 
@@ -293,7 +280,7 @@ fn wrong_lines_are_named_by_file_and_line() {
 
 #[test]
 fn the_page_holds_everything_and_needs_nothing() {
-    let text = page::page(&lab(&[HERE, THERE]));
+    let text = page(&lab(&[HERE, THERE]));
     for wanted in [
         "<title>striate: shader lab</title>",
         "measured from 2026-11-21 to 2026-11-22",
@@ -338,7 +325,7 @@ fn the_page_holds_everything_and_needs_nothing() {
 fn lines_without_work_or_peaks_make_a_page() {
     let line =
         r#"{"case":"lenet5/b128","variant":"registers","chosen":true,"adapter":"a","ms":15.8}"#;
-    let text = page::page(&lab(&[line]));
+    let text = page(&lab(&[line]));
     assert!(text.contains("lenet5/b128") && text.contains("15.8 ms"));
     assert!(!text.contains("<svg"));
 }

@@ -1,9 +1,47 @@
 //! The report: one page of HTML that needs nothing else.
 
-use super::bars;
-use super::lines::PEERS;
-use super::merge::{Column, Lab, Measured, Regret, geometric_mean};
-use super::roofline;
+mod bars;
+pub mod lines;
+pub mod merge;
+mod roofline;
+
+use std::path::PathBuf;
+
+use lines::PEERS;
+use merge::{Column, Lab, Measured, Regret, geometric_mean};
+use striate::error::Result;
+
+/// Merges the kernel bench's lines of several machines, and those of other libraries, into one page
+#[derive(clap::Args)]
+pub struct Args {
+    /// JSON lines of `cargo bench --bench kernels -- --json FILE`; a name tells adapters of one name
+    /// on several machines apart
+    #[arg(value_name = "[NAME=]FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// The page to write
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+}
+
+/// Writes the page.
+///
+/// # Errors
+/// `Io` for a file that cannot be read or written, `Data` for a line that is none of the bench's.
+pub fn run(args: &Args) -> Result<()> {
+    let mut lines = Vec::new();
+    for file in &args.files {
+        lines.extend(lines::read(file)?);
+    }
+    let lab = Lab::new(lines);
+    crate::write(&args.output, page(&lab).as_bytes())?;
+    println!(
+        "{}: {} cases in {} columns",
+        args.output.display(),
+        lab.cases.len(),
+        lab.columns.len()
+    );
+    Ok(())
+}
 
 /// Rows of the worst choices that are written out.
 const WORST: usize = 8;
@@ -138,7 +176,7 @@ fn list(texts: impl IntoIterator<Item = impl AsRef<str>>) -> String {
 
 fn adapters(lab: &Lab) -> String {
     let row = |(i, column): (usize, &Column)| {
-        let peak = |rate: fn(&super::merge::Peak) -> f64| {
+        let peak = |rate: fn(&merge::Peak) -> f64| {
             column
                 .peak
                 .as_ref()

@@ -1,7 +1,7 @@
 //! Bars: speeds case by case, and regrets in order.
 
 use super::merge::{Case, Column, Lab, Measured, Regret};
-use super::page::{amount, escape, long_name, number, percent};
+use super::{amount, escape, long_name, number, percent};
 
 /// Operations per byte from which a case's speed is told in operations.
 const DENSE: f64 = 4.0;

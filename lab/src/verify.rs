@@ -1,27 +1,22 @@
-//! Holds every op against its reference, forward and backward, on every adapter and back end found:
-//! `cargo run --release --example verify -- --help`. Its output is what belongs into a bug report.
+//! Holds every op against its reference, forward and backward, on every adapter and back end found.
+//! What it prints is what belongs into a bug report.
 
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
-use clap::Parser;
 use serde_json::json;
 use striate::check::{Adapter, Case};
 use striate::error::{Error, ErrorKind, Result};
 use striate::gpu::GpuOptions;
+use striate_cases::cases;
+use striate_cases::tally::{Count, Tally};
 
-#[path = "../tests/common/mod.rs"]
-mod common;
+use crate::table;
 
-use common::cases::cases;
-use common::table;
-use common::tally::{Count, Tally};
-
-/// Runs the whole table of cases on every adapter and compares with the CPU reference.
-#[derive(Parser)]
-struct Args {
+/// Runs the whole table of cases on every adapter and compares with the CPU reference
+#[derive(clap::Args)]
+pub struct Args {
     /// Writes one JSON line per adapter and op to this file, and one per adapter that does not fit
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -43,23 +38,17 @@ struct Args {
     docs: bool,
 }
 
-fn main() -> ExitCode {
-    let args = Args::parse();
-    let done = match args.docs {
+/// Whether everything that ran was right.
+///
+/// # Errors
+/// `Unsupported` where no case is meant, `NoAdapter` where nothing can run, `Io` for a file.
+pub fn run(args: &Args) -> Result<bool> {
+    match args.docs {
         true => write_docs().map(|()| true),
-        false => verify(&args),
-    };
-    match done {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
+        false => verify(args),
     }
 }
 
-/// Whether everything that ran was right.
 fn verify(args: &Args) -> Result<bool> {
     let mut by_op: BTreeMap<String, Vec<Case>> = BTreeMap::new();
     for case in cases() {

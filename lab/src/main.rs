@@ -1,0 +1,64 @@
+//! The shader lab: `cargo run --release -p striate-lab -- --help`.
+//!
+//! - `verify` holds every op against its reference on every adapter.
+//! - `tune` measures which kernels are fastest for a network, and writes a table of them.
+//! - `page` makes one page of what `cargo bench --bench kernels -- --json FILE` wrote on several
+//!   machines, and of the same cases in other libraries (`benches/peers`).
+//! - `list` names the kernels, `show` prints one whole, `translate` what a back end gets of it.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use striate::error::Result;
+use striate::ops::kernels;
+use striate_lab::{page, print, translation, tune, verify};
+
+/// Checks, measures and shows the kernels of striate
+#[derive(Parser)]
+#[command(name = "striate-lab")]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Verify(verify::Args),
+    Tune(tune::Args),
+    Page(page::Args),
+    /// Prints the whole text of a kernel
+    Show {
+        /// The kernel, by name
+        kernel: String,
+    },
+    Translate(translation::Args),
+    /// Prints the names of all kernels with their sets of overrides
+    List,
+}
+
+fn main() -> ExitCode {
+    match run(&Args::parse().command) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether what was checked is right.
+fn run(command: &Command) -> Result<bool> {
+    match command {
+        Command::Verify(args) => return verify::run(args),
+        Command::Tune(args) => tune::run(args)?,
+        Command::Page(args) => page::run(args)?,
+        Command::Show { kernel } => {
+            let kernels = kernels();
+            print(&translation::find(&kernels, kernel)?.source())?;
+        }
+        Command::Translate(args) => translation::run(args)?,
+        Command::List => print(&translation::list(&kernels()))?,
+    }
+    Ok(true)
+}

@@ -1,0 +1,88 @@
+//! The table of cases, beside the text of the kernels and beside `docs/ops.md`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use striate::check::build;
+use striate::kernel::{Body, Caps, Kernel};
+use striate_cases::cases;
+use striate_cases::lower::lower;
+use striate_lab::loops::loops_of_unknown_length;
+use striate_lab::table;
+use striate_lab::translate::parse;
+
+/// Ops with a loop over an extent that need no long case, and why.
+const SHORT: &[(&str, &str)] = &[(
+    "shuffled_batch",
+    "an element walks along a cycle of the permutation, which is short whatever the extent",
+)];
+
+/// Every op with a loop whose length no text fixes has a case in which it walks more than 70,000
+/// elements: these are the group `long`.
+#[test]
+fn every_loop_over_an_extent_has_a_long_case() {
+    let mut loops: BTreeMap<String, bool> = BTreeMap::new();
+    let mut has_loop = |kernel: &Kernel| -> bool {
+        let found = loops.entry(kernel.name.to_string()).or_insert_with(|| {
+            let module = parse(&kernel.source(), kernel.extensions(), |_| String::new());
+            let (module, _) = module.unwrap();
+            !loops_of_unknown_length(&module).is_empty()
+        });
+        *found
+    };
+    let [mut looped, mut long] = [const { BTreeSet::new() }; 2];
+    let registers = Caps {
+        body: Body::Registers,
+        ..Caps::default()
+    };
+    for case in cases() {
+        let is_long = case.is_long();
+        let built = build(&case).unwrap();
+        let largest = built
+            .graph
+            .values()
+            .map(|v| built.graph.ty(v).unwrap().count());
+        if is_long {
+            let largest = largest.max();
+            assert!(
+                largest >= Some(70_000),
+                "{}: {largest:?} elements",
+                case.name
+            );
+        }
+        for node in built.graph.nodes() {
+            let name = node.op.name().to_owned();
+            // What is known needs no second look, but the long cases show that they reach a loop.
+            if long.contains(&name) || (looped.contains(&name) && !is_long) {
+                continue;
+            }
+            let lowered = [&registers, &Caps::default()]
+                .map(|caps| lower(&built.graph, node, caps, false).unwrap().1.dispatches);
+            if lowered.iter().flatten().any(|d| has_loop(&d.kernel)) {
+                looped.insert(name.clone());
+                if is_long {
+                    long.insert(name);
+                }
+            }
+        }
+    }
+    let short: BTreeSet<String> = SHORT.iter().map(|(op, _)| (*op).to_owned()).collect();
+    let known: BTreeSet<String> = long.union(&short).cloned().collect();
+    let missing: Vec<&String> = looped.difference(&known).collect();
+    assert!(
+        missing.is_empty(),
+        "no case named .../long/... of {missing:?}"
+    );
+    let needless: Vec<&String> = short.iter().filter(|op| !looped.contains(*op)).collect();
+    assert!(needless.is_empty(), "these have no loop: {needless:?}");
+}
+
+#[test]
+fn the_table_of_ops_is_current() {
+    let path = table::path();
+    let text = std::fs::read_to_string(&path).unwrap();
+    let renewed = table::renewed(&text).expect("the lines around the table");
+    assert!(
+        text == renewed,
+        "docs/ops.md is stale: cargo run --release -p striate-lab -- verify --docs"
+    );
+}
