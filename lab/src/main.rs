@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use striate::error::Result;
 use striate::ops::kernels;
+use striate_lab::kernels::whole;
 use striate_lab::{page, print, translation, tune, verify};
 
 /// Checks, measures and shows the kernels of striate
@@ -26,7 +27,7 @@ enum Command {
     Verify(verify::Args),
     Tune(tune::Args),
     Page(page::Args),
-    /// Prints the whole text of a kernel
+    /// Prints the WGSL of a kernel whole, with the file of each part
     Show {
         /// The kernel, by name
         kernel: String,
@@ -55,7 +56,7 @@ fn run(command: &Command) -> Result<bool> {
         Command::Page(args) => page::run(args)?,
         Command::Show { kernel } => {
             let kernels = kernels();
-            print(&translation::find(&kernels, kernel)?.source())?;
+            print(&whole(translation::find(&kernels, kernel)?))?;
         }
         Command::Translate(args) => translation::run(args)?,
         Command::List => print(&translation::list(&kernels()))?,

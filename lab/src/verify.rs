@@ -12,7 +12,7 @@ use striate::gpu::GpuOptions;
 use striate_cases::cases;
 use striate_cases::tally::{Count, Tally};
 
-use crate::table;
+use crate::{kernels, table};
 
 /// Runs the whole table of cases on every adapter and compares with the CPU reference
 #[derive(clap::Args)]
@@ -33,7 +33,8 @@ pub struct Args {
     /// Only adapters whose name holds this, in any case of letters
     #[arg(long, value_name = "TEXT")]
     adapter: Option<String>,
-    /// Writes the table of ops into docs/ops.md instead
+    /// Writes the table of ops into docs/ops.md, and those of kernels into shaders/*/README.md,
+    /// instead
     #[arg(long)]
     docs: bool,
 }
@@ -206,7 +207,13 @@ fn write_docs() -> Result<()> {
         let message = format!("{}: the lines around the table are missing", path.display());
         Error::new(ErrorKind::Data, message)
     })?;
-    std::fs::write(&path, renewed).map_err(|e| cannot("write", &path, e))
+    std::fs::write(&path, renewed).map_err(|e| cannot("write", &path, e))?;
+    let shaders = crate::root().join("shaders");
+    let readmes = kernels::readmes().map_err(|e| cannot("read", &shaders, e))?;
+    for (path, text) in readmes {
+        std::fs::write(&path, text).map_err(|e| cannot("write", &path, e))?;
+    }
+    Ok(())
 }
 
 fn cannot(what: &str, path: &Path, error: std::io::Error) -> Error {

@@ -7,8 +7,8 @@ use striate::kernel::{Body, Caps, Kernel};
 use striate_cases::cases;
 use striate_cases::lower::lower;
 use striate_lab::loops::loops_of_unknown_length;
-use striate_lab::table;
 use striate_lab::translate::parse;
+use striate_lab::{kernels, table};
 
 /// Ops with a loop over an extent that need no long case, and why.
 const SHORT: &[(&str, &str)] = &[(
@@ -85,4 +85,27 @@ fn the_table_of_ops_is_current() {
         text == renewed,
         "docs/ops.md is stale: cargo run --release -p striate-lab -- verify --docs"
     );
+}
+
+#[test]
+fn the_tables_of_kernels_are_current() {
+    for (path, renewed) in kernels::readmes().unwrap() {
+        assert!(
+            std::fs::read_to_string(&path).is_ok_and(|text| text == renewed),
+            "{} is stale: cargo run --release -p striate-lab -- verify --docs",
+            path.display()
+        );
+    }
+}
+
+/// What is shown of a kernel holds its text whole, and names the file of each part.
+#[test]
+fn kernels_are_shown_whole() {
+    for kernel in striate::ops::kernels() {
+        let shown = kernels::whole(&kernel);
+        for source in kernel.sources() {
+            assert!(shown.contains(source.text()), "{}", kernel.name);
+            assert!(shown.contains(source.path()), "{}", kernel.name);
+        }
+    }
 }
