@@ -50,6 +50,7 @@ pub mod gpu;
 pub mod graph;
 pub mod interop;
 pub mod kernel;
+mod lowering;
 pub mod models;
 pub mod nn;
 pub mod ops;

@@ -342,6 +342,12 @@ impl PaddingMode {
     }
 }
 
+/// Extents of a shape seen as `[outer, extent, inner]` around an axis.
+pub(crate) fn around(shape: &Shape, axis: usize) -> [usize; 3] {
+    let inner = shape[axis + 1..].iter().product();
+    [shape[..axis].iter().product(), shape[axis], inner]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

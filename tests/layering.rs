@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Reading order, which is import order: a module uses those to its left.
-const ORDER: [&str; 20] = [
+const ORDER: [&str; 21] = [
     "error",
     "shape",
     "tensor",
     "rng",
     "kernel",
     "graph",
+    "lowering",
     "ops",
     "autodiff",
     "reference",

@@ -1,4 +1,4 @@
-// Pieces of long gathers, as Pieces of src/ops/pieces.rs: for params with first, outputs, taps0 ..
+// Pieces of long gathers, as Pieces of src/lowering/pieces.rs: for params with first, outputs, taps0 ..
 // taps3 and pieces1 .. pieces3.
 //
 // Where the override cut of the body is 1, result j belongs to output first + j % outputs and to

@@ -1,6 +1,6 @@
 // Bytes first_y to first_y + bytes - 1 of y = as many of x from byte first_x on: runs of any element type.
 //
-// Layout: four bytes to a little-endian word; the other bytes of y's first and last word stay. Reference: src/ops/copy.rs.
+// Layout: four bytes to a little-endian word; the other bytes of y's first and last word stay. Reference: src/lowering/copy.rs.
 // One invocation writes one word of y, one workgroup workgroup_size of them. Overrides: workgroup_size. Providers: lib/grid.
 
 override workgroup_size: u32 = 64u;

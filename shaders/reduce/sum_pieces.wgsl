@@ -3,7 +3,7 @@
 //
 // Layout: parts [parts, outputs], y [groups, outputs] counted from y_base; group g is of the parts
 // from g * joined on.
-// Reference: src/ops/pieces.rs. One invocation makes one element of y, one workgroup
+// Reference: src/lowering/pieces.rs. One invocation makes one element of y, one workgroup
 // workgroup_size.
 // Overrides: workgroup_size. Providers: lib/grid.
 

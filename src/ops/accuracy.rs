@@ -10,8 +10,8 @@ use crate::shape::{Shape, Type};
 use crate::tensor::Array;
 
 use super::in_place::{bind_places, form};
-use super::rows::{Loops, by_rows};
 use super::{expect_f32, expect_inputs, expect_type};
+use crate::lowering::rows::{Loops, by_rows};
 
 // Parameters and builder.
 

@@ -8,9 +8,10 @@ use crate::kernel::{
 use crate::shape::{DType, Shape, Type};
 use crate::tensor::Array;
 
-use super::axes::around;
 use super::dim::{self, Dim};
-use super::{Cut, expect_dtype, expect_f32, expect_inputs, no_second_derivative};
+use super::{expect_dtype, expect_f32, expect_inputs, no_second_derivative};
+use crate::lowering::Cut;
+use crate::shape::around;
 
 // Parameters and builder.
 

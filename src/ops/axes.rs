@@ -2,7 +2,6 @@
 
 use crate::error::Result;
 use crate::graph::{Graph, Value};
-use crate::shape::Shape;
 
 /// How many axes follow the first two of `[first, second, ...]`. They are the last ones of three; those before them have one element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -97,10 +96,4 @@ impl Graph {
 pub(super) fn three<T: Copy, const D: usize>(values: [T; D], front: T) -> [T; 3] {
     let own = |axis: usize| (axis + D).checked_sub(3).map(|own| values[own]);
     std::array::from_fn(|axis| own(axis).unwrap_or(front))
-}
-
-/// Extents of a shape seen as `[outer, extent, inner]` around an axis.
-pub(super) fn around(shape: &Shape, axis: usize) -> [usize; 3] {
-    let inner = shape[axis + 1..].iter().product();
-    [shape[..axis].iter().product(), shape[axis], inner]
 }

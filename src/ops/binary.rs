@@ -6,11 +6,11 @@ use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, so
 use crate::shape::Type;
 use crate::tensor::Array;
 
-use super::elementwise::{
-    Forms, WORKGROUP, broadcast, constants, function, lower_broadcast, map_broadcast, unbroadcast,
-};
+use super::elementwise::{broadcast, map_broadcast, unbroadcast};
 use super::in_place::{bind_places, form};
-use super::{expect_f32, expect_inputs, no_second_derivative, quads};
+use super::{expect_f32, expect_inputs, no_second_derivative};
+use crate::lowering::broadcast::{Forms, WORKGROUP, constants, function, lower_broadcast};
+use crate::lowering::quads;
 
 // Parameters and builder.
 

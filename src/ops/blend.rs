@@ -6,9 +6,9 @@ use crate::kernel::{Access, Caps, Dispatch, Io, Kernel, Lowering, Operand, Overr
 use crate::shape::Type;
 use crate::tensor::Array;
 
-use super::runs::{copy_aside, runs};
 use super::schedule::step;
 use super::{expect_clock, expect_f32, expect_inputs, expect_type};
+use crate::lowering::runs::{copy_aside, runs};
 
 // Parameters and builder.
 

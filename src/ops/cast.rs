@@ -6,7 +6,8 @@ use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, ov
 use crate::shape::{DType, Type};
 use crate::tensor::Array;
 
-use super::{Cut, expect_inputs};
+use super::expect_inputs;
+use crate::lowering::Cut;
 
 // Parameters and builder.
 

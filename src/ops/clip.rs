@@ -8,8 +8,8 @@ use crate::kernel::{
 use crate::shape::Type;
 use crate::tensor::{Array, Tensor};
 
-use super::runs::runs;
 use super::{expect_f32, expect_inputs, expect_type};
+use crate::lowering::runs::runs;
 
 // Parameters and builder.
 

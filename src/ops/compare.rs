@@ -7,8 +7,9 @@ use crate::kernel::{Caps, Io, Kernel, Lowering, Overrides, source};
 use crate::shape::{DType, Type};
 use crate::tensor::Array;
 
-use super::elementwise::{Forms, broadcast, lower_broadcast, map_broadcast, unbroadcast};
+use super::elementwise::{broadcast, map_broadcast, unbroadcast};
 use super::{expect_dtype, expect_inputs};
+use crate::lowering::broadcast::{Forms, lower_broadcast};
 
 // Parameters and builder.
 

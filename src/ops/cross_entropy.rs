@@ -6,11 +6,11 @@ use crate::kernel::{Caps, Io, Lowering};
 use crate::shape::{DType, Type};
 use crate::tensor::{Array, Tensor};
 
-use super::axes::around;
 use super::cross_entropy_passes::{lower_gradient, lower_losses};
 use super::pointwise::Reduction;
 use super::softmax::{log_softmax_row, rows};
 use super::{expect_f32, expect_inputs, expect_type, no_second_derivative};
+use crate::shape::around;
 
 // Parameters and builder.
 

@@ -8,15 +8,15 @@ use crate::kernel::{
 };
 use crate::shape::{DType, Type};
 
-use super::axes::around;
 use super::cross_entropy::CrossEntropy;
-use super::elementwise::lower_fill;
 use super::pointwise::Reduction;
 use super::reduce::lower_ratio;
-use super::reduction::lower_sum;
-use super::rows::{Loops, by_rows, kept, lower_row_sums, whole};
 use super::softmax::lower_elements;
-use super::{Cut, quads};
+use crate::lowering::fill::lower_fill;
+use crate::lowering::reduction::lower_sum;
+use crate::lowering::rows::{Loops, by_rows, kept, lower_row_sums, whole};
+use crate::lowering::{Cut, quads};
+use crate::shape::around;
 
 /// Most sums of a run of rows: enough invocations, or workgroups where the classes are many, to
 /// fill a device.

@@ -7,10 +7,11 @@ use crate::shape::{Shape, Type};
 use crate::tensor::Array;
 
 use super::dim::{self, Dim};
-use super::elementwise::lower_fill;
 use super::movement::{expect_words, picked, positions};
-use super::strided::{Axis, Side, lower_strided};
-use super::{Cut, expect_f32, expect_inputs};
+use super::{expect_f32, expect_inputs};
+use crate::lowering::Cut;
+use crate::lowering::fill::lower_fill;
+use crate::lowering::strided::{Axis, Side, lower_strided};
 
 // Parameters and builder.
 

@@ -9,8 +9,8 @@ use crate::shape::Type;
 use crate::tensor::Array;
 
 use super::local_response_norm_wide::Wide;
-use super::pieces::LONG;
 use super::{expect_f32, expect_inputs, expect_type, no_second_derivative};
+use crate::lowering::pieces::LONG;
 
 // Parameters and builder.
 

@@ -4,8 +4,9 @@ use std::any::{Any, TypeId};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Op;
-use crate::kernel::{Io, Kernel, Operand, Overrides, Part};
-use crate::shape::{DType, Shape, Type};
+use crate::kernel::Kernel;
+use crate::lowering;
+use crate::shape::{DType, Type};
 use crate::tensor::Array;
 
 mod accuracy;
@@ -18,14 +19,12 @@ mod cast;
 mod clip;
 mod compare;
 mod conv;
-mod copy;
 mod cross_entropy;
 mod cross_entropy_passes;
 mod dim;
 mod elementwise;
 mod filler;
 mod gather;
-mod gemm;
 mod in_place;
 mod join;
 mod local_response_norm;
@@ -36,21 +35,16 @@ mod movement;
 mod norm;
 mod norm_passes;
 mod pad;
-mod pieces;
 mod pointwise;
 mod pool;
 mod random;
 mod reduce;
-mod reduction;
 mod resize;
 mod resize_axes;
-mod rows;
 mod rule;
-mod runs;
 mod schedule;
 mod softmax;
 mod special;
-mod strided;
 mod unary;
 mod unary_function;
 mod update;
@@ -67,7 +61,6 @@ pub use conv::{
     Conv, Conv1d, Conv2d, Conv3d, ConvForward, ConvGradInput, ConvGradWeight, ConvTranspose,
     ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, ConvTransposeWalk, ConvWalk,
 };
-pub(crate) use copy::{copy, copy_parts};
 pub use cross_entropy::{CrossEntropy, CrossEntropyGrad, CrossEntropyLoss};
 pub use dim::Dim;
 pub use elementwise::Fill;
@@ -181,24 +174,18 @@ pub fn kernels() -> Vec<Kernel> {
         cast::KERNELS,
         clip::KERNELS,
         compare::KERNELS,
-        copy::KERNELS,
-        elementwise::KERNELS,
         gather::KERNELS,
-        gemm::KERNELS,
         local_response_norm::KERNELS,
         local_response_norm_wide::KERNELS,
         norm_passes::KERNELS,
         pad::KERNELS,
-        pieces::KERNELS,
         pointwise::KERNELS,
         pool::KERNELS,
         random::KERNELS,
         reduce::KERNELS,
-        reduction::KERNELS,
         schedule::KERNELS,
         resize_axes::KERNELS,
         softmax::KERNELS,
-        strided::KERNELS,
         unary::KERNELS,
         update::KERNELS,
     ];
@@ -209,16 +196,9 @@ pub fn kernels() -> Vec<Kernel> {
         matmul::kernels(),
         norm_passes::kernels(),
         pool::kernels(),
-        reduction::kernels(),
     ]
     .concat();
-    fixed.chain(composed).collect()
-}
-
-/// The value of an override; 1 where a set leaves it out.
-fn value(overrides: Overrides, name: &str) -> usize {
-    let found = overrides.iter().find(|(n, _)| *n == name);
-    found.map_or(1, |&(_, value)| value as usize)
+    (fixed.chain(composed).chain(lowering::kernels())).collect()
 }
 
 /// Fails unless the op got `count` inputs.
@@ -288,41 +268,5 @@ fn finish(y: &mut [f64], relu: bool, mask: Option<&Array>) {
         if masked || (relu && *value <= 0.0) {
             *value = 0.0;
         }
-    }
-}
-
-/// Number of `vec4`s that hold `rows` rows of `ty`.
-fn quads(ty: &Type, rows: usize) -> usize {
-    (ty.row() * rows).div_ceil(4)
-}
-
-/// An operand, and how it is cut along axis 0.
-#[derive(Debug, Clone, Copy)]
-struct Cut<'a> {
-    operand: Operand,
-    shape: &'a Shape,
-    parts: &'a [Part],
-}
-
-impl<'a> Cut<'a> {
-    fn input(io: &'a Io, i: usize) -> Self {
-        Self {
-            operand: Operand::Input(i),
-            shape: &io.inputs[i].shape,
-            parts: &io.input_parts[i],
-        }
-    }
-
-    fn output(io: &'a Io, i: usize) -> Self {
-        Self {
-            operand: Operand::Output(i),
-            shape: &io.outputs[i].shape,
-            parts: &io.output_parts[i],
-        }
-    }
-
-    /// Elements of one row.
-    fn row(&self) -> usize {
-        self.shape.iter().skip(1).product()
     }
 }

@@ -8,8 +8,9 @@ use crate::tensor::Array;
 
 use super::dim::{self, Dim};
 use super::reduce::{Ratio, Spread, infer_reduced, reduced, summed, with_kept};
-use super::reduction::{Fold, Function, lower_reduction};
-use super::{Cut, expect_inputs, expect_type};
+use super::{expect_inputs, expect_type};
+use crate::lowering::Cut;
+use crate::lowering::reduction::{Fold, Function, lower_reduction};
 
 // Parameters and builder.
 

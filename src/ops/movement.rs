@@ -7,9 +7,10 @@ use crate::shape::{DType, Shape, Type};
 use crate::tensor::Array;
 
 use super::dim::{self, Dim};
-use super::elementwise::broadcast_strides;
-use super::strided::{Axis, Side, lower_strided};
-use super::{Cut, expect_inputs};
+use super::expect_inputs;
+use crate::lowering::Cut;
+use crate::lowering::broadcast::broadcast_strides;
+use crate::lowering::strided::{Axis, Side, lower_strided};
 
 // Parameters and builder.
 

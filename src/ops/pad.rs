@@ -6,10 +6,11 @@ use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Overrides, Rows, overl
 use crate::shape::{PaddingMode, Shape, Type};
 use crate::tensor::Array;
 
-use super::elementwise::lower_fill;
-use super::pieces::{Pieces, nested};
-use super::strided::{Axis, Side, lower_strided};
-use super::{Cut, expect_f32, expect_inputs, expect_type};
+use super::{expect_f32, expect_inputs, expect_type};
+use crate::lowering::Cut;
+use crate::lowering::fill::lower_fill;
+use crate::lowering::pieces::{Pieces, nested};
+use crate::lowering::strided::{Axis, Side, lower_strided};
 
 // Parameters and builder.
 

@@ -9,10 +9,11 @@ use crate::shape::Type;
 use crate::tensor::Array;
 
 use super::binary::lower_same;
-use super::elementwise::{Forms, WORKGROUP, constants, function, lower_broadcast, map_broadcast};
-use super::reduction::lower_sum;
+use super::elementwise::map_broadcast;
 use super::special::{log1p_exp, sigmoid};
 use super::{expect_f32, expect_inputs, expect_type, no_second_derivative};
+use crate::lowering::broadcast::{Forms, WORKGROUP, constants, function, lower_broadcast};
+use crate::lowering::reduction::lower_sum;
 
 // Parameters and builder.
 

@@ -8,7 +8,8 @@ use crate::shape::Type;
 use crate::tensor::Array;
 
 use super::in_place::{bind_places, form};
-use super::{expect_clock, expect_f32, expect_inputs, quads};
+use super::{expect_clock, expect_f32, expect_inputs};
+use crate::lowering::quads;
 
 // Parameters and builder.
 

@@ -7,8 +7,9 @@ use crate::shape::{Shape, Type};
 use crate::tensor::Array;
 
 use super::dim::{self, Dim};
-use super::reduction::{Fold, Function, lower_reduction, lower_spread};
-use super::{Cut, expect_f32, expect_inputs, expect_type, no_second_derivative, quads};
+use super::{expect_f32, expect_inputs, expect_type, no_second_derivative};
+use crate::lowering::reduction::{Fold, Function, lower_reduction, lower_spread};
+use crate::lowering::{Cut, quads};
 
 // Parameters and builder.
 

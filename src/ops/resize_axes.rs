@@ -3,8 +3,8 @@
 use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, overlaps, source};
 use crate::shape::Type;
 
-use super::Cut;
-use super::pieces::{Pieces, nested};
+use crate::lowering::Cut;
+use crate::lowering::pieces::{Pieces, nested};
 
 /// How the outputs of an axis stand between its inputs: output o at max(o * scale + shift, 0) /
 /// divisor.

@@ -6,12 +6,13 @@ use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, so
 use crate::shape::Type;
 use crate::tensor::Array;
 
-use super::axes::around;
 use super::dim::{self, Dim};
-use super::elementwise::function;
-use super::reduction::{Fold, Function, lower_reduction};
-use super::rows::{Loops, by_rows, kept, lower_row_sums, row_places, whole};
-use super::{Cut, expect_f32, expect_inputs, expect_type, no_second_derivative};
+use super::{expect_f32, expect_inputs, expect_type, no_second_derivative};
+use crate::lowering::Cut;
+use crate::lowering::broadcast::function;
+use crate::lowering::reduction::{Fold, Function, lower_reduction};
+use crate::lowering::rows::{Loops, by_rows, kept, lower_row_sums, row_places, whole};
+use crate::shape::around;
 
 // Parameters and builder.
 

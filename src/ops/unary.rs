@@ -7,10 +7,11 @@ use crate::shape::Type;
 use crate::tensor::Array;
 
 use super::binary::lower_same;
-use super::elementwise::{WORKGROUP, constants, function};
 use super::in_place::{bind_places, form};
 use super::unary_function::UnaryFunction;
-use super::{expect_f32, expect_inputs, expect_type, no_second_derivative, quads};
+use super::{expect_f32, expect_inputs, expect_type, no_second_derivative};
+use crate::lowering::broadcast::{WORKGROUP, constants, function};
+use crate::lowering::quads;
 
 // Parameters and builder.
 

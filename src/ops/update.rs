@@ -7,9 +7,9 @@ use crate::shape::Type;
 use crate::tensor::{Array, Tensor};
 
 use super::rule::{Adagrad, Adam, RmsProp, Rule};
-use super::runs::{Run, copy_aside, runs};
 use super::schedule::step;
 use super::{expect_clock, expect_f32, expect_inputs, expect_type};
+use crate::lowering::runs::{Run, copy_aside, runs};
 
 // Parameters and builder.
 

@@ -22,7 +22,8 @@ use crate::kernel::{
     Access, Binding, Caps, Dispatch, Io, Kernel, Location, Lowering, Operand, Overrides, Param,
     Part, WINDOW, parts_of,
 };
-use crate::ops::{copy, copy_parts, is_own};
+use crate::lowering::copy::{copy, copy_parts};
+use crate::ops::is_own;
 use crate::shape::Type;
 use program::{Origin, Program};
 use schedule::{Home, Storage};

@@ -10,8 +10,8 @@ use crate::shape::{PaddingMode, Type};
 
 use super::pieces::{Pieces, Range, pieces};
 use super::{Filters, Map, Sizes};
-use crate::ops::gemm::{End, Target, in_splits, most_parts, run_scratch, sum_runs};
-use crate::ops::value;
+use crate::lowering::gemm::{End, Target, in_splits, most_parts, run_scratch, sum_runs};
+use crate::lowering::value;
 
 /// Invocations that fill any device: the rows of a gradient of a weight are cut into parts for as many.
 const FILLS_DEVICE: usize = 8192;

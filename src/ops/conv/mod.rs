@@ -16,10 +16,11 @@ use crate::kernel::{Body, Caps, Io, Kernel, Lowering, Operand, Rows, overlaps};
 use crate::shape::{Shape, Type};
 use crate::tensor::Array;
 
-use super::gemm::{End, MASK_PAIR, Target, run_scratch, sum_runs};
 use super::reduce::Sum;
-use super::reduction::{Fold, lower_reduction};
-use super::{Cut, expect_f32, expect_inputs, expect_type};
+use super::{expect_f32, expect_inputs, expect_type};
+use crate::lowering::Cut;
+use crate::lowering::gemm::{End, MASK_PAIR, Target, run_scratch, sum_runs};
+use crate::lowering::reduction::{Fold, lower_reduction};
 use filters::Filters;
 use sizes::Sizes;
 pub use walk::{

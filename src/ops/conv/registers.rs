@@ -9,8 +9,8 @@ use crate::kernel::{
 use crate::shape::Type;
 
 use super::{Map, Sizes};
-use crate::ops::gemm::{End, View};
-use crate::ops::value;
+use crate::lowering::gemm::{End, View};
+use crate::lowering::value;
 
 /// One convolution as `conv_registers` runs it. A forward convolution is one; a gradient of the input is one for each residue class
 /// of the stride, over dy, with the class's taps backwards.

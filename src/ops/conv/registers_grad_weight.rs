@@ -10,8 +10,8 @@ use crate::shape::Type;
 
 use super::Sizes;
 use super::registers::{Axis, Runs, cheapest, wrapped, x_files};
-use crate::ops::gemm::{Target, View, split_target, sum_parts};
-use crate::ops::value;
+use crate::lowering::gemm::{Target, View, split_target, sum_parts};
+use crate::lowering::value;
 
 /// How the gradient of a weight is cut: invocations over runs of channels of dy, channels of x, and runs of taps.
 struct Tiles {

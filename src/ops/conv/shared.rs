@@ -6,7 +6,7 @@ use crate::kernel::{Caps, Dispatch, Kernel, Lowering, Operand, Rows, source};
 use crate::shape::Type;
 
 use super::{Map, Sizes};
-use crate::ops::gemm::{
+use crate::lowering::gemm::{
     ENOUGH_WORKGROUPS, End, Product, Target, Tiles, in_splits, most_parts, run_scratch, sum_runs,
 };
 

@@ -11,8 +11,8 @@ use crate::kernel::{Body, Caps, Dispatch, Io, Kernel, Lowering, Operand, Part, R
 use crate::shape::Type;
 use crate::tensor::Array;
 
-use super::gemm::{End, MASK_PAIR, Product, Target, run_scratch, sum_pair, sum_runs};
 use super::{expect_f32, expect_inputs, expect_type};
+use crate::lowering::gemm::{End, MASK_PAIR, Product, Target, run_scratch, sum_pair, sum_runs};
 use terms::Held;
 
 // Parameters and builder.

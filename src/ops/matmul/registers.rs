@@ -8,8 +8,8 @@ use crate::kernel::{
     Caps, Dispatch, Kernel, Lowering, Overrides, Shown, Tile, WINDOW_ELEMENTS, looped, source,
     turns_within, window_rows,
 };
-use crate::ops::gemm::{End, Target, View, in_dispatches};
-use crate::ops::value;
+use crate::lowering::gemm::{End, Target, View, in_dispatches};
+use crate::lowering::value;
 use crate::shape::Type;
 
 impl MatMul {

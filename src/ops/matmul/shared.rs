@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::{Block, MatMul, Sizes};
 use crate::kernel::{Caps, Dispatch, Kernel, Lowering, Operand, source};
-use crate::ops::gemm::{End, Product, Target, Tiles, in_splits};
+use crate::lowering::gemm::{End, Product, Target, Tiles, in_splits};
 use crate::shape::Type;
 
 impl MatMul {

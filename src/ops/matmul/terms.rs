@@ -5,8 +5,8 @@ use std::cell::Cell;
 use super::registers::{RegisterTiles, Seen, high};
 use super::{FEW_ROWS, MatMul, Sizes};
 use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Tile, source};
-use crate::ops::gemm::{End, Target, View, flags};
-use crate::ops::value;
+use crate::lowering::gemm::{End, Target, View, flags};
+use crate::lowering::value;
 use crate::shape::Type;
 
 impl MatMul {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
 use crate::kernel::{Caps, Dispatch, Io, Lowering, Operand, looped, overlaps};
-use crate::ops::pieces::{Pieces, nested};
+use crate::lowering::pieces::{Pieces, nested};
 use crate::ops::{expect_inputs, expect_type, no_second_derivative};
 use crate::shape::Type;
 use crate::tensor::Array;

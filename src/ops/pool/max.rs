@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
 use crate::kernel::{Caps, Dispatch, Io, Lowering, Operand, Rows, looped, overlaps};
+use crate::lowering::pieces::{Pieces, groups, join_params, joined, nested};
 use crate::ops::expect_inputs;
-use crate::ops::pieces::{Pieces, groups, join_params, joined, nested};
 use crate::shape::{DType, Type};
 use crate::tensor::Array;
 

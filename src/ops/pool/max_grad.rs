@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
 use crate::kernel::{Caps, Dispatch, Io, Lowering, Operand, overlaps};
-use crate::ops::pieces::{Pieces, nested};
+use crate::lowering::pieces::{Pieces, nested};
 use crate::ops::{expect_dtype, expect_inputs};
 use crate::shape::{DType, Type};
 use crate::tensor::Array;

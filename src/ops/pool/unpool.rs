@@ -3,8 +3,9 @@
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
 use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Part, overlaps, source};
-use crate::ops::elementwise::lower_fill;
-use crate::ops::{Cut, expect_f32, expect_inputs, expect_type};
+use crate::lowering::Cut;
+use crate::lowering::fill::lower_fill;
+use crate::ops::{expect_f32, expect_inputs, expect_type};
 use crate::shape::{Shape, Type};
 use crate::tensor::Array;
 

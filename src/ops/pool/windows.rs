@@ -2,9 +2,9 @@
 
 use crate::error::{Error, Result};
 use crate::kernel::Dispatch;
+use crate::lowering::pieces::Pieces;
 use crate::ops::axes::{Axes, three};
 use crate::ops::expect_f32;
-use crate::ops::pieces::Pieces;
 use crate::shape::{Type, Window};
 
 use super::{Indices, WORKGROUP};

@@ -13,7 +13,7 @@ use super::strided::{box_params, box_variant};
 
 /// What becomes of the elements over which an output reduces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Function {
+pub(crate) enum Function {
     /// Their sum.
     Sum,
     /// The largest of them times the scale, which is 1 or -1: with -1, the smallest.
@@ -47,7 +47,7 @@ impl Function {
 
 /// A reduction of elements to scale * function, or to the square root of that.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Fold {
+pub(crate) struct Fold {
     pub function: Function,
     pub scale: f32,
     pub root: bool,
@@ -85,7 +85,7 @@ impl Fold {
 }
 
 /// Emits y = scale * (x summed over `axes` of `shape`), for operands in one part.
-pub(super) fn lower_sum(
+pub(crate) fn lower_sum(
     x: Operand,
     shape: &Shape,
     axes: &[usize],
@@ -117,7 +117,7 @@ pub(super) fn lower_sum(
 ///
 /// Where axis 0 is kept, rows that lie in one part of both are reduced together. Where it is reduced, the parts of x are taken in
 /// order, each adding to what the ones before it left in y.
-pub(super) fn lower_reduction(
+pub(crate) fn lower_reduction(
     op: &str,
     reduction: Fold,
     x: Cut,
@@ -202,7 +202,7 @@ fn regions(x: Cut, axes: &[usize], y: Cut) -> Vec<Region> {
 
 /// Emits dx from the elements of x, their reduction y and a share of the gradient for each output: `share` goes to the elements that
 /// equal y (`Ties`), or `(x - y) * share` to all (`Deviations`).
-pub(super) fn lower_spread(
+pub(crate) fn lower_spread(
     op: &str,
     differences: bool,
     [x, y]: [Cut; 2],
@@ -626,7 +626,7 @@ fn kernel(form: Form, term: Term) -> Kernel {
 }
 
 /// The kernels that are composed when an op lowers.
-pub(super) fn kernels() -> Vec<Kernel> {
+pub(crate) fn kernels() -> Vec<Kernel> {
     let mut all = Vec::new();
     for form in [Form::Elements, Form::RowQuads, Form::ColumnQuads] {
         all.extend(Term::ALL.map(|term| kernel(form, term)));
@@ -649,4 +649,4 @@ static SPREAD: Kernel = Kernel::new(
     SPREAD_VARIANTS,
 );
 
-pub(super) const KERNELS: &[&Kernel] = &[&SPREAD];
+pub(crate) const KERNELS: &[&Kernel] = &[&SPREAD];

@@ -3,11 +3,12 @@
 use crate::kernel::{Access, Caps, Dispatch, Io, Lowering, Operand, Part};
 use crate::shape::Type;
 
-use super::{copy, quads};
+use super::copy::copy;
+use super::quads;
 
 /// Items `first..=last`, or one part of one item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Run {
+pub(crate) struct Run {
     pub first: usize,
     pub last: usize,
     part: usize,
@@ -60,7 +61,7 @@ fn parts(io: &Io, operand: Operand) -> &[Part] {
 /// Cuts `count` items, whose operands `operands` gives, all of one type, into the longest runs in which the operands of each item follow
 /// those of the one before at one and the same distance in the store, within one binding. `join` tells whether a run may go on after
 /// an item.
-pub(super) fn runs(
+pub(crate) fn runs(
     io: &Io,
     caps: &Caps,
     count: usize,
@@ -125,7 +126,7 @@ pub(super) fn runs(
 }
 
 /// Copies each input of `pairs` (input, output) to its output where the plan did not let them share.
-pub(super) fn copy_aside(io: &Io, pairs: &[(usize, usize)], out: &mut Lowering) {
+pub(crate) fn copy_aside(io: &Io, pairs: &[(usize, usize)], out: &mut Lowering) {
     for &(input, output) in pairs {
         if io.in_place[output] == Some(input) {
             continue;

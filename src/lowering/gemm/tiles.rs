@@ -3,11 +3,11 @@
 use crate::kernel::{
     Body, Caps, Dispatch, Kernel, Matrices, Overrides, Source, Tile, looped, source, turns_within,
 };
-use crate::ops::value;
+use crate::lowering::value;
 
 /// A product y = A B of `m x k` and `k x n` per group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::ops) struct Product {
+pub(crate) struct Product {
     pub m: usize,
     pub n: usize,
     pub k: usize,
@@ -16,7 +16,7 @@ pub(in crate::ops) struct Product {
 
 /// A product cut into tiles of workgroup memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::ops) struct Tiling {
+pub(crate) struct Tiling {
     pub overrides: Overrides,
     tiles: [usize; 2],
     /// Runs of terms that are summed apart.
@@ -63,11 +63,11 @@ impl Turns {
 }
 
 /// Workgroups below which a GPU is not filled.
-pub(in crate::ops) const ENOUGH_WORKGROUPS: usize = 128;
+pub(crate) const ENOUGH_WORKGROUPS: usize = 128;
 
 /// What multiplies the tiles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::ops) enum Tiles {
+pub(crate) enum Tiles {
     /// Each invocation, in `f32`.
     Shared,
     /// Subgroups, in `f16`.

@@ -10,11 +10,11 @@ use crate::kernel::{
     source, turns_within, windows,
 };
 use crate::shape::Type;
-pub(super) use tiles::{ENOUGH_WORKGROUPS, Product, Tiles};
+pub(crate) use tiles::{ENOUGH_WORKGROUPS, Product, Tiles};
 
 /// What follows a product before it is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
+pub(crate) enum End {
     None,
     Relu,
     Bias,
@@ -25,7 +25,7 @@ pub(super) enum End {
 }
 
 /// The mask, a product's third input, may give its buffer to the output.
-pub(super) const MASK_PAIR: &[(usize, usize)] = &[(2, 0)];
+pub(crate) const MASK_PAIR: &[(usize, usize)] = &[(2, 0)];
 
 impl End {
     /// All of them, for lists of kernels.
@@ -130,7 +130,7 @@ impl End {
 }
 
 /// The bits of `end_flags`.
-pub(super) mod flags {
+pub(crate) mod flags {
     pub const BIAS: usize = 1;
     pub const SUM: usize = 2;
     pub const SUM_IN_PLACE: usize = 4;
@@ -141,7 +141,7 @@ pub(super) mod flags {
 
 /// Where a block of a product is stored, and what happens to it before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Target {
+pub(crate) struct Target {
     pub operand: Operand,
     pub part: usize,
     /// The block's first element in that part.
@@ -192,7 +192,7 @@ impl Target {
 
 /// A part of an input as kernels in registers see it: in storage, or through windows of a uniform binding.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct View {
+pub(crate) struct View {
     operand: Operand,
     part: usize,
     elements: usize,
@@ -255,7 +255,7 @@ impl View {
 
 /// Emits a product of type `ty` whose terms are summed in `splits` runs by one dispatch, which `product` makes for a target and the elements
 /// from run to run. See [`in_dispatches`].
-pub(super) fn in_splits(
+pub(crate) fn in_splits(
     splits: usize,
     ty: &Type,
     to: Target,
@@ -271,7 +271,7 @@ pub(super) fn in_splits(
 /// Emits a product of type `ty` whose terms are summed in `splits` runs: `product` makes the dispatch of each for a target and the elements
 /// from run to run. Several runs go into scratch, each padded to whole `vec4`s, and are added up in order, from the start of `to` on. What
 /// follows there is not written yet: the last vec4 may run into it.
-pub(super) fn in_dispatches(
+pub(crate) fn in_dispatches(
     splits: usize,
     ty: &Type,
     to: Target,
@@ -287,7 +287,7 @@ pub(super) fn in_dispatches(
 }
 
 /// Where the runs of a sum go, and the elements from one to the next.
-pub(super) fn split_target(
+pub(crate) fn split_target(
     splits: usize,
     ty: &Type,
     to: Target,
@@ -303,7 +303,7 @@ pub(super) fn split_target(
 
 /// Adds up what [`split_target`] gave, if that was not the target itself: in as many dispatches as
 /// the turns of a device ask for, each of which goes on where the last one stopped.
-pub(super) fn sum_parts(
+pub(crate) fn sum_parts(
     splits: usize,
     parts: Target,
     part: usize,
@@ -333,12 +333,12 @@ pub(super) fn sum_parts(
 }
 
 /// The most runs that [`sum_parts`] may add up.
-pub(super) fn most_parts(caps: &Caps) -> usize {
+pub(crate) fn most_parts(caps: &Caps) -> usize {
     turns_within(caps.max_turns, 0).saturating_add(1)
 }
 
 /// Scratch for sums of `runs` runs of terms, of `elements` elements at most: one holds the sum so far, one the next term, one the next sum.
-pub(super) fn run_scratch(out: &mut Lowering, runs: usize, elements: usize) -> Vec<Operand> {
+pub(crate) fn run_scratch(out: &mut Lowering, runs: usize, elements: usize) -> Vec<Operand> {
     let count = if runs > 1 { runs.min(3) } else { 0 };
     (0..count)
         .map(|_| out.scratch(Type::f32([elements])))
@@ -347,7 +347,7 @@ pub(super) fn run_scratch(out: &mut Lowering, runs: usize, elements: usize) -> V
 
 /// A block of `[rows, columns]` whose terms lie in `runs` runs: `term` emits the sum of one of them into a target. Several go into `scratch`
 /// and are added up pair by pair, in order; what follows the product sees the last sum.
-pub(super) fn sum_runs(
+pub(crate) fn sum_runs(
     runs: usize,
     [rows, columns]: [usize; 2],
     to: Target,
@@ -380,7 +380,7 @@ pub(super) fn sum_runs(
 }
 
 /// The kernel that adds two sums of a product, and what follows.
-pub(super) fn sum_pair(end: End) -> Kernel {
+pub(crate) fn sum_pair(end: End) -> Kernel {
     let (end_name, end) = end.file();
     Kernel::composed(
         format!("sum_pair{end_name}"),
@@ -393,7 +393,7 @@ const VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
 
 static SUM_PARTS: Kernel = Kernel::new("sum_parts", &[source!("gemm/sum_parts")], VARIANTS);
 
-pub(super) const KERNELS: &[&Kernel] = &[&SUM_PARTS];
+pub(crate) const KERNELS: &[&Kernel] = &[&SUM_PARTS];
 
 #[cfg(test)]
 mod tests {

@@ -11,7 +11,7 @@ use crate::shape::Type;
 
 /// Turns beyond which the gathers of few outputs are cut even where the device allows more: long
 /// ones leave it idle.
-pub(super) const LONG: u64 = 1024;
+pub(crate) const LONG: u64 = 1024;
 /// Outputs that are few.
 const FEW: usize = 4096;
 /// Invocations that are enough to fill a device.
@@ -23,7 +23,7 @@ const JOINED: usize = 32;
 
 /// How the loops of a gather over up to four axes are cut.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Pieces {
+pub(crate) struct Pieces {
     /// Indices of a piece along each axis, outermost first, after ones for those that are not
     /// there.
     taps: [usize; 4],
@@ -36,14 +36,14 @@ pub(super) struct Pieces {
 }
 
 /// Turns of loops over `extents`, outermost first, each innermost turn of which takes `inner` more.
-pub(super) fn nested(extents: &[usize], inner: u64) -> u64 {
+pub(crate) fn nested(extents: &[usize], inner: u64) -> u64 {
     let axes = extents.iter().rev();
     axes.fold(inner, |inner, &extent| looped(extent, inner))
 }
 
 impl Pieces {
     /// No cut: for params of kernels that gather whole.
-    pub(super) const WHOLE: Self = Self {
+    pub(crate) const WHOLE: Self = Self {
         taps: [1; 4],
         counts: [1; 4],
         turns: 0,
@@ -53,7 +53,7 @@ impl Pieces {
     /// Cuts the gathers of `outputs` over at most `extents`, outermost first, each innermost turn
     /// of which takes `inner` turns more. None where they run whole, an invocation then taking
     /// `whole`.
-    pub(super) fn new(
+    pub(crate) fn new(
         extents: &[usize],
         inner: u64,
         outputs: usize,
@@ -99,13 +99,13 @@ impl Pieces {
     }
 
     /// Pieces of each output.
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.counts.iter().product()
     }
 
     /// Runs of `outputs` outputs whose pieces are gathered at a time: the first of each, and how
     /// many.
-    pub(super) fn slices(&self, outputs: usize) -> impl Iterator<Item = [usize; 2]> {
+    pub(crate) fn slices(&self, outputs: usize) -> impl Iterator<Item = [usize; 2]> {
         let slice = self.slice;
         let starts = (0..outputs).step_by(slice);
         starts.map(move |first| [first, slice.min(outputs - first)])
@@ -113,12 +113,12 @@ impl Pieces {
 
     /// States the turns of a piece and appends the fields of `lib/pieces.wgsl`, for `outputs`
     /// outputs from `first` on.
-    pub(super) fn gather(&self, dispatch: Dispatch, [first, outputs]: [usize; 2]) -> Dispatch {
+    pub(crate) fn gather(&self, dispatch: Dispatch, [first, outputs]: [usize; 2]) -> Dispatch {
         self.params(dispatch.turns(self.turns), [first, outputs])
     }
 
     /// Appends the fields of `lib/pieces.wgsl`.
-    pub(super) fn params(&self, dispatch: Dispatch, [first, outputs]: [usize; 2]) -> Dispatch {
+    pub(crate) fn params(&self, dispatch: Dispatch, [first, outputs]: [usize; 2]) -> Dispatch {
         let named = |dispatch, (name, value)| Dispatch::param(dispatch, name, value);
         let taps = ["taps0", "taps1", "taps2", "taps3"];
         let pieces = ["pieces1", "pieces2", "pieces3"];
@@ -130,7 +130,7 @@ impl Pieces {
 
     /// Partial results of an output at each stage: its pieces, what [`JOINED`] of them make, and so
     /// on, as long as one invocation does not join all.
-    pub(super) fn stages(&self) -> Vec<usize> {
+    pub(crate) fn stages(&self) -> Vec<usize> {
         let mut stages = vec![self.count()];
         while let Some(&last) = stages.last()
             && last > JOINED
@@ -141,7 +141,7 @@ impl Pieces {
     }
 
     /// Scratch for the partial results of each stage.
-    pub(super) fn scratch(&self, out: &mut Lowering, ty: fn([usize; 2]) -> Type) -> Vec<Operand> {
+    pub(crate) fn scratch(&self, out: &mut Lowering, ty: fn([usize; 2]) -> Type) -> Vec<Operand> {
         let stages = self.stages().into_iter();
         stages
             .map(|parts| out.scratch(ty([parts, self.slice])))
@@ -149,13 +149,13 @@ impl Pieces {
     }
 
     /// Scratch for the joined results of a slice.
-    pub(super) fn sums(&self, out: &mut Lowering) -> Operand {
+    pub(crate) fn sums(&self, out: &mut Lowering) -> Operand {
         out.scratch(Type::f32([self.slice]))
     }
 
     /// Emits the sums of the pieces of `outputs` outputs, which lie in `scratch`, to `to`: an
     /// operand, a part of it, and the element of that for the first output.
-    pub(super) fn sum(
+    pub(crate) fn sum(
         &self,
         scratch: &[Operand],
         outputs: usize,
@@ -180,13 +180,13 @@ impl Pieces {
 }
 
 /// Turns of a loop that joins partial results.
-pub(super) fn joined() -> u64 {
+pub(crate) fn joined() -> u64 {
     looped(JOINED, 0)
 }
 
 /// Appends how partial results are joined, and sets the number of workgroups for one invocation per
 /// result.
-pub(super) fn join_params(
+pub(crate) fn join_params(
     dispatch: Dispatch,
     groups: usize,
     outputs: usize,
@@ -201,7 +201,7 @@ pub(super) fn join_params(
 }
 
 /// Results that one invocation of the last stage of [`Pieces::stages`] makes of `parts`.
-pub(super) fn groups(parts: usize) -> usize {
+pub(crate) fn groups(parts: usize) -> usize {
     parts.div_ceil(JOINED)
 }
 
@@ -210,7 +210,7 @@ const VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
 
 static SUM_PIECES: Kernel = Kernel::new("sum_pieces", &[source!("reduce/sum_pieces")], VARIANTS);
 
-pub(super) const KERNELS: &[&Kernel] = &[&SUM_PIECES];
+pub(crate) const KERNELS: &[&Kernel] = &[&SUM_PIECES];
 
 #[cfg(test)]
 mod tests {

@@ -10,12 +10,12 @@ use crate::kernel::{
 use crate::shape::{Shape, Type};
 
 use super::Cut;
-use super::axes::around;
 use super::reduction::{Fold, Function, lower_reduction};
+use crate::shape::around;
 
 /// What the loops of a kernel over a row are.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Loops {
+pub(crate) struct Loops {
     /// Successive loops over the columns.
     pub columns: u64,
     /// Values that the invocations of a row combine, each in [`COMBINE`] turns.
@@ -70,7 +70,7 @@ impl Loops {
 
 /// A dispatch of the kernel in which each row has one invocation, or of the one in which 64 share
 /// it.
-pub(super) fn by_rows(
+pub(crate) fn by_rows(
     [alone, shared]: [&'static Kernel; 2],
     overrides: Overrides,
     rows: usize,
@@ -84,7 +84,7 @@ pub(super) fn by_rows(
 
 /// The largest element of each row of x along `axis`, and the sum of exp(element - largest), both
 /// `[outer, inner]` as [`kept`] says.
-pub(super) fn lower_row_sums(
+pub(crate) fn lower_row_sums(
     op: &str,
     x: Cut,
     axis: usize,
@@ -107,21 +107,21 @@ pub(super) fn lower_row_sums(
 }
 
 /// A shape without one of its axes.
-pub(super) fn kept(shape: &Shape, axis: usize) -> Shape {
+pub(crate) fn kept(shape: &Shape, axis: usize) -> Shape {
     let mut extents = shape.to_vec();
     extents.remove(axis);
     extents.into()
 }
 
 /// All rows in one part.
-pub(super) fn whole(shape: &Shape) -> [Part; 1] {
+pub(crate) fn whole(shape: &Shape) -> [Part; 1] {
     let rows = shape.rows();
     [Part { start: 0, rows }]
 }
 
 /// Appends where the rows of one part of an operand lie among those of [`lower_row_sums`], and how
 /// many elements the part has.
-pub(super) fn row_places(dispatch: Dispatch, x: Cut, part: usize, axis: usize) -> Dispatch {
+pub(crate) fn row_places(dispatch: Dispatch, x: Cut, part: usize, axis: usize) -> Dispatch {
     let [outer, columns, inner] = around(x.shape, axis);
     let rows = x.parts[part];
     let count = rows.rows * x.row();

@@ -7,7 +7,7 @@ use super::Cut;
 
 /// One axis of a box: its extent, and the steps that it takes in x and in y, in elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Axis {
+pub(crate) struct Axis {
     pub extent: usize,
     pub x: isize,
     pub y: isize,
@@ -15,7 +15,7 @@ pub(super) struct Axis {
 
 /// Where a box lies in a value.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Side<'a> {
+pub(crate) struct Side<'a> {
     pub cut: Cut<'a>,
     /// Its first element.
     pub base: usize,
@@ -24,7 +24,7 @@ pub(super) struct Side<'a> {
 }
 
 /// Emits the move of a box of words from x to y, part by part; `axes` are outermost first, in the order in which y is written.
-pub(super) fn lower_strided(
+pub(crate) fn lower_strided(
     op: &str,
     x: Side,
     y: Side,
@@ -208,12 +208,12 @@ fn move_box(
 }
 
 /// Which of three variants (2, 4 or 6 axes) walks a box of so many.
-pub(super) fn box_variant(axes: usize) -> usize {
+pub(crate) fn box_variant(axes: usize) -> usize {
     axes.div_ceil(2).max(1) - 1
 }
 
 /// Appends what `movement/strided_box.wgsl` knows of a box of at most six axes, each its extent and its steps in x and y, and the workgroups.
-pub(super) fn box_params(
+pub(crate) fn box_params(
     dispatch: Dispatch,
     count: usize,
     bases: [usize; 2],
@@ -279,4 +279,4 @@ static BLOCKS: Kernel = Kernel::new(
     VARIANTS,
 );
 
-pub(super) const KERNELS: &[&Kernel] = &[&ELEMENTS, &QUADS, &BLOCKS];
+pub(crate) const KERNELS: &[&Kernel] = &[&ELEMENTS, &QUADS, &BLOCKS];

@@ -64,4 +64,4 @@ const VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
 static COPY: Kernel = Kernel::new("copy", &[source!("movement/copy")], VARIANTS);
 static COPY_BYTES: Kernel = Kernel::new("copy_bytes", &[source!("movement/copy_bytes")], VARIANTS);
 
-pub(super) const KERNELS: &[&Kernel] = &[&COPY, &COPY_BYTES];
+pub(crate) const KERNELS: &[&Kernel] = &[&COPY, &COPY_BYTES];
