@@ -1,6 +1,7 @@
 // The gradient of a convolution's weight in registers, in parts. x [N, G * C, H, W], dy [N, G * O, OH, OW]:
 //   dweight[o, c, i, j] = sum over n, row, col of dy[n, o, row, col] x[n, c, row * stride_h + i * dilation_h - pad_h, col * stride_w + j * dilation_w - pad_w]
 //
+// Drawings of strips, lines, bands and parts, with numbers: docs/kernels/convolution.md.
 // Part k sums `share` strips of four columns of dy, all of an image before the next image's, into
 // parts[k][group][chunk][channel][band][phase][run][block][line][tap], vec4s of four channels of dy; conv_grad_weight_sum adds the parts up and puts them in order. Phases and runs of taps: see conv_registers. Reference: src/ops/conv/registers_grad_weight.rs.
 // Dispatches one after the other may sum into the same parts: all but the first add to what the

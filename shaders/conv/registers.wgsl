@@ -1,6 +1,7 @@
 // A convolution over two axes in registers: conv1d, conv2d, and the gradient of its input. x [N, G * C, H, W], y [N, G * O, .., ..], weights as conv_pack makes them:
 //   y[n, o, row, col] = sum over c, i, j of weights[c, i, j, o] x[n, c, row * stride_h + i * dilation_h - pad_h, col * stride_w + j * dilation_w - pad_w]
 //
+// Drawings of taps, phases, runs and classes, with numbers: docs/kernels/convolution.md.
 // A gradient at stride > 1 is one such convolution for each residue class of the stride: rows and cols then count within the class, and
 // out_first, out_row and out_col place it in y. The taps of a row come in `phases`, dilation_w apart, within which the next tap sees the columns
 // of the one before it, one place further; a phase is cut into `runs` of `taps`, filled up with zero weights. Reference: src/ops/conv/registers.rs.
