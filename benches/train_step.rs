@@ -8,7 +8,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use clap::{Parser, ValueEnum};
 use serde_json::json;
@@ -287,7 +287,7 @@ fn measure(args: &Args, gpu: &Gpu, case: &Case, data: &Split) -> Result<String> 
         "live_bytes": bytes.live,
         "unplanned_bytes": bytes.unplanned,
         "dispatches": dispatches,
-        "date": jiff::Timestamp::now().strftime("%Y-%m-%d").to_string(),
+        "date": humantime::format_rfc3339(SystemTime::now()).to_string()[..10],
         "version": env!("CARGO_PKG_VERSION"),
     });
     println!(

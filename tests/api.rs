@@ -1,8 +1,6 @@
 //! What a caller may do by mistake: values of other graphs, ops that do not keep their word, absurd
 //! numbers. Each is an error of the right kind that names what is wrong, and nothing panics.
 
-mod common;
-
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -32,6 +30,7 @@ use striate::shape::{DType, PaddingMode, Shape, Type, Window};
 use striate::store::Store;
 use striate::tensor::{Array, Tensor};
 use striate::train::schedule;
+use striate_cases::devices;
 
 #[track_caller]
 fn refused<T: std::fmt::Debug>(result: Result<T>, kind: ErrorKind, message: &str) {
@@ -435,7 +434,7 @@ impl Op for Nothing {
 
 /// The CPU reference and every adapter found.
 fn engines() -> Vec<Engine> {
-    let gpus = common::gpus(&GpuOptions::default());
+    let gpus = devices::gpus(&GpuOptions::default());
     let gpus = gpus.into_iter().map(Engine::from);
     std::iter::once(Engine::cpu()).chain(gpus).collect()
 }

@@ -1,8 +1,5 @@
 //! Batches, dropout, losses and the accuracy counter in sessions: whole epochs, rows that do not count, what is not a number.
 
-mod common;
-
-use common::gpus;
 use striate::autodiff::gradients;
 use striate::error::Result;
 use striate::gpu::{Engine, GpuOptions};
@@ -12,6 +9,7 @@ use striate::session::Session;
 use striate::shape::Type;
 use striate::store::Store;
 use striate::tensor::Tensor;
+use striate_cases::devices::gpus;
 
 /// The CPU reference and every adapter found.
 fn engines() -> Vec<Engine> {

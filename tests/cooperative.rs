@@ -1,13 +1,11 @@
-//! Products by cooperative matrices: who may ask for them, and what they make of numbers. `tests/ops.rs` holds them against the reference.
-
-mod common;
+//! Products by cooperative matrices: who may ask for them, and what they make of numbers. `cases/tests/ops.rs` holds them against the reference.
 
 use std::task::{Context, Poll, Waker};
 
-use common::gpus;
 use striate::kernel::{Body, Choice, Matrices, Tile, Tuning};
 use striate::prelude::*;
 use striate::wgpu;
+use striate_cases::devices::gpus;
 
 /// Kernels on matrices that are written out in WGSL.
 fn plain() -> GpuOptions {

@@ -2,8 +2,6 @@
 
 #![cfg(target_os = "linux")]
 
-mod common;
-
 use std::process::Command;
 
 use striate::error::ErrorKind;
@@ -14,6 +12,7 @@ use striate::shape::Type;
 use striate::store::Store;
 use striate::tensor::Tensor;
 use striate::wgpu;
+use striate_cases::devices;
 
 /// Set in the child, which runs in an address space of this many KiB.
 const CHILD: &str = "STRIATE_ADDRESS_SPACE";
@@ -58,7 +57,7 @@ fn child() {
         backends: Some(wgpu::Backends::VULKAN),
         ..GpuOptions::default()
     };
-    let mut gpus = common::gpus(&options);
+    let mut gpus = devices::gpus(&options);
     gpus.retain(|gpu| gpu.info().device_type == wgpu::DeviceType::Cpu);
     let Some(gpu) = gpus.pop() else {
         println!("SKIPPED: no software Vulkan adapter");
@@ -141,7 +140,7 @@ fn resident() -> u64 {
 #[test]
 fn writes_without_steps_do_not_pile_up() {
     const EXTENT: usize = 8 << 20;
-    for gpu in common::gpus(&GpuOptions::default()) {
+    for gpu in devices::gpus(&GpuOptions::default()) {
         let name = format!("{gpu:?}");
         let engine = Engine::from(gpu);
         let mut g = Graph::new();

@@ -1,7 +1,5 @@
 //! Layers and models: parameter names and sharing, train and inference forms over one store.
 
-mod common;
-
 use std::time::Instant;
 
 use striate::autodiff::{gradients, gradients_from};
@@ -21,6 +19,7 @@ use striate::shape::{Shape, Type};
 use striate::store::Store;
 use striate::tensor::Tensor;
 use striate::train::{self, learning_rate, minimize};
+use striate_cases::devices;
 
 fn input(g: &mut Graph, shape: impl Into<Shape>) -> Value {
     g.input("x", Type::f32(shape)).unwrap()
@@ -250,7 +249,7 @@ fn train_and_inference_forms_agree_over_one_store() {
     };
     let (train, infer) = (graph(Mode::Train, 3), graph(Mode::Infer, 1));
     let image: Vec<f32> = (0..784).map(|i| (i % 29) as f32 / 29.0).collect();
-    let gpus = common::gpus(&GpuOptions::default());
+    let gpus = devices::gpus(&GpuOptions::default());
     let mut reference: Option<Vec<f32>> = None;
     for engine in std::iter::once(Engine::cpu()).chain(gpus.into_iter().map(Engine::from)) {
         let store = Store::new(&engine, &[&train.0, &infer.0], 5).unwrap();
@@ -469,7 +468,7 @@ fn resnet18_trains_a_step_at_batch_128() {
         backends: Some(striate::wgpu::Backends::VULKAN),
         ..GpuOptions::default()
     };
-    for gpu in common::gpus(&options) {
+    for gpu in devices::gpus(&options) {
         let batch = 128;
         let (g, loss) = resnet18_cifar(batch);
         let store = Store::new(&Engine::from(gpu), &[&g], 1).unwrap();

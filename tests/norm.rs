@@ -1,7 +1,5 @@
 //! Normalisation layers: names, running statistics, training and inference over one store, batch sizes.
 
-mod common;
-
 use striate::autodiff::gradients;
 use striate::error::ErrorKind;
 use striate::gpu::{Engine, Gpu, GpuOptions};
@@ -16,6 +14,7 @@ use striate::session::Session;
 use striate::shape::{Shape, Type};
 use striate::store::Store;
 use striate::tensor::Tensor;
+use striate_cases::devices;
 
 fn input(g: &mut Graph, shape: impl Into<Shape>) -> Value {
     g.input("x", Type::f32(shape)).unwrap()
@@ -148,7 +147,7 @@ fn a_wrong_x_is_told() {
 }
 
 fn engines() -> Vec<Engine> {
-    let gpus = common::gpus(&GpuOptions::default());
+    let gpus = devices::gpus(&GpuOptions::default());
     let gpus = gpus.into_iter().map(Engine::from);
     std::iter::once(Engine::cpu()).chain(gpus).collect()
 }

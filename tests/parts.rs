@@ -1,7 +1,5 @@
 //! Ops on values that are larger than one binding: cut into parts, operands differently.
 
-mod common;
-
 use striate::autodiff::gradients_from;
 use striate::error::ErrorKind;
 use striate::gpu::{Engine, Gpu, GpuOptions};
@@ -18,6 +16,7 @@ use striate::shape::{DType, PaddingMode, Type};
 use striate::store::Store;
 use striate::tensor::Tensor;
 use striate::train::{learning_rate, minimize, parameters};
+use striate_cases::devices;
 
 /// Runs the graph on the CPU and on every adapter with bindings of at most `max_binding` bytes, and compares what it fetches.
 fn compare(g: &Graph, fetched: &[Value], max_binding: u64) {
@@ -30,7 +29,7 @@ fn compare(g: &Graph, fetched: &[Value], max_binding: u64) {
     };
     let wanted = run(&Engine::cpu());
     let gpus = |body| {
-        common::gpus(&GpuOptions {
+        devices::gpus(&GpuOptions {
             max_binding: Some(max_binding),
             body: Some(body),
             ..GpuOptions::default()
@@ -421,7 +420,7 @@ fn a_convolutional_net_trains_in_parts_as_it_does_whole() {
 
 /// Runs `steps` steps of a graph on every adapter, whole and with bindings of at most `max_binding` bytes: all states end alike.
 fn trains_alike(g: &Graph, max_binding: u64, steps: usize) {
-    for gpu in common::gpus(&GpuOptions::default()) {
+    for gpu in devices::gpus(&GpuOptions::default()) {
         for body in [Body::Registers, Body::Shared] {
             let run = |max_binding: Option<u64>| {
                 let options = GpuOptions {
@@ -516,7 +515,7 @@ fn a_linear_layer_beyond_one_binding() {
     let sgd = Rule::Sgd(Sgd::default());
     let updated = g.update(sgd, &[weight], &[dweight], &[], lr).unwrap();
     g.assign(weight, updated.params[0]).unwrap();
-    for gpu in common::gpus(&GpuOptions::default()) {
+    for gpu in devices::gpus(&GpuOptions::default()) {
         let Some((store, mut session)) = at_full_size(&gpu, &g, &[y, dx]) else {
             continue;
         };
@@ -572,7 +571,7 @@ fn an_activation_beyond_one_binding() {
     let dx = gradients_from(&mut g, &[(largest, largest)], &[x]).unwrap();
     let sum = g.add_values(x, dx[0].unwrap()).unwrap();
     let mean = g.avg_pool(sum, AvgPool2d::square(2)).unwrap();
-    for gpu in common::gpus(&GpuOptions::default()) {
+    for gpu in devices::gpus(&GpuOptions::default()) {
         let Some((store, mut session)) = at_full_size(&gpu, &g, &[largest, mean]) else {
             continue;
         };
@@ -624,7 +623,7 @@ fn a_convolution_beyond_one_binding() {
     let largest = g.max_pool(y, MaxPool2d::square(2)).unwrap();
     let gradients = gradients_from(&mut g, &[(largest, largest)], &[weight]).unwrap();
     let dweight = gradients[0].unwrap();
-    for gpu in common::gpus(&GpuOptions::default()) {
+    for gpu in devices::gpus(&GpuOptions::default()) {
         let Some((store, mut session)) = at_full_size(&gpu, &g, &[largest, dweight]) else {
             continue;
         };
@@ -799,7 +798,7 @@ fn a_network_beyond_one_binding() {
         }
     }
 
-    for gpu in common::gpus(&GpuOptions::default()) {
+    for gpu in devices::gpus(&GpuOptions::default()) {
         let Some((store, mut session)) = at_full_size(&gpu, &g, &[loss]) else {
             continue;
         };

@@ -1,11 +1,9 @@
 //! What a driver knows of pipelines, from one device to another.
 
-mod common;
-
-use common::gpus;
 use striate::graph::Graph;
 use striate::prelude::*;
 use striate::wgpu::{self, Features};
+use striate_cases::devices::gpus;
 
 /// The bits of relu(x w^T), and how many pipelines they took.
 fn bits(gpu: &Gpu) -> (Vec<u32>, usize) {

@@ -1,10 +1,7 @@
 //! Training as a whole: the GPU follows the reference, repeats itself to the bit, and counts every image.
 
-mod common;
-
 use std::process::Command;
 
-use common::gpus;
 use striate::data::digits::digits;
 use striate::data::{Dataset, Split};
 use striate::error::{ErrorKind, Result};
@@ -19,6 +16,7 @@ use striate::session::Session;
 use striate::store::Store;
 use striate::tensor::Tensor;
 use striate::train::{Classifier, ClassifierOptions, Group, Optimizer, constant};
+use striate_cases::devices::gpus;
 
 /// Logits of x `[n, 1, 28, 28]` by a network that software adapters train in no time.
 fn small(g: &mut Graph, x: Value, mode: Mode) -> Result<Value> {

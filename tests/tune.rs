@@ -1,13 +1,12 @@
 //! Tables of measured choices: made on a device, read back, and used in place of the rules.
 
-mod common;
-
 use striate::kernel::{Body, Choice, Tile, Tuning};
 use striate::ops::Conv2d;
 use striate::plan::Plan;
 use striate::prelude::*;
 use striate::store::Store;
 use striate::tune::{TuneOptions, tune};
+use striate_cases::devices;
 
 /// A convolution and a linear layer.
 fn network(g: &mut Graph, batch: usize) -> Result<Value> {
@@ -35,7 +34,7 @@ const LINEAR: &str = "matmul nt n7 k320";
 
 #[test]
 fn every_product_is_measured_and_a_table_takes_the_place_of_the_rules() {
-    for gpu in common::gpus(&GpuOptions::default()) {
+    for gpu in devices::gpus(&GpuOptions::default()) {
         let first = session(&gpu, 8).unwrap();
         let options = TuneOptions {
             rounds: 1,
@@ -122,7 +121,7 @@ fn every_product_is_measured_and_a_table_takes_the_place_of_the_rules() {
 
 #[test]
 fn a_table_of_another_adapter_is_refused() {
-    for gpu in common::gpus(&GpuOptions::default()) {
+    for gpu in devices::gpus(&GpuOptions::default()) {
         let table = Tuning {
             adapter: "Another".to_owned(),
             backend: gpu.info().backend.to_string(),
@@ -140,7 +139,7 @@ fn a_table_of_another_adapter_is_refused() {
 
 #[test]
 fn options_that_make_no_sense_are_refused() {
-    for gpu in common::gpus(&GpuOptions::default()) {
+    for gpu in devices::gpus(&GpuOptions::default()) {
         let session = session(&gpu, 1).unwrap();
         let default = TuneOptions::default();
         for options in [

@@ -1,7 +1,5 @@
 //! Optimizer updates over a store: many parameters in one dispatch, the same numbers as the reference.
 
-mod common;
-
 use std::sync::Mutex;
 
 use striate::error::{ErrorKind, Result};
@@ -15,10 +13,11 @@ use striate::tensor::Tensor;
 use striate::train::{
     Group, Optimizer, average_name, averaging, learning_rate, minimize, swap_averages,
 };
+use striate_cases::devices;
 
 /// The CPU reference and every adapter found.
 fn engines() -> Vec<Engine> {
-    let gpus = common::gpus(&GpuOptions::default());
+    let gpus = devices::gpus(&GpuOptions::default());
     std::iter::once(Engine::cpu())
         .chain(gpus.into_iter().map(Engine::from))
         .collect()
@@ -552,7 +551,7 @@ fn parameters_in_parts_are_clipped_updated_and_averaged() {
     };
     for (rule, _) in rules() {
         let wanted = train(&Engine::cpu(), rule);
-        for gpu in common::gpus(&options) {
+        for gpu in devices::gpus(&options) {
             let found = train(&gpu.into(), rule);
             for (a, b) in wanted.iter().zip(&found) {
                 let near = (a - b).abs() < 1e-5 * a.abs().max(1.0);

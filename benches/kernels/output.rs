@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use serde_json::json;
 use striate::error::{Error, ErrorKind, Result};
@@ -83,7 +84,7 @@ impl Lines {
         Ok(Self {
             path: path.to_owned(),
             file: File::create(path).map_err(|e| cannot(path, e))?,
-            date: jiff::Timestamp::now().strftime("%Y-%m-%d").to_string(),
+            date: humantime::format_rfc3339(SystemTime::now()).to_string()[..10].to_owned(),
             checked,
             zeroed,
         })

@@ -5,6 +5,7 @@ mod adaptive_pool;
 pub mod bench;
 mod compare;
 pub mod conv;
+pub mod devices;
 mod elementwise;
 mod forms;
 mod gather;

@@ -1,6 +1,4 @@
-//! What the tests share: the adapters.
-
-#![allow(dead_code, reason = "each test binary uses its own part of this")]
+//! The devices that tests run on.
 
 use striate::check::Adapter;
 use striate::gpu::{Gpu, GpuOptions};

@@ -1,11 +1,8 @@
 //! Every case, and random shapes, on every adapter: outputs and gradients within their bounds on fractions, bit for bit on
 //! integers.
 
-mod common;
-
 use std::sync::OnceLock;
 
-use common::adapters;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 use striate::autodiff::gradients_from;
@@ -23,6 +20,7 @@ use striate::store::Store;
 use striate::tensor::Tensor;
 use striate_cases::cases;
 use striate_cases::conv::{convolution, transposed};
+use striate_cases::devices::{self, adapters};
 use striate_cases::tally::Tally;
 
 #[test]
@@ -48,7 +46,7 @@ fn cases_agree_with_the_reference() {
 /// turns.
 #[test]
 fn long_gathers_miss_no_element() {
-    for gpu in common::gpus(&GpuOptions::default()) {
+    for gpu in devices::gpus(&GpuOptions::default()) {
         let mut g = Graph::new();
         let mut wanted: Vec<(Value, Vec<f32>)> = Vec::new();
         let ones = |g: &mut Graph, shape: &[usize]| g.fill(shape.to_vec(), 1.0).unwrap();
@@ -118,7 +116,7 @@ fn long_gathers_miss_no_element() {
 /// Sums of ones in more terms than one loop of llvmpipe takes turns: exact, since they stay below 2^24.
 #[test]
 fn long_sums_miss_no_term() {
-    for gpu in common::gpus(&GpuOptions::default()) {
+    for gpu in devices::gpus(&GpuOptions::default()) {
         let mut g = Graph::new();
         let mut wanted = Vec::new();
         let terms = 400_000;
@@ -207,7 +205,7 @@ fn long_convolutions_miss_no_term() {
     ];
     let mut wrongs = Vec::new();
     for (i, options) in forms.iter().enumerate() {
-        for gpu in common::gpus(options) {
+        for gpu in devices::gpus(options) {
             let all = small.iter().map(|&sizes| (sizes, true));
             let all = all.chain(large.iter().map(|&sizes| (sizes, false)));
             for ((x_shape, w_shape), all) in all.filter(|&(_, all)| all || i == 0) {
