@@ -285,7 +285,7 @@ fn train() -> Result<()> {
         .then(MaxPool2d::square(2))
         .then(Flatten)
         .named("fc", Linear::new(16 * 5 * 5, 10));
-    let engine = Gpu::new(&GpuOptions::default()).map_or_else(|_| Engine::cpu(), Engine::from);
+    let engine = Engine::new()?;
     let data = Split {
         train: digits(2560, 1)?,
         test: digits(500, 2)?,

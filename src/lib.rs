@@ -18,7 +18,7 @@
 //! let loss = g.sum(y, &[0, 1], false)?;
 //! let dw = gradients(&mut g, loss, &[w])?[0];
 //!
-//! // The CPU reference; `Gpu::new(&GpuOptions::default())?.into()` is a GPU.
+//! // The CPU reference; `Engine::new()?` is the best GPU, or the CPU where there is none.
 //! let engine = Engine::cpu();
 //! let store = Store::new(&engine, &[&g], 42)?;
 //! let mut session = Session::new(&store, &g, &[loss, dw])?;

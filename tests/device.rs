@@ -525,3 +525,43 @@ fn steps_that_are_not_submitted_are_not_read() {
         host.expect_no_errors();
     }
 }
+
+const NAMED: &str = "STRIATE_TEST_ENGINE";
+
+/// What the processes of the test below run; on its own it does nothing.
+#[test]
+fn child_prints_its_engine() {
+    if std::env::var_os(NAMED).is_some() {
+        match Engine::new() {
+            Ok(engine) => println!("engine: {}", engine.describe()),
+            Err(error) => println!("engine: {:?}: {error}", error.kind()),
+        }
+    }
+}
+
+#[test]
+fn the_cpu_is_no_answer_to_what_the_environment_names() {
+    let engine = |variable: &str, value: &str| -> String {
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "child_prints_its_engine", "--nocapture"])
+            .env(NAMED, "1")
+            .env(variable, value)
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let line = text.lines().find_map(|l| l.split("engine: ").nth(1));
+        line.unwrap_or_else(|| panic!("the child printed {text}"))
+            .to_owned()
+    };
+    for (variable, value) in [
+        ("WGPU_BACKEND", "no such interface"),
+        ("WGPU_BACKEND", ""),
+        ("WGPU_ADAPTER_NAME", "no such card"),
+    ] {
+        let told = engine(variable, value);
+        assert!(
+            told.starts_with("NoAdapter: "),
+            "{variable}={value}: {told}"
+        );
+    }
+}
