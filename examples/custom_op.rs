@@ -35,7 +35,7 @@ struct SquareplusGrad {
 
 impl Squareplus {
     fn apply(self, g: &mut Graph, x: Value) -> Result<Value> {
-        g.add1(self, &[x])
+        g.apply1(self, &[x])
     }
 }
 
@@ -84,7 +84,7 @@ impl Op for Squareplus {
     // Gradient.
 
     fn vjp(&self, g: &mut Graph, at: &Node, dy: &[Value]) -> Result<Vec<Option<Value>>> {
-        let dx = g.add1(SquareplusGrad { b: self.b }, &[at.inputs[0], dy[0]])?;
+        let dx = g.apply1(SquareplusGrad { b: self.b }, &[at.inputs[0], dy[0]])?;
         Ok(vec![Some(dx)])
     }
 

@@ -56,8 +56,8 @@ fn values_of_another_graph_are_refused() {
     let (mut g, [own_x, own_w, _, own_loss]) = product();
     let told = |op: &str, value: Value| format!("{op}: {value} is a value of another graph");
     let kind = ErrorKind::Graph;
-    refused(g.add_values(x, w), kind, &told("add", x));
-    refused(g.add_values(own_x, w), kind, &told("add", w));
+    refused(g.add(x, w), kind, &told("add", x));
+    refused(g.add(own_x, w), kind, &told("add", w));
     refused(g.assign(w, own_x), kind, &told("assign", w));
     refused(g.assign(own_w, y), kind, &told("assign", y));
     assert_eq!(g.assigned(w), None);
@@ -128,7 +128,7 @@ fn clones_share_the_values_from_before() {
     refused(parent.scale(of_child, 1.0), ErrorKind::Graph, &later);
 
     let mut grandchild = child.clone();
-    let last = grandchild.add_values(of_child, y).unwrap();
+    let last = grandchild.add(of_child, y).unwrap();
     grandchild.assign(w, last).unwrap();
     let found = gradients_from(&mut grandchild, &[(last, y)], &[w]).unwrap();
     assert!(found[0].is_some());
@@ -389,8 +389,8 @@ fn run_liar(engine: &Engine, lie: Lie) -> Result<Vec<f32>> {
         _ => inputs.into_iter().take(1).collect(),
     };
     let y = match lie {
-        Lie::ViewOfNothing => g.add1(Nothing, &inputs)?,
-        _ => g.add1(Liar(lie), &inputs)?,
+        Lie::ViewOfNothing => g.apply1(Nothing, &inputs)?,
+        _ => g.apply1(Liar(lie), &inputs)?,
     };
     let mut fetched = vec![y];
     if g.ty(y)?.shape.len() == 1 && !matches!(lie, Lie::SplitUneven | Lie::SplitAbsent) {
@@ -637,7 +637,7 @@ fn kernels_in_other_hands_are_checked() {
             let mut g = Graph::new();
             let x = g.parameter("x", [64], Init::Constant(-1.0)).unwrap();
             let y = match borrowed {
-                true => g.add1(Borrower, &[x]).unwrap(),
+                true => g.apply1(Borrower, &[x]).unwrap(),
                 false => g.relu(x).unwrap(),
             };
             let store = Store::new(&engine, &[&g], 0).unwrap();
@@ -1118,7 +1118,7 @@ fn call(which: usize, g: &mut Graph, s: &mut Settings) -> Option<Result<Value>> 
             let begin = (0..4).map(|_| s.whole()).collect();
             let step = (0..4).map(|_| s.signed()).collect();
             let shape = shape.into();
-            g.add1(Slice { begin, step, shape }, &[x2])
+            g.apply1(Slice { begin, step, shape }, &[x2])
         }
         73 => {
             let interpolate = Interpolate {
@@ -1126,18 +1126,18 @@ fn call(which: usize, g: &mut Graph, s: &mut Settings) -> Option<Result<Value>> 
                 size: s.wholes::<2>().to_vec(),
                 step: vec![s.wholes(), s.wholes()],
             };
-            g.add1(interpolate, &[x2])
+            g.apply1(interpolate, &[x2])
         }
-        74 => g.add1(Concat { axis, sizes: axes }, &[x2, x2]),
-        75 => any(g.add(
+        74 => g.apply1(Concat { axis, sizes: axes }, &[x2, x2]),
+        75 => any(g.apply(
             striate::ops::Split {
                 axis: s.0.below(5),
                 sizes: axes,
             },
             &[x2],
         )),
-        76 => g.add1(Expand { shape: axes.into() }, &[x2]),
-        77 => g.add1(Permute { axes }, &[x2]),
+        76 => g.apply1(Expand { shape: axes.into() }, &[x2]),
+        77 => g.apply1(Permute { axes }, &[x2]),
         78 => {
             let batches = Batches {
                 count: s.whole(),
@@ -1154,7 +1154,7 @@ fn call(which: usize, g: &mut Graph, s: &mut Settings) -> Option<Result<Value>> 
 /// Builders that take no number but values alone: [`builders_survive_wild_inputs`].
 const OF_VALUES: &[&str] = &[
     "abs",
-    "add_values",
+    "add",
     "advance",
     "bce_loss",
     "bce_with_logits",

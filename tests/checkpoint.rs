@@ -129,7 +129,7 @@ fn counters(count: usize) -> Graph {
     for i in 0..count {
         let kind = [Kind::Parameter, Kind::Statistic][i % 2];
         let counter = state(&mut g, &format!("counter{i}"), kind, 0.0);
-        let next = g.add_values(counter, one).unwrap();
+        let next = g.add(counter, one).unwrap();
         g.assign(counter, next).unwrap();
     }
     g

@@ -108,7 +108,7 @@ impl Sums {
         let total = graph
             .state("total", ty, Kind::Parameter, first, None)
             .unwrap();
-        let y = graph.add_values(x, total).unwrap();
+        let y = graph.add(x, total).unwrap();
         graph.assign(total, y).unwrap();
         Self { graph, x, total, y }
     }

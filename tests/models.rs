@@ -367,7 +367,7 @@ fn basic_block(g: &mut Graph, name: &str, x: Value, from: usize, to: usize) -> V
             .build(g, &format!("{name}.downsample"), x, Mode::Train)
             .unwrap(),
     };
-    let sum = g.add_values(y, shortcut).unwrap();
+    let sum = g.add(y, shortcut).unwrap();
     g.relu(sum).unwrap()
 }
 

@@ -337,7 +337,7 @@ fn sums_and_relus_join_the_normalisation_before_them() {
             .then(Conv2d::new(8, 8, 3).padding(1).without_bias())
             .then(BatchNorm2d::new(8));
         let normal = layers.build(&mut g, "", x, mode).unwrap();
-        let sum = g.add_values(residual, normal).unwrap();
+        let sum = g.add(residual, normal).unwrap();
         let y = g.relu(sum).unwrap();
         let fetched = if read { vec![normal, y] } else { vec![y] };
         let caps = Caps::default();

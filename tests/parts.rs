@@ -570,7 +570,7 @@ fn an_activation_beyond_one_binding() {
     let x = g.relu(kept).unwrap();
     let largest = g.max_pool(x, MaxPool2d::square(2)).unwrap();
     let dx = gradients_from(&mut g, &[(largest, largest)], &[x]).unwrap();
-    let sum = g.add_values(x, dx[0].unwrap()).unwrap();
+    let sum = g.add(x, dx[0].unwrap()).unwrap();
     let mean = g.avg_pool(sum, AvgPool2d::square(2)).unwrap();
     for gpu in common::gpus(&GpuOptions::default()) {
         let Some((store, mut session)) = at_full_size(&gpu, &g, &[largest, mean]) else {

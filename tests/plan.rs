@@ -57,7 +57,7 @@ impl Op for Loops {
 fn too_many_turns_are_refused() {
     let plan = |turns: u64, caps: &Caps| {
         let mut g = Graph::new();
-        let y = g.add(Loops(turns), &[]).unwrap()[0];
+        let y = g.apply(Loops(turns), &[]).unwrap()[0];
         let states = StateLayout::new(&[&g], caps.max_binding).unwrap();
         Plan::new(&g, &states, &[y], caps, PlanOptions::default())
     };
@@ -458,7 +458,7 @@ fn random_graph(seed: u64) -> Random {
             scratch,
             workgroups: 1,
         };
-        values.extend(g.add(op, &inputs).unwrap());
+        values.extend(g.apply(op, &inputs).unwrap());
     }
     for &state in &states {
         let ty = g.ty(state).unwrap().clone();
@@ -774,7 +774,7 @@ fn scratch_beyond_one_binding_is_refused() {
         scratch: true,
         workgroups: 1,
     };
-    let y = g.add(op, &[]).unwrap();
+    let y = g.apply(op, &[]).unwrap();
     let caps = Caps {
         max_binding: 128,
         ..Caps::default()
@@ -924,7 +924,7 @@ proptest! {
             scratch: false,
             workgroups,
         };
-        let y = g.add(op, &[]).unwrap()[0];
+        let y = g.apply(op, &[]).unwrap()[0];
         let caps = Caps { max_workgroups, ..Caps::default() };
         let states = StateLayout::new(&[&g], caps.max_binding).unwrap();
         let plan = Plan::new(&g, &states, &[y], &caps, PlanOptions::default()).unwrap();

@@ -44,7 +44,7 @@ fn assignments_see_the_values_from_before_the_step() {
             state(&mut g, "a", &[1.0, 2.0]),
             state(&mut g, "b", &[10.0, 20.0]),
         );
-        let sum = g.add_values(a, b).unwrap();
+        let sum = g.add(a, b).unwrap();
         // Swap, and keep the sum of the old values.
         g.assign(a, b).unwrap();
         g.assign(b, a).unwrap();
@@ -67,7 +67,7 @@ fn state_is_updated_in_place_after_its_readers() {
         let mut g = Graph::new();
         let x = g.input("x", Type::f32([3])).unwrap();
         let total = state(&mut g, "total", &[0.0; 3]);
-        let new = g.add_values(total, x).unwrap();
+        let new = g.add(total, x).unwrap();
         g.assign(total, new).unwrap();
         // Written after the update, but reads the old value.
         let old = g.scale(total, 2.0).unwrap();
@@ -102,7 +102,7 @@ fn values_in_several_parts() {
         let mut g = Graph::new();
         let x = g.input("x", Type::f32([50, 3])).unwrap();
         let y = g.relu(x).unwrap();
-        let z = g.add_values(y, x).unwrap();
+        let z = g.add(y, x).unwrap();
         let s = g
             .state(
                 "s",
@@ -233,7 +233,7 @@ impl Op for Broken {
 fn a_fault_in_a_kernel_is_an_error_that_names_it() {
     for engine in engines() {
         let (mut g, z) = five_kernels();
-        let z = g.add1(Broken, &[z]).unwrap();
+        let z = g.apply1(Broken, &[z]).unwrap();
         let store = Store::new(&engine, &[&g], 0).unwrap();
         let session = Session::new(&store, &g, &[z]);
         if let Engine::Gpu(_) = engine {
@@ -351,7 +351,7 @@ fn a_borrowed_device_is_recorded_into() {
         let mut g = Graph::new();
         let x = g.input("x", Type::f32([3])).unwrap();
         let total = state(&mut g, "total", &[0.0; 3]);
-        let new = g.add_values(total, x).unwrap();
+        let new = g.add(total, x).unwrap();
         g.assign(total, new).unwrap();
         let store = Store::new(&engine, &[&g], 0).unwrap();
         let mut session = Session::new(&store, &g, &[]).unwrap();
@@ -484,7 +484,9 @@ fn masks_behind_a_reshape_survive_fusion() {
         let d = g.input("d", Type::f32([2, 3])).unwrap();
         let twice = g.scale(d, 2.0).unwrap();
         let flat = g.reshape(twice, [6]).unwrap();
-        let y = g.add1(UnaryGrad(UnaryFunction::Relu), &[m, flat]).unwrap();
+        let y = g
+            .apply1(UnaryGrad(UnaryFunction::Relu), &[m, flat])
+            .unwrap();
         let store = Store::new(&engine, &[&g], 0).unwrap();
         let mut session = Session::new(&store, &g, &[y]).unwrap();
         let error = session.run(1).unwrap_err();

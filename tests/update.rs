@@ -329,7 +329,7 @@ fn network(factor: f32) -> Result<(Graph, Value)> {
     }
     let mut loss = sums[0];
     for &sum in &sums[1..] {
-        loss = g.add_values(loss, sum)?;
+        loss = g.add(loss, sum)?;
     }
     Ok((g, loss))
 }
@@ -486,7 +486,7 @@ fn averages_begin_as_the_parameters() {
         let stochastic = averaging(&g, Blending::Mean).unwrap();
         let mut loss = sums[0];
         for &sum in &sums[1..] {
-            loss = g.add_values(loss, sum).unwrap();
+            loss = g.add(loss, sum).unwrap();
         }
         let mut trained = g.clone();
         let rate = learning_rate(&mut trained, 0.25).unwrap();
@@ -526,7 +526,7 @@ fn parameters_in_parts_are_clipped_updated_and_averaged() {
             let axes: Vec<usize> = (0..g.shape(p).unwrap().len()).collect();
             g.sum(square, &axes, false).unwrap()
         });
-        let loss = g.add_values(sum, other).unwrap();
+        let loss = g.add(sum, other).unwrap();
         let optimizer = Optimizer::new(rule)
             .group(Group::vectors().rate(0.5))
             .clip_norm(10.0)
@@ -620,7 +620,7 @@ fn with_unused(unused: bool) -> (Graph, Value) {
             }
         }
     }
-    let loss = g.add_values(used[0], used[1]).unwrap();
+    let loss = g.add(used[0], used[1]).unwrap();
     (g, loss)
 }
 

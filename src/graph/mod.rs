@@ -311,12 +311,12 @@ impl Graph {
     }
 
     /// Appends an op; its type rule runs here.
-    pub fn add(&mut self, op: impl Op, inputs: &[Value]) -> Result<Vec<Value>> {
-        self.add_shared(Arc::new(op), inputs)
+    pub fn apply(&mut self, op: impl Op, inputs: &[Value]) -> Result<Vec<Value>> {
+        self.apply_shared(Arc::new(op), inputs)
     }
 
     /// Appends an op that is shared with another node.
-    pub fn add_shared(&mut self, op: Arc<dyn Op>, inputs: &[Value]) -> Result<Vec<Value>> {
+    pub fn apply_shared(&mut self, op: Arc<dyn Op>, inputs: &[Value]) -> Result<Vec<Value>> {
         let types = inputs
             .iter()
             .map(|&v| self.operand(op.name(), v))
@@ -343,9 +343,9 @@ impl Graph {
     }
 
     /// Appends an op with one output.
-    pub fn add1(&mut self, op: impl Op, inputs: &[Value]) -> Result<Value> {
+    pub fn apply1(&mut self, op: impl Op, inputs: &[Value]) -> Result<Value> {
         let name = op.name();
-        let made = self.add(op, inputs)?;
+        let made = self.apply(op, inputs)?;
         let first = made.first().copied();
         first.ok_or_else(|| Error::graph(format!("{name}: no outputs, one is needed")))
     }

@@ -85,7 +85,7 @@ impl Module for BasicBlock {
             .named("bn2", BatchNorm2d::new(self.out));
         let y = residual.build(g, name, x, mode)?;
         let shortcut = self.shortcut(g, x).map_err(|e| e.context("shortcut"))?;
-        let sum = g.add_values(y, shortcut)?;
+        let sum = g.add(y, shortcut)?;
         g.relu(sum)
     }
 }
@@ -176,7 +176,7 @@ impl Module for Bottleneck {
                 .then(BatchNorm2d::new(out))
                 .build(g, &join(name, "downsample"), x, mode)?,
         };
-        let sum = g.add_values(y, shortcut)?;
+        let sum = g.add(y, shortcut)?;
         g.relu(sum)
     }
 }

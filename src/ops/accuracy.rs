@@ -30,7 +30,7 @@ impl Graph {
         valid: Value,
         counter: Value,
     ) -> Result<Value> {
-        self.add1(CountCorrect, &[logits, labels, valid, counter])
+        self.apply1(CountCorrect, &[logits, labels, valid, counter])
     }
 }
 

@@ -71,7 +71,7 @@ impl Graph {
             keep,
             largest,
         };
-        let outputs = self.add(op, &[x])?;
+        let outputs = self.apply(op, &[x])?;
         Ok((outputs[0], outputs[1]))
     }
 }
@@ -150,7 +150,7 @@ impl Op for Along {
             along: *self,
             extent,
         };
-        Ok(vec![Some(g.add1(grad, &[dy[0], at.outputs[1]])?)])
+        Ok(vec![Some(g.apply1(grad, &[dy[0], at.outputs[1]])?)])
     }
 
     // Lowering.

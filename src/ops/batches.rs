@@ -140,7 +140,7 @@ impl Graph {
             padded,
             stream,
         };
-        self.add(op, &[clock])
+        self.apply(op, &[clock])
     }
 }
 

@@ -117,7 +117,7 @@ impl Graph {
         clock: Value,
     ) -> Result<Vec<Value>> {
         let inputs = [states, values, &[clock]].concat();
-        self.add(Blend::new(blending, states.len()), &inputs)
+        self.apply(Blend::new(blending, states.len()), &inputs)
     }
 }
 

@@ -28,7 +28,7 @@ impl Graph {
         if self.operand("cast", x)?.dtype == dtype {
             return Ok(x);
         }
-        self.add1(Cast { dtype }, &[x])
+        self.apply1(Cast { dtype }, &[x])
     }
 }
 

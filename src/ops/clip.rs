@@ -41,7 +41,7 @@ impl Graph {
         };
         let count = grads.len();
         let op = ClipGradNorm { max_norm, count };
-        let outputs = self.add(op, &[grads, &[factor]].concat())?;
+        let outputs = self.apply(op, &[grads, &[factor]].concat())?;
         Ok((outputs[0], outputs[1]))
     }
 }

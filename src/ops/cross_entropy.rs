@@ -128,7 +128,7 @@ impl Graph {
             Some(valid) => valid,
             None => self.constant(Tensor::u32([1], vec![batch as u32])?)?,
         };
-        Ok(self.add(loss, &[logits, target, weight, valid])?[0])
+        Ok(self.apply(loss, &[logits, target, weight, valid])?[0])
     }
 }
 
@@ -266,7 +266,7 @@ impl Op for CrossEntropy {
             (_, None) => dy[0],
         };
         inputs.push(scalar);
-        let mut dlogits = g.add1(CrossEntropyGrad(*self), &inputs)?;
+        let mut dlogits = g.apply1(CrossEntropyGrad(*self), &inputs)?;
         if self.reduction == Reduction::None {
             let mut shape = g.shape(logits)?.to_vec();
             shape[1] = 1;

@@ -35,14 +35,14 @@ impl Graph {
         scale: f32,
         shift: f32,
     ) -> Result<Value> {
-        self.add1(GatherRows { scale, shift }, &[data, indices, valid])
+        self.apply1(GatherRows { scale, shift }, &[data, indices, valid])
     }
 
     /// Elements `indices` u32 `[batch]` of `labels` u32 `[n]`, u32 `[batch]`.
     ///
     /// Rows from `valid` u32 `[1]` on, and rows whose index is not below n, are 0.
     pub fn gather_labels(&mut self, labels: Value, indices: Value, valid: Value) -> Result<Value> {
-        self.add1(GatherLabels, &[labels, indices, valid])
+        self.apply1(GatherLabels, &[labels, indices, valid])
     }
 }
 

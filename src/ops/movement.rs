@@ -41,7 +41,7 @@ impl Graph {
         if self.operand("reshape", x)?.shape == shape {
             return Ok(x);
         }
-        self.add1(Reshape { shape }, &[x])
+        self.apply1(Reshape { shape }, &[x])
     }
 
     /// Joins all axes from `start` on into one: `[n, c, h, w]` from axis 1 gives `[n, c * h * w]`.
@@ -64,7 +64,7 @@ impl Graph {
         if moving.is_sorted() {
             return self.reshape(x, shape);
         }
-        self.add1(op, &[x])
+        self.apply1(op, &[x])
     }
 
     /// The transpose of a matrix: `[m, n]` to `[n, m]`.
@@ -84,7 +84,7 @@ impl Graph {
         if self.operand("expand", x)?.shape == shape {
             return Ok(x);
         }
-        self.add1(Expand { shape }, &[x])
+        self.apply1(Expand { shape }, &[x])
     }
 }
 

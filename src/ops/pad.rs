@@ -69,7 +69,7 @@ impl Graph {
             mode,
             value,
         };
-        self.add1(pad, &[x])
+        self.apply1(pad, &[x])
     }
 }
 
@@ -166,14 +166,14 @@ impl Op for Pad {
                     mode: self.mode,
                     value: 0.0,
                 };
-                g.add1(pad, &[dy[0]])?
+                g.apply1(pad, &[dy[0]])?
             }
             _ => {
                 let grad = PadGrad {
                     pad: self.clone(),
                     input: g.shape(at.inputs[0])?.clone(),
                 };
-                g.add1(grad, &[dy[0]])?
+                g.apply1(grad, &[dy[0]])?
             }
         };
         Ok(vec![Some(dx)])
@@ -255,7 +255,7 @@ impl Op for PadGrad {
     // Gradient.
 
     fn vjp(&self, g: &mut Graph, _: &Node, dy: &[Value]) -> Result<Vec<Option<Value>>> {
-        Ok(vec![Some(g.add1(self.pad.clone(), &[dy[0]])?)])
+        Ok(vec![Some(g.apply1(self.pad.clone(), &[dy[0]])?)])
     }
 
     // Lowering.

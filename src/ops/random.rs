@@ -32,7 +32,7 @@ impl Graph {
     /// number i of this op's stream is at least `p`.
     pub fn dropout(&mut self, x: Value, p: f32, clock: Value) -> Result<Value> {
         let stream = self.new_stream();
-        self.add1(Dropout { p, stream }, &[x, clock])
+        self.apply1(Dropout { p, stream }, &[x, clock])
     }
 
     /// As [`dropout`](Self::dropout), but with one draw for each feature map: `x` is `[n, c, ...]` with at least 3 axes.
@@ -53,7 +53,7 @@ impl Graph {
 
     /// `clock` one step later; to be assigned to it.
     pub fn advance(&mut self, clock: Value) -> Result<Value> {
-        self.add1(Advance, &[clock])
+        self.apply1(Advance, &[clock])
     }
 }
 
@@ -94,7 +94,7 @@ impl Op for Dropout {
     // Gradient.
 
     fn vjp(&self, g: &mut Graph, at: &Node, dy: &[Value]) -> Result<Vec<Option<Value>>> {
-        let dx = g.add1(*self, &[dy[0], at.inputs[1]])?;
+        let dx = g.apply1(*self, &[dy[0], at.inputs[1]])?;
         Ok(vec![Some(dx), None])
     }
 

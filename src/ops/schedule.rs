@@ -18,7 +18,7 @@ impl Graph {
     /// Element min(step, n - 1) of `table` `[n]` by the clock's step: a learning-rate schedule.
     pub fn lookup(&mut self, table: Value) -> Result<Value> {
         let clock = self.clock()?;
-        self.add1(Lookup, &[table, clock])
+        self.apply1(Lookup, &[table, clock])
     }
 }
 

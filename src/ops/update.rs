@@ -141,7 +141,7 @@ impl Graph {
         let mut inputs = [params, grads].concat();
         inputs.extend(moments.iter().flatten());
         inputs.extend([lr, scale, clock]);
-        let mut outputs = self.add(op, &inputs)?;
+        let mut outputs = self.apply(op, &inputs)?;
         let moments = match count {
             0 => vec![Vec::new(); rule.moments()],
             _ => outputs[count..].chunks(count).map(<[_]>::to_vec).collect(),

@@ -136,7 +136,7 @@ impl Batch<'_> {
         let counts = metric(g, COUNTS, Type::u32([2]))?;
         if let Some(loss) = loss {
             let sum = metric(g, LOSS, Type::f32([]))?;
-            let new = g.add_values(sum, loss)?;
+            let new = g.add(sum, loss)?;
             g.assign(sum, new)?;
             // The largest number of f32 is the largest of its row, and so classified rightly, until
             // the

@@ -47,7 +47,7 @@ fn residual(g: &mut Graph, inputs: &Inputs) -> Result<Value> {
     x = g.conv2d(x, inputs["conv2_weight"], None, Conv2d::padding(1))?;
     x = norm(g, x, "norm2")?;
     let around = g.conv2d(input, inputs["down_weight"], None, half(0))?;
-    x = g.add_values(x, around)?;
+    x = g.add(x, around)?;
     x = g.relu(x)?;
     x = g.global_avg_pool(x)?;
     x = g.flatten(x, 1)?;

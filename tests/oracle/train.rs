@@ -193,7 +193,7 @@ impl Steps {
         }
         let mut loss = losses[0];
         for &other in &losses[1..] {
-            loss = g.add_values(loss, other)?;
+            loss = g.add(loss, other)?;
         }
         let rate = learning_rate(&mut g, lr as f32)?;
         let norm = optimizer.minimize(&mut g, loss, rate)?;

@@ -264,7 +264,7 @@ impl Graph {
                 relu: false,
             };
             let inputs: Vec<Value> = [x, weight].into_iter().chain(bias).collect();
-            g.add1(op, &inputs)
+            g.apply1(op, &inputs)
         })
     }
 
@@ -324,7 +324,7 @@ impl Graph {
                 transposed: true,
             };
             let inputs: Vec<Value> = [x, weight].into_iter().chain(bias).collect();
-            g.add1(op, &inputs)
+            g.apply1(op, &inputs)
         })
     }
 }

@@ -110,7 +110,7 @@ impl Graph {
             batch: self.shape(a)?.len() > 2,
             ..MatMul::default()
         };
-        self.add1(op, &[a, b])
+        self.apply1(op, &[a, b])
     }
 
     /// Each matrix of a batch transposed.

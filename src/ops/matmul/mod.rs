@@ -60,7 +60,7 @@ impl Graph {
             ..MatMul::default()
         };
         let inputs: Vec<Value> = [flat, weight].into_iter().chain(bias).collect();
-        let y = self.add1(op, &inputs).map_err(|e| e.context("linear"))?;
+        let y = self.apply1(op, &inputs).map_err(|e| e.context("linear"))?;
         let mut shape = x_shape.to_vec();
         shape[x_shape.len() - 1] = w_shape[0];
         self.reshape(y, shape)

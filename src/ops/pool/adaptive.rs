@@ -51,7 +51,7 @@ impl Graph {
         };
         let windows = Windows::adaptive(pool.output);
         self.batched1(x, 2 + D, |g, x| {
-            g.add1(AveragePool { windows, average }, &[x])
+            g.apply1(AveragePool { windows, average }, &[x])
         })
     }
 

@@ -150,7 +150,7 @@ impl Graph {
     /// height, width]`; without n it is
     /// one image, as in all poolings.
     pub fn avg_pool<const D: usize>(&mut self, x: Value, pool: AvgPool<D>) -> Result<Value> {
-        self.batched1(x, 2 + D, |g, x| g.add1(pool.average(), &[x]))
+        self.batched1(x, 2 + D, |g, x| g.apply1(pool.average(), &[x]))
     }
 
     /// (sum of x^p)^(1/p) of each window of x: `[n, c, length]`, `[n, c, height, width]` or `[n, c, depth, height, width]`.
@@ -160,7 +160,7 @@ impl Graph {
             windows: Windows::strided(kernel, stride, [0; D], [1; D], pool.ceil_mode),
             average: Average::Lp { norm_type },
         };
-        self.batched1(x, 2 + D, |g, x| g.add1(pool, &[x]))
+        self.batched1(x, 2 + D, |g, x| g.apply1(pool, &[x]))
     }
 }
 
@@ -302,7 +302,7 @@ impl Op for AveragePool {
             input: self.windows.extents(g.ty(x)?),
         };
         let inputs = &[dy[0], x, at.outputs[0]][..self.grad_inputs()];
-        Ok(vec![Some(g.add1(grad, inputs)?)])
+        Ok(vec![Some(g.apply1(grad, inputs)?)])
     }
 
     // Lowering.
@@ -418,7 +418,7 @@ impl Op for AveragePoolGrad {
 
     fn vjp(&self, g: &mut Graph, _: &Node, dy: &[Value]) -> Result<Vec<Option<Value>>> {
         match self.pool.average {
-            Average::Mean { .. } => Ok(vec![Some(g.add1(self.pool, &[dy[0]])?)]),
+            Average::Mean { .. } => Ok(vec![Some(g.apply1(self.pool, &[dy[0]])?)]),
             Average::Lp { .. } => Err(no_second_derivative(self.name())),
         }
     }

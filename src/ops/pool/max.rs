@@ -135,7 +135,7 @@ impl Graph {
         windows: Windows,
         indices: Indices,
     ) -> Result<(Value, Value)> {
-        let outputs = self.add(MaxPoolForward { windows, indices }, &[x])?;
+        let outputs = self.apply(MaxPoolForward { windows, indices }, &[x])?;
         Ok((outputs[0], outputs[1]))
     }
 }
@@ -228,7 +228,7 @@ impl Op for MaxPoolForward {
         };
         let windows = self.windows;
         let grad = MaxPoolGrad { windows, input };
-        Ok(vec![Some(g.add1(grad, &[dy[0], index])?)])
+        Ok(vec![Some(g.apply1(grad, &[dy[0], index])?)])
     }
 
     // Lowering.
@@ -423,12 +423,12 @@ mod tests {
             indices: Indices::Window,
         };
         assert_eq!(
-            message(g.add1(window(3), &[x])),
+            message(g.apply1(window(3), &[x])),
             "max_pool2d: indices in bytes need a multiple of 4 windows per image, y [1, 2, 1, 1] has 2"
         );
         let large = g.input("large", Type::f32([1, 4, 17, 17])).unwrap();
         assert_eq!(
-            message(g.add1(window(17), &[large])),
+            message(g.apply1(window(17), &[large])),
             "max_pool2d: places of windows that span [1, 17, 17] do not fit in a byte"
         );
         assert!(message(g.avg_pool(none, AvgPool2d::square(1))).contains("at least one element"));

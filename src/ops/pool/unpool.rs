@@ -120,7 +120,7 @@ impl Graph {
         };
         let output = unpool.output("max_unpool", extents)?;
         let output = output.into();
-        self.add1(MaxUnpoolForward { output }, &[x, indices])
+        self.apply1(MaxUnpoolForward { output }, &[x, indices])
     }
 }
 
@@ -178,7 +178,7 @@ impl Op for MaxUnpoolForward {
 
     fn vjp(&self, g: &mut Graph, at: &Node, dy: &[Value]) -> Result<Vec<Option<Value>>> {
         let input = g.shape(at.inputs[0])?[2..].into();
-        let dx = g.add1(MaxUnpoolGrad { input }, &[dy[0], at.inputs[1]])?;
+        let dx = g.apply1(MaxUnpoolGrad { input }, &[dy[0], at.inputs[1]])?;
         Ok(vec![Some(dx), None])
     }
 
@@ -230,7 +230,7 @@ impl Op for MaxUnpoolGrad {
 
     fn vjp(&self, g: &mut Graph, at: &Node, dy: &[Value]) -> Result<Vec<Option<Value>>> {
         let output = g.shape(at.inputs[0])?[2..].into();
-        let ddy = g.add1(MaxUnpoolForward { output }, &[dy[0], at.inputs[1]])?;
+        let ddy = g.apply1(MaxUnpoolForward { output }, &[dy[0], at.inputs[1]])?;
         Ok(vec![Some(ddy), None])
     }
 

@@ -919,7 +919,7 @@ fn conv2d_kernel(
             ..grad_input(conv, [h, w])
         };
         let inputs = vec![real(y), weight, real(x)];
-        let build = move |g: &mut Graph, v: &[Value]| -> Result<Vec<Value>> { g.add(op, v) };
+        let build = move |g: &mut Graph, v: &[Value]| -> Result<Vec<Value>> { g.apply(op, v) };
         return Case::new(format!("conv2d_grad_input/mask/{name}"), inputs, build).bound(
             Bound::Sum {
                 k: longest(&x, o, kernel, conv),
@@ -933,7 +933,7 @@ fn conv2d_kernel(
     };
     let mut inputs = vec![real(x), weight];
     inputs.extend(bias.then(|| real([o])));
-    let build = move |g: &mut Graph, v: &[Value]| -> Result<Vec<Value>> { g.add(op, v) };
+    let build = move |g: &mut Graph, v: &[Value]| -> Result<Vec<Value>> { g.apply(op, v) };
     Case::new(
         format!("conv2d/bias {bias} relu {relu}/{name}"),
         inputs,
@@ -1027,7 +1027,7 @@ fn conv2d_kernels() -> Vec<Case> {
         Case::new(
             "conv2d_grad_input/64 channels",
             vec![real([2, 1, 64, 64]), real([1, 64, 1, 1])],
-            move |g, v| g.add(grad_input(Conv2d::default(), [64, 64]), v),
+            move |g, v| g.apply(grad_input(Conv2d::default(), [64, 64]), v),
         )
         .bound(Bound::Sum { k: 1 }),
     );
@@ -1040,7 +1040,7 @@ fn conv2d_kernels() -> Vec<Case> {
         Case::new(
             "conv2d_grad_weight/704 to 768 channels",
             vec![real([3, 704, 1, 1]), real([3, 768, 1, 1])],
-            move |g, v| g.add(weight, v),
+            move |g, v| g.apply(weight, v),
         )
         .bound(Bound::Sum { k: 3 }),
     );

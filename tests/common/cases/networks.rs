@@ -120,7 +120,7 @@ pub fn networks() -> Vec<Case> {
                 let y = g.conv2d(v[0], v[1], Some(v[2]), same)?;
                 let y = g.relu(y)?;
                 let y = g.conv2d(y, v[3], Some(v[4]), same)?;
-                let y = g.add_values(y, v[0])?;
+                let y = g.add(y, v[0])?;
                 Ok(vec![g.relu(y)?])
             },
         ),
@@ -141,7 +141,7 @@ pub fn networks() -> Vec<Case> {
             inputs(&[&[1], &[3], &[3, 1]]),
             |g, v| {
                 let one = g.scale(v[0], 2.0)?;
-                let three = g.add_values(one, v[1])?;
+                let three = g.add(one, v[1])?;
                 let column = g.scale(v[2], 2.0)?;
                 let square = g.mul(column, three)?;
                 Ok(vec![three, square])
@@ -164,7 +164,7 @@ pub fn networks() -> Vec<Case> {
             let y = g.conv2d(v[0], v[1], None, same)?;
             let (mut y, _) = g.batch_norm_train(y, Some(v[2]), Some(v[3]), 1e-5)?;
             if residual {
-                y = g.add_values(y, v[0])?;
+                y = g.add(y, v[0])?;
             }
             let y = g.relu(y)?;
             Ok(vec![g.conv2d(y, v[4], None, same)?])
@@ -181,7 +181,7 @@ pub fn networks() -> Vec<Case> {
         move |g, v| {
             let x = g.scale(v[0], 2.0)?;
             let (y, _) = g.batch_norm_train(x, None, None, 1e-5)?;
-            Ok(vec![g.add_values(x, y)?])
+            Ok(vec![g.add(x, y)?])
         },
     );
     let average = Case::new(
@@ -361,6 +361,6 @@ fn normalised(
 ) -> Result<Value> {
     let square = g.mul(root, root)?;
     let little = g.fill(g.shape(root)?.clone(), 0.25)?;
-    let variance = g.add_values(square, little)?;
+    let variance = g.add(square, little)?;
     g.batch_norm(y, [mean, variance], weight, bias, 1e-5)
 }

@@ -30,7 +30,7 @@ pub fn products() -> Vec<Case> {
                 Case::new(
                     format!("conv2d/tiles{end}/{x:?}x{o}"),
                     inputs,
-                    move |g, v| g.add(op, v),
+                    move |g, v| g.apply(op, v),
                 )
                 .bound(Bound::Sum { k }),
             );
@@ -50,7 +50,7 @@ pub fn products() -> Vec<Case> {
                 Case::new(
                     format!("conv2d_grad_input/tiles{end}/{x:?}x{o}"),
                     inputs,
-                    move |g, v| g.add(op, v),
+                    move |g, v| g.apply(op, v),
                 )
                 .bound(Bound::Sum { k }),
             );
@@ -72,7 +72,7 @@ pub fn products() -> Vec<Case> {
             Case::new(
                 format!("conv2d_grad_weight/tiles/{x:?}x{o}"),
                 vec![real([n, c, h, w]), real(dy)],
-                move |g, v| g.add(op, v),
+                move |g, v| g.apply(op, v),
             )
             .bound(Bound::Sum { k: n * h * w }),
         );

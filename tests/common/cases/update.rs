@@ -48,7 +48,7 @@ fn case(
         }
         let lr = x.len() - 3;
         x[lr] = g.scale(x[lr], by)?;
-        g.add(op(n), &x)
+        g.apply(op(n), &x)
     })
 }
 
@@ -232,7 +232,7 @@ fn norms() -> Vec<Case> {
             // The factor is positive.
             let factor = g.mul(factor[0], factor[0])?;
             let count = scaled.len();
-            g.add(
+            g.apply(
                 ClipGradNorm { max_norm, count },
                 &[&scaled[..], &[factor]].concat(),
             )
@@ -267,7 +267,9 @@ fn blends() -> Vec<Case> {
         let mut inputs = tensors(2, draw);
         inputs.push(words(clock));
         let name = format!("blend/{blending:?}/step {}/{draw:?}", clock[2]);
-        Case::new(name, inputs, move |g, x| g.add(Blend::new(blending, n), x))
+        Case::new(name, inputs, move |g, x| {
+            g.apply(Blend::new(blending, n), x)
+        })
     };
     for draw in [Draw::Real, Draw::Special] {
         for clock in [START, LATER] {
@@ -326,7 +328,7 @@ pub fn update() -> Vec<Case> {
         cases.push(Case::new(
             format!("lookup/{count}/step {}", at[2]),
             vec![real([count]), words(at)],
-            |g, x| g.add(Lookup, x),
+            |g, x| g.apply(Lookup, x),
         ));
     }
     // A table, which is whole.
@@ -334,7 +336,7 @@ pub fn update() -> Vec<Case> {
         Case::new(
             "lookup/100/step 77",
             vec![real([100]), words(&[7, 7, 77, 7])],
-            |g, x| g.add(Lookup, x),
+            |g, x| g.apply(Lookup, x),
         )
         .whole("lookup: f32 [100]"),
     );
