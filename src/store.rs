@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::{Engine, Gpu, Range, ReadFuture, Staging};
-use crate::graph::{Graph, Init, Kind};
+use crate::graph::{Graph, Init, StateKind};
 use crate::kernel::Part;
 use crate::plan::{Entry, StateLayout};
 use crate::rng::{Stream, stream_of};
@@ -121,7 +121,7 @@ impl Store {
     }
 
     /// Names of the states of one kind, in order of declaration.
-    pub fn names_of(&self, kind: Kind) -> impl Iterator<Item = &str> {
+    pub fn names_of(&self, kind: StateKind) -> impl Iterator<Item = &str> {
         self.names()
             .filter(move |name| self.0.layout.entries[*name].kind == kind)
     }
@@ -177,8 +177,8 @@ impl Store {
     }
 
     /// Remembers what the host gives a step scalar.
-    fn note(&self, name: &str, kind: Kind, tensor: &Tensor) {
-        if kind == Kind::Scalar {
+    fn note(&self, name: &str, kind: StateKind, tensor: &Tensor) {
+        if kind == StateKind::Scalar {
             let mut given = self.0.given.lock().unwrap_or_else(PoisonError::into_inner);
             let times = given.get(name).map_or(0, |(times, _)| times + 1);
             given.insert(name.to_owned(), (times, tensor.clone()));

@@ -12,7 +12,7 @@ use striate::autodiff::{gradients, gradients_from};
 use striate::check::Case;
 use striate::error::{Error, ErrorKind, Result};
 use striate::gpu::{Engine, GpuOptions};
-use striate::graph::{Graph, Init, Kind, Node, Op, Split, Value};
+use striate::graph::{Graph, Init, Node, Op, Split, StateKind, Value};
 use striate::kernel::{
     Body, CPU_TURNS, Caps, Dispatch, GRID, Io, Kernel, Lowering, Operand, Overrides, Part,
     overlaps, parts_of,
@@ -64,7 +64,13 @@ fn values_of_another_graph_are_refused() {
     assert_eq!(g.producer(y), None);
     refused(g.set_group(w, 1), kind, &told("set_group", w));
     refused(g.set_clock(w), kind, &told("set_clock", w));
-    let like = g.state("m", Type::f32([2]), Kind::Moment(1), Init::Seed, Some(w));
+    let like = g.state(
+        "m",
+        Type::f32([2]),
+        StateKind::Moment(1),
+        Init::Seed,
+        Some(w),
+    );
     refused(like, kind, &told("state \"m\"", w));
     refused(
         gradients(&mut g, loss, &[own_w]),

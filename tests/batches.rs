@@ -6,7 +6,7 @@ use common::gpus;
 use striate::autodiff::gradients;
 use striate::error::Result;
 use striate::gpu::{Engine, GpuOptions};
-use striate::graph::{Graph, Init, Kind, Value};
+use striate::graph::{Graph, Init, StateKind, Value};
 use striate::ops::Reduction;
 use striate::session::Session;
 use striate::shape::Type;
@@ -105,7 +105,7 @@ fn dropout_keeps_its_share_and_its_mask() {
             .state(
                 "x",
                 Type::f32([COUNT]),
-                Kind::Parameter,
+                StateKind::Parameter,
                 Init::Constant(1.0),
                 None,
             )
@@ -182,7 +182,7 @@ fn counting_breaks_ties_low_and_refuses_nan() {
             let valid = constant_u32(&mut g, &[8]);
             let ty = Type::u32([2]);
             let counter = g
-                .state("counter", ty, Kind::Metric, Init::Constant(0.0), None)
+                .state("counter", ty, StateKind::Metric, Init::Constant(0.0), None)
                 .unwrap();
             let new = g.count_correct(logits, labels, valid, counter).unwrap();
             g.assign(counter, new).unwrap();

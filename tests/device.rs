@@ -7,7 +7,7 @@ use std::task::{Context, Waker};
 
 use striate::error::{Error, ErrorKind, Result};
 use striate::gpu::{Engine, Gpu, GpuOptions};
-use striate::graph::{Graph, Init, Kind, Value};
+use striate::graph::{Graph, Init, StateKind, Value};
 use striate::session::{ReadFuture, Session};
 use striate::shape::Type;
 use striate::store::Store;
@@ -106,7 +106,7 @@ impl Sums {
         let x = graph.input("x", ty.clone()).unwrap();
         let first = Init::Constant(0.5);
         let total = graph
-            .state("total", ty, Kind::Parameter, first, None)
+            .state("total", ty, StateKind::Parameter, first, None)
             .unwrap();
         let y = graph.add(x, total).unwrap();
         graph.assign(total, y).unwrap();
@@ -411,7 +411,7 @@ fn a_full_ring_is_out_of_memory() {
         let mut g = Graph::new();
         for name in ["a", "b", "c"] {
             let first = Init::Constant(0.25);
-            g.state(name, Type::f32([100]), Kind::Data, first, None)
+            g.state(name, Type::f32([100]), StateKind::Data, first, None)
                 .unwrap();
         }
         let store = pollster::block_on(Store::new_async(&engine, &[&g], 0)).unwrap();

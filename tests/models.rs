@@ -7,7 +7,7 @@ use std::time::Instant;
 use striate::autodiff::{gradients, gradients_from};
 use striate::error::ErrorKind;
 use striate::gpu::{Engine, GpuOptions};
-use striate::graph::{Graph, Init, Kind, Value};
+use striate::graph::{Graph, Init, StateKind, Value};
 use striate::kernel::{Body, CPU_TURNS, Caps, WINDOW};
 use striate::models::{lenet5, resnet_cifar, resnet20, resnet50};
 use striate::nn::{
@@ -27,7 +27,7 @@ fn input(g: &mut Graph, shape: impl Into<Shape>) -> Value {
 }
 
 fn parameters(g: &Graph) -> Vec<(&str, &[usize])> {
-    let states = g.states().iter().filter(|s| s.kind == Kind::Parameter);
+    let states = g.states().iter().filter(|s| s.kind == StateKind::Parameter);
     states.map(|s| (s.name.as_str(), &s.ty.shape[..])).collect()
 }
 
@@ -104,7 +104,7 @@ fn resnet20_names_its_parameters_like_a_state_dict() {
     for wanted in wanted {
         assert!(found.contains(&wanted), "{wanted:?} is not among {found:?}");
     }
-    let statistics = g.states().iter().filter(|s| s.kind == Kind::Statistic);
+    let statistics = g.states().iter().filter(|s| s.kind == StateKind::Statistic);
     assert_eq!(statistics.count(), 2 * 19);
 }
 
@@ -131,7 +131,7 @@ fn resnet50_is_torchvisions() {
     for wanted in wanted {
         assert!(found.contains(&wanted), "{wanted:?} is not among {found:?}");
     }
-    let statistics = g.states().iter().filter(|s| s.kind == Kind::Statistic);
+    let statistics = g.states().iter().filter(|s| s.kind == StateKind::Statistic);
     assert_eq!(statistics.count(), 2 * 53);
     let shapes = g.values().map(|value| g.shape(value).unwrap());
     assert!(shapes.into_iter().any(|shape| shape[..] == [1, 2048, 7, 7]));
@@ -301,7 +301,7 @@ fn a_module_built_twice_under_one_name_shares_its_parameters() {
         "fc: parameter \"fc.weight\" f32 [7, 6]: the graph has a Parameter of this name, f32 [6, 6]"
     );
     let zero = Init::Constant(0.0);
-    g.state("table", Type::f32([3]), Kind::Data, zero.clone(), None)
+    g.state("table", Type::f32([3]), StateKind::Data, zero.clone(), None)
         .unwrap();
     assert!(striate::nn::parameter(&mut g, "table", [3], zero).is_err());
 }

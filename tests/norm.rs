@@ -5,7 +5,7 @@ mod common;
 use striate::autodiff::gradients;
 use striate::error::ErrorKind;
 use striate::gpu::{Engine, Gpu, GpuOptions};
-use striate::graph::{Graph, Init, Kind, Value};
+use striate::graph::{Graph, Init, StateKind, Value};
 use striate::kernel::Caps;
 use striate::nn::{
     BatchNorm1d, BatchNorm2d, BatchNorm3d, Conv2d, GroupNorm, InstanceNorm1d, InstanceNorm2d,
@@ -21,7 +21,7 @@ fn input(g: &mut Graph, shape: impl Into<Shape>) -> Value {
     g.input("x", Type::f32(shape)).unwrap()
 }
 
-fn states(g: &Graph) -> Vec<(&str, Kind, &[usize])> {
+fn states(g: &Graph) -> Vec<(&str, StateKind, &[usize])> {
     let states = g.states().iter();
     states
         .map(|s| (s.name.as_str(), s.kind, &s.ty.shape[..]))
@@ -30,7 +30,7 @@ fn states(g: &Graph) -> Vec<(&str, Kind, &[usize])> {
 
 #[test]
 fn layers_have_the_states_of_their_state_dicts() {
-    use Kind::{Parameter, Statistic};
+    use StateKind::{Parameter, Statistic};
     let affine = |extents: &'static [usize]| {
         vec![
             ("norm.weight", Parameter, extents),
@@ -58,7 +58,7 @@ fn layers_have_the_states_of_their_state_dicts() {
         bias: false,
         ..LayerNorm::new([3, 5])
     };
-    type States = Vec<(&'static str, Kind, &'static [usize])>;
+    type States = Vec<(&'static str, StateKind, &'static [usize])>;
     let cases: Vec<(Box<dyn Module>, Vec<usize>, States)> = vec![
         (Box::new(BatchNorm1d::new(6)), vec![4, 6], batch.clone()),
         (Box::new(BatchNorm1d::new(6)), vec![4, 6, 3], batch.clone()),
@@ -281,7 +281,7 @@ fn another_batch_size_compiles_nothing() {
             let parameters: Vec<Value> = g
                 .states()
                 .iter()
-                .filter(|s| s.kind == Kind::Parameter)
+                .filter(|s| s.kind == StateKind::Parameter)
                 .map(|s| s.value)
                 .collect();
             let found = gradients(&mut g, loss, &parameters).unwrap();

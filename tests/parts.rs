@@ -5,7 +5,7 @@ mod common;
 use striate::autodiff::gradients_from;
 use striate::error::ErrorKind;
 use striate::gpu::{Engine, Gpu, GpuOptions};
-use striate::graph::{Graph, Init, Kind, Value};
+use striate::graph::{Graph, Init, StateKind, Value};
 use striate::kernel::Body;
 use striate::nn::{self, Dropout, Linear, Mode, Module, Relu, Sequential};
 use striate::ops::{
@@ -61,7 +61,7 @@ fn compare(g: &Graph, fetched: &[Value], max_binding: u64) {
 
 fn normal(g: &mut Graph, name: &str, ty: Type) -> Value {
     let init = Init::Normal { std: 1.0 };
-    g.state(name, ty, Kind::Data, init, None).unwrap()
+    g.state(name, ty, StateKind::Data, init, None).unwrap()
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn integers(g: &mut Graph, name: &str, shape: &[usize]) -> Value {
     let values = (0..ty.count()).map(|i| ((i * 7 + name.len()) % 9) as f32 - 4.0);
     let tensor = Tensor::f32(shape, values.collect()).unwrap();
     let init = Init::Tensor(tensor.into());
-    g.state(name, ty, Kind::Data, init, None).unwrap()
+    g.state(name, ty, StateKind::Data, init, None).unwrap()
 }
 
 /// A convolution and its gradients in parts of 2,048 bytes.

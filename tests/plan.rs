@@ -13,7 +13,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use proptest::prelude::*;
 use striate::autodiff::gradients;
 use striate::error::{ErrorKind, Result};
-use striate::graph::{Graph, Init, Kind, Node, Op, Source, Value};
+use striate::graph::{Graph, Init, Node, Op, Source, StateKind, Value};
 use striate::kernel::{
     Access, Body, CPU_TURNS, Caps, Dispatch, GPU_TURNS, Io, Kernel, Lowering, Operand, Part,
     WINDOW, Wgsl, parts_of,
@@ -418,7 +418,7 @@ fn random_graph(seed: u64) -> Random {
     let mut states = Vec::new();
     for i in 0..dice.below(4) {
         let (ty, init) = (ty(&mut dice), Init::Constant(0.0));
-        let kind = dice.pick(&[Kind::Parameter, Kind::Statistic]);
+        let kind = dice.pick(&[StateKind::Parameter, StateKind::Statistic]);
         let state = g.state(&format!("s{i}"), ty, kind, init, None).unwrap();
         states.push(state);
         values.push(state);
@@ -855,7 +855,7 @@ fn buffers_reach_as_far_as_windows() {
     let mut y = x;
     for (name, shape) in [("first", [12, 36]), ("second", [7, 12])] {
         let init = Init::Constant(0.0);
-        let weight = g.state(name, Type::f32(shape), Kind::Parameter, init, None);
+        let weight = g.state(name, Type::f32(shape), StateKind::Parameter, init, None);
         y = g.linear(y, weight.unwrap(), None).unwrap();
     }
     let caps = Caps {
@@ -951,13 +951,13 @@ proptest! {
         let mut g = Graph::new();
         let mut parameters = Vec::new();
         for (i, &(rows, kind, twin)) in sizes.iter().enumerate() {
-            let kind = [Kind::Parameter, Kind::Statistic, Kind::Metric][usize::from(kind)];
+            let kind = [StateKind::Parameter, StateKind::Statistic, StateKind::Metric][usize::from(kind)];
             let ty = Type::f32([rows, 3]);
             let name = format!("s{i}");
             let state = g.state(&name, ty.clone(), kind, Init::Constant(0.0), None).unwrap();
-            if kind == Kind::Parameter && twin {
+            if kind == StateKind::Parameter && twin {
                 let name = format!("m{i}");
-                let moment = Kind::Moment(0);
+                let moment = StateKind::Moment(0);
                 g.state(&name, ty, moment, Init::Constant(0.0), Some(state)).unwrap();
                 parameters.push(i);
             }

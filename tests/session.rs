@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use striate::error::{ErrorKind, Result};
 use striate::gpu::{Engine, Gpu, GpuOptions, Progress};
-use striate::graph::{Graph, Init, Kind, Node, Op, Value};
+use striate::graph::{Graph, Init, Node, Op, StateKind, Value};
 use striate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand};
 use striate::ops::{Conv2d, UnaryFunction, UnaryGrad};
 use striate::plan::PlanOptions;
@@ -32,8 +32,14 @@ fn engines() -> Vec<Engine> {
 fn state(g: &mut Graph, name: &str, values: &[f32]) -> Value {
     let tensor = Tensor::f32([values.len()], values.to_vec()).unwrap();
     let ty = tensor.ty().clone();
-    g.state(name, ty, Kind::Parameter, Init::Tensor(tensor.into()), None)
-        .unwrap()
+    g.state(
+        name,
+        ty,
+        StateKind::Parameter,
+        Init::Tensor(tensor.into()),
+        None,
+    )
+    .unwrap()
 }
 
 #[test]
@@ -107,7 +113,7 @@ fn values_in_several_parts() {
             .state(
                 "s",
                 Type::f32([50, 3]),
-                Kind::Parameter,
+                StateKind::Parameter,
                 Init::Constant(0.0),
                 None,
             )
@@ -405,7 +411,7 @@ fn views_across_parts_are_copies() {
                 .state(
                     "s",
                     Type::f32([count]),
-                    Kind::Data,
+                    StateKind::Data,
                     Init::Constant(0.0),
                     None,
                 )
@@ -464,7 +470,7 @@ fn twins_do_not_overlap() {
         let w = state(&mut g, "w", &[1.0, 2.0]);
         let twin = |g: &mut Graph, name: &str, value: f32| {
             let init = Init::Constant(value);
-            g.state(name, Type::f32([2]), Kind::Gradient, init, Some(w))
+            g.state(name, Type::f32([2]), StateKind::Gradient, init, Some(w))
                 .unwrap()
         };
         twin(&mut g, "a", 3.0);

@@ -272,7 +272,7 @@ fn accumulated_batches_update_as_one_large_batch() {
 #[cfg(feature = "interop")]
 #[test]
 fn a_run_that_was_saved_goes_on_to_the_bit() {
-    use striate::graph::Kind;
+    use striate::graph::StateKind;
     use striate::interop::{load_parameters, load_training, save_averaged, save_training};
     let amsgrad = Rule::Adam(Adam {
         weight_decay: 0.05,
@@ -298,7 +298,7 @@ fn a_run_that_was_saved_goes_on_to_the_bit() {
             };
             let state = |classifier: &Classifier| -> Vec<(String, Vec<u8>)> {
                 let store = classifier.store();
-                let counted: Vec<&str> = store.names_of(Kind::Metric).collect();
+                let counted: Vec<&str> = store.names_of(StateKind::Metric).collect();
                 let names = store.names().filter(|name| !counted.contains(name));
                 names
                     .map(|name| (name.to_owned(), store.get(name).unwrap().bytes().to_vec()))

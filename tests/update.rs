@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use striate::error::{ErrorKind, Result};
 use striate::gpu::{Engine, GpuOptions};
-use striate::graph::{Graph, Init, Kind, Value};
+use striate::graph::{Graph, Init, StateKind, Value};
 use striate::ops::{Adagrad, Adam, Blending, Ema, RmsProp, Rule, Sgd};
 use striate::session::Session;
 use striate::shape::{Shape, Type};
@@ -39,11 +39,17 @@ fn training(rule: Rule) -> Graph {
         let p = g.parameter(&format!("p{i}"), shape, init.clone()).unwrap();
         let name = format!("g{i}");
         grads.push(
-            g.state(&name, ty.clone(), Kind::Gradient, init.clone(), Some(p))
-                .unwrap(),
+            g.state(
+                &name,
+                ty.clone(),
+                StateKind::Gradient,
+                init.clone(),
+                Some(p),
+            )
+            .unwrap(),
         );
         for (m, moments) in moments.iter_mut().enumerate() {
-            let (name, kind) = (format!("m{m}.{i}"), Kind::Moment(m as u8));
+            let (name, kind) = (format!("m{m}.{i}"), StateKind::Moment(m as u8));
             let zero = Init::Constant(0.0);
             moments.push(g.state(&name, ty.clone(), kind, zero, Some(p)).unwrap());
         }
@@ -503,7 +509,7 @@ fn averages_begin_as_the_parameters() {
         let mut lone = Graph::new();
         let init = Init::SameAs("absent".to_owned());
         let ty = Type::f32([3]);
-        lone.state("average", ty, Kind::Average, init, None)
+        lone.state("average", ty, StateKind::Average, init, None)
             .unwrap();
         assert!(Store::new(&engine, &[&lone], 3).is_err());
     }

@@ -45,7 +45,7 @@ pub enum Source {
 
 /// What a state is for. Entries of one kind are packed together in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
+pub enum StateKind {
     /// Trained weights and biases.
     Parameter,
     /// Gradients that are kept, each at its parameter's offset.
@@ -95,7 +95,7 @@ pub struct State {
     /// Shape and element type.
     pub ty: Type,
     /// What it is for.
-    pub kind: Kind,
+    pub kind: StateKind,
     /// How it begins.
     pub init: Init,
     /// The parameter at whose offset it is stored, for gradients and moments.
@@ -212,7 +212,7 @@ impl Graph {
         &mut self,
         name: &str,
         ty: Type,
-        kind: Kind,
+        kind: StateKind,
         init: Init,
         like: Option<Value>,
     ) -> Result<Value> {
@@ -261,7 +261,7 @@ impl Graph {
 
     /// A trained parameter.
     pub fn parameter(&mut self, name: &str, shape: impl Into<Shape>, init: Init) -> Result<Value> {
-        self.state(name, Type::f32(shape), Kind::Parameter, init, None)
+        self.state(name, Type::f32(shape), StateKind::Parameter, init, None)
     }
 
     /// The seed and step counter, `u32 [4]`: seed low, seed high, step, unused. Made on first use under the name `clock`.
@@ -272,7 +272,7 @@ impl Graph {
         if let Some(clock) = self.find_state("clock") {
             return Ok(clock);
         }
-        self.state("clock", Type::u32([4]), Kind::Scalar, Init::Seed, None)
+        self.state("clock", Type::u32([4]), StateKind::Scalar, Init::Seed, None)
     }
 
     /// Makes `clock`, a `u32 [4]`, the one that [`clock`](Self::clock) gives: for a graph that does not count the steps of others.
@@ -423,7 +423,7 @@ impl Graph {
             Source::State(index) => {
                 let State { name, kind, .. } = &self.states[*index];
                 match kind {
-                    Kind::Parameter => format!("parameter \"{name}\""),
+                    StateKind::Parameter => format!("parameter \"{name}\""),
                     _ => format!("state \"{name}\""),
                 }
             }

@@ -14,7 +14,7 @@ mod resize;
 use std::fmt::{self, Debug};
 
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Init, Kind, Source, Value};
+use crate::graph::{Graph, Init, Source, StateKind, Value};
 use crate::shape::{Shape, Type};
 use init::Scheme;
 
@@ -79,7 +79,7 @@ pub fn within<T>(
 /// # Errors
 /// `Graph` if the graph has a state of this name that is no parameter of this shape.
 pub fn parameter(g: &mut Graph, name: &str, shape: impl Into<Shape>, init: Init) -> Result<Value> {
-    state(g, name, shape, Kind::Parameter, init)
+    state(g, name, shape, StateKind::Parameter, init)
 }
 
 /// The `f32` state of this name and kind: a new one, or the one that the graph has.
@@ -90,7 +90,7 @@ pub fn state(
     g: &mut Graph,
     name: &str,
     shape: impl Into<Shape>,
-    kind: Kind,
+    kind: StateKind,
     init: Init,
 ) -> Result<Value> {
     let ty = Type::f32(shape);

@@ -2,7 +2,7 @@
 
 use super::{Mode, Module, join, parameter, state, within};
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Init, Kind, Value};
+use crate::graph::{Graph, Init, StateKind, Value};
 use crate::shape::Shape;
 
 pub use crate::ops::LocalResponseNorm;
@@ -56,7 +56,7 @@ impl<const D: usize> Module for BatchNorm<D> {
                 let mut statistic = |child, begin| {
                     let init = Init::Constant(begin);
                     let name = join(name, child);
-                    state(g, &name, [self.features], Kind::Statistic, init)
+                    state(g, &name, [self.features], StateKind::Statistic, init)
                 };
                 running = Some([
                     statistic("running_mean", 0.0)?,

@@ -1,7 +1,7 @@
 //! Gradients added up over several batches before they are applied.
 
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Kind, Value};
+use crate::graph::{Graph, StateKind, Value};
 use crate::ops::Blending;
 use crate::tensor::Tensor;
 
@@ -72,7 +72,7 @@ impl Optimizer {
         let params = joined(&members);
         let sums = params
             .iter()
-            .map(|&p| twin(g, "grad", p, Kind::Gradient, 0.0));
+            .map(|&p| twin(g, "grad", p, StateKind::Gradient, 0.0));
         let sums = sums.collect::<Result<Vec<_>>>()?;
         let taken = counter(g, "accumulated")?;
         let added = g.blend(Blending::Sum, &sums, &grads, taken)?;
@@ -95,7 +95,7 @@ impl Optimizer {
         let params = joined(&own);
         let sums = params
             .iter()
-            .map(|&p| twin(&mut apply, "grad", p, Kind::Gradient, 0.0));
+            .map(|&p| twin(&mut apply, "grad", p, StateKind::Gradient, 0.0));
         let sums = sums.collect::<Result<Vec<_>>>()?;
         let rate = learning_rate(&mut apply)?;
         let share = apply.constant(Tensor::scalar(1.0 / batches as f32))?;

@@ -3,7 +3,7 @@
 use crate::data::Split;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::{Engine, Progress};
-use crate::graph::{Graph, Init, Kind, Value};
+use crate::graph::{Graph, Init, StateKind, Value};
 use crate::nn::Mode;
 use crate::ops::Batches;
 use crate::plan::PlanOptions;
@@ -185,7 +185,7 @@ impl Classifier {
         let clock = test.state(
             "test.clock",
             Type::u32([4]),
-            Kind::Scalar,
+            StateKind::Scalar,
             Init::Constant(0.0),
             None,
         )?;
@@ -408,7 +408,7 @@ impl Classifier {
     /// As `expect_finite`, for hosts that cannot block.
     pub async fn expect_finite_async(&mut self) -> Result<()> {
         self.metrics_async().await?;
-        for kind in [Kind::Parameter, Kind::Statistic] {
+        for kind in [StateKind::Parameter, StateKind::Statistic] {
             for name in self.store.names_of(kind) {
                 let tensor = self.store.get_async(name).await?;
                 if let Some(value) = tensor.as_f32()?.iter().find(|value| !value.is_finite()) {

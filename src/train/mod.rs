@@ -16,7 +16,7 @@ pub use optimizer::{Group, Optimizer};
 pub use schedule::{constant, warmup_cosine};
 
 use crate::error::Result;
-use crate::graph::{Graph, Init, Kind, Value};
+use crate::graph::{Graph, Init, StateKind, Value};
 use crate::ops::Rule;
 use crate::shape::Type;
 use crate::tensor::Tensor;
@@ -41,7 +41,13 @@ pub fn minimize(
 /// A learning rate that the host sets by name: the state `learning_rate`.
 pub fn learning_rate(g: &mut Graph, initial: f32) -> Result<Value> {
     let init = Init::Constant(initial);
-    g.state("learning_rate", Type::f32([]), Kind::Scalar, init, None)
+    g.state(
+        "learning_rate",
+        Type::f32([]),
+        StateKind::Scalar,
+        init,
+        None,
+    )
 }
 
 /// A learning rate looked up by the clock's step in a table that lies on the device: the state `learning_rates`.
@@ -50,12 +56,12 @@ pub fn scheduled(g: &mut Graph, table: Vec<f32>) -> Result<Value> {
     let table = Tensor::f32([table.len()], table)?;
     let ty = table.ty().clone();
     let init = Init::Tensor(table.into());
-    let table = g.state("learning_rates", ty, Kind::Data, init, None)?;
+    let table = g.state("learning_rates", ty, StateKind::Data, init, None)?;
     g.lookup(table)
 }
 
 /// The parameters that a graph declares, in order.
 pub fn parameters(g: &Graph) -> Vec<Value> {
-    let parameters = g.states().iter().filter(|s| s.kind == Kind::Parameter);
+    let parameters = g.states().iter().filter(|s| s.kind == StateKind::Parameter);
     parameters.map(|s| s.value).collect()
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::autodiff::gradients_where_used;
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::{Graph, Init, Kind, Source, Value};
+use crate::graph::{Graph, Init, Source, StateKind, Value};
 use crate::ops::{Blending, Ema, Rule, Update, Updating};
 use crate::shape::{Shape, Type};
 
@@ -237,7 +237,7 @@ impl Optimizer {
         let (members, grads) = used(g, loss, members)?;
         let params = joined(&members);
         for (&param, &grad) in params.iter().zip(&grads) {
-            let kept = twin(g, "grad", param, Kind::Gradient, 0.0)?;
+            let kept = twin(g, "grad", param, StateKind::Gradient, 0.0)?;
             g.assign(kept, grad)?;
         }
         let norm = self.update(g, &members, &grads, learning_rate, None)?;
@@ -314,7 +314,7 @@ impl Optimizer {
             rest = others;
             let mut moments = Vec::new();
             for number in 1..=rule.moments() as u8 {
-                let (prefix, kind) = (format!("moment{number}"), Kind::Moment(number));
+                let (prefix, kind) = (format!("moment{number}"), StateKind::Moment(number));
                 let initial = rule.initial();
                 let twins = params.iter().map(|&p| twin(g, &prefix, p, kind, initial));
                 moments.push(twins.collect::<Result<Vec<_>>>()?);
@@ -437,7 +437,7 @@ pub(super) fn advance(g: &mut Graph, clock: Value) -> Result<()> {
 /// A clock that counts from 0.
 pub(super) fn counter(g: &mut Graph, name: &str) -> Result<Value> {
     let (ty, init) = (Type::u32([4]), Init::Constant(0.0));
-    g.state(name, ty, Kind::Scalar, init, None)
+    g.state(name, ty, StateKind::Scalar, init, None)
 }
 
 /// The state that holds the moving average of a parameter; it begins as the parameter does (PyTorch's `AveragedModel`).
@@ -445,7 +445,7 @@ pub(super) fn average_of(g: &mut Graph, param: Value) -> Result<Value> {
     let name = name(g, param)?;
     let ty = g.ty(param)?.clone();
     let (average, init) = (average_name(&name), Init::SameAs(name));
-    g.state(&average, ty, Kind::Average, init, Some(param))
+    g.state(&average, ty, StateKind::Average, init, Some(param))
 }
 
 /// The name of a state.
@@ -465,7 +465,7 @@ pub(super) fn twin(
     g: &mut Graph,
     prefix: &str,
     param: Value,
-    kind: Kind,
+    kind: StateKind,
     initial: f32,
 ) -> Result<Value> {
     let name = format!("{prefix}.{}", name(g, param)?);
