@@ -172,7 +172,7 @@ fn resnet50_trains_on_any_device() {
 fn shortcuts_drop_every_second_pixel_and_add_planes_of_zeros() {
     let mut g = Graph::new();
     let x = input(&mut g, [1, 3, 8, 8]);
-    resnet_cifar(&mut g, 8, x, Mode::Infer).unwrap();
+    resnet_cifar(&mut g, 8, x, Mode::Eval).unwrap();
     // The relu after the first normalisation, and the one that ends each block.
     let ends: Vec<Value> = g
         .nodes()
@@ -248,7 +248,7 @@ fn train_and_inference_forms_agree_over_one_store() {
         let logits = lenet5(&mut g, x, mode).unwrap();
         (g, x, logits)
     };
-    let (train, infer) = (graph(Mode::Train, 3), graph(Mode::Infer, 1));
+    let (train, infer) = (graph(Mode::Train, 3), graph(Mode::Eval, 1));
     let image: Vec<f32> = (0..784).map(|i| (i % 29) as f32 / 29.0).collect();
     let gpus = common::gpus(&GpuOptions::default());
     let mut reference: Option<Vec<f32>> = None;
@@ -275,7 +275,7 @@ fn train_and_inference_forms_agree_over_one_store() {
 fn a_wrong_image_is_an_error_that_names_the_layer() {
     let mut g = Graph::new();
     let x = input(&mut g, [4, 3, 28, 28]);
-    let error = lenet5(&mut g, x, Mode::Infer).unwrap_err();
+    let error = lenet5(&mut g, x, Mode::Eval).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Shape);
     let message = error.to_string();
     assert!(message.starts_with("lenet5: conv1: conv2d: "), "{message}");
@@ -320,7 +320,7 @@ fn sequential_names_by_number_and_by_name() {
         .then(GlobalAvgPool)
         .then(Flatten)
         .named("head", Linear::new(8, 3).without_bias());
-    let y = net.build(&mut g, "net", x, Mode::Infer).unwrap();
+    let y = net.build(&mut g, "net", x, Mode::Eval).unwrap();
     assert_eq!(g.shape(y).unwrap()[..], [2, 3]);
     assert_eq!(
         parameters(&g),
@@ -336,7 +336,7 @@ fn dropout_is_nothing_in_inference() {
     for module in [&Dropout { p: 0.5 } as &dyn Module, &Dropout2d { p: 0.5 }] {
         let mut g = Graph::new();
         let x = input(&mut g, [2, 4, 3, 3]);
-        assert_eq!(module.build(&mut g, "", x, Mode::Infer).unwrap(), x);
+        assert_eq!(module.build(&mut g, "", x, Mode::Eval).unwrap(), x);
         assert!(g.find_state("clock").is_none());
         let y = module.build(&mut g, "", x, Mode::Train).unwrap();
         assert_ne!(y, x);

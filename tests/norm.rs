@@ -89,7 +89,7 @@ fn layers_have_the_states_of_their_state_dicts() {
         ),
     ];
     for (module, shape, wanted) in cases {
-        for mode in [Mode::Train, Mode::Infer] {
+        for mode in [Mode::Train, Mode::Eval] {
             let mut g = Graph::new();
             let x = input(&mut g, shape.clone());
             let y = module.build(&mut g, "norm", x, mode).unwrap();
@@ -103,10 +103,10 @@ fn layers_have_the_states_of_their_state_dicts() {
     let mut g = Graph::new();
     let x = input(&mut g, [2, 6, 4]);
     RmsNorm::new([4])
-        .build(&mut g, "rms", x, Mode::Infer)
+        .build(&mut g, "rms", x, Mode::Eval)
         .unwrap();
     LocalResponseNorm::new(5)
-        .build(&mut g, "response", x, Mode::Infer)
+        .build(&mut g, "response", x, Mode::Eval)
         .unwrap();
     assert_eq!(states(&g), [("rms.weight", Parameter, &[4][..])]);
 }
@@ -116,7 +116,7 @@ fn a_wrong_x_is_told() {
     let mut g = Graph::new();
     let x = input(&mut g, [2, 6, 4]);
     let mut message = |module: &dyn Module| {
-        let error = module.build(&mut g, "", x, Mode::Infer).unwrap_err();
+        let error = module.build(&mut g, "", x, Mode::Eval).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Shape);
         error.to_string()
     };
@@ -139,7 +139,7 @@ fn a_wrong_x_is_told() {
     let zero = Init::Constant(0.0);
     g.parameter("norm.running_mean", [6], zero).unwrap();
     let error = BatchNorm1d::new(6)
-        .build(&mut g, "norm", x, Mode::Infer)
+        .build(&mut g, "norm", x, Mode::Eval)
         .unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -183,7 +183,7 @@ fn running_statistics_are_learned_and_used() {
     };
     let (train, infer, nothing) = (
         graph(Mode::Train, n),
-        graph(Mode::Infer, 1),
+        graph(Mode::Eval, 1),
         graph(Mode::Train, 0),
     );
     for engine in engines() {
@@ -307,7 +307,7 @@ fn inference_folds_batch_norms_into_convolutions() {
             .then(Conv2d::new(8, 8, 3).padding(1).without_bias())
             .then(BatchNorm2d::new(8))
             .then(Relu);
-        let y = net.build(&mut g, "", x, Mode::Infer).unwrap();
+        let y = net.build(&mut g, "", x, Mode::Eval).unwrap();
         let caps = Caps::default();
         let states = StateLayout::new(&[&g], caps.max_binding).unwrap();
         let options = PlanOptions {
@@ -351,7 +351,7 @@ fn sums_and_relus_join_the_normalisation_before_them() {
         ops.filter(|op| ["add", "relu"].contains(op))
             .collect::<Vec<_>>()
     };
-    for mode in [Mode::Train, Mode::Infer] {
+    for mode in [Mode::Train, Mode::Eval] {
         assert_eq!(ops(mode, true, false, true), [""; 0]);
         assert_eq!(ops(mode, true, false, false), ["add", "relu"]);
         assert_eq!(ops(mode, true, true, true), ["add", "relu"]);

@@ -36,7 +36,7 @@ pub enum Mode {
     /// Gradients will be taken.
     Train,
     /// Only the outputs count.
-    Infer,
+    Eval,
 }
 
 /// Something that turns one value into another, with parameters named after it.
@@ -198,7 +198,7 @@ pub struct Dropout {
 impl Module for Dropout {
     fn build(&self, g: &mut Graph, name: &str, x: Value, mode: Mode) -> Result<Value> {
         within(name, "Dropout", || {
-            if mode == Mode::Infer {
+            if mode == Mode::Eval {
                 return Ok(x);
             }
             let clock = g.clock()?;
@@ -217,7 +217,7 @@ pub struct Dropout2d {
 impl Module for Dropout2d {
     fn build(&self, g: &mut Graph, name: &str, x: Value, mode: Mode) -> Result<Value> {
         within(name, "Dropout2d", || {
-            if mode == Mode::Infer {
+            if mode == Mode::Eval {
                 return Ok(x);
             }
             let clock = g.clock()?;

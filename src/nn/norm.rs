@@ -63,7 +63,7 @@ impl<const D: usize> Module for BatchNorm<D> {
                     statistic("running_var", 1.0)?,
                 ]);
             }
-            if let (Mode::Infer, Some(running)) = (mode, running) {
+            if let (Mode::Eval, Some(running)) = (mode, running) {
                 return g.batch_norm(x, running, weight, bias, self.eps);
             }
             let (y, statistics) = g.batch_norm_train(x, weight, bias, self.eps)?;

@@ -197,7 +197,7 @@ impl Classifier {
         };
         let resident = Resident::new("test", &data.test, normalise)?;
         let batch = resident.batch(&mut test, clock, batches, None)?;
-        let logits = model(&mut test, batch.images, Mode::Infer)?;
+        let logits = model(&mut test, batch.images, Mode::Eval)?;
         batch.expect_logits(&test, logits)?;
         batch.count(&mut test, logits, None)?;
         let next = test.advance(clock)?;
