@@ -119,8 +119,8 @@ fn constant(extent: usize, value: f32) -> Tensor {
 }
 
 fn new_session(store: &Store, graph: &Graph, fetched: &[Value]) -> Result<Session> {
-    let options = Default::default();
-    pollster::block_on(Session::new_async(store, graph, fetched, options))
+    let builder = Session::builder(store, graph).fetch(fetched);
+    pollster::block_on(builder.build_async())
 }
 
 fn is_pending(read: &mut ReadFuture) -> bool {

@@ -161,13 +161,16 @@ fn pipelines_are_listed_before_they_are_built() {
         let mut told = Vec::new();
         let mut compile = |graph: &Graph, fetched: &[Value]| {
             told.clear();
-            let options = PlanOptions::default();
             let note = |progress: Progress<'_>| {
                 let pending: Vec<String> =
                     progress.pending.iter().map(|&name| name.into()).collect();
                 told.push((progress.done(), progress.total, pending));
             };
-            let session = Session::with_progress(&store, graph, fetched, options, note).unwrap();
+            let session = Session::builder(&store, graph)
+                .fetch(fetched)
+                .progress(note)
+                .build()
+                .unwrap();
             let kernel = |step: &striate::plan::Step| step.kernel.name.to_string();
             let kernels: Vec<String> = match session.plan() {
                 Some(plan) => plan.steps.iter().map(kernel).collect(),
@@ -263,7 +266,10 @@ fn a_device_that_is_lost_while_pipelines_are_built_is_an_error() {
                 gpu.device().destroy();
             }
         };
-        let session = Session::with_progress(&store, &g, &[z], PlanOptions::default(), note);
+        let session = Session::builder(&store, &g)
+            .fetch(&[z])
+            .progress(note)
+            .build();
         let error = session.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::DeviceLost, "{error}");
         assert_eq!(told[..2], [0, 1], "{gpu:?}");
@@ -281,7 +287,10 @@ fn a_cap_too_small_says_how_much_is_missing() {
             memory_cap: Some(5000),
             ..PlanOptions::default()
         };
-        let session = Session::with_options(&store, &g, &[y], options);
+        let session = Session::builder(&store, &g)
+            .fetch(&[y])
+            .options(options)
+            .build();
         if let Engine::Gpu(_) = engine {
             let error = session.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Limit);

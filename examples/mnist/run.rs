@@ -62,7 +62,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         seed: args.seed,
     };
     let mut run = Run {
-        classifier: compile(&engine, &data, &options)?,
+        classifier: compile(&engine, &data, options)?,
         epochs,
         on_cpu,
         stop,
@@ -114,12 +114,13 @@ fn stop_on_interrupt() -> Result<Arc<AtomicBool>> {
 }
 
 /// The classifier; a bar follows its pipelines where building them takes noticeable time.
-fn compile(engine: &Engine, data: &Split, options: &ClassifierOptions) -> Result<Classifier> {
+fn compile(engine: &Engine, data: &Split, options: ClassifierOptions) -> Result<Classifier> {
     let start = Instant::now();
     let bar = progress_bar("{msg:<40!} {wide_bar} {pos}/{len}");
     let classes = data.train.classes;
     let model = |g: &mut Graph, x, mode| lenet5_of(g, classes, x, mode);
-    let built = Classifier::with_progress(engine, model, data, options, |progress| {
+    let builder = Classifier::builder(engine, model, data).options(options);
+    let builder = builder.progress(|progress| {
         if start.elapsed() > Duration::from_millis(300) {
             bar.set_length(progress.total as u64);
             bar.set_position(progress.done() as u64);
@@ -127,6 +128,7 @@ fn compile(engine: &Engine, data: &Split, options: &ClassifierOptions) -> Result
             bar.set_message(format!("building {kernel}"));
         }
     });
+    let built = builder.build();
     bar.finish_and_clear();
     built
 }

@@ -1,20 +1,22 @@
 //! A compiled graph over a store: compile once, run or record many times, read back.
 
+mod builder;
 mod gpu_form;
 mod profile;
 mod recorded;
 mod self_test;
 
+pub use builder::SessionBuilder;
 pub use profile::{Profile, Timed};
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::gpu::Engine;
 pub use crate::gpu::ReadFuture;
-use crate::gpu::{Engine, Progress};
 use crate::graph::{Graph, Source, Value};
-use crate::plan::{Plan, PlanOptions};
+use crate::plan::Plan;
 use crate::reference::evaluate;
 use crate::store::Store;
 use crate::tensor::{Array, Tensor};
@@ -54,88 +56,15 @@ impl Session {
     /// All memory is allocated and all pipelines are built here.
     ///
     /// # Errors
-    /// `Graph` or `Shape` if the store does not fit the graph; `Limit`, `Shader`, `OutOfMemory`, `DeviceLost`; `Mismatch` if products on the
-    /// device's cooperative matrices are wrong, `Unsupported` if they are to be tried out on a borrowed device.
+    /// As [`SessionBuilder::build`].
     #[cfg(not(target_arch = "wasm32"))]
     pub fn new(store: &Store, graph: &Graph, fetched: &[Value]) -> Result<Self> {
-        Self::with_options(store, graph, fetched, PlanOptions::default())
+        Self::builder(store, graph).fetch(fetched).build()
     }
 
-    /// As [`new`](Self::new), with options.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn with_options(
-        store: &Store,
-        graph: &Graph,
-        fetched: &[Value],
-        options: PlanOptions,
-    ) -> Result<Self> {
-        Self::with_progress(store, graph, fetched, options, |_| ())
-    }
-
-    /// As `with_options`, for hosts that cannot block. The first session on cooperative matrices of a borrowed device ends only while the host polls.
-    /// Outside a browser, building a pipeline is not awaited but done, and on own devices of llvmpipe so is compiling it.
-    pub async fn new_async(
-        store: &Store,
-        graph: &Graph,
-        fetched: &[Value],
-        options: PlanOptions,
-    ) -> Result<Self> {
-        Self::with_progress_async(store, graph, fetched, options, |_| ()).await
-    }
-
-    /// As [`with_options`](Self::with_options), telling `progress` which pipelines are to be built before each of them is. The CPU
-    /// reference has none and tells nothing.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn with_progress(
-        store: &Store,
-        graph: &Graph,
-        fetched: &[Value],
-        options: PlanOptions,
-        progress: impl FnMut(Progress<'_>),
-    ) -> Result<Self> {
-        store.engine().expect_proof()?;
-        let session = Self::with_progress_async(store, graph, fetched, options, progress);
-        pollster::block_on(session)
-    }
-
-    /// As `with_progress`, for hosts that cannot block.
-    pub async fn with_progress_async(
-        store: &Store,
-        graph: &Graph,
-        fetched: &[Value],
-        options: PlanOptions,
-        progress: impl FnMut(Progress<'_>),
-    ) -> Result<Self> {
-        for state in graph.states() {
-            store.layout().check(&state.name, &state.ty)?;
-        }
-        for &value in fetched {
-            graph.operand("session", value)?;
-        }
-        let form = match store.engine() {
-            Engine::Cpu { threads } => Form::Cpu {
-                threads: *threads,
-                fetched: fetched.to_vec(),
-                arrays: HashMap::new(),
-            },
-            Engine::Gpu(gpu) => {
-                if gpu.unproven() {
-                    self_test::multiply(gpu).await?;
-                    gpu.prove();
-                }
-                let plan = Plan::new(graph, store.layout(), fetched, gpu.caps(), options)?;
-                let form = GpuForm::new(gpu, store, graph, plan, progress).await?;
-                Form::Gpu(Box::new(form))
-            }
-        };
-        Ok(Self {
-            store: store.clone(),
-            graph: graph.clone(),
-            form,
-            written: HashSet::new(),
-            ran: false,
-            recorded: Recorded::default(),
-        })
+    /// The long form of [`new`](Self::new): with options, with progress told, or not blocking.
+    pub fn builder<'a>(store: &'a Store, graph: &'a Graph) -> SessionBuilder<'a> {
+        SessionBuilder::new(store, graph)
     }
 
     /// What it runs on.

@@ -4,6 +4,7 @@
 mod accumulate;
 mod average;
 mod batch;
+mod builder;
 mod classifier;
 mod followed;
 mod optimizer;
@@ -11,6 +12,7 @@ pub mod schedule;
 
 pub use accumulate::Applying;
 pub use average::{average_name, averaging, swap_averages};
+pub use builder::ClassifierBuilder;
 pub use classifier::{Classifier, ClassifierOptions, Metrics};
 pub use optimizer::{Group, Optimizer};
 pub use schedule::{constant, warmup_cosine};
