@@ -14,10 +14,9 @@ use striate::gpu::{Engine, Gpu, GpuOptions};
 use striate::graph::{Graph, Node, Op, Value};
 use striate::kernel::{Caps, Dispatch, GRID, Io, Kernel, Lowering, Operand, Overrides, overlaps};
 use striate::nn::{Conv2d, Flatten, Linear, MaxPool2d, Mode, Module, Sequential};
-use striate::ops::{Adam, Rule};
 use striate::shape::{DType, Type};
 use striate::tensor::Array;
-use striate::train::{Classifier, ClassifierOptions, constant};
+use striate::train::{Adam, Classifier, ClassifierOptions};
 
 // Parameters and builder.
 
@@ -291,13 +290,10 @@ fn train() -> Result<()> {
         test: digits(500, 2)?,
     };
     let options = ClassifierOptions {
-        batch: 64,
         test_batch: 500,
-        drop_last: false,
-        accumulate: 1,
-        optimizer: Rule::Adam(Adam::default()).into(),
-        learning_rates: constant(0.003),
+        optimizer: Adam::new().lr(0.003).into(),
         seed: 1,
+        ..ClassifierOptions::default()
     };
     let model = |g: &mut Graph, x, mode| net.build(g, "", x, mode);
     let mut classifier = Classifier::new(&engine, model, &data, &options)?;

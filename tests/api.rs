@@ -19,10 +19,10 @@ use striate::kernel::{
 };
 use striate::nn::{self, Mode, Module, Sequential};
 use striate::ops::{
-    Adam, AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, AxisRange, Batches, Blending, Concat, Conv,
-    ConvTranspose, CrossEntropyLoss, Ema, Expand, Interpolate, InterpolateMode, LocalResponseNorm,
-    LossFunction, LpPool, MaxPool, MaxUnpool, Permute, Reduction, Rule, Slice, Unary,
-    UnaryFunction, Warmup,
+    AdamRule, AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, AxisRange, Batches, Blending, Concat,
+    Conv, ConvTranspose, CrossEntropyLoss, Ema, Expand, Interpolate, InterpolateMode,
+    LocalResponseNorm, LossFunction, LpPool, MaxPool, MaxUnpool, Permute, Reduction, Rule, Slice,
+    Unary, UnaryFunction, Warmup,
 };
 use striate::plan::{Buffer, Plan, PlanOptions, StateLayout};
 use striate::reference::evaluate;
@@ -1111,9 +1111,9 @@ fn call(which: usize, g: &mut Graph, s: &mut Settings) -> Option<Result<Value>> 
             g.pointwise_loss(x2, x2, function, s.reduction())
         }
         71 => {
-            let rule = Rule::Adam(Adam {
+            let rule = Rule::Adam(AdamRule {
                 weight_decay: f64::from(s.real()),
-                ..Adam::default()
+                ..AdamRule::default()
             });
             let lr = g.fill([], s.real()).unwrap();
             let updated = g.update(rule, &[c], &[c], &[vec![c], vec![c]], lr);

@@ -14,13 +14,13 @@ use striate::nn::{
     AvgPool2d, BatchNorm2d, Conv2d, Dropout, Dropout2d, Flatten, GlobalAvgPool, Linear, MaxPool2d,
     Mode, Module, Relu, Sequential,
 };
-use striate::ops::{Rule, Sgd};
+use striate::ops::{Rule, SgdRule};
 use striate::plan::{Plan, PlanOptions, StateLayout};
 use striate::session::Session;
 use striate::shape::{Shape, Type};
 use striate::store::Store;
 use striate::tensor::Tensor;
-use striate::train::{self, learning_rate, minimize};
+use striate::train::{self, learning_rate, minimize_params};
 
 fn input(g: &mut Graph, shape: impl Into<Shape>) -> Value {
     g.input("x", Type::f32(shape)).unwrap()
@@ -148,7 +148,7 @@ fn resnet50_trains_on_any_device() {
     let loss = g.softmax_cross_entropy(logits, labels, rows).unwrap();
     let rate = learning_rate(&mut g, 0.1).unwrap();
     let trained = train::parameters(&g);
-    minimize(&mut g, loss, &trained, Rule::Sgd(Sgd::default()), rate).unwrap();
+    minimize_params(&mut g, loss, &trained, Rule::Sgd(SgdRule::default()), rate).unwrap();
     let cpu = Caps {
         body: Body::Registers,
         windows: true,
@@ -398,7 +398,7 @@ fn resnet18_cifar(batch: usize) -> (Graph, Value) {
     let loss = g.softmax_cross_entropy(logits, labels, rows).unwrap();
     let rate = learning_rate(&mut g, 0.01).unwrap();
     let trained = train::parameters(&g);
-    minimize(&mut g, loss, &trained, Rule::Sgd(Sgd::default()), rate).unwrap();
+    minimize_params(&mut g, loss, &trained, Rule::Sgd(SgdRule::default()), rate).unwrap();
     (g, loss)
 }
 
@@ -502,8 +502,8 @@ fn resnet18_trains_a_step_at_batch_128() {
 #[test]
 fn another_batch_size_compiles_nothing() {
     use striate::kernel::Body;
-    use striate::ops::{Rule, Sgd};
-    use striate::train::{learning_rate, minimize, parameters};
+    use striate::ops::{Rule, SgdRule};
+    use striate::train::{learning_rate, minimize_params, parameters};
     for body in [Body::Registers, Body::Shared] {
         let options = striate::gpu::GpuOptions {
             body: Some(body),
@@ -520,7 +520,8 @@ fn another_batch_size_compiles_nothing() {
                 let loss = g.softmax_cross_entropy(logits, labels, valid).unwrap();
                 let params = parameters(&g);
                 let rate = learning_rate(&mut g, 0.01).unwrap();
-                minimize(&mut g, loss, &params, Rule::Sgd(Sgd::default()), rate).unwrap();
+                minimize_params(&mut g, loss, &params, Rule::Sgd(SgdRule::default()), rate)
+                    .unwrap();
                 let store = Store::new(&gpu.clone().into(), &[&g], 0).unwrap();
                 Session::new(&store, &g, &[loss]).unwrap();
                 gpu.pipeline_count()
@@ -591,7 +592,7 @@ fn planning_time_grows_as_n_log_n() {
         let loss = g.sum(y, &[0], false).unwrap();
         let trained = train::parameters(&g);
         let rate = learning_rate(&mut g, 0.1).unwrap();
-        minimize(&mut g, loss, &trained, Rule::Sgd(Sgd::default()), rate).unwrap();
+        minimize_params(&mut g, loss, &trained, Rule::Sgd(SgdRule::default()), rate).unwrap();
         let caps = Caps::default();
         let round = |_| {
             let start = Instant::now();

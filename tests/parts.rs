@@ -9,15 +9,15 @@ use striate::graph::{Graph, Init, StateKind, Value};
 use striate::kernel::Body;
 use striate::nn::{self, Dropout, Linear, Mode, Module, Relu, Sequential};
 use striate::ops::{
-    Adam, AvgPool2d, Conv, Conv1d, Conv2d, Conv3d, ConvTranspose, ConvTransposeWalk, ConvWalk,
-    CrossEntropyLoss, MaxPool2d, Rule, Sgd,
+    AdamRule, AvgPool2d, Conv, Conv1d, Conv2d, Conv3d, ConvTranspose, ConvTransposeWalk, ConvWalk,
+    CrossEntropyLoss, MaxPool2d, Rule, SgdRule,
 };
 use striate::rng::{Stream, philox4x32, unit_f32};
 use striate::session::Session;
 use striate::shape::{DType, PaddingMode, Type};
 use striate::store::Store;
 use striate::tensor::Tensor;
-use striate::train::{learning_rate, minimize, parameters};
+use striate::train::{learning_rate, minimize_params, parameters};
 
 /// Runs the graph on the CPU and on every adapter with bindings of at most `max_binding` bytes, and compares what it fetches.
 fn compare(g: &Graph, fetched: &[Value], max_binding: u64) {
@@ -327,11 +327,11 @@ fn pooling_with_indices_in_bytes() {
 
 #[test]
 fn updates_of_a_parameter_in_parts() {
-    let sgd = Rule::Sgd(Sgd {
+    let sgd = Rule::Sgd(SgdRule {
         momentum: 0.9,
-        ..Sgd::default()
+        ..SgdRule::default()
     });
-    for rule in [sgd, Rule::Adam(Adam::default())] {
+    for rule in [sgd, Rule::Adam(AdamRule::default())] {
         let mut g = Graph::new();
         let mut row = |kind: &str| -> Vec<Value> {
             let shapes = [Type::f32([3, 5]), Type::f32([50, 7]), Type::f32([9])];
@@ -358,12 +358,12 @@ fn updates_of_a_parameter_in_parts() {
 /// A perceptron with dropout, trained in parts of 512 bytes and whole: weights, gradients and moments are cut, most sums too.
 #[test]
 fn a_perceptron_trains_in_parts_as_it_does_whole() {
-    let sgd = Rule::Sgd(Sgd {
+    let sgd = Rule::Sgd(SgdRule {
         momentum: 0.9,
         weight_decay: 0.01,
-        ..Sgd::default()
+        ..SgdRule::default()
     });
-    for rule in [sgd, Rule::Adam(Adam::default())] {
+    for rule in [sgd, Rule::Adam(AdamRule::default())] {
         let mut g = Graph::new();
         let x = normal(&mut g, "x", Type::f32([12, 30]));
         let labels = Tensor::u32([12], (0..12).map(|i| i * 7 % 10).collect()).unwrap();
@@ -380,7 +380,7 @@ fn a_perceptron_trains_in_parts_as_it_does_whole() {
         let loss = g.softmax_cross_entropy(logits, labels, valid).unwrap();
         let params = parameters(&g);
         let rate = learning_rate(&mut g, 0.01).unwrap();
-        minimize(&mut g, loss, &params, rule, rate).unwrap();
+        minimize_params(&mut g, loss, &params, rule, rate).unwrap();
         trains_alike(&g, 512, 10);
     }
 }
@@ -410,11 +410,11 @@ fn a_convolutional_net_trains_in_parts_as_it_does_whole() {
     let loss = g.softmax_cross_entropy(logits, labels, valid).unwrap();
     let params = parameters(&g);
     let rate = learning_rate(&mut g, 0.01).unwrap();
-    let sgd = Rule::Sgd(Sgd {
+    let sgd = Rule::Sgd(SgdRule {
         momentum: 0.9,
-        ..Sgd::default()
+        ..SgdRule::default()
     });
-    minimize(&mut g, loss, &params, sgd, rate).unwrap();
+    minimize_params(&mut g, loss, &params, sgd, rate).unwrap();
     // One image of the first activation.
     trains_alike(&g, 8 * 12 * 12 * 4, 10);
 }
@@ -513,7 +513,7 @@ fn a_linear_layer_beyond_one_binding() {
     let gradients = gradients_from(&mut g, &[(y, dy)], &[x, weight]).unwrap();
     let (dx, dweight) = (gradients[0].unwrap(), gradients[1].unwrap());
     let lr = g.fill([], RATE).unwrap();
-    let sgd = Rule::Sgd(Sgd::default());
+    let sgd = Rule::Sgd(SgdRule::default());
     let updated = g.update(sgd, &[weight], &[dweight], &[], lr).unwrap();
     g.assign(weight, updated.params[0]).unwrap();
     for gpu in common::gpus(&GpuOptions::default()) {
@@ -726,7 +726,7 @@ fn a_network_beyond_one_binding() {
     let loss = g.scale(loss, SCALE).unwrap();
     let params = parameters(&g);
     let rate = learning_rate(&mut g, RATE).unwrap();
-    minimize(&mut g, loss, &params, Rule::Adam(Adam::default()), rate).unwrap();
+    minimize_params(&mut g, loss, &params, Rule::Adam(AdamRule::default()), rate).unwrap();
 
     // The same in f64.
     let pixels = || (0..COUNT).map(|pixel| (pixel, pixel / PLANE * 2 * PLANE + pixel % PLANE));

@@ -52,13 +52,13 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 
     let on_cpu = matches!(engine, Engine::Cpu { .. });
     let epochs = args.epochs.unwrap_or(if on_cpu { 1 } else { 3 });
+    let rates = warmup_cosine(peak, batches / 2, batches * epochs)?;
     let options = ClassifierOptions {
         batch: args.batch,
         test_batch: 1000,
         drop_last: args.drop_last,
         accumulate: 1,
-        optimizer: args.optimizer.rule().into(),
-        learning_rates: warmup_cosine(peak, batches / 2, batches * epochs)?,
+        optimizer: args.optimizer.settings().schedule(rates),
         seed: args.seed,
     };
     let mut run = Run {

@@ -143,17 +143,15 @@ pub fn load_parameters_bytes(bytes: &[u8], store: &Store) -> Result<()> {
 ///
 /// ```
 /// use striate::interop::{load_training, save_training};
-/// use striate::ops::{Adam, Rule};
 /// use striate::prelude::*;
-/// use striate::train::{Optimizer, learning_rate};
+/// use striate::train::{Adam, minimize};
 ///
 /// # fn main() -> Result<()> {
 /// let mut g = Graph::new();
 /// let w = g.parameter("w", [2], Init::Normal { std: 1.0 })?;
 /// let square = g.mul(w, w)?;
 /// let loss = g.sum(square, &[0], false)?;
-/// let rate = learning_rate(&mut g, 0.1)?;
-/// Optimizer::new(Rule::Adam(Adam::default())).minimize(&mut g, loss, rate)?;
+/// minimize(&mut g, loss, Adam::new().lr(0.1))?;
 ///
 /// let run = |steps: usize, from: Option<&std::path::Path>| -> Result<Store> {
 ///     let store = Store::new(&Engine::cpu(), &[&g], 7)?;

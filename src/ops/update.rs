@@ -6,7 +6,7 @@ use crate::kernel::{Access, Caps, Dispatch, Io, Kernel, Lowering, Operand, Overr
 use crate::shape::Type;
 use crate::tensor::{Array, Tensor};
 
-use super::rule::{Adagrad, Adam, RmsProp, Rule};
+use super::rule::{AdagradRule, AdamRule, RmsPropRule, Rule};
 use super::runs::{Run, copy_aside, runs};
 use super::schedule::step;
 use super::{expect_clock, expect_f32, expect_inputs, expect_type};
@@ -312,7 +312,7 @@ impl Update {
                 ],
             )],
             Rule::Adam(adam) => {
-                let Adam { beta1, beta2, .. } = adam;
+                let AdamRule { beta1, beta2, .. } = adam;
                 let mut stages = Vec::new();
                 if adam.amsgrad {
                     let params = vec![("beta2", beta2), ("rest2", 1.0 - beta2)];
@@ -340,7 +340,7 @@ impl Update {
                 ));
                 stages
             }
-            Rule::RmsProp(RmsProp {
+            Rule::RmsProp(RmsPropRule {
                 alpha,
                 eps,
                 momentum,
@@ -376,7 +376,9 @@ impl Update {
                 }
                 stages
             }
-            Rule::Adagrad(Adagrad { lr_decay, eps, .. }) => vec![square(1.0, 1.0, lr_decay, eps)],
+            Rule::Adagrad(AdagradRule { lr_decay, eps, .. }) => {
+                vec![square(1.0, 1.0, lr_decay, eps)]
+            }
         }
     }
 

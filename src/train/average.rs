@@ -43,17 +43,16 @@ pub(super) fn same(g: &mut Graph, state: &State) -> Result<Value> {
 /// [`averaging`].
 ///
 /// ```
-/// use striate::ops::{Ema, Rule, Sgd};
+/// use striate::ops::Ema;
 /// use striate::prelude::*;
-/// use striate::train::{Optimizer, average_name, learning_rate, swap_averages};
+/// use striate::train::{Optimizer, Sgd, average_name, swap_averages};
 ///
 /// # fn main() -> Result<()> {
 /// let mut g = Graph::new();
 /// let w = g.parameter("w", [1], Init::Constant(4.0))?;
 /// let loss = g.sum(w, &[0], false)?;
-/// let rate = learning_rate(&mut g, 1.0)?;
-/// let optimizer = Optimizer::new(Rule::Sgd(Sgd::default())).average(Ema::new(0.5));
-/// optimizer.minimize(&mut g, loss, rate)?;
+/// let optimizer = Optimizer::new(Sgd::new().lr(1.0)).average(Ema::new(0.5));
+/// optimizer.minimize(&mut g, loss)?;
 /// let swap = swap_averages(&g)?;
 ///
 /// let store = Store::new(&Engine::cpu(), &[&g], 0)?;

@@ -208,13 +208,14 @@ fn training(
     batch.expect_logits(&g, logits)?;
     let loss = g.softmax_cross_entropy(logits, batch.labels, batch.valid)?;
     batch.count(&mut g, logits, Some(loss))?;
-    let (optimizer, rates) = (&options.optimizer, options.learning_rates.clone());
+    let optimizer = &options.optimizer;
+    // A constant rate is a table too, of one entry.
+    let rate = |g: &mut Graph| scheduled(g, optimizer.rates());
     if options.accumulate == 1 {
-        let rate = scheduled(&mut g, rates)?;
-        optimizer.minimize(&mut g, loss, rate)?;
+        let rate = rate(&mut g)?;
+        optimizer.minimize_at(&mut g, loss, rate)?;
         return Ok((g, loss, None));
     }
-    let rate = |g: &mut Graph| scheduled(g, rates);
-    let applying = optimizer.accumulate(&mut g, loss, options.accumulate, rate)?;
+    let applying = optimizer.accumulate_at(&mut g, loss, options.accumulate, rate)?;
     Ok((g, loss, Some(applying.graph)))
 }

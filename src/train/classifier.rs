@@ -5,7 +5,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::Engine;
 use crate::graph::{Graph, StateKind, Value};
 use crate::nn::Mode;
-use crate::ops::{Adam, Rule};
 #[cfg(not(target_arch = "wasm32"))]
 use crate::session::Profile;
 use crate::session::Session;
@@ -17,7 +16,7 @@ use crate::tensor::Tensor;
 use super::batch::{COUNTS, FINITE};
 use super::builder::ClassifierBuilder;
 use super::followed::Followed;
-use super::{Optimizer, constant};
+use super::{Adam, Optimizer};
 
 /// How a [`Classifier`] is trained.
 #[derive(Debug, Clone)]
@@ -34,10 +33,9 @@ pub struct ClassifierOptions {
     /// with
     /// fewer images.
     pub accumulate: usize,
-    /// The optimizer; if it keeps moving averages, they are what is tested.
+    /// The optimizer, its learning rate or schedule with it; if it keeps moving averages, they are
+    /// what is tested.
     pub optimizer: Optimizer,
-    /// Learning rate of each update; after the last entry it stays there.
-    pub learning_rates: Vec<f32>,
     /// Keys initial parameters, shuffling and dropout.
     pub seed: u64,
 }
@@ -51,8 +49,7 @@ impl Default for ClassifierOptions {
             test_batch: 1000,
             drop_last: false,
             accumulate: 1,
-            optimizer: Rule::Adam(Adam::default()).into(),
-            learning_rates: constant(0.001),
+            optimizer: Adam::new().into(),
             seed: 0,
         }
     }

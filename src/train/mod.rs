@@ -9,6 +9,7 @@ mod classifier;
 mod followed;
 mod optimizer;
 pub mod schedule;
+mod settings;
 
 pub use accumulate::Applying;
 pub use average::{average_name, averaging, swap_averages};
@@ -16,6 +17,7 @@ pub use builder::ClassifierBuilder;
 pub use classifier::{Classifier, ClassifierOptions, Metrics};
 pub use optimizer::{Group, Optimizer};
 pub use schedule::{constant, warmup_cosine};
+pub use settings::{Adagrad, Adam, AdamW, RmsProp, Sgd};
 
 use crate::error::Result;
 use crate::graph::{Graph, Init, StateKind, Value};
@@ -24,17 +26,54 @@ use crate::shape::Type;
 use crate::tensor::Tensor;
 use optimizer::Member;
 
-/// As [`Optimizer::minimize`], for the parameters `params` and with one rule for all of them.
+/// Extends `g` by a training step that makes `loss` smaller ([`Optimizer::minimize`]).
+///
+/// ```
+/// use striate::prelude::*;
+/// use striate::train::{Sgd, minimize};
+///
+/// # fn main() -> Result<()> {
+/// let mut g = Graph::new();
+/// let w = g.parameter("w", [1], Init::Constant(3.0))?;
+/// let square = g.mul(w, w)?;
+/// let loss = g.sum(square, &[0], false)?;
+/// minimize(&mut g, loss, Sgd::new().lr(0.1).momentum(0.9))?;
+///
+/// let store = Store::new(&Engine::cpu(), &[&g], 0)?;
+/// let mut session = Session::new(&store, &g, &[loss])?;
+/// session.run(1)?;
+/// assert_eq!(session.read(loss)?.item()?, 9.0);
+/// // The host may set the rate between steps.
+/// store.set("learning_rate", &Tensor::scalar(0.01))?;
+/// session.run(1)?;
+/// assert!(session.read(loss)?.item()? < 9.0);
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
-/// As [`Optimizer::minimize`]; `Graph` if one of `params` is not a state.
+/// As [`Optimizer::minimize`].
 pub fn minimize(
     g: &mut Graph,
     loss: Value,
+    optimizer: impl Into<Optimizer>,
+) -> Result<Option<Value>> {
+    optimizer.into().minimize(g, loss)
+}
+
+/// As [`Optimizer::minimize_at`], for the parameters `params` alone and with one rule for all of
+/// them.
+///
+/// # Errors
+/// As [`Optimizer::minimize`]; `Graph` if one of `params` is not a state.
+pub fn minimize_params(
+    g: &mut Graph,
+    loss: Value,
     params: &[Value],
-    rule: Rule,
+    rule: impl Into<Rule>,
     learning_rate: Value,
 ) -> Result<()> {
+    let rule = rule.into();
     let members = [Member::new(rule, params)];
     Optimizer::new(rule).minimize_members(g, loss, &members, learning_rate)?;
     Ok(())

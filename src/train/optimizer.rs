@@ -10,7 +10,7 @@ use crate::ops::{Blending, Ema, Rule, Update, Updating};
 use crate::shape::{Shape, Type};
 
 use super::average::average_name;
-use super::parameters;
+use super::{constant, learning_rate, parameters, scheduled};
 
 /// Parameters that are updated in a way of their own (PyTorch's parameter groups).
 #[derive(Clone)]
@@ -73,9 +73,10 @@ impl Group {
         Self::matching(|name, shape| shape.len() <= 1 || name.ends_with(".bias"))
     }
 
-    /// Another rule.
-    pub fn rule(mut self, rule: Rule) -> Self {
-        self.rule = Some(rule);
+    /// Another rule: settings such as [`Sgd`](super::Sgd), whose `lr` does not count here. Rates are
+    /// the optimizer's, times [`rate`](Self::rate).
+    pub fn rule(mut self, rule: impl Into<Rule>) -> Self {
+        self.rule = Some(rule.into());
         self
     }
 
@@ -105,12 +106,13 @@ impl Group {
     }
 }
 
-/// What makes a step of training out of a loss.
+/// What makes a step of training out of a loss: [`Sgd`](super::Sgd), [`Adam`](super::Adam) and their
+/// like, with settings per group, clipping, schedules and moving averages.
 ///
 /// ```
-/// use striate::ops::{Adam, Ema, Rule};
+/// use striate::ops::Ema;
 /// use striate::prelude::*;
-/// use striate::train::{Group, Optimizer, schedule, scheduled};
+/// use striate::train::{AdamW, Group, Optimizer, schedule};
 ///
 /// # fn main() -> Result<()> {
 /// let mut g = Graph::new();
@@ -124,16 +126,15 @@ impl Group {
 /// let loss = g.mean(square, &[0, 1], false)?;
 ///
 /// // AdamW; the trunk learns slowly, biases do not decay, the gradients' norm is at most 1.
-/// let adamw = Adam { weight_decay: 0.05, decoupled: true, ..Adam::default() };
-/// let optimizer = Optimizer::new(Rule::Adam(adamw))
+/// let rise = schedule::linear(1e-3, 0.1, 1.0, 10)?;
+/// let rates = schedule::then(rise, 10, schedule::cosine_annealing(1e-3, 90, 0.0)?)?;
+/// let optimizer = Optimizer::new(AdamW::new().weight_decay(0.05))
 ///     .group(Group::matching(|name, _| name.starts_with("trunk.")).rate(0.1))
 ///     .group(Group::vectors().weight_decay(0.0))
 ///     .clip_norm(1.0)
-///     .average(Ema::new(0.999));
-/// let rise = schedule::linear(1e-3, 0.1, 1.0, 10)?;
-/// let rates = schedule::then(rise, 10, schedule::cosine_annealing(1e-3, 90, 0.0)?)?;
-/// let rate = scheduled(&mut g, rates)?;
-/// let norm = optimizer.minimize(&mut g, loss, rate)?;
+///     .average(Ema::new(0.999))
+///     .schedule(rates);
+/// let norm = optimizer.minimize(&mut g, loss)?;
 ///
 /// let store = Store::new(&Engine::cpu(), &[&g], 1)?;
 /// let mut session = Session::new(&store, &g, &[loss, norm.unwrap()])?;
@@ -145,16 +146,12 @@ impl Group {
 #[derive(Debug, Clone)]
 pub struct Optimizer {
     rule: Rule,
+    lr: f64,
+    schedule: Option<Vec<f32>>,
     groups: Vec<Group>,
     clip_norm: Option<f64>,
     clip_value: Option<f64>,
     average: Option<Ema>,
-}
-
-impl From<Rule> for Optimizer {
-    fn from(rule: Rule) -> Self {
-        Self::new(rule)
-    }
 }
 
 /// Parameters that one op updates.
@@ -165,10 +162,17 @@ pub(super) struct Member {
 }
 
 impl Optimizer {
-    /// All parameters by one rule.
-    pub fn new(rule: Rule) -> Self {
+    /// All parameters alike: [`Sgd`](super::Sgd), [`Adam`](super::Adam) and their like.
+    pub fn new(settings: impl Into<Self>) -> Self {
+        settings.into()
+    }
+
+    /// All parameters by `rule`, at the rate `lr`.
+    pub(super) fn of(rule: Rule, lr: f64) -> Self {
         Self {
             rule,
+            lr,
+            schedule: None,
             groups: Vec::new(),
             clip_norm: None,
             clip_value: None,
@@ -201,6 +205,28 @@ impl Optimizer {
         self
     }
 
+    /// Takes the learning rate of each step from a table, which lies on the device (see
+    /// [`schedule`](super::schedule)). After the last entry it stays there.
+    pub fn schedule(mut self, rates: Vec<f32>) -> Self {
+        self.schedule = Some(rates);
+        self
+    }
+
+    /// The learning rates: the schedule, or a table of one.
+    pub(super) fn rates(&self) -> Vec<f32> {
+        let constant = || constant(self.lr as f32);
+        self.schedule.clone().unwrap_or_else(constant)
+    }
+
+    /// The learning rate as a value of `g`: looked up where there is a schedule, else the state
+    /// `learning_rate`, which the host may set.
+    pub(super) fn rate(&self, g: &mut Graph) -> Result<Value> {
+        match &self.schedule {
+            Some(rates) => scheduled(g, rates.clone()),
+            None => learning_rate(g, self.lr as f32),
+        }
+    }
+
     /// Whether it keeps moving averages.
     pub fn averages(&self) -> bool {
         self.average.is_some()
@@ -209,15 +235,27 @@ impl Optimizer {
     /// Extends a graph by one training step: gradients of `loss` with respect to all parameters that are not frozen, kept as states
     /// `grad.NAME`, their update with moments as states `moment1.NAME` and so on, and the clock's advance.
     ///
-    /// `learning_rate` is an `f32 []`: a state of the caller's (see [`learning_rate`](super::learning_rate)) or a
-    /// [`scheduled`](super::scheduled) value. Kept gradients are those before clipping. If they are clipped by norm, the norm from
-    /// before clipping is returned. A parameter that the loss does not use is not trained, as in
-    /// PyTorch; a warning in the log names it.
+    /// The learning rate is the state `learning_rate`, which begins as `lr` and which the host may
+    /// set, unless there is a [`schedule`](Self::schedule). Kept gradients are those before
+    /// clipping. If they are clipped by norm, the norm from before clipping is returned. A
+    /// parameter that the loss does not use is not trained, as in PyTorch; a warning in the log
+    /// names it.
     ///
     /// # Errors
-    /// `Graph` if a group names a parameter that is not there; `Shape` for settings out of range;
-    /// `NotDifferentiable` if the loss is not a float scalar or uses no parameter.
-    pub fn minimize(
+    /// `Graph` if a group names a parameter that is not there, or if `g` has a state for the rate
+    /// already; `Shape` for settings out of range; `NotDifferentiable` if the loss is not a float
+    /// scalar or uses no parameter.
+    pub fn minimize(&self, g: &mut Graph, loss: Value) -> Result<Option<Value>> {
+        let rate = self.rate(g)?;
+        self.minimize_at(g, loss, rate)
+    }
+
+    /// As [`minimize`](Self::minimize), at a learning rate of the caller's, an `f32 []`: a state that
+    /// several optimizers share (see [`learning_rate`](super::learning_rate)), or any other value.
+    ///
+    /// # Errors
+    /// As [`minimize`](Self::minimize).
+    pub fn minimize_at(
         &self,
         g: &mut Graph,
         loss: Value,

@@ -3,7 +3,7 @@
 use striate::check::{Bound, Case, Draw, Numbers, draw};
 use striate::error::Result;
 use striate::graph::{Graph, Init, StateKind, Value};
-use striate::ops::{Adam, Rule, Sgd};
+use striate::ops::{AdamRule, Rule, SgdRule};
 use striate::shape::Type;
 
 use super::{Bench, count};
@@ -11,12 +11,12 @@ use super::{Bench, count};
 const PARAMETERS: usize = 1 << 22;
 
 pub fn benches() -> Vec<Bench> {
-    let sgd = Rule::Sgd(Sgd {
+    let sgd = Rule::Sgd(SgdRule {
         momentum: 0.9,
         weight_decay: 1e-4,
-        ..Sgd::default()
+        ..SgdRule::default()
     });
-    let adam = Rule::Adam(Adam::default());
+    let adam = Rule::Adam(AdamRule::default());
     let mut benches = Vec::new();
     // Operations per parameter: as the rules' formulas have them.
     for (name, rule, flops) in [("sgd_momentum", sgd, 6.0), ("adam", adam, 12.0)] {

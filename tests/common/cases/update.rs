@@ -2,7 +2,8 @@
 
 use striate::check::{Bound, Case, Draw, Input, drawn, real};
 use striate::ops::{
-    Adagrad, Adam, Blend, Blending, ClipGradNorm, Ema, Lookup, RmsProp, Rule, Sgd, Update, Warmup,
+    AdagradRule, AdamRule, Blend, Blending, ClipGradNorm, Ema, Lookup, RmsPropRule, Rule, SgdRule,
+    Update, Warmup,
 };
 use striate::shape::Shape;
 
@@ -69,7 +70,7 @@ fn sgd() -> Vec<Case> {
         (0.75, 0.0, true, 0.0),
         (0.75, 0.0, true, 0.125),
     ] {
-        let rule = Rule::Sgd(Sgd {
+        let rule = Rule::Sgd(SgdRule {
             momentum,
             dampening,
             nesterov,
@@ -84,11 +85,11 @@ fn sgd() -> Vec<Case> {
             cases.push(case(name, op, clock, &[], -1.0, Draw::Real).bound(bound));
         }
     }
-    let momentum = Rule::Sgd(Sgd {
+    let momentum = Rule::Sgd(SgdRule {
         momentum: 0.5,
-        ..Sgd::default()
+        ..SgdRule::default()
     });
-    for rule in [Rule::Sgd(Sgd::default()), momentum] {
+    for rule in [Rule::Sgd(SgdRule::default()), momentum] {
         for (rate, clip) in [
             (0.5, None),
             (1.0, Some(0.25)),
@@ -118,11 +119,11 @@ fn adam() -> Vec<Case> {
     for clock in [START, LATER, LATE] {
         for amsgrad in [false, true] {
             for (weight_decay, decoupled) in [(0.0, false), (0.01, false), (0.01, true)] {
-                let rule = Rule::Adam(Adam {
+                let rule = Rule::Adam(AdamRule {
                     weight_decay,
                     decoupled,
                     amsgrad,
-                    ..Adam::default()
+                    ..AdamRule::default()
                 });
                 let name = format!(
                     "{}/{weight_decay}/{amsgrad}/step {}",
@@ -140,10 +141,10 @@ fn adam() -> Vec<Case> {
         }
     }
     for (amsgrad, decoupled) in [(false, false), (true, false), (false, true)] {
-        let rule = Rule::Adam(Adam {
+        let rule = Rule::Adam(AdamRule {
             amsgrad,
             decoupled,
-            ..Adam::default()
+            ..AdamRule::default()
         });
         let op = move |n| Update::new(rule, n).rate(0.5).clip_value(Some(0.5));
         let squares: &[usize] = if amsgrad { &[1, 2] } else { &[1] };
@@ -167,12 +168,12 @@ fn adaptive() -> Vec<Case> {
     for centered in [false, true] {
         for momentum in [0.0, 0.9] {
             let make = move |weight_decay, alpha| {
-                Rule::RmsProp(RmsProp {
+                Rule::RmsProp(RmsPropRule {
                     alpha,
                     weight_decay,
                     momentum,
                     centered,
-                    ..RmsProp::default()
+                    ..RmsPropRule::default()
                 })
             };
             for (weight_decay, alpha, draw) in [
@@ -199,10 +200,10 @@ fn adaptive() -> Vec<Case> {
         (0.25, 0.0, LATE, Draw::Real),
         (0.25, 0.01, LATER, Draw::Special),
     ] {
-        let rule = Rule::Adagrad(Adagrad {
+        let rule = Rule::Adagrad(AdagradRule {
             lr_decay,
             weight_decay,
-            ..Adagrad::default()
+            ..AdagradRule::default()
         });
         let name = format!(
             "adagrad/{lr_decay}/{weight_decay}/step {}/{draw:?}",
