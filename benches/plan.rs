@@ -52,9 +52,8 @@ fn residual(depth: usize) -> Result<(Graph, Vec<Value>)> {
     let mut g = Graph::new();
     let x = g.input("x", Type::f32([128, 3, 32, 32]))?;
     let labels = g.input("labels", Type::u32([128]))?;
-    let rows = g.constant(Tensor::u32([1], vec![128])?)?;
     let logits = resnet_cifar(&mut g, depth, x, Mode::Train)?;
-    let loss = g.softmax_cross_entropy(logits, labels, rows)?;
+    let loss = g.cross_entropy(logits, labels)?;
     minimize(&mut g, loss, Sgd::new().lr(0.1).momentum(0.9))?;
     Ok((g, vec![loss]))
 }

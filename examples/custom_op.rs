@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use striate::check::{Adapter, Bound, Case, Draw, Prepared, derivatives, drawn, real};
 use striate::data::{Split, digits};
 use striate::error::{Error, ErrorKind, Result};
-use striate::gpu::{Engine, Gpu, GpuOptions};
+use striate::gpu::{Engine, GpuOptions};
 use striate::graph::{Graph, Node, Op, Value};
 use striate::kernel::{Caps, Dispatch, GRID, Io, Kernel, Lowering, Operand, Overrides, overlaps};
 use striate::nn::{Conv2d, Flatten, Linear, MaxPool2d, Mode, Module, Sequential};

@@ -1067,8 +1067,8 @@ fn call(which: usize, g: &mut Graph, s: &mut Settings) -> Option<Result<Value>> 
             };
             g.local_response_norm(x2, norm)
         }
-        54 => g.cross_entropy(matrix, labels, label),
-        55 => g.nll_loss(matrix, labels, label),
+        54 => g.cross_entropy_with(matrix, labels, label),
+        55 => g.nll_loss_with(matrix, labels, label),
         56 => g.smooth_l1_loss(x2, x2, s.real(), s.reduction()),
         57 => g.huber_loss(x2, x2, s.real(), s.reduction()),
         58 => g.dropout(x2, s.real(), clock),
@@ -1166,6 +1166,7 @@ const OF_VALUES: &[&str] = &[
     "bce_with_logits",
     "binary",
     "count_correct",
+    "cross_entropy",
     "div",
     "eq",
     "exp",
@@ -1184,6 +1185,7 @@ const OF_VALUES: &[&str] = &[
     "matmul",
     "maximum",
     "minimum",
+    "nll_loss",
     "mse_loss",
     "mul",
     "ne",
@@ -1196,7 +1198,6 @@ const OF_VALUES: &[&str] = &[
     "sigmoid",
     "sign",
     "silu",
-    "softmax_cross_entropy",
     "sqrt",
     "square",
     "sub",

@@ -14,7 +14,7 @@ use striate::nn::{
     AvgPool2d, BatchNorm2d, Conv2d, Dropout, Dropout2d, Flatten, GlobalAvgPool, Linear, MaxPool2d,
     Mode, Module, Relu, Sequential,
 };
-use striate::ops::{Rule, SgdRule};
+use striate::ops::{CrossEntropyLoss, Rule, SgdRule};
 use striate::plan::{Plan, PlanOptions, StateLayout};
 use striate::session::Session;
 use striate::shape::{Shape, Type};
@@ -143,9 +143,8 @@ fn resnet50_trains_on_any_device() {
     let mut g = Graph::new();
     let x = input(&mut g, [64, 3, 224, 224]);
     let labels = g.input("labels", Type::u32([64])).unwrap();
-    let rows = g.constant(Tensor::u32([1], vec![64]).unwrap()).unwrap();
     let logits = resnet50(&mut g, 1000, x, Mode::Train).unwrap();
-    let loss = g.softmax_cross_entropy(logits, labels, rows).unwrap();
+    let loss = g.cross_entropy(logits, labels).unwrap();
     let rate = learning_rate(&mut g, 0.1).unwrap();
     let trained = train::parameters(&g);
     minimize_params(&mut g, loss, &trained, Rule::Sgd(SgdRule::default()), rate).unwrap();
@@ -395,7 +394,9 @@ fn resnet18_cifar(batch: usize) -> (Graph, Value) {
         .then(Flatten)
         .named("fc", Linear::new(512, 10));
     let logits = head.build(&mut g, "", y, Mode::Train).unwrap();
-    let loss = g.softmax_cross_entropy(logits, labels, rows).unwrap();
+    let loss = g
+        .cross_entropy_with(logits, labels, CrossEntropyLoss::new().valid(rows))
+        .unwrap();
     let rate = learning_rate(&mut g, 0.01).unwrap();
     let trained = train::parameters(&g);
     minimize_params(&mut g, loss, &trained, Rule::Sgd(SgdRule::default()), rate).unwrap();
@@ -502,7 +503,7 @@ fn resnet18_trains_a_step_at_batch_128() {
 #[test]
 fn another_batch_size_compiles_nothing() {
     use striate::kernel::Body;
-    use striate::ops::{Rule, SgdRule};
+    use striate::ops::{CrossEntropyLoss, Rule, SgdRule};
     use striate::train::{learning_rate, minimize_params, parameters};
     for body in [Body::Registers, Body::Shared] {
         let options = striate::gpu::GpuOptions {
@@ -517,7 +518,9 @@ fn another_batch_size_compiles_nothing() {
                 let labels = g.input("labels", Type::u32([batch])).unwrap();
                 let valid = g.input("valid", Type::u32([1])).unwrap();
                 let logits = lenet5(&mut g, x, Mode::Train).unwrap();
-                let loss = g.softmax_cross_entropy(logits, labels, valid).unwrap();
+                let loss = g
+                    .cross_entropy_with(logits, labels, CrossEntropyLoss::new().valid(valid))
+                    .unwrap();
                 let params = parameters(&g);
                 let rate = learning_rate(&mut g, 0.01).unwrap();
                 minimize_params(&mut g, loss, &params, Rule::Sgd(SgdRule::default()), rate)

@@ -377,7 +377,9 @@ fn a_perceptron_trains_in_parts_as_it_does_whole() {
             .then(Relu)
             .then(Linear::new(33, 10));
         let logits = net.build(&mut g, "net", x, Mode::Train).unwrap();
-        let loss = g.softmax_cross_entropy(logits, labels, valid).unwrap();
+        let loss = g
+            .cross_entropy_with(logits, labels, CrossEntropyLoss::new().valid(valid))
+            .unwrap();
         let params = parameters(&g);
         let rate = learning_rate(&mut g, 0.01).unwrap();
         minimize_params(&mut g, loss, &params, rule, rate).unwrap();
@@ -407,7 +409,9 @@ fn a_convolutional_net_trains_in_parts_as_it_does_whole() {
         .then(Relu)
         .then(Linear::new(40, 10));
     let logits = net.build(&mut g, "net", x, Mode::Train).unwrap();
-    let loss = g.softmax_cross_entropy(logits, labels, valid).unwrap();
+    let loss = g
+        .cross_entropy_with(logits, labels, CrossEntropyLoss::new().valid(valid))
+        .unwrap();
     let params = parameters(&g);
     let rate = learning_rate(&mut g, 0.01).unwrap();
     let sgd = Rule::Sgd(SgdRule {
@@ -722,7 +726,7 @@ fn a_network_beyond_one_binding() {
         ignore_index: Some(2),
         ..CrossEntropyLoss::default()
     };
-    let loss = g.cross_entropy(logits, labels, options).unwrap();
+    let loss = g.cross_entropy_with(logits, labels, options).unwrap();
     let loss = g.scale(loss, SCALE).unwrap();
     let params = parameters(&g);
     let rate = learning_rate(&mut g, RATE).unwrap();

@@ -18,7 +18,7 @@ use striate::kernel::{
     Access, Body, CPU_TURNS, Caps, Dispatch, GPU_TURNS, Io, Kernel, Lowering, Operand, Part,
     WINDOW, Wgsl, parts_of,
 };
-use striate::ops::Conv2d;
+use striate::ops::{Conv2d, CrossEntropyLoss};
 use striate::plan::{Buffer, Life, Plan, PlanOptions, Span, StateLayout, Step, peak, place};
 use striate::rng::Stream;
 use striate::shape::Type;
@@ -96,7 +96,8 @@ fn few_turns_end_in_a_plan_or_a_limit() {
         g.max(x, 1, false).unwrap().0,
         g.softmax(x, 1).unwrap(),
         g.log_softmax(x, 1).unwrap(),
-        g.softmax_cross_entropy(flat, labels, valid).unwrap(),
+        g.cross_entropy_with(flat, labels, CrossEntropyLoss::new().valid(valid))
+            .unwrap(),
         g.count_correct(flat, labels, valid, counter).unwrap(),
         g.clip_grad_norm(&[x, flat], 1.0, None).unwrap().0,
         g.layer_norm(x, 2, None, None, 1e-5).unwrap(),

@@ -5,7 +5,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::{Engine, Progress};
 use crate::graph::{Graph, Init, StateKind, Value};
 use crate::nn::Mode;
-use crate::ops::Batches;
+use crate::ops::{Batches, CrossEntropyLoss};
 use crate::session::Session;
 use crate::shape::Type;
 use crate::store::Store;
@@ -206,7 +206,8 @@ fn training(
     let batch = data.batch(&mut g, clock, batches, Some(rows))?;
     let logits = model(&mut g, batch.images, Mode::Train)?;
     batch.expect_logits(&g, logits)?;
-    let loss = g.softmax_cross_entropy(logits, batch.labels, batch.valid)?;
+    let valid = CrossEntropyLoss::new().valid(batch.valid);
+    let loss = g.cross_entropy_with(logits, batch.labels, valid)?;
     batch.count(&mut g, logits, Some(loss))?;
     let optimizer = &options.optimizer;
     // A constant rate is a table too, of one entry.

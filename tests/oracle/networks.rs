@@ -28,7 +28,7 @@ fn lenet(g: &mut Graph, inputs: &Inputs) -> Result<Value> {
     x = g.linear(x, inputs["fc1_weight"], Some(inputs["fc1_bias"]))?;
     x = g.relu(x)?;
     x = g.linear(x, inputs["fc2_weight"], Some(inputs["fc2_bias"]))?;
-    g.cross_entropy(x, inputs["target"], CrossEntropyLoss::default())
+    g.cross_entropy(x, inputs["target"])
 }
 
 fn residual(g: &mut Graph, inputs: &Inputs) -> Result<Value> {
@@ -56,5 +56,5 @@ fn residual(g: &mut Graph, inputs: &Inputs) -> Result<Value> {
         label_smoothing: 0.125,
         ..CrossEntropyLoss::default()
     };
-    g.cross_entropy(x, inputs["target"], loss)
+    g.cross_entropy_with(x, inputs["target"], loss)
 }
