@@ -278,10 +278,10 @@ fn train() -> Result<()> {
     let net = Sequential::new()
         .named("conv1", Conv2d::new(1, 8, 5).padding(2))
         .then(activation)
-        .then(MaxPool2d::square(2))
+        .then(MaxPool2d::new(2))
         .named("conv2", Conv2d::new(8, 16, 5))
         .then(activation)
-        .then(MaxPool2d::square(2))
+        .then(MaxPool2d::new(2))
         .then(Flatten)
         .named("fc", Linear::new(16 * 5 * 5, 10));
     let engine = Engine::new()?;

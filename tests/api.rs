@@ -210,7 +210,7 @@ fn messages_name_values() {
         ErrorKind::Graph,
         "assign: input \"x\" is not a state",
     );
-    let pool = striate::ops::MaxPool2d::square(2);
+    let pool = striate::ops::MaxPool2d::new(2);
     let images = g.input("images", Type::f32([1, 1, 4, 4])).unwrap();
     let (_, indices) = g.max_pool_with_indices(images, pool).unwrap();
     assert_eq!(

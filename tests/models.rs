@@ -312,10 +312,10 @@ fn sequential_names_by_number_and_by_name() {
     let inner = Sequential::new()
         .then(Conv2d::new(4, 8, 3).padding(1).groups(2).without_bias())
         .then(Relu)
-        .then(AvgPool2d::square(2));
+        .then(AvgPool2d::new(2));
     let net = Sequential::new()
         .named("features", inner)
-        .then(MaxPool2d::square(2))
+        .then(MaxPool2d::new(2))
         .then(GlobalAvgPool)
         .then(Flatten)
         .named("head", Linear::new(8, 3).without_bias());
@@ -445,7 +445,7 @@ fn gradients_of_weights_need_no_more_scratch_for_more_images() {
         let x = g.relu(x).unwrap();
         let weight_shape = [filters, x_shape[1], 3, 3];
         let weight = g.fill(weight_shape, 1.0).unwrap();
-        let conv = striate::ops::Conv2d::padding(1);
+        let conv = striate::ops::Conv2d::new().padding(1);
         let y = g.conv2d(x, weight, None, conv).unwrap();
         let dy = g.relu(y).unwrap();
         let found = gradients_from(&mut g, &[(y, dy)], &[weight]).unwrap();

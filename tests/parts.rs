@@ -215,7 +215,7 @@ fn convolutions_by_weights_in_parts() {
     let reflect = Conv {
         padding_mode: PaddingMode::Reflect,
         stride: [2],
-        ..Conv1d::padding(2)
+        ..Conv1d::new().padding(2)
     };
     convolve(&[9, 6, 17], &[25, 6, 5], reflect);
     convolve(&[3, 2, 3, 4, 3], &[18, 2, 3, 3, 3], Conv3d::default());
@@ -240,14 +240,14 @@ fn convolutions_by_weights_in_parts() {
 
 #[test]
 fn convolutions_of_batches_in_parts() {
-    let same = Conv2d::padding(1);
+    let same = Conv2d::new().padding(1);
     convolve(&[9, 4, 5, 6], &[6, 4, 3, 3], same);
     let stride = Conv {
         stride: [1, 2],
         ..same
     };
     convolve(&[9, 3, 5, 8], &[12, 3, 3, 3], stride);
-    convolve(&[9, 4, 31], &[7, 4, 5], Conv1d::padding(2));
+    convolve(&[9, 4, 31], &[7, 4, 5], Conv1d::new().padding(2));
     let groups = Conv { groups: 4, ..same };
     convolve(&[9, 4, 5, 6], &[8, 1, 3, 3], groups);
     convolve(&[9, 8, 3, 5], &[8, 1, 3, 3], Conv { groups: 8, ..same });
@@ -256,7 +256,7 @@ fn convolutions_of_batches_in_parts() {
         ..same
     };
     convolve(&[9, 4, 5, 6], &[6, 4, 3, 3], reflect);
-    convolve(&[9, 2, 3, 4, 5], &[4, 2, 3, 3, 3], Conv3d::padding(1));
+    convolve(&[9, 2, 3, 4, 5], &[4, 2, 3, 3, 3], Conv3d::new().padding(1));
 }
 
 /// A transposed convolution with a bias, and its gradients, in parts of 2,048 bytes and whole.
@@ -311,7 +311,7 @@ fn pooling_with_indices_in_bytes() {
             let pool = MaxPool2d {
                 stride: [stride; 2],
                 padding: [padding; 2],
-                ..MaxPool2d::square(kernel)
+                ..MaxPool2d::new(kernel)
             };
             let mut fetched = common::cases::pool::with_smallest_indices(&mut g, x, pool).unwrap();
             let (y, index) = (fetched[0], fetched[1]);
@@ -400,10 +400,10 @@ fn a_convolutional_net_trains_in_parts_as_it_does_whole() {
         .then(nn::Conv2d::new(3, 8, 3).padding(1).without_bias())
         .then(nn::BatchNorm2d::new(8))
         .then(Relu)
-        .then(nn::MaxPool2d::square(2))
+        .then(nn::MaxPool2d::new(2))
         .then(nn::Conv2d::new(8, 12, 3).padding(1))
         .then(Relu)
-        .then(nn::AvgPool2d::square(2))
+        .then(nn::AvgPool2d::new(2))
         .then(nn::Flatten)
         .then(Linear::new(108, 40))
         .then(Relu)
@@ -572,10 +572,10 @@ fn an_activation_beyond_one_binding() {
     let eighths = g.fill(SHAPE, 0.125).unwrap();
     let kept = g.dropout(eighths, P, clock).unwrap();
     let x = g.relu(kept).unwrap();
-    let largest = g.max_pool(x, MaxPool2d::square(2)).unwrap();
+    let largest = g.max_pool(x, MaxPool2d::new(2)).unwrap();
     let dx = gradients_from(&mut g, &[(largest, largest)], &[x]).unwrap();
     let sum = g.add(x, dx[0].unwrap()).unwrap();
-    let mean = g.avg_pool(sum, AvgPool2d::square(2)).unwrap();
+    let mean = g.avg_pool(sum, AvgPool2d::new(2)).unwrap();
     for gpu in common::gpus(&GpuOptions::default()) {
         let Some((store, mut session)) = at_full_size(&gpu, &g, &[largest, mean]) else {
             continue;
@@ -625,7 +625,7 @@ fn a_convolution_beyond_one_binding() {
     let weight = g.constant(tensor).unwrap();
     let y = g.conv2d(x, weight, None, Conv2d::default()).unwrap();
     let y = g.relu(y).unwrap();
-    let largest = g.max_pool(y, MaxPool2d::square(2)).unwrap();
+    let largest = g.max_pool(y, MaxPool2d::new(2)).unwrap();
     let gradients = gradients_from(&mut g, &[(largest, largest)], &[weight]).unwrap();
     let dweight = gradients[0].unwrap();
     for gpu in common::gpus(&GpuOptions::default()) {

@@ -25,7 +25,7 @@ fn small(g: &mut Graph, x: Value, mode: Mode) -> Result<Value> {
     Sequential::new()
         .named("conv", Conv2d::new(1, 4, 5).stride(2))
         .then(Relu)
-        .then(MaxPool2d::square(2))
+        .then(MaxPool2d::new(2))
         .then(Flatten)
         .named("fc", Linear::new(4 * 6 * 6, 10))
         .build(g, "", x, mode)

@@ -3,6 +3,27 @@
 //! A module is a recipe: it holds sizes, no state. [`Module::build`] appends its ops to a graph and declares its parameters
 //! there by name (`conv1.weight`, `fc1.bias`, as in a `state_dict`). A parameter that the graph has already is used again: a
 //! module built twice under one name shares its weights.
+//!
+//! ```
+//! use striate::nn::{Conv2d, Flatten, Linear, MaxPool2d, Mode, Module, Relu, Sequential};
+//! use striate::prelude::*;
+//!
+//! # fn main() -> Result<()> {
+//! let net = Sequential::new()
+//!     .named("conv", Conv2d::new(1, 8, 3).padding(1))
+//!     .then(Relu)
+//!     .then(MaxPool2d::new(2))
+//!     .then(Flatten)
+//!     .named("fc", Linear::new(8 * 14 * 14, 10));
+//!
+//! let mut g = Graph::new();
+//! let images = g.input("images", Type::f32([5, 1, 28, 28]))?;
+//! let logits = net.build(&mut g, "", images, Mode::Eval)?;
+//! assert_eq!(g.shape(logits)?[..], [5, 10]);
+//! assert!(g.find_state("conv.weight").is_some());
+//! # Ok(())
+//! # }
+//! ```
 
 mod activation;
 mod conv;
@@ -195,6 +216,13 @@ pub struct Dropout {
     pub p: f32,
 }
 
+impl Dropout {
+    /// Zeroes with probability `p`, in [0, 1).
+    pub fn new(p: f32) -> Self {
+        Self { p }
+    }
+}
+
 impl Module for Dropout {
     fn build(&self, g: &mut Graph, name: &str, x: Value, mode: Mode) -> Result<Value> {
         within(name, "Dropout", || {
@@ -212,6 +240,13 @@ impl Module for Dropout {
 pub struct Dropout2d {
     /// Probability of zero, in [0, 1).
     pub p: f32,
+}
+
+impl Dropout2d {
+    /// Zeroes with probability `p`, in [0, 1).
+    pub fn new(p: f32) -> Self {
+        Self { p }
+    }
 }
 
 impl Module for Dropout2d {

@@ -44,6 +44,30 @@ impl<const D: usize> BatchNorm<D> {
             track_running_stats: true,
         }
     }
+
+    /// Another number added to the variance.
+    pub fn eps(mut self, eps: f32) -> Self {
+        self.eps = eps;
+        self
+    }
+
+    /// Another weight of a new batch in the running statistics.
+    pub fn momentum(mut self, momentum: f32) -> Self {
+        self.momentum = momentum;
+        self
+    }
+
+    /// Whether there are a weight and a bias.
+    pub fn affine(mut self, affine: bool) -> Self {
+        self.affine = affine;
+        self
+    }
+
+    /// Whether there are running statistics.
+    pub fn track_running_stats(mut self, track: bool) -> Self {
+        self.track_running_stats = track;
+        self
+    }
 }
 
 impl<const D: usize> Module for BatchNorm<D> {
@@ -107,6 +131,18 @@ impl<const D: usize> InstanceNorm<D> {
             affine: false,
         }
     }
+
+    /// Another number added to the variance.
+    pub fn eps(mut self, eps: f32) -> Self {
+        self.eps = eps;
+        self
+    }
+
+    /// Whether there are a weight and a bias.
+    pub fn affine(mut self, affine: bool) -> Self {
+        self.affine = affine;
+        self
+    }
 }
 
 impl<const D: usize> Module for InstanceNorm<D> {
@@ -141,6 +177,18 @@ impl GroupNorm {
             eps: 1e-5,
             affine: true,
         }
+    }
+
+    /// Another number added to the variance.
+    pub fn eps(mut self, eps: f32) -> Self {
+        self.eps = eps;
+        self
+    }
+
+    /// Whether there are a weight and a bias.
+    pub fn affine(mut self, affine: bool) -> Self {
+        self.affine = affine;
+        self
     }
 }
 
@@ -183,6 +231,24 @@ impl LayerNorm {
             bias: true,
         }
     }
+
+    /// Another number added to the variance.
+    pub fn eps(mut self, eps: f32) -> Self {
+        self.eps = eps;
+        self
+    }
+
+    /// Whether there is a weight, and a bias with it.
+    pub fn elementwise_affine(mut self, affine: bool) -> Self {
+        self.elementwise_affine = affine;
+        self
+    }
+
+    /// Whether there is a bias beside the weight.
+    pub fn bias(mut self, bias: bool) -> Self {
+        self.bias = bias;
+        self
+    }
 }
 
 impl Module for LayerNorm {
@@ -216,6 +282,18 @@ impl RmsNorm {
             eps: f32::EPSILON,
             elementwise_affine: true,
         }
+    }
+
+    /// Another number added to the mean square.
+    pub fn eps(mut self, eps: f32) -> Self {
+        self.eps = eps;
+        self
+    }
+
+    /// Whether there is a weight.
+    pub fn elementwise_affine(mut self, affine: bool) -> Self {
+        self.elementwise_affine = affine;
+        self
     }
 }
 

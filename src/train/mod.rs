@@ -2,22 +2,26 @@
 //! resident data set.
 
 mod accumulate;
+mod adam;
 mod average;
 mod batch;
 mod builder;
 mod classifier;
 mod followed;
+mod group;
 mod optimizer;
 pub mod schedule;
 mod settings;
 
 pub use accumulate::Applying;
+pub use adam::{Adam, AdamW};
 pub use average::{average_name, averaging, swap_averages};
 pub use builder::ClassifierBuilder;
 pub use classifier::{Classifier, ClassifierOptions, Metrics};
-pub use optimizer::{Group, Optimizer};
+pub use group::Group;
+pub use optimizer::Optimizer;
 pub use schedule::{constant, warmup_cosine};
-pub use settings::{Adagrad, Adam, AdamW, RmsProp, Sgd};
+pub use settings::{Adagrad, RmsProp, Sgd};
 
 use crate::error::Result;
 use crate::graph::{Graph, Init, StateKind, Value};

@@ -1,110 +1,14 @@
-//! Optimizers: a rule, groups of parameters with settings of their own, clipping, and a moving average.
-
-use std::fmt;
-use std::sync::Arc;
+//! Optimizers: a rule, groups of parameters, clipping, and a moving average.
 
 use crate::autodiff::gradients_where_used;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Init, Source, StateKind, Value};
 use crate::ops::{Blending, Ema, Rule, Update, Updating};
-use crate::shape::{Shape, Type};
+use crate::shape::Type;
 
 use super::average::average_name;
+use super::group::{Group, Members};
 use super::{constant, learning_rate, parameters, scheduled};
-
-/// Parameters that are updated in a way of their own (PyTorch's parameter groups).
-#[derive(Clone)]
-pub struct Group {
-    members: Members,
-    rule: Option<Rule>,
-    weight_decay: Option<f64>,
-    rate: f64,
-    frozen: bool,
-}
-
-#[derive(Clone)]
-enum Members {
-    Named(Vec<String>),
-    Matching(Arc<Predicate>),
-}
-
-type Predicate = dyn Fn(&str, &Shape) -> bool + Send + Sync;
-
-impl fmt::Debug for Group {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut group = f.debug_struct("Group");
-        match &self.members {
-            Members::Named(names) => group.field("names", names),
-            Members::Matching(_) => group.field("names", &"by a predicate"),
-        };
-        group
-            .field("rule", &self.rule)
-            .field("weight_decay", &self.weight_decay)
-            .field("rate", &self.rate)
-            .field("frozen", &self.frozen)
-            .finish()
-    }
-}
-
-impl Group {
-    fn of(members: Members) -> Self {
-        Self {
-            members,
-            rule: None,
-            weight_decay: None,
-            rate: 1.0,
-            frozen: false,
-        }
-    }
-
-    /// The parameters of these names. A name that no parameter has is an error when the group is used.
-    pub fn named<S: Into<String>>(names: impl IntoIterator<Item = S>) -> Self {
-        Self::of(Members::Named(names.into_iter().map(S::into).collect()))
-    }
-
-    /// The parameters whose name and shape are chosen by `chosen`.
-    pub fn matching(chosen: impl Fn(&str, &Shape) -> bool + Send + Sync + 'static) -> Self {
-        Self::of(Members::Matching(Arc::new(chosen)))
-    }
-
-    /// Biases and what normalisation scales and shifts by: parameters of at most one axis, and those called `bias`
-    /// (timm's `param_groups_weight_decay`). Usually with [`weight_decay(0.0)`](Self::weight_decay).
-    pub fn vectors() -> Self {
-        Self::matching(|name, shape| shape.len() <= 1 || name.ends_with(".bias"))
-    }
-
-    /// Another rule: settings such as [`Sgd`](super::Sgd), whose `lr` does not count here. Rates are
-    /// the optimizer's, times [`rate`](Self::rate).
-    pub fn rule(mut self, rule: impl Into<Rule>) -> Self {
-        self.rule = Some(rule.into());
-        self
-    }
-
-    /// Another weight decay.
-    pub fn weight_decay(mut self, weight_decay: f64) -> Self {
-        self.weight_decay = Some(weight_decay);
-        self
-    }
-
-    /// A factor on the learning rate.
-    pub fn rate(mut self, factor: f64) -> Self {
-        self.rate = factor;
-        self
-    }
-
-    /// Leaves the parameters as they are; no gradients are made for them.
-    pub fn frozen(mut self) -> Self {
-        self.frozen = true;
-        self
-    }
-
-    fn holds(&self, name: &str, shape: &Shape) -> bool {
-        match &self.members {
-            Members::Named(names) => names.iter().any(|n| n == name),
-            Members::Matching(chosen) => chosen(name, shape),
-        }
-    }
-}
 
 /// What makes a step of training out of a loss: [`Sgd`](super::Sgd), [`Adam`](super::Adam) and their
 /// like, with settings per group, clipping, schedules and moving averages.

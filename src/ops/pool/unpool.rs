@@ -5,7 +5,7 @@ use crate::graph::{Graph, Node, Op, Split, Value};
 use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Part, overlaps};
 use crate::ops::elementwise::lower_fill;
 use crate::ops::{Cut, expect_f32, expect_inputs, expect_type};
-use crate::shape::{Shape, Type};
+use crate::shape::{PerAxis, Shape, Type};
 use crate::tensor::Array;
 
 use super::{VARIANTS, WORKGROUP};
@@ -33,14 +33,34 @@ pub type MaxUnpool2d = MaxUnpool<2>;
 pub type MaxUnpool3d = MaxUnpool<3>;
 
 impl<const D: usize> MaxUnpool<D> {
-    /// Windows side by side: stride as the kernel, no padding.
-    pub fn new(kernel: [usize; D]) -> Self {
+    /// Windows of one extent along all axes or of one along each, side by side: stride as the
+    /// kernel, no padding.
+    pub fn new(kernel: impl Into<PerAxis<D>>) -> Self {
+        let PerAxis(kernel) = kernel.into();
         Self {
             kernel,
             stride: kernel,
             padding: [0; D],
             output_size: None,
         }
+    }
+
+    /// Steps between windows, along all axes or along each.
+    pub fn stride(mut self, stride: impl Into<PerAxis<D>>) -> Self {
+        self.stride = stride.into().0;
+        self
+    }
+
+    /// Elements added on both sides of all axes, or of each.
+    pub fn padding(mut self, padding: impl Into<PerAxis<D>>) -> Self {
+        self.padding = padding.into().0;
+        self
+    }
+
+    /// Extents of the output, where several are possible.
+    pub fn output_size(mut self, size: [usize; D]) -> Self {
+        self.output_size = Some(size);
+        self
     }
 
     /// Extents of the output for x of these.
@@ -89,6 +109,7 @@ pub struct MaxUnpoolGrad {
     pub input: Shape,
 }
 
+/// # Max unpooling
 impl Graph {
     /// Puts each element of x `[n, c, ...]` at the place in its plane that `indices`, of its shape, names, as
     /// [`Graph::max_pool_with_indices`] gives them; the other places are 0.

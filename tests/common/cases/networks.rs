@@ -21,8 +21,8 @@ pub fn networks() -> Vec<Case> {
         let all: Vec<usize> = (0..case.inputs.len()).collect();
         case.bound(BOUND).gradients(&all, BOUND)
     };
-    let same = Conv2d::padding(1);
-    let halves = MaxPool2d::square(2);
+    let same = Conv2d::new().padding(1);
+    let halves = MaxPool2d::new(2);
     let cases = vec![
         Case::new(
             "network/conv-relu",
@@ -71,7 +71,7 @@ pub fn networks() -> Vec<Case> {
                 let pool = MaxPool2d {
                     stride: [2, 2],
                     padding: [1, 1],
-                    ..MaxPool2d::square(3)
+                    ..MaxPool2d::new(3)
                 };
                 Ok(vec![g.max_pool(y, pool)?])
             },
@@ -190,7 +190,7 @@ pub fn networks() -> Vec<Case> {
         move |g, v| {
             let y = g.conv2d(v[0], v[1], Some(v[2]), same)?;
             let y = g.relu(y)?;
-            let y = g.avg_pool(y, AvgPool2d::square(2))?;
+            let y = g.avg_pool(y, AvgPool2d::new(2))?;
             Ok(vec![g.global_avg_pool(y)?])
         },
     );
@@ -206,7 +206,7 @@ fn folded() -> Vec<Case> {
     let plain = Folded {
         x: &[2, 3, 7, 6],
         weight: &[5, 3, 3, 3],
-        conv: Conv2d::padding(1),
+        conv: Conv2d::new().padding(1),
         conv_bias: false,
         affine: [false; 2],
         shown: false,
@@ -221,7 +221,7 @@ fn folded() -> Vec<Case> {
     };
     let grouped = |groups| Conv2d {
         groups,
-        ..Conv2d::padding(1)
+        ..Conv2d::new().padding(1)
     };
     vec![
         biased.case("bias-affine"),
@@ -264,7 +264,7 @@ fn folded() -> Vec<Case> {
         Folded {
             x: &[2, 3, 17],
             weight: &[5, 3, 3],
-            conv: Conv1d::padding(1),
+            conv: Conv1d::new().padding(1),
             conv_bias: true,
             affine: [true; 2],
             shown: false,
@@ -273,7 +273,7 @@ fn folded() -> Vec<Case> {
         Folded {
             x: &[2, 3, 4, 5, 4],
             weight: &[5, 3, 3, 3, 3],
-            conv: Conv3d::padding(1),
+            conv: Conv3d::new().padding(1),
             conv_bias: true,
             affine: [true; 2],
             shown: false,
@@ -340,7 +340,7 @@ fn shared_by_two() -> Case {
         &[3],
     ];
     let build = move |g: &mut Graph, v: &[Value]| {
-        let same = Conv2d::padding(1);
+        let same = Conv2d::new().padding(1);
         let y = g.conv2d(v[0], v[1], None, same)?;
         let y = normalised(g, y, [v[2], v[3]], [Some(v[4]), None])?;
         let y = g.relu(y)?;

@@ -10,7 +10,7 @@ use super::{ENDS, end_name};
 /// All of them. Large ones have enough tiles of 64 x 64 to fill a device, and few terms.
 pub fn products() -> Vec<Case> {
     let mut cases = Vec::new();
-    let conv = Conv2d::padding(1);
+    let conv = Conv2d::new().padding(1);
     // Input, filters.
     for (x, o) in [([2, 3, 9, 7], 5), ([2, 3, 64, 65], 40)] {
         let [n, c, h, w] = x;
