@@ -166,6 +166,7 @@ fn check_view(op: &str, inputs: &[&Type], outputs: &[Type]) -> Result<()> {
     }
 }
 
+/// # Inputs, states, ops, assignments
 impl Graph {
     /// An empty graph.
     pub fn new() -> Self {

@@ -18,6 +18,7 @@ use super::{expect_f32, expect_inputs, expect_type};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CountCorrect;
 
+/// # Accuracy
 impl Graph {
     /// `counter` u32 `[2]` plus [rows whose largest logit is the label's, rows], both among the first `valid` rows.
     ///

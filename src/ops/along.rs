@@ -35,6 +35,7 @@ pub struct AlongGrad {
     pub extent: usize,
 }
 
+/// # Largest and smallest along an axis
 impl Graph {
     /// The largest element along `axis` and its index (`u32`); with `keep` the axis stays with extent 1. The gradient goes to the
     /// element of that index.

@@ -48,6 +48,7 @@ pub struct BinaryGrad {
     pub operand: usize,
 }
 
+/// # Arithmetic of two values
 impl Graph {
     /// A function of `a` and `b`, broadcast.
     pub fn binary(&mut self, a: Value, b: Value, function: BinaryFunction) -> Result<Value> {

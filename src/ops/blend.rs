@@ -107,6 +107,7 @@ impl Blend {
     }
 }
 
+/// # Moving averages
 impl Graph {
     /// What becomes of `states` that take up `values` in the step of `clock` (see [`Blend`]). Assigning them is left to the caller.
     pub fn blend(

@@ -21,6 +21,7 @@ pub struct Cast {
     pub dtype: DType,
 }
 
+/// # Element types
 impl Graph {
     /// x with elements of type `dtype`, as [`Cast`] says: PyTorch's `to`. It has no gradient, but
     /// where x is of this type already, which gives x itself.

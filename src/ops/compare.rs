@@ -35,6 +35,7 @@ pub struct Compare(pub Comparison);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Select;
 
+/// # Comparisons
 impl Graph {
     /// Where a and b are equal: a mask, `u32` 1 or 0, in the shape to which they broadcast. As all
     /// comparisons, of two `f32` or two `u32` values; false where one is NaN; without a gradient.

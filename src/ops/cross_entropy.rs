@@ -90,6 +90,7 @@ pub struct CrossEntropyGrad(pub CrossEntropy);
 
 const MOST_ONES: usize = 1 << 16;
 
+/// # Losses of classes
 impl Graph {
     /// The mean of `-log(softmax(logits)[label])`: `logits` f32 `[n, classes, d1, ...]`, `target`
     /// labels u32 `[n, d1, ...]`, or f32 probabilities of the logits' shape. PyTorch's

@@ -23,6 +23,7 @@ pub struct GatherRows {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GatherLabels;
 
+/// # Gathering rows and labels
 impl Graph {
     /// Rows `indices` u32 `[batch]` of `data` u8 `[n, ...]` as byte * scale + shift, f32 `[batch, ...]`.
     ///

@@ -86,6 +86,7 @@ impl AxisRange {
 /// How many values [`Graph::chunk`] makes of an axis without elements.
 const MOST_EMPTY_CHUNKS: usize = 1 << 16;
 
+/// # Joining and cutting
 impl Graph {
     /// `f32` or `u32` values side by side along `axis`; they differ in nothing but their extents there. PyTorch's `cat`.
     pub fn concat(&mut self, values: &[Value], axis: impl Into<Dim>) -> Result<Value> {

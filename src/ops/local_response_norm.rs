@@ -99,6 +99,7 @@ impl LocalResponseNorm {
     }
 }
 
+/// # Local response normalisation
 impl Graph {
     /// x `[n, c, ...]`, with at least 3 axes, each element divided by a power of the mean square of its neighbours among the channels.
     pub fn local_response_norm(&mut self, x: Value, norm: LocalResponseNorm) -> Result<Value> {

@@ -49,6 +49,7 @@ pub struct Norm {
     pub keep: bool,
 }
 
+/// # Variance, deviation, norm
 impl Graph {
     /// The variance over `axes`: sum((x - mean)^2) / (count - `correction`); PyTorch's default is 1. With `keep` the axes stay with
     /// extent 1. No axes reduce nothing; in PyTorch they mean all. Without a degree of freedom it is an error, where PyTorch gives NaN.

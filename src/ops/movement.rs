@@ -34,6 +34,7 @@ pub struct Expand {
     pub shape: Shape,
 }
 
+/// # Shapes and axes
 impl Graph {
     /// The same elements under another shape of equal count. Costs nothing, but for a value in several parts whose rows change: that is copied.
     pub fn reshape(&mut self, x: Value, shape: impl Into<Shape>) -> Result<Value> {

@@ -85,6 +85,7 @@ pub struct RunningStatistic {
     pub add: f64,
 }
 
+/// # Normalisation
 impl Graph {
     /// Each channel of x `[n, c, ...]` normalised by the given mean and variance `[c]`, which are constants to the gradient: batch
     /// normalisation in inference. `weight` and `bias` are `[c]`.

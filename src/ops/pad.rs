@@ -33,6 +33,7 @@ pub struct PadGrad {
     pub input: Shape,
 }
 
+/// # Padding
 impl Graph {
     /// `x` padded along its last axes, innermost first as in PyTorch: `[left, right, top, bottom, front, back]`. With `Zeros`, any
     /// number of axes, and negative numbers crop; the other modes take paddings below (reflect) or up to (circular) the extent.

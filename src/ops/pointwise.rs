@@ -71,6 +71,7 @@ pub struct PointwiseLossGrad {
     pub target: bool,
 }
 
+/// # Losses of elements
 impl Graph {
     /// A loss of each element of `x` for those of `target`, of its shape.
     ///

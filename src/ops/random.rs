@@ -25,6 +25,7 @@ pub struct Dropout {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Advance;
 
+/// # Randomness
 impl Graph {
     /// `x` with each element multiplied by 0 with probability `p` and the others by 1 / (1 - p), so that the mean stays.
     ///

@@ -61,6 +61,7 @@ pub struct Spread {
     pub differences: bool,
 }
 
+/// # Sums, means, extremes
 impl Graph {
     /// The largest element over `axes`; with `keep` they stay with extent 1. No axes reduce nothing; in PyTorch they mean all. Equal
     /// elements share the gradient evenly, as in PyTorch; unlike there, so do NaNs.

@@ -48,6 +48,7 @@ pub struct InterpolateGrad {
     pub input: Vec<usize>,
 }
 
+/// # Resizing
 impl Graph {
     /// x `[n, c, length]`, `[n, c, height, width]` or `[n, c, depth, height, width]` resized to `size`.
     pub fn interpolate(

@@ -14,6 +14,7 @@ use super::{expect_clock, expect_dtype, expect_inputs};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lookup;
 
+/// # Learning rates from a table
 impl Graph {
     /// Element min(step, n - 1) of `table` `[n]` by the clock's step: a learning-rate schedule.
     pub fn lookup(&mut self, table: Value) -> Result<Value> {

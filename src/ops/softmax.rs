@@ -28,6 +28,7 @@ pub struct Softmax {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SoftmaxGrad(pub Softmax);
 
+/// # Softmax
 impl Graph {
     /// exp(x) / sum(exp(x)) over `axis`. Where that sums a NaN, +inf, or nothing but -inf, all is NaN.
     pub fn softmax(&mut self, x: Value, axis: impl Into<Dim>) -> Result<Value> {

@@ -50,6 +50,7 @@ impl UnaryGrad {
     }
 }
 
+/// # Functions of one value
 impl Graph {
     /// A function of each element of `x`.
     pub fn unary(&mut self, x: Value, function: UnaryFunction) -> Result<Value> {

@@ -87,6 +87,7 @@ pub struct Updated {
     pub moments: Vec<Vec<Value>>,
 }
 
+/// # Optimizer steps
 impl Graph {
     /// One step of `rule`: new values of `params` and of each of the rule's `moments`, given `grads` in the order of `params`
     /// and the learning rate `lr`, an `f32 []`. Assigning them to the states is left to the caller.

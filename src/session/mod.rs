@@ -23,7 +23,27 @@ use crate::tensor::{Array, Tensor};
 use gpu_form::GpuForm;
 use recorded::Recorded;
 
-/// A graph compiled for a store's engine.
+/// A graph compiled for a store's engine: inputs are written, steps run, values read.
+///
+/// ```
+/// use striate::prelude::*;
+///
+/// # fn main() -> Result<()> {
+/// // total = total + x, in every step.
+/// let mut g = Graph::new();
+/// let x = g.input("x", Type::f32([2]))?;
+/// let total = g.state("total", Type::f32([2]), StateKind::Data, Init::Constant(0.0), None)?;
+/// let sum = g.add(total, x)?;
+/// g.assign(total, sum)?;
+///
+/// let store = Store::new(&Engine::cpu(), &[&g], 0)?;
+/// let mut session = Session::new(&store, &g, &[sum])?;
+/// session.write(x, &Tensor::f32([2], vec![1.0, 10.0])?)?;
+/// session.run(3)?;
+/// assert_eq!(session.read(sum)?.as_f32()?, [3.0, 30.0]);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Session {
     store: Store,
     graph: Graph,
@@ -167,6 +187,31 @@ impl Session {
     /// Records `steps` steps into the host's encoder, as one compute pass, behind what was written
     /// and set and still waits. Submits nothing. Where the encoder is dropped instead of submitted,
     /// the writes wait for the next one.
+    ///
+    /// ```no_run
+    /// use striate::prelude::*;
+    /// use striate::wgpu;
+    ///
+    /// # async fn host(device: wgpu::Device, queue: wgpu::Queue) -> Result<()> {
+    /// let mut g = Graph::new();
+    /// let x = g.input("x", Type::f32([4]))?;
+    /// let y = g.relu(x)?;
+    ///
+    /// // A session on the host's device; the host goes on polling it.
+    /// let engine = Engine::from(Gpu::from_device(device.clone(), queue.clone())?);
+    /// let store = Store::new_async(&engine, &[&g], 0).await?;
+    /// let mut session = Session::builder(&store, &g).fetch(&[y]).build_async().await?;
+    ///
+    /// // One step among the host's own passes, and a copy of what it made.
+    /// session.write(x, &Tensor::f32([4], vec![-1.0, 0.0, 1.0, 2.0])?)?;
+    /// let mut encoder = device.create_command_encoder(&Default::default());
+    /// session.record(&mut encoder, 1)?;
+    /// let read = session.record_read(&mut encoder, y)?;
+    /// queue.submit([encoder.finish()]);
+    /// let y = read.await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// `Unsupported` on the CPU reference; `DeviceLost`, `OutOfMemory`.

@@ -71,6 +71,29 @@ pub struct Metrics {
 /// Training makes no filler: where the batch size does not divide the training set, the last batch
 /// of
 /// an epoch is a session of its own, or is left out ([`ClassifierOptions::drop_last`]).
+///
+/// ```
+/// use striate::data::{Split, digits};
+/// use striate::nn::{Flatten, Linear, Module, Sequential};
+/// use striate::prelude::*;
+/// use striate::train::{Classifier, ClassifierOptions, Sgd};
+///
+/// # fn main() -> Result<()> {
+/// let net = Sequential::new().then(Flatten).named("fc", Linear::new(28 * 28, 10));
+/// let data = Split { train: digits(40, 1)?, test: digits(20, 2)? };
+/// let options = ClassifierOptions {
+///     batch: 20,
+///     optimizer: Sgd::new().lr(0.1).momentum(0.9).into(),
+///     ..ClassifierOptions::default()
+/// };
+/// let model = |g: &mut Graph, x, mode| net.build(g, "", x, mode);
+/// let mut classifier = Classifier::new(&Engine::cpu(), model, &data, &options)?;
+/// classifier.train(classifier.steps_per_epoch())?;
+/// assert_eq!(classifier.metrics()?.images, 40);
+/// println!("{:.0} % are right", 100.0 * classifier.test()?);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Classifier {
     pub(super) store: Store,

@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Graph, Value};
 use crate::shape::Shape;
 
+/// # Products of matrices and vectors
 impl Graph {
     /// The product of a and b, as `torch.matmul`: of matrices, of batches of matrices over any axes
     /// before their last two, and of vectors. `transpose_a` and `transpose_b` transpose the last

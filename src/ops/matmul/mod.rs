@@ -37,6 +37,7 @@ pub struct MatMul {
     pub batch: bool,
 }
 
+/// # Linear layers
 impl Graph {
     /// y = x weight^T + bias, with x `[..., in]`, weight `[out, in]`, bias `[out]` and y `[..., out]`, as PyTorch's Linear.
     pub fn linear(&mut self, x: Value, weight: Value, bias: Option<Value>) -> Result<Value> {
