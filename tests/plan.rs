@@ -952,7 +952,8 @@ proptest! {
         let mut g = Graph::new();
         let mut parameters = Vec::new();
         for (i, &(rows, kind, twin)) in sizes.iter().enumerate() {
-            let kind = [StateKind::Parameter, StateKind::Statistic, StateKind::Metric][usize::from(kind)];
+            let kinds = [StateKind::Parameter, StateKind::Statistic, StateKind::Metric];
+            let kind = kinds[usize::from(kind)];
             let ty = Type::f32([rows, 3]);
             let name = format!("s{i}");
             let state = g.state(&name, ty.clone(), kind, Init::Constant(0.0), None).unwrap();

@@ -20,7 +20,7 @@ impl Engine {
     /// The best adapter ([`Gpu::new`]), or the CPU reference where there is none. The log tells
     /// which, and so does [`describe`](Self::describe).
     ///
-    /// Where `WGPU_BACKEND` or `WGPU_ADAPTER_NAME` is set, the CPU takes no one's place: what is
+    /// Where `WGPU_BACKEND` or `WGPU_ADAPTER_NAME` is set, the CPU is never taken instead: what is
     /// asked for by name is there, or it is an error.
     ///
     /// ```no_run

@@ -22,8 +22,9 @@ pub struct CountCorrect;
 impl Graph {
     /// `counter` u32 `[2]` plus [rows whose largest logit is the label's, rows], both among the first `valid` rows.
     ///
-    /// `logits`, `labels` and `valid` are those of [`cross_entropy_with`](Self::cross_entropy_with). Among equal logits the one
-    /// of the lowest class counts as the largest, as in PyTorch. A row with a NaN is wrong.
+    /// `logits`, `labels` and `valid` are those of
+    /// [`cross_entropy_with`](Self::cross_entropy_with). Among equal logits the one of the lowest
+    /// class counts as the largest, as in PyTorch. A row with a NaN is wrong.
     pub fn count_correct(
         &mut self,
         logits: Value,

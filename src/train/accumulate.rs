@@ -58,8 +58,8 @@ impl Optimizer {
         self.accumulate_at(g, loss, batches, |apply| self.rate(apply))
     }
 
-    /// As [`accumulate`](Self::accumulate), at a rate that `learning_rate` makes in the graph that is
-    /// returned.
+    /// As [`accumulate`](Self::accumulate), at a rate that `learning_rate` makes in the graph that
+    /// is returned.
     ///
     /// # Errors
     /// As [`accumulate`](Self::accumulate).

@@ -211,7 +211,7 @@ fn training(
     batch.count(&mut g, logits, Some(loss))?;
     let optimizer = &options.optimizer;
     // A constant rate is a table too, of one entry.
-    let rate = |g: &mut Graph| scheduled(g, optimizer.rates());
+    let rate = |g: &mut Graph| scheduled(g, optimizer.rates()?);
     if options.accumulate == 1 {
         let rate = rate(&mut g)?;
         optimizer.minimize_at(&mut g, loss, rate)?;

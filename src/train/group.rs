@@ -51,7 +51,8 @@ impl Group {
         }
     }
 
-    /// The parameters of these names. A name that no parameter has is an error when the group is used.
+    /// The parameters of these names. A name that no parameter has is an error when the group is
+    /// used.
     pub fn named<S: Into<String>>(names: impl IntoIterator<Item = S>) -> Self {
         Self::of(Members::Named(names.into_iter().map(S::into).collect()))
     }
@@ -61,14 +62,15 @@ impl Group {
         Self::of(Members::Matching(Arc::new(chosen)))
     }
 
-    /// Biases and what normalisation scales and shifts by: parameters of at most one axis, and those called `bias`
-    /// (timm's `param_groups_weight_decay`). Usually with [`weight_decay(0.0)`](Self::weight_decay).
+    /// Biases and what normalisation scales and shifts by: parameters of at most one axis, and those
+    /// called `bias` (timm's `param_groups_weight_decay`). Usually with
+    /// [`weight_decay(0.0)`](Self::weight_decay).
     pub fn vectors() -> Self {
         Self::matching(|name, shape| shape.len() <= 1 || name.ends_with(".bias"))
     }
 
-    /// Another rule: settings such as [`Sgd`](super::Sgd), whose `lr` does not count here. Rates are
-    /// the optimizer's, times [`rate`](Self::rate).
+    /// Another rule: settings such as [`Sgd`](super::Sgd), whose `lr` does not count here. Rates
+    /// are the optimizer's, times [`rate`](Self::rate).
     pub fn rule(mut self, rule: impl Into<Rule>) -> Self {
         self.rule = Some(rule.into());
         self

@@ -10,8 +10,8 @@ use super::average::average_name;
 use super::group::{Group, Members};
 use super::{constant, learning_rate, parameters, scheduled};
 
-/// What makes a step of training out of a loss: [`Sgd`](super::Sgd), [`Adam`](super::Adam) and their
-/// like, with settings per group, clipping, schedules and moving averages.
+/// What makes a step of training out of a loss: [`Sgd`](super::Sgd), [`Adam`](super::Adam) and
+/// their like, with settings per group, clipping, schedules and moving averages.
 ///
 /// ```
 /// use striate::ops::Ema;
@@ -117,9 +117,21 @@ impl Optimizer {
     }
 
     /// The learning rates: the schedule, or a table of one.
-    pub(super) fn rates(&self) -> Vec<f32> {
-        let constant = || constant(self.lr as f32);
-        self.schedule.clone().unwrap_or_else(constant)
+    pub(super) fn rates(&self) -> Result<Vec<f32>> {
+        match &self.schedule {
+            Some(rates) => Ok(rates.clone()),
+            None => self.constant_rate().map(constant),
+        }
+    }
+
+    /// The learning rate where there is no schedule.
+    fn constant_rate(&self) -> Result<f32> {
+        let lr = self.lr as f32;
+        if lr >= 0.0 && lr.is_finite() {
+            return Ok(lr);
+        }
+        let message = format!("optimizer: lr {} is not a number of at least 0", self.lr);
+        Err(Error::shape(message))
     }
 
     /// The learning rate as a value of `g`: looked up where there is a schedule, else the state
@@ -127,7 +139,7 @@ impl Optimizer {
     pub(super) fn rate(&self, g: &mut Graph) -> Result<Value> {
         match &self.schedule {
             Some(rates) => scheduled(g, rates.clone()),
-            None => learning_rate(g, self.lr as f32),
+            None => learning_rate(g, self.constant_rate()?),
         }
     }
 
@@ -154,8 +166,9 @@ impl Optimizer {
         self.minimize_at(g, loss, rate)
     }
 
-    /// As [`minimize`](Self::minimize), at a learning rate of the caller's, an `f32 []`: a state that
-    /// several optimizers share (see [`learning_rate`](super::learning_rate)), or any other value.
+    /// As [`minimize`](Self::minimize), at a learning rate of the caller's, an `f32 []`: a state
+    /// that several optimizers share (see [`learning_rate`](super::learning_rate)), or any other
+    /// value.
     ///
     /// # Errors
     /// As [`minimize`](Self::minimize).

@@ -303,6 +303,19 @@ mod tests {
     }
 
     #[test]
+    fn a_rate_is_a_number() {
+        for lr in [-0.1, f64::NAN, f64::INFINITY, 1e300] {
+            let error = Optimizer::new(Sgd::new().lr(lr)).rates().unwrap_err();
+            let told = format!("optimizer: lr {lr} is not a number of at least 0");
+            assert_eq!(error.to_string(), told);
+        }
+        let optimizer = Optimizer::new(Adam::new().lr(0.5));
+        assert_eq!(optimizer.rates().unwrap(), [0.5]);
+        let scheduled = optimizer.schedule(vec![0.1, 0.2]);
+        assert_eq!(scheduled.rates().unwrap(), [0.1, 0.2]);
+    }
+
+    #[test]
     fn every_setting_reaches_the_rule() {
         let sgd = Sgd::new()
             .momentum(0.1)
