@@ -9,10 +9,9 @@ use std::time::{Duration, Instant};
 use striate::kernel::{Body, Caps, WINDOW};
 use striate::models::resnet_cifar;
 use striate::nn::Mode;
-use striate::ops::{Rule, Sgd};
 use striate::plan::{Plan, PlanOptions, StateLayout};
 use striate::prelude::*;
-use striate::train::{learning_rate, minimize, parameters};
+use striate::train::{Sgd, minimize};
 
 /// A graph of each size, and what is fetched from it.
 struct Case {
@@ -53,16 +52,9 @@ fn residual(depth: usize) -> Result<(Graph, Vec<Value>)> {
     let mut g = Graph::new();
     let x = g.input("x", Type::f32([128, 3, 32, 32]))?;
     let labels = g.input("labels", Type::u32([128]))?;
-    let rows = g.constant(Tensor::u32([1], vec![128])?)?;
     let logits = resnet_cifar(&mut g, depth, x, Mode::Train)?;
-    let loss = g.softmax_cross_entropy(logits, labels, rows)?;
-    let rate = learning_rate(&mut g, 0.1)?;
-    let trained = parameters(&g);
-    let rule = Rule::Sgd(Sgd {
-        momentum: 0.9,
-        ..Sgd::default()
-    });
-    minimize(&mut g, loss, &trained, rule, rate)?;
+    let loss = g.cross_entropy(logits, labels)?;
+    minimize(&mut g, loss, Sgd::new().lr(0.1).momentum(0.9))?;
     Ok((g, vec![loss]))
 }
 

@@ -16,10 +16,9 @@ use striate::data::{Dataset, Split, digits};
 use striate::kernel::Tuning;
 use striate::models::{lenet5, resnet20, resnet50};
 use striate::nn::Mode;
-use striate::ops::{Rule, Sgd};
 use striate::prelude::*;
 use striate::rng::Stream;
-use striate::train::{Classifier, ClassifierOptions, Optimizer, constant};
+use striate::train::{Classifier, ClassifierOptions, Sgd};
 use striate::wgpu::{Backends, DeviceType};
 
 #[derive(Parser)]
@@ -240,11 +239,7 @@ fn measure(args: &Args, gpu: &Gpu, case: &Case, data: &Split) -> Result<String> 
         test_batch: 64,
         drop_last: true,
         accumulate: 1,
-        optimizer: Optimizer::new(Rule::Sgd(Sgd {
-            momentum: 0.9,
-            ..Sgd::default()
-        })),
-        learning_rates: constant(0.01),
+        optimizer: Sgd::new().lr(0.01).momentum(0.9).into(),
         seed: 1,
     };
     let engine = Engine::from(gpu.clone());

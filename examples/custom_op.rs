@@ -10,14 +10,13 @@ use std::process::ExitCode;
 use striate::check::{Adapter, Bound, Case, Draw, Prepared, derivatives, drawn, real};
 use striate::data::{Split, digits};
 use striate::error::{Error, ErrorKind, Result};
-use striate::gpu::{Engine, Gpu, GpuOptions};
+use striate::gpu::{Engine, GpuOptions};
 use striate::graph::{Graph, Node, Op, Value};
 use striate::kernel::{Caps, Dispatch, GRID, Io, Kernel, Lowering, Operand, Overrides, overlaps};
 use striate::nn::{Conv2d, Flatten, Linear, MaxPool2d, Mode, Module, Sequential};
-use striate::ops::{Adam, Rule};
 use striate::shape::{DType, Type};
 use striate::tensor::Array;
-use striate::train::{Classifier, ClassifierOptions, constant};
+use striate::train::{Adam, Classifier, ClassifierOptions};
 
 // Parameters and builder.
 
@@ -35,7 +34,7 @@ struct SquareplusGrad {
 
 impl Squareplus {
     fn apply(self, g: &mut Graph, x: Value) -> Result<Value> {
-        g.add1(self, &[x])
+        g.apply1(self, &[x])
     }
 }
 
@@ -84,7 +83,7 @@ impl Op for Squareplus {
     // Gradient.
 
     fn vjp(&self, g: &mut Graph, at: &Node, dy: &[Value]) -> Result<Vec<Option<Value>>> {
-        let dx = g.add1(SquareplusGrad { b: self.b }, &[at.inputs[0], dy[0]])?;
+        let dx = g.apply1(SquareplusGrad { b: self.b }, &[at.inputs[0], dy[0]])?;
         Ok(vec![Some(dx)])
     }
 
@@ -279,25 +278,22 @@ fn train() -> Result<()> {
     let net = Sequential::new()
         .named("conv1", Conv2d::new(1, 8, 5).padding(2))
         .then(activation)
-        .then(MaxPool2d::square(2))
+        .then(MaxPool2d::new(2))
         .named("conv2", Conv2d::new(8, 16, 5))
         .then(activation)
-        .then(MaxPool2d::square(2))
+        .then(MaxPool2d::new(2))
         .then(Flatten)
         .named("fc", Linear::new(16 * 5 * 5, 10));
-    let engine = Gpu::new(&GpuOptions::default()).map_or_else(|_| Engine::cpu(), Engine::from);
+    let engine = Engine::new()?;
     let data = Split {
         train: digits(2560, 1)?,
         test: digits(500, 2)?,
     };
     let options = ClassifierOptions {
-        batch: 64,
         test_batch: 500,
-        drop_last: false,
-        accumulate: 1,
-        optimizer: Rule::Adam(Adam::default()).into(),
-        learning_rates: constant(0.003),
+        optimizer: Adam::new().lr(0.003).into(),
         seed: 1,
+        ..ClassifierOptions::default()
     };
     let model = |g: &mut Graph, x, mode| net.build(g, "", x, mode);
     let mut classifier = Classifier::new(&engine, model, &data, &options)?;

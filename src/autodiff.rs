@@ -161,7 +161,7 @@ fn accumulate(
     gradient: Value,
 ) -> Result<()> {
     let sum = match total[value.index()] {
-        Some(so_far) => g.add_values(so_far, gradient)?,
+        Some(so_far) => g.add(so_far, gradient)?,
         None => gradient,
     };
     total[value.index()] = Some(sum);

@@ -18,7 +18,7 @@
 //! let loss = g.sum(y, &[0, 1], false)?;
 //! let dw = gradients(&mut g, loss, &[w])?[0];
 //!
-//! // The CPU reference; `Gpu::new(&GpuOptions::default())?.into()` is a GPU.
+//! // The CPU reference; `Engine::new()?` is the best GPU, or the CPU where there is none.
 //! let engine = Engine::cpu();
 //! let store = Store::new(&engine, &[&g], 42)?;
 //! let mut session = Session::new(&store, &g, &[loss, dw])?;
@@ -72,7 +72,7 @@ pub mod prelude {
     pub use crate::autodiff::gradients;
     pub use crate::error::{Error, ErrorKind, Result};
     pub use crate::gpu::{Engine, Gpu, GpuOptions};
-    pub use crate::graph::{Graph, Init, Kind, Value};
+    pub use crate::graph::{Graph, Init, StateKind, Value};
     pub use crate::session::Session;
     pub use crate::shape::{DType, Shape, Type};
     pub use crate::store::Store;

@@ -200,6 +200,46 @@ impl fmt::Display for Type {
     }
 }
 
+/// A number for each of `D` axes, outermost first: one for all, as `2`, or one for each, as
+/// `[2, 3]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PerAxis<const D: usize>(pub [usize; D]);
+
+impl<const D: usize> From<usize> for PerAxis<D> {
+    fn from(all: usize) -> Self {
+        Self([all; D])
+    }
+}
+
+impl<const D: usize> From<[usize; D]> for PerAxis<D> {
+    fn from(each: [usize; D]) -> Self {
+        Self(each)
+    }
+}
+
+/// Numbers for both sides of each of `D` axes, outermost first: one for all, as `1`, one for each
+/// axis, as `[1, 2]`, or one before and one after each axis, as `[[0, 1], [2, 2]]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct BothSides<const D: usize>(pub [[usize; 2]; D]);
+
+impl<const D: usize> From<usize> for BothSides<D> {
+    fn from(all: usize) -> Self {
+        Self([[all; 2]; D])
+    }
+}
+
+impl<const D: usize> From<[usize; D]> for BothSides<D> {
+    fn from(each: [usize; D]) -> Self {
+        Self(each.map(|both| [both; 2]))
+    }
+}
+
+impl<const D: usize> From<[[usize; 2]; D]> for BothSides<D> {
+    fn from(each: [[usize; 2]; D]) -> Self {
+        Self(each)
+    }
+}
+
 /// How a window walks along one axis: convolution and pooling share it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Window {

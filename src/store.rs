@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::{Engine, Gpu, Range, ReadFuture, Staging};
-use crate::graph::{Graph, Init, Kind};
+use crate::graph::{Graph, Init, StateKind};
 use crate::kernel::Part;
 use crate::plan::{Entry, StateLayout};
 use crate::rng::{Stream, stream_of};
@@ -17,6 +17,32 @@ use crate::tensor::{Array, Tensor, room};
 use turns::{Turn, Turns};
 
 /// The states of one or several graphs: parameters, moments, statistics, counters, data sets. Cloning shares it.
+///
+/// ```
+/// use striate::nn::{Linear, Mode, Module};
+/// use striate::prelude::*;
+///
+/// # fn main() -> Result<()> {
+/// // Two graphs over one weight: batches of 8, and of 1.
+/// let layer = Linear::new(3, 2);
+/// let (mut many, mut one) = (Graph::new(), Graph::new());
+/// let x = many.input("x", Type::f32([8, 3]))?;
+/// layer.build(&mut many, "fc", x, Mode::Train)?;
+/// let x = one.input("x", Type::f32([1, 3]))?;
+/// let y = layer.build(&mut one, "fc", x, Mode::Eval)?;
+///
+/// let store = Store::new(&Engine::cpu(), &[&many, &one], 42)?;
+/// assert!(store.names().eq(["fc.weight", "fc.bias"]));
+/// store.set("fc.weight", &Tensor::f32([2, 3], vec![1.0; 6])?)?;
+/// store.set("fc.bias", &Tensor::f32([2], vec![0.0, 0.5])?)?;
+///
+/// let mut session = Session::new(&store, &one, &[y])?;
+/// session.write(x, &Tensor::f32([1, 3], vec![1.0, 2.0, 3.0])?)?;
+/// session.run(1)?;
+/// assert_eq!(session.read(y)?.as_f32()?, [6.0, 6.5]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Store(Arc<Inner>);
 
@@ -121,7 +147,7 @@ impl Store {
     }
 
     /// Names of the states of one kind, in order of declaration.
-    pub fn names_of(&self, kind: Kind) -> impl Iterator<Item = &str> {
+    pub fn names_of(&self, kind: StateKind) -> impl Iterator<Item = &str> {
         self.names()
             .filter(move |name| self.0.layout.entries[*name].kind == kind)
     }
@@ -177,8 +203,8 @@ impl Store {
     }
 
     /// Remembers what the host gives a step scalar.
-    fn note(&self, name: &str, kind: Kind, tensor: &Tensor) {
-        if kind == Kind::Scalar {
+    fn note(&self, name: &str, kind: StateKind, tensor: &Tensor) {
+        if kind == StateKind::Scalar {
             let mut given = self.0.given.lock().unwrap_or_else(PoisonError::into_inner);
             let times = given.get(name).map_or(0, |(times, _)| times + 1);
             given.insert(name.to_owned(), (times, tensor.clone()));

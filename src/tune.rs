@@ -150,7 +150,7 @@ impl Subject {
         let given = |(i, ty): (usize, &Type)| graph.input(&format!("x{i}"), ty.clone());
         let inputs = product.inputs.iter().enumerate().map(given);
         let inputs: Vec<Value> = inputs.collect::<Result<_>>()?;
-        let outputs = graph.add_shared(product.op.clone(), &inputs)?;
+        let outputs = graph.apply_shared(product.op.clone(), &inputs)?;
         let store = Store::new(&Engine::from(gpu.clone()), &[&graph], 0)?;
         Ok(Self {
             choice,

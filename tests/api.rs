@@ -10,17 +10,17 @@ use striate::autodiff::{gradients, gradients_from};
 use striate::check::Case;
 use striate::error::{Error, ErrorKind, Result};
 use striate::gpu::{Engine, GpuOptions};
-use striate::graph::{Graph, Init, Kind, Node, Op, Split, Value};
+use striate::graph::{Graph, Init, Node, Op, Split, StateKind, Value};
 use striate::kernel::{
     Body, CPU_TURNS, Caps, Dispatch, GRID, Io, Kernel, Lowering, Operand, Overrides, Part,
     overlaps, parts_of,
 };
 use striate::nn::{self, Mode, Module, Sequential};
 use striate::ops::{
-    Adam, AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, AxisRange, Batches, Blending, Concat, Conv,
-    ConvTranspose, CrossEntropyLoss, Ema, Expand, Interpolate, InterpolateMode, LocalResponseNorm,
-    LossFunction, LpPool, MaxPool, MaxUnpool, Permute, Reduction, Rule, Slice, Unary,
-    UnaryFunction, Warmup,
+    AdamRule, AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, AxisRange, Batches, Blending, Concat,
+    Conv, ConvTranspose, CrossEntropyLoss, Ema, Expand, Interpolate, InterpolateMode,
+    LocalResponseNorm, LossFunction, LpPool, MaxPool, MaxUnpool, Permute, Reduction, Rule, Slice,
+    Unary, UnaryFunction, Warmup,
 };
 use striate::plan::{Buffer, Plan, PlanOptions, StateLayout};
 use striate::reference::evaluate;
@@ -55,15 +55,21 @@ fn values_of_another_graph_are_refused() {
     let (mut g, [own_x, own_w, _, own_loss]) = product();
     let told = |op: &str, value: Value| format!("{op}: {value} is a value of another graph");
     let kind = ErrorKind::Graph;
-    refused(g.add_values(x, w), kind, &told("add", x));
-    refused(g.add_values(own_x, w), kind, &told("add", w));
+    refused(g.add(x, w), kind, &told("add", x));
+    refused(g.add(own_x, w), kind, &told("add", w));
     refused(g.assign(w, own_x), kind, &told("assign", w));
     refused(g.assign(own_w, y), kind, &told("assign", y));
     assert_eq!(g.assigned(w), None);
     assert_eq!(g.producer(y), None);
     refused(g.set_group(w, 1), kind, &told("set_group", w));
     refused(g.set_clock(w), kind, &told("set_clock", w));
-    let like = g.state("m", Type::f32([2]), Kind::Moment(1), Init::Seed, Some(w));
+    let like = g.state(
+        "m",
+        Type::f32([2]),
+        StateKind::Moment(1),
+        Init::Seed,
+        Some(w),
+    );
     refused(like, kind, &told("state \"m\"", w));
     refused(
         gradients(&mut g, loss, &[own_w]),
@@ -127,7 +133,7 @@ fn clones_share_the_values_from_before() {
     refused(parent.scale(of_child, 1.0), ErrorKind::Graph, &later);
 
     let mut grandchild = child.clone();
-    let last = grandchild.add_values(of_child, y).unwrap();
+    let last = grandchild.add(of_child, y).unwrap();
     grandchild.assign(w, last).unwrap();
     let found = gradients_from(&mut grandchild, &[(last, y)], &[w]).unwrap();
     assert!(found[0].is_some());
@@ -203,7 +209,7 @@ fn messages_name_values() {
         ErrorKind::Graph,
         "assign: input \"x\" is not a state",
     );
-    let pool = striate::ops::MaxPool2d::square(2);
+    let pool = striate::ops::MaxPool2d::new(2);
     let images = g.input("images", Type::f32([1, 1, 4, 4])).unwrap();
     let (_, indices) = g.max_pool_with_indices(images, pool).unwrap();
     assert_eq!(
@@ -388,8 +394,8 @@ fn run_liar(engine: &Engine, lie: Lie) -> Result<Vec<f32>> {
         _ => inputs.into_iter().take(1).collect(),
     };
     let y = match lie {
-        Lie::ViewOfNothing => g.add1(Nothing, &inputs)?,
-        _ => g.add1(Liar(lie), &inputs)?,
+        Lie::ViewOfNothing => g.apply1(Nothing, &inputs)?,
+        _ => g.apply1(Liar(lie), &inputs)?,
     };
     let mut fetched = vec![y];
     if g.ty(y)?.shape.len() == 1 && !matches!(lie, Lie::SplitUneven | Lie::SplitAbsent) {
@@ -636,7 +642,7 @@ fn kernels_in_other_hands_are_checked() {
             let mut g = Graph::new();
             let x = g.parameter("x", [64], Init::Constant(-1.0)).unwrap();
             let y = match borrowed {
-                true => g.add1(Borrower, &[x]).unwrap(),
+                true => g.apply1(Borrower, &[x]).unwrap(),
                 false => g.relu(x).unwrap(),
             };
             let store = Store::new(&engine, &[&g], 0).unwrap();
@@ -1060,8 +1066,8 @@ fn call(which: usize, g: &mut Graph, s: &mut Settings) -> Option<Result<Value>> 
             };
             g.local_response_norm(x2, norm)
         }
-        54 => g.cross_entropy(matrix, labels, label),
-        55 => g.nll_loss(matrix, labels, label),
+        54 => g.cross_entropy_with(matrix, labels, label),
+        55 => g.nll_loss_with(matrix, labels, label),
         56 => g.smooth_l1_loss(x2, x2, s.real(), s.reduction()),
         57 => g.huber_loss(x2, x2, s.real(), s.reduction()),
         58 => g.dropout(x2, s.real(), clock),
@@ -1104,9 +1110,9 @@ fn call(which: usize, g: &mut Graph, s: &mut Settings) -> Option<Result<Value>> 
             g.pointwise_loss(x2, x2, function, s.reduction())
         }
         71 => {
-            let rule = Rule::Adam(Adam {
+            let rule = Rule::Adam(AdamRule {
                 weight_decay: f64::from(s.real()),
-                ..Adam::default()
+                ..AdamRule::default()
             });
             let lr = g.fill([], s.real()).unwrap();
             let updated = g.update(rule, &[c], &[c], &[vec![c], vec![c]], lr);
@@ -1117,7 +1123,7 @@ fn call(which: usize, g: &mut Graph, s: &mut Settings) -> Option<Result<Value>> 
             let begin = (0..4).map(|_| s.whole()).collect();
             let step = (0..4).map(|_| s.signed()).collect();
             let shape = shape.into();
-            g.add1(Slice { begin, step, shape }, &[x2])
+            g.apply1(Slice { begin, step, shape }, &[x2])
         }
         73 => {
             let interpolate = Interpolate {
@@ -1125,18 +1131,18 @@ fn call(which: usize, g: &mut Graph, s: &mut Settings) -> Option<Result<Value>> 
                 size: s.wholes::<2>().to_vec(),
                 step: vec![s.wholes(), s.wholes()],
             };
-            g.add1(interpolate, &[x2])
+            g.apply1(interpolate, &[x2])
         }
-        74 => g.add1(Concat { axis, sizes: axes }, &[x2, x2]),
-        75 => any(g.add(
+        74 => g.apply1(Concat { axis, sizes: axes }, &[x2, x2]),
+        75 => any(g.apply(
             striate::ops::Split {
                 axis: s.0.below(5),
                 sizes: axes,
             },
             &[x2],
         )),
-        76 => g.add1(Expand { shape: axes.into() }, &[x2]),
-        77 => g.add1(Permute { axes }, &[x2]),
+        76 => g.apply1(Expand { shape: axes.into() }, &[x2]),
+        77 => g.apply1(Permute { axes }, &[x2]),
         78 => {
             let batches = Batches {
                 count: s.whole(),
@@ -1153,12 +1159,13 @@ fn call(which: usize, g: &mut Graph, s: &mut Settings) -> Option<Result<Value>> 
 /// Builders that take no number but values alone: [`builders_survive_wild_inputs`].
 const OF_VALUES: &[&str] = &[
     "abs",
-    "add_values",
+    "add",
     "advance",
     "bce_loss",
     "bce_with_logits",
     "binary",
     "count_correct",
+    "cross_entropy",
     "div",
     "eq",
     "exp",
@@ -1177,6 +1184,7 @@ const OF_VALUES: &[&str] = &[
     "matmul",
     "maximum",
     "minimum",
+    "nll_loss",
     "mse_loss",
     "mul",
     "ne",
@@ -1189,7 +1197,6 @@ const OF_VALUES: &[&str] = &[
     "sigmoid",
     "sign",
     "silu",
-    "softmax_cross_entropy",
     "sqrt",
     "square",
     "sub",

@@ -3,8 +3,8 @@
 use striate::autodiff::gradients;
 use striate::error::Result;
 use striate::gpu::{Engine, GpuOptions};
-use striate::graph::{Graph, Init, Kind, Value};
-use striate::ops::Reduction;
+use striate::graph::{Graph, Init, StateKind, Value};
+use striate::ops::{CrossEntropyLoss, Reduction};
 use striate::session::Session;
 use striate::shape::Type;
 use striate::store::Store;
@@ -103,7 +103,7 @@ fn dropout_keeps_its_share_and_its_mask() {
             .state(
                 "x",
                 Type::f32([COUNT]),
-                Kind::Parameter,
+                StateKind::Parameter,
                 Init::Constant(1.0),
                 None,
             )
@@ -180,7 +180,7 @@ fn counting_breaks_ties_low_and_refuses_nan() {
             let valid = constant_u32(&mut g, &[8]);
             let ty = Type::u32([2]);
             let counter = g
-                .state("counter", ty, Kind::Metric, Init::Constant(0.0), None)
+                .state("counter", ty, StateKind::Metric, Init::Constant(0.0), None)
                 .unwrap();
             let new = g.count_correct(logits, labels, valid, counter).unwrap();
             g.assign(counter, new).unwrap();
@@ -202,7 +202,9 @@ fn a_label_beyond_the_classes_makes_its_row_nan() {
             let logits = g.scale(logits, 1.0).unwrap();
             let labels = constant_u32(&mut g, &[1, label, label]);
             let valid = constant_u32(&mut g, &[2]);
-            let loss = g.softmax_cross_entropy(logits, labels, valid).unwrap();
+            let loss = g
+                .cross_entropy_with(logits, labels, CrossEntropyLoss::new().valid(valid))
+                .unwrap();
             let dlogits = gradients(&mut g, loss, &[logits]).unwrap()[0];
             assert!(once(&engine, &g, loss)[0].is_nan(), "{engine:?}");
             let dlogits = once(&engine, &g, dlogits);
@@ -223,7 +225,9 @@ fn cross_entropy_survives_large_logits() {
         let logits = g.scale(logits, 1.0).unwrap();
         let labels = constant_u32(&mut g, &[0, 1]);
         let valid = constant_u32(&mut g, &[2]);
-        let loss = g.softmax_cross_entropy(logits, labels, valid).unwrap();
+        let loss = g
+            .cross_entropy_with(logits, labels, CrossEntropyLoss::new().valid(valid))
+            .unwrap();
         let dlogits = gradients(&mut g, loss, &[logits]).unwrap()[0];
         let loss = once(&engine, &g, loss)[0];
         assert!((loss - 0.5 * 2f32.ln()).abs() < 1e-5, "{engine:?} {loss}");
@@ -247,11 +251,11 @@ fn refusals_name_the_numbers() {
         assert_eq!(result.unwrap_err().to_string(), message);
     };
     refused(
-        g.softmax_cross_entropy(x, labels, valid),
+        g.cross_entropy_with(x, labels, CrossEntropyLoss::new().valid(valid)),
         "cross_entropy: target is u32 [5], u32 [4] is needed",
     );
     refused(
-        g.softmax_cross_entropy(scalar, labels, valid),
+        g.cross_entropy_with(scalar, labels, CrossEntropyLoss::new().valid(valid)),
         "cross_entropy: logits [] must have 2 axes or more, [batch, classes, ...]",
     );
     refused(g.softmax(scalar, 0), "softmax: [] has no axis 0");
@@ -303,7 +307,7 @@ mod filler {
     use striate::autodiff::gradients;
     use striate::error::{ErrorKind, Result};
     use striate::graph::{Graph, Init, Value};
-    use striate::ops::{Batches, Reduction};
+    use striate::ops::{Batches, CrossEntropyLoss, Reduction};
     use striate::shape::Type;
     use striate::tensor::Tensor;
 
@@ -357,7 +361,7 @@ mod filler {
     /// The mean loss of logits over the valid rows.
     fn classify(g: &mut Graph, x: Value, labels: Value, valid: Value) -> Result<Value> {
         let logits = g.reshape(x, [ROWS, 36])?;
-        g.softmax_cross_entropy(logits, labels, valid)
+        g.cross_entropy_with(logits, labels, CrossEntropyLoss::new().valid(valid))
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use striate::error::{ErrorKind, Result};
 use striate::gpu::{Engine, Gpu, GpuOptions};
-use striate::graph::{Graph, Init, Kind, Value};
+use striate::graph::{Graph, Init, StateKind, Value};
 use striate::interop::{
     LoadOptions, encode_averaged_async, encode_training_async, load_parameters,
     load_parameters_bytes, load_state_dict, load_state_dict_bytes, load_training,
@@ -125,11 +125,11 @@ fn counters(count: usize) -> Graph {
         g.state(name, ty.clone(), kind, Init::Constant(start), None)
             .unwrap()
     };
-    let one = state(&mut g, "one", Kind::Data, 1.0);
+    let one = state(&mut g, "one", StateKind::Data, 1.0);
     for i in 0..count {
-        let kind = [Kind::Parameter, Kind::Statistic][i % 2];
+        let kind = [StateKind::Parameter, StateKind::Statistic][i % 2];
         let counter = state(&mut g, &format!("counter{i}"), kind, 0.0);
-        let next = g.add_values(counter, one).unwrap();
+        let next = g.add(counter, one).unwrap();
         g.assign(counter, next).unwrap();
     }
     g
@@ -180,7 +180,7 @@ fn what_is_saved_beside_a_running_session_is_of_one_step() {
         let folder = Folder::new(&format!("one-step-{number}"));
         let path = folder.file("run.safetensors");
         let store = Store::new(engine, &[&g], 0).unwrap();
-        let names: Vec<&str> = store.names_of(Kind::Parameter).collect();
+        let names: Vec<&str> = store.names_of(StateKind::Parameter).collect();
         let mut seen = Vec::new();
         beside_steps(&store, &g, || {
             // Until steps are seen to pass between snapshots.
@@ -256,13 +256,13 @@ fn network(engine: &Engine, seed: u64) -> Store {
     g.parameter("fc.weight", [10, 30], normal()).unwrap();
     let statistic = |g: &mut Graph, name: &str, ty: Type| {
         let init = Init::Constant(0.0);
-        g.state(name, ty, Kind::Statistic, init, None).unwrap();
+        g.state(name, ty, StateKind::Statistic, init, None).unwrap();
     };
     statistic(&mut g, "bn.running_mean", Type::f32([6]));
     statistic(&mut g, "bn.steps", Type::u32([]));
     let ema = Init::SameAs("conv.weight".to_owned());
     let ty = Type::f32([6, 3, 5, 5]);
-    g.state("ema.conv.weight", ty, Kind::Average, ema, None)
+    g.state("ema.conv.weight", ty, StateKind::Average, ema, None)
         .unwrap();
     g.clock().unwrap();
     Store::new(engine, &[&g], seed).unwrap()
@@ -788,7 +788,7 @@ fn pytorch_store(engine: &Engine) -> Store {
     }
     g.parameter("w8", [1], Init::Constant(9.0)).unwrap();
     let (ty, init) = (Type::u32([]), Init::Constant(9.0));
-    g.state("n", ty, Kind::Statistic, init, None).unwrap();
+    g.state("n", ty, StateKind::Statistic, init, None).unwrap();
     Store::new(engine, &[&g], 0).unwrap()
 }
 

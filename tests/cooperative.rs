@@ -121,8 +121,7 @@ fn a_borrowed_device_is_told_which() {
         // The first session waits for a result, for which only the host can poll.
         let error = Session::new(&store, &g, &[y]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
-        let fetched = [y];
-        let session = Session::new_async(&store, &g, &fetched, Default::default());
+        let session = Session::builder(&store, &g).fetch(&[y]).build_async();
         let mut session = std::pin::pin!(session);
         let mut context = Context::from_waker(Waker::noop());
         let mut polls = 0;

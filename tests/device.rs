@@ -7,7 +7,7 @@ use std::task::{Context, Waker};
 
 use striate::error::{Error, ErrorKind, Result};
 use striate::gpu::{Engine, Gpu, GpuOptions};
-use striate::graph::{Graph, Init, Kind, Value};
+use striate::graph::{Graph, Init, StateKind, Value};
 use striate::session::{ReadFuture, Session};
 use striate::shape::Type;
 use striate::store::Store;
@@ -106,9 +106,9 @@ impl Sums {
         let x = graph.input("x", ty.clone()).unwrap();
         let first = Init::Constant(0.5);
         let total = graph
-            .state("total", ty, Kind::Parameter, first, None)
+            .state("total", ty, StateKind::Parameter, first, None)
             .unwrap();
-        let y = graph.add_values(x, total).unwrap();
+        let y = graph.add(x, total).unwrap();
         graph.assign(total, y).unwrap();
         Self { graph, x, total, y }
     }
@@ -119,8 +119,8 @@ fn constant(extent: usize, value: f32) -> Tensor {
 }
 
 fn new_session(store: &Store, graph: &Graph, fetched: &[Value]) -> Result<Session> {
-    let options = Default::default();
-    pollster::block_on(Session::new_async(store, graph, fetched, options))
+    let builder = Session::builder(store, graph).fetch(fetched);
+    pollster::block_on(builder.build_async())
 }
 
 fn is_pending(read: &mut ReadFuture) -> bool {
@@ -411,7 +411,7 @@ fn a_full_ring_is_out_of_memory() {
         let mut g = Graph::new();
         for name in ["a", "b", "c"] {
             let first = Init::Constant(0.25);
-            g.state(name, Type::f32([100]), Kind::Data, first, None)
+            g.state(name, Type::f32([100]), StateKind::Data, first, None)
                 .unwrap();
         }
         let store = pollster::block_on(Store::new_async(&engine, &[&g], 0)).unwrap();
@@ -523,5 +523,45 @@ fn steps_that_are_not_submitted_are_not_read() {
         assert_eq!(error.kind(), ErrorKind::Readback, "{error}");
         assert_eq!(host.read(session.read_async(sums.y)), [6.5; 3]);
         host.expect_no_errors();
+    }
+}
+
+const NAMED: &str = "STRIATE_TEST_ENGINE";
+
+/// What the processes of the test below run; on its own it does nothing.
+#[test]
+fn child_prints_its_engine() {
+    if std::env::var_os(NAMED).is_some() {
+        match Engine::new() {
+            Ok(engine) => println!("engine: {}", engine.describe()),
+            Err(error) => println!("engine: {:?}: {error}", error.kind()),
+        }
+    }
+}
+
+#[test]
+fn the_cpu_is_no_answer_to_what_the_environment_names() {
+    let engine = |variable: &str, value: &str| -> String {
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "child_prints_its_engine", "--nocapture"])
+            .env(NAMED, "1")
+            .env(variable, value)
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let line = text.lines().find_map(|l| l.split("engine: ").nth(1));
+        line.unwrap_or_else(|| panic!("the child printed {text}"))
+            .to_owned()
+    };
+    for (variable, value) in [
+        ("WGPU_BACKEND", "no such interface"),
+        ("WGPU_BACKEND", ""),
+        ("WGPU_ADAPTER_NAME", "no such card"),
+    ] {
+        let told = engine(variable, value);
+        assert!(
+            told.starts_with("NoAdapter: "),
+            "{variable}={value}: {told}"
+        );
     }
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use striate::error::ErrorKind;
 use striate::gpu::{Engine, Gpu, GpuOptions};
-use striate::graph::{Graph, Init, Kind, Value};
+use striate::graph::{Graph, Init, StateKind, Value};
 use striate::session::Session;
 use striate::shape::Type;
 use striate::store::Store;
@@ -25,7 +25,7 @@ fn too_much(g: &mut Graph, states: bool) -> Vec<Value> {
         match states {
             false => g.input(&name, ty).unwrap(),
             true => g
-                .state(&name, ty, Kind::Data, Init::Constant(0.0), None)
+                .state(&name, ty, StateKind::Data, Init::Constant(0.0), None)
                 .unwrap(),
         }
     };
@@ -107,7 +107,7 @@ fn staging_runs_out() {
     let ty = Type::f32([128 << 18]);
     for i in 0..32 {
         let zeros = Init::Constant(0.0);
-        g.state(&format!("s{i}"), ty.clone(), Kind::Data, zeros, None)
+        g.state(&format!("s{i}"), ty.clone(), StateKind::Data, zeros, None)
             .unwrap();
     }
     let tensor = Tensor::f32([128 << 18], vec![1.0; 128 << 18]).unwrap();
@@ -122,7 +122,7 @@ fn staging_runs_out() {
     drop(store);
     let mut g = Graph::new();
     let first = Init::Constant(3.0);
-    g.state("s", Type::f32([2]), Kind::Data, first, None)
+    g.state("s", Type::f32([2]), StateKind::Data, first, None)
         .unwrap();
     pollster::block_on(Store::new_async(&engine, &[&g], 0)).unwrap();
 }
@@ -150,7 +150,7 @@ fn writes_without_steps_do_not_pile_up() {
             .collect();
         for i in 0..4 {
             let first = Init::Constant(0.0);
-            g.state(&format!("s{i}"), ty.clone(), Kind::Data, first, None)
+            g.state(&format!("s{i}"), ty.clone(), StateKind::Data, first, None)
                 .unwrap();
         }
         let store = Store::new(&engine, &[&g], 0).unwrap();

@@ -5,20 +5,20 @@ use std::time::Instant;
 use striate::autodiff::{gradients, gradients_from};
 use striate::error::ErrorKind;
 use striate::gpu::{Engine, GpuOptions};
-use striate::graph::{Graph, Init, Kind, Value};
+use striate::graph::{Graph, Init, StateKind, Value};
 use striate::kernel::{Body, CPU_TURNS, Caps, WINDOW};
 use striate::models::{lenet5, resnet_cifar, resnet20, resnet50};
 use striate::nn::{
     AvgPool2d, BatchNorm2d, Conv2d, Dropout, Dropout2d, Flatten, GlobalAvgPool, Linear, MaxPool2d,
     Mode, Module, Relu, Sequential,
 };
-use striate::ops::{Rule, Sgd};
+use striate::ops::{CrossEntropyLoss, Rule, SgdRule};
 use striate::plan::{Plan, PlanOptions, StateLayout};
 use striate::session::Session;
 use striate::shape::{Shape, Type};
 use striate::store::Store;
 use striate::tensor::Tensor;
-use striate::train::{self, learning_rate, minimize};
+use striate::train::{self, learning_rate, minimize_params};
 use striate_cases::devices;
 
 fn input(g: &mut Graph, shape: impl Into<Shape>) -> Value {
@@ -26,7 +26,7 @@ fn input(g: &mut Graph, shape: impl Into<Shape>) -> Value {
 }
 
 fn parameters(g: &Graph) -> Vec<(&str, &[usize])> {
-    let states = g.states().iter().filter(|s| s.kind == Kind::Parameter);
+    let states = g.states().iter().filter(|s| s.kind == StateKind::Parameter);
     states.map(|s| (s.name.as_str(), &s.ty.shape[..])).collect()
 }
 
@@ -103,7 +103,7 @@ fn resnet20_names_its_parameters_like_a_state_dict() {
     for wanted in wanted {
         assert!(found.contains(&wanted), "{wanted:?} is not among {found:?}");
     }
-    let statistics = g.states().iter().filter(|s| s.kind == Kind::Statistic);
+    let statistics = g.states().iter().filter(|s| s.kind == StateKind::Statistic);
     assert_eq!(statistics.count(), 2 * 19);
 }
 
@@ -130,7 +130,7 @@ fn resnet50_is_torchvisions() {
     for wanted in wanted {
         assert!(found.contains(&wanted), "{wanted:?} is not among {found:?}");
     }
-    let statistics = g.states().iter().filter(|s| s.kind == Kind::Statistic);
+    let statistics = g.states().iter().filter(|s| s.kind == StateKind::Statistic);
     assert_eq!(statistics.count(), 2 * 53);
     let shapes = g.values().map(|value| g.shape(value).unwrap());
     assert!(shapes.into_iter().any(|shape| shape[..] == [1, 2048, 7, 7]));
@@ -142,12 +142,11 @@ fn resnet50_trains_on_any_device() {
     let mut g = Graph::new();
     let x = input(&mut g, [64, 3, 224, 224]);
     let labels = g.input("labels", Type::u32([64])).unwrap();
-    let rows = g.constant(Tensor::u32([1], vec![64]).unwrap()).unwrap();
     let logits = resnet50(&mut g, 1000, x, Mode::Train).unwrap();
-    let loss = g.softmax_cross_entropy(logits, labels, rows).unwrap();
+    let loss = g.cross_entropy(logits, labels).unwrap();
     let rate = learning_rate(&mut g, 0.1).unwrap();
     let trained = train::parameters(&g);
-    minimize(&mut g, loss, &trained, Rule::Sgd(Sgd::default()), rate).unwrap();
+    minimize_params(&mut g, loss, &trained, Rule::Sgd(SgdRule::default()), rate).unwrap();
     let cpu = Caps {
         body: Body::Registers,
         windows: true,
@@ -171,7 +170,7 @@ fn resnet50_trains_on_any_device() {
 fn shortcuts_drop_every_second_pixel_and_add_planes_of_zeros() {
     let mut g = Graph::new();
     let x = input(&mut g, [1, 3, 8, 8]);
-    resnet_cifar(&mut g, 8, x, Mode::Infer).unwrap();
+    resnet_cifar(&mut g, 8, x, Mode::Eval).unwrap();
     // The relu after the first normalisation, and the one that ends each block.
     let ends: Vec<Value> = g
         .nodes()
@@ -247,7 +246,7 @@ fn train_and_inference_forms_agree_over_one_store() {
         let logits = lenet5(&mut g, x, mode).unwrap();
         (g, x, logits)
     };
-    let (train, infer) = (graph(Mode::Train, 3), graph(Mode::Infer, 1));
+    let (train, infer) = (graph(Mode::Train, 3), graph(Mode::Eval, 1));
     let image: Vec<f32> = (0..784).map(|i| (i % 29) as f32 / 29.0).collect();
     let gpus = devices::gpus(&GpuOptions::default());
     let mut reference: Option<Vec<f32>> = None;
@@ -274,7 +273,7 @@ fn train_and_inference_forms_agree_over_one_store() {
 fn a_wrong_image_is_an_error_that_names_the_layer() {
     let mut g = Graph::new();
     let x = input(&mut g, [4, 3, 28, 28]);
-    let error = lenet5(&mut g, x, Mode::Infer).unwrap_err();
+    let error = lenet5(&mut g, x, Mode::Eval).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Shape);
     let message = error.to_string();
     assert!(message.starts_with("lenet5: conv1: conv2d: "), "{message}");
@@ -300,7 +299,7 @@ fn a_module_built_twice_under_one_name_shares_its_parameters() {
         "fc: parameter \"fc.weight\" f32 [7, 6]: the graph has a Parameter of this name, f32 [6, 6]"
     );
     let zero = Init::Constant(0.0);
-    g.state("table", Type::f32([3]), Kind::Data, zero.clone(), None)
+    g.state("table", Type::f32([3]), StateKind::Data, zero.clone(), None)
         .unwrap();
     assert!(striate::nn::parameter(&mut g, "table", [3], zero).is_err());
 }
@@ -312,14 +311,14 @@ fn sequential_names_by_number_and_by_name() {
     let inner = Sequential::new()
         .then(Conv2d::new(4, 8, 3).padding(1).groups(2).without_bias())
         .then(Relu)
-        .then(AvgPool2d::square(2));
+        .then(AvgPool2d::new(2));
     let net = Sequential::new()
         .named("features", inner)
-        .then(MaxPool2d::square(2))
+        .then(MaxPool2d::new(2))
         .then(GlobalAvgPool)
         .then(Flatten)
         .named("head", Linear::new(8, 3).without_bias());
-    let y = net.build(&mut g, "net", x, Mode::Infer).unwrap();
+    let y = net.build(&mut g, "net", x, Mode::Eval).unwrap();
     assert_eq!(g.shape(y).unwrap()[..], [2, 3]);
     assert_eq!(
         parameters(&g),
@@ -335,7 +334,7 @@ fn dropout_is_nothing_in_inference() {
     for module in [&Dropout { p: 0.5 } as &dyn Module, &Dropout2d { p: 0.5 }] {
         let mut g = Graph::new();
         let x = input(&mut g, [2, 4, 3, 3]);
-        assert_eq!(module.build(&mut g, "", x, Mode::Infer).unwrap(), x);
+        assert_eq!(module.build(&mut g, "", x, Mode::Eval).unwrap(), x);
         assert!(g.find_state("clock").is_none());
         let y = module.build(&mut g, "", x, Mode::Train).unwrap();
         assert_ne!(y, x);
@@ -366,7 +365,7 @@ fn basic_block(g: &mut Graph, name: &str, x: Value, from: usize, to: usize) -> V
             .build(g, &format!("{name}.downsample"), x, Mode::Train)
             .unwrap(),
     };
-    let sum = g.add_values(y, shortcut).unwrap();
+    let sum = g.add(y, shortcut).unwrap();
     g.relu(sum).unwrap()
 }
 
@@ -394,10 +393,12 @@ fn resnet18_cifar(batch: usize) -> (Graph, Value) {
         .then(Flatten)
         .named("fc", Linear::new(512, 10));
     let logits = head.build(&mut g, "", y, Mode::Train).unwrap();
-    let loss = g.softmax_cross_entropy(logits, labels, rows).unwrap();
+    let loss = g
+        .cross_entropy_with(logits, labels, CrossEntropyLoss::new().valid(rows))
+        .unwrap();
     let rate = learning_rate(&mut g, 0.01).unwrap();
     let trained = train::parameters(&g);
-    minimize(&mut g, loss, &trained, Rule::Sgd(Sgd::default()), rate).unwrap();
+    minimize_params(&mut g, loss, &trained, Rule::Sgd(SgdRule::default()), rate).unwrap();
     (g, loss)
 }
 
@@ -443,7 +444,7 @@ fn gradients_of_weights_need_no_more_scratch_for_more_images() {
         let x = g.relu(x).unwrap();
         let weight_shape = [filters, x_shape[1], 3, 3];
         let weight = g.fill(weight_shape, 1.0).unwrap();
-        let conv = striate::ops::Conv2d::padding(1);
+        let conv = striate::ops::Conv2d::new().padding(1);
         let y = g.conv2d(x, weight, None, conv).unwrap();
         let dy = g.relu(y).unwrap();
         let found = gradients_from(&mut g, &[(y, dy)], &[weight]).unwrap();
@@ -501,8 +502,8 @@ fn resnet18_trains_a_step_at_batch_128() {
 #[test]
 fn another_batch_size_compiles_nothing() {
     use striate::kernel::Body;
-    use striate::ops::{Rule, Sgd};
-    use striate::train::{learning_rate, minimize, parameters};
+    use striate::ops::{CrossEntropyLoss, Rule, SgdRule};
+    use striate::train::{learning_rate, minimize_params, parameters};
     for body in [Body::Registers, Body::Shared] {
         let options = striate::gpu::GpuOptions {
             body: Some(body),
@@ -516,10 +517,13 @@ fn another_batch_size_compiles_nothing() {
                 let labels = g.input("labels", Type::u32([batch])).unwrap();
                 let valid = g.input("valid", Type::u32([1])).unwrap();
                 let logits = lenet5(&mut g, x, Mode::Train).unwrap();
-                let loss = g.softmax_cross_entropy(logits, labels, valid).unwrap();
+                let loss = g
+                    .cross_entropy_with(logits, labels, CrossEntropyLoss::new().valid(valid))
+                    .unwrap();
                 let params = parameters(&g);
                 let rate = learning_rate(&mut g, 0.01).unwrap();
-                minimize(&mut g, loss, &params, Rule::Sgd(Sgd::default()), rate).unwrap();
+                minimize_params(&mut g, loss, &params, Rule::Sgd(SgdRule::default()), rate)
+                    .unwrap();
                 let store = Store::new(&gpu.clone().into(), &[&g], 0).unwrap();
                 Session::new(&store, &g, &[loss]).unwrap();
                 gpu.pipeline_count()
@@ -590,7 +594,7 @@ fn planning_time_grows_as_n_log_n() {
         let loss = g.sum(y, &[0], false).unwrap();
         let trained = train::parameters(&g);
         let rate = learning_rate(&mut g, 0.1).unwrap();
-        minimize(&mut g, loss, &trained, Rule::Sgd(Sgd::default()), rate).unwrap();
+        minimize_params(&mut g, loss, &trained, Rule::Sgd(SgdRule::default()), rate).unwrap();
         let caps = Caps::default();
         let round = |_| {
             let start = Instant::now();

@@ -3,7 +3,7 @@
 use striate::autodiff::gradients;
 use striate::error::ErrorKind;
 use striate::gpu::{Engine, Gpu, GpuOptions};
-use striate::graph::{Graph, Init, Kind, Value};
+use striate::graph::{Graph, Init, StateKind, Value};
 use striate::kernel::Caps;
 use striate::nn::{
     BatchNorm1d, BatchNorm2d, BatchNorm3d, Conv2d, GroupNorm, InstanceNorm1d, InstanceNorm2d,
@@ -20,7 +20,7 @@ fn input(g: &mut Graph, shape: impl Into<Shape>) -> Value {
     g.input("x", Type::f32(shape)).unwrap()
 }
 
-fn states(g: &Graph) -> Vec<(&str, Kind, &[usize])> {
+fn states(g: &Graph) -> Vec<(&str, StateKind, &[usize])> {
     let states = g.states().iter();
     states
         .map(|s| (s.name.as_str(), s.kind, &s.ty.shape[..]))
@@ -29,7 +29,7 @@ fn states(g: &Graph) -> Vec<(&str, Kind, &[usize])> {
 
 #[test]
 fn layers_have_the_states_of_their_state_dicts() {
-    use Kind::{Parameter, Statistic};
+    use StateKind::{Parameter, Statistic};
     let affine = |extents: &'static [usize]| {
         vec![
             ("norm.weight", Parameter, extents),
@@ -57,7 +57,7 @@ fn layers_have_the_states_of_their_state_dicts() {
         bias: false,
         ..LayerNorm::new([3, 5])
     };
-    type States = Vec<(&'static str, Kind, &'static [usize])>;
+    type States = Vec<(&'static str, StateKind, &'static [usize])>;
     let cases: Vec<(Box<dyn Module>, Vec<usize>, States)> = vec![
         (Box::new(BatchNorm1d::new(6)), vec![4, 6], batch.clone()),
         (Box::new(BatchNorm1d::new(6)), vec![4, 6, 3], batch.clone()),
@@ -88,7 +88,7 @@ fn layers_have_the_states_of_their_state_dicts() {
         ),
     ];
     for (module, shape, wanted) in cases {
-        for mode in [Mode::Train, Mode::Infer] {
+        for mode in [Mode::Train, Mode::Eval] {
             let mut g = Graph::new();
             let x = input(&mut g, shape.clone());
             let y = module.build(&mut g, "norm", x, mode).unwrap();
@@ -102,10 +102,10 @@ fn layers_have_the_states_of_their_state_dicts() {
     let mut g = Graph::new();
     let x = input(&mut g, [2, 6, 4]);
     RmsNorm::new([4])
-        .build(&mut g, "rms", x, Mode::Infer)
+        .build(&mut g, "rms", x, Mode::Eval)
         .unwrap();
     LocalResponseNorm::new(5)
-        .build(&mut g, "response", x, Mode::Infer)
+        .build(&mut g, "response", x, Mode::Eval)
         .unwrap();
     assert_eq!(states(&g), [("rms.weight", Parameter, &[4][..])]);
 }
@@ -115,7 +115,7 @@ fn a_wrong_x_is_told() {
     let mut g = Graph::new();
     let x = input(&mut g, [2, 6, 4]);
     let mut message = |module: &dyn Module| {
-        let error = module.build(&mut g, "", x, Mode::Infer).unwrap_err();
+        let error = module.build(&mut g, "", x, Mode::Eval).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Shape);
         error.to_string()
     };
@@ -138,7 +138,7 @@ fn a_wrong_x_is_told() {
     let zero = Init::Constant(0.0);
     g.parameter("norm.running_mean", [6], zero).unwrap();
     let error = BatchNorm1d::new(6)
-        .build(&mut g, "norm", x, Mode::Infer)
+        .build(&mut g, "norm", x, Mode::Eval)
         .unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -182,7 +182,7 @@ fn running_statistics_are_learned_and_used() {
     };
     let (train, infer, nothing) = (
         graph(Mode::Train, n),
-        graph(Mode::Infer, 1),
+        graph(Mode::Eval, 1),
         graph(Mode::Train, 0),
     );
     for engine in engines() {
@@ -280,7 +280,7 @@ fn another_batch_size_compiles_nothing() {
             let parameters: Vec<Value> = g
                 .states()
                 .iter()
-                .filter(|s| s.kind == Kind::Parameter)
+                .filter(|s| s.kind == StateKind::Parameter)
                 .map(|s| s.value)
                 .collect();
             let found = gradients(&mut g, loss, &parameters).unwrap();
@@ -306,7 +306,7 @@ fn inference_folds_batch_norms_into_convolutions() {
             .then(Conv2d::new(8, 8, 3).padding(1).without_bias())
             .then(BatchNorm2d::new(8))
             .then(Relu);
-        let y = net.build(&mut g, "", x, Mode::Infer).unwrap();
+        let y = net.build(&mut g, "", x, Mode::Eval).unwrap();
         let caps = Caps::default();
         let states = StateLayout::new(&[&g], caps.max_binding).unwrap();
         let options = PlanOptions {
@@ -336,7 +336,7 @@ fn sums_and_relus_join_the_normalisation_before_them() {
             .then(Conv2d::new(8, 8, 3).padding(1).without_bias())
             .then(BatchNorm2d::new(8));
         let normal = layers.build(&mut g, "", x, mode).unwrap();
-        let sum = g.add_values(residual, normal).unwrap();
+        let sum = g.add(residual, normal).unwrap();
         let y = g.relu(sum).unwrap();
         let fetched = if read { vec![normal, y] } else { vec![y] };
         let caps = Caps::default();
@@ -350,7 +350,7 @@ fn sums_and_relus_join_the_normalisation_before_them() {
         ops.filter(|op| ["add", "relu"].contains(op))
             .collect::<Vec<_>>()
     };
-    for mode in [Mode::Train, Mode::Infer] {
+    for mode in [Mode::Train, Mode::Eval] {
         assert_eq!(ops(mode, true, false, true), [""; 0]);
         assert_eq!(ops(mode, true, false, false), ["add", "relu"]);
         assert_eq!(ops(mode, true, true, true), ["add", "relu"]);

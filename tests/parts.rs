@@ -3,19 +3,19 @@
 use striate::autodiff::gradients_from;
 use striate::error::ErrorKind;
 use striate::gpu::{Engine, Gpu, GpuOptions};
-use striate::graph::{Graph, Init, Kind, Value};
+use striate::graph::{Graph, Init, StateKind, Value};
 use striate::kernel::Body;
 use striate::nn::{self, Dropout, Linear, Mode, Module, Relu, Sequential};
 use striate::ops::{
-    Adam, AvgPool2d, Conv, Conv1d, Conv2d, Conv3d, ConvTranspose, ConvTransposeWalk, ConvWalk,
-    CrossEntropyLoss, MaxPool2d, Rule, Sgd,
+    AdamRule, AvgPool2d, Conv, Conv1d, Conv2d, Conv3d, ConvTranspose, ConvTransposeWalk, ConvWalk,
+    CrossEntropyLoss, MaxPool2d, Rule, SgdRule,
 };
 use striate::rng::{Stream, philox4x32, unit_f32};
 use striate::session::Session;
 use striate::shape::{DType, PaddingMode, Type};
 use striate::store::Store;
 use striate::tensor::Tensor;
-use striate::train::{learning_rate, minimize, parameters};
+use striate::train::{learning_rate, minimize_params, parameters};
 use striate_cases::devices;
 
 /// Runs the graph on the CPU and on every adapter with bindings of at most `max_binding` bytes, and compares what it fetches.
@@ -60,7 +60,7 @@ fn compare(g: &Graph, fetched: &[Value], max_binding: u64) {
 
 fn normal(g: &mut Graph, name: &str, ty: Type) -> Value {
     let init = Init::Normal { std: 1.0 };
-    g.state(name, ty, Kind::Data, init, None).unwrap()
+    g.state(name, ty, StateKind::Data, init, None).unwrap()
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn integers(g: &mut Graph, name: &str, shape: &[usize]) -> Value {
     let values = (0..ty.count()).map(|i| ((i * 7 + name.len()) % 9) as f32 - 4.0);
     let tensor = Tensor::f32(shape, values.collect()).unwrap();
     let init = Init::Tensor(tensor.into());
-    g.state(name, ty, Kind::Data, init, None).unwrap()
+    g.state(name, ty, StateKind::Data, init, None).unwrap()
 }
 
 /// A convolution and its gradients in parts of 2,048 bytes.
@@ -214,7 +214,7 @@ fn convolutions_by_weights_in_parts() {
     let reflect = Conv {
         padding_mode: PaddingMode::Reflect,
         stride: [2],
-        ..Conv1d::padding(2)
+        ..Conv1d::new().padding(2)
     };
     convolve(&[9, 6, 17], &[25, 6, 5], reflect);
     convolve(&[3, 2, 3, 4, 3], &[18, 2, 3, 3, 3], Conv3d::default());
@@ -239,14 +239,14 @@ fn convolutions_by_weights_in_parts() {
 
 #[test]
 fn convolutions_of_batches_in_parts() {
-    let same = Conv2d::padding(1);
+    let same = Conv2d::new().padding(1);
     convolve(&[9, 4, 5, 6], &[6, 4, 3, 3], same);
     let stride = Conv {
         stride: [1, 2],
         ..same
     };
     convolve(&[9, 3, 5, 8], &[12, 3, 3, 3], stride);
-    convolve(&[9, 4, 31], &[7, 4, 5], Conv1d::padding(2));
+    convolve(&[9, 4, 31], &[7, 4, 5], Conv1d::new().padding(2));
     let groups = Conv { groups: 4, ..same };
     convolve(&[9, 4, 5, 6], &[8, 1, 3, 3], groups);
     convolve(&[9, 8, 3, 5], &[8, 1, 3, 3], Conv { groups: 8, ..same });
@@ -255,7 +255,7 @@ fn convolutions_of_batches_in_parts() {
         ..same
     };
     convolve(&[9, 4, 5, 6], &[6, 4, 3, 3], reflect);
-    convolve(&[9, 2, 3, 4, 5], &[4, 2, 3, 3, 3], Conv3d::padding(1));
+    convolve(&[9, 2, 3, 4, 5], &[4, 2, 3, 3, 3], Conv3d::new().padding(1));
 }
 
 /// A transposed convolution with a bias, and its gradients, in parts of 2,048 bytes and whole.
@@ -310,7 +310,7 @@ fn pooling_with_indices_in_bytes() {
             let pool = MaxPool2d {
                 stride: [stride; 2],
                 padding: [padding; 2],
-                ..MaxPool2d::square(kernel)
+                ..MaxPool2d::new(kernel)
             };
             let mut fetched = striate_cases::pool::with_smallest_indices(&mut g, x, pool).unwrap();
             let (y, index) = (fetched[0], fetched[1]);
@@ -326,11 +326,11 @@ fn pooling_with_indices_in_bytes() {
 
 #[test]
 fn updates_of_a_parameter_in_parts() {
-    let sgd = Rule::Sgd(Sgd {
+    let sgd = Rule::Sgd(SgdRule {
         momentum: 0.9,
-        ..Sgd::default()
+        ..SgdRule::default()
     });
-    for rule in [sgd, Rule::Adam(Adam::default())] {
+    for rule in [sgd, Rule::Adam(AdamRule::default())] {
         let mut g = Graph::new();
         let mut row = |kind: &str| -> Vec<Value> {
             let shapes = [Type::f32([3, 5]), Type::f32([50, 7]), Type::f32([9])];
@@ -357,12 +357,12 @@ fn updates_of_a_parameter_in_parts() {
 /// A perceptron with dropout, trained in parts of 512 bytes and whole: weights, gradients and moments are cut, most sums too.
 #[test]
 fn a_perceptron_trains_in_parts_as_it_does_whole() {
-    let sgd = Rule::Sgd(Sgd {
+    let sgd = Rule::Sgd(SgdRule {
         momentum: 0.9,
         weight_decay: 0.01,
-        ..Sgd::default()
+        ..SgdRule::default()
     });
-    for rule in [sgd, Rule::Adam(Adam::default())] {
+    for rule in [sgd, Rule::Adam(AdamRule::default())] {
         let mut g = Graph::new();
         let x = normal(&mut g, "x", Type::f32([12, 30]));
         let labels = Tensor::u32([12], (0..12).map(|i| i * 7 % 10).collect()).unwrap();
@@ -376,10 +376,12 @@ fn a_perceptron_trains_in_parts_as_it_does_whole() {
             .then(Relu)
             .then(Linear::new(33, 10));
         let logits = net.build(&mut g, "net", x, Mode::Train).unwrap();
-        let loss = g.softmax_cross_entropy(logits, labels, valid).unwrap();
+        let loss = g
+            .cross_entropy_with(logits, labels, CrossEntropyLoss::new().valid(valid))
+            .unwrap();
         let params = parameters(&g);
         let rate = learning_rate(&mut g, 0.01).unwrap();
-        minimize(&mut g, loss, &params, rule, rate).unwrap();
+        minimize_params(&mut g, loss, &params, rule, rate).unwrap();
         trains_alike(&g, 512, 10);
     }
 }
@@ -397,23 +399,25 @@ fn a_convolutional_net_trains_in_parts_as_it_does_whole() {
         .then(nn::Conv2d::new(3, 8, 3).padding(1).without_bias())
         .then(nn::BatchNorm2d::new(8))
         .then(Relu)
-        .then(nn::MaxPool2d::square(2))
+        .then(nn::MaxPool2d::new(2))
         .then(nn::Conv2d::new(8, 12, 3).padding(1))
         .then(Relu)
-        .then(nn::AvgPool2d::square(2))
+        .then(nn::AvgPool2d::new(2))
         .then(nn::Flatten)
         .then(Linear::new(108, 40))
         .then(Relu)
         .then(Linear::new(40, 10));
     let logits = net.build(&mut g, "net", x, Mode::Train).unwrap();
-    let loss = g.softmax_cross_entropy(logits, labels, valid).unwrap();
+    let loss = g
+        .cross_entropy_with(logits, labels, CrossEntropyLoss::new().valid(valid))
+        .unwrap();
     let params = parameters(&g);
     let rate = learning_rate(&mut g, 0.01).unwrap();
-    let sgd = Rule::Sgd(Sgd {
+    let sgd = Rule::Sgd(SgdRule {
         momentum: 0.9,
-        ..Sgd::default()
+        ..SgdRule::default()
     });
-    minimize(&mut g, loss, &params, sgd, rate).unwrap();
+    minimize_params(&mut g, loss, &params, sgd, rate).unwrap();
     // One image of the first activation.
     trains_alike(&g, 8 * 12 * 12 * 4, 10);
 }
@@ -512,7 +516,7 @@ fn a_linear_layer_beyond_one_binding() {
     let gradients = gradients_from(&mut g, &[(y, dy)], &[x, weight]).unwrap();
     let (dx, dweight) = (gradients[0].unwrap(), gradients[1].unwrap());
     let lr = g.fill([], RATE).unwrap();
-    let sgd = Rule::Sgd(Sgd::default());
+    let sgd = Rule::Sgd(SgdRule::default());
     let updated = g.update(sgd, &[weight], &[dweight], &[], lr).unwrap();
     g.assign(weight, updated.params[0]).unwrap();
     for gpu in devices::gpus(&GpuOptions::default()) {
@@ -567,10 +571,10 @@ fn an_activation_beyond_one_binding() {
     let eighths = g.fill(SHAPE, 0.125).unwrap();
     let kept = g.dropout(eighths, P, clock).unwrap();
     let x = g.relu(kept).unwrap();
-    let largest = g.max_pool(x, MaxPool2d::square(2)).unwrap();
+    let largest = g.max_pool(x, MaxPool2d::new(2)).unwrap();
     let dx = gradients_from(&mut g, &[(largest, largest)], &[x]).unwrap();
-    let sum = g.add_values(x, dx[0].unwrap()).unwrap();
-    let mean = g.avg_pool(sum, AvgPool2d::square(2)).unwrap();
+    let sum = g.add(x, dx[0].unwrap()).unwrap();
+    let mean = g.avg_pool(sum, AvgPool2d::new(2)).unwrap();
     for gpu in devices::gpus(&GpuOptions::default()) {
         let Some((store, mut session)) = at_full_size(&gpu, &g, &[largest, mean]) else {
             continue;
@@ -620,7 +624,7 @@ fn a_convolution_beyond_one_binding() {
     let weight = g.constant(tensor).unwrap();
     let y = g.conv2d(x, weight, None, Conv2d::default()).unwrap();
     let y = g.relu(y).unwrap();
-    let largest = g.max_pool(y, MaxPool2d::square(2)).unwrap();
+    let largest = g.max_pool(y, MaxPool2d::new(2)).unwrap();
     let gradients = gradients_from(&mut g, &[(largest, largest)], &[weight]).unwrap();
     let dweight = gradients[0].unwrap();
     for gpu in devices::gpus(&GpuOptions::default()) {
@@ -721,11 +725,11 @@ fn a_network_beyond_one_binding() {
         ignore_index: Some(2),
         ..CrossEntropyLoss::default()
     };
-    let loss = g.cross_entropy(logits, labels, options).unwrap();
+    let loss = g.cross_entropy_with(logits, labels, options).unwrap();
     let loss = g.scale(loss, SCALE).unwrap();
     let params = parameters(&g);
     let rate = learning_rate(&mut g, RATE).unwrap();
-    minimize(&mut g, loss, &params, Rule::Adam(Adam::default()), rate).unwrap();
+    minimize_params(&mut g, loss, &params, Rule::Adam(AdamRule::default()), rate).unwrap();
 
     // The same in f64.
     let pixels = || (0..COUNT).map(|pixel| (pixel, pixel / PLANE * 2 * PLANE + pixel % PLANE));

@@ -75,7 +75,7 @@ impl Op for WrongSquare {
 #[test]
 fn a_wrong_gradient_is_found() {
     let case = Case::new("wrong_square", vec![real([5])], |g, x| {
-        g.add(WrongSquare, x)
+        g.apply(WrongSquare, x)
     });
     let error = derivatives(&case.gradients(&[0], Bound::Exact)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Mismatch);
@@ -280,7 +280,7 @@ fn values_past_32_bit_indices_are_refused() {
         }),
         ("add", |g| {
             let (a, b) = (input(g, &[1 << 16, 1])?, input(g, &[1 << 15])?);
-            g.add_values(a, b)
+            g.add(a, b)
         }),
         ("conv2d", |g| {
             let (x, weight) = (

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use striate::error::{ErrorKind, Result};
 use striate::gpu::{Engine, Gpu, GpuOptions, Progress};
-use striate::graph::{Graph, Init, Kind, Node, Op, Value};
+use striate::graph::{Graph, Init, Node, Op, StateKind, Value};
 use striate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand};
 use striate::ops::{Conv2d, UnaryFunction, UnaryGrad};
 use striate::plan::PlanOptions;
@@ -32,8 +32,14 @@ fn engines() -> Vec<Engine> {
 fn state(g: &mut Graph, name: &str, values: &[f32]) -> Value {
     let tensor = Tensor::f32([values.len()], values.to_vec()).unwrap();
     let ty = tensor.ty().clone();
-    g.state(name, ty, Kind::Parameter, Init::Tensor(tensor.into()), None)
-        .unwrap()
+    g.state(
+        name,
+        ty,
+        StateKind::Parameter,
+        Init::Tensor(tensor.into()),
+        None,
+    )
+    .unwrap()
 }
 
 #[test]
@@ -44,7 +50,7 @@ fn assignments_see_the_values_from_before_the_step() {
             state(&mut g, "a", &[1.0, 2.0]),
             state(&mut g, "b", &[10.0, 20.0]),
         );
-        let sum = g.add_values(a, b).unwrap();
+        let sum = g.add(a, b).unwrap();
         // Swap, and keep the sum of the old values.
         g.assign(a, b).unwrap();
         g.assign(b, a).unwrap();
@@ -67,7 +73,7 @@ fn state_is_updated_in_place_after_its_readers() {
         let mut g = Graph::new();
         let x = g.input("x", Type::f32([3])).unwrap();
         let total = state(&mut g, "total", &[0.0; 3]);
-        let new = g.add_values(total, x).unwrap();
+        let new = g.add(total, x).unwrap();
         g.assign(total, new).unwrap();
         // Written after the update, but reads the old value.
         let old = g.scale(total, 2.0).unwrap();
@@ -102,12 +108,12 @@ fn values_in_several_parts() {
         let mut g = Graph::new();
         let x = g.input("x", Type::f32([50, 3])).unwrap();
         let y = g.relu(x).unwrap();
-        let z = g.add_values(y, x).unwrap();
+        let z = g.add(y, x).unwrap();
         let s = g
             .state(
                 "s",
                 Type::f32([50, 3]),
-                Kind::Parameter,
+                StateKind::Parameter,
                 Init::Constant(0.0),
                 None,
             )
@@ -155,13 +161,16 @@ fn pipelines_are_listed_before_they_are_built() {
         let mut told = Vec::new();
         let mut compile = |graph: &Graph, fetched: &[Value]| {
             told.clear();
-            let options = PlanOptions::default();
             let note = |progress: Progress<'_>| {
                 let pending: Vec<String> =
                     progress.pending.iter().map(|&name| name.into()).collect();
                 told.push((progress.done(), progress.total, pending));
             };
-            let session = Session::with_progress(&store, graph, fetched, options, note).unwrap();
+            let session = Session::builder(&store, graph)
+                .fetch(fetched)
+                .progress(note)
+                .build()
+                .unwrap();
             let kernel = |step: &striate::plan::Step| step.kernel.name.to_string();
             let kernels: Vec<String> = match session.plan() {
                 Some(plan) => plan.steps.iter().map(kernel).collect(),
@@ -233,7 +242,7 @@ impl Op for Broken {
 fn a_fault_in_a_kernel_is_an_error_that_names_it() {
     for engine in engines() {
         let (mut g, z) = five_kernels();
-        let z = g.add1(Broken, &[z]).unwrap();
+        let z = g.apply1(Broken, &[z]).unwrap();
         let store = Store::new(&engine, &[&g], 0).unwrap();
         let session = Session::new(&store, &g, &[z]);
         if let Engine::Gpu(_) = engine {
@@ -257,7 +266,10 @@ fn a_device_that_is_lost_while_pipelines_are_built_is_an_error() {
                 gpu.device().destroy();
             }
         };
-        let session = Session::with_progress(&store, &g, &[z], PlanOptions::default(), note);
+        let session = Session::builder(&store, &g)
+            .fetch(&[z])
+            .progress(note)
+            .build();
         let error = session.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::DeviceLost, "{error}");
         assert_eq!(told[..2], [0, 1], "{gpu:?}");
@@ -275,7 +287,10 @@ fn a_cap_too_small_says_how_much_is_missing() {
             memory_cap: Some(5000),
             ..PlanOptions::default()
         };
-        let session = Session::with_options(&store, &g, &[y], options);
+        let session = Session::builder(&store, &g)
+            .fetch(&[y])
+            .options(options)
+            .build();
         if let Engine::Gpu(_) = engine {
             let error = session.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Limit);
@@ -351,7 +366,7 @@ fn a_borrowed_device_is_recorded_into() {
         let mut g = Graph::new();
         let x = g.input("x", Type::f32([3])).unwrap();
         let total = state(&mut g, "total", &[0.0; 3]);
-        let new = g.add_values(total, x).unwrap();
+        let new = g.add(total, x).unwrap();
         g.assign(total, new).unwrap();
         let store = Store::new(&engine, &[&g], 0).unwrap();
         let mut session = Session::new(&store, &g, &[]).unwrap();
@@ -405,7 +420,7 @@ fn views_across_parts_are_copies() {
                 .state(
                     "s",
                     Type::f32([count]),
-                    Kind::Data,
+                    StateKind::Data,
                     Init::Constant(0.0),
                     None,
                 )
@@ -464,7 +479,7 @@ fn twins_do_not_overlap() {
         let w = state(&mut g, "w", &[1.0, 2.0]);
         let twin = |g: &mut Graph, name: &str, value: f32| {
             let init = Init::Constant(value);
-            g.state(name, Type::f32([2]), Kind::Gradient, init, Some(w))
+            g.state(name, Type::f32([2]), StateKind::Gradient, init, Some(w))
                 .unwrap()
         };
         twin(&mut g, "a", 3.0);
@@ -484,7 +499,9 @@ fn masks_behind_a_reshape_survive_fusion() {
         let d = g.input("d", Type::f32([2, 3])).unwrap();
         let twice = g.scale(d, 2.0).unwrap();
         let flat = g.reshape(twice, [6]).unwrap();
-        let y = g.add1(UnaryGrad(UnaryFunction::Relu), &[m, flat]).unwrap();
+        let y = g
+            .apply1(UnaryGrad(UnaryFunction::Relu), &[m, flat])
+            .unwrap();
         let store = Store::new(&engine, &[&g], 0).unwrap();
         let mut session = Session::new(&store, &g, &[y]).unwrap();
         let error = session.run(1).unwrap_err();

@@ -11,11 +11,11 @@ use striate::models::lenet5;
 use striate::nn::{
     BatchNorm2d, Conv2d, Flatten, Linear, MaxPool2d, Mode, Module, Relu, Sequential,
 };
-use striate::ops::{Adam, Batches, Ema, Rule, Sgd};
+use striate::ops::{AdamRule, Batches, Ema, Rule, SgdRule};
 use striate::session::Session;
 use striate::store::Store;
 use striate::tensor::Tensor;
-use striate::train::{Classifier, ClassifierOptions, Group, Optimizer, constant};
+use striate::train::{Adam, Classifier, ClassifierOptions, Group, Optimizer, constant};
 use striate_cases::devices::gpus;
 
 /// Logits of x `[n, 1, 28, 28]` by a network that software adapters train in no time.
@@ -23,7 +23,7 @@ fn small(g: &mut Graph, x: Value, mode: Mode) -> Result<Value> {
     Sequential::new()
         .named("conv", Conv2d::new(1, 4, 5).stride(2))
         .then(Relu)
-        .then(MaxPool2d::square(2))
+        .then(MaxPool2d::new(2))
         .then(Flatten)
         .named("fc", Linear::new(4 * 6 * 6, 10))
         .build(g, "", x, mode)
@@ -48,26 +48,25 @@ fn options(rule: Rule, batch: usize) -> ClassifierOptions {
         test_batch: 16,
         drop_last: false,
         accumulate: 1,
-        optimizer: rule.into(),
-        learning_rates: match rule {
+        optimizer: Optimizer::new(rule).schedule(match rule {
             Rule::Sgd(_) => vec![0.05, 0.04, 0.03],
             _ => constant(2e-3),
-        },
+        }),
         seed: 7,
     }
 }
 
 fn momentum() -> Rule {
-    Rule::Sgd(Sgd {
+    Rule::Sgd(SgdRule {
         momentum: 0.9,
         nesterov: true,
         weight_decay: 1e-4,
-        ..Sgd::default()
+        ..SgdRule::default()
     })
 }
 
 fn adam() -> Rule {
-    Rule::Adam(Adam::default())
+    Rule::Adam(AdamRule::default())
 }
 
 /// The losses of single steps, and the share of the test set that is right after them.
@@ -230,8 +229,7 @@ fn accumulated_batches_update_as_one_large_batch() {
         let train = |batch: usize, accumulate: usize| {
             let options = ClassifierOptions {
                 accumulate,
-                optimizer: everything(momentum()),
-                learning_rates: vec![0.05, 0.04, 0.03],
+                optimizer: everything(momentum()).schedule(vec![0.05, 0.04, 0.03]),
                 ..options(momentum(), batch)
             };
             let mut classifier = Classifier::new(&engine, small, &data, &options).unwrap();
@@ -270,13 +268,13 @@ fn accumulated_batches_update_as_one_large_batch() {
 #[cfg(feature = "interop")]
 #[test]
 fn a_run_that_was_saved_goes_on_to_the_bit() {
-    use striate::graph::Kind;
+    use striate::graph::StateKind;
     use striate::interop::{load_parameters, load_training, save_averaged, save_training};
-    let amsgrad = Rule::Adam(Adam {
+    let amsgrad = Rule::Adam(AdamRule {
         weight_decay: 0.05,
         decoupled: true,
         amsgrad: true,
-        ..Adam::default()
+        ..AdamRule::default()
     });
     // Batches of 8 leave 4: a run is stopped and goes on inside an epoch, and inside an update.
     let data = split(44, 12);
@@ -287,8 +285,7 @@ fn a_run_that_was_saved_goes_on_to_the_bit() {
             let new = |optimizer: Optimizer, seed: u64| {
                 let options = ClassifierOptions {
                     accumulate,
-                    optimizer,
-                    learning_rates: (0..12).map(|i| 1e-3 / (i + 1) as f32).collect(),
+                    optimizer: optimizer.schedule((0..12).map(|i| 1e-3 / (i + 1) as f32).collect()),
                     seed,
                     ..options(adam(), 8)
                 };
@@ -296,7 +293,7 @@ fn a_run_that_was_saved_goes_on_to_the_bit() {
             };
             let state = |classifier: &Classifier| -> Vec<(String, Vec<u8>)> {
                 let store = classifier.store();
-                let counted: Vec<&str> = store.names_of(Kind::Metric).collect();
+                let counted: Vec<&str> = store.names_of(StateKind::Metric).collect();
                 let names = store.names().filter(|name| !counted.contains(name));
                 names
                     .map(|name| (name.to_owned(), store.get(name).unwrap().bytes().to_vec()))
@@ -470,14 +467,14 @@ fn the_last_batch_is_as_in_pytorch() {
         .iter()
         .flat_map(|e| TRAINED.iter().map(move |t| (e, t)))
     {
-        let rule = Rule::Sgd(Sgd {
+        let rule = Rule::Sgd(SgdRule {
             momentum: 0.9,
             weight_decay: 1e-3,
-            ..Sgd::default()
+            ..SgdRule::default()
         });
         let options = ClassifierOptions {
             drop_last: trained.drop_last,
-            learning_rates: constant(0.1),
+            optimizer: Optimizer::new(rule).schedule(constant(0.1)),
             ..options(rule, 4)
         };
         let steps = trained.losses.len();
@@ -710,7 +707,7 @@ fn labels_may_exceed_255() {
     engines.push(Engine::Cpu { threads: 2 });
     for engine in engines {
         let options = ClassifierOptions {
-            learning_rates: constant(0.05),
+            optimizer: Adam::new().lr(0.05).into(),
             ..options(adam(), 5)
         };
         let mut classifier = Classifier::new(&engine, model, &data, &options).unwrap();
@@ -727,7 +724,14 @@ fn a_loss_that_is_not_finite_stops_training() {
     for engine in engines {
         let name = engine.describe();
         let options = ClassifierOptions {
-            learning_rates: vec![0.05, 0.05, 0.05, 0.05, f32::MAX, f32::MAX],
+            optimizer: Optimizer::new(momentum()).schedule(vec![
+                0.05,
+                0.05,
+                0.05,
+                0.05,
+                f32::MAX,
+                f32::MAX,
+            ]),
             ..options(momentum(), 16)
         };
         let new = || Classifier::new(&engine, small, &split(40, 12), &options).unwrap();

@@ -13,7 +13,7 @@ fn network(g: &mut Graph, batch: usize) -> Result<Value> {
     let x = g.input("x", Type::f32([batch, 3, 8, 8]))?;
     let w = g.input("w", Type::f32([5, 3, 3, 3]))?;
     let v = g.input("v", Type::f32([7, 320]))?;
-    let y = g.conv2d(x, w, None, Conv2d::padding(1))?;
+    let y = g.conv2d(x, w, None, Conv2d::new().padding(1))?;
     let y = g.reshape(y, [batch, 320])?;
     g.linear(y, v, None)
 }

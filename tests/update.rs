@@ -4,14 +4,14 @@ use std::sync::Mutex;
 
 use striate::error::{ErrorKind, Result};
 use striate::gpu::{Engine, GpuOptions};
-use striate::graph::{Graph, Init, Kind, Value};
-use striate::ops::{Adagrad, Adam, Blending, Ema, RmsProp, Rule, Sgd};
+use striate::graph::{Graph, Init, StateKind, Value};
+use striate::ops::{AdagradRule, AdamRule, Blending, Ema, RmsPropRule, Rule, SgdRule};
 use striate::session::Session;
 use striate::shape::{Shape, Type};
 use striate::store::Store;
 use striate::tensor::Tensor;
 use striate::train::{
-    Group, Optimizer, average_name, averaging, learning_rate, minimize, swap_averages,
+    Group, Optimizer, average_name, averaging, learning_rate, minimize_params, swap_averages,
 };
 use striate_cases::devices;
 
@@ -38,11 +38,17 @@ fn training(rule: Rule) -> Graph {
         let p = g.parameter(&format!("p{i}"), shape, init.clone()).unwrap();
         let name = format!("g{i}");
         grads.push(
-            g.state(&name, ty.clone(), Kind::Gradient, init.clone(), Some(p))
-                .unwrap(),
+            g.state(
+                &name,
+                ty.clone(),
+                StateKind::Gradient,
+                init.clone(),
+                Some(p),
+            )
+            .unwrap(),
         );
         for (m, moments) in moments.iter_mut().enumerate() {
-            let (name, kind) = (format!("m{m}.{i}"), Kind::Moment(m as u8));
+            let (name, kind) = (format!("m{m}.{i}"), StateKind::Moment(m as u8));
             let zero = Init::Constant(0.0);
             moments.push(g.state(&name, ty.clone(), kind, zero, Some(p)).unwrap());
         }
@@ -65,37 +71,37 @@ fn training(rule: Rule) -> Graph {
 
 /// Rules with the dispatches that they take: one, or two where their states are more than four.
 fn rules() -> Vec<(Rule, usize)> {
-    let sgd = Sgd {
+    let sgd = SgdRule {
         momentum: 0.9,
         weight_decay: 0.01,
-        ..Sgd::default()
+        ..SgdRule::default()
     };
-    let adam = Adam::default();
+    let adam = AdamRule::default();
     let (rms, centered) = (
-        RmsProp::default(),
-        RmsProp {
+        RmsPropRule::default(),
+        RmsPropRule {
             centered: true,
-            ..RmsProp::default()
+            ..RmsPropRule::default()
         },
     );
     let momentum = 0.9;
     vec![
         (
-            Rule::Sgd(Sgd {
+            Rule::Sgd(SgdRule {
                 momentum: 0.0,
                 ..sgd
             }),
             1,
         ),
         (
-            Rule::Sgd(Sgd {
+            Rule::Sgd(SgdRule {
                 dampening: 0.5,
                 ..sgd
             }),
             1,
         ),
         (
-            Rule::Sgd(Sgd {
+            Rule::Sgd(SgdRule {
                 nesterov: true,
                 ..sgd
             }),
@@ -103,7 +109,7 @@ fn rules() -> Vec<(Rule, usize)> {
         ),
         (Rule::Adam(adam), 1),
         (
-            Rule::Adam(Adam {
+            Rule::Adam(AdamRule {
                 weight_decay: 0.01,
                 decoupled: true,
                 ..adam
@@ -111,26 +117,26 @@ fn rules() -> Vec<(Rule, usize)> {
             1,
         ),
         (
-            Rule::Adam(Adam {
+            Rule::Adam(AdamRule {
                 amsgrad: true,
                 ..adam
             }),
             2,
         ),
         (Rule::RmsProp(rms), 1),
-        (Rule::RmsProp(RmsProp { momentum, ..rms }), 1),
+        (Rule::RmsProp(RmsPropRule { momentum, ..rms }), 1),
         (Rule::RmsProp(centered), 1),
         (
-            Rule::RmsProp(RmsProp {
+            Rule::RmsProp(RmsPropRule {
                 momentum,
                 ..centered
             }),
             2,
         ),
         (
-            Rule::Adagrad(Adagrad {
+            Rule::Adagrad(AdagradRule {
                 lr_decay: 0.5,
-                ..Adagrad::default()
+                ..AdagradRule::default()
             }),
             1,
         ),
@@ -187,33 +193,33 @@ fn first_steps_by_hand() {
         Session::new(&store, &g, &[]).unwrap().run(1).unwrap();
         store.get("p").unwrap().as_f32().unwrap().to_vec()
     };
-    assert_eq!(step(Rule::Sgd(Sgd::default())), [0.95, -2.025]);
+    assert_eq!(step(Rule::Sgd(SgdRule::default())), [0.95, -2.025]);
     // m = g, so that nesterov takes g + momentum * g.
-    let nesterov = Sgd {
+    let nesterov = SgdRule {
         momentum: 0.5,
         nesterov: true,
-        ..Sgd::default()
+        ..SgdRule::default()
     };
     assert_eq!(step(Rule::Sgd(nesterov)), [0.925, -2.0375]);
     // m / (1 - beta1) over sqrt(v / (1 - beta2)) is the sign of g at the first step.
-    let adam = |decoupled| Adam {
+    let adam = |decoupled| AdamRule {
         eps: 1e-30,
         weight_decay: 0.5,
         decoupled,
-        ..Adam::default()
+        ..AdamRule::default()
     };
     assert_eq!(step(Rule::Adam(adam(false))), [0.9, -1.9]);
     assert_eq!(step(Rule::Adam(adam(true))), [0.85, -2.0]);
     // The first step takes the gradient whole, whatever the dampening.
-    let dampened = Sgd {
+    let dampened = SgdRule {
         momentum: 0.5,
         dampening: 0.75,
-        ..Sgd::default()
+        ..SgdRule::default()
     };
     assert_eq!(step(Rule::Sgd(dampened)), [0.95, -2.025]);
     // g / sqrt(g^2 / 4) is twice the sign of g; around a mean of g / 4 the deviation is sqrt(g^2 / 4 - g^2 / 16) = sqrt(3) g / 4.
     let rms = |alpha, centered, momentum| {
-        Rule::RmsProp(RmsProp {
+        Rule::RmsProp(RmsPropRule {
             alpha,
             eps: 1e-30,
             centered,
@@ -226,10 +232,10 @@ fn first_steps_by_hand() {
     let off = (0.1 * 4.0 / 3f64.sqrt()) as f32;
     assert_eq!(step(rms(0.75, true, 0.0)), [1.0 - off, -2.0 - off]);
     assert_eq!(step(rms(0.75, true, 0.5)), [1.0 - off, -2.0 - off]);
-    let adagrad = Adagrad {
+    let adagrad = AdagradRule {
         eps: 1e-30,
         lr_decay: 0.5,
-        ..Adagrad::default()
+        ..AdagradRule::default()
     };
     assert_eq!(step(Rule::Adagrad(adagrad)), [0.9, -2.1]);
 }
@@ -244,32 +250,32 @@ fn wrong_rules_are_refused() {
         let error = g.update(rule, &[p], &[p], &moments, lr).unwrap_err();
         error.to_string()
     };
-    let sgd = Sgd {
+    let sgd = SgdRule {
         nesterov: true,
-        ..Sgd::default()
+        ..SgdRule::default()
     };
     assert_eq!(
         refuse(Rule::Sgd(sgd)),
         "sgd: nesterov needs a momentum and no dampening"
     );
-    let adam = Adam {
+    let adam = AdamRule {
         eps: 0.0,
-        ..Adam::default()
+        ..AdamRule::default()
     };
     assert_eq!(
         refuse(Rule::Adam(adam)),
         "adam: eps 0 is not a normal number above 0"
     );
-    let adam = Adam {
+    let adam = AdamRule {
         beta2: 1.0,
-        ..Adam::default()
+        ..AdamRule::default()
     };
     assert_eq!(refuse(Rule::Adam(adam)), "adam: beta2 1 is not in [0, 1)");
     let mut g = Graph::new();
     let p = g.parameter("p", [2], Init::Constant(0.0)).unwrap();
     let q = g.parameter("q", [3], Init::Constant(0.0)).unwrap();
     let lr = g.constant(Tensor::scalar(0.1)).unwrap();
-    let rule = Rule::Sgd(Sgd::default());
+    let rule = Rule::Sgd(SgdRule::default());
     let error = g.update(rule, &[p], &[q], &[], lr).unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -281,11 +287,11 @@ fn wrong_rules_are_refused() {
 #[test]
 fn centered_rmsprop_divides_by_the_deviation() {
     for momentum in [0.0, 0.9] {
-        let rule = Rule::RmsProp(RmsProp {
+        let rule = Rule::RmsProp(RmsPropRule {
             centered: true,
             momentum,
             alpha: 0.9,
-            ..RmsProp::default()
+            ..RmsPropRule::default()
         });
         let mut g = Graph::new();
         let p = g.parameter("p", [1], Init::Constant(1.0)).unwrap();
@@ -293,7 +299,9 @@ fn centered_rmsprop_divides_by_the_deviation() {
         let product = g.mul(p, x).unwrap();
         let loss = g.sum(product, &[0], false).unwrap();
         let rate = learning_rate(&mut g, 0.01).unwrap();
-        Optimizer::new(rule).minimize(&mut g, loss, rate).unwrap();
+        Optimizer::new(rule)
+            .minimize_at(&mut g, loss, rate)
+            .unwrap();
         let store = Store::new(&Engine::cpu(), &[&g], 0).unwrap();
         let mut session = Session::new(&store, &g, &[]).unwrap();
         let (mut p, mut square, mut mean, mut moment) = (1.0, 0.0, 0.0, 0.0);
@@ -328,7 +336,7 @@ fn network(factor: f32) -> Result<(Graph, Value)> {
     }
     let mut loss = sums[0];
     for &sum in &sums[1..] {
-        loss = g.add_values(loss, sum)?;
+        loss = g.add(loss, sum)?;
     }
     Ok((g, loss))
 }
@@ -346,15 +354,15 @@ fn groups_have_settings_of_their_own() {
     for engine in engines() {
         let (mut g, loss) = network(0.5).unwrap();
         let rate = learning_rate(&mut g, 1.0).unwrap();
-        let sgd = Rule::Sgd(Sgd {
+        let sgd = Rule::Sgd(SgdRule {
             weight_decay: 0.25,
-            ..Sgd::default()
+            ..SgdRule::default()
         });
         let optimizer = Optimizer::new(sgd)
             .group(Group::matching(|name, _| name.starts_with("stem.")).frozen())
             .group(Group::named(["trunk.weight"]).rate(0.5))
             .group(Group::vectors().weight_decay(0.0));
-        optimizer.minimize(&mut g, loss, rate).unwrap();
+        optimizer.minimize_at(&mut g, loss, rate).unwrap();
         let store = Store::new(&engine, &[&g], 0).unwrap();
         let mut session = Session::new(&store, &g, &[]).unwrap();
         if let Some(plan) = session.plan() {
@@ -376,8 +384,8 @@ fn groups_have_settings_of_their_own() {
     }
     let (mut g, loss) = network(0.5).unwrap();
     let rate = learning_rate(&mut g, 1.0).unwrap();
-    let absent = Optimizer::new(Rule::Sgd(Sgd::default())).group(Group::named(["neck.bias"]));
-    let error = absent.minimize(&mut g, loss, rate).unwrap_err();
+    let absent = Optimizer::new(Rule::Sgd(SgdRule::default())).group(Group::named(["neck.bias"]));
+    let error = absent.minimize_at(&mut g, loss, rate).unwrap_err();
     assert_eq!(
         error.to_string(),
         "optimizer: there is no parameter \"neck.bias\""
@@ -398,11 +406,11 @@ fn gradients_are_clipped_by_norm_then_by_value() {
             let (mut g, loss) = network(-4.0).unwrap();
             let rate = learning_rate(&mut g, 1.0).unwrap();
             let mut optimizer =
-                Optimizer::new(Rule::Sgd(Sgd::default())).clip_norm(max_norm.into());
+                Optimizer::new(Rule::Sgd(SgdRule::default())).clip_norm(max_norm.into());
             if let Some(limit) = limit {
                 optimizer = optimizer.clip_value(limit);
             }
-            let found = optimizer.minimize(&mut g, loss, rate).unwrap().unwrap();
+            let found = optimizer.minimize_at(&mut g, loss, rate).unwrap().unwrap();
             let store = Store::new(&engine, &[&g], 0).unwrap();
             let mut session = Session::new(&store, &g, &[found]).unwrap();
             session.run(1).unwrap();
@@ -428,8 +436,8 @@ fn averages_follow_the_parameters_and_take_their_place() {
         for ema in [Ema::new(0.5), warmed, late] {
             let (mut g, loss) = network(0.5).unwrap();
             let rate = learning_rate(&mut g, 0.25).unwrap();
-            let optimizer = Optimizer::new(Rule::Sgd(Sgd::default())).average(ema);
-            optimizer.minimize(&mut g, loss, rate).unwrap();
+            let optimizer = Optimizer::new(Rule::Sgd(SgdRule::default())).average(ema);
+            optimizer.minimize_at(&mut g, loss, rate).unwrap();
             let store = Store::new(&engine, &[&g], 0).unwrap();
             let mut session = Session::new(&store, &g, &[]).unwrap();
             if let Some(plan) = session.plan() {
@@ -485,12 +493,12 @@ fn averages_begin_as_the_parameters() {
         let stochastic = averaging(&g, Blending::Mean).unwrap();
         let mut loss = sums[0];
         for &sum in &sums[1..] {
-            loss = g.add_values(loss, sum).unwrap();
+            loss = g.add(loss, sum).unwrap();
         }
         let mut trained = g.clone();
         let rate = learning_rate(&mut trained, 0.25).unwrap();
-        let optimizer = Optimizer::new(Rule::Sgd(Sgd::default())).average(Ema::new(0.5));
-        optimizer.minimize(&mut trained, loss, rate).unwrap();
+        let optimizer = Optimizer::new(Rule::Sgd(SgdRule::default())).average(Ema::new(0.5));
+        optimizer.minimize_at(&mut trained, loss, rate).unwrap();
         for graphs in [vec![&trained], vec![&g, &stochastic]] {
             let store = Store::new(&engine, &graphs, 3).unwrap();
             for i in 0..inits.len() {
@@ -502,7 +510,7 @@ fn averages_begin_as_the_parameters() {
         let mut lone = Graph::new();
         let init = Init::SameAs("absent".to_owned());
         let ty = Type::f32([3]);
-        lone.state("average", ty, Kind::Average, init, None)
+        lone.state("average", ty, StateKind::Average, init, None)
             .unwrap();
         assert!(Store::new(&engine, &[&lone], 3).is_err());
     }
@@ -525,14 +533,14 @@ fn parameters_in_parts_are_clipped_updated_and_averaged() {
             let axes: Vec<usize> = (0..g.shape(p).unwrap().len()).collect();
             g.sum(square, &axes, false).unwrap()
         });
-        let loss = g.add_values(sum, other).unwrap();
+        let loss = g.add(sum, other).unwrap();
         let optimizer = Optimizer::new(rule)
             .group(Group::vectors().rate(0.5))
             .clip_norm(10.0)
             .clip_value(1.0)
             .average(Ema::new(0.5));
         let rate = |g: &mut Graph| learning_rate(g, 0.125);
-        let applying = optimizer.accumulate(&mut g, loss, 2, rate).unwrap();
+        let applying = optimizer.accumulate_at(&mut g, loss, 2, rate).unwrap();
         let swap = swap_averages(&applying.graph).unwrap();
         let store = Store::new(engine, &[&g, &applying.graph], 3).unwrap();
         let norm = applying.norm.unwrap();
@@ -567,8 +575,8 @@ fn parameters_are_averaged_when_asked_for() {
     for engine in engines() {
         let (mut g, loss) = network(0.5).unwrap();
         let rate = learning_rate(&mut g, 0.5).unwrap();
-        let optimizer = Optimizer::new(Rule::Sgd(Sgd::default()));
-        optimizer.minimize(&mut g, loss, rate).unwrap();
+        let optimizer = Optimizer::new(Rule::Sgd(SgdRule::default()));
+        optimizer.minimize_at(&mut g, loss, rate).unwrap();
         let averaging = averaging(&g, Blending::Mean).unwrap();
         let store = Store::new(&engine, &[&g, &averaging], 0).unwrap();
         let mut session = Session::new(&store, &g, &[]).unwrap();
@@ -619,7 +627,7 @@ fn with_unused(unused: bool) -> (Graph, Value) {
             }
         }
     }
-    let loss = g.add_values(used[0], used[1]).unwrap();
+    let loss = g.add(used[0], used[1]).unwrap();
     (g, loss)
 }
 
@@ -628,7 +636,7 @@ fn with_unused(unused: bool) -> (Graph, Value) {
 fn parameters_that_the_loss_does_not_use_stay_as_they_are() {
     log::set_logger(&WARNINGS).unwrap();
     log::set_max_level(log::LevelFilter::Warn);
-    let optimizer = Optimizer::new(Rule::Adam(Adam::default()))
+    let optimizer = Optimizer::new(Rule::Adam(AdamRule::default()))
         .clip_norm(0.5)
         .average(Ema::new(0.5));
     let train = |engine: &Engine, unused: bool, batches: usize| {
@@ -637,11 +645,13 @@ fn parameters_that_the_loss_does_not_use_stay_as_they_are() {
         let (store, steps) = match batches {
             1 => {
                 let rate = rate(&mut g).unwrap();
-                optimizer.minimize(&mut g, loss, rate).unwrap();
+                optimizer.minimize_at(&mut g, loss, rate).unwrap();
                 (Store::new(engine, &[&g], 0).unwrap(), vec![g])
             }
             _ => {
-                let applying = optimizer.accumulate(&mut g, loss, batches, rate).unwrap();
+                let applying = optimizer
+                    .accumulate_at(&mut g, loss, batches, rate)
+                    .unwrap();
                 let store = Store::new(engine, &[&g, &applying.graph], 0).unwrap();
                 (store, vec![g.clone(), g, applying.graph])
             }
@@ -674,7 +684,8 @@ fn parameters_that_the_loss_does_not_use_stay_as_they_are() {
     let (mut g, loss) = with_unused(true);
     let b = g.find_state("b").unwrap();
     let rate = learning_rate(&mut g, 0.25).unwrap();
-    let error = minimize(&mut g, loss, &[b], Rule::Sgd(Sgd::default()), rate).unwrap_err();
+    let error =
+        minimize_params(&mut g, loss, &[b], Rule::Sgd(SgdRule::default()), rate).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotDifferentiable);
     assert!(
         error.to_string().ends_with("no parameter: parameter \"b\""),

@@ -31,7 +31,7 @@ impl Peak {
         let invocations = 64 * WORKGROUPS;
         let flops = (2 * 4 * CHAINS * TURNS * invocations) as f64;
         let chains = Case::new("peak/multiply-add", vec![real([4])], |g, x| {
-            Ok(vec![g.add1(MultiplyAdd, &[x[0]])?])
+            Ok(vec![g.apply1(MultiplyAdd, &[x[0]])?])
         });
         let best = |case: &Case, bytes| -> Result<f64> {
             let mut subject = Subject::new(gpu, case, bytes, seconds)?;

@@ -177,7 +177,7 @@ fn large_images() -> Vec<Case> {
         let conv = Conv2d {
             stride,
             groups,
-            ..Conv2d::padding(kernel[0] / 2)
+            ..Conv2d::new().padding(kernel[0] / 2)
         };
         cases.extend([false, true].map(|bias| convolution(&x, filters, kernel, bias, conv)));
     }
@@ -196,7 +196,7 @@ fn long() -> Vec<Case> {
     let one = Conv1d::default();
     let dilated = Conv1d {
         dilation: [2],
-        ..Conv1d::padding(1)
+        ..Conv1d::new().padding(1)
     };
     let mut cases = vec![
         convolution(&[1, 1, row], 2, [1], false, one),
@@ -390,7 +390,7 @@ fn edges() -> Vec<Case> {
     for padding_mode in MODES {
         let padded = |padding: usize| Conv1d {
             padding_mode,
-            ..Conv1d::padding(padding)
+            ..Conv1d::new().padding(padding)
         };
         cases.push(convolution(&[0, 2, 5], 3, [3], true, padded(2)));
         cases.push(convolution(&[2, 0, 5], 3, [3], true, padded(2)));
@@ -440,7 +440,7 @@ fn edges() -> Vec<Case> {
         let wide = Conv2d {
             groups: 3,
             padding_mode,
-            ..Conv2d::padding(2)
+            ..Conv2d::new().padding(2)
         };
         cases.push(convolution(&[2, 3, 7, 13], 15, [5, 5], true, wide));
         let deep = Conv1d {
@@ -483,7 +483,7 @@ fn edges() -> Vec<Case> {
         7,
         [8],
         true,
-        Conv1d::padding(1).valid(),
+        Conv1d::new().padding(1).valid(),
     ));
     let one = ConvTranspose::<2>::default;
     cases.push(transposed(&[2, 3, 1, 1], 5, [1, 1], true, one()));
@@ -557,7 +557,7 @@ fn beside() -> Vec<Case> {
         ..Conv2d::default()
     };
     for bias in [false, true] {
-        let line = Conv1d::padding(2);
+        let line = Conv1d::new().padding(2);
         cases.push(convolution(&[2, 3, 0], 4, [3], bias, line));
         for [h, w] in [[0, 5], [5, 0], [0, 0]] {
             cases.push(convolution(&[2, 3, h, w], 4, [2, 3], bias, wide));
@@ -570,7 +570,7 @@ fn beside() -> Vec<Case> {
 fn big_strides() -> Vec<Case> {
     let step = |stride: usize, padding: usize| Conv2d {
         stride: [stride; 2],
-        ..Conv2d::padding(padding)
+        ..Conv2d::new().padding(padding)
     };
     let up = |stride: usize| ConvTranspose {
         stride: [stride; 2],
@@ -661,18 +661,18 @@ fn second_order() -> Vec<Case> {
         let one = Conv1d {
             stride: [2],
             padding_mode,
-            ..Conv1d::padding(2)
+            ..Conv1d::new().padding(2)
         };
         let two = Conv2d {
             groups: 2,
             dilation: [1, 2],
             padding_mode,
-            ..Conv2d::padding(1)
+            ..Conv2d::new().padding(1)
         };
         let three = Conv3d {
             stride: [1, 2, 1],
             padding_mode,
-            ..Conv3d::padding(1)
+            ..Conv3d::new().padding(1)
         };
         let real = |shape: &[usize]| real(shape);
         let inputs = vec![real(&[2, 2, 5]), real(&[3, 2, 3]), real(&[2, 3, 4])];
@@ -758,7 +758,7 @@ fn special() -> Vec<Case> {
                 let conv = Conv2d {
                     groups,
                     padding_mode,
-                    ..Conv2d::padding(1)
+                    ..Conv2d::new().padding(1)
                 };
                 let inputs = vec![
                     place(0, &[2, 3, 5, 6]),
@@ -769,7 +769,7 @@ fn special() -> Vec<Case> {
                 let conv = Conv3d {
                     groups,
                     padding_mode,
-                    ..Conv3d::padding(1)
+                    ..Conv3d::new().padding(1)
                 };
                 let inputs = vec![
                     place(0, &[2, 3, 2, 3, 2]),
@@ -796,7 +796,7 @@ fn special_transposed() -> Vec<Case> {
         let line = Conv1d {
             stride: [2],
             padding_mode,
-            ..Conv1d::padding(2)
+            ..Conv1d::new().padding(2)
         };
         for at in 0..3 {
             cases.push(convolution(&[2, 3, 11], 4, [3], true, line).special(at));
@@ -843,7 +843,7 @@ fn conv2d() -> Vec<Case> {
     let plain = Conv2d::default;
     let mut cases = vec![
         convolution(&[1, 1, 1, 1], 1, [1, 1], false, plain()),
-        convolution(&[2, 1, 28, 28], 6, [5, 5], true, Conv2d::padding(2)),
+        convolution(&[2, 1, 28, 28], 6, [5, 5], true, Conv2d::new().padding(2)),
         convolution(&[3, 6, 14, 14], 16, [5, 5], true, plain()),
         convolution(&[1, 3, 5, 5], 2, [5, 5], false, plain()),
         convolution(&[3, 2, 6, 12], 8, [5, 5], false, plain()),
@@ -882,7 +882,7 @@ fn conv2d() -> Vec<Case> {
             let conv = Conv2d {
                 groups,
                 stride,
-                ..Conv2d::padding(1)
+                ..Conv2d::new().padding(1)
             };
             cases.push(convolution(&[2, c, 9, 10], o, [3, 3], true, conv));
         }
@@ -919,7 +919,7 @@ fn conv2d_kernel(
             ..grad_input(conv, [h, w])
         };
         let inputs = vec![real(y), weight, real(x)];
-        let build = move |g: &mut Graph, v: &[Value]| -> Result<Vec<Value>> { g.add(op, v) };
+        let build = move |g: &mut Graph, v: &[Value]| -> Result<Vec<Value>> { g.apply(op, v) };
         return Case::new(format!("conv2d_grad_input/mask/{name}"), inputs, build).bound(
             Bound::Sum {
                 k: longest(&x, o, kernel, conv),
@@ -933,7 +933,7 @@ fn conv2d_kernel(
     };
     let mut inputs = vec![real(x), weight];
     inputs.extend(bias.then(|| real([o])));
-    let build = move |g: &mut Graph, v: &[Value]| -> Result<Vec<Value>> { g.add(op, v) };
+    let build = move |g: &mut Graph, v: &[Value]| -> Result<Vec<Value>> { g.apply(op, v) };
     Case::new(
         format!("conv2d/bias {bias} relu {relu}/{name}"),
         inputs,
@@ -1027,7 +1027,7 @@ fn conv2d_kernels() -> Vec<Case> {
         Case::new(
             "conv2d_grad_input/64 channels",
             vec![real([2, 1, 64, 64]), real([1, 64, 1, 1])],
-            move |g, v| g.add(grad_input(Conv2d::default(), [64, 64]), v),
+            move |g, v| g.apply(grad_input(Conv2d::default(), [64, 64]), v),
         )
         .bound(Bound::Sum { k: 1 }),
     );
@@ -1040,7 +1040,7 @@ fn conv2d_kernels() -> Vec<Case> {
         Case::new(
             "conv2d_grad_weight/704 to 768 channels",
             vec![real([3, 704, 1, 1]), real([3, 768, 1, 1])],
-            move |g, v| g.add(weight, v),
+            move |g, v| g.apply(weight, v),
         )
         .bound(Bound::Sum { k: 3 }),
     );

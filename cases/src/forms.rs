@@ -108,15 +108,15 @@ fn images() -> Vec<Case> {
     let mut cases = Vec::new();
     let (name, inputs) = conv("conv1d", &[3, 9], &[4, 3, 3]);
     cases.push(case(&name, inputs, |g, x| {
-        g.conv1d(x[0], x[1], Some(x[2]), Conv::padding(1))
+        g.conv1d(x[0], x[1], Some(x[2]), Conv::new().padding(1))
     }));
     let (name, inputs) = conv("conv2d", &[3, 6, 7], &[4, 3, 3, 3]);
     cases.push(case(&name, inputs, |g, x| {
-        g.conv2d(x[0], x[1], Some(x[2]), Conv::padding(1))
+        g.conv2d(x[0], x[1], Some(x[2]), Conv::new().padding(1))
     }));
     let (name, inputs) = conv("conv3d", &[2, 3, 4, 4], &[3, 2, 2, 3, 2]);
     cases.push(case(&name, inputs, |g, x| {
-        g.conv3d(x[0], x[1], Some(x[2]), Conv::padding(1))
+        g.conv3d(x[0], x[1], Some(x[2]), Conv::new().padding(1))
     }));
     let inputs = vec![real([3, 4, 5]), real([3, 2, 3, 3]), real([2])];
     cases.push(case("conv_transpose2d/one image", inputs, |g, x| {
@@ -142,16 +142,16 @@ fn images() -> Vec<Case> {
     let distinct = || vec![drawn([2, 6, 4], Draw::Distinct)];
     let largest = [
         case("max_pool2d/one image", distinct(), |g, x| {
-            g.max_pool(x[0], MaxPool::<2>::square(2))
+            g.max_pool(x[0], MaxPool::<2>::new(2))
         }),
         case("max_pool2d/one image, indices", distinct(), |g, x| {
-            Ok(g.max_pool_with_indices(x[0], MaxPool::<2>::square(2))?.0)
+            Ok(g.max_pool_with_indices(x[0], MaxPool::<2>::new(2))?.0)
         }),
         case("max_pool2d/one image, adaptive", distinct(), |g, x| {
             g.adaptive_max_pool(x[0], AdaptiveMaxPool { output: [3, 2] })
         }),
         case("max_pool2d/one image, unpooled", distinct(), |g, x| {
-            let (y, indices) = g.max_pool_with_indices(x[0], MaxPool::<2>::square(2))?;
+            let (y, indices) = g.max_pool_with_indices(x[0], MaxPool::<2>::new(2))?;
             g.max_unpool(y, indices, MaxUnpool::new([2, 2]))
         }),
     ];
@@ -159,7 +159,7 @@ fn images() -> Vec<Case> {
     let real = || vec![drawn([2, 6, 4], Draw::Between(0.25, 1.0))];
     let means = [
         case("avg_pool2d/one image", real(), |g, x| {
-            g.avg_pool(x[0], AvgPool::<2>::square(2))
+            g.avg_pool(x[0], AvgPool::<2>::new(2))
         }),
         case("avg_pool2d/one image, adaptive", real(), |g, x| {
             g.adaptive_avg_pool(x[0], AdaptiveAvgPool { output: [3, 2] })

@@ -177,7 +177,7 @@ fn cross_entropy() -> Vec<Case> {
                     label_smoothing,
                     valid: None,
                 };
-                Ok(vec![g.cross_entropy(x[0], x[1], options)?])
+                Ok(vec![g.cross_entropy_with(x[0], x[1], options)?])
             });
             // Beside that of its label, a gradient is that of softmax, which nothing cancels.
             let case = case.inexact().bound(bound);
@@ -193,13 +193,13 @@ fn cross_entropy() -> Vec<Case> {
                 weight: Some(x[2]),
                 ..CrossEntropyLoss::default()
             };
-            Ok(vec![g.cross_entropy(x[0], x[1], options)?])
+            Ok(vec![g.cross_entropy_with(x[0], x[1], options)?])
         });
         cases.push(case.inexact().bound(bound).gradients(&[0], bound));
         let labels = below(target, classes as u32);
         let name = format!("nll_loss/long/{logits}");
         let case = Case::new(name, vec![real(logits), labels], |g, x| {
-            Ok(vec![g.nll_loss(x[0], x[1], CrossEntropyLoss::default())?])
+            Ok(vec![g.nll_loss(x[0], x[1])?])
         });
         cases.push(case.inexact().bound(bound).gradients(&[0], bound));
     }
@@ -215,7 +215,7 @@ fn cross_entropy() -> Vec<Case> {
                 reduction: Reduction::Sum,
                 ..CrossEntropyLoss::default()
             };
-            Ok(vec![g.cross_entropy(x[0], x[1], options)?])
+            Ok(vec![g.cross_entropy_with(x[0], x[1], options)?])
         });
         cases.push(case.inexact().bound(bound).gradients(&[0], bound));
     }

@@ -51,7 +51,13 @@ fn batches() -> Vec<Case> {
             Case::new(
                 format!("cross_entropy/{rows}x{classes}/valid {}", valid[0]),
                 inputs(classes as u32),
-                |g, x| Ok(vec![g.softmax_cross_entropy(x[0], x[1], x[2])?]),
+                |g, x| {
+                    Ok(vec![g.cross_entropy_with(
+                        x[0],
+                        x[1],
+                        CrossEntropyLoss::new().valid(x[2]),
+                    )?])
+                },
             )
             .inexact()
             .bound(bound)
@@ -307,7 +313,7 @@ fn cross_entropy() -> Vec<Case> {
                         label_smoothing,
                         valid: None,
                     };
-                    Ok(vec![g.cross_entropy(x[0], x[1], options)?])
+                    Ok(vec![g.cross_entropy_with(x[0], x[1], options)?])
                 });
                 let case = case.inexact().bound(bound);
                 cases.push(case.gradients(&[0], of_gradients(classes)));
@@ -328,7 +334,7 @@ fn cross_entropy() -> Vec<Case> {
                         label_smoothing,
                         ..CrossEntropyLoss::default()
                     };
-                    Ok(vec![g.cross_entropy(x[0], x[1], options)?])
+                    Ok(vec![g.cross_entropy_with(x[0], x[1], options)?])
                 });
                 let case = case.inexact().bound(bound);
                 cases.push(case.gradients(&[0], of_gradients(classes)));
@@ -352,7 +358,7 @@ fn cross_entropy() -> Vec<Case> {
                     reduction,
                     ..CrossEntropyLoss::default()
                 };
-                Ok(vec![g.cross_entropy(x[0], x[1], options)?])
+                Ok(vec![g.cross_entropy_with(x[0], x[1], options)?])
             });
             let case = case.inexact().bound(of_rows(64 * 64, 2));
             cases.push(case.gradients(&[0], of_gradients(2)));
@@ -385,7 +391,7 @@ fn edges() -> Vec<Case> {
                         valid: Some(x[2]),
                         ..CrossEntropyLoss::default()
                     };
-                    Ok(vec![g.cross_entropy(x[0], x[1], options)?])
+                    Ok(vec![g.cross_entropy_with(x[0], x[1], options)?])
                 },
             );
             let case = case.inexact().bound(bound);
@@ -410,7 +416,7 @@ fn edges() -> Vec<Case> {
                     valid: Some(x[2]),
                     ..CrossEntropyLoss::default()
                 };
-                Ok(vec![g.cross_entropy(x[0], x[1], options)?])
+                Ok(vec![g.cross_entropy_with(x[0], x[1], options)?])
             },
         );
         cases.push(case.inexact().gradients(&[0], Bound::Exact));
@@ -431,7 +437,7 @@ fn edges() -> Vec<Case> {
                         label_smoothing,
                         ..CrossEntropyLoss::default()
                     };
-                    Ok(vec![g.cross_entropy(x[0], x[1], options)?])
+                    Ok(vec![g.cross_entropy_with(x[0], x[1], options)?])
                 },
             );
             cases.push(case.inexact().gradients(&[0], Bound::Exact));
@@ -445,7 +451,7 @@ fn edges() -> Vec<Case> {
                 reduction,
                 ..CrossEntropyLoss::default()
             };
-            Ok(vec![g.cross_entropy(x[0], x[1], options)?])
+            Ok(vec![g.cross_entropy_with(x[0], x[1], options)?])
         })
         .inexact()
         .bound(bound)
@@ -492,7 +498,7 @@ fn nll() -> Vec<Case> {
                         reduction,
                         ..CrossEntropyLoss::default()
                     };
-                    Ok(vec![g.nll_loss(x[0], x[1], options)?])
+                    Ok(vec![g.nll_loss_with(x[0], x[1], options)?])
                 });
                 // Sums of k products, all negative, divided.
                 let bound = Bound::Norm((2.0 * k + 16.0) * 2f64.powi(-24));
@@ -514,7 +520,7 @@ fn nll() -> Vec<Case> {
                     reduction,
                     ..CrossEntropyLoss::default()
                 };
-                Ok(vec![g.nll_loss(x[0], x[1], options)?])
+                Ok(vec![g.nll_loss_with(x[0], x[1], options)?])
             });
             let bound = Bound::Norm((2.0 * k + 16.0) * 2f64.powi(-24));
             let case = case.inexact().bound(bound).gradients(&[0], bound);

@@ -178,5 +178,5 @@ fn product(
         t(transpose_b)
     );
     let terms = k + usize::from(bias);
-    Case::new(name, inputs, move |g, v| g.add(op, v)).bound(Bound::Sum { k: terms })
+    Case::new(name, inputs, move |g, v| g.apply(op, v)).bound(Bound::Sum { k: terms })
 }

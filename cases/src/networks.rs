@@ -21,8 +21,8 @@ pub fn networks() -> Vec<Case> {
         let all: Vec<usize> = (0..case.inputs.len()).collect();
         case.bound(BOUND).gradients(&all, BOUND)
     };
-    let same = Conv2d::padding(1);
-    let halves = MaxPool2d::square(2);
+    let same = Conv2d::new().padding(1);
+    let halves = MaxPool2d::new(2);
     let cases = vec![
         Case::new(
             "network/conv-relu",
@@ -71,7 +71,7 @@ pub fn networks() -> Vec<Case> {
                 let pool = MaxPool2d {
                     stride: [2, 2],
                     padding: [1, 1],
-                    ..MaxPool2d::square(3)
+                    ..MaxPool2d::new(3)
                 };
                 Ok(vec![g.max_pool(y, pool)?])
             },
@@ -120,7 +120,7 @@ pub fn networks() -> Vec<Case> {
                 let y = g.conv2d(v[0], v[1], Some(v[2]), same)?;
                 let y = g.relu(y)?;
                 let y = g.conv2d(y, v[3], Some(v[4]), same)?;
-                let y = g.add_values(y, v[0])?;
+                let y = g.add(y, v[0])?;
                 Ok(vec![g.relu(y)?])
             },
         ),
@@ -141,7 +141,7 @@ pub fn networks() -> Vec<Case> {
             inputs(&[&[1], &[3], &[3, 1]]),
             |g, v| {
                 let one = g.scale(v[0], 2.0)?;
-                let three = g.add_values(one, v[1])?;
+                let three = g.add(one, v[1])?;
                 let column = g.scale(v[2], 2.0)?;
                 let square = g.mul(column, three)?;
                 Ok(vec![three, square])
@@ -164,7 +164,7 @@ pub fn networks() -> Vec<Case> {
             let y = g.conv2d(v[0], v[1], None, same)?;
             let (mut y, _) = g.batch_norm_train(y, Some(v[2]), Some(v[3]), 1e-5)?;
             if residual {
-                y = g.add_values(y, v[0])?;
+                y = g.add(y, v[0])?;
             }
             let y = g.relu(y)?;
             Ok(vec![g.conv2d(y, v[4], None, same)?])
@@ -181,7 +181,7 @@ pub fn networks() -> Vec<Case> {
         move |g, v| {
             let x = g.scale(v[0], 2.0)?;
             let (y, _) = g.batch_norm_train(x, None, None, 1e-5)?;
-            Ok(vec![g.add_values(x, y)?])
+            Ok(vec![g.add(x, y)?])
         },
     );
     let average = Case::new(
@@ -190,7 +190,7 @@ pub fn networks() -> Vec<Case> {
         move |g, v| {
             let y = g.conv2d(v[0], v[1], Some(v[2]), same)?;
             let y = g.relu(y)?;
-            let y = g.avg_pool(y, AvgPool2d::square(2))?;
+            let y = g.avg_pool(y, AvgPool2d::new(2))?;
             Ok(vec![g.global_avg_pool(y)?])
         },
     );
@@ -206,7 +206,7 @@ fn folded() -> Vec<Case> {
     let plain = Folded {
         x: &[2, 3, 7, 6],
         weight: &[5, 3, 3, 3],
-        conv: Conv2d::padding(1),
+        conv: Conv2d::new().padding(1),
         conv_bias: false,
         affine: [false; 2],
         shown: false,
@@ -221,7 +221,7 @@ fn folded() -> Vec<Case> {
     };
     let grouped = |groups| Conv2d {
         groups,
-        ..Conv2d::padding(1)
+        ..Conv2d::new().padding(1)
     };
     vec![
         biased.case("bias-affine"),
@@ -264,7 +264,7 @@ fn folded() -> Vec<Case> {
         Folded {
             x: &[2, 3, 17],
             weight: &[5, 3, 3],
-            conv: Conv1d::padding(1),
+            conv: Conv1d::new().padding(1),
             conv_bias: true,
             affine: [true; 2],
             shown: false,
@@ -273,7 +273,7 @@ fn folded() -> Vec<Case> {
         Folded {
             x: &[2, 3, 4, 5, 4],
             weight: &[5, 3, 3, 3, 3],
-            conv: Conv3d::padding(1),
+            conv: Conv3d::new().padding(1),
             conv_bias: true,
             affine: [true; 2],
             shown: false,
@@ -340,7 +340,7 @@ fn shared_by_two() -> Case {
         &[3],
     ];
     let build = move |g: &mut Graph, v: &[Value]| {
-        let same = Conv2d::padding(1);
+        let same = Conv2d::new().padding(1);
         let y = g.conv2d(v[0], v[1], None, same)?;
         let y = normalised(g, y, [v[2], v[3]], [Some(v[4]), None])?;
         let y = g.relu(y)?;
@@ -361,6 +361,6 @@ fn normalised(
 ) -> Result<Value> {
     let square = g.mul(root, root)?;
     let little = g.fill(g.shape(root)?.clone(), 0.25)?;
-    let variance = g.add_values(square, little)?;
+    let variance = g.add(square, little)?;
     g.batch_norm(y, [mean, variance], weight, bias, 1e-5)
 }

@@ -258,7 +258,7 @@ impl Use {
             inputs,
             move |g, v| {
                 let offset = g.fill([], offset)?;
-                let x = g.add_values(v[0], offset)?;
+                let x = g.add(v[0], offset)?;
                 Ok(vec![norm(g, x, number, affine.values(v, 1), eps)?])
             },
         )
@@ -326,12 +326,12 @@ impl Use {
             if let Some(side) = residual {
                 let mut sum = [y, v[last]];
                 sum.rotate_left(side);
-                y = g.add_values(sum[0], sum[1])?;
+                y = g.add(sum[0], sum[1])?;
             }
             let y = if relu { g.relu(y)? } else { y };
-            let statistics = g.add1(NormStatistics { over, moments }, &[v[0]])?;
+            let statistics = g.apply1(NormStatistics { over, moments }, &[v[0]])?;
             let inputs = [&[v[0], statistics], &v[1..]].concat();
-            Ok(vec![y, g.add1(fused, &inputs)?])
+            Ok(vec![y, g.apply1(fused, &inputs)?])
         })
         .inexact()
         // A sum may be half as large as what is added, and relu may take away the largest element.
@@ -356,7 +356,7 @@ impl Use {
 fn positive(g: &mut Graph, v: Value) -> Result<Value> {
     let square = g.mul(v, v)?;
     let little = g.fill([], 0.25)?;
-    g.add_values(square, little)
+    g.add(square, little)
 }
 
 /// Batch normalisation with given statistics.

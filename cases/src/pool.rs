@@ -70,7 +70,7 @@ fn max_values<const D: usize>(shape: &[usize], pool: MaxPool<D>) -> Case {
     Case::new(
         format!("max_pool{}/values", windows(shape, &pool)),
         vec![real(shape)],
-        move |g, x| g.add(values, x),
+        move |g, x| g.apply(values, x),
     )
 }
 
@@ -223,13 +223,13 @@ fn flat() -> Vec<Case> {
     for shape in [[2, 4, 7, 6], [2, 2, 6, 7], [1, 3, 5, 5]] {
         let pool = MaxPool2d {
             ceil_mode: true,
-            ..MaxPool::square(2)
+            ..MaxPool::new(2)
         };
         cases.push(max(&shape, pool));
         cases.push(max_in_plane(&shape, pool));
         cases.push(average(&shape, pool, true, None));
     }
-    cases.push(max_second(&[2, 3, 8, 8], MaxPool2d::square(2), false));
+    cases.push(max_second(&[2, 3, 8, 8], MaxPool2d::new(2), false));
     cases
 }
 
@@ -251,11 +251,11 @@ fn long() -> Vec<Case> {
         max_in_plane(&[1, 1, 70_009], line),
         max_values(&[1, 1, 70_009], line),
         max_in_plane(&[1, 1, 210_001], wide),
-        max_in_plane(&[1, 1, 270, 265], MaxPool2d::square(265)),
-        max_in_plane(&[1, 1, 42, 43, 42], MaxPool::<3>::square(42)),
+        max_in_plane(&[1, 1, 270, 265], MaxPool2d::new(265)),
+        max_in_plane(&[1, 1, 42, 43, 42], MaxPool::<3>::new(42)),
         average(&[1, 1, 70_009], line, false, None),
-        average(&[1, 1, 270, 265], MaxPool2d::square(265), true, Some(7)),
-        average(&[1, 1, 42, 43, 42], MaxPool::<3>::square(42), true, None),
+        average(&[1, 1, 270, 265], MaxPool2d::new(265), true, Some(7)),
+        average(&[1, 1, 42, 43, 42], MaxPool::<3>::new(42), true, None),
     ];
     for case in &mut cases {
         let (op, rest) = case.name.split_once('/').expect("the name has segments");
@@ -329,7 +329,7 @@ fn edges() -> Vec<Case> {
     let far = MaxPool {
         stride: [(1 << 31) - 1; 2],
         ceil_mode: true,
-        ..MaxPool::square(3)
+        ..MaxPool::new(3)
     };
     let mut cases = vec![
         max(&[2, 2, 5, 4, 3], whole),
@@ -339,15 +339,15 @@ fn edges() -> Vec<Case> {
         average(&[3, 2, 5], beyond, true, None),
         max(&[1, 4, 4, 5], far),
         average(&[1, 4, 4, 5], far, true, None),
-        max(&[0, 2, 3, 4, 5], MaxPool::<3>::square(2)),
-        average(&[2, 0, 3, 4, 5], MaxPool::<3>::square(2), true, None),
-        max(&[0, 2, 7], MaxPool::<1>::square(3)),
-        average(&[1, 1, 1, 1, 1], MaxPool::<3>::square(1), true, None),
+        max(&[0, 2, 3, 4, 5], MaxPool::<3>::new(2)),
+        average(&[2, 0, 3, 4, 5], MaxPool::<3>::new(2), true, None),
+        max(&[0, 2, 7], MaxPool::<1>::new(3)),
+        average(&[1, 1, 1, 1, 1], MaxPool::<3>::new(1), true, None),
     ];
     // Rows small enough to be cut into parts, floats and bytes at different ones.
     let solid = MaxPool {
         stride: [1, 2, 1],
-        ..MaxPool::square(2)
+        ..MaxPool::new(2)
     };
     cases.extend([
         max(&[13, 2, 3, 4, 2], solid),
@@ -361,7 +361,7 @@ fn edges() -> Vec<Case> {
         let pool = MaxPool1d {
             padding: [1],
             dilation: [2],
-            ..MaxPool::square(2)
+            ..MaxPool::new(2)
         };
         Case::new(
             format!("max_pool1d/hollow/{c} channels"),
@@ -379,7 +379,7 @@ fn edges() -> Vec<Case> {
     for (stride, name) in [([2, 2], "2x2"), ([2, 1], "2x2 overlapping")] {
         let pool = MaxPool2d {
             stride,
-            ..MaxPool::square(2)
+            ..MaxPool::new(2)
         };
         let special = special.clone();
         cases.push(Case::new(
@@ -394,13 +394,13 @@ fn edges() -> Vec<Case> {
         ));
     }
     for (name, pool) in [
-        ("2x2", MaxPool::square(2)),
+        ("2x2", MaxPool::new(2)),
         (
             "3x3",
             MaxPool {
                 stride: [2, 1],
                 padding: [1, 1],
-                ..MaxPool::square(3)
+                ..MaxPool::new(3)
             },
         ),
     ] {

@@ -10,7 +10,7 @@ use super::{ENDS, end_name};
 /// All of them. Large ones have enough tiles of 64 x 64 to fill a device, and few terms.
 pub fn products() -> Vec<Case> {
     let mut cases = Vec::new();
-    let conv = Conv2d::padding(1);
+    let conv = Conv2d::new().padding(1);
     // Input, filters.
     for (x, o) in [([2, 3, 9, 7], 5), ([2, 3, 64, 65], 40)] {
         let [n, c, h, w] = x;
@@ -30,7 +30,7 @@ pub fn products() -> Vec<Case> {
                 Case::new(
                     format!("conv2d/tiles{end}/{x:?}x{o}"),
                     inputs,
-                    move |g, v| g.add(op, v),
+                    move |g, v| g.apply(op, v),
                 )
                 .bound(Bound::Sum { k }),
             );
@@ -50,7 +50,7 @@ pub fn products() -> Vec<Case> {
                 Case::new(
                     format!("conv2d_grad_input/tiles{end}/{x:?}x{o}"),
                     inputs,
-                    move |g, v| g.add(op, v),
+                    move |g, v| g.apply(op, v),
                 )
                 .bound(Bound::Sum { k }),
             );
@@ -72,7 +72,7 @@ pub fn products() -> Vec<Case> {
             Case::new(
                 format!("conv2d_grad_weight/tiles/{x:?}x{o}"),
                 vec![real([n, c, h, w]), real(dy)],
-                move |g, v| g.add(op, v),
+                move |g, v| g.apply(op, v),
             )
             .bound(Bound::Sum { k: n * h * w }),
         );

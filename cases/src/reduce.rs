@@ -246,7 +246,7 @@ fn moments(cases: &mut Vec<Case>) {
         let case = Case::new(
             format!("mean_difference/{shape}/{axes:?}"),
             inputs,
-            move |g, x| Ok(vec![g.add1(op.clone(), x)?]),
+            move |g, x| Ok(vec![g.apply1(op.clone(), x)?]),
         );
         cases.push(
             case.bound(Bound::Norm((count as f64 + 16.0) * 2f64.powi(-23)))
@@ -278,7 +278,7 @@ fn moments(cases: &mut Vec<Case>) {
     cases.push(
         Case::new("var/offset", vec![real([7, 100])], |g, x| {
             let offset = g.fill([1, 1], 1024.0)?;
-            let far = g.add_values(x[0], offset)?;
+            let far = g.add(x[0], offset)?;
             Ok(vec![g.var(far, &[1], 1, false)?])
         })
         .bound(Bound::Norm(4e-4))
@@ -287,7 +287,7 @@ fn moments(cases: &mut Vec<Case>) {
     cases.push(Case::new("norm/zero", vec![], |g, _| {
         let x = g.fill([3, 5], 0.0)?;
         let norms = [g.norm(x, &[1], false)?, g.std(x, &[1], 1, false)?];
-        let loss = g.add_values(norms[0], norms[1])?;
+        let loss = g.add(norms[0], norms[1])?;
         let dy = g.fill([3], 1.0)?;
         let dx = gradients_from(g, &[(loss, dy)], &[x])?;
         Ok([&norms[..], &dx.into_iter().flatten().collect::<Vec<_>>()].concat())

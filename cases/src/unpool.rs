@@ -47,17 +47,17 @@ pub fn unpool() -> Vec<Case> {
     let overlapping = MaxPool {
         stride: [2, 2],
         padding: [1, 1],
-        ..MaxPool::square(3)
+        ..MaxPool::new(3)
     };
     let mut cases = vec![
-        unpool_of_pool(&[2, 3, 8], MaxPool::<1>::square(2), None),
-        unpool_of_pool(&[2, 3, 9], MaxPool::<1>::square(2), Some([9])),
-        unpool_of_pool(&[2, 3, 11], MaxPool::<1>::square(4), Some([11])),
-        unpool_of_pool(&[2, 3, 6, 8], MaxPool::<2>::square(2), None),
-        unpool_of_pool(&[2, 2, 7, 5], MaxPool::<2>::square(2), Some([7, 5])),
+        unpool_of_pool(&[2, 3, 8], MaxPool::<1>::new(2), None),
+        unpool_of_pool(&[2, 3, 9], MaxPool::<1>::new(2), Some([9])),
+        unpool_of_pool(&[2, 3, 11], MaxPool::<1>::new(4), Some([11])),
+        unpool_of_pool(&[2, 3, 6, 8], MaxPool::<2>::new(2), None),
+        unpool_of_pool(&[2, 2, 7, 5], MaxPool::<2>::new(2), Some([7, 5])),
         unpool_of_pool(&[1, 4, 9, 6], MaxPool::new([3, 2]), None),
         unpool_of_pool(&[2, 2, 7, 9], overlapping, None),
-        unpool_of_pool(&[1, 2, 4, 4, 4], MaxPool::<3>::square(2), None),
+        unpool_of_pool(&[1, 2, 4, 4, 4], MaxPool::<3>::new(2), None),
         unpool_of_pool(&[2, 1, 5, 4, 3], MaxPool::new([2, 2, 1]), Some([5, 4, 3])),
         unpool_of_any(&[2, 3, 4], 8, MaxUnpool::new([2])),
         unpool_of_any(&[3, 2, 5], 3, MaxUnpool::new([2])),
@@ -67,13 +67,13 @@ pub fn unpool() -> Vec<Case> {
         unpool_of_any(&[1, 2, 2, 3, 2], 96, MaxUnpool::new([2, 2, 2])),
         unpool_of_any(&[0, 2, 3], 6, MaxUnpool::new([2])),
         unpool_of_any(&[7, 2, 5], 12, MaxUnpool::new([2])),
-        unpool_of_pool(&[9, 1, 4, 6], MaxPool::<2>::square(2), None),
+        unpool_of_pool(&[9, 1, 4, 6], MaxPool::<2>::new(2), None),
     ];
     cases.push(Case::new(
         "max_unpool2d/special",
         vec![drawn([2, 2, 6, 6], Draw::Special)],
         |g, x| {
-            let (y, index) = g.max_pool_with_indices(x[0], MaxPool2d::square(2))?;
+            let (y, index) = g.max_pool_with_indices(x[0], MaxPool2d::new(2))?;
             Ok(vec![g.max_unpool(y, index, MaxUnpool::new([2, 2]))?])
         },
     ));

@@ -2,7 +2,8 @@
 
 use striate::check::{Bound, Case, Draw, Input, drawn, real};
 use striate::ops::{
-    Adagrad, Adam, Blend, Blending, ClipGradNorm, Ema, Lookup, RmsProp, Rule, Sgd, Update, Warmup,
+    AdagradRule, AdamRule, Blend, Blending, ClipGradNorm, Ema, Lookup, RmsPropRule, Rule, SgdRule,
+    Update, Warmup,
 };
 use striate::shape::Shape;
 
@@ -48,7 +49,7 @@ fn case(
         }
         let lr = x.len() - 3;
         x[lr] = g.scale(x[lr], by)?;
-        g.add(op(n), &x)
+        g.apply(op(n), &x)
     })
 }
 
@@ -69,7 +70,7 @@ fn sgd() -> Vec<Case> {
         (0.75, 0.0, true, 0.0),
         (0.75, 0.0, true, 0.125),
     ] {
-        let rule = Rule::Sgd(Sgd {
+        let rule = Rule::Sgd(SgdRule {
             momentum,
             dampening,
             nesterov,
@@ -84,11 +85,11 @@ fn sgd() -> Vec<Case> {
             cases.push(case(name, op, clock, &[], -1.0, Draw::Real).bound(bound));
         }
     }
-    let momentum = Rule::Sgd(Sgd {
+    let momentum = Rule::Sgd(SgdRule {
         momentum: 0.5,
-        ..Sgd::default()
+        ..SgdRule::default()
     });
-    for rule in [Rule::Sgd(Sgd::default()), momentum] {
+    for rule in [Rule::Sgd(SgdRule::default()), momentum] {
         for (rate, clip) in [
             (0.5, None),
             (1.0, Some(0.25)),
@@ -118,11 +119,11 @@ fn adam() -> Vec<Case> {
     for clock in [START, LATER, LATE] {
         for amsgrad in [false, true] {
             for (weight_decay, decoupled) in [(0.0, false), (0.01, false), (0.01, true)] {
-                let rule = Rule::Adam(Adam {
+                let rule = Rule::Adam(AdamRule {
                     weight_decay,
                     decoupled,
                     amsgrad,
-                    ..Adam::default()
+                    ..AdamRule::default()
                 });
                 let name = format!(
                     "{}/{weight_decay}/{amsgrad}/step {}",
@@ -140,10 +141,10 @@ fn adam() -> Vec<Case> {
         }
     }
     for (amsgrad, decoupled) in [(false, false), (true, false), (false, true)] {
-        let rule = Rule::Adam(Adam {
+        let rule = Rule::Adam(AdamRule {
             amsgrad,
             decoupled,
-            ..Adam::default()
+            ..AdamRule::default()
         });
         let op = move |n| Update::new(rule, n).rate(0.5).clip_value(Some(0.5));
         let squares: &[usize] = if amsgrad { &[1, 2] } else { &[1] };
@@ -167,12 +168,12 @@ fn adaptive() -> Vec<Case> {
     for centered in [false, true] {
         for momentum in [0.0, 0.9] {
             let make = move |weight_decay, alpha| {
-                Rule::RmsProp(RmsProp {
+                Rule::RmsProp(RmsPropRule {
                     alpha,
                     weight_decay,
                     momentum,
                     centered,
-                    ..RmsProp::default()
+                    ..RmsPropRule::default()
                 })
             };
             for (weight_decay, alpha, draw) in [
@@ -199,10 +200,10 @@ fn adaptive() -> Vec<Case> {
         (0.25, 0.0, LATE, Draw::Real),
         (0.25, 0.01, LATER, Draw::Special),
     ] {
-        let rule = Rule::Adagrad(Adagrad {
+        let rule = Rule::Adagrad(AdagradRule {
             lr_decay,
             weight_decay,
-            ..Adagrad::default()
+            ..AdagradRule::default()
         });
         let name = format!(
             "adagrad/{lr_decay}/{weight_decay}/step {}/{draw:?}",
@@ -232,7 +233,7 @@ fn norms() -> Vec<Case> {
             // The factor is positive.
             let factor = g.mul(factor[0], factor[0])?;
             let count = scaled.len();
-            g.add(
+            g.apply(
                 ClipGradNorm { max_norm, count },
                 &[&scaled[..], &[factor]].concat(),
             )
@@ -267,7 +268,9 @@ fn blends() -> Vec<Case> {
         let mut inputs = tensors(2, draw);
         inputs.push(words(clock));
         let name = format!("blend/{blending:?}/step {}/{draw:?}", clock[2]);
-        Case::new(name, inputs, move |g, x| g.add(Blend::new(blending, n), x))
+        Case::new(name, inputs, move |g, x| {
+            g.apply(Blend::new(blending, n), x)
+        })
     };
     for draw in [Draw::Real, Draw::Special] {
         for clock in [START, LATER] {
@@ -326,7 +329,7 @@ pub fn update() -> Vec<Case> {
         cases.push(Case::new(
             format!("lookup/{count}/step {}", at[2]),
             vec![real([count]), words(at)],
-            |g, x| g.add(Lookup, x),
+            |g, x| g.apply(Lookup, x),
         ));
     }
     // A table, which is whole.
@@ -334,7 +337,7 @@ pub fn update() -> Vec<Case> {
         Case::new(
             "lookup/100/step 77",
             vec![real([100]), words(&[7, 7, 77, 7])],
-            |g, x| g.add(Lookup, x),
+            |g, x| g.apply(Lookup, x),
         )
         .whole("lookup: f32 [100]"),
     );

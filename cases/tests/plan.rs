@@ -11,12 +11,12 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use proptest::prelude::*;
 use striate::autodiff::gradients;
 use striate::error::{ErrorKind, Result};
-use striate::graph::{Graph, Init, Kind, Node, Op, Source, Value};
+use striate::graph::{Graph, Init, Node, Op, Source, StateKind, Value};
 use striate::kernel::{
     Access, Body, CPU_TURNS, Caps, Dispatch, GPU_TURNS, Io, Kernel, Lowering, Operand, Part,
     WINDOW, Wgsl, parts_of,
 };
-use striate::ops::Conv2d;
+use striate::ops::{Conv2d, CrossEntropyLoss};
 use striate::plan::{Buffer, Life, Plan, PlanOptions, Span, StateLayout, Step, peak, place};
 use striate::rng::Stream;
 use striate::shape::Type;
@@ -55,7 +55,7 @@ impl Op for Loops {
 fn too_many_turns_are_refused() {
     let plan = |turns: u64, caps: &Caps| {
         let mut g = Graph::new();
-        let y = g.add(Loops(turns), &[]).unwrap()[0];
+        let y = g.apply(Loops(turns), &[]).unwrap()[0];
         let states = StateLayout::new(&[&g], caps.max_binding).unwrap();
         Plan::new(&g, &states, &[y], caps, PlanOptions::default())
     };
@@ -94,7 +94,8 @@ fn few_turns_end_in_a_plan_or_a_limit() {
         g.max(x, 1, false).unwrap().0,
         g.softmax(x, 1).unwrap(),
         g.log_softmax(x, 1).unwrap(),
-        g.softmax_cross_entropy(flat, labels, valid).unwrap(),
+        g.cross_entropy_with(flat, labels, CrossEntropyLoss::new().valid(valid))
+            .unwrap(),
         g.count_correct(flat, labels, valid, counter).unwrap(),
         g.clip_grad_norm(&[x, flat], 1.0, None).unwrap().0,
         g.layer_norm(x, 2, None, None, 1e-5).unwrap(),
@@ -416,7 +417,7 @@ fn random_graph(seed: u64) -> Random {
     let mut states = Vec::new();
     for i in 0..dice.below(4) {
         let (ty, init) = (ty(&mut dice), Init::Constant(0.0));
-        let kind = dice.pick(&[Kind::Parameter, Kind::Statistic]);
+        let kind = dice.pick(&[StateKind::Parameter, StateKind::Statistic]);
         let state = g.state(&format!("s{i}"), ty, kind, init, None).unwrap();
         states.push(state);
         values.push(state);
@@ -456,7 +457,7 @@ fn random_graph(seed: u64) -> Random {
             scratch,
             workgroups: 1,
         };
-        values.extend(g.add(op, &inputs).unwrap());
+        values.extend(g.apply(op, &inputs).unwrap());
     }
     for &state in &states {
         let ty = g.ty(state).unwrap().clone();
@@ -772,7 +773,7 @@ fn scratch_beyond_one_binding_is_refused() {
         scratch: true,
         workgroups: 1,
     };
-    let y = g.add(op, &[]).unwrap();
+    let y = g.apply(op, &[]).unwrap();
     let caps = Caps {
         max_binding: 128,
         ..Caps::default()
@@ -853,7 +854,7 @@ fn buffers_reach_as_far_as_windows() {
     let mut y = x;
     for (name, shape) in [("first", [12, 36]), ("second", [7, 12])] {
         let init = Init::Constant(0.0);
-        let weight = g.state(name, Type::f32(shape), Kind::Parameter, init, None);
+        let weight = g.state(name, Type::f32(shape), StateKind::Parameter, init, None);
         y = g.linear(y, weight.unwrap(), None).unwrap();
     }
     let caps = Caps {
@@ -922,7 +923,7 @@ proptest! {
             scratch: false,
             workgroups,
         };
-        let y = g.add(op, &[]).unwrap()[0];
+        let y = g.apply(op, &[]).unwrap()[0];
         let caps = Caps { max_workgroups, ..Caps::default() };
         let states = StateLayout::new(&[&g], caps.max_binding).unwrap();
         let plan = Plan::new(&g, &states, &[y], &caps, PlanOptions::default()).unwrap();
@@ -949,13 +950,14 @@ proptest! {
         let mut g = Graph::new();
         let mut parameters = Vec::new();
         for (i, &(rows, kind, twin)) in sizes.iter().enumerate() {
-            let kind = [Kind::Parameter, Kind::Statistic, Kind::Metric][usize::from(kind)];
+            let kinds = [StateKind::Parameter, StateKind::Statistic, StateKind::Metric];
+            let kind = kinds[usize::from(kind)];
             let ty = Type::f32([rows, 3]);
             let name = format!("s{i}");
             let state = g.state(&name, ty.clone(), kind, Init::Constant(0.0), None).unwrap();
-            if kind == Kind::Parameter && twin {
+            if kind == StateKind::Parameter && twin {
                 let name = format!("m{i}");
-                let moment = Kind::Moment(0);
+                let moment = StateKind::Moment(0);
                 g.state(&name, ty, moment, Init::Constant(0.0), Some(state)).unwrap();
                 parameters.push(i);
             }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
-use striate::ops::{Adam, Rule, Sgd};
+use striate::train::{self, Adam, AdamW, Sgd};
 
 use output::{is_closed, report};
 
@@ -81,20 +81,14 @@ enum Backend {
 }
 
 impl Optimizer {
-    fn rule(self) -> Rule {
+    fn settings(self) -> train::Optimizer {
         match self {
-            Optimizer::Sgd => Rule::Sgd(Sgd {
-                momentum: 0.9,
-                nesterov: true,
-                weight_decay: 5e-4,
-                ..Sgd::default()
-            }),
-            Optimizer::Adam => Rule::Adam(Adam::default()),
-            Optimizer::Adamw => Rule::Adam(Adam {
-                weight_decay: 0.01,
-                decoupled: true,
-                ..Adam::default()
-            }),
+            Optimizer::Sgd => {
+                let sgd = Sgd::new().momentum(0.9).nesterov(true);
+                sgd.weight_decay(5e-4).into()
+            }
+            Optimizer::Adam => Adam::new().into(),
+            Optimizer::Adamw => AdamW::new().into(),
         }
     }
 

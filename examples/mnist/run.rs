@@ -52,17 +52,17 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 
     let on_cpu = matches!(engine, Engine::Cpu { .. });
     let epochs = args.epochs.unwrap_or(if on_cpu { 1 } else { 3 });
+    let rates = warmup_cosine(peak, batches / 2, batches * epochs)?;
     let options = ClassifierOptions {
         batch: args.batch,
         test_batch: 1000,
         drop_last: args.drop_last,
         accumulate: 1,
-        optimizer: args.optimizer.rule().into(),
-        learning_rates: warmup_cosine(peak, batches / 2, batches * epochs)?,
+        optimizer: args.optimizer.settings().schedule(rates),
         seed: args.seed,
     };
     let mut run = Run {
-        classifier: compile(&engine, &data, &options)?,
+        classifier: compile(&engine, &data, options)?,
         epochs,
         on_cpu,
         stop,
@@ -114,12 +114,13 @@ fn stop_on_interrupt() -> Result<Arc<AtomicBool>> {
 }
 
 /// The classifier; a bar follows its pipelines where building them takes noticeable time.
-fn compile(engine: &Engine, data: &Split, options: &ClassifierOptions) -> Result<Classifier> {
+fn compile(engine: &Engine, data: &Split, options: ClassifierOptions) -> Result<Classifier> {
     let start = Instant::now();
     let bar = progress_bar("{msg:<40!} {wide_bar} {pos}/{len}");
     let classes = data.train.classes;
     let model = |g: &mut Graph, x, mode| lenet5_of(g, classes, x, mode);
-    let built = Classifier::with_progress(engine, model, data, options, |progress| {
+    let builder = Classifier::builder(engine, model, data).options(options);
+    let builder = builder.progress(|progress| {
         if start.elapsed() > Duration::from_millis(300) {
             bar.set_length(progress.total as u64);
             bar.set_position(progress.done() as u64);
@@ -127,6 +128,7 @@ fn compile(engine: &Engine, data: &Split, options: &ClassifierOptions) -> Result
             bar.set_message(format!("building {kernel}"));
         }
     });
+    let built = builder.build();
     bar.finish_and_clear();
     built
 }

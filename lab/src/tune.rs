@@ -7,9 +7,8 @@ use clap::ValueEnum;
 use striate::data::{Dataset, Split};
 use striate::models::{lenet5, resnet20};
 use striate::nn::Mode;
-use striate::ops::{Rule, Sgd};
 use striate::prelude::*;
-use striate::train::{Classifier, ClassifierOptions, Optimizer, constant};
+use striate::train::{Classifier, ClassifierOptions, Sgd};
 use striate::tune::{Measured, TuneOptions, tune};
 
 /// Measures which kernels are fastest on an adapter for one training step of a network
@@ -102,11 +101,9 @@ fn classifier(
     let options = ClassifierOptions {
         batch,
         test_batch: 1,
-        drop_last: false,
-        accumulate: 1,
-        optimizer: Optimizer::new(Rule::Sgd(Sgd::default())),
-        learning_rates: constant(0.01),
+        optimizer: Sgd::new().lr(0.01).into(),
         seed: 1,
+        ..ClassifierOptions::default()
     };
     Classifier::new(&Engine::from(gpu.clone()), model, &data, &options)
 }

@@ -423,7 +423,10 @@ impl Way {
         let graph = &prepared.built.graph;
         let store = Store::new(&Engine::from(gpu), &[graph], 0)?;
         let results = prepared.built.results();
-        let mut session = Session::with_options(&store, graph, &results, self.options())?;
+        let mut session = Session::builder(&store, graph)
+            .fetch(&results)
+            .options(self.options())
+            .build()?;
         prepared.check(&mut session)
     }
 }

@@ -15,10 +15,11 @@ pub struct GpuOptions {
     pub adapter: Option<String>,
     /// Body of the matrix-shaped kernels; by default registers on software adapters and GL, shared memory elsewhere.
     ///
-    /// [`Body::Cooperative`] needs features of wgpu that are experimental, which a device of one's own asks for then. The first session
-    /// on them multiplies small integers, on the queue and before it is built, and fails with `Mismatch` if the device does that wrongly. On a
-    /// borrowed device the products arrive while its host polls: `Session::new_async` is to be awaited meanwhile, and the forms that block
-    /// return `Unsupported`.
+    /// [`Body::Cooperative`] needs features of wgpu that are experimental, which a device of one's
+    /// own asks for then. The first session on them multiplies small integers, on the queue and
+    /// before it is built, and fails with `Mismatch` if the device does that wrongly. On a borrowed
+    /// device the products arrive while its host polls: `SessionBuilder::build_async` is to be
+    /// awaited meanwhile, and the forms that block return `Unsupported`.
     pub body: Option<Body>,
     /// What [`Body::Cooperative`] multiplies; by default what the adapter has. Of a borrowed device nobody knows that, so there it is to be
     /// named, as [`Matrices::of`] finds it; [`Matrices::Plain`] works anywhere.

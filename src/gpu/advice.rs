@@ -69,6 +69,11 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// Whether a variable names a back end or an adapter.
+pub(super) fn environment_names_one() -> bool {
+    [BACKEND, ADAPTER].map(std::env::var_os) != [None, None]
+}
+
 /// Whether the variable for back ends counts and holds a name that wgpu does not know, which it
 /// leaves
 /// out with a line in the log.

@@ -35,6 +35,23 @@ pub(crate) use staging::{Order, Staging};
 pub(crate) use timing::Timestamps;
 
 /// A wgpu device that runs sessions. Cloning shares it.
+///
+/// ```no_run
+/// use striate::prelude::*;
+/// use striate::wgpu::Backends;
+///
+/// # fn main() -> Result<()> {
+/// // An adapter that is asked for is there, or it is an error that lists those that are.
+/// let gpu = Gpu::new(&GpuOptions {
+///     backends: Some(Backends::VULKAN),
+///     adapter: Some("radeon".into()),
+///     ..GpuOptions::default()
+/// })?;
+/// println!("{} through {}", gpu.info().name, gpu.info().backend);
+/// let engine = Engine::from(gpu);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Gpu(Arc<Inner>);
 

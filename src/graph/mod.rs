@@ -45,7 +45,7 @@ pub enum Source {
 
 /// What a state is for. Entries of one kind are packed together in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
+pub enum StateKind {
     /// Trained weights and biases.
     Parameter,
     /// Gradients that are kept, each at its parameter's offset.
@@ -95,7 +95,7 @@ pub struct State {
     /// Shape and element type.
     pub ty: Type,
     /// What it is for.
-    pub kind: Kind,
+    pub kind: StateKind,
     /// How it begins.
     pub init: Init,
     /// The parameter at whose offset it is stored, for gradients and moments.
@@ -166,6 +166,7 @@ fn check_view(op: &str, inputs: &[&Type], outputs: &[Type]) -> Result<()> {
     }
 }
 
+/// # Inputs, states, ops, assignments
 impl Graph {
     /// An empty graph.
     pub fn new() -> Self {
@@ -212,7 +213,7 @@ impl Graph {
         &mut self,
         name: &str,
         ty: Type,
-        kind: Kind,
+        kind: StateKind,
         init: Init,
         like: Option<Value>,
     ) -> Result<Value> {
@@ -261,7 +262,7 @@ impl Graph {
 
     /// A trained parameter.
     pub fn parameter(&mut self, name: &str, shape: impl Into<Shape>, init: Init) -> Result<Value> {
-        self.state(name, Type::f32(shape), Kind::Parameter, init, None)
+        self.state(name, Type::f32(shape), StateKind::Parameter, init, None)
     }
 
     /// The seed and step counter, `u32 [4]`: seed low, seed high, step, unused. Made on first use under the name `clock`.
@@ -272,7 +273,7 @@ impl Graph {
         if let Some(clock) = self.find_state("clock") {
             return Ok(clock);
         }
-        self.state("clock", Type::u32([4]), Kind::Scalar, Init::Seed, None)
+        self.state("clock", Type::u32([4]), StateKind::Scalar, Init::Seed, None)
     }
 
     /// Makes `clock`, a `u32 [4]`, the one that [`clock`](Self::clock) gives: for a graph that does not count the steps of others.
@@ -311,12 +312,12 @@ impl Graph {
     }
 
     /// Appends an op; its type rule runs here.
-    pub fn add(&mut self, op: impl Op, inputs: &[Value]) -> Result<Vec<Value>> {
-        self.add_shared(Arc::new(op), inputs)
+    pub fn apply(&mut self, op: impl Op, inputs: &[Value]) -> Result<Vec<Value>> {
+        self.apply_shared(Arc::new(op), inputs)
     }
 
     /// Appends an op that is shared with another node.
-    pub fn add_shared(&mut self, op: Arc<dyn Op>, inputs: &[Value]) -> Result<Vec<Value>> {
+    pub fn apply_shared(&mut self, op: Arc<dyn Op>, inputs: &[Value]) -> Result<Vec<Value>> {
         let types = inputs
             .iter()
             .map(|&v| self.operand(op.name(), v))
@@ -343,9 +344,9 @@ impl Graph {
     }
 
     /// Appends an op with one output.
-    pub fn add1(&mut self, op: impl Op, inputs: &[Value]) -> Result<Value> {
+    pub fn apply1(&mut self, op: impl Op, inputs: &[Value]) -> Result<Value> {
         let name = op.name();
-        let made = self.add(op, inputs)?;
+        let made = self.apply(op, inputs)?;
         let first = made.first().copied();
         first.ok_or_else(|| Error::graph(format!("{name}: no outputs, one is needed")))
     }
@@ -423,7 +424,7 @@ impl Graph {
             Source::State(index) => {
                 let State { name, kind, .. } = &self.states[*index];
                 match kind {
-                    Kind::Parameter => format!("parameter \"{name}\""),
+                    StateKind::Parameter => format!("parameter \"{name}\""),
                     _ => format!("state \"{name}\""),
                 }
             }

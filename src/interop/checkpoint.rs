@@ -12,20 +12,20 @@ use super::file::replace_file;
 use super::safetensors::{decode, encode, fit};
 use super::state_dict::{LoadOptions, load_state_dict_bytes};
 use crate::error::Result;
-use crate::graph::Kind;
+use crate::graph::StateKind;
 use crate::shape::Type;
 use crate::store::Store;
 use crate::tensor::Tensor;
 use crate::train::average_name;
 
 /// Names of the states whose kind is wanted, in order of declaration by kind.
-fn names(store: &Store, kinds: &[Kind]) -> Vec<String> {
+fn names(store: &Store, kinds: &[StateKind]) -> Vec<String> {
     let names = kinds.iter().flat_map(|&kind| store.names_of(kind));
     names.map(str::to_owned).collect()
 }
 
 /// What a trained network is.
-const NETWORK: [Kind; 2] = [Kind::Parameter, Kind::Statistic];
+const NETWORK: [StateKind; 2] = [StateKind::Parameter, StateKind::Statistic];
 
 /// Names of what a trained network is.
 pub(super) fn network_names(store: &Store) -> Vec<String> {
@@ -35,7 +35,7 @@ pub(super) fn network_names(store: &Store) -> Vec<String> {
 /// Names of what a run needs to go on to the bit: all states but data, which the run's program
 /// brings along, and counters of loss and accuracy, which the host reads and clears.
 fn training_names(store: &Store) -> Vec<String> {
-    let left_out = names(store, &[Kind::Data, Kind::Metric]);
+    let left_out = names(store, &[StateKind::Data, StateKind::Metric]);
     let names = store.names().map(str::to_owned);
     names.filter(|name| !left_out.contains(name)).collect()
 }
@@ -143,17 +143,15 @@ pub fn load_parameters_bytes(bytes: &[u8], store: &Store) -> Result<()> {
 ///
 /// ```
 /// use striate::interop::{load_training, save_training};
-/// use striate::ops::{Adam, Rule};
 /// use striate::prelude::*;
-/// use striate::train::{Optimizer, learning_rate};
+/// use striate::train::{Adam, minimize};
 ///
 /// # fn main() -> Result<()> {
 /// let mut g = Graph::new();
 /// let w = g.parameter("w", [2], Init::Normal { std: 1.0 })?;
 /// let square = g.mul(w, w)?;
 /// let loss = g.sum(square, &[0], false)?;
-/// let rate = learning_rate(&mut g, 0.1)?;
-/// Optimizer::new(Rule::Adam(Adam::default())).minimize(&mut g, loss, rate)?;
+/// minimize(&mut g, loss, Adam::new().lr(0.1))?;
 ///
 /// let run = |steps: usize, from: Option<&std::path::Path>| -> Result<Store> {
 ///     let store = Store::new(&Engine::cpu(), &[&g], 7)?;

@@ -85,7 +85,7 @@ impl Module for BasicBlock {
             .named("bn2", BatchNorm2d::new(self.out));
         let y = residual.build(g, name, x, mode)?;
         let shortcut = self.shortcut(g, x).map_err(|e| e.context("shortcut"))?;
-        let sum = g.add_values(y, shortcut)?;
+        let sum = g.add(y, shortcut)?;
         g.relu(sum)
     }
 }
@@ -118,11 +118,7 @@ const BOTTLENECKS: [(usize, usize); 4] = [(3, 64), (4, 128), (6, 256), (3, 512)]
 /// # Errors
 /// `Shape` if x is not `[n, 3, height, width]`.
 pub fn resnet50(g: &mut Graph, classes: usize, x: Value, mode: Mode) -> Result<Value> {
-    let pool = MaxPool2d {
-        stride: [2, 2],
-        padding: [1, 1],
-        ..MaxPool2d::square(3)
-    };
+    let pool = MaxPool2d::new(3).stride(2).padding(1);
     let mut channels = 64;
     let mut net = Sequential::new()
         .named("conv1", conv(3, channels, 7, 2))
@@ -176,7 +172,7 @@ impl Module for Bottleneck {
                 .then(BatchNorm2d::new(out))
                 .build(g, &join(name, "downsample"), x, mode)?,
         };
-        let sum = g.add_values(y, shortcut)?;
+        let sum = g.add(y, shortcut)?;
         g.relu(sum)
     }
 }

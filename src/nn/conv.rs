@@ -5,7 +5,7 @@ use super::{Mode, Module, weight_and_bias, within};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Value};
 use crate::ops::{self, ConvTransposeWalk, ConvWalk};
-use crate::shape::{PaddingMode, Shape};
+use crate::shape::{BothSides, PaddingMode, PerAxis, Shape};
 
 /// A kernel that walks over the last `D` axes of `[n, in_channels, ..]` as `K` says: [`Conv`] or [`ConvTranspose`].
 #[derive(Debug, Clone)]
@@ -74,12 +74,12 @@ impl<const D: usize> Default for ConvTransposeOptions<D> {
 }
 
 impl<const D: usize, K: Default> ConvLayer<D, K> {
-    /// A kernel of equal extents, stride 1, no padding, with bias.
-    pub fn new(in_channels: usize, out_channels: usize, kernel: usize) -> Self {
+    /// A kernel of one extent along all axes or of one along each, stride 1, no padding, with bias.
+    pub fn new(in_channels: usize, out_channels: usize, kernel: impl Into<PerAxis<D>>) -> Self {
         Self {
             in_channels,
             out_channels,
-            kernel: [kernel; D],
+            kernel: kernel.into().0,
             stride: [1; D],
             padding: [[0; 2]; D],
             dilation: [1; D],
@@ -92,21 +92,22 @@ impl<const D: usize, K: Default> ConvLayer<D, K> {
 }
 
 impl<const D: usize, K> ConvLayer<D, K> {
-    /// Steps along all axes, of the output where it is transposed.
-    pub fn stride(mut self, stride: usize) -> Self {
-        self.stride = [stride; D];
+    /// Steps along all axes, or along each; of the output where it is transposed.
+    pub fn stride(mut self, stride: impl Into<PerAxis<D>>) -> Self {
+        self.stride = stride.into().0;
         self
     }
 
-    /// Padding on all sides of the input, or elements cut off all sides of the output where it is transposed.
-    pub fn padding(mut self, padding: usize) -> Self {
-        self.padding = [[padding; 2]; D];
+    /// Elements added to the input, or cut off the output where it is transposed: on all sides, on
+    /// both sides of each axis, or before and after each.
+    pub fn padding(mut self, padding: impl Into<BothSides<D>>) -> Self {
+        self.padding = padding.into().0;
         self
     }
 
-    /// Steps between kernel taps along all axes.
-    pub fn dilation(mut self, dilation: usize) -> Self {
-        self.dilation = [dilation; D];
+    /// Steps between kernel taps along all axes, or along each.
+    pub fn dilation(mut self, dilation: impl Into<PerAxis<D>>) -> Self {
+        self.dilation = dilation.into().0;
         self
     }
 
@@ -179,9 +180,9 @@ where
 }
 
 impl<const D: usize> ConvTranspose<D> {
-    /// Elements added at the end of all axes of the output.
-    pub fn output_padding(mut self, output_padding: usize) -> Self {
-        self.kind.output_padding = [output_padding; D];
+    /// Elements added to the output at the end of all axes, or of each.
+    pub fn output_padding(mut self, output_padding: impl Into<PerAxis<D>>) -> Self {
+        self.kind.output_padding = output_padding.into().0;
         self
     }
 }

@@ -3,6 +3,27 @@
 //! A module is a recipe: it holds sizes, no state. [`Module::build`] appends its ops to a graph and declares its parameters
 //! there by name (`conv1.weight`, `fc1.bias`, as in a `state_dict`). A parameter that the graph has already is used again: a
 //! module built twice under one name shares its weights.
+//!
+//! ```
+//! use striate::nn::{Conv2d, Flatten, Linear, MaxPool2d, Mode, Module, Relu, Sequential};
+//! use striate::prelude::*;
+//!
+//! # fn main() -> Result<()> {
+//! let net = Sequential::new()
+//!     .named("conv", Conv2d::new(1, 8, 3).padding(1))
+//!     .then(Relu)
+//!     .then(MaxPool2d::new(2))
+//!     .then(Flatten)
+//!     .named("fc", Linear::new(8 * 14 * 14, 10));
+//!
+//! let mut g = Graph::new();
+//! let images = g.input("images", Type::f32([5, 1, 28, 28]))?;
+//! let logits = net.build(&mut g, "", images, Mode::Eval)?;
+//! assert_eq!(g.shape(logits)?[..], [5, 10]);
+//! assert!(g.find_state("conv.weight").is_some());
+//! # Ok(())
+//! # }
+//! ```
 
 mod activation;
 mod conv;
@@ -14,7 +35,7 @@ mod resize;
 use std::fmt::{self, Debug};
 
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Init, Kind, Source, Value};
+use crate::graph::{Graph, Init, Source, StateKind, Value};
 use crate::shape::{Shape, Type};
 use init::Scheme;
 
@@ -36,7 +57,7 @@ pub enum Mode {
     /// Gradients will be taken.
     Train,
     /// Only the outputs count.
-    Infer,
+    Eval,
 }
 
 /// Something that turns one value into another, with parameters named after it.
@@ -79,7 +100,7 @@ pub fn within<T>(
 /// # Errors
 /// `Graph` if the graph has a state of this name that is no parameter of this shape.
 pub fn parameter(g: &mut Graph, name: &str, shape: impl Into<Shape>, init: Init) -> Result<Value> {
-    state(g, name, shape, Kind::Parameter, init)
+    state(g, name, shape, StateKind::Parameter, init)
 }
 
 /// The `f32` state of this name and kind: a new one, or the one that the graph has.
@@ -90,7 +111,7 @@ pub fn state(
     g: &mut Graph,
     name: &str,
     shape: impl Into<Shape>,
-    kind: Kind,
+    kind: StateKind,
     init: Init,
 ) -> Result<Value> {
     let ty = Type::f32(shape);
@@ -195,10 +216,17 @@ pub struct Dropout {
     pub p: f32,
 }
 
+impl Dropout {
+    /// Zeroes with probability `p`, in [0, 1).
+    pub fn new(p: f32) -> Self {
+        Self { p }
+    }
+}
+
 impl Module for Dropout {
     fn build(&self, g: &mut Graph, name: &str, x: Value, mode: Mode) -> Result<Value> {
         within(name, "Dropout", || {
-            if mode == Mode::Infer {
+            if mode == Mode::Eval {
                 return Ok(x);
             }
             let clock = g.clock()?;
@@ -214,10 +242,17 @@ pub struct Dropout2d {
     pub p: f32,
 }
 
+impl Dropout2d {
+    /// Zeroes with probability `p`, in [0, 1).
+    pub fn new(p: f32) -> Self {
+        Self { p }
+    }
+}
+
 impl Module for Dropout2d {
     fn build(&self, g: &mut Graph, name: &str, x: Value, mode: Mode) -> Result<Value> {
         within(name, "Dropout2d", || {
-            if mode == Mode::Infer {
+            if mode == Mode::Eval {
                 return Ok(x);
             }
             let clock = g.clock()?;

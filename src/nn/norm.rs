@@ -2,7 +2,7 @@
 
 use super::{Mode, Module, join, parameter, state, within};
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Init, Kind, Value};
+use crate::graph::{Graph, Init, StateKind, Value};
 use crate::shape::Shape;
 
 pub use crate::ops::LocalResponseNorm;
@@ -44,6 +44,30 @@ impl<const D: usize> BatchNorm<D> {
             track_running_stats: true,
         }
     }
+
+    /// Another number added to the variance.
+    pub fn eps(mut self, eps: f32) -> Self {
+        self.eps = eps;
+        self
+    }
+
+    /// Another weight of a new batch in the running statistics.
+    pub fn momentum(mut self, momentum: f32) -> Self {
+        self.momentum = momentum;
+        self
+    }
+
+    /// Whether there are a weight and a bias.
+    pub fn affine(mut self, affine: bool) -> Self {
+        self.affine = affine;
+        self
+    }
+
+    /// Whether there are running statistics.
+    pub fn track_running_stats(mut self, track: bool) -> Self {
+        self.track_running_stats = track;
+        self
+    }
 }
 
 impl<const D: usize> Module for BatchNorm<D> {
@@ -56,14 +80,14 @@ impl<const D: usize> Module for BatchNorm<D> {
                 let mut statistic = |child, begin| {
                     let init = Init::Constant(begin);
                     let name = join(name, child);
-                    state(g, &name, [self.features], Kind::Statistic, init)
+                    state(g, &name, [self.features], StateKind::Statistic, init)
                 };
                 running = Some([
                     statistic("running_mean", 0.0)?,
                     statistic("running_var", 1.0)?,
                 ]);
             }
-            if let (Mode::Infer, Some(running)) = (mode, running) {
+            if let (Mode::Eval, Some(running)) = (mode, running) {
                 return g.batch_norm(x, running, weight, bias, self.eps);
             }
             let (y, statistics) = g.batch_norm_train(x, weight, bias, self.eps)?;
@@ -107,6 +131,18 @@ impl<const D: usize> InstanceNorm<D> {
             affine: false,
         }
     }
+
+    /// Another number added to the variance.
+    pub fn eps(mut self, eps: f32) -> Self {
+        self.eps = eps;
+        self
+    }
+
+    /// Whether there are a weight and a bias.
+    pub fn affine(mut self, affine: bool) -> Self {
+        self.affine = affine;
+        self
+    }
 }
 
 impl<const D: usize> Module for InstanceNorm<D> {
@@ -141,6 +177,18 @@ impl GroupNorm {
             eps: 1e-5,
             affine: true,
         }
+    }
+
+    /// Another number added to the variance.
+    pub fn eps(mut self, eps: f32) -> Self {
+        self.eps = eps;
+        self
+    }
+
+    /// Whether there are a weight and a bias.
+    pub fn affine(mut self, affine: bool) -> Self {
+        self.affine = affine;
+        self
     }
 }
 
@@ -183,6 +231,24 @@ impl LayerNorm {
             bias: true,
         }
     }
+
+    /// Another number added to the variance.
+    pub fn eps(mut self, eps: f32) -> Self {
+        self.eps = eps;
+        self
+    }
+
+    /// Whether there is a weight, and a bias with it.
+    pub fn elementwise_affine(mut self, affine: bool) -> Self {
+        self.elementwise_affine = affine;
+        self
+    }
+
+    /// Whether there is a bias beside the weight.
+    pub fn bias(mut self, bias: bool) -> Self {
+        self.bias = bias;
+        self
+    }
 }
 
 impl Module for LayerNorm {
@@ -216,6 +282,18 @@ impl RmsNorm {
             eps: f32::EPSILON,
             elementwise_affine: true,
         }
+    }
+
+    /// Another number added to the mean square.
+    pub fn eps(mut self, eps: f32) -> Self {
+        self.eps = eps;
+        self
+    }
+
+    /// Whether there is a weight.
+    pub fn elementwise_affine(mut self, affine: bool) -> Self {
+        self.elementwise_affine = affine;
+        self
     }
 }
 

@@ -19,11 +19,13 @@ use crate::lowering::rows::{Loops, by_rows};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CountCorrect;
 
+/// # Accuracy
 impl Graph {
     /// `counter` u32 `[2]` plus [rows whose largest logit is the label's, rows], both among the first `valid` rows.
     ///
-    /// `logits`, `labels` and `valid` are those of [`softmax_cross_entropy`](Self::softmax_cross_entropy). Among equal logits the one
-    /// of the lowest class counts as the largest, as in PyTorch. A row with a NaN is wrong.
+    /// `logits`, `labels` and `valid` are those of
+    /// [`cross_entropy_with`](Self::cross_entropy_with). Among equal logits the one of the lowest
+    /// class counts as the largest, as in PyTorch. A row with a NaN is wrong.
     pub fn count_correct(
         &mut self,
         logits: Value,
@@ -31,7 +33,7 @@ impl Graph {
         valid: Value,
         counter: Value,
     ) -> Result<Value> {
-        self.add1(CountCorrect, &[logits, labels, valid, counter])
+        self.apply1(CountCorrect, &[logits, labels, valid, counter])
     }
 }
 

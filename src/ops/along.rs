@@ -36,6 +36,7 @@ pub struct AlongGrad {
     pub extent: usize,
 }
 
+/// # Largest and smallest along an axis
 impl Graph {
     /// The largest element along `axis` and its index (`u32`); with `keep` the axis stays with extent 1. The gradient goes to the
     /// element of that index.
@@ -72,7 +73,7 @@ impl Graph {
             keep,
             largest,
         };
-        let outputs = self.add(op, &[x])?;
+        let outputs = self.apply(op, &[x])?;
         Ok((outputs[0], outputs[1]))
     }
 }
@@ -151,7 +152,7 @@ impl Op for Along {
             along: *self,
             extent,
         };
-        Ok(vec![Some(g.add1(grad, &[dy[0], at.outputs[1]])?)])
+        Ok(vec![Some(g.apply1(grad, &[dy[0], at.outputs[1]])?)])
     }
 
     // Lowering.

@@ -72,6 +72,7 @@ pub struct ShuffledBatch {
     pub stream: u32,
 }
 
+/// # Batches of a resident data set
 impl Graph {
     /// Which rows of a data set of `count` rows the step of `clock` works on: (indices u32
     /// `[batch]`,
@@ -140,7 +141,7 @@ impl Graph {
             padded,
             stream,
         };
-        self.add(op, &[clock])
+        self.apply(op, &[clock])
     }
 }
 

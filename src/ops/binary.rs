@@ -48,14 +48,15 @@ pub struct BinaryGrad {
     pub operand: usize,
 }
 
+/// # Arithmetic of two values
 impl Graph {
     /// A function of `a` and `b`, broadcast.
     pub fn binary(&mut self, a: Value, b: Value, function: BinaryFunction) -> Result<Value> {
-        self.add1(Binary(function), &[a, b])
+        self.apply1(Binary(function), &[a, b])
     }
 
     /// a + b, broadcast.
-    pub fn add_values(&mut self, a: Value, b: Value) -> Result<Value> {
+    pub fn add(&mut self, a: Value, b: Value) -> Result<Value> {
         self.binary(a, b, Add)
     }
 
@@ -158,7 +159,7 @@ impl Op for Binary {
         let mut grad = |operand: usize| {
             let function = self.0;
             let (own, other) = (at.inputs[operand], at.inputs[1 - operand]);
-            g.add1(BinaryGrad { function, operand }, &[own, other, dy])
+            g.apply1(BinaryGrad { function, operand }, &[own, other, dy])
         };
         let (da, db) = match self.0 {
             Add => (dy, dy),

@@ -107,6 +107,7 @@ impl Blend {
     }
 }
 
+/// # Moving averages
 impl Graph {
     /// What becomes of `states` that take up `values` in the step of `clock` (see [`Blend`]). Assigning them is left to the caller.
     pub fn blend(
@@ -117,7 +118,7 @@ impl Graph {
         clock: Value,
     ) -> Result<Vec<Value>> {
         let inputs = [states, values, &[clock]].concat();
-        self.add(Blend::new(blending, states.len()), &inputs)
+        self.apply(Blend::new(blending, states.len()), &inputs)
     }
 }
 

@@ -22,6 +22,7 @@ pub struct Cast {
     pub dtype: DType,
 }
 
+/// # Element types
 impl Graph {
     /// x with elements of type `dtype`, as [`Cast`] says: PyTorch's `to`. It has no gradient, but
     /// where x is of this type already, which gives x itself.
@@ -29,7 +30,7 @@ impl Graph {
         if self.operand("cast", x)?.dtype == dtype {
             return Ok(x);
         }
-        self.add1(Cast { dtype }, &[x])
+        self.apply1(Cast { dtype }, &[x])
     }
 }
 

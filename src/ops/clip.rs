@@ -26,6 +26,7 @@ pub struct ClipGradNorm {
     pub count: usize,
 }
 
+/// # Clipping of gradients
 impl Graph {
     /// (norm, scale): the norm of `grads` times `factor` (1 without one) taken as one vector, and what each of them must be multiplied by
     /// so that it is at most `max_norm`, `factor` included (see [`ClipGradNorm`]).
@@ -41,7 +42,7 @@ impl Graph {
         };
         let count = grads.len();
         let op = ClipGradNorm { max_norm, count };
-        let outputs = self.add(op, &[grads, &[factor]].concat())?;
+        let outputs = self.apply(op, &[grads, &[factor]].concat())?;
         Ok((outputs[0], outputs[1]))
     }
 }

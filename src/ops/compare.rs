@@ -36,26 +36,27 @@ pub struct Compare(pub Comparison);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Select;
 
+/// # Comparisons
 impl Graph {
     /// Where a and b are equal: a mask, `u32` 1 or 0, in the shape to which they broadcast. As all
     /// comparisons, of two `f32` or two `u32` values; false where one is NaN; without a gradient.
     pub fn eq(&mut self, a: Value, b: Value) -> Result<Value> {
-        self.add1(Compare(Eq), &[a, b])
+        self.apply1(Compare(Eq), &[a, b])
     }
 
     /// Where a and b differ, or one is NaN, as [`Graph::eq`].
     pub fn ne(&mut self, a: Value, b: Value) -> Result<Value> {
-        self.add1(Compare(Ne), &[a, b])
+        self.apply1(Compare(Ne), &[a, b])
     }
 
     /// Where a < b, as [`Graph::eq`].
     pub fn lt(&mut self, a: Value, b: Value) -> Result<Value> {
-        self.add1(Compare(Lt), &[a, b])
+        self.apply1(Compare(Lt), &[a, b])
     }
 
     /// Where a <= b, as [`Graph::eq`].
     pub fn le(&mut self, a: Value, b: Value) -> Result<Value> {
-        self.add1(Compare(Le), &[a, b])
+        self.apply1(Compare(Le), &[a, b])
     }
 
     /// Where a > b, as [`Graph::eq`].
@@ -71,7 +72,7 @@ impl Graph {
     /// a where `mask`, a `u32` value, is not 0, b elsewhere, broadcast: PyTorch's `where`. a and b
     /// are both `f32` or both `u32`. The gradient goes to the one that was taken.
     pub fn select(&mut self, mask: Value, a: Value, b: Value) -> Result<Value> {
-        self.add1(Select, &[mask, a, b])
+        self.apply1(Select, &[mask, a, b])
     }
 }
 

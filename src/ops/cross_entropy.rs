@@ -14,7 +14,7 @@ use crate::shape::around;
 
 // Parameters and builder.
 
-/// Options of [`Graph::cross_entropy`] and [`Graph::nll_loss`], with PyTorch's defaults.
+/// Options of [`Graph::cross_entropy_with`] and [`Graph::nll_loss_with`], with PyTorch's defaults.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct CrossEntropyLoss {
     /// A factor for each class, f32 `[classes]`.
@@ -27,6 +27,44 @@ pub struct CrossEntropyLoss {
     pub label_smoothing: f32,
     /// How many rows (axis 0) count, u32 `[1]`; the others are padding. A mean over no valid rows is 0.
     pub valid: Option<Value>,
+}
+
+impl CrossEntropyLoss {
+    /// PyTorch's defaults: the mean over all rows.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A factor for each class, f32 `[classes]`.
+    pub fn weight(mut self, weight: Value) -> Self {
+        self.weight = Some(weight);
+        self
+    }
+
+    /// Positions with this label count nowhere.
+    pub fn ignore_index(mut self, label: u32) -> Self {
+        self.ignore_index = Some(label);
+        self
+    }
+
+    /// What becomes of the losses of single positions.
+    pub fn reduction(mut self, reduction: Reduction) -> Self {
+        self.reduction = reduction;
+        self
+    }
+
+    /// This share of each target is spread evenly over all classes.
+    pub fn label_smoothing(mut self, share: f32) -> Self {
+        self.label_smoothing = share;
+        self
+    }
+
+    /// How many rows (axis 0) count, u32 `[1]`: 0 gives a mean of 0, more than there are count as
+    /// all.
+    pub fn valid(mut self, valid: Value) -> Self {
+        self.valid = Some(valid);
+        self
+    }
 }
 
 /// Cross-entropy of inputs logits, target, weight and valid.
@@ -52,13 +90,41 @@ pub struct CrossEntropyGrad(pub CrossEntropy);
 
 const MOST_ONES: usize = 1 << 16;
 
+/// # Losses of classes
 impl Graph {
-    /// Cross-entropy of `logits` `[n, classes, d1, ...]` and `target`: labels u32 `[n, d1, ...]`, or f32 probabilities of the logits' shape.
+    /// The mean of `-log(softmax(logits)[label])`: `logits` f32 `[n, classes, d1, ...]`, `target`
+    /// labels u32 `[n, d1, ...]`, or f32 probabilities of the logits' shape. PyTorch's
+    /// `cross_entropy` as it is without options; with them,
+    /// [`cross_entropy_with`](Self::cross_entropy_with).
+    ///
+    /// ```
+    /// use striate::prelude::*;
+    ///
+    /// # fn main() -> Result<()> {
+    /// let mut g = Graph::new();
+    /// let logits = g.input("logits", Type::f32([2, 3]))?;
+    /// let labels = g.input("labels", Type::u32([2]))?;
+    /// let loss = g.cross_entropy(logits, labels)?;
+    ///
+    /// let store = Store::new(&Engine::cpu(), &[&g], 0)?;
+    /// let mut session = Session::new(&store, &g, &[loss])?;
+    /// session.write(logits, &Tensor::f32([2, 3], vec![0.0; 6])?)?;
+    /// session.write(labels, &Tensor::u32([2], vec![0, 2])?)?;
+    /// session.run(1)?;
+    /// assert!((session.read(loss)?.item()? - 3f32.ln()).abs() < 1e-6);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn cross_entropy(&mut self, logits: Value, target: Value) -> Result<Value> {
+        self.cross_entropy_with(logits, target, CrossEntropyLoss::new())
+    }
+
+    /// As [`cross_entropy`](Self::cross_entropy), with options.
     ///
     /// A label that is neither below `classes` nor ignored makes the loss and the gradient of its position NaN. A mean over
     /// nothing but ignored labels is NaN, as PyTorch's; one over no valid rows is 0. A class of weight 0 adds nothing, even where
     /// its probability is 0 (PyTorch: NaN). Differentiable once, in the logits.
-    pub fn cross_entropy(
+    pub fn cross_entropy_with(
         &mut self,
         logits: Value,
         target: Value,
@@ -67,32 +133,20 @@ impl Graph {
         self.class_loss(logits, target, options, false)
     }
 
-    /// As [`cross_entropy`](Self::cross_entropy) with labels, from logarithms of probabilities: -weight * x at the label. Without smoothing.
-    pub fn nll_loss(
+    /// As [`cross_entropy`](Self::cross_entropy) with labels, from logarithms of probabilities: the
+    /// mean of -x at the label.
+    pub fn nll_loss(&mut self, x: Value, labels: Value) -> Result<Value> {
+        self.nll_loss_with(x, labels, CrossEntropyLoss::new())
+    }
+
+    /// As [`nll_loss`](Self::nll_loss), with options but for smoothing.
+    pub fn nll_loss_with(
         &mut self,
         x: Value,
         labels: Value,
         options: CrossEntropyLoss,
     ) -> Result<Value> {
         self.class_loss(x, labels, options, true)
-    }
-
-    /// Mean over the first `valid` rows of `-log(softmax(logits)[label])`: `logits` f32 `[batch, classes]`, `labels` u32 `[batch]`,
-    /// `valid` u32 `[1]`, the result a scalar.
-    ///
-    /// Rows from `valid` on count nowhere. `valid` 0 gives 0; one above `batch` counts as `batch`. A label that is not below `classes`
-    /// makes the loss and the gradient of its row NaN. Differentiable once, in `logits`.
-    pub fn softmax_cross_entropy(
-        &mut self,
-        logits: Value,
-        labels: Value,
-        valid: Value,
-    ) -> Result<Value> {
-        let options = CrossEntropyLoss {
-            valid: Some(valid),
-            ..CrossEntropyLoss::default()
-        };
-        self.cross_entropy(logits, labels, options)
     }
 
     /// Classes without weights have ones, which the kernels do not read: of up to [`MOST_ONES`]
@@ -128,7 +182,7 @@ impl Graph {
             Some(valid) => valid,
             None => self.constant(Tensor::u32([1], vec![batch as u32])?)?,
         };
-        Ok(self.add(loss, &[logits, target, weight, valid])?[0])
+        Ok(self.apply(loss, &[logits, target, weight, valid])?[0])
     }
 }
 
@@ -266,7 +320,7 @@ impl Op for CrossEntropy {
             (_, None) => dy[0],
         };
         inputs.push(scalar);
-        let mut dlogits = g.add1(CrossEntropyGrad(*self), &inputs)?;
+        let mut dlogits = g.apply1(CrossEntropyGrad(*self), &inputs)?;
         if self.reduction == Reduction::None {
             let mut shape = g.shape(logits)?.to_vec();
             shape[1] = 1;

@@ -21,11 +21,12 @@ pub struct Fill {
     pub value: f32,
 }
 
+/// # Constants of any shape
 impl Graph {
     /// A float value with `value` in every element.
     pub fn fill(&mut self, shape: impl Into<Shape>, value: f32) -> Result<Value> {
         let shape = shape.into();
-        self.add1(Fill { shape, value }, &[])
+        self.apply1(Fill { shape, value }, &[])
     }
 }
 

@@ -25,6 +25,7 @@ pub struct GatherRows {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GatherLabels;
 
+/// # Gathering rows and labels
 impl Graph {
     /// Rows `indices` u32 `[batch]` of `data` u8 `[n, ...]` as byte * scale + shift, f32 `[batch, ...]`.
     ///
@@ -37,14 +38,14 @@ impl Graph {
         scale: f32,
         shift: f32,
     ) -> Result<Value> {
-        self.add1(GatherRows { scale, shift }, &[data, indices, valid])
+        self.apply1(GatherRows { scale, shift }, &[data, indices, valid])
     }
 
     /// Elements `indices` u32 `[batch]` of `labels` u32 `[n]`, u32 `[batch]`.
     ///
     /// Rows from `valid` u32 `[1]` on, and rows whose index is not below n, are 0.
     pub fn gather_labels(&mut self, labels: Value, indices: Value, valid: Value) -> Result<Value> {
-        self.add1(GatherLabels, &[labels, indices, valid])
+        self.apply1(GatherLabels, &[labels, indices, valid])
     }
 }
 

@@ -87,6 +87,7 @@ impl AxisRange {
 /// How many values [`Graph::chunk`] makes of an axis without elements.
 const MOST_EMPTY_CHUNKS: usize = 1 << 16;
 
+/// # Joining and cutting
 impl Graph {
     /// `f32` or `u32` values side by side along `axis`; they differ in nothing but their extents there. PyTorch's `cat`.
     pub fn concat(&mut self, values: &[Value], axis: impl Into<Dim>) -> Result<Value> {
@@ -103,14 +104,14 @@ impl Graph {
             Ok(shape[axis])
         });
         let sizes = sizes.collect::<Result<_>>()?;
-        self.add1(Concat { axis, sizes }, values)
+        self.apply1(Concat { axis, sizes }, values)
     }
 
     /// `x`, an `f32` or `u32` value, cut along `axis` into values of these sizes, which add up to its extent.
     pub fn split(&mut self, x: Value, sizes: &[usize], axis: impl Into<Dim>) -> Result<Vec<Value>> {
         let axis = dim::axis("split", &self.operand("split", x)?.shape, axis)?;
         let sizes = sizes.to_vec();
-        self.add(Split { axis, sizes }, &[x])
+        self.apply(Split { axis, sizes }, &[x])
     }
 
     /// `x` cut along `axis` into `chunks` values, all of extent / `chunks` rounded up but the last ones, which may be smaller or
@@ -166,7 +167,7 @@ impl Graph {
             step: steps,
             shape: extents.into(),
         };
-        self.add1(slice, &[x])
+        self.apply1(slice, &[x])
     }
 
     /// `length` elements of `axis` from `start` on: PyTorch's `narrow`.
@@ -195,7 +196,7 @@ impl Graph {
             begin[axis] = shape[axis].saturating_sub(1);
             step[axis] = -1;
         }
-        self.add1(Slice { begin, step, shape }, &[x])
+        self.apply1(Slice { begin, step, shape }, &[x])
     }
 }
 
@@ -452,7 +453,7 @@ impl Op for Slice {
             slice: self.clone(),
             input: g.shape(at.inputs[0])?.clone(),
         };
-        Ok(vec![Some(g.add1(grad, &[dy[0]])?)])
+        Ok(vec![Some(g.apply1(grad, &[dy[0]])?)])
     }
 
     // Lowering.
@@ -504,7 +505,7 @@ impl Op for SliceGrad {
     // Gradient.
 
     fn vjp(&self, g: &mut Graph, _: &Node, dy: &[Value]) -> Result<Vec<Option<Value>>> {
-        Ok(vec![Some(g.add1(self.slice.clone(), &[dy[0]])?)])
+        Ok(vec![Some(g.apply1(self.slice.clone(), &[dy[0]])?)])
     }
 
     // Lowering.
@@ -583,7 +584,7 @@ mod tests {
             shape: [2, 2].into(),
         };
         assert_eq!(
-            message(g.add1(outside, &[x]).unwrap_err()),
+            message(g.apply1(outside, &[x]).unwrap_err()),
             "slice: [2, 2] elements from [0, 5] on in steps of [1, 1] do not lie in [2, 6]"
         );
     }

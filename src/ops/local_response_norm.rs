@@ -99,10 +99,11 @@ impl LocalResponseNorm {
     }
 }
 
+/// # Local response normalisation
 impl Graph {
     /// x `[n, c, ...]`, with at least 3 axes, each element divided by a power of the mean square of its neighbours among the channels.
     pub fn local_response_norm(&mut self, x: Value, norm: LocalResponseNorm) -> Result<Value> {
-        self.add1(norm, &[x])
+        self.apply1(norm, &[x])
     }
 }
 
@@ -152,7 +153,7 @@ impl Op for LocalResponseNorm {
     // Gradient.
 
     fn vjp(&self, g: &mut Graph, at: &Node, dy: &[Value]) -> Result<Vec<Option<Value>>> {
-        let dx = g.add1(LocalResponseNormGrad(*self), &[dy[0], at.inputs[0]])?;
+        let dx = g.apply1(LocalResponseNormGrad(*self), &[dy[0], at.inputs[0]])?;
         Ok(vec![Some(dx)])
     }
 

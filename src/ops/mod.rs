@@ -80,7 +80,7 @@ pub use pool::*;
 pub use random::{Advance, Dropout};
 pub use reduce::{Extreme, Ratio, Spread, Sum, Ties};
 pub use resize::{Interpolate, InterpolateGrad, InterpolateMode};
-pub use rule::{Adagrad, Adam, RmsProp, Rule, Sgd};
+pub use rule::{AdagradRule, AdamRule, RmsPropRule, Rule, SgdRule};
 pub use schedule::Lookup;
 pub use softmax::{Softmax, SoftmaxGrad};
 pub use unary::{Saved, Unary, UnaryGrad};

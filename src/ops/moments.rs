@@ -50,6 +50,7 @@ pub struct Norm {
     pub keep: bool,
 }
 
+/// # Variance, deviation, norm
 impl Graph {
     /// The variance over `axes`: sum((x - mean)^2) / (count - `correction`); PyTorch's default is 1. With `keep` the axes stay with
     /// extent 1. No axes reduce nothing; in PyTorch they mean all. Without a degree of freedom it is an error, where PyTorch gives NaN.
@@ -95,15 +96,15 @@ impl Graph {
         // equal
         // differ by as well. Their differences from it are exact.
         let near = self.mean(x, &axes, keep)?;
-        let rest = self.add1(MeanDifference { axes, keep }, &[x, near])?;
-        let mean = self.add_values(near, rest)?;
-        self.add1(op, &[x, mean])
+        let rest = self.apply1(MeanDifference { axes, keep }, &[x, near])?;
+        let mean = self.add(near, rest)?;
+        self.apply1(op, &[x, mean])
     }
 
     /// The Euclidean norm over `axes`; with `keep` they stay with extent 1. No axes reduce nothing; in PyTorch they mean all.
     pub fn norm(&mut self, x: Value, axes: &[impl Into<Dim> + Copy], keep: bool) -> Result<Value> {
         let axes = dim::sorted("norm", &self.operand("norm", x)?.shape, axes)?;
-        self.add1(Norm { axes, keep }, &[x])
+        self.apply1(Norm { axes, keep }, &[x])
     }
 }
 
@@ -172,7 +173,7 @@ impl Op for Var {
         let (x, mean) = (at.inputs[0], at.inputs[1]);
         let scale = 1.0 / self.freedom(g.ty(x)?);
         let share = match self.root {
-            true => g.add1(Ratio { scale }, &[dy[0], at.outputs[0]])?,
+            true => g.apply1(Ratio { scale }, &[dy[0], at.outputs[0]])?,
             false => g.scale(dy[0], 2.0 * scale)?,
         };
         let spread = Spread {
@@ -180,7 +181,7 @@ impl Op for Var {
             keep: self.keep,
             differences: true,
         };
-        Ok(vec![Some(g.add1(spread, &[x, mean, share])?), None])
+        Ok(vec![Some(g.apply1(spread, &[x, mean, share])?), None])
     }
 
     // Lowering.
@@ -276,7 +277,7 @@ impl Op for Norm {
 
     fn vjp(&self, g: &mut Graph, at: &Node, dy: &[Value]) -> Result<Vec<Option<Value>>> {
         let x = at.inputs[0];
-        let share = g.add1(Ratio { scale: 1.0 }, &[dy[0], at.outputs[0]])?;
+        let share = g.apply1(Ratio { scale: 1.0 }, &[dy[0], at.outputs[0]])?;
         let kept = with_kept(g.shape(x)?, &self.axes);
         let share = g.reshape(share, kept)?;
         Ok(vec![Some(g.mul(x, share)?)])

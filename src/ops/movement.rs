@@ -35,6 +35,7 @@ pub struct Expand {
     pub shape: Shape,
 }
 
+/// # Shapes and axes
 impl Graph {
     /// The same elements under another shape of equal count. Costs nothing, but for a value in several parts whose rows change: that is copied.
     pub fn reshape(&mut self, x: Value, shape: impl Into<Shape>) -> Result<Value> {
@@ -42,7 +43,7 @@ impl Graph {
         if self.operand("reshape", x)?.shape == shape {
             return Ok(x);
         }
-        self.add1(Reshape { shape }, &[x])
+        self.apply1(Reshape { shape }, &[x])
     }
 
     /// Joins all axes from `start` on into one: `[n, c, h, w]` from axis 1 gives `[n, c * h * w]`.
@@ -65,7 +66,7 @@ impl Graph {
         if moving.is_sorted() {
             return self.reshape(x, shape);
         }
-        self.add1(op, &[x])
+        self.apply1(op, &[x])
     }
 
     /// The transpose of a matrix: `[m, n]` to `[n, m]`.
@@ -85,7 +86,7 @@ impl Graph {
         if self.operand("expand", x)?.shape == shape {
             return Ok(x);
         }
-        self.add1(Expand { shape }, &[x])
+        self.apply1(Expand { shape }, &[x])
     }
 }
 

@@ -85,6 +85,7 @@ pub struct RunningStatistic {
     pub add: f64,
 }
 
+/// # Normalisation
 impl Graph {
     /// Each channel of x `[n, c, ...]` normalised by the given mean and variance `[c]`, which are constants to the gradient: batch
     /// normalisation in inference. `weight` and `bias` are `[c]`.
@@ -96,7 +97,7 @@ impl Graph {
         bias: Option<Value>,
         eps: f32,
     ) -> Result<Value> {
-        let statistics = self.add1(StatisticPairs, &[mean, variance])?;
+        let statistics = self.apply1(StatisticPairs, &[mean, variance])?;
         self.normalize(Over::Batch, x, statistics, None, [weight, bias], eps)
     }
 
@@ -141,7 +142,7 @@ impl Graph {
         let keep = 1.0 - momentum;
         let mut renewed = |column, running, add| {
             let op = RunningStatistic { column, keep, add };
-            self.add1(op, &[running, statistics])
+            self.apply1(op, &[running, statistics])
         };
         Ok([
             renewed(0, mean, momentum)?,
@@ -215,7 +216,7 @@ impl Graph {
         affine: [Option<Value>; 2],
         eps: f32,
     ) -> Result<(Value, Value)> {
-        let statistics = self.add1(NormStatistics { over, moments }, &[x])?;
+        let statistics = self.apply1(NormStatistics { over, moments }, &[x])?;
         let own = Some(moments);
         let map = Map::new(over.op(own), over, self.operand(over.op(own), x)?)?;
         if !map.is_one_set() {
@@ -241,7 +242,7 @@ impl Graph {
                 self.operand(over.op(own), bias)?,
                 &expected,
             )?;
-            y = self.add_values(y, bias)?;
+            y = self.add(y, bias)?;
         }
         Ok((y, statistics))
     }
@@ -265,7 +266,7 @@ impl Graph {
             relu: false,
         };
         let inputs = [Some(x), Some(statistics), weight, bias];
-        self.add1(op, &inputs.into_iter().flatten().collect::<Vec<_>>())
+        self.apply1(op, &inputs.into_iter().flatten().collect::<Vec<_>>())
     }
 }
 
@@ -566,7 +567,7 @@ impl Op for Normalize {
         super::expect_unfused(self.name(), self.residual || self.relu)?;
         let mut inputs = vec![dy[0], at.inputs[0], at.inputs[1]];
         inputs.extend(self.weight.then(|| at.inputs[2]));
-        let found = g.add(NormalizeGrad(*self), &inputs)?;
+        let found = g.apply(NormalizeGrad(*self), &inputs)?;
         let mut gradients = vec![Some(found[0]), None];
         gradients.extend(self.weight.then(|| Some(found[1])));
         gradients.extend(self.bias.then(|| Some(found[2])));
@@ -853,7 +854,7 @@ mod tests {
             residual: false,
             relu: false,
         };
-        let dx = g.add(NormalizeGrad(norm), &[x, x, statistics]).unwrap();
+        let dx = g.apply(NormalizeGrad(norm), &[x, x, statistics]).unwrap();
         let node = g.nodes()[0].clone();
         let error = node.op.vjp(&mut g, &node, &dx).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotDifferentiable);

@@ -34,6 +34,7 @@ pub struct PadGrad {
     pub input: Shape,
 }
 
+/// # Padding
 impl Graph {
     /// `x` padded along its last axes, innermost first as in PyTorch: `[left, right, top, bottom, front, back]`. With `Zeros`, any
     /// number of axes, and negative numbers crop; the other modes take paddings below (reflect) or up to (circular) the extent.
@@ -70,7 +71,7 @@ impl Graph {
             mode,
             value,
         };
-        self.add1(pad, &[x])
+        self.apply1(pad, &[x])
     }
 }
 
@@ -167,14 +168,14 @@ impl Op for Pad {
                     mode: self.mode,
                     value: 0.0,
                 };
-                g.add1(pad, &[dy[0]])?
+                g.apply1(pad, &[dy[0]])?
             }
             _ => {
                 let grad = PadGrad {
                     pad: self.clone(),
                     input: g.shape(at.inputs[0])?.clone(),
                 };
-                g.add1(grad, &[dy[0]])?
+                g.apply1(grad, &[dy[0]])?
             }
         };
         Ok(vec![Some(dx)])
@@ -256,7 +257,7 @@ impl Op for PadGrad {
     // Gradient.
 
     fn vjp(&self, g: &mut Graph, _: &Node, dy: &[Value]) -> Result<Vec<Option<Value>>> {
-        Ok(vec![Some(g.add1(self.pad.clone(), &[dy[0]])?)])
+        Ok(vec![Some(g.apply1(self.pad.clone(), &[dy[0]])?)])
     }
 
     // Lowering.

@@ -72,6 +72,7 @@ pub struct PointwiseLossGrad {
     pub target: bool,
 }
 
+/// # Losses of elements
 impl Graph {
     /// A loss of each element of `x` for those of `target`, of its shape.
     ///
@@ -87,7 +88,7 @@ impl Graph {
             function,
             reduction,
         };
-        self.add1(loss, &[x, target])
+        self.apply1(loss, &[x, target])
     }
 
     /// (x - target)^2.
@@ -169,7 +170,7 @@ impl Graph {
                 let negative = self.mul(negative, rest)?;
                 let positive = self.mul(positive, target)?;
                 let positive = self.mul(positive, pos_weight)?;
-                self.add_values(negative, positive)?
+                self.add(negative, positive)?
             }
         };
         if let Some(weight) = weight {
@@ -263,7 +264,7 @@ impl Op for PointwiseLoss {
         };
         let function = self.function;
         let mut grad = |target: bool, own: Value, other: Value| {
-            g.add1(PointwiseLossGrad { function, target }, &[own, other, dy])
+            g.apply1(PointwiseLossGrad { function, target }, &[own, other, dy])
         };
         let dx = grad(false, x, target)?;
         let dtarget = match function {

@@ -26,6 +26,7 @@ pub struct Dropout {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Advance;
 
+/// # Randomness
 impl Graph {
     /// `x` with each element multiplied by 0 with probability `p` and the others by 1 / (1 - p), so that the mean stays.
     ///
@@ -33,7 +34,7 @@ impl Graph {
     /// number i of this op's stream is at least `p`.
     pub fn dropout(&mut self, x: Value, p: f32, clock: Value) -> Result<Value> {
         let stream = self.new_stream();
-        self.add1(Dropout { p, stream }, &[x, clock])
+        self.apply1(Dropout { p, stream }, &[x, clock])
     }
 
     /// As [`dropout`](Self::dropout), but with one draw for each feature map: `x` is `[n, c, ...]` with at least 3 axes.
@@ -54,7 +55,7 @@ impl Graph {
 
     /// `clock` one step later; to be assigned to it.
     pub fn advance(&mut self, clock: Value) -> Result<Value> {
-        self.add1(Advance, &[clock])
+        self.apply1(Advance, &[clock])
     }
 }
 
@@ -95,7 +96,7 @@ impl Op for Dropout {
     // Gradient.
 
     fn vjp(&self, g: &mut Graph, at: &Node, dy: &[Value]) -> Result<Vec<Option<Value>>> {
-        let dx = g.add1(*self, &[dy[0], at.inputs[1]])?;
+        let dx = g.apply1(*self, &[dy[0], at.inputs[1]])?;
         Ok(vec![Some(dx), None])
     }
 

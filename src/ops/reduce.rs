@@ -62,6 +62,7 @@ pub struct Spread {
     pub differences: bool,
 }
 
+/// # Sums, means, extremes
 impl Graph {
     /// The largest element over `axes`; with `keep` they stay with extent 1. No axes reduce nothing; in PyTorch they mean all. Equal
     /// elements share the gradient evenly, as in PyTorch; unlike there, so do NaNs.
@@ -88,14 +89,14 @@ impl Graph {
             keep,
             largest,
         };
-        self.add1(op, &[x])
+        self.apply1(op, &[x])
     }
 
     /// The sum over `axes`; with `keep` they stay with extent 1. No axes reduce nothing; in PyTorch they mean all.
     pub fn sum(&mut self, x: Value, axes: &[impl Into<Dim> + Copy], keep: bool) -> Result<Value> {
         let axes = dim::sorted("sum", &self.operand("sum", x)?.shape, axes)?;
         let mean = false;
-        self.add1(Sum { axes, keep, mean }, &[x])
+        self.apply1(Sum { axes, keep, mean }, &[x])
     }
 
     /// The mean over `axes`; with `keep` they stay with extent 1. No axes reduce nothing; in PyTorch they mean all. The mean of no
@@ -103,7 +104,7 @@ impl Graph {
     pub fn mean(&mut self, x: Value, axes: &[impl Into<Dim> + Copy], keep: bool) -> Result<Value> {
         let axes = dim::sorted("mean", &self.operand("mean", x)?.shape, axes)?;
         let mean = true;
-        self.add1(Sum { axes, keep, mean }, &[x])
+        self.apply1(Sum { axes, keep, mean }, &[x])
     }
 }
 
@@ -277,14 +278,14 @@ impl Op for Extreme {
     fn vjp(&self, g: &mut Graph, at: &Node, dy: &[Value]) -> Result<Vec<Option<Value>>> {
         let (x, y) = (at.inputs[0], at.outputs[0]);
         let (axes, keep) = (self.axes.clone(), self.keep);
-        let ties = g.add1(Ties { axes, keep }, &[x, y])?;
-        let share = g.add1(Ratio { scale: 1.0 }, &[dy[0], ties])?;
+        let ties = g.apply1(Ties { axes, keep }, &[x, y])?;
+        let share = g.apply1(Ratio { scale: 1.0 }, &[dy[0], ties])?;
         let spread = Spread {
             axes: self.axes.clone(),
             keep,
             differences: false,
         };
-        Ok(vec![Some(g.add1(spread, &[x, y, share])?)])
+        Ok(vec![Some(g.apply1(spread, &[x, y, share])?)])
     }
 
     // Lowering.

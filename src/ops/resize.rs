@@ -48,6 +48,7 @@ pub struct InterpolateGrad {
     pub input: Vec<usize>,
 }
 
+/// # Resizing
 impl Graph {
     /// x `[n, c, length]`, `[n, c, height, width]` or `[n, c, depth, height, width]` resized to `size`.
     pub fn interpolate(
@@ -63,7 +64,7 @@ impl Graph {
             size: size.to_vec(),
             step: step.collect(),
         };
-        self.add1(op, &[x])
+        self.apply1(op, &[x])
     }
 
     /// x resized to floor(extent * factor) along each axis; with one factor, all axes by the same one.
@@ -112,7 +113,7 @@ impl Graph {
                 input.len()
             )));
         }
-        self.add1(Interpolate { mode, size, step }, &[x])
+        self.apply1(Interpolate { mode, size, step }, &[x])
     }
 
     /// `[n, c * r * r, h, w]` as `[n, c, h * r, w * r]`: channels become pixels, as PyTorch's `PixelShuffle`.
@@ -294,7 +295,7 @@ impl Op for Interpolate {
             interpolate: self.clone(),
             input: g.shape(at.inputs[0])?[2..].to_vec(),
         };
-        Ok(vec![Some(g.add1(grad, &[dy[0]])?)])
+        Ok(vec![Some(g.apply1(grad, &[dy[0]])?)])
     }
 
     // Lowering.
@@ -347,7 +348,7 @@ impl Op for InterpolateGrad {
     // Gradient.
 
     fn vjp(&self, g: &mut Graph, _: &Node, dy: &[Value]) -> Result<Vec<Option<Value>>> {
-        Ok(vec![Some(g.add1(self.interpolate.clone(), &[dy[0]])?)])
+        Ok(vec![Some(g.apply1(self.interpolate.clone(), &[dy[0]])?)])
     }
 
     // Lowering.

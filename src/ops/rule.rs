@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 /// g += weight_decay * p; m = momentum * m + (1 - dampening) * g, in the first step m = g;
 /// p -= lr * (nesterov: g + momentum * m, else m; without momentum: g).
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Sgd {
+pub struct SgdRule {
     /// Factor on the moment; with 0 there is none.
     pub momentum: f64,
     /// Share of the gradient that the moment does not take up after the first step.
@@ -24,7 +24,7 @@ pub struct Sgd {
 /// v = beta2 * v + (1 - beta2) * g^2; with amsgrad the largest v so far stands for v in
 /// p -= lr / (1 - beta1^t) * m / (sqrt(v / (1 - beta2^t)) + eps).
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Adam {
+pub struct AdamRule {
     /// Decay of the mean of gradients.
     pub beta1: f64,
     /// Decay of the mean of squared gradients.
@@ -39,7 +39,7 @@ pub struct Adam {
     pub amsgrad: bool,
 }
 
-impl Default for Adam {
+impl Default for AdamRule {
     /// PyTorch's defaults: 0.9, 0.999, 1e-8, no weight decay.
     fn default() -> Self {
         Self {
@@ -60,7 +60,7 @@ impl Default for Adam {
 /// Moments are v, then a, then b. The centered form keeps w = v - a^2 itself in the place of v, by
 /// w = alpha * w + alpha * (1 - alpha) * (g - a)^2 with a from before the step: the same number, which rounding cannot make negative.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct RmsProp {
+pub struct RmsPropRule {
     /// Decay of the mean of squared gradients.
     pub alpha: f64,
     /// Added to the root; above 0.
@@ -73,7 +73,7 @@ pub struct RmsProp {
     pub centered: bool,
 }
 
-impl Default for RmsProp {
+impl Default for RmsPropRule {
     /// PyTorch's defaults: alpha 0.99, eps 1e-8, nothing else.
     fn default() -> Self {
         Self {
@@ -89,7 +89,7 @@ impl Default for RmsProp {
 /// As PyTorch's `Adagrad`, at step t = clock step + 1: g += weight_decay * p; s += g^2;
 /// p -= lr / (1 + (t - 1) * lr_decay) * g / (sqrt(s) + eps).
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Adagrad {
+pub struct AdagradRule {
     /// How fast the rate falls by itself.
     pub lr_decay: f64,
     /// Factor on the parameter that is added to the gradient.
@@ -100,7 +100,7 @@ pub struct Adagrad {
     pub eps: f64,
 }
 
-impl Default for Adagrad {
+impl Default for AdagradRule {
     /// PyTorch's defaults: eps 1e-10, all else 0.
     fn default() -> Self {
         Self {
@@ -116,13 +116,13 @@ impl Default for Adagrad {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Rule {
     /// Stochastic gradient descent.
-    Sgd(Sgd),
+    Sgd(SgdRule),
     /// Adam and AdamW.
-    Adam(Adam),
+    Adam(AdamRule),
     /// RMSprop.
-    RmsProp(RmsProp),
+    RmsProp(RmsPropRule),
     /// Adagrad.
-    Adagrad(Adagrad),
+    Adagrad(AdagradRule),
 }
 
 impl Rule {

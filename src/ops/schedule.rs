@@ -14,11 +14,12 @@ use super::{expect_clock, expect_dtype, expect_inputs};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lookup;
 
+/// # Learning rates from a table
 impl Graph {
     /// Element min(step, n - 1) of `table` `[n]` by the clock's step: a learning-rate schedule.
     pub fn lookup(&mut self, table: Value) -> Result<Value> {
         let clock = self.clock()?;
-        self.add1(Lookup, &[table, clock])
+        self.apply1(Lookup, &[table, clock])
     }
 }
 

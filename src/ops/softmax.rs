@@ -29,19 +29,20 @@ pub struct Softmax {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SoftmaxGrad(pub Softmax);
 
+/// # Softmax
 impl Graph {
     /// exp(x) / sum(exp(x)) over `axis`. Where that sums a NaN, +inf, or nothing but -inf, all is NaN.
     pub fn softmax(&mut self, x: Value, axis: impl Into<Dim>) -> Result<Value> {
         let axis = dim::axis("softmax", &self.operand("softmax", x)?.shape, axis)?;
         let logarithm = false;
-        self.add1(Softmax { axis, logarithm }, &[x])
+        self.apply1(Softmax { axis, logarithm }, &[x])
     }
 
     /// log(exp(x) / sum(exp(x))) over `axis`, which neither overflows nor loses small terms. NaN as in [`softmax`](Self::softmax).
     pub fn log_softmax(&mut self, x: Value, axis: impl Into<Dim>) -> Result<Value> {
         let axis = dim::axis("log_softmax", &self.operand("log_softmax", x)?.shape, axis)?;
         let logarithm = true;
-        self.add1(Softmax { axis, logarithm }, &[x])
+        self.apply1(Softmax { axis, logarithm }, &[x])
     }
 }
 
@@ -94,7 +95,7 @@ impl Op for Softmax {
     // Gradient.
 
     fn vjp(&self, g: &mut Graph, at: &Node, dy: &[Value]) -> Result<Vec<Option<Value>>> {
-        let dx = g.add1(SoftmaxGrad(*self), &[at.outputs[0], dy[0]])?;
+        let dx = g.apply1(SoftmaxGrad(*self), &[at.outputs[0], dy[0]])?;
         Ok(vec![Some(dx)])
     }
 

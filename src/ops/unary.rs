@@ -51,10 +51,11 @@ impl UnaryGrad {
     }
 }
 
+/// # Functions of one value
 impl Graph {
     /// A function of each element of `x`.
     pub fn unary(&mut self, x: Value, function: UnaryFunction) -> Result<Value> {
-        self.add1(Unary(function), &[x])
+        self.apply1(Unary(function), &[x])
     }
 
     /// max(x, 0).
@@ -192,8 +193,8 @@ impl Op for Unary {
         let (x, y, dy) = (at.inputs[0], at.outputs[0], dy[0]);
         let grad = UnaryGrad(self.0);
         let dx = match (self.0, grad.saves()) {
-            (_, Some(Saved::X)) => g.add1(grad, &[x, dy])?,
-            (_, Some(Saved::Y)) => g.add1(grad, &[y, dy])?,
+            (_, Some(Saved::X)) => g.apply1(grad, &[x, dy])?,
+            (_, Some(Saved::Y)) => g.apply1(grad, &[y, dy])?,
             (Scale(a), None) => g.scale(dy, a)?,
             (Exp, None) => g.mul(dy, y)?,
             (Log, None) => g.div(dy, x)?,
@@ -311,7 +312,7 @@ impl Op for UnaryGrad {
     fn vjp(&self, g: &mut Graph, at: &Node, dy: &[Value]) -> Result<Vec<Option<Value>>> {
         match self.0 {
             Relu | Hardtanh { .. } | Clamp { .. } | LeakyRelu { .. } | Hardsigmoid | Abs => {
-                Ok(vec![None, Some(g.add1(*self, &[at.inputs[0], dy[0]])?)])
+                Ok(vec![None, Some(g.apply1(*self, &[at.inputs[0], dy[0]])?)])
             }
             _ => Err(no_second_derivative(self.0.name())),
         }

@@ -6,7 +6,7 @@ use crate::kernel::{Access, Caps, Dispatch, Io, Kernel, Lowering, Operand, Overr
 use crate::shape::Type;
 use crate::tensor::{Array, Tensor};
 
-use super::rule::{Adagrad, Adam, RmsProp, Rule};
+use super::rule::{AdagradRule, AdamRule, RmsPropRule, Rule};
 use super::schedule::step;
 use super::{expect_clock, expect_f32, expect_inputs, expect_type};
 use crate::lowering::runs::{Run, copy_aside, runs};
@@ -87,6 +87,7 @@ pub struct Updated {
     pub moments: Vec<Vec<Value>>,
 }
 
+/// # Optimizer steps
 impl Graph {
     /// One step of `rule`: new values of `params` and of each of the rule's `moments`, given `grads` in the order of `params`
     /// and the learning rate `lr`, an `f32 []`. Assigning them to the states is left to the caller.
@@ -141,7 +142,7 @@ impl Graph {
         let mut inputs = [params, grads].concat();
         inputs.extend(moments.iter().flatten());
         inputs.extend([lr, scale, clock]);
-        let mut outputs = self.add(op, &inputs)?;
+        let mut outputs = self.apply(op, &inputs)?;
         let moments = match count {
             0 => vec![Vec::new(); rule.moments()],
             _ => outputs[count..].chunks(count).map(<[_]>::to_vec).collect(),
@@ -312,7 +313,7 @@ impl Update {
                 ],
             )],
             Rule::Adam(adam) => {
-                let Adam { beta1, beta2, .. } = adam;
+                let AdamRule { beta1, beta2, .. } = adam;
                 let mut stages = Vec::new();
                 if adam.amsgrad {
                     let params = vec![("beta2", beta2), ("rest2", 1.0 - beta2)];
@@ -340,7 +341,7 @@ impl Update {
                 ));
                 stages
             }
-            Rule::RmsProp(RmsProp {
+            Rule::RmsProp(RmsPropRule {
                 alpha,
                 eps,
                 momentum,
@@ -376,7 +377,9 @@ impl Update {
                 }
                 stages
             }
-            Rule::Adagrad(Adagrad { lr_decay, eps, .. }) => vec![square(1.0, 1.0, lr_decay, eps)],
+            Rule::Adagrad(AdagradRule { lr_decay, eps, .. }) => {
+                vec![square(1.0, 1.0, lr_decay, eps)]
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Init, Kind};
+use crate::graph::{Graph, Init, StateKind};
 use crate::kernel::{Part, parts_of};
 use crate::shape::Type;
 
@@ -29,7 +29,7 @@ pub struct Entry {
     /// Shape and element type.
     pub ty: Type,
     /// What it is for.
-    pub kind: Kind,
+    pub kind: StateKind,
     /// How it begins.
     pub init: Init,
     /// Its parts, usually one.
@@ -40,7 +40,7 @@ pub struct Entry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chunk {
     /// The kind of its entries.
-    pub kind: Kind,
+    pub kind: StateKind,
     /// The group of its entries.
     pub group: u8,
     /// For gradients and moments, the chunk of the parameters at whose offsets the entries lie.
@@ -154,7 +154,7 @@ impl StateLayout {
     /// The chunk of `kind` that goes with chunk `like` and is free at `offset`: several states may be stored like one.
     fn twin_chunk(
         &mut self,
-        kind: Kind,
+        kind: StateKind,
         like: usize,
         offset: u64,
         taken: &mut HashSet<(usize, u64)>,
@@ -169,7 +169,7 @@ impl StateLayout {
         chunk
     }
 
-    fn append(&mut self, kind: Kind, group: u8, bytes: u64, max_binding: u64) -> (usize, u64) {
+    fn append(&mut self, kind: StateKind, group: u8, bytes: u64, max_binding: u64) -> (usize, u64) {
         let last = self
             .chunks
             .iter()
@@ -183,7 +183,7 @@ impl StateLayout {
         (self.new_chunk(kind, group, None), 0)
     }
 
-    fn new_chunk(&mut self, kind: Kind, group: u8, like: Option<usize>) -> usize {
+    fn new_chunk(&mut self, kind: StateKind, group: u8, like: Option<usize>) -> usize {
         self.chunks.push(Chunk {
             kind,
             group,

@@ -1,27 +1,49 @@
 //! A compiled graph over a store: compile once, run or record many times, read back.
 
+mod builder;
 mod gpu_form;
 mod profile;
 mod recorded;
 mod self_test;
 
+pub use builder::SessionBuilder;
 pub use profile::{Profile, Timed};
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::gpu::Engine;
 pub use crate::gpu::ReadFuture;
-use crate::gpu::{Engine, Progress};
 use crate::graph::{Graph, Source, Value};
-use crate::plan::{Plan, PlanOptions};
+use crate::plan::Plan;
 use crate::reference::evaluate;
 use crate::store::Store;
 use crate::tensor::{Array, Tensor};
 use gpu_form::GpuForm;
 use recorded::Recorded;
 
-/// A graph compiled for a store's engine.
+/// A graph compiled for a store's engine: inputs are written, steps run, values read.
+///
+/// ```
+/// use striate::prelude::*;
+///
+/// # fn main() -> Result<()> {
+/// // total = total + x, in every step.
+/// let mut g = Graph::new();
+/// let x = g.input("x", Type::f32([2]))?;
+/// let total = g.state("total", Type::f32([2]), StateKind::Data, Init::Constant(0.0), None)?;
+/// let sum = g.add(total, x)?;
+/// g.assign(total, sum)?;
+///
+/// let store = Store::new(&Engine::cpu(), &[&g], 0)?;
+/// let mut session = Session::new(&store, &g, &[sum])?;
+/// session.write(x, &Tensor::f32([2], vec![1.0, 10.0])?)?;
+/// session.run(3)?;
+/// assert_eq!(session.read(sum)?.as_f32()?, [3.0, 30.0]);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Session {
     store: Store,
     graph: Graph,
@@ -54,88 +76,15 @@ impl Session {
     /// All memory is allocated and all pipelines are built here.
     ///
     /// # Errors
-    /// `Graph` or `Shape` if the store does not fit the graph; `Limit`, `Shader`, `OutOfMemory`, `DeviceLost`; `Mismatch` if products on the
-    /// device's cooperative matrices are wrong, `Unsupported` if they are to be tried out on a borrowed device.
+    /// As [`SessionBuilder::build`].
     #[cfg(not(target_arch = "wasm32"))]
     pub fn new(store: &Store, graph: &Graph, fetched: &[Value]) -> Result<Self> {
-        Self::with_options(store, graph, fetched, PlanOptions::default())
+        Self::builder(store, graph).fetch(fetched).build()
     }
 
-    /// As [`new`](Self::new), with options.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn with_options(
-        store: &Store,
-        graph: &Graph,
-        fetched: &[Value],
-        options: PlanOptions,
-    ) -> Result<Self> {
-        Self::with_progress(store, graph, fetched, options, |_| ())
-    }
-
-    /// As `with_options`, for hosts that cannot block. The first session on cooperative matrices of a borrowed device ends only while the host polls.
-    /// Outside a browser, building a pipeline is not awaited but done, and on own devices of llvmpipe so is compiling it.
-    pub async fn new_async(
-        store: &Store,
-        graph: &Graph,
-        fetched: &[Value],
-        options: PlanOptions,
-    ) -> Result<Self> {
-        Self::with_progress_async(store, graph, fetched, options, |_| ()).await
-    }
-
-    /// As [`with_options`](Self::with_options), telling `progress` which pipelines are to be built before each of them is. The CPU
-    /// reference has none and tells nothing.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn with_progress(
-        store: &Store,
-        graph: &Graph,
-        fetched: &[Value],
-        options: PlanOptions,
-        progress: impl FnMut(Progress<'_>),
-    ) -> Result<Self> {
-        store.engine().expect_proof()?;
-        let session = Self::with_progress_async(store, graph, fetched, options, progress);
-        pollster::block_on(session)
-    }
-
-    /// As `with_progress`, for hosts that cannot block.
-    pub async fn with_progress_async(
-        store: &Store,
-        graph: &Graph,
-        fetched: &[Value],
-        options: PlanOptions,
-        progress: impl FnMut(Progress<'_>),
-    ) -> Result<Self> {
-        for state in graph.states() {
-            store.layout().check(&state.name, &state.ty)?;
-        }
-        for &value in fetched {
-            graph.operand("session", value)?;
-        }
-        let form = match store.engine() {
-            Engine::Cpu { threads } => Form::Cpu {
-                threads: *threads,
-                fetched: fetched.to_vec(),
-                arrays: HashMap::new(),
-            },
-            Engine::Gpu(gpu) => {
-                if gpu.unproven() {
-                    self_test::multiply(gpu).await?;
-                    gpu.prove();
-                }
-                let plan = Plan::new(graph, store.layout(), fetched, gpu.caps(), options)?;
-                let form = GpuForm::new(gpu, store, graph, plan, progress).await?;
-                Form::Gpu(Box::new(form))
-            }
-        };
-        Ok(Self {
-            store: store.clone(),
-            graph: graph.clone(),
-            form,
-            written: HashSet::new(),
-            ran: false,
-            recorded: Recorded::default(),
-        })
+    /// The long form of [`new`](Self::new): with options, with progress told, or not blocking.
+    pub fn builder<'a>(store: &'a Store, graph: &'a Graph) -> SessionBuilder<'a> {
+        SessionBuilder::new(store, graph)
     }
 
     /// What it runs on.
@@ -238,6 +187,31 @@ impl Session {
     /// Records `steps` steps into the host's encoder, as one compute pass, behind what was written
     /// and set and still waits. Submits nothing. Where the encoder is dropped instead of submitted,
     /// the writes wait for the next one.
+    ///
+    /// ```no_run
+    /// use striate::prelude::*;
+    /// use striate::wgpu;
+    ///
+    /// # async fn host(device: wgpu::Device, queue: wgpu::Queue) -> Result<()> {
+    /// let mut g = Graph::new();
+    /// let x = g.input("x", Type::f32([4]))?;
+    /// let y = g.relu(x)?;
+    ///
+    /// // A session on the host's device; the host goes on polling it.
+    /// let engine = Engine::from(Gpu::from_device(device.clone(), queue.clone())?);
+    /// let store = Store::new_async(&engine, &[&g], 0).await?;
+    /// let mut session = Session::builder(&store, &g).fetch(&[y]).build_async().await?;
+    ///
+    /// // One step among the host's own passes, and a copy of what it made.
+    /// session.write(x, &Tensor::f32([4], vec![-1.0, 0.0, 1.0, 2.0])?)?;
+    /// let mut encoder = device.create_command_encoder(&Default::default());
+    /// session.record(&mut encoder, 1)?;
+    /// let read = session.record_read(&mut encoder, y)?;
+    /// queue.submit([encoder.finish()]);
+    /// let y = read.await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// `Unsupported` on the CPU reference; `DeviceLost`, `OutOfMemory`.

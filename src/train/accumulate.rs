@@ -1,7 +1,7 @@
 //! Gradients added up over several batches before they are applied.
 
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Kind, Value};
+use crate::graph::{Graph, StateKind, Value};
 use crate::ops::Blending;
 use crate::tensor::Tensor;
 
@@ -22,16 +22,15 @@ impl Optimizer {
     /// a step of the graph that is returned updates the parameters by their mean over `batches` such steps. Losses that are means
     /// over equally many rows thus give the update of one batch with all of these rows.
     ///
-    /// `g` counts batches with the clock `clock`; the other one counts updates with a clock of its own, `updates`. Schedules and whatever
-    /// else looks at the number of updates belong there: `learning_rate` makes the rate in that graph.
+    /// `g` counts batches with the clock `clock`; the other one counts updates with a clock of its
+    /// own, `updates`. Schedules and whatever else looks at the number of updates belong there.
     ///
     /// # Errors
     /// As [`minimize`](Self::minimize); `Shape` for no batches.
     ///
     /// ```
-    /// use striate::ops::{Rule, Sgd};
     /// use striate::prelude::*;
-    /// use striate::train::{Optimizer, scheduled};
+    /// use striate::train::{Optimizer, Sgd};
     ///
     /// # fn main() -> Result<()> {
     /// let mut g = Graph::new();
@@ -39,8 +38,8 @@ impl Optimizer {
     /// let w = g.parameter("w", [1], Init::Constant(1.0))?;
     /// let y = g.mul(w, x)?;
     /// let loss = g.sum(y, &[0], false)?;
-    /// let optimizer = Optimizer::new(Rule::Sgd(Sgd::default()));
-    /// let applying = optimizer.accumulate(&mut g, loss, 2, |g| scheduled(g, vec![0.5]))?;
+    /// let optimizer = Optimizer::new(Sgd::new().lr(0.5));
+    /// let applying = optimizer.accumulate(&mut g, loss, 2)?;
     ///
     /// let store = Store::new(&Engine::cpu(), &[&g, &applying.graph], 0)?;
     /// let mut batch = Session::new(&store, &g, &[loss])?;
@@ -55,7 +54,16 @@ impl Optimizer {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn accumulate(
+    pub fn accumulate(&self, g: &mut Graph, loss: Value, batches: usize) -> Result<Applying> {
+        self.accumulate_at(g, loss, batches, |apply| self.rate(apply))
+    }
+
+    /// As [`accumulate`](Self::accumulate), at a rate that `learning_rate` makes in the graph that
+    /// is returned.
+    ///
+    /// # Errors
+    /// As [`accumulate`](Self::accumulate).
+    pub fn accumulate_at(
         &self,
         g: &mut Graph,
         loss: Value,
@@ -72,7 +80,7 @@ impl Optimizer {
         let params = joined(&members);
         let sums = params
             .iter()
-            .map(|&p| twin(g, "grad", p, Kind::Gradient, 0.0));
+            .map(|&p| twin(g, "grad", p, StateKind::Gradient, 0.0));
         let sums = sums.collect::<Result<Vec<_>>>()?;
         let taken = counter(g, "accumulated")?;
         let added = g.blend(Blending::Sum, &sums, &grads, taken)?;
@@ -95,7 +103,7 @@ impl Optimizer {
         let params = joined(&own);
         let sums = params
             .iter()
-            .map(|&p| twin(&mut apply, "grad", p, Kind::Gradient, 0.0));
+            .map(|&p| twin(&mut apply, "grad", p, StateKind::Gradient, 0.0));
         let sums = sums.collect::<Result<Vec<_>>>()?;
         let rate = learning_rate(&mut apply)?;
         let share = apply.constant(Tensor::scalar(1.0 / batches as f32))?;

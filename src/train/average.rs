@@ -1,7 +1,7 @@
 //! Moving averages of parameters: how they are named, and how they take the parameters' place.
 
 use crate::error::Result;
-use crate::graph::{Graph, Kind, State, Value};
+use crate::graph::{Graph, State, StateKind, Value};
 use crate::ops::Blending;
 
 use super::optimizer::{advance, assign, average_of, counter};
@@ -19,7 +19,7 @@ const PREFIX: &str = "ema.";
 pub fn averaging(g: &Graph, blending: Blending) -> Result<Graph> {
     let mut averaging = Graph::new();
     let (mut params, mut averages) = (Vec::new(), Vec::new());
-    for state in g.states().iter().filter(|s| s.kind == Kind::Parameter) {
+    for state in g.states().iter().filter(|s| s.kind == StateKind::Parameter) {
         let param = same(&mut averaging, state)?;
         averaging.set_group(param, state.group)?;
         averages.push(average_of(&mut averaging, param)?);
@@ -43,17 +43,16 @@ pub(super) fn same(g: &mut Graph, state: &State) -> Result<Value> {
 /// [`averaging`].
 ///
 /// ```
-/// use striate::ops::{Ema, Rule, Sgd};
+/// use striate::ops::Ema;
 /// use striate::prelude::*;
-/// use striate::train::{Optimizer, average_name, learning_rate, swap_averages};
+/// use striate::train::{Optimizer, Sgd, average_name, swap_averages};
 ///
 /// # fn main() -> Result<()> {
 /// let mut g = Graph::new();
 /// let w = g.parameter("w", [1], Init::Constant(4.0))?;
 /// let loss = g.sum(w, &[0], false)?;
-/// let rate = learning_rate(&mut g, 1.0)?;
-/// let optimizer = Optimizer::new(Rule::Sgd(Sgd::default())).average(Ema::new(0.5));
-/// optimizer.minimize(&mut g, loss, rate)?;
+/// let optimizer = Optimizer::new(Sgd::new().lr(1.0)).average(Ema::new(0.5));
+/// optimizer.minimize(&mut g, loss)?;
 /// let swap = swap_averages(&g)?;
 ///
 /// let store = Store::new(&Engine::cpu(), &[&g], 0)?;
@@ -70,7 +69,7 @@ pub(super) fn same(g: &mut Graph, state: &State) -> Result<Value> {
 /// ```
 pub fn swap_averages(g: &Graph) -> Result<Graph> {
     let mut swap = Graph::new();
-    for average in g.states().iter().filter(|s| s.kind == Kind::Average) {
+    for average in g.states().iter().filter(|s| s.kind == StateKind::Average) {
         let Some(param) = average.like.map(|index| &g.states()[index]) else {
             continue;
         };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Init, Kind, Value};
+use crate::graph::{Graph, Init, StateKind, Value};
 use crate::ops::Batches;
 use crate::shape::Type;
 use crate::tensor::Tensor;
@@ -76,7 +76,7 @@ impl Resident {
         let mut resident = |what: &str, tensor: &Arc<Tensor>| {
             let name = format!("{}.{what}", self.set);
             let (ty, init) = (tensor.ty().clone(), Init::Tensor(tensor.clone()));
-            g.state(&name, ty, Kind::Data, init, None)
+            g.state(&name, ty, StateKind::Data, init, None)
         };
         let images = resident("images", &self.images)?;
         let labels = resident("labels", &self.labels)?;
@@ -131,12 +131,12 @@ impl Batch<'_> {
         let set = self.set.set;
         let metric = |g: &mut Graph, what: &str, ty: Type| {
             let name = format!("{set}.{what}");
-            g.state(&name, ty, Kind::Metric, Init::Constant(0.0), None)
+            g.state(&name, ty, StateKind::Metric, Init::Constant(0.0), None)
         };
         let counts = metric(g, COUNTS, Type::u32([2]))?;
         if let Some(loss) = loss {
             let sum = metric(g, LOSS, Type::f32([]))?;
-            let new = g.add_values(sum, loss)?;
+            let new = g.add(sum, loss)?;
             g.assign(sum, new)?;
             // The largest number of f32 is the largest of its row, and so classified rightly, until
             // the

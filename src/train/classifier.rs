@@ -2,23 +2,21 @@
 
 use crate::data::Split;
 use crate::error::{Error, ErrorKind, Result};
-use crate::gpu::{Engine, Progress};
-use crate::graph::{Graph, Init, Kind, Value};
+use crate::gpu::Engine;
+use crate::graph::{Graph, StateKind, Value};
 use crate::nn::Mode;
-use crate::ops::Batches;
-use crate::plan::PlanOptions;
 #[cfg(not(target_arch = "wasm32"))]
 use crate::session::Profile;
 use crate::session::Session;
-use crate::shape::Type;
 use crate::store::Store;
 #[cfg(not(target_arch = "wasm32"))]
 use crate::store::blocking;
 use crate::tensor::Tensor;
 
-use super::batch::{COUNTS, FINITE, Normalise, Resident};
+use super::batch::{COUNTS, FINITE};
+use super::builder::ClassifierBuilder;
 use super::followed::Followed;
-use super::{Optimizer, scheduled, swap_averages};
+use super::{Adam, Optimizer};
 
 /// How a [`Classifier`] is trained.
 #[derive(Debug, Clone)]
@@ -35,12 +33,26 @@ pub struct ClassifierOptions {
     /// with
     /// fewer images.
     pub accumulate: usize,
-    /// The optimizer; if it keeps moving averages, they are what is tested.
+    /// The optimizer, its learning rate or schedule with it; if it keeps moving averages, they are
+    /// what is tested.
     pub optimizer: Optimizer,
-    /// Learning rate of each update; after the last entry it stays there.
-    pub learning_rates: Vec<f32>,
     /// Keys initial parameters, shuffling and dropout.
     pub seed: u64,
+}
+
+impl Default for ClassifierOptions {
+    /// Batches of 64, each an update by Adam at a rate of 0.001; 1000 images per step of
+    /// evaluation, seed 0.
+    fn default() -> Self {
+        Self {
+            batch: 64,
+            test_batch: 1000,
+            drop_last: false,
+            accumulate: 1,
+            optimizer: Adam::new().into(),
+            seed: 0,
+        }
+    }
 }
 
 /// What training counted since it was last asked.
@@ -59,30 +71,53 @@ pub struct Metrics {
 /// Training makes no filler: where the batch size does not divide the training set, the last batch
 /// of
 /// an epoch is a session of its own, or is left out ([`ClassifierOptions::drop_last`]).
+///
+/// ```
+/// use striate::data::{Split, digits};
+/// use striate::nn::{Flatten, Linear, Module, Sequential};
+/// use striate::prelude::*;
+/// use striate::train::{Classifier, ClassifierOptions, Sgd};
+///
+/// # fn main() -> Result<()> {
+/// let net = Sequential::new().then(Flatten).named("fc", Linear::new(28 * 28, 10));
+/// let data = Split { train: digits(40, 1)?, test: digits(20, 2)? };
+/// let options = ClassifierOptions {
+///     batch: 20,
+///     optimizer: Sgd::new().lr(0.1).momentum(0.9).into(),
+///     ..ClassifierOptions::default()
+/// };
+/// let model = |g: &mut Graph, x, mode| net.build(g, "", x, mode);
+/// let mut classifier = Classifier::new(&Engine::cpu(), model, &data, &options)?;
+/// classifier.train(classifier.steps_per_epoch())?;
+/// assert_eq!(classifier.metrics()?.images, 40);
+/// println!("{:.0} % are right", 100.0 * classifier.test()?);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Classifier {
-    store: Store,
-    train: Session,
+    pub(super) store: Store,
+    pub(super) train: Session,
     /// The last step of an epoch, where it has fewer rows.
-    remainder: Option<Session>,
+    pub(super) remainder: Option<Session>,
     /// Applies gradients that are added up over several batches.
-    apply: Option<Session>,
+    pub(super) apply: Option<Session>,
     /// Exchanges parameters and their moving averages.
-    swap: Option<Session>,
-    test: Session,
+    pub(super) swap: Option<Session>,
+    pub(super) test: Session,
     /// Batches per update.
-    accumulate: usize,
+    pub(super) accumulate: usize,
     /// Steps of an epoch, and those of them that have full batches.
-    steps_per_epoch: usize,
-    full_steps: usize,
-    steps_per_test: usize,
+    pub(super) steps_per_epoch: usize,
+    pub(super) full_steps: usize,
+    pub(super) steps_per_test: usize,
     /// Steps that are done, and batches since the last update, as the device counts them.
-    done: Followed,
-    pending: Followed,
+    pub(super) done: Followed,
+    pub(super) pending: Followed,
     /// Steps since the metrics were last read.
-    unread: usize,
+    pub(super) unread: usize,
     /// Why training has stopped, until the clock is set.
-    stopped: Option<String>,
+    pub(super) stopped: Option<String>,
 }
 
 impl Classifier {
@@ -92,13 +127,7 @@ impl Classifier {
     /// width]`. It is called for each batch size and mode.
     ///
     /// # Errors
-    /// `Data` if a set is empty, if a label is not below the number of classes or the sets differ
-    /// in
-    /// it; `Shape` if the model makes something else than logits of these classes, and from the
-    /// model:
-    /// as in PyTorch, batch normalisation refuses a last batch that has one value per channel.
-    /// Whatever
-    /// compiling returns.
+    /// As [`ClassifierBuilder::build`].
     #[cfg(not(target_arch = "wasm32"))]
     pub fn new(
         engine: &Engine,
@@ -106,142 +135,16 @@ impl Classifier {
         data: &Split,
         options: &ClassifierOptions,
     ) -> Result<Self> {
-        Self::with_progress(engine, model, data, options, |_| ())
+        let builder = Self::builder(engine, model, data);
+        builder.options(options.clone()).build()
     }
 
-    /// As `new`, for hosts that cannot block.
-    pub async fn new_async(
-        engine: &Engine,
-        model: impl Fn(&mut Graph, Value, Mode) -> Result<Value>,
-        data: &Split,
-        options: &ClassifierOptions,
-    ) -> Result<Self> {
-        Self::with_progress_async(engine, model, data, options, |_| ()).await
-    }
-
-    /// As [`new`](Self::new), telling `progress` which pipelines are to be built before each of them is, session by session.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn with_progress(
-        engine: &Engine,
-        model: impl Fn(&mut Graph, Value, Mode) -> Result<Value>,
-        data: &Split,
-        options: &ClassifierOptions,
-        progress: impl FnMut(Progress<'_>),
-    ) -> Result<Self> {
-        engine.expect_proof()?;
-        let classifier = Self::with_progress_async(engine, model, data, options, progress);
-        pollster::block_on(classifier)
-    }
-
-    /// As `with_progress`, for hosts that cannot block.
-    pub async fn with_progress_async(
-        engine: &Engine,
-        model: impl Fn(&mut Graph, Value, Mode) -> Result<Value>,
-        data: &Split,
-        options: &ClassifierOptions,
-        mut progress: impl FnMut(Progress<'_>),
-    ) -> Result<Self> {
-        for (name, set) in [("training", &data.train), ("test", &data.test)] {
-            if set.count == 0 {
-                let message = format!("the {name} set has no images");
-                return Err(Error::new(ErrorKind::Data, message));
-            }
-        }
-        if options.batch == 0 || options.test_batch == 0 || options.accumulate == 0 {
-            return Err(Error::shape(
-                "classifier: a batch has at least one image, an update one batch",
-            ));
-        }
-        data.check()?;
-        let normalise = Normalise::of(&data.train);
-        let test_batch = options.test_batch.min(data.test.count);
-
-        let batches = Batches {
-            count: data.train.count,
-            batch: match options.drop_last {
-                true => options.batch,
-                false => options.batch.min(data.train.count),
-            },
-            shuffle: true,
-            drop_last: options.drop_last,
-        };
-        let steps_per_epoch = batches.steps().map_err(|e| e.context("classifier"))?;
-        let resident = Resident::new("train", &data.train, normalise)?;
-        let (train, loss, apply) = training(&resident, &model, batches, batches.batch, options)?;
-        let remainder = match batches.remainder() {
-            0 => None,
-            rows => {
-                let last = training(&resident, &model, batches, rows, options).map_err(|e| {
-                    e.context(format!(
-                        "the last batch of an epoch has {rows} of {} rows, drop_last leaves it out",
-                        batches.batch
-                    ))
-                })?;
-                Some((last.0, last.1))
-            }
-        };
-
-        let mut test = Graph::new();
-        let clock = test.state(
-            "test.clock",
-            Type::u32([4]),
-            Kind::Scalar,
-            Init::Constant(0.0),
-            None,
-        )?;
-        let batches = Batches {
-            count: data.test.count,
-            batch: test_batch,
-            shuffle: false,
-            drop_last: false,
-        };
-        let resident = Resident::new("test", &data.test, normalise)?;
-        let batch = resident.batch(&mut test, clock, batches, None)?;
-        let logits = model(&mut test, batch.images, Mode::Infer)?;
-        batch.expect_logits(&test, logits)?;
-        batch.count(&mut test, logits, None)?;
-        let next = test.advance(clock)?;
-        test.assign(clock, next)?;
-
-        let graphs: Vec<&Graph> = [&train, &test].into_iter().chain(&apply).collect();
-        let graphs: Vec<&Graph> = graphs
-            .into_iter()
-            .chain(remainder.as_ref().map(|(graph, _)| graph))
-            .collect();
-        let store = Store::new_async(engine, &graphs, options.seed).await?;
-        let plan = PlanOptions::default();
-        let swap = match options.optimizer.averages() {
-            true => Some(swap_averages(apply.as_ref().unwrap_or(&train))?),
-            false => None,
-        };
-        let mut session = async |graph: &Graph, fetched: &[Value]| {
-            Session::with_progress_async(&store, graph, fetched, plan, &mut progress).await
-        };
-        Ok(Self {
-            train: session(&train, &[loss]).await?,
-            remainder: match &remainder {
-                Some((graph, loss)) => Some(session(graph, &[*loss]).await?),
-                None => None,
-            },
-            apply: match &apply {
-                Some(graph) => Some(session(graph, &[]).await?),
-                None => None,
-            },
-            swap: match &swap {
-                Some(graph) => Some(session(graph, &[]).await?),
-                None => None,
-            },
-            test: session(&test, &[]).await?,
-            accumulate: options.accumulate,
-            steps_per_epoch,
-            full_steps: steps_per_epoch - usize::from(remainder.is_some()),
-            steps_per_test: data.test.count.div_ceil(test_batch),
-            done: Followed::new("clock").now(&store)?,
-            pending: Followed::new("accumulated").now(&store)?,
-            store,
-            unread: 0,
-            stopped: None,
-        })
+    /// The long form of [`new`](Self::new): with progress told, or not blocking.
+    pub fn builder<'a, M>(engine: &'a Engine, model: M, data: &'a Split) -> ClassifierBuilder<'a, M>
+    where
+        M: Fn(&mut Graph, Value, Mode) -> Result<Value>,
+    {
+        ClassifierBuilder::new(engine, model, data)
     }
 
     /// Parameters, moments, clock and data.
@@ -408,7 +311,7 @@ impl Classifier {
     /// As `expect_finite`, for hosts that cannot block.
     pub async fn expect_finite_async(&mut self) -> Result<()> {
         self.metrics_async().await?;
-        for kind in [Kind::Parameter, Kind::Statistic] {
+        for kind in [StateKind::Parameter, StateKind::Statistic] {
             for name in self.store.names_of(kind) {
                 let tensor = self.store.get_async(name).await?;
                 if let Some(value) = tensor.as_f32()?.iter().find(|value| !value.is_finite()) {
@@ -460,31 +363,4 @@ impl Classifier {
             _ => Err(Error::shape(format!("state \"{name}\" is {}", counts.ty()))),
         }
     }
-}
-
-/// A step of training on `rows` rows of a batch: its graph, its loss, and if gradients are added up
-/// over several batches the graph that applies them.
-fn training(
-    data: &Resident,
-    model: impl Fn(&mut Graph, Value, Mode) -> Result<Value>,
-    batches: Batches,
-    rows: usize,
-    options: &ClassifierOptions,
-) -> Result<(Graph, Value, Option<Graph>)> {
-    let mut g = Graph::new();
-    let clock = g.clock()?;
-    let batch = data.batch(&mut g, clock, batches, Some(rows))?;
-    let logits = model(&mut g, batch.images, Mode::Train)?;
-    batch.expect_logits(&g, logits)?;
-    let loss = g.softmax_cross_entropy(logits, batch.labels, batch.valid)?;
-    batch.count(&mut g, logits, Some(loss))?;
-    let (optimizer, rates) = (&options.optimizer, options.learning_rates.clone());
-    if options.accumulate == 1 {
-        let rate = scheduled(&mut g, rates)?;
-        optimizer.minimize(&mut g, loss, rate)?;
-        return Ok((g, loss, None));
-    }
-    let rate = |g: &mut Graph| scheduled(g, rates);
-    let applying = optimizer.accumulate(&mut g, loss, options.accumulate, rate)?;
-    Ok((g, loss, Some(applying.graph)))
 }

@@ -2,37 +2,82 @@
 //! resident data set.
 
 mod accumulate;
+mod adam;
 mod average;
 mod batch;
+mod builder;
 mod classifier;
 mod followed;
+mod group;
 mod optimizer;
 pub mod schedule;
+mod settings;
 
 pub use accumulate::Applying;
+pub use adam::{Adam, AdamW};
 pub use average::{average_name, averaging, swap_averages};
+pub use builder::ClassifierBuilder;
 pub use classifier::{Classifier, ClassifierOptions, Metrics};
-pub use optimizer::{Group, Optimizer};
+pub use group::Group;
+pub use optimizer::Optimizer;
 pub use schedule::{constant, warmup_cosine};
+pub use settings::{Adagrad, RmsProp, Sgd};
 
 use crate::error::Result;
-use crate::graph::{Graph, Init, Kind, Value};
+use crate::graph::{Graph, Init, StateKind, Value};
 use crate::ops::Rule;
 use crate::shape::Type;
 use crate::tensor::Tensor;
 use optimizer::Member;
 
-/// As [`Optimizer::minimize`], for the parameters `params` and with one rule for all of them.
+/// Extends `g` by a training step that makes `loss` smaller ([`Optimizer::minimize`]).
+///
+/// ```
+/// use striate::prelude::*;
+/// use striate::train::{Sgd, minimize};
+///
+/// # fn main() -> Result<()> {
+/// let mut g = Graph::new();
+/// let w = g.parameter("w", [1], Init::Constant(3.0))?;
+/// let square = g.mul(w, w)?;
+/// let loss = g.sum(square, &[0], false)?;
+/// minimize(&mut g, loss, Sgd::new().lr(0.1).momentum(0.9))?;
+///
+/// let store = Store::new(&Engine::cpu(), &[&g], 0)?;
+/// let mut session = Session::new(&store, &g, &[loss])?;
+/// session.run(1)?;
+/// assert_eq!(session.read(loss)?.item()?, 9.0);
+/// // The host may set the rate between steps.
+/// store.set("learning_rate", &Tensor::scalar(0.01))?;
+/// session.run(1)?;
+/// assert!(session.read(loss)?.item()? < 9.0);
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
-/// As [`Optimizer::minimize`]; `Graph` if one of `params` is not a state.
+/// As [`Optimizer::minimize`].
 pub fn minimize(
     g: &mut Graph,
     loss: Value,
+    optimizer: impl Into<Optimizer>,
+) -> Result<Option<Value>> {
+    optimizer.into().minimize(g, loss)
+}
+
+/// As [`Optimizer::minimize_at`], for the parameters `params` alone and with one rule for all of
+/// them.
+///
+/// # Errors
+/// As [`Optimizer::minimize`]; `Graph` if one of `params` is not a state.
+pub fn minimize_params(
+    g: &mut Graph,
+    loss: Value,
     params: &[Value],
-    rule: Rule,
+    rule: impl Into<Rule>,
     learning_rate: Value,
 ) -> Result<()> {
+    let rule = rule.into();
     let members = [Member::new(rule, params)];
     Optimizer::new(rule).minimize_members(g, loss, &members, learning_rate)?;
     Ok(())
@@ -41,7 +86,13 @@ pub fn minimize(
 /// A learning rate that the host sets by name: the state `learning_rate`.
 pub fn learning_rate(g: &mut Graph, initial: f32) -> Result<Value> {
     let init = Init::Constant(initial);
-    g.state("learning_rate", Type::f32([]), Kind::Scalar, init, None)
+    g.state(
+        "learning_rate",
+        Type::f32([]),
+        StateKind::Scalar,
+        init,
+        None,
+    )
 }
 
 /// A learning rate looked up by the clock's step in a table that lies on the device: the state `learning_rates`.
@@ -50,12 +101,12 @@ pub fn scheduled(g: &mut Graph, table: Vec<f32>) -> Result<Value> {
     let table = Tensor::f32([table.len()], table)?;
     let ty = table.ty().clone();
     let init = Init::Tensor(table.into());
-    let table = g.state("learning_rates", ty, Kind::Data, init, None)?;
+    let table = g.state("learning_rates", ty, StateKind::Data, init, None)?;
     g.lookup(table)
 }
 
 /// The parameters that a graph declares, in order.
 pub fn parameters(g: &Graph) -> Vec<Value> {
-    let parameters = g.states().iter().filter(|s| s.kind == Kind::Parameter);
+    let parameters = g.states().iter().filter(|s| s.kind == StateKind::Parameter);
     parameters.map(|s| s.value).collect()
 }

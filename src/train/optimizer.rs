@@ -1,116 +1,22 @@
-//! Optimizers: a rule, groups of parameters with settings of their own, clipping, and a moving average.
-
-use std::fmt;
-use std::sync::Arc;
+//! Optimizers: a rule, groups of parameters, clipping, and a moving average.
 
 use crate::autodiff::gradients_where_used;
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::{Graph, Init, Kind, Source, Value};
+use crate::graph::{Graph, Init, Source, StateKind, Value};
 use crate::ops::{Blending, Ema, Rule, Update, Updating};
-use crate::shape::{Shape, Type};
+use crate::shape::Type;
 
 use super::average::average_name;
-use super::parameters;
+use super::group::{Group, Members};
+use super::{constant, learning_rate, parameters, scheduled};
 
-/// Parameters that are updated in a way of their own (PyTorch's parameter groups).
-#[derive(Clone)]
-pub struct Group {
-    members: Members,
-    rule: Option<Rule>,
-    weight_decay: Option<f64>,
-    rate: f64,
-    frozen: bool,
-}
-
-#[derive(Clone)]
-enum Members {
-    Named(Vec<String>),
-    Matching(Arc<Predicate>),
-}
-
-type Predicate = dyn Fn(&str, &Shape) -> bool + Send + Sync;
-
-impl fmt::Debug for Group {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut group = f.debug_struct("Group");
-        match &self.members {
-            Members::Named(names) => group.field("names", names),
-            Members::Matching(_) => group.field("names", &"by a predicate"),
-        };
-        group
-            .field("rule", &self.rule)
-            .field("weight_decay", &self.weight_decay)
-            .field("rate", &self.rate)
-            .field("frozen", &self.frozen)
-            .finish()
-    }
-}
-
-impl Group {
-    fn of(members: Members) -> Self {
-        Self {
-            members,
-            rule: None,
-            weight_decay: None,
-            rate: 1.0,
-            frozen: false,
-        }
-    }
-
-    /// The parameters of these names. A name that no parameter has is an error when the group is used.
-    pub fn named<S: Into<String>>(names: impl IntoIterator<Item = S>) -> Self {
-        Self::of(Members::Named(names.into_iter().map(S::into).collect()))
-    }
-
-    /// The parameters whose name and shape are chosen by `chosen`.
-    pub fn matching(chosen: impl Fn(&str, &Shape) -> bool + Send + Sync + 'static) -> Self {
-        Self::of(Members::Matching(Arc::new(chosen)))
-    }
-
-    /// Biases and what normalisation scales and shifts by: parameters of at most one axis, and those called `bias`
-    /// (timm's `param_groups_weight_decay`). Usually with [`weight_decay(0.0)`](Self::weight_decay).
-    pub fn vectors() -> Self {
-        Self::matching(|name, shape| shape.len() <= 1 || name.ends_with(".bias"))
-    }
-
-    /// Another rule.
-    pub fn rule(mut self, rule: Rule) -> Self {
-        self.rule = Some(rule);
-        self
-    }
-
-    /// Another weight decay.
-    pub fn weight_decay(mut self, weight_decay: f64) -> Self {
-        self.weight_decay = Some(weight_decay);
-        self
-    }
-
-    /// A factor on the learning rate.
-    pub fn rate(mut self, factor: f64) -> Self {
-        self.rate = factor;
-        self
-    }
-
-    /// Leaves the parameters as they are; no gradients are made for them.
-    pub fn frozen(mut self) -> Self {
-        self.frozen = true;
-        self
-    }
-
-    fn holds(&self, name: &str, shape: &Shape) -> bool {
-        match &self.members {
-            Members::Named(names) => names.iter().any(|n| n == name),
-            Members::Matching(chosen) => chosen(name, shape),
-        }
-    }
-}
-
-/// What makes a step of training out of a loss.
+/// What makes a step of training out of a loss: [`Sgd`](super::Sgd), [`Adam`](super::Adam) and
+/// their like, with settings per group, clipping, schedules and moving averages.
 ///
 /// ```
-/// use striate::ops::{Adam, Ema, Rule};
+/// use striate::ops::Ema;
 /// use striate::prelude::*;
-/// use striate::train::{Group, Optimizer, schedule, scheduled};
+/// use striate::train::{AdamW, Group, Optimizer, schedule};
 ///
 /// # fn main() -> Result<()> {
 /// let mut g = Graph::new();
@@ -124,16 +30,15 @@ impl Group {
 /// let loss = g.mean(square, &[0, 1], false)?;
 ///
 /// // AdamW; the trunk learns slowly, biases do not decay, the gradients' norm is at most 1.
-/// let adamw = Adam { weight_decay: 0.05, decoupled: true, ..Adam::default() };
-/// let optimizer = Optimizer::new(Rule::Adam(adamw))
+/// let rise = schedule::linear(1e-3, 0.1, 1.0, 10)?;
+/// let rates = schedule::then(rise, 10, schedule::cosine_annealing(1e-3, 90, 0.0)?)?;
+/// let optimizer = Optimizer::new(AdamW::new().weight_decay(0.05))
 ///     .group(Group::matching(|name, _| name.starts_with("trunk.")).rate(0.1))
 ///     .group(Group::vectors().weight_decay(0.0))
 ///     .clip_norm(1.0)
-///     .average(Ema::new(0.999));
-/// let rise = schedule::linear(1e-3, 0.1, 1.0, 10)?;
-/// let rates = schedule::then(rise, 10, schedule::cosine_annealing(1e-3, 90, 0.0)?)?;
-/// let rate = scheduled(&mut g, rates)?;
-/// let norm = optimizer.minimize(&mut g, loss, rate)?;
+///     .average(Ema::new(0.999))
+///     .schedule(rates);
+/// let norm = optimizer.minimize(&mut g, loss)?;
 ///
 /// let store = Store::new(&Engine::cpu(), &[&g], 1)?;
 /// let mut session = Session::new(&store, &g, &[loss, norm.unwrap()])?;
@@ -145,16 +50,12 @@ impl Group {
 #[derive(Debug, Clone)]
 pub struct Optimizer {
     rule: Rule,
+    lr: f64,
+    schedule: Option<Vec<f32>>,
     groups: Vec<Group>,
     clip_norm: Option<f64>,
     clip_value: Option<f64>,
     average: Option<Ema>,
-}
-
-impl From<Rule> for Optimizer {
-    fn from(rule: Rule) -> Self {
-        Self::new(rule)
-    }
 }
 
 /// Parameters that one op updates.
@@ -165,10 +66,17 @@ pub(super) struct Member {
 }
 
 impl Optimizer {
-    /// All parameters by one rule.
-    pub fn new(rule: Rule) -> Self {
+    /// All parameters alike: [`Sgd`](super::Sgd), [`Adam`](super::Adam) and their like.
+    pub fn new(settings: impl Into<Self>) -> Self {
+        settings.into()
+    }
+
+    /// All parameters by `rule`, at the rate `lr`.
+    pub(super) fn of(rule: Rule, lr: f64) -> Self {
         Self {
             rule,
+            lr,
+            schedule: None,
             groups: Vec::new(),
             clip_norm: None,
             clip_value: None,
@@ -201,6 +109,40 @@ impl Optimizer {
         self
     }
 
+    /// Takes the learning rate of each step from a table, which lies on the device (see
+    /// [`schedule`](super::schedule)). After the last entry it stays there.
+    pub fn schedule(mut self, rates: Vec<f32>) -> Self {
+        self.schedule = Some(rates);
+        self
+    }
+
+    /// The learning rates: the schedule, or a table of one.
+    pub(super) fn rates(&self) -> Result<Vec<f32>> {
+        match &self.schedule {
+            Some(rates) => Ok(rates.clone()),
+            None => self.constant_rate().map(constant),
+        }
+    }
+
+    /// The learning rate where there is no schedule.
+    fn constant_rate(&self) -> Result<f32> {
+        let lr = self.lr as f32;
+        if lr >= 0.0 && lr.is_finite() {
+            return Ok(lr);
+        }
+        let message = format!("optimizer: lr {} is not a number of at least 0", self.lr);
+        Err(Error::shape(message))
+    }
+
+    /// The learning rate as a value of `g`: looked up where there is a schedule, else the state
+    /// `learning_rate`, which the host may set.
+    pub(super) fn rate(&self, g: &mut Graph) -> Result<Value> {
+        match &self.schedule {
+            Some(rates) => scheduled(g, rates.clone()),
+            None => learning_rate(g, self.constant_rate()?),
+        }
+    }
+
     /// Whether it keeps moving averages.
     pub fn averages(&self) -> bool {
         self.average.is_some()
@@ -209,15 +151,28 @@ impl Optimizer {
     /// Extends a graph by one training step: gradients of `loss` with respect to all parameters that are not frozen, kept as states
     /// `grad.NAME`, their update with moments as states `moment1.NAME` and so on, and the clock's advance.
     ///
-    /// `learning_rate` is an `f32 []`: a state of the caller's (see [`learning_rate`](super::learning_rate)) or a
-    /// [`scheduled`](super::scheduled) value. Kept gradients are those before clipping. If they are clipped by norm, the norm from
-    /// before clipping is returned. A parameter that the loss does not use is not trained, as in
-    /// PyTorch; a warning in the log names it.
+    /// The learning rate is the state `learning_rate`, which begins as `lr` and which the host may
+    /// set, unless there is a [`schedule`](Self::schedule). Kept gradients are those before
+    /// clipping. If they are clipped by norm, the norm from before clipping is returned. A
+    /// parameter that the loss does not use is not trained, as in PyTorch; a warning in the log
+    /// names it.
     ///
     /// # Errors
-    /// `Graph` if a group names a parameter that is not there; `Shape` for settings out of range;
-    /// `NotDifferentiable` if the loss is not a float scalar or uses no parameter.
-    pub fn minimize(
+    /// `Graph` if a group names a parameter that is not there, or if `g` has a state for the rate
+    /// already; `Shape` for settings out of range; `NotDifferentiable` if the loss is not a float
+    /// scalar or uses no parameter.
+    pub fn minimize(&self, g: &mut Graph, loss: Value) -> Result<Option<Value>> {
+        let rate = self.rate(g)?;
+        self.minimize_at(g, loss, rate)
+    }
+
+    /// As [`minimize`](Self::minimize), at a learning rate of the caller's, an `f32 []`: a state
+    /// that several optimizers share (see [`learning_rate`](super::learning_rate)), or any other
+    /// value.
+    ///
+    /// # Errors
+    /// As [`minimize`](Self::minimize).
+    pub fn minimize_at(
         &self,
         g: &mut Graph,
         loss: Value,
@@ -237,7 +192,7 @@ impl Optimizer {
         let (members, grads) = used(g, loss, members)?;
         let params = joined(&members);
         for (&param, &grad) in params.iter().zip(&grads) {
-            let kept = twin(g, "grad", param, Kind::Gradient, 0.0)?;
+            let kept = twin(g, "grad", param, StateKind::Gradient, 0.0)?;
             g.assign(kept, grad)?;
         }
         let norm = self.update(g, &members, &grads, learning_rate, None)?;
@@ -314,7 +269,7 @@ impl Optimizer {
             rest = others;
             let mut moments = Vec::new();
             for number in 1..=rule.moments() as u8 {
-                let (prefix, kind) = (format!("moment{number}"), Kind::Moment(number));
+                let (prefix, kind) = (format!("moment{number}"), StateKind::Moment(number));
                 let initial = rule.initial();
                 let twins = params.iter().map(|&p| twin(g, &prefix, p, kind, initial));
                 moments.push(twins.collect::<Result<Vec<_>>>()?);
@@ -437,7 +392,7 @@ pub(super) fn advance(g: &mut Graph, clock: Value) -> Result<()> {
 /// A clock that counts from 0.
 pub(super) fn counter(g: &mut Graph, name: &str) -> Result<Value> {
     let (ty, init) = (Type::u32([4]), Init::Constant(0.0));
-    g.state(name, ty, Kind::Scalar, init, None)
+    g.state(name, ty, StateKind::Scalar, init, None)
 }
 
 /// The state that holds the moving average of a parameter; it begins as the parameter does (PyTorch's `AveragedModel`).
@@ -445,7 +400,7 @@ pub(super) fn average_of(g: &mut Graph, param: Value) -> Result<Value> {
     let name = name(g, param)?;
     let ty = g.ty(param)?.clone();
     let (average, init) = (average_name(&name), Init::SameAs(name));
-    g.state(&average, ty, Kind::Average, init, Some(param))
+    g.state(&average, ty, StateKind::Average, init, Some(param))
 }
 
 /// The name of a state.
@@ -465,7 +420,7 @@ pub(super) fn twin(
     g: &mut Graph,
     prefix: &str,
     param: Value,
-    kind: Kind,
+    kind: StateKind,
     initial: f32,
 ) -> Result<Value> {
     let name = format!("{prefix}.{}", name(g, param)?);

@@ -61,7 +61,7 @@ pub fn call(g: &mut Graph, example: &Example, inputs: &Inputs) -> Result<Value> 
     let x = inputs["input"];
     let other = |name: &str| inputs[name];
     match example.op.as_str() {
-        "add" => g.add_values(x, other("other")),
+        "add" => g.add(x, other("other")),
         "sub" => g.sub(x, other("other")),
         "mul" => g.mul(x, other("other")),
         "div" => g.div(x, other("other")),

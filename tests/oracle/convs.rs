@@ -27,8 +27,8 @@ where
     };
     match options.get("padding").as_str() {
         Some("same") => {
-            let kernel = &g.shape(weight)?[2..];
-            conv = conv.same(kernel.try_into().unwrap());
+            let kernel: [usize; D] = g.shape(weight)?[2..].try_into().unwrap();
+            conv = conv.same(kernel);
         }
         Some(_) => conv = conv.valid(),
         None => conv.padding = options.pairs("padding").try_into().unwrap(),

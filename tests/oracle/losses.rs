@@ -26,8 +26,8 @@ pub fn loss(g: &mut Graph, example: &Example, inputs: &Inputs) -> Result<Value> 
         valid: None,
     };
     match example.op.as_str() {
-        "cross_entropy" => g.cross_entropy(x, target, classes),
-        "nll_loss" => g.nll_loss(x, target, classes),
+        "cross_entropy" => g.cross_entropy_with(x, target, classes),
+        "nll_loss" => g.nll_loss_with(x, target, classes),
         "binary_cross_entropy" => g.bce_loss(x, target, weight, reduction),
         "binary_cross_entropy_with_logits" => {
             g.bce_with_logits(x, target, weight, pos_weight, reduction)

@@ -20,15 +20,15 @@ fn lenet(g: &mut Graph, inputs: &Inputs) -> Result<Value> {
     let mut x = inputs["input"];
     for (name, padding) in [("conv1", 1), ("conv2", 0)] {
         let [weight, bias] = ["weight", "bias"].map(|part| inputs[&format!("{name}_{part}")]);
-        x = g.conv2d(x, weight, Some(bias), Conv2d::padding(padding))?;
+        x = g.conv2d(x, weight, Some(bias), Conv2d::new().padding(padding))?;
         x = g.relu(x)?;
-        x = g.max_pool(x, MaxPool2d::square(2))?;
+        x = g.max_pool(x, MaxPool2d::new(2))?;
     }
     x = g.flatten(x, 1)?;
     x = g.linear(x, inputs["fc1_weight"], Some(inputs["fc1_bias"]))?;
     x = g.relu(x)?;
     x = g.linear(x, inputs["fc2_weight"], Some(inputs["fc2_bias"]))?;
-    g.cross_entropy(x, inputs["target"], CrossEntropyLoss::default())
+    g.cross_entropy(x, inputs["target"])
 }
 
 fn residual(g: &mut Graph, inputs: &Inputs) -> Result<Value> {
@@ -38,16 +38,16 @@ fn residual(g: &mut Graph, inputs: &Inputs) -> Result<Value> {
     };
     let half = |padding: usize| Conv2d {
         stride: [2; 2],
-        ..Conv2d::padding(padding)
+        ..Conv2d::new().padding(padding)
     };
     let input = inputs["input"];
     let mut x = g.conv2d(input, inputs["conv1_weight"], None, half(1))?;
     x = norm(g, x, "norm1")?;
     x = g.relu(x)?;
-    x = g.conv2d(x, inputs["conv2_weight"], None, Conv2d::padding(1))?;
+    x = g.conv2d(x, inputs["conv2_weight"], None, Conv2d::new().padding(1))?;
     x = norm(g, x, "norm2")?;
     let around = g.conv2d(input, inputs["down_weight"], None, half(0))?;
-    x = g.add_values(x, around)?;
+    x = g.add(x, around)?;
     x = g.relu(x)?;
     x = g.global_avg_pool(x)?;
     x = g.flatten(x, 1)?;
@@ -56,5 +56,5 @@ fn residual(g: &mut Graph, inputs: &Inputs) -> Result<Value> {
         label_smoothing: 0.125,
         ..CrossEntropyLoss::default()
     };
-    g.cross_entropy(x, inputs["target"], loss)
+    g.cross_entropy_with(x, inputs["target"], loss)
 }

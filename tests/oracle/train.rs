@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use striate::error::Result;
 use striate::graph::{Graph, Init, Value};
-use striate::ops::{Adagrad, Adam, Ema, RmsProp, Rule, Sgd};
+use striate::ops::{AdagradRule, AdamRule, Ema, RmsPropRule, Rule, SgdRule};
 use striate::reference::evaluate;
 use striate::shape::{DType, Type};
 use striate::tensor::{Array, Tensor};
@@ -25,7 +25,7 @@ pub fn run(example: &Example) -> Result<Results> {
         }
         "average" => {
             let average = Ema::new(options.number("decay"));
-            let optimizer = Optimizer::new(Rule::Sgd(Sgd::default())).average(average);
+            let optimizer = Optimizer::new(Rule::Sgd(SgdRule::default())).average(average);
             let steps = Steps::run(example, &optimizer, options.number("lr"))?;
             Ok(steps.all("average", "ema.param"))
         }
@@ -45,16 +45,16 @@ fn rule(example: &Example) -> Result<Rule> {
     let weight_decay = options.number_or("weight_decay", 0.0);
     let momentum = options.number_or("momentum", 0.0);
     Ok(match example.op.as_str() {
-        "SGD" => Rule::Sgd(Sgd {
+        "SGD" => Rule::Sgd(SgdRule {
             momentum,
             dampening: options.number_or("dampening", 0.0),
             nesterov: options.has("nesterov"),
             weight_decay,
         }),
         "Adam" | "AdamW" => {
-            let default = Adam::default();
+            let default = AdamRule::default();
             let betas = options.has("betas").then(|| options.numbers("betas"));
-            Rule::Adam(Adam {
+            Rule::Adam(AdamRule {
                 beta1: betas.as_ref().map_or(default.beta1, |betas| betas[0]),
                 beta2: betas.as_ref().map_or(default.beta2, |betas| betas[1]),
                 eps: options.number_or("eps", default.eps),
@@ -64,8 +64,8 @@ fn rule(example: &Example) -> Result<Rule> {
             })
         }
         "RMSprop" => {
-            let default = RmsProp::default();
-            Rule::RmsProp(RmsProp {
+            let default = RmsPropRule::default();
+            Rule::RmsProp(RmsPropRule {
                 alpha: options.number_or("alpha", default.alpha),
                 eps: options.number_or("eps", default.eps),
                 weight_decay,
@@ -74,8 +74,8 @@ fn rule(example: &Example) -> Result<Rule> {
             })
         }
         "Adagrad" => {
-            let default = Adagrad::default();
-            Rule::Adagrad(Adagrad {
+            let default = AdagradRule::default();
+            Rule::Adagrad(AdagradRule {
                 lr_decay: options.number_or("lr_decay", default.lr_decay),
                 weight_decay,
                 initial_accumulator_value: options.number_or(
@@ -126,7 +126,7 @@ fn rates(example: &Example) -> Result<Vec<f32>> {
 /// The clipped gradients, as the first step of gradient descent at rate 1 from 0 shows them, negated.
 fn clip(example: &Example) -> Result<Results> {
     let options = &example.options;
-    let optimizer = Optimizer::new(Rule::Sgd(Sgd::default()));
+    let optimizer = Optimizer::new(Rule::Sgd(SgdRule::default()));
     let optimizer = match example.op.as_str() {
         "clip_grad_norm_" => optimizer.clip_norm(options.number("max_norm")),
         "clip_grad_value_" => optimizer.clip_value(options.number("clip_value")),
@@ -193,10 +193,10 @@ impl Steps {
         }
         let mut loss = losses[0];
         for &other in &losses[1..] {
-            loss = g.add_values(loss, other)?;
+            loss = g.add(loss, other)?;
         }
         let rate = learning_rate(&mut g, lr as f32)?;
-        let norm = optimizer.minimize(&mut g, loss, rate)?;
+        let norm = optimizer.minimize_at(&mut g, loss, rate)?;
 
         let mut now = begin(&g)?;
         let (states, news): (Vec<Value>, Vec<Value>) = g.assigns().iter().copied().unzip();

@@ -135,14 +135,14 @@ impl Layer {
             let conv = Conv2d {
                 stride: [self.stride; 2],
                 groups: self.groups,
-                ..Conv::padding(self.padding)
+                ..Conv::new().padding(self.padding)
             };
             return g.conv2d(x, weight, None, conv);
         }
         let conv = Conv3d {
             stride: [self.stride; 3],
             groups: self.groups,
-            ..Conv::padding(self.padding)
+            ..Conv::new().padding(self.padding)
         };
         g.conv3d(x, weight, None, conv)
     }

@@ -1,7 +1,6 @@
 //! Softmax and cross-entropy over a thousand classes.
 
 use striate::check::{Bound, Case, below, real};
-use striate::tensor::Tensor;
 
 use super::{Bench, gradient, same, streaming};
 
@@ -10,8 +9,7 @@ pub fn benches() -> Vec<Bench> {
         let inputs = vec![real([n, 1000]), below([n], 1000)];
         let name = format!("softmax_cross_entropy/{n}x1000");
         Case::new(name, inputs, move |g, v| {
-            let rows = g.constant(Tensor::u32([1], vec![n as u32])?)?;
-            Ok(vec![g.softmax_cross_entropy(v[0], v[1], rows)?])
+            Ok(vec![g.cross_entropy(v[0], v[1])?])
         })
         .bound(Bound::Norm(1e-5))
         .inexact()
@@ -20,8 +18,7 @@ pub fn benches() -> Vec<Bench> {
         let inputs = vec![real([n, 1000]), below([n], 1000)];
         let name = format!("softmax_cross_entropy/{n}x1000/backward");
         Case::new(name, inputs, move |g, v| {
-            let rows = g.constant(Tensor::u32([1], vec![n as u32])?)?;
-            let loss = g.softmax_cross_entropy(v[0], v[1], rows)?;
+            let loss = g.cross_entropy(v[0], v[1])?;
             let dy = g.fill([], 1.0)?;
             Ok(vec![gradient(g, loss, dy, v[0])?])
         })

@@ -47,7 +47,7 @@ fn passes([n, c, h, w]: [usize; 4]) -> Vec<Bench> {
                 residual: false,
                 relu: false,
             };
-            g.add(NormalizeGrad(forward), v)
+            g.apply(NormalizeGrad(forward), v)
         })
         .bound(bound(n * h * w, true))
         .inexact()

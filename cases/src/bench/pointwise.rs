@@ -20,14 +20,14 @@ pub fn benches() -> Vec<Bench> {
     let add = |n: usize| {
         let inputs = vec![real([n, 65536]), real([n, 65536])];
         Case::new(format!("add/{n}x65536"), inputs, |g, v| {
-            Ok(vec![g.add_values(v[0], v[1])?])
+            Ok(vec![g.add(v[0], v[1])?])
         })
         .bound(Bound::Ulp(1.0))
     };
     let bias = |n: usize| {
         let inputs = vec![real([n, 64, 56, 56]), real([64, 1, 1])];
         Case::new(format!("add/{n}x64x56x56+64"), inputs, |g, v| {
-            Ok(vec![g.add_values(v[0], v[1])?])
+            Ok(vec![g.add(v[0], v[1])?])
         })
         .bound(Bound::Ulp(1.0))
     };

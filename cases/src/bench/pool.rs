@@ -16,19 +16,19 @@ fn pools([n, c, h, w]: [usize; 4]) -> Vec<Bench> {
     let name = move |op: &str, n: usize, pass: &str| format!("{op}/{n}x{c}x{h}x{w}-2{pass}");
     let max = move |n: usize| {
         Case::new(name("max_pool2d", n, ""), vec![real(shape(n))], |g, v| {
-            Ok(vec![g.max_pool(v[0], MaxPool2d::square(2))?])
+            Ok(vec![g.max_pool(v[0], MaxPool2d::new(2))?])
         })
     };
     let max_backward = move |n: usize| {
         let inputs = vec![real(shape(n)), real(pooled(n))];
         Case::new(name("max_pool2d", n, "/backward"), inputs, |g, v| {
-            let y = g.max_pool(v[0], MaxPool2d::square(2))?;
+            let y = g.max_pool(v[0], MaxPool2d::new(2))?;
             Ok(vec![gradient(g, y, v[1], v[0])?])
         })
     };
     let average = move |n: usize| {
         Case::new(name("avg_pool2d", n, ""), vec![real(shape(n))], |g, v| {
-            Ok(vec![g.avg_pool(v[0], AvgPool2d::square(2))?])
+            Ok(vec![g.avg_pool(v[0], AvgPool2d::new(2))?])
         })
         .bound(Bound::Sum { k: 4 })
         .inexact()
@@ -37,7 +37,7 @@ fn pools([n, c, h, w]: [usize; 4]) -> Vec<Bench> {
         let inputs = vec![real(pooled(n))];
         Case::new(name("avg_pool2d", n, "/backward"), inputs, move |g, v| {
             let x = g.fill(shape(n), 0.0)?;
-            let y = g.avg_pool(x, AvgPool2d::square(2))?;
+            let y = g.avg_pool(x, AvgPool2d::new(2))?;
             Ok(vec![gradient(g, y, v[0], x)?])
         })
         .bound(Bound::Sum { k: 1 })

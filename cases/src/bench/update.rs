@@ -2,8 +2,8 @@
 
 use striate::check::{Bound, Case, Draw, Numbers, draw};
 use striate::error::Result;
-use striate::graph::{Graph, Init, Kind, Value};
-use striate::ops::{Adam, Rule, Sgd};
+use striate::graph::{Graph, Init, StateKind, Value};
+use striate::ops::{AdamRule, Rule, SgdRule};
 use striate::shape::Type;
 
 use super::{Bench, count};
@@ -11,12 +11,12 @@ use super::{Bench, count};
 const PARAMETERS: usize = 1 << 22;
 
 pub fn benches() -> Vec<Bench> {
-    let sgd = Rule::Sgd(Sgd {
+    let sgd = Rule::Sgd(SgdRule {
         momentum: 0.9,
         weight_decay: 1e-4,
-        ..Sgd::default()
+        ..SgdRule::default()
     });
-    let adam = Rule::Adam(Adam::default());
+    let adam = Rule::Adam(AdamRule::default());
     let mut benches = Vec::new();
     // Operations per parameter: as the rules' formulas have them.
     for (name, rule, flops) in [("sgd_momentum", sgd, 6.0), ("adam", adam, 12.0)] {
@@ -28,10 +28,10 @@ pub fn benches() -> Vec<Bench> {
 }
 
 /// A state of `like`'s kind of place, with numbers of its own.
-fn state(g: &mut Graph, elements: usize, kind: Kind, like: Option<Value>) -> Result<Value> {
+fn state(g: &mut Graph, elements: usize, kind: StateKind, like: Option<Value>) -> Result<Value> {
     let (name, ty) = (format!("s{}", g.states().len()), Type::f32([elements]));
     let init = match kind {
-        Kind::Moment(_) => Init::Constant(0.0),
+        StateKind::Moment(_) => Init::Constant(0.0),
         _ => Init::Tensor(draw(&name, 0, &ty, Draw::Real, Numbers::Real)?.into()),
     };
     g.state(&name, ty, kind, init, like)
@@ -40,15 +40,15 @@ fn state(g: &mut Graph, elements: usize, kind: Kind, like: Option<Value>) -> Res
 /// A step of `rule` on `tensors` tensors of as many elements each.
 fn step(g: &mut Graph, rule: Rule, tensors: usize, elements: usize) -> Result<Vec<Value>> {
     let params = (0..tensors)
-        .map(|_| state(g, elements, Kind::Parameter, None))
+        .map(|_| state(g, elements, StateKind::Parameter, None))
         .collect::<Result<Vec<_>>>()?;
     let mut twins = |kind| -> Result<Vec<Value>> {
         let all = params.iter();
         all.map(|&p| state(g, elements, kind, Some(p))).collect()
     };
-    let grads = twins(Kind::Gradient)?;
+    let grads = twins(StateKind::Gradient)?;
     let moments = (1..=rule.moments())
-        .map(|number| twins(Kind::Moment(number as u8)))
+        .map(|number| twins(StateKind::Moment(number as u8)))
         .collect::<Result<Vec<_>>>()?;
     let lr = g.fill([], 1e-3)?;
     let updated = g.update(rule, &params, &grads, &moments, lr)?;

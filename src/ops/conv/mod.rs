@@ -165,7 +165,7 @@ impl Op for ConvForward {
         let (x, weight, dy) = (at.inputs[0], at.inputs[1], dy[0]);
         let sizes = self.sizes(g.shape(x)?, g.shape(weight)?)?;
         let dx = sizes.grad_input(g, dy, weight)?;
-        let others = g.add(sizes.grad_weight_op(self.bias), &[x, dy])?;
+        let others = g.apply(sizes.grad_weight_op(self.bias), &[x, dy])?;
         Ok([dx].into_iter().chain(others).map(Some).collect())
     }
 
@@ -262,7 +262,7 @@ impl Op for ConvGradInput {
         let sizes = self.sizes(g.shape(dy)?, g.shape(weight)?)?;
         let mut gradients = vec![
             Some(g.conv(ddx, weight, None, self.conv)?),
-            Some(g.add1(sizes.grad_weight_op(false), &[ddx, dy])?),
+            Some(g.apply1(sizes.grad_weight_op(false), &[ddx, dy])?),
         ];
         if self.bias {
             gradients.push(Some(bias_gradient(g, ddx)?));
@@ -462,7 +462,7 @@ impl Sizes {
             bias: false,
             transposed: false,
         };
-        g.add1(op, &[dy, weight])
+        g.apply1(op, &[dy, weight])
     }
 
     fn grad_weight_op(&self, bias: bool) -> ConvGradWeight {

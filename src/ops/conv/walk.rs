@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Value};
 use crate::ops::axes::{Axes, three};
-use crate::shape::{PaddingMode, Window};
+use crate::shape::{BothSides, PaddingMode, PerAxis, Window};
 
 use super::{ConvForward, ConvGradInput};
 
@@ -43,12 +43,39 @@ impl<const D: usize> Default for Conv<D> {
 }
 
 impl<const D: usize> Conv<D> {
-    /// The same padding on all sides.
-    pub fn padding(padding: usize) -> Self {
-        Self {
-            padding: [[padding; 2]; D],
-            ..Self::default()
-        }
+    /// Stride 1, no padding, dilation 1, one group.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Steps along all axes, or along each.
+    pub fn stride(mut self, stride: impl Into<PerAxis<D>>) -> Self {
+        self.stride = stride.into().0;
+        self
+    }
+
+    /// Elements added on all sides, on both sides of each axis, or before and after each.
+    pub fn padding(mut self, padding: impl Into<BothSides<D>>) -> Self {
+        self.padding = padding.into().0;
+        self
+    }
+
+    /// Steps between kernel taps along all axes, or along each.
+    pub fn dilation(mut self, dilation: impl Into<PerAxis<D>>) -> Self {
+        self.dilation = dilation.into().0;
+        self
+    }
+
+    /// Groups of channels that do not see each other.
+    pub fn groups(mut self, groups: usize) -> Self {
+        self.groups = groups;
+        self
+    }
+
+    /// What the padding holds.
+    pub fn padding_mode(mut self, mode: PaddingMode) -> Self {
+        self.padding_mode = mode;
+        self
     }
 
     /// No padding: every window lies within the input. PyTorch's `padding="valid"`.
@@ -65,7 +92,8 @@ impl<const D: usize> Conv<D> {
     /// PyTorch refuses strides other than 1; here they give `ceil(extent / stride)` windows, the
     /// first of which begins in the padding. TensorFlow and ONNX place them otherwise: see
     /// [`Conv::same_upper`].
-    pub fn same(self, kernel: [usize; D]) -> Self {
+    pub fn same(self, kernel: impl Into<PerAxis<D>>) -> Self {
+        let PerAxis(kernel) = kernel.into();
         let around = |axis: usize| {
             let all = self.dilation[axis].saturating_mul(kernel[axis].saturating_sub(1));
             [all / 2, all - all / 2]
@@ -83,7 +111,8 @@ impl<const D: usize> Conv<D> {
     /// TensorFlow's `"SAME"`. At stride 1 that is [`Conv::same`].
     ///
     /// [1, 2, 3, 4] under [1, 10, 100] at stride 2 gives [321, 43], with [`Conv::same`] [210, 432].
-    pub fn same_upper(self, extents: [usize; D], kernel: [usize; D]) -> Self {
+    pub fn same_upper(self, extents: [usize; D], kernel: impl Into<PerAxis<D>>) -> Self {
+        let PerAxis(kernel) = kernel.into();
         let around = |axis: usize| {
             let (extent, stride) = (extents[axis], self.stride[axis].max(1));
             let span = self.dilation[axis].saturating_mul(kernel[axis].saturating_sub(1));
@@ -131,6 +160,43 @@ impl<const D: usize> Default for ConvTranspose<D> {
             dilation: [1; D],
             groups: 1,
         }
+    }
+}
+
+impl<const D: usize> ConvTranspose<D> {
+    /// Stride 1, nothing cut off or added, dilation 1, one group.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Steps in the output along all axes, or along each.
+    pub fn stride(mut self, stride: impl Into<PerAxis<D>>) -> Self {
+        self.stride = stride.into().0;
+        self
+    }
+
+    /// Elements cut off the output on all sides, on both sides of each axis, or on each side.
+    pub fn padding(mut self, padding: impl Into<BothSides<D>>) -> Self {
+        self.padding = padding.into().0;
+        self
+    }
+
+    /// Elements added to the output after all axes, or after each.
+    pub fn output_padding(mut self, padding: impl Into<PerAxis<D>>) -> Self {
+        self.output_padding = padding.into().0;
+        self
+    }
+
+    /// Steps between kernel taps along all axes, or along each.
+    pub fn dilation(mut self, dilation: impl Into<PerAxis<D>>) -> Self {
+        self.dilation = dilation.into().0;
+        self
+    }
+
+    /// Groups of channels that do not see each other.
+    pub fn groups(mut self, groups: usize) -> Self {
+        self.groups = groups;
+        self
     }
 }
 
@@ -213,6 +279,7 @@ impl From<ConvTranspose3d> for ConvTransposeWalk {
     }
 }
 
+/// # Convolution
 impl Graph {
     /// The convolution of x `[N, C, L]` with weight `[O, C / groups, S]` and bias `[O]`.
     pub fn conv1d(
@@ -264,7 +331,7 @@ impl Graph {
                 relu: false,
             };
             let inputs: Vec<Value> = [x, weight].into_iter().chain(bias).collect();
-            g.add1(op, &inputs)
+            g.apply1(op, &inputs)
         })
     }
 
@@ -324,7 +391,7 @@ impl Graph {
                 transposed: true,
             };
             let inputs: Vec<Value> = [x, weight].into_iter().chain(bias).collect();
-            g.add1(op, &inputs)
+            g.apply1(op, &inputs)
         })
     }
 }

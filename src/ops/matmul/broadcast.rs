@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Graph, Value};
 use crate::shape::Shape;
 
+/// # Products of matrices and vectors
 impl Graph {
     /// The product of a and b, as `torch.matmul`: of matrices, of batches of matrices over any axes
     /// before their last two, and of vectors. `transpose_a` and `transpose_b` transpose the last
@@ -110,7 +111,7 @@ impl Graph {
             batch: self.shape(a)?.len() > 2,
             ..MatMul::default()
         };
-        self.add1(op, &[a, b])
+        self.apply1(op, &[a, b])
     }
 
     /// Each matrix of a batch transposed.

@@ -37,6 +37,7 @@ pub struct MatMul {
     pub batch: bool,
 }
 
+/// # Linear layers
 impl Graph {
     /// y = x weight^T + bias, with x `[..., in]`, weight `[out, in]`, bias `[out]` and y `[..., out]`, as PyTorch's Linear.
     pub fn linear(&mut self, x: Value, weight: Value, bias: Option<Value>) -> Result<Value> {
@@ -60,7 +61,7 @@ impl Graph {
             ..MatMul::default()
         };
         let inputs: Vec<Value> = [flat, weight].into_iter().chain(bias).collect();
-        let y = self.add1(op, &inputs).map_err(|e| e.context("linear"))?;
+        let y = self.apply1(op, &inputs).map_err(|e| e.context("linear"))?;
         let mut shape = x_shape.to_vec();
         shape[x_shape.len() - 1] = w_shape[0];
         self.reshape(y, shape)

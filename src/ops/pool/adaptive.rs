@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Value};
 use crate::ops::expect_f32;
-use crate::shape::Type;
+use crate::shape::{PerAxis, Type};
 
 use super::average::{Average, AveragePool};
 use super::max::Indices;
@@ -15,6 +15,14 @@ use super::windows::Windows;
 pub struct AdaptiveAvgPool<const D: usize> {
     /// Extents of the output.
     pub output: [usize; D],
+}
+
+impl<const D: usize> AdaptiveAvgPool<D> {
+    /// So many windows along all axes, or along each.
+    pub fn new(output: impl Into<PerAxis<D>>) -> Self {
+        let PerAxis(output) = output.into();
+        Self { output }
+    }
 }
 
 /// Adaptive average pooling over `[n, c, length]`.
@@ -31,6 +39,14 @@ pub struct AdaptiveMaxPool<const D: usize> {
     pub output: [usize; D],
 }
 
+impl<const D: usize> AdaptiveMaxPool<D> {
+    /// So many windows along all axes, or along each.
+    pub fn new(output: impl Into<PerAxis<D>>) -> Self {
+        let PerAxis(output) = output.into();
+        Self { output }
+    }
+}
+
 /// Adaptive max pooling over `[n, c, length]`.
 pub type AdaptiveMaxPool1d = AdaptiveMaxPool<1>;
 /// Adaptive max pooling over `[n, c, height, width]`.
@@ -38,6 +54,7 @@ pub type AdaptiveMaxPool2d = AdaptiveMaxPool<2>;
 /// Adaptive max pooling over `[n, c, depth, height, width]`.
 pub type AdaptiveMaxPool3d = AdaptiveMaxPool<3>;
 
+/// # Adaptive and global pooling
 impl Graph {
     /// The mean of each window of x `[n, c, ...]`, as many as `pool` says.
     pub fn adaptive_avg_pool<const D: usize>(
@@ -51,7 +68,7 @@ impl Graph {
         };
         let windows = Windows::adaptive(pool.output);
         self.batched1(x, 2 + D, |g, x| {
-            g.add1(AveragePool { windows, average }, &[x])
+            g.apply1(AveragePool { windows, average }, &[x])
         })
     }
 

@@ -7,7 +7,7 @@ use crate::graph::{Graph, Node, Op, Split, Value};
 use crate::kernel::{Caps, Dispatch, Io, Lowering, Operand, looped, overlaps};
 use crate::lowering::pieces::{Pieces, nested};
 use crate::ops::{expect_inputs, expect_type, no_second_derivative};
-use crate::shape::Type;
+use crate::shape::{PerAxis, Type};
 use crate::tensor::Array;
 
 use super::average_kernels::{Stage, kernel};
@@ -41,8 +41,10 @@ pub type AvgPool2d = AvgPool<2>;
 pub type AvgPool3d = AvgPool<3>;
 
 impl<const D: usize> AvgPool<D> {
-    /// Windows side by side: stride as the kernel, no padding.
-    pub fn new(kernel: [usize; D]) -> Self {
+    /// Windows of one extent along all axes or of one along each, side by side: stride as the
+    /// kernel, no padding.
+    pub fn new(kernel: impl Into<PerAxis<D>>) -> Self {
+        let PerAxis(kernel) = kernel.into();
         Self {
             kernel,
             stride: kernel,
@@ -53,9 +55,34 @@ impl<const D: usize> AvgPool<D> {
         }
     }
 
-    /// [`AvgPool::new`] with the same extent along every axis.
-    pub fn square(kernel: usize) -> Self {
-        Self::new([kernel; D])
+    /// Steps between windows, along all axes or along each.
+    pub fn stride(mut self, stride: impl Into<PerAxis<D>>) -> Self {
+        self.stride = stride.into().0;
+        self
+    }
+
+    /// Elements added on both sides of all axes, or of each.
+    pub fn padding(mut self, padding: impl Into<PerAxis<D>>) -> Self {
+        self.padding = padding.into().0;
+        self
+    }
+
+    /// Whether the number of windows is rounded up.
+    pub fn ceil_mode(mut self, ceil_mode: bool) -> Self {
+        self.ceil_mode = ceil_mode;
+        self
+    }
+
+    /// Whether the padding counts in the divisor.
+    pub fn count_include_pad(mut self, count: bool) -> Self {
+        self.count_include_pad = count;
+        self
+    }
+
+    /// What every sum is divided by instead of its number of elements.
+    pub fn divisor_override(mut self, divisor: usize) -> Self {
+        self.divisor_override = Some(divisor);
+        self
     }
 
     fn average(&self) -> AveragePool {
@@ -99,14 +126,28 @@ pub type LpPool2d = LpPool<2>;
 pub type LpPool3d = LpPool<3>;
 
 impl<const D: usize> LpPool<D> {
-    /// Windows side by side: stride as the kernel.
-    pub fn new(norm_type: f32, kernel: [usize; D]) -> Self {
+    /// Windows of one extent along all axes or of one along each, side by side: stride as the
+    /// kernel.
+    pub fn new(norm_type: f32, kernel: impl Into<PerAxis<D>>) -> Self {
+        let PerAxis(kernel) = kernel.into();
         Self {
             norm_type,
             kernel,
             stride: kernel,
             ceil_mode: false,
         }
+    }
+
+    /// Steps between windows, along all axes or along each.
+    pub fn stride(mut self, stride: impl Into<PerAxis<D>>) -> Self {
+        self.stride = stride.into().0;
+        self
+    }
+
+    /// Whether the number of windows is rounded up.
+    pub fn ceil_mode(mut self, ceil_mode: bool) -> Self {
+        self.ceil_mode = ceil_mode;
+        self
     }
 }
 
@@ -145,12 +186,13 @@ pub struct AveragePoolGrad {
     pub input: [usize; 3],
 }
 
+/// # Average and Lp pooling
 impl Graph {
     /// The mean of each window of x: `[n, c, length]`, `[n, c, height, width]` or `[n, c, depth,
     /// height, width]`; without n it is
     /// one image, as in all poolings.
     pub fn avg_pool<const D: usize>(&mut self, x: Value, pool: AvgPool<D>) -> Result<Value> {
-        self.batched1(x, 2 + D, |g, x| g.add1(pool.average(), &[x]))
+        self.batched1(x, 2 + D, |g, x| g.apply1(pool.average(), &[x]))
     }
 
     /// (sum of x^p)^(1/p) of each window of x: `[n, c, length]`, `[n, c, height, width]` or `[n, c, depth, height, width]`.
@@ -160,7 +202,7 @@ impl Graph {
             windows: Windows::strided(kernel, stride, [0; D], [1; D], pool.ceil_mode),
             average: Average::Lp { norm_type },
         };
-        self.batched1(x, 2 + D, |g, x| g.add1(pool, &[x]))
+        self.batched1(x, 2 + D, |g, x| g.apply1(pool, &[x]))
     }
 }
 
@@ -302,7 +344,7 @@ impl Op for AveragePool {
             input: self.windows.extents(g.ty(x)?),
         };
         let inputs = &[dy[0], x, at.outputs[0]][..self.grad_inputs()];
-        Ok(vec![Some(g.add1(grad, inputs)?)])
+        Ok(vec![Some(g.apply1(grad, inputs)?)])
     }
 
     // Lowering.
@@ -418,7 +460,7 @@ impl Op for AveragePoolGrad {
 
     fn vjp(&self, g: &mut Graph, _: &Node, dy: &[Value]) -> Result<Vec<Option<Value>>> {
         match self.pool.average {
-            Average::Mean { .. } => Ok(vec![Some(g.add1(self.pool, &[dy[0]])?)]),
+            Average::Mean { .. } => Ok(vec![Some(g.apply1(self.pool, &[dy[0]])?)]),
             Average::Lp { .. } => Err(no_second_derivative(self.name())),
         }
     }

@@ -7,7 +7,7 @@ use crate::graph::{Graph, Node, Op, Split, Value};
 use crate::kernel::{Caps, Dispatch, Io, Lowering, Operand, Rows, looped, overlaps};
 use crate::lowering::pieces::{Pieces, groups, join_params, joined, nested};
 use crate::ops::expect_inputs;
-use crate::shape::{DType, Type};
+use crate::shape::{DType, PerAxis, Type};
 use crate::tensor::Array;
 
 use super::max_grad::MaxPoolGrad;
@@ -40,8 +40,18 @@ pub type MaxPool2d = MaxPool<2>;
 pub type MaxPool3d = MaxPool<3>;
 
 impl<const D: usize> MaxPool<D> {
-    /// Windows side by side: stride as the kernel, no padding.
-    pub fn new(kernel: [usize; D]) -> Self {
+    /// Windows of one extent along all axes or of one along each, side by side: stride as the
+    /// kernel, no padding.
+    ///
+    /// ```
+    /// use striate::nn::MaxPool2d;
+    ///
+    /// assert_eq!(MaxPool2d::new(2), MaxPool2d::new([2, 2]));
+    /// let overlapping = MaxPool2d::new(3).stride(2).padding(1);
+    /// assert_eq!(overlapping.stride, [2, 2]);
+    /// ```
+    pub fn new(kernel: impl Into<PerAxis<D>>) -> Self {
+        let PerAxis(kernel) = kernel.into();
         Self {
             kernel,
             stride: kernel,
@@ -51,9 +61,28 @@ impl<const D: usize> MaxPool<D> {
         }
     }
 
-    /// [`MaxPool::new`] with the same extent along every axis.
-    pub fn square(kernel: usize) -> Self {
-        Self::new([kernel; D])
+    /// Steps between windows, along all axes or along each.
+    pub fn stride(mut self, stride: impl Into<PerAxis<D>>) -> Self {
+        self.stride = stride.into().0;
+        self
+    }
+
+    /// Elements added on both sides of all axes, or of each.
+    pub fn padding(mut self, padding: impl Into<PerAxis<D>>) -> Self {
+        self.padding = padding.into().0;
+        self
+    }
+
+    /// Steps between the taps of a window, along all axes or along each.
+    pub fn dilation(mut self, dilation: impl Into<PerAxis<D>>) -> Self {
+        self.dilation = dilation.into().0;
+        self
+    }
+
+    /// Whether the number of windows is rounded up.
+    pub fn ceil_mode(mut self, ceil_mode: bool) -> Self {
+        self.ceil_mode = ceil_mode;
+        self
     }
 
     /// Where the windows lie.
@@ -94,6 +123,7 @@ pub struct MaxPoolForward {
     pub indices: Indices,
 }
 
+/// # Max pooling
 impl Graph {
     /// The largest element of each window of x: `[n, c, length]`, `[n, c, height, width]` or `[n, c, depth, height, width]`.
     pub fn max_pool<const D: usize>(&mut self, x: Value, pool: MaxPool<D>) -> Result<Value> {
@@ -135,7 +165,7 @@ impl Graph {
         windows: Windows,
         indices: Indices,
     ) -> Result<(Value, Value)> {
-        let outputs = self.add(MaxPoolForward { windows, indices }, &[x])?;
+        let outputs = self.apply(MaxPoolForward { windows, indices }, &[x])?;
         Ok((outputs[0], outputs[1]))
     }
 }
@@ -228,7 +258,7 @@ impl Op for MaxPoolForward {
         };
         let windows = self.windows;
         let grad = MaxPoolGrad { windows, input };
-        Ok(vec![Some(g.add1(grad, &[dy[0], index])?)])
+        Ok(vec![Some(g.apply1(grad, &[dy[0], index])?)])
     }
 
     // Lowering.
@@ -399,7 +429,7 @@ mod tests {
         let none = g.input("none", Type::f32([1, 2, 0, 4])).unwrap();
         let wide = MaxPool2d {
             padding: [2, 0],
-            ..MaxPool::square(3)
+            ..MaxPool::new(3)
         };
         let message = |r: Result<Value>| {
             let error = r.unwrap_err();
@@ -411,28 +441,28 @@ mod tests {
             "max_pool2d: padding [2, 0] is more than half the kernel [3, 3]"
         );
         assert_eq!(
-            message(g.max_pool(flat, MaxPool2d::square(2))),
+            message(g.max_pool(flat, MaxPool2d::new(2))),
             "max_pool2d: x [4, 4] is not [batch, channels, height, width] with at least one element"
         );
         assert_eq!(
-            message(g.max_pool(x, MaxPool1d::square(2))),
+            message(g.max_pool(x, MaxPool1d::new(2))),
             "max_pool1d: x [1, 2, 4, 4] is not [batch, channels, length] with at least one element"
         );
         let window = |kernel| MaxPoolForward {
-            windows: MaxPool2d::square(kernel).windows(),
+            windows: MaxPool2d::new(kernel).windows(),
             indices: Indices::Window,
         };
         assert_eq!(
-            message(g.add1(window(3), &[x])),
+            message(g.apply1(window(3), &[x])),
             "max_pool2d: indices in bytes need a multiple of 4 windows per image, y [1, 2, 1, 1] has 2"
         );
         let large = g.input("large", Type::f32([1, 4, 17, 17])).unwrap();
         assert_eq!(
-            message(g.add1(window(17), &[large])),
+            message(g.apply1(window(17), &[large])),
             "max_pool2d: places of windows that span [1, 17, 17] do not fit in a byte"
         );
-        assert!(message(g.avg_pool(none, AvgPool2d::square(1))).contains("at least one element"));
-        assert!(message(g.avg_pool(x, AvgPool2d::square(5))).contains("does not fit height 4"));
-        assert!(message(g.max_pool(x, MaxPool2d::square(0))).contains("must be at least 1"));
+        assert!(message(g.avg_pool(none, AvgPool2d::new(1))).contains("at least one element"));
+        assert!(message(g.avg_pool(x, AvgPool2d::new(5))).contains("does not fit height 4"));
+        assert!(message(g.max_pool(x, MaxPool2d::new(0))).contains("must be at least 1"));
     }
 }

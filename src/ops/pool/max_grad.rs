@@ -99,7 +99,7 @@ impl Op for MaxPoolGrad {
 
     fn vjp(&self, g: &mut Graph, at: &Node, dy: &[Value]) -> Result<Vec<Option<Value>>> {
         let windows = self.windows;
-        let ddy = g.add1(MaxPoolGather { windows }, &[dy[0], at.inputs[1]])?;
+        let ddy = g.apply1(MaxPoolGather { windows }, &[dy[0], at.inputs[1]])?;
         Ok(vec![Some(ddy), None])
     }
 
@@ -199,7 +199,7 @@ impl Op for MaxPoolGather {
             windows: self.windows,
             input: self.windows.extents(g.ty(at.inputs[0])?),
         };
-        Ok(vec![Some(g.add1(grad, &[dy[0], at.inputs[1]])?), None])
+        Ok(vec![Some(g.apply1(grad, &[dy[0], at.inputs[1]])?), None])
     }
 
     // Lowering.

@@ -81,7 +81,7 @@ mod tests {
         let index = g.input("index", Type::u32([1, 2, 6, 4])).unwrap();
         let divided = |divisor| AvgPool2d {
             divisor_override: Some(divisor),
-            ..AvgPool::square(2)
+            ..AvgPool::new(2)
         };
         assert_eq!(
             message(g.avg_pool(x, divided(0))),
@@ -134,7 +134,7 @@ mod tests {
             for ceil_mode in [false, true] {
                 let pool = MaxPool2d {
                     ceil_mode,
-                    ..MaxPool::square(2)
+                    ..MaxPool::new(2)
                 };
                 for pool in [
                     MaxPool2d {
@@ -177,7 +177,7 @@ mod tests {
                     stride: [stride],
                     padding: [padding],
                     ceil_mode,
-                    ..MaxPool::square(kernel)
+                    ..MaxPool::new(kernel)
                 };
                 let y = g.max_pool(x, pool).unwrap();
                 g.shape(y).unwrap()[2]

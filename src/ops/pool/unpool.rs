@@ -6,7 +6,7 @@ use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Part, overlap
 use crate::lowering::Cut;
 use crate::lowering::fill::lower_fill;
 use crate::ops::{expect_f32, expect_inputs, expect_type};
-use crate::shape::{Shape, Type};
+use crate::shape::{PerAxis, Shape, Type};
 use crate::tensor::Array;
 
 use super::{VARIANTS, WORKGROUP};
@@ -34,14 +34,34 @@ pub type MaxUnpool2d = MaxUnpool<2>;
 pub type MaxUnpool3d = MaxUnpool<3>;
 
 impl<const D: usize> MaxUnpool<D> {
-    /// Windows side by side: stride as the kernel, no padding.
-    pub fn new(kernel: [usize; D]) -> Self {
+    /// Windows of one extent along all axes or of one along each, side by side: stride as the
+    /// kernel, no padding.
+    pub fn new(kernel: impl Into<PerAxis<D>>) -> Self {
+        let PerAxis(kernel) = kernel.into();
         Self {
             kernel,
             stride: kernel,
             padding: [0; D],
             output_size: None,
         }
+    }
+
+    /// Steps between windows, along all axes or along each.
+    pub fn stride(mut self, stride: impl Into<PerAxis<D>>) -> Self {
+        self.stride = stride.into().0;
+        self
+    }
+
+    /// Elements added on both sides of all axes, or of each.
+    pub fn padding(mut self, padding: impl Into<PerAxis<D>>) -> Self {
+        self.padding = padding.into().0;
+        self
+    }
+
+    /// Extents of the output, where several are possible.
+    pub fn output_size(mut self, size: [usize; D]) -> Self {
+        self.output_size = Some(size);
+        self
     }
 
     /// Extents of the output for x of these.
@@ -90,6 +110,7 @@ pub struct MaxUnpoolGrad {
     pub input: Shape,
 }
 
+/// # Max unpooling
 impl Graph {
     /// Puts each element of x `[n, c, ...]` at the place in its plane that `indices`, of its shape, names, as
     /// [`Graph::max_pool_with_indices`] gives them; the other places are 0.
@@ -121,7 +142,7 @@ impl Graph {
         };
         let output = unpool.output("max_unpool", extents)?;
         let output = output.into();
-        self.add1(MaxUnpoolForward { output }, &[x, indices])
+        self.apply1(MaxUnpoolForward { output }, &[x, indices])
     }
 }
 
@@ -179,7 +200,7 @@ impl Op for MaxUnpoolForward {
 
     fn vjp(&self, g: &mut Graph, at: &Node, dy: &[Value]) -> Result<Vec<Option<Value>>> {
         let input = g.shape(at.inputs[0])?[2..].into();
-        let dx = g.add1(MaxUnpoolGrad { input }, &[dy[0], at.inputs[1]])?;
+        let dx = g.apply1(MaxUnpoolGrad { input }, &[dy[0], at.inputs[1]])?;
         Ok(vec![Some(dx), None])
     }
 
@@ -231,7 +252,7 @@ impl Op for MaxUnpoolGrad {
 
     fn vjp(&self, g: &mut Graph, at: &Node, dy: &[Value]) -> Result<Vec<Option<Value>>> {
         let output = g.shape(at.inputs[0])?[2..].into();
-        let ddy = g.add1(MaxUnpoolForward { output }, &[dy[0], at.inputs[1]])?;
+        let ddy = g.apply1(MaxUnpoolForward { output }, &[dy[0], at.inputs[1]])?;
         Ok(vec![Some(ddy), None])
     }
 
