@@ -1,4 +1,5 @@
-//! Products by cooperative matrices: who may ask for them, and what they make of numbers. `cases/tests/ops.rs` holds them against the reference.
+//! Products by cooperative matrices: who may ask for them, and what they make of numbers.
+//! `cases/tests/ops.rs` holds them against the reference.
 
 use std::task::{Context, Poll, Waker};
 
