@@ -410,7 +410,9 @@ mod tests {
             ("MASK_IN_PLACE", flags::MASK_IN_PLACE),
         ] {
             assert!(
-                source!("gemm/end_flags").contains(&format!("const END_{name}: u32 = {bit}u;")),
+                source!("gemm/end_flags")
+                    .text()
+                    .contains(&format!("const END_{name}: u32 = {bit}u;")),
                 "{name}"
             );
         }
