@@ -110,7 +110,7 @@ fn draw(told: &Told, test: &Dataset, machine: &str) -> String {
     let _ = writeln!(
         svg,
         "<text x=\"24\" y=\"338\" font-size=\"11\" fill=\"#57606a\">Measured on {}, {machine}; \
-         seed 1. Drawn by examples/picture.rs from that run.</text>\n</svg>",
+         seed 1</text>\n</svg>",
         escaped(&told.device)
     );
     svg
@@ -119,7 +119,7 @@ fn draw(told: &Told, test: &Dataset, machine: &str) -> String {
 /// The loss on a logarithmic scale, and the accuracies where they were measured.
 fn draw_curve(svg: &mut String, told: &Told) {
     let (left, right, top, bottom) = (64.0, 452.0, 60.0, 284.0);
-    let (low, high) = (-3.0, 0.5);
+    let (low, high) = (-2.5, 0.5);
     let end = told.losses.last().map_or(1, |&(step, _)| step) as f64;
     let across = |step: usize| left + (right - left) * step as f64 / end;
     let down = |loss: f64| {
@@ -131,7 +131,7 @@ fn draw_curve(svg: &mut String, told: &Told) {
         "<text x=\"24\" y=\"34\" font-size=\"16\" font-weight=\"600\">LeNet-5 on MNIST, \
          {EPOCHS} epochs of batches of {BATCH}</text>"
     );
-    for (loss, name) in [(1.0, "1"), (0.1, "0.1"), (0.01, "0.01"), (0.001, "0.001")] {
+    for (loss, name) in [(1.0, "1"), (0.1, "0.1"), (0.01, "0.01")] {
         let y = down(loss);
         let _ = writeln!(
             svg,
@@ -151,8 +151,8 @@ fn draw_curve(svg: &mut String, told: &Told) {
         "<path d=\"{line}\" fill=\"none\" stroke=\"#0969da\" stroke-width=\"1.5\" \
          stroke-linejoin=\"round\"/>\n\
          <text x=\"{:.1}\" y=\"{:.1}\" fill=\"#0969da\">loss, mean of {STRIDE} steps</text>",
-        left + 58.0,
-        top + 26.0
+        left,
+        top - 6.0
     );
     for (epoch, &(step, share)) in told.accuracies.iter().enumerate() {
         let x = across(step);
@@ -163,7 +163,7 @@ fn draw_curve(svg: &mut String, told: &Told) {
              <text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"end\" font-size=\"12\" \
              fill=\"#57606a\">epoch {}</text>",
             x - 5.0,
-            top + 60.0,
+            top + 44.0,
             100.0 * share,
             bottom + 18.0,
             epoch + 1
@@ -175,7 +175,7 @@ fn draw_curve(svg: &mut String, told: &Told) {
             "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\" font-size=\"12\" \
              fill=\"#bc4c00\">test accuracy</text>",
             across(step) - 5.0,
-            top + 76.0
+            top + 59.0
         );
     }
 }
@@ -189,10 +189,11 @@ fn draw_wrong(svg: &mut String, told: &Told, test: &Dataset) {
     let (left, top, step, size) = (496.0, 52.0, 55.0, 44.0);
     let _ = writeln!(
         svg,
-        "<text x=\"{left}\" y=\"34\" font-size=\"16\" font-weight=\"600\">{} of {} test digits it \
-         reads otherwise</text>",
+        "<text x=\"{left}\" y=\"34\" font-size=\"16\" font-weight=\"600\">{} of {},{:03} test digits \
+         it reads otherwise</text>",
         wrong.len(),
-        test.count
+        test.count / 1000,
+        test.count % 1000
     );
     for (place, (index, (label, answer))) in wrong.iter().take(32).enumerate() {
         let (x, y) = (
