@@ -59,7 +59,8 @@ fn run(args: &Args) -> Result<()> {
     session.run(1)?;
     for (class, &share) in session.read(shares)?.as_f32()?.iter().enumerate() {
         let bar = "#".repeat((40.0 * share).round() as usize);
-        println!("{class}  {:6.2} %  {bar}", 100.0 * share);
+        let line = format!("{class}  {:6.2} %  {bar}", 100.0 * share);
+        println!("{}", line.trim_end());
     }
     Ok(())
 }
