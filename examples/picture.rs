@@ -1,8 +1,8 @@
 //! Draws the README's picture from a run of its own, as `examples/mnist` trains by default:
 //! `cargo run --release --example picture -- data/mnist docs/pictures/mnist.svg "two CPU cores"`.
 //!
-//! On the left the loss of training and the test accuracy of each epoch, on the right the first test
-//! images that the trained network takes for other digits.
+//! On the left the loss of training and the test accuracy of each epoch, on the right the first
+//! test images that the trained network takes for other digits.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -189,8 +189,8 @@ fn draw_wrong(svg: &mut String, told: &Told, test: &Dataset) {
     let (left, top, step, size) = (496.0, 52.0, 55.0, 44.0);
     let _ = writeln!(
         svg,
-        "<text x=\"{left}\" y=\"34\" font-size=\"16\" font-weight=\"600\">{} of {},{:03} test digits \
-         it reads otherwise</text>",
+        "<text x=\"{left}\" y=\"34\" font-size=\"16\" font-weight=\"600\">{} of {},{:03} \
+         test digits it reads otherwise</text>",
         wrong.len(),
         test.count / 1000,
         test.count % 1000
