@@ -79,7 +79,12 @@ pub mod prelude {
     pub use crate::tensor::Tensor;
 }
 
-/// The example in the README compiles and runs.
+/// The example in the README compiles.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// The program in the list of features compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/features.md")]
+struct Features;

@@ -4,12 +4,11 @@ use std::path::Path;
 
 use striate::prelude::*;
 
+use crate::args::{Args, Backend};
 use crate::output::say;
-use crate::{Args, Backend};
 
 /// The engine that the arguments ask for. What they or the environment ask for by name is there, or
-/// it
-/// is an error; where nothing is asked for, the CPU can do it.
+/// it is an error; where nothing is asked for, the CPU can do it.
 pub fn open_engine(args: &Args) -> Result<Engine> {
     let (device, backend) = (&args.device, args.backend);
     if device == "cpu" {
@@ -68,9 +67,12 @@ fn load_pipelines(gpu: &Gpu, dir: &Path, options: GpuOptions) -> Result<Gpu> {
     }
 }
 
-/// Leaves the pipelines in `dir`, whole or not at all: they are written beside the file that they
-/// replace.
-pub fn save_pipelines(gpu: &Gpu, dir: &Path) -> Result<()> {
+/// Leaves the pipelines in the directory that the arguments name, if they do: whole or not at all,
+/// since they are written beside the file that they replace.
+pub fn keep_pipelines(args: &Args, engine: &Engine) -> Result<()> {
+    let (Some(dir), Engine::Gpu(gpu)) = (&args.pipeline_cache, engine) else {
+        return Ok(());
+    };
     let (Some(key), Some(data)) = (gpu.pipeline_cache_key(), gpu.pipeline_cache_data()) else {
         return Ok(());
     };

@@ -1,114 +1,119 @@
 //! Trains LeNet-5 on handwritten digits: `cargo run --release --example mnist -- --help`.
+//!
+//! This file trains, tests and saves. Beside it lie the command line, the device, the files, and
+//! what is printed.
 
+mod args;
 mod device;
+mod files;
 mod output;
-mod run;
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
+use std::time::Instant;
 
-use clap::{Parser, ValueEnum};
-use striate::train::{self, Adam, AdamW, Sgd};
+use clap::Parser;
+use striate::models::lenet5_of;
+use striate::prelude::*;
+use striate::train::{Classifier, ClassifierOptions};
 
-use output::{is_closed, report};
+use args::Args;
+use device::{keep_pipelines, open_engine};
+use files::{begin, load_data, profile, save, save_interrupted, say_unsaved};
+use output::{Meter, Stop, building, is_closed, report, say};
 
-/// Trains LeNet-5 on MNIST, or on built-in digits where it is not at hand.
-#[derive(Parser)]
-struct Args {
-    /// Directory with the four files of MNIST, a set in its format or one of EMNIST, or
-    /// torchvision's
-    /// folder around them; default data/mnist if it exists, else built-in digits
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
-    /// Times to walk over the training set; default 3, on the CPU 1. With 0 it only evaluates
-    #[arg(long, value_name = "N")]
-    epochs: Option<usize>,
-    /// Images per training step; the last one of an epoch may have fewer
-    #[arg(long, value_name = "N", default_value_t = 64)]
-    batch: usize,
-    /// Leaves out the last step of an epoch if it would have fewer images
-    #[arg(long)]
-    drop_last: bool,
-    /// Highest learning rate; default 0.1 for sgd, 0.003 for adam and adamw
-    #[arg(long, value_name = "X", allow_negative_numbers = true)]
-    lr: Option<f32>,
-    /// How parameters are updated
-    #[arg(long, value_enum, default_value_t = Optimizer::Adam)]
-    optimizer: Optimizer,
-    /// Keys initial parameters and the order of images
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    seed: u64,
-    /// "auto", "cpu", or part of an adapter's name
-    #[arg(long, value_name = "NAME", default_value = "auto")]
-    device: String,
-    /// Graphics API to go through; default any
-    #[arg(long, value_enum)]
-    backend: Option<Backend>,
-    /// Keeps compiled pipelines in this directory from run to run, where the driver hands them out
-    /// (Vulkan)
-    #[arg(long, value_name = "DIR")]
-    pipeline_cache: Option<PathBuf>,
-    /// Writes the trained parameters to this safetensors file; after Ctrl-C all that --resume needs
-    #[arg(long, value_name = "FILE")]
-    save: Option<PathBuf>,
-    /// Measures one training step, prints where its time goes, and writes it as a trace for
-    /// Perfetto
-    #[arg(long, value_name = "FILE")]
-    profile: Option<PathBuf>,
-    /// Begins with the parameters of this safetensors file
-    #[arg(long, value_name = "FILE")]
-    load: Option<PathBuf>,
-    /// Goes on with a run that Ctrl-C has ended, from the file that it saved; the other arguments
-    /// are to
-    /// be the same
-    #[arg(long, value_name = "FILE", conflicts_with = "load")]
-    resume: Option<PathBuf>,
-}
+fn run(args: &Args) -> Result<ExitCode> {
+    args.check()?;
+    let stop = Stop::on_interrupt()?;
+    let data = load_data(args.data.as_deref())?;
+    let steps = args.steps(data.train.count)?;
+    let engine = open_engine(args)?;
+    say(format!("device: {}", engine.describe()))?;
 
-#[derive(Clone, Copy, PartialEq, ValueEnum)]
-enum Optimizer {
-    Sgd,
-    Adam,
-    Adamw,
-}
+    // The network, its gradients, the update and the data set, compiled for the device.
+    let on_cpu = matches!(engine, Engine::Cpu { .. });
+    let epochs = args.epochs.unwrap_or(if on_cpu { 1 } else { 3 });
+    let options = ClassifierOptions {
+        batch: args.batch,
+        test_batch: 1000,
+        drop_last: args.drop_last,
+        optimizer: args.optimizer(steps, epochs)?,
+        seed: args.seed,
+        ..ClassifierOptions::default()
+    };
+    let classes = data.train.classes;
+    let model = |g: &mut Graph, x, mode| lenet5_of(g, classes, x, mode);
+    let builder = Classifier::builder(&engine, model, &data).options(options);
+    let mut classifier = building(|bar| builder.progress(bar).build())?;
+    keep_pipelines(args, &engine)?;
+    begin(args, &classifier, epochs)?;
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Backend {
-    Vulkan,
-    Metal,
-    Dx12,
-    Gl,
-}
-
-impl Optimizer {
-    fn settings(self) -> train::Optimizer {
-        match self {
-            Optimizer::Sgd => {
-                let sgd = Sgd::new().momentum(0.9).nesterov(true);
-                sgd.weight_decay(5e-4).into()
-            }
-            Optimizer::Adam => Adam::new().into(),
-            Optimizer::Adamw => AdamW::new().into(),
-        }
+    let saved = args.save.as_deref();
+    let trained = train(&mut classifier, epochs, saved, &stop);
+    say_unsaved(saved, &trained)?;
+    let Some(accuracy) = trained? else {
+        return Ok(Stop::exit_code());
+    };
+    if let Some(path) = &args.profile {
+        profile(path, &mut classifier)?;
     }
+    say(format!("test accuracy {:.2} %", 100.0 * accuracy))?;
+    Ok(ExitCode::SUCCESS)
+}
 
-    fn peak(self) -> f32 {
-        match self {
-            Optimizer::Sgd => 0.1,
-            Optimizer::Adam | Optimizer::Adamw => 0.003,
+/// Trains, tests and saves; the test accuracy, or none if Ctrl-C ended it before that.
+fn train(
+    classifier: &mut Classifier,
+    epochs: usize,
+    saved: Option<&Path>,
+    stop: &Stop,
+) -> Result<Option<f64>> {
+    let begun = classifier.position()?;
+    let mut accuracy = None;
+    for epoch in begun.0..epochs {
+        if !train_epoch(classifier, epoch, epochs, stop)? {
+            save_interrupted(saved, classifier, begun)?;
+            return Ok(None);
         }
+        let start = Instant::now();
+        let share = classifier.test()?;
+        let (percent, seconds) = (100.0 * share, start.elapsed().as_secs_f64());
+        say(format!("  test accuracy {percent:.2} % ({seconds:.1} s)"))?;
+        accuracy = Some(share);
     }
+    let accuracy = accuracy.map_or_else(|| classifier.test(), Ok)?;
+    if let Some(path) = saved {
+        save(path, classifier)?;
+    }
+    Ok(Some(accuracy))
+}
+
+/// Walks over the training set, or the rest of it; false if Ctrl-C ended it.
+fn train_epoch(c: &mut Classifier, epoch: usize, epochs: usize, stop: &Stop) -> Result<bool> {
+    let steps = c.steps_per_epoch();
+    let on_cpu = matches!(c.store().engine(), Engine::Cpu { .. });
+    // A GPU is asked rarely: each question waits for it.
+    let stride = if on_cpu { 4 } else { 100 };
+    let mut done = c.position()?.1;
+    let mut meter = Meter::new(epoch, epochs, done, steps, on_cpu);
+    while done < steps && !stop.raised() {
+        let now = stride.min(steps - done);
+        c.train(now)?;
+        done += now;
+        meter.add(now, c.metrics()?)?;
+    }
+    meter.finish()?;
+    Ok(done == steps)
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    match run::run(&args) {
-        Ok(code) => code,
+    run(&args).unwrap_or_else(|error| {
         // Whoever reads the output has seen enough.
-        Err(error) if is_closed(&error) => ExitCode::SUCCESS,
-        Err(error) => {
-            report(&error);
-            ExitCode::FAILURE
+        if is_closed(&error) {
+            return ExitCode::SUCCESS;
         }
-    }
+        report(&error);
+        ExitCode::FAILURE
+    })
 }

@@ -1,7 +1,8 @@
-//! An op from outside the crate, with its own WGSL, reference and gradient, checked and then used in a network:
-//! `cargo run --release --example custom_op`.
+//! An op from outside the crate, with its own WGSL, reference and gradient, checked and then used
+//! in a network: `cargo run --release --example custom_op`.
 //!
-//! The op is squareplus (Barron 2021, <https://arxiv.org/abs/2112.11687>), a smooth relu without exponentials:
+//! The op is squareplus (Barron 2021, <https://arxiv.org/abs/2112.11687>), a smooth relu without
+//! exponentials:
 //! y = (x + sqrt(x^2 + b)) / 2.
 
 use std::borrow::Cow;
@@ -138,7 +139,8 @@ impl Op for SquareplusGrad {
     }
 }
 
-/// Four elements per invocation; values that exceed a binding come in parts, each a dispatch of its own.
+/// Four elements per invocation; values that exceed a binding come in parts, each a dispatch of its
+/// own.
 fn lower(kernel: &Kernel, b: f32, io: &Io, out: &mut Lowering) {
     let inputs = io.input_parts.iter();
     let parts: Vec<_> = inputs.chain(&io.output_parts).map(Vec::as_slice).collect();
@@ -161,56 +163,16 @@ fn lower(kernel: &Kernel, b: f32, io: &Io, out: &mut Lowering) {
 
 const VARIANTS: &[Overrides] = &[&[]];
 
-const FORWARD: &str = "
-@group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read_write> y: array<vec4<f32>>;
-@group(0) @binding(2) var<uniform> params: Params;
+/// The kernels: each file, what both share, and the library's map of workgroups.
+const FORWARD: &str = include_str!("squareplus.wgsl");
+const BACKWARD: &str = include_str!("squareplus_grad.wgsl");
+const COMMON: &str = include_str!("common.wgsl");
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let i = workgroup_index(group) * 64u + local;
-    if (i < params.quads) {
-        y[i] = squareplus(x[i], root(x[i]));
-    }
-}
-";
-
-const BACKWARD: &str = "
-@group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read> dy: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read_write> dx: array<vec4<f32>>;
-@group(0) @binding(3) var<uniform> params: Params;
-
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    let i = workgroup_index(group) * 64u + local;
-    if (i < params.quads) {
-        let s = root(x[i]);
-        dx[i] = dy[i] * (squareplus(x[i], s) / s);
-    }
-}
-";
-
-const COMMON: &str = "
-struct Params {
-    grid: Grid,
-    quads: u32,
-    b: f32,
-}
-
-fn root(x: vec4<f32>) -> vec4<f32> {
-    return sqrt(x * x + params.b);
-}
-
-// (s + x) / 2 = b / (2 (s - x)): the form that adds numbers of one sign.
-fn squareplus(x: vec4<f32>, s: vec4<f32>) -> vec4<f32> {
-    return select(0.5 * params.b / (s - x), 0.5 * (s + x), x >= vec4<f32>(0.0));
-}
-";
-
-/// How it is used, and how far from the reference a GPU may be: in units in the last place, by the accuracies that WGSL grants.
+/// How it is used, and how far from the reference a GPU may be: in units in the last place, by the
+/// accuracies that WGSL grants.
 fn cases() -> Vec<Case> {
-    // Multiply, add, square root (3), add, divide (3): 8 for y. For dx y and the root (5), divide, multiply: 17.
+    // Multiply, add, square root (3), add, divide (3): 8 for y.
+    // For dx y and the root (5), divide, multiply: 17.
     let case = |shape: &[usize], draw, b| {
         Case::new(
             format!("squareplus/{shape:?}/b{b}/{draw:?}"),

@@ -1,0 +1,16 @@
+// Gradient: dx = dy * y / sqrt(x^2 + b), four elements per invocation.
+// common.wgsl and the library's grid are appended.
+
+@group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> dy: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> dx: array<vec4<f32>>;
+@group(0) @binding(3) var<uniform> params: Params;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    let i = workgroup_index(group) * 64u + local;
+    if i < params.quads {
+        let s = root(x[i]);
+        dx[i] = dy[i] * (squareplus(x[i], s) / s);
+    }
+}
