@@ -394,6 +394,16 @@ fn writes_of_a_dropped_encoder_are_not_lost() {
         drop(stale.finish());
         session.run(1).unwrap();
         assert_eq!(host.read(store.get_async("total")), [27.0; 3]);
+
+        // What was restored meanwhile stays.
+        store.set("total", &constant(3, 40.0)).unwrap();
+        let mut stale = host.encoder();
+        session.record(&mut stale, 1).unwrap();
+        let states = [("total", constant(3, 50.0))];
+        store.restore(&states).unwrap();
+        drop(stale);
+        session.run(1).unwrap();
+        assert_eq!(host.read(store.get_async("total")), [53.0; 3]);
         host.expect_no_errors();
     }
 }

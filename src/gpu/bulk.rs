@@ -1,5 +1,6 @@
 //! Many writes as one: all of them or none, and no step between them.
 
+use super::staging::padded;
 use super::{Gpu, Staging};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -36,6 +37,8 @@ impl Gpu {
             let mut encoder = self.device().create_command_encoder(&Default::default());
             // Held until the submission.
             let _order = waiting.encode(&mut encoder);
+            let ranges = writes.iter();
+            waiting.overtake(ranges.map(|&(buffer, offset, bytes)| (buffer, offset, padded(bytes))));
             for (block, staging) in blocks.iter().zip(&staged) {
                 let mut from = 0;
                 for &(buffer, offset, bytes) in block {
@@ -47,10 +50,6 @@ impl Gpu {
             self.queue().submit([encoder.finish()]);
         })
     }
-}
-
-fn padded(bytes: &[u8]) -> u64 {
-    bytes.len().next_multiple_of(4) as u64
 }
 
 /// The writes, cut into blocks of at most `most` bytes, a multiple of 4; a write of no bytes is

@@ -1,7 +1,7 @@
 //! Writes by the host: staged in buffers of the library's own, copied by the encoder that comes
 //! next.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Gpu;
@@ -22,7 +22,7 @@ const PIECE: usize = 16 << 20;
 /// waited for on an own device; on a borrowed one it is an error.
 ///
 /// An encoder that is dropped without being submitted gives its writes back: they wait again,
-/// unless later ones to the same ranges have been staged.
+/// unless later ones to the same ranges have been staged or submitted.
 #[derive(Clone)]
 pub(crate) struct Staging(Arc<Shared>);
 
@@ -44,8 +44,8 @@ struct State {
     held: u64,
     /// Number of the next write.
     next: u64,
-    /// The number of the last write to each range, by where it begins.
-    last: HashMap<(wgpu::Buffer, u64), u64>,
+    /// The number of the last write to each range that was staged, by where it begins.
+    last: BTreeMap<(wgpu::Buffer, u64), u64>,
 }
 
 struct Write {
@@ -75,8 +75,8 @@ impl State {
         self.held -= self.replaced(buffer, offset, bytes);
         self.waiting
             .retain(|write| !write.is_to(buffer, offset, bytes));
-        let number = self.next;
-        self.next += 1;
+        let number = self.number();
+        self.overtake(number, buffer, offset, bytes);
         self.last.insert((buffer.clone(), offset), number);
         self.waiting.push(Write {
             staged,
@@ -84,6 +84,20 @@ impl State {
             offset,
             number,
         });
+    }
+
+    /// The number of a write that is later than all so far.
+    fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next - 1
+    }
+
+    /// Notes that the write of this number follows those that were staged within its range.
+    fn overtake(&mut self, number: u64, buffer: &wgpu::Buffer, offset: u64, bytes: u64) {
+        let within = (buffer.clone(), offset)..(buffer.clone(), offset + bytes);
+        for (_, last) in self.last.range_mut(within) {
+            *last = number.max(*last);
+        }
     }
 
     fn is_last(&self, write: &Write) -> bool {
@@ -203,6 +217,19 @@ impl Staging {
         Some(order)
     }
 
+    /// Notes writes that an encoder makes behind those that it took: what other encoders took
+    /// before does not come back over them.
+    pub(super) fn overtake<'a>(
+        &self,
+        ranges: impl IntoIterator<Item = (&'a wgpu::Buffer, u64, u64)>,
+    ) {
+        let mut state = self.state();
+        let number = state.number();
+        for (buffer, offset, bytes) in ranges {
+            state.overtake(number, buffer, offset, bytes);
+        }
+    }
+
     /// Submits the writes that wait, on the queue; `wait` waits for all that were submitted, where
     /// a device can be waited for.
     pub fn flush(&self, gpu: &Gpu, wait: bool) -> Result<()> {
@@ -251,7 +278,7 @@ impl Drop for Flight {
 }
 
 /// Bytes of a copy that holds these.
-fn padded(bytes: &[u8]) -> u64 {
+pub(super) fn padded(bytes: &[u8]) -> u64 {
     (bytes.len() as u64).next_multiple_of(4)
 }
 
