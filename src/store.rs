@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::gpu::{Engine, Gpu, Range, ReadFuture, Staging};
+use crate::gpu::{Engine, Gpu, Piece, Range, ReadFuture, Staging};
 use crate::graph::{Graph, Init, Kind};
 use crate::kernel::Part;
 use crate::plan::{Entry, StateLayout};
@@ -101,9 +101,9 @@ impl Store {
                 // Memory of a device begins as zeros.
                 Content::Gpu { .. } if matches!(init, Init::Constant(0.0)) => {}
                 Content::Gpu { gpu, staging, .. } => {
-                    let fill =
-                        |place: Place<'_>, bytes: &[u8]| gpu.fill(staging, place.0, place.1, bytes);
-                    upload(&first, store.places(entry), fill)?;
+                    for (buffer, offset, bytes) in pieces(&first, store.places(entry)) {
+                        gpu.fill(staging, buffer, offset, bytes)?;
+                    }
                 }
             }
         }
@@ -150,8 +150,9 @@ impl Store {
     }
 
     /// Overwrites a state, after all steps run or recorded so far and before those that follow,
-    /// of any session over the store. Nothing is submitted: the bytes wait for the next of these,
-    /// for a read or for [`record_writes`](Self::record_writes).
+    /// of any session over the store, on any thread. Nothing is submitted: the bytes wait for the
+    /// next of these, for a read or for [`record_writes`](Self::record_writes). On an error the
+    /// state is as it was.
     ///
     /// # Errors
     /// `Graph`, `Shape` if the tensor does not fit the state; `DeviceLost`; `OutOfMemory`, on a
@@ -166,9 +167,9 @@ impl Store {
                 self.arrays()?.insert(name.to_owned(), Arc::new(array));
             }
             Content::Gpu { gpu, staging, .. } => {
-                let stage =
-                    |place: Place<'_>, bytes: &[u8]| staging.stage(gpu, place.0, place.1, bytes);
-                upload(tensor, self.places(entry), stage)
+                let pieces: Vec<Piece<'_>> = pieces(tensor, self.places(entry)).collect();
+                staging
+                    .stage(gpu, &pieces)
                     .map_err(|error| error.context(format!("state \"{name}\"")))?;
             }
         }
@@ -242,8 +243,8 @@ impl Store {
             ));
         };
         let from = Ranges::new(&entry.ty, self.places(entry));
-        let parts = gpu.record_read(encoder, &[staging], &from.ranges)?;
-        Ok(ReadFuture::new(gpu, parts, from.join()))
+        let (parts, out) = gpu.record_read(encoder, &[staging], &from.ranges)?;
+        Ok(ReadFuture::new(gpu, parts, from.join()).recorded(out))
     }
 
     /// Reads a state and waits for it.
@@ -317,19 +318,17 @@ pub(crate) fn expect_own(engine: &Engine) -> Result<()> {
 /// Where a run of rows of a value lies: buffer, first byte, rows.
 pub(crate) type Place<'a> = (&'a wgpu::Buffer, u64, Part);
 
-/// Writes a tensor by `write`, which is given each of its parts and that part's place.
-pub(crate) fn upload<'a>(
-    tensor: &Tensor,
+/// The bytes of a tensor, by the places of its parts; parts without any are left out.
+pub(crate) fn pieces<'a>(
+    tensor: &'a Tensor,
     places: impl IntoIterator<Item = Place<'a>>,
-    mut write: impl FnMut(Place<'a>, &[u8]) -> Result<()>,
-) -> Result<()> {
+) -> impl Iterator<Item = Piece<'a>> {
     let row = tensor.ty().row() * tensor.ty().dtype.size();
-    for place in places {
-        let rows = place.2;
+    places.into_iter().filter_map(move |(buffer, offset, rows)| {
         let start = rows.start * row;
-        write(place, &tensor.bytes()[start..start + rows.rows * row])?;
-    }
-    Ok(())
+        let bytes = &tensor.bytes()[start..start + rows.rows * row];
+        (!bytes.is_empty()).then_some((buffer, offset, bytes))
+    })
 }
 
 /// What is to be read of a tensor that lies in parts.

@@ -1,23 +1,20 @@
 //! Many writes as one: all of them or none, and no step between them.
 
 use super::staging::padded;
-use super::{Gpu, Staging};
+use super::{Gpu, Piece, Staging};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The largest buffer that bytes are staged in, in bytes.
 const MOST: u64 = 64 << 20;
 
-/// Bytes that go to a buffer, and to which of its bytes.
-type Write<'a> = (&'a wgpu::Buffer, u64, &'a [u8]);
-
 impl Gpu {
     /// Writes bytes, each padded with zeros to a multiple of 4, after all work submitted so far and
     /// the writes that wait: in one submit, and not before there is memory to stage all of them.
-    pub(crate) fn write_all(&self, waiting: &Staging, writes: &[Write<'_>]) -> Result<()> {
+    pub(crate) fn write_all(&self, waiting: &Staging, writes: &[Piece<'_>]) -> Result<()> {
         let most = MOST.min(self.device().limits().max_buffer_size) / 4 * 4;
         let blocks = blocks(writes, most as usize);
         let stage = || {
-            let stage = |block: &Vec<Write<'_>>| {
+            let stage = |block: &Vec<Piece<'_>>| {
                 self.device().create_buffer(&wgpu::BufferDescriptor {
                     label: Some("staging"),
                     size: block.iter().map(|write| padded(write.2)).sum(),
@@ -54,7 +51,7 @@ impl Gpu {
 
 /// The writes, cut into blocks of at most `most` bytes, a multiple of 4; a write of no bytes is
 /// left out.
-fn blocks<'a>(writes: &[Write<'a>], most: usize) -> Vec<Vec<Write<'a>>> {
+fn blocks<'a>(writes: &[Piece<'a>], most: usize) -> Vec<Vec<Piece<'a>>> {
     let mut blocks = Vec::new();
     let (mut block, mut left) = (Vec::new(), most);
     for &(buffer, offset, bytes) in writes {
@@ -74,7 +71,7 @@ fn blocks<'a>(writes: &[Write<'a>], most: usize) -> Vec<Vec<Write<'a>>> {
     blocks
 }
 
-fn fill(staging: &wgpu::Buffer, block: &[Write<'_>]) -> Result<()> {
+fn fill(staging: &wgpu::Buffer, block: &[Piece<'_>]) -> Result<()> {
     let mut mapped = staging.get_mapped_range_mut(..).map_err(|e| {
         let message = "staging states: the staging buffer is not mapped";
         Error::new(ErrorKind::OutOfMemory, message).with_source(e)

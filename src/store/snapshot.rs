@@ -1,6 +1,6 @@
 //! Several states at once, as they are between two steps.
 
-use super::{Content, Store};
+use super::{Content, Store, pieces};
 use crate::error::{Error, Result};
 use crate::plan::Entry;
 use crate::tensor::Tensor;
@@ -91,19 +91,10 @@ impl Store {
                 let _turn = self.turn();
                 self.arrays()?.extend(made);
             }
-            Content::Gpu {
-                gpu,
-                chunks,
-                staging,
-            } => {
+            Content::Gpu { gpu, staging, .. } => {
                 let mut writes = Vec::new();
                 for &(_, entry, tensor) in &fitting {
-                    let row = entry.ty.row() * entry.ty.dtype.size();
-                    for part in &entry.parts {
-                        let start = part.rows.start * row;
-                        let bytes = &tensor.bytes()[start..start + part.rows.rows * row];
-                        writes.push((&chunks[part.chunk], part.offset, bytes));
-                    }
+                    writes.extend(pieces(tensor, self.places(entry)));
                 }
                 gpu.write_all(staging, &writes)?;
             }
