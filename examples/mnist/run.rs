@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use striate::data::{Split, digits, load_dir};
-use striate::interop::{load_parameters, load_training, save_parameters, save_training};
+use striate::interop::{load_parameters, load_training};
 use striate::models::lenet5_of;
 use striate::prelude::*;
 use striate::train::{Classifier, ClassifierOptions, warmup_cosine};
@@ -226,8 +226,7 @@ impl Run {
             None => self.classifier.test()?,
         };
         if let Some(path) = save {
-            self.classifier.expect_finite()?;
-            save_parameters(path, self.classifier.store())?;
+            self.classifier.save_parameters(path)?;
             say(format!("saved to {}", path.display()))?;
         }
         Ok(Some(accuracy))
@@ -243,8 +242,7 @@ impl Run {
         if (epoch, step) == begun {
             return say(format!("{place}; nothing was saved, no step was made"));
         }
-        self.classifier.expect_finite()?;
-        save_training(path, self.classifier.store())?;
+        self.classifier.save_training(path)?;
         let path = path.display();
         say(format!("{place}; saved to {path}, --resume {path} goes on"))
     }

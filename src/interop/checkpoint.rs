@@ -139,7 +139,7 @@ pub fn load_parameters_bytes(bytes: &[u8], store: &Store) -> Result<()> {
 /// Writes all that a training run needs to go on as if it had never stopped: parameters, running
 /// statistics, gradients, moments, moving averages, clocks and a rate that the host sets. Data
 /// sets, schedule tables and counters of loss and accuracy are not written. All of it is of one
-/// step.
+/// step. What is written is not looked at: `Classifier::save_training` refuses NaN.
 ///
 /// ```
 /// use striate::interop::{load_training, save_training};

@@ -5,6 +5,8 @@ pub mod safetensors;
 
 #[cfg(feature = "interop")]
 mod checkpoint;
+#[cfg(all(feature = "interop", not(target_arch = "wasm32")))]
+mod classifier;
 #[cfg(feature = "interop")]
 mod convert;
 #[cfg(all(feature = "interop", not(target_arch = "wasm32")))]

@@ -10,15 +10,19 @@ use crate::plan::PlanOptions;
 #[cfg(not(target_arch = "wasm32"))]
 use crate::session::Profile;
 use crate::session::Session;
-use crate::shape::Type;
+use crate::shape::{DType, Type};
 use crate::store::Store;
 #[cfg(not(target_arch = "wasm32"))]
-use crate::store::blocking;
+use crate::store::{blocking, expect_own};
 use crate::tensor::Tensor;
 
-use super::batch::{COUNTS, FINITE, Normalise, Resident};
+use super::batch::{COUNTS, FINITE, LOSS, Normalise, Resident};
 use super::followed::Followed;
 use super::{Optimizer, scheduled, swap_averages};
+
+/// Steps after which training looks whether losses are finite, where it may wait for the device.
+#[cfg(not(target_arch = "wasm32"))]
+const LOOK: usize = 256;
 
 /// How a [`Classifier`] is trained.
 #[derive(Debug, Clone)]
@@ -79,8 +83,9 @@ pub struct Classifier {
     /// Steps that are done, and batches since the last update, as the device counts them.
     done: Followed,
     pending: Followed,
-    /// Steps since the metrics were last read.
+    /// Steps since the metrics were last read, and how many of them were looked at since.
     unread: usize,
+    looked: usize,
     /// Why training has stopped, until the clock is set.
     stopped: Option<String>,
 }
@@ -240,6 +245,7 @@ impl Classifier {
             pending: Followed::new("accumulated").now(&store)?,
             store,
             unread: 0,
+            looked: 0,
             stopped: None,
         })
     }
@@ -270,14 +276,28 @@ impl Classifier {
         Ok((step / self.steps_per_epoch, step % self.steps_per_epoch))
     }
 
-    /// Looks whether the host has set the clocks, as loading a checkpoint does.
+    /// Looks whether the host has set the clocks, as loading a checkpoint does: what was counted
+    /// before is of another run then.
     fn follow(&mut self) -> Result<()> {
         let done = self.done.now(&self.store)?;
         if done.set != self.done.set {
             self.stopped = None;
+            self.forget()?;
         }
         self.done = done;
         self.pending = self.pending.now(&self.store)?;
+        Ok(())
+    }
+
+    /// Clears what training has counted.
+    fn forget(&mut self) -> Result<()> {
+        (self.unread, self.looked) = (0, 0);
+        self.store
+            .set(&format!("train.{LOSS}"), &Tensor::scalar(0.0))?;
+        for counts in [COUNTS, FINITE] {
+            let zeros = Tensor::u32([2], vec![0; 2])?;
+            self.store.set(&format!("train.{counts}"), &zeros)?;
+        }
         Ok(())
     }
 
@@ -300,36 +320,77 @@ impl Classifier {
     fn made(&mut self, steps: usize) -> Result<()> {
         self.unread += steps;
         self.done.step = self.done.step.wrapping_add(steps as u32);
-        let Some(apply) = &mut self.apply else {
-            return Ok(());
-        };
-        self.pending.step += steps as u32;
-        if self.pending.step as usize >= self.accumulate {
+        if self.apply.is_some() {
+            self.pending.step += steps as u32;
+        }
+        self.apply_due()
+    }
+
+    /// Applies the gradients of the last batches if they are as many as make an update.
+    fn apply_due(&mut self) -> Result<()> {
+        if let Some(apply) = &mut self.apply
+            && self.pending.step as usize >= self.accumulate
+        {
             apply.run(1)?;
             self.pending.step = 0;
         }
         Ok(())
     }
 
-    /// Trains for `steps` steps, one batch each; on a GPU they are submitted and not waited for.
+    /// Trains for `steps` steps, one batch each; on a GPU they are submitted and not waited for,
+    /// except that an own device is waited for every 256 steps: losses that are not finite end
+    /// training there. On a borrowed device, and in a browser,
+    /// [`metrics_async`](Self::metrics_async) alone finds them.
     ///
     /// # Errors
-    /// `NotFinite` once [`metrics`](Self::metrics) found a loss that is not finite, until a checkpoint
-    /// is loaded; `DeviceLost`, `OutOfMemory`.
+    /// `NotFinite` once a loss was found that is not finite, until a checkpoint is loaded;
+    /// `DeviceLost`, `OutOfMemory`. The steps before the one that failed are done and counted.
     pub fn train(&mut self, steps: usize) -> Result<()> {
         self.follow()?;
         if let Some(message) = &self.stopped {
             return Err(Error::new(ErrorKind::NotFinite, message.clone()));
         }
+        self.apply_due()?;
         let mut left = steps;
         while left > 0 {
+            let unlooked = self.look_if_due()?;
             let (session, most) = self.due();
-            let now = left.min(most);
-            session.run(now)?;
-            self.made(now)?;
-            left -= now;
+            let (made, ran) = session.run_counted(left.min(most).min(unlooked));
+            let counted = self.made(made);
+            ran?;
+            counted?;
+            left -= made;
         }
         Ok(())
+    }
+
+    /// Looks at the losses of the steps so far if there are many at which nobody has looked;
+    /// returns how many steps may be made before the next look.
+    fn look_if_due(&mut self) -> Result<usize> {
+        #[cfg(not(target_arch = "wasm32"))]
+        if expect_own(self.store.engine()).is_ok() {
+            let unlooked = self.unread - self.looked;
+            if unlooked < LOOK {
+                return Ok(LOOK - unlooked);
+            }
+            self.looked = self.unread;
+            let store = self.store.clone();
+            let counts = store.get(&format!("train.{FINITE}"))?;
+            if let &[finite, counted] = counts.as_u32()?
+                && finite < counted
+            {
+                let sum = store.get(&format!("train.{LOSS}"))?.item()?;
+                let steps = self.take_unread();
+                return Err(blocking(store.engine(), self.not_finite(sum, steps))?);
+            }
+            return Ok(LOOK);
+        }
+        Ok(usize::MAX)
+    }
+
+    fn take_unread(&mut self) -> usize {
+        self.looked = 0;
+        std::mem::take(&mut self.unread)
     }
 
     /// Trains for one step and measures each of its dispatches.
@@ -339,12 +400,14 @@ impl Classifier {
     #[cfg(not(target_arch = "wasm32"))]
     pub fn profile(&mut self) -> Result<Profile> {
         self.follow()?;
+        self.apply_due()?;
         let profile = self.due().0.profile()?;
         self.made(1)?;
         Ok(profile)
     }
 
-    /// What training counted since this was last called; waits for the steps submitted so far.
+    /// What training counted since this was last called, or since the clock was set, as by loading
+    /// a checkpoint; waits for the steps submitted so far.
     ///
     /// # Errors
     /// `NotFinite` if the loss of one of these steps is NaN or infinite, with its epoch and step,
@@ -361,7 +424,7 @@ impl Classifier {
     pub async fn metrics_async(&mut self) -> Result<Metrics> {
         self.follow()?;
         let loss = self.store.get_async("train.loss").await?.item()?;
-        let steps = std::mem::take(&mut self.unread);
+        let steps = self.take_unread();
         if !loss.is_finite() {
             return Err(self.not_finite(loss, steps).await?);
         }
@@ -394,11 +457,11 @@ impl Classifier {
     }
 
     /// Checks that what is to be saved is worth it: reads the metrics of the steps since they were
-    /// last
-    /// read, which are lost, and all parameters and running statistics.
+    /// last read, which are lost, and all parameters, running statistics, moments and averages.
     ///
     /// # Errors
-    /// `NotFinite` as [`metrics`](Self::metrics), or with the first state that holds NaN or an infinity.
+    /// `NotFinite` as [`metrics`](Self::metrics), or with the first state that holds NaN or an
+    /// infinity.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn expect_finite(&mut self) -> Result<()> {
         let store = self.store.clone();
@@ -408,16 +471,20 @@ impl Classifier {
     /// As `expect_finite`, for hosts that cannot block.
     pub async fn expect_finite_async(&mut self) -> Result<()> {
         self.metrics_async().await?;
-        for kind in [Kind::Parameter, Kind::Statistic] {
-            for name in self.store.names_of(kind) {
-                let tensor = self.store.get_async(name).await?;
-                if let Some(value) = tensor.as_f32()?.iter().find(|value| !value.is_finite()) {
-                    let (epoch, step) = self.position()?;
-                    let message = format!(
-                        "training: \"{name}\" holds {value} after {epoch} epochs and {step} steps"
-                    );
-                    return Err(Error::new(ErrorKind::NotFinite, message));
-                }
+        let kept = |name: &&str| {
+            let kind = self.store.layout().entries[*name].kind;
+            matches!(
+                kind,
+                Kind::Parameter | Kind::Statistic | Kind::Moment(_) | Kind::Average
+            )
+        };
+        for name in self.store.names().filter(kept) {
+            if let Some(value) = not_finite(&self.store.get_async(name).await?)? {
+                let (epoch, step) = self.position()?;
+                let message = format!(
+                    "training: \"{name}\" holds {value} after {epoch} epochs and {step} steps"
+                );
+                return Err(Error::new(ErrorKind::NotFinite, message));
             }
         }
         Ok(())
@@ -460,6 +527,26 @@ impl Classifier {
             _ => Err(Error::shape(format!("state \"{name}\" is {}", counts.ty()))),
         }
     }
+}
+
+/// The first NaN or infinity of a tensor, which integers have none of.
+fn not_finite(tensor: &Tensor) -> Result<Option<f32>> {
+    const EXPONENT: u16 = 0x7c00;
+    const MANTISSA: u16 = 0x03ff;
+    Ok(match tensor.ty().dtype {
+        DType::F32 => tensor.as_f32()?.iter().copied().find(|x| !x.is_finite()),
+        DType::F16 => {
+            let halves = tensor.bytes().chunks_exact(2);
+            let mut halves = halves.map(|half| u16::from_le_bytes([half[0], half[1]]));
+            let found = halves.find(|half| half & EXPONENT == EXPONENT);
+            found.map(|half| match (half & MANTISSA, half >> 15) {
+                (0, 0) => f32::INFINITY,
+                (0, _) => f32::NEG_INFINITY,
+                _ => f32::NAN,
+            })
+        }
+        DType::U32 | DType::U8 => None,
+    })
 }
 
 /// A step of training on `rows` rows of a batch: its graph, its loss, and if gradients are added up
