@@ -6,6 +6,7 @@ use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides};
 use crate::shape::Type;
 use crate::tensor::Array;
 
+use super::filler::is_across;
 use super::elementwise::{
     Forms, WORKGROUP, broadcast, constants, function, lower_broadcast, map_broadcast, unbroadcast,
 };
@@ -197,6 +198,10 @@ impl Op for Binary {
         };
         lower_broadcast(self.name(), forms, variant, [0.0; 3], io, out)
     }
+
+    fn mixes_rows_of(&self, input: usize, inputs: &[&Type]) -> bool {
+        is_across(input, inputs)
+    }
 }
 
 /// Emits an elementwise op whose two inputs and output have one shape, by a kernel or by its form whose output takes input 0's place.
@@ -287,6 +292,10 @@ impl Op for BinaryGrad {
             io,
             out,
         )
+    }
+
+    fn mixes_rows_of(&self, input: usize, inputs: &[&Type]) -> bool {
+        is_across(input, inputs)
     }
 }
 

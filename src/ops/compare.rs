@@ -7,6 +7,7 @@ use crate::kernel::{Caps, Io, Kernel, Lowering, Overrides};
 use crate::shape::{DType, Type};
 use crate::tensor::Array;
 
+use super::filler::is_across;
 use super::elementwise::{Forms, broadcast, lower_broadcast, map_broadcast, unbroadcast};
 use super::{expect_dtype, expect_inputs};
 
@@ -150,6 +151,10 @@ impl Op for Compare {
         let variant = VARIANTS[self.0 as usize + 4 * usize::from(floats)];
         lower_broadcast(self.name(), &COMPARE, variant, [0.0; 3], io, out)
     }
+
+    fn mixes_rows_of(&self, input: usize, inputs: &[&Type]) -> bool {
+        is_across(input, inputs)
+    }
 }
 
 impl Op for Select {
@@ -199,6 +204,10 @@ impl Op for Select {
     fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
         let variant = SELECT_VARIANTS[0];
         lower_broadcast(self.name(), &SELECT, variant, [0.0; 3], io, out)
+    }
+
+    fn mixes_rows_of(&self, input: usize, inputs: &[&Type]) -> bool {
+        is_across(input, inputs)
     }
 }
 

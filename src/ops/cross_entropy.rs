@@ -281,6 +281,10 @@ impl Op for CrossEntropy {
     fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         lower_losses(self, io, caps, out)
     }
+
+    fn mixes_rows(&self, input: usize) -> bool {
+        input > 1 || self.reduction != Reduction::None
+    }
 }
 
 /// One position of a batch: what the loss and the gradient say of it.

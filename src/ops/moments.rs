@@ -250,6 +250,10 @@ impl Op for MeanDifference {
         let mean = Fold::new(Function::Differences(Operand::Input(1)), scale);
         lower_reduction(self.name(), mean, x, &self.axes, y, caps, out)
     }
+
+    fn mixes_rows(&self, _: usize) -> bool {
+        self.axes.contains(&0)
+    }
 }
 
 impl Op for Norm {

@@ -123,6 +123,10 @@ impl Op for Dropout {
         }
         Ok(())
     }
+
+    fn mixes_rows(&self, _: usize) -> bool {
+        false
+    }
 }
 
 impl Dropout {
