@@ -324,11 +324,13 @@ pub(crate) fn pieces<'a>(
     places: impl IntoIterator<Item = Place<'a>>,
 ) -> impl Iterator<Item = Piece<'a>> {
     let row = tensor.ty().row() * tensor.ty().dtype.size();
-    places.into_iter().filter_map(move |(buffer, offset, rows)| {
-        let start = rows.start * row;
-        let bytes = &tensor.bytes()[start..start + rows.rows * row];
-        (!bytes.is_empty()).then_some((buffer, offset, bytes))
-    })
+    places
+        .into_iter()
+        .filter_map(move |(buffer, offset, rows)| {
+            let start = rows.start * row;
+            let bytes = &tensor.bytes()[start..start + rows.rows * row];
+            (!bytes.is_empty()).then_some((buffer, offset, bytes))
+        })
 }
 
 /// What is to be read of a tensor that lies in parts.

@@ -323,8 +323,7 @@ mod filler {
     const ROWS: usize = 6;
 
     /// The gradient of a parameter through `head`, which makes a loss from a batch [6, 6, 2, 3]
-    /// times
-    /// the parameter, labels [6] and the number of valid rows.
+    /// times the parameter, labels [6] and the number of valid rows.
     fn train(
         valid: Valid,
         head: impl Fn(&mut Graph, Value, Value, Value) -> Result<Value>,

@@ -19,8 +19,8 @@ use striate::nn::{
 };
 use striate::ops::{Adam, Batches, Ema, Rule, Sgd};
 use striate::session::Session;
-use striate::store::Store;
 use striate::shape::Type;
+use striate::store::Store;
 use striate::tensor::{Array, Tensor};
 use striate::train::{Classifier, ClassifierOptions, Group, Optimizer, constant};
 
@@ -942,7 +942,10 @@ impl Op for Faulty {
     }
 
     fn lower(&self, _: &Io, _: &Caps, _: &mut Lowering) -> Result<()> {
-        Err(Error::new(ErrorKind::Unsupported, "faulty: on the CPU only"))
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            "faulty: on the CPU only",
+        ))
     }
 }
 
@@ -985,7 +988,11 @@ fn a_step_that_fails_costs_only_itself() {
         run.train(12 - done).unwrap();
         assert_eq!(run.metrics().unwrap().images, 80);
         for name in ["fc.weight", "clock"] {
-            assert_eq!(state(&run, name), state(&whole, name), "{name}, {accumulate}");
+            assert_eq!(
+                state(&run, name),
+                state(&whole, name),
+                "{name}, {accumulate}"
+            );
         }
     }
 }

@@ -18,8 +18,8 @@ use std::path::Path;
 
 use flate2::bufread::GzDecoder;
 
-use super::file::{described, error, io_error, open_regular};
 use crate::error::{ErrorKind, Result};
+use crate::file::{HEAD, described, error, io_error, open_regular};
 
 const IMAGES_MAGIC: u32 = 0x0000_0803;
 const LABELS_MAGIC: u32 = 0x0000_0801;
@@ -34,9 +34,6 @@ const MAX_BYTES: u64 = MAX_ELEMENTS + (1 << 20);
 
 /// Bytes that are read and decoded at a time.
 const BLOCK: usize = 1 << 16;
-
-/// Bytes by which a file that is no IDX file is told.
-const HEAD: usize = 512;
 
 /// Grey images of one size, as bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::file::error;
 use super::idx::{read_images, read_labels};
 use super::{Dataset, Split};
 use crate::error::{ErrorKind, Result};
+use crate::file::error;
 
 /// Classes of MNIST.
 const MNIST_CLASSES: usize = 10;

@@ -4,8 +4,6 @@
 
 pub mod digits;
 #[cfg(feature = "data")]
-pub(crate) mod file;
-#[cfg(feature = "data")]
 pub mod idx;
 #[cfg(feature = "data")]
 mod mnist;

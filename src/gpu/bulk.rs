@@ -35,7 +35,8 @@ impl Gpu {
             // Held until the submission.
             let _order = waiting.encode(&mut encoder);
             let ranges = writes.iter();
-            waiting.overtake(ranges.map(|&(buffer, offset, bytes)| (buffer, offset, padded(bytes))));
+            waiting
+                .overtake(ranges.map(|&(buffer, offset, bytes)| (buffer, offset, padded(bytes))));
             for (block, staging) in blocks.iter().zip(&staged) {
                 let mut from = 0;
                 for &(buffer, offset, bytes) in block {

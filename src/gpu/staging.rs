@@ -162,9 +162,9 @@ impl Staging {
         let limit = self.limit(gpu);
         let mut held = {
             let state = self.state();
-            let replaced = pieces.iter().map(|&(buffer, offset, bytes)| {
-                state.replaced(buffer, offset, padded(bytes))
-            });
+            let replaced = pieces
+                .iter()
+                .map(|&(buffer, offset, bytes)| state.replaced(buffer, offset, padded(bytes)));
             state.held.saturating_sub(replaced.sum())
         };
         if held + bytes <= limit {

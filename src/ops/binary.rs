@@ -6,10 +6,10 @@ use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides};
 use crate::shape::Type;
 use crate::tensor::Array;
 
-use super::filler::is_across;
 use super::elementwise::{
     Forms, WORKGROUP, broadcast, constants, function, lower_broadcast, map_broadcast, unbroadcast,
 };
+use super::filler::is_across;
 use super::in_place::{bind_places, form};
 use super::{expect_f32, expect_inputs, no_second_derivative, quads};
 

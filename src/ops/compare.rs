@@ -7,8 +7,8 @@ use crate::kernel::{Caps, Io, Kernel, Lowering, Overrides};
 use crate::shape::{DType, Type};
 use crate::tensor::Array;
 
-use super::filler::is_across;
 use super::elementwise::{Forms, broadcast, lower_broadcast, map_broadcast, unbroadcast};
+use super::filler::is_across;
 use super::{expect_dtype, expect_inputs};
 
 // Parameters and builder.

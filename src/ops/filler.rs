@@ -119,5 +119,7 @@ fn mixes(g: &Graph, node: &Node, input: usize) -> Result<bool> {
 /// Whether an operand that is broadcast has fewer axes than another: its axis 0 is not the output's.
 pub(super) fn is_across(input: usize, inputs: &[&Type]) -> bool {
     let axes = |ty: &&Type| ty.shape.len();
-    inputs.iter().any(|other| axes(other) > axes(&inputs[input]))
+    inputs
+        .iter()
+        .any(|other| axes(other) > axes(&inputs[input]))
 }
