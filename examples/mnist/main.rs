@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
+use striate::data::Emnist;
 use striate::ops::{Adam, Rule, Sgd};
 
 use output::{is_closed, report};
@@ -15,11 +16,14 @@ use output::{is_closed, report};
 /// Trains LeNet-5 on MNIST, or on built-in digits where it is not at hand.
 #[derive(Parser)]
 struct Args {
-    /// Directory with the four files of MNIST, a set in its format or one of EMNIST, or
-    /// torchvision's
+    /// Directory with the four files of MNIST, a set in its format or of EMNIST, or torchvision's
     /// folder around them; default data/mnist if it exists, else built-in digits
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Set of EMNIST in a directory that holds several: byclass, bymerge, balanced, letters, digits
+    /// or mnist
+    #[arg(long, value_name = "SET", value_parser = emnist, requires = "data")]
+    emnist: Option<Emnist>,
     /// Times to walk over the training set; default 3, on the CPU 1. With 0 it only evaluates
     #[arg(long, value_name = "N")]
     epochs: Option<usize>,
@@ -59,8 +63,7 @@ struct Args {
     #[arg(long, value_name = "FILE")]
     load: Option<PathBuf>,
     /// Goes on with a run that Ctrl-C has ended, from the file that it saved; the other arguments
-    /// are to
-    /// be the same
+    /// are to be the same
     #[arg(long, value_name = "FILE", conflicts_with = "load")]
     resume: Option<PathBuf>,
 }
@@ -104,6 +107,11 @@ impl Optimizer {
             Optimizer::Adam | Optimizer::Adamw => 0.003,
         }
     }
+}
+
+fn emnist(name: &str) -> Result<Emnist, String> {
+    let set = Emnist::ALL.into_iter().find(|set| set.name() == name);
+    set.ok_or_else(|| format!("there are {}", Emnist::ALL.map(Emnist::name).join(", ")))
 }
 
 fn main() -> ExitCode {

@@ -6,11 +6,22 @@ use std::io::{self, IsTerminal, Write};
 use indicatif::{ProgressBar, ProgressStyle};
 use striate::prelude::*;
 
-/// Prints a line. Fails where nobody reads any more, as after `| head -1`.
-pub fn say(line: impl Display) -> Result<()> {
-    let mut out = io::stdout().lock();
-    let said = writeln!(out, "{line}").and_then(|()| out.flush());
-    said.map_err(|e| Error::new(ErrorKind::Io, "standard output").with_source(e))
+/// Lines on standard output, which somebody may stop reading, as after `| head -1`.
+#[derive(Clone, Copy)]
+pub struct Lines {
+    /// Whether the run goes on unread: it leaves files.
+    pub unread: bool,
+}
+
+impl Lines {
+    /// Prints a line. Fails where nobody reads any more, if the run is for its lines alone.
+    pub fn say(self, line: impl Display) -> Result<()> {
+        let mut out = io::stdout().lock();
+        match writeln!(out, "{line}").and_then(|()| out.flush()) {
+            Err(e) if self.unread && e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            said => said.map_err(|e| Error::new(ErrorKind::Io, "standard output").with_source(e)),
+        }
+    }
 }
 
 /// Whether nobody reads standard output any more.

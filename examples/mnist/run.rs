@@ -6,15 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use striate::data::{Split, digits, load_dir};
-use striate::interop::{load_parameters, load_training};
+use striate::data::{Emnist, Split, digits, load_dir, load_emnist};
+use striate::interop::{expect_replaceable, load_parameters, load_training, replace_file};
 use striate::models::lenet5_of;
 use striate::prelude::*;
 use striate::train::{Classifier, ClassifierOptions, warmup_cosine};
 
 use crate::Args;
 use crate::device::{open_engine, save_pipelines};
-use crate::output::{progress_bar, say};
+use crate::output::{Lines, progress_bar};
 
 /// The most steps of a run: their learning rates are a table on the device.
 const MOST_STEPS: usize = 1 << 24;
@@ -32,11 +32,17 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if args.batch == 0 {
         return Err(wrong("--batch 0: a batch has at least one image".into()));
     }
-    if let Some(path) = &args.save {
-        check_writable(path)?;
+    // Before training rather than after it.
+    for (argument, path) in [("--save", &args.save), ("--profile", &args.profile)] {
+        if let Some(path) = path {
+            expect_replaceable(path).map_err(|e| e.context(argument))?;
+        }
     }
+    let lines = Lines {
+        unread: args.save.is_some() || args.profile.is_some(),
+    };
     let stop = stop_on_interrupt()?;
-    let data = load_data(args.data.as_deref())?;
+    let data = load_data(args.data.as_deref(), args.emnist, lines)?;
     let batches = match args.drop_last {
         true => data.train.count / args.batch,
         false => data.train.count.div_ceil(args.batch),
@@ -47,8 +53,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             "--epochs {epochs}: {batches} steps each are more than {MOST_STEPS}, at most {most} epochs fit"
         )));
     }
-    let engine = open_engine(args)?;
-    say(format!("device: {}", engine.describe()))?;
+    let engine = open_engine(args, lines)?;
+    lines.say(format!("device: {}", engine.describe()))?;
 
     let on_cpu = matches!(engine, Engine::Cpu { .. });
     let epochs = args.epochs.unwrap_or(if on_cpu { 1 } else { 3 });
@@ -66,13 +72,14 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         epochs,
         on_cpu,
         stop,
+        lines,
     };
     if let (Some(dir), Engine::Gpu(gpu)) = (&args.pipeline_cache, &engine) {
         save_pipelines(gpu, dir)?;
     }
     if let Some(path) = &args.load {
         load_parameters(path, run.classifier.store())?;
-        say(format!("parameters: {}", path.display()))?;
+        lines.say(format!("parameters: {}", path.display()))?;
     }
     if let Some(path) = &args.resume {
         run.resume(path)?;
@@ -82,20 +89,18 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if let (Err(error), Some(path)) = (&trained, saved)
         && error.kind() == ErrorKind::NotFinite
     {
-        say(format!("nothing was saved to {}", path.display()))?;
+        lines.say(format!("nothing was saved to {}", path.display()))?;
     }
     let Some(accuracy) = trained? else {
         return Ok(ExitCode::from(INTERRUPTED));
     };
     if let Some(path) = &args.profile {
         let profile = run.classifier.profile()?;
-        say(&profile)?;
-        std::fs::write(path, profile.trace()).map_err(|e| {
-            let message = format!("--profile {}: cannot be written", path.display());
-            Error::new(ErrorKind::Io, message).with_source(e)
-        })?;
+        lines.say(&profile)?;
+        let written = replace_file(path, profile.trace().as_bytes());
+        written.map_err(|e| e.context("--profile"))?;
     }
-    say(format!("test accuracy {:.2} %", 100.0 * accuracy))?;
+    lines.say(format!("test accuracy {:.2} %", 100.0 * accuracy))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -131,27 +136,11 @@ fn compile(engine: &Engine, data: &Split, options: &ClassifierOptions) -> Result
     built
 }
 
-/// Fails before training rather than after it.
-fn check_writable(path: &Path) -> Result<()> {
-    let parent = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    if parent.is_dir() && !path.is_dir() {
-        return Ok(());
-    }
-    let message = format!(
-        "--save {}: not a file in a directory that exists",
-        path.display()
-    );
-    Err(Error::new(ErrorKind::Io, message))
-}
-
-fn load_data(dir: Option<&Path>) -> Result<Split> {
+fn load_data(dir: Option<&Path>, emnist: Option<Emnist>, lines: Lines) -> Result<Split> {
     let default = Path::new("data/mnist");
     let dir = dir.or_else(|| default.is_dir().then_some(default));
     let Some(dir) = dir else {
-        say(
+        lines.say(
             "data: built-in digits; for the real set put MNIST's four .gz files into data/mnist or \
              name their directory with --data",
         )?;
@@ -160,8 +149,11 @@ fn load_data(dir: Option<&Path>) -> Result<Split> {
             test: digits(4_000, 2)?,
         });
     };
-    let split = load_dir(dir)?;
-    say(format!(
+    let split = match emnist {
+        Some(set) => load_emnist(dir, set)?,
+        None => load_dir(dir)?,
+    };
+    lines.say(format!(
         "data: {}, {} training and {} test images in {} classes",
         dir.display(),
         split.train.count,
@@ -178,6 +170,7 @@ struct Run {
     on_cpu: bool,
     /// Raised by Ctrl-C.
     stop: Arc<AtomicBool>,
+    lines: Lines,
 }
 
 impl Run {
@@ -200,7 +193,8 @@ impl Run {
             ));
         }
         let place = format!("epoch {}, step {}", epoch + 1, step + 1);
-        say(format!("resumed {} at {place}", path.display()))
+        self.lines
+            .say(format!("resumed {} at {place}", path.display()))
     }
 
     /// Trains, tests and saves; the test accuracy, or none if Ctrl-C ended it before that.
@@ -214,7 +208,7 @@ impl Run {
             }
             let start = Instant::now();
             let share = self.classifier.test()?;
-            say(format!(
+            self.lines.say(format!(
                 "  test accuracy {:.2} % ({:.1} s)",
                 100.0 * share,
                 start.elapsed().as_secs_f64()
@@ -227,7 +221,7 @@ impl Run {
         };
         if let Some(path) = save {
             self.classifier.save_parameters(path)?;
-            say(format!("saved to {}", path.display()))?;
+            self.lines.say(format!("saved to {}", path.display()))?;
         }
         Ok(Some(accuracy))
     }
@@ -237,14 +231,19 @@ impl Run {
         let (epoch, step) = self.classifier.position()?;
         let place = format!("stopped after {epoch} epochs and {step} steps");
         let Some(path) = save else {
-            return say(format!("{place}; nothing was saved, without --save"));
+            return self
+                .lines
+                .say(format!("{place}; nothing was saved, without --save"));
         };
         if (epoch, step) == begun {
-            return say(format!("{place}; nothing was saved, no step was made"));
+            return self
+                .lines
+                .say(format!("{place}; nothing was saved, no step was made"));
         }
         self.classifier.save_training(path)?;
         let path = path.display();
-        say(format!("{place}; saved to {path}, --resume {path} goes on"))
+        self.lines
+            .say(format!("{place}; saved to {path}, --resume {path} goes on"))
     }
 
     /// Walks over the training set, or the rest of it, with a bar on a terminal and one line
@@ -278,7 +277,8 @@ impl Run {
             let left = each * (steps * (epochs - number) + steps - done) as f64;
             if self.on_cpu && number == 1 && done == now {
                 let whole = each * steps as f64;
-                say(format!("about {whole:.0} s per epoch on the CPU"))?;
+                self.lines
+                    .say(format!("about {whole:.0} s per epoch on the CPU"))?;
             }
             bar.set_position(done as u64);
             bar.set_message(format!(
@@ -291,7 +291,7 @@ impl Run {
         }
         bar.finish_and_clear();
         let elapsed = start.elapsed().as_secs_f64();
-        say(format!(
+        self.lines.say(format!(
             "epoch {number}/{epochs}: loss {:.6} accuracy {:.2} % ({elapsed:.1} s, {:.0} images/s)",
             loss / (steps - first).max(1) as f64,
             100.0 * right / images.max(1) as f64,

@@ -12,14 +12,7 @@ const MNIST_CLASSES: usize = 10;
 
 /// Where torchvision puts what it downloads: `torchvision.datasets.MNIST(root)` writes
 /// `root/MNIST/raw`.
-const MNIST_FOLDERS: [&str; 6] = [
-    "",
-    "raw",
-    "MNIST/raw",
-    "FashionMNIST/raw",
-    "KMNIST/raw",
-    "QMNIST/raw",
-];
+const MNIST_FOLDERS: [&str; 5] = ["", "raw", "MNIST/raw", "FashionMNIST/raw", "KMNIST/raw"];
 
 /// Where EMNIST's files lie: as for MNIST, or as its own archive is unpacked.
 const EMNIST_FOLDERS: [&str; 4] = ["", "raw", "EMNIST/raw", "gzip"];
@@ -140,7 +133,8 @@ pub fn load_dir(dir: &Path) -> Result<Split> {
         _ => {
             let names: Vec<&str> = emnist.iter().map(|set| set.name()).collect();
             let message = format!(
-                "holds several sets of EMNIST, {}: give a folder with one of them",
+                "holds several sets of EMNIST, {}: choose one of them (load_emnist; the trainer's \
+                 --emnist)",
                 names.join(", ")
             );
             Err(error(ErrorKind::Io, dir, message))
