@@ -27,8 +27,16 @@ struct Inner {
     /// Taken by whatever reads or writes several states of the CPU reference, or changes one: on a
     /// GPU the queue orders submits.
     turns: Turns,
-    /// What the host last gave each step scalar, after so many times before.
-    given: Mutex<HashMap<String, (u64, Tensor)>>,
+    /// What the host last gave each step scalar.
+    given: Mutex<HashMap<String, Given>>,
+}
+
+/// What the host last gave a step scalar.
+#[derive(Clone)]
+pub(crate) struct Given {
+    /// How many times it gave something before.
+    pub before: u64,
+    pub tensor: Tensor,
 }
 
 enum Content {
@@ -154,6 +162,10 @@ impl Store {
     /// next of these, for a read or for [`record_writes`](Self::record_writes). On an error the
     /// state is as it was.
     ///
+    /// The encoder that comes next brings it along, wherever it is submitted;
+    /// [`restore`](Self::restore) and [`snapshot`](Self::snapshot) are submitted at once, before
+    /// steps that are recorded and not submitted yet.
+    ///
     /// # Errors
     /// `Graph`, `Shape` if the tensor does not fit the state; `DeviceLost`; `OutOfMemory`, on a
     /// borrowed device also if too much waits for its host to submit and poll
@@ -181,14 +193,15 @@ impl Store {
     fn note(&self, name: &str, kind: Kind, tensor: &Tensor) {
         if kind == Kind::Scalar {
             let mut given = self.0.given.lock().unwrap_or_else(PoisonError::into_inner);
-            let times = given.get(name).map_or(0, |(times, _)| times + 1);
-            given.insert(name.to_owned(), (times, tensor.clone()));
+            let before = given.get(name).map_or(0, |last| last.before + 1);
+            let tensor = tensor.clone();
+            given.insert(name.to_owned(), Given { before, tensor });
         }
     }
 
-    /// What the host last gave the step scalar `name`, and how many times it did so before. Whoever
-    /// counts the steps that run since then knows a clock without reading it.
-    pub(crate) fn given(&self, name: &str) -> Option<(u64, Tensor)> {
+    /// What the host last gave the step scalar `name`. Whoever counts the steps that run since then
+    /// knows a clock without reading it.
+    pub(crate) fn given(&self, name: &str) -> Option<Given> {
         let given = self.0.given.lock().unwrap_or_else(PoisonError::into_inner);
         given.get(name).cloned()
     }

@@ -31,6 +31,9 @@ pub trait Op: Debug + Any + Send + Sync {
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>>;
 
     /// The reference: plain loops in `f64` or exact integers.
+    ///
+    /// It is pure: on the CPU engine it runs while the store is held by the step, so that to read or
+    /// write that store from here waits for ever.
     fn eval(&self, inputs: &[&Array]) -> Vec<Array>;
 
     /// Gradients of the inputs given those of the outputs (`dy`), built as graph nodes;

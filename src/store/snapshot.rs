@@ -12,7 +12,8 @@ impl Store {
     /// On a GPU the copies are one submit of their own, so that no step comes between them. A host
     /// that submits a step in pieces, which it recorded one by one, takes its snapshot between the
     /// last and the first of them.
-    /// The copies are submitted when this is first polled.
+    /// The copies are submitted when this is first polled; steps that are recorded and not
+    /// submitted by then have not run.
     ///
     /// # Errors
     /// `Graph` if the store has no such state; `OutOfMemory`, `DeviceLost`, `Readback`.
@@ -71,8 +72,10 @@ impl Store {
     /// Overwrites several states between two steps, after all steps submitted so far. Nothing
     /// changes unless every tensor fits its state and there is memory for all of them.
     ///
-    /// On a GPU this is one submit, on a borrowed device too; nothing is polled. A state that is
-    /// named twice gets the later tensor.
+    /// On a GPU this is one submit, on a borrowed device too; nothing is polled. Steps that were
+    /// recorded into encoders and are submitted later run on what is restored here, after the
+    /// writes that were recorded with them: a host submits or drops such encoders first. A state
+    /// that is named twice gets the later tensor.
     ///
     /// # Errors
     /// `Graph` if the store has no such state, `Shape` if a tensor is of another type;
