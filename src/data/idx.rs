@@ -4,13 +4,10 @@
 //! bytes, number of dimensions), one `u32` per dimension, and the elements, last dimension fastest.
 //!
 //! Files are not trusted. They are measured before they are read; what a header promises is
-//! allocated
-//! once it is known to be there: by the size of a raw file, and by decoding a gzipped one twice,
-//! first
-//! into a block that is used over and over. Errors name the file and the numbers; their kind is
-//! [`ErrorKind::Io`] where the operating system gave no regular file, and [`ErrorKind::Data`] where
-//! a
-//! file holds something else than it should.
+//! allocated once it is known to be there: by the size of a raw file, and by decoding a gzipped one
+//! twice, first into a block that is used over and over. Errors name the file and the numbers;
+//! their kind is [`ErrorKind::Io`] where the operating system gave no regular file, and
+//! [`ErrorKind::Data`] where a file holds something else than it should.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek};
@@ -178,8 +175,7 @@ impl<'a> Content<'a> {
     }
 
     /// Reads until `bytes` is full or the content ends; returns how many came. They are the bytes
-    /// of
-    /// `part` from number `at` on, as errors say.
+    /// of `part` from number `at` on, as errors say.
     fn fill(&mut self, bytes: &mut [u8], path: &Path, part: &str, at: u64) -> Result<usize> {
         let filled = match self {
             Self::Raw(file) => fill(file, bytes),

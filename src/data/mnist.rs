@@ -95,8 +95,7 @@ pub fn load_mnist(dir: &Path) -> Result<Split> {
 /// `-labels-idx1-ubyte` of `dir`, or of the folder `raw`, `EMNIST/raw` or `gzip` below it.
 ///
 /// Its files hold the images transposed; here they stand upright, as MNIST's do. Labels of letters
-/// are
-/// 1 to 26 in the files and 0 to 25 here.
+/// are 1 to 26 in the files and 0 to 25 here.
 ///
 /// # Errors
 /// As [`load_mnist`].
@@ -111,8 +110,7 @@ pub fn load_emnist(dir: &Path, set: Emnist) -> Result<Split> {
 }
 
 /// Reads the set of the MNIST family that `dir` holds: as [`load_mnist`], or where it has no such
-/// files
-/// as [`load_emnist`].
+/// files as [`load_emnist`].
 ///
 /// # Errors
 /// As [`load_mnist`]; `Io` if several sets of EMNIST are there.

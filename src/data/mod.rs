@@ -1,6 +1,5 @@
 //! Sets of labelled images: read from files of the MNIST family ([`load_mnist`], [`load_emnist`])
-//! or
-//! drawn on the spot ([`digits()`]).
+//! or drawn on the spot ([`digits()`]).
 
 pub mod digits;
 #[cfg(feature = "data")]

@@ -100,8 +100,7 @@ impl Gpu {
     ///
     /// # Errors
     /// `NoAdapter` if none matches, or if `WGPU_BACKEND` counts and names a back end that there is
-    /// not; the
-    /// message says what was looked for and what there is ([`GpuOptions::no_adapter`]).
+    /// not; the message says what was looked for and what there is ([`GpuOptions::no_adapter`]).
     #[cfg(not(target_arch = "wasm32"))]
     pub fn new(options: &GpuOptions) -> Result<Self> {
         pollster::block_on(Self::new_async(options))
@@ -126,8 +125,7 @@ impl Gpu {
     }
 
     /// A device on every adapter that matches, or what one lacks: its error begins with its name.
-    /// One error
-    /// if `WGPU_BACKEND` counts and names a back end that there is not.
+    /// One error if `WGPU_BACKEND` counts and names a back end that there is not.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn all(options: &GpuOptions) -> Vec<Result<Self>> {
         pollster::block_on(async {

@@ -96,8 +96,7 @@ impl Graph {
     }
 
     /// Classes without weights have ones, which the kernels do not read: of up to [`MOST_ONES`]
-    /// classes a
-    /// constant, of more a fill, which takes no memory of the host.
+    /// classes a constant, of more a fill, which takes no memory of the host.
     fn class_loss(
         &mut self,
         logits: Value,

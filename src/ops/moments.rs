@@ -30,8 +30,7 @@ pub struct Var {
 }
 
 /// The mean of x - y over axes, from x and a value y of the shape of the result: what y lacks of
-/// the
-/// mean of x.
+/// the mean of x.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MeanDifference {
     /// Axes that are reduced, ascending.
@@ -91,8 +90,7 @@ impl Graph {
         };
         op.check(self.operand(op.name(), x)?)?;
         // A mean in f32 is off by some units in its last place, which elements that are nearly
-        // equal
-        // differ by as well. Their differences from it are exact.
+        // equal differ by as well. Their differences from it are exact.
         let near = self.mean(x, &axes, keep)?;
         let rest = self.add1(MeanDifference { axes, keep }, &[x, near])?;
         let mean = self.add_values(near, rest)?;

@@ -32,12 +32,10 @@ pub struct ClassifierOptions {
     /// Images per step of evaluation.
     pub test_batch: usize,
     /// Leaves out the last batch of an epoch where it would have fewer images than the others
-    /// (PyTorch's
-    /// `drop_last`).
+    /// (PyTorch's `drop_last`).
     pub drop_last: bool,
     /// Batches whose mean gradient makes one update, usually 1. All of them count alike, also one
-    /// with
-    /// fewer images.
+    /// with fewer images.
     pub accumulate: usize,
     /// The optimizer; if it keeps moving averages, they are what is tested.
     pub optimizer: Optimizer,
@@ -50,8 +48,7 @@ pub struct ClassifierOptions {
 /// A classifier, its data on the device, and sessions over one store: training and evaluation.
 ///
 /// Training makes no filler: where the batch size does not divide the training set, the last batch
-/// of
-/// an epoch is a session of its own, or is left out ([`ClassifierOptions::drop_last`]).
+/// of an epoch is a session of its own, or is left out ([`ClassifierOptions::drop_last`]).
 #[derive(Debug)]
 pub struct Classifier {
     store: Store,
@@ -87,12 +84,9 @@ impl Classifier {
     ///
     /// # Errors
     /// `Data` if a set is empty, if a label is not below the number of classes or the sets differ
-    /// in
-    /// it; `Shape` if the model makes something else than logits of these classes, and from the
-    /// model:
-    /// as in PyTorch, batch normalisation refuses a last batch that has one value per channel.
-    /// Whatever
-    /// compiling returns.
+    /// in it; `Shape` if the model makes something else than logits of these classes, and from the
+    /// model: as in PyTorch, batch normalisation refuses a last batch that has one value per
+    /// channel. Whatever compiling returns.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn new(
         engine: &Engine,
@@ -255,8 +249,7 @@ impl Classifier {
     }
 
     /// Where training is: epochs that are done, and steps of the one that has begun. A checkpoint
-    /// that
-    /// was loaded into the store counts.
+    /// that was loaded into the store counts.
     ///
     /// # Errors
     /// `Shape` if the clock was set to something else than a clock.

@@ -71,8 +71,7 @@ impl Classifier {
     ///
     /// # Errors
     /// `NotFinite` if the loss of one of these steps is NaN or infinite, with its epoch and step,
-    /// both
-    /// counted from 1. Training has stopped then: the parameters are worth nothing.
+    /// both counted from 1. Training has stopped then: the parameters are worth nothing.
     /// `Unsupported` on a borrowed device: await [`metrics_async`](Self::metrics_async) there.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn metrics(&mut self) -> Result<Metrics> {
