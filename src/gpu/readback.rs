@@ -91,7 +91,8 @@ impl Future for Over {
         let Some(gpu) = &self.own else {
             return Poll::Pending;
         };
-        if gpu.poll_once().is_err() {
+        let polled = gpu.poll_once();
+        if polled.is_err_and(|error| error.kind() == ErrorKind::DeviceLost) {
             return Poll::Ready(Outcome::Refused);
         }
         // The callback may have run just now, or in a thread that waits for the device.
