@@ -1,4 +1,4 @@
-//! Writes and reads of own devices: whole for every thread, bounded, and refused where they cannot be.
+//! Writes and reads of own devices: whole for every thread, bounded, refused where they cannot be.
 
 mod common;
 

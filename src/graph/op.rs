@@ -32,7 +32,7 @@ pub trait Op: Debug + Any + Send + Sync {
 
     /// The reference: plain loops in `f64` or exact integers.
     ///
-    /// It is pure: on the CPU engine it runs while the store is held by the step, so that to read or
+    /// It is pure: on the CPU engine it runs while the step holds the store, so that to read or
     /// write that store from here waits for ever.
     fn eval(&self, inputs: &[&Array]) -> Vec<Array>;
 

@@ -41,7 +41,7 @@ fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> Resu
     // The file is the new one already.
     if let Err(error) = sync_folder(&target) {
         log::warn!(
-            "{}: written, but a loss of power may undo it: its folder cannot be synchronised: {error}",
+            "{}: written; a loss of power may undo it, its folder is not synchronised: {error}",
             path.display()
         );
     }

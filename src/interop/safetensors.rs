@@ -143,8 +143,8 @@ pub(super) fn read_file<T>(
         .map_err(|e| e.context(path.display()))
 }
 
-/// What `each` makes of the tensors of a source of `length` bytes, which begins with `head`. Nothing
-/// of it is to be used if this fails: the hash is known at the end.
+/// What `each` makes of the tensors of a source of `length` bytes, which begins with `head`.
+/// Nothing of it is to be used if this fails: the hash is known at the end.
 fn read<T>(
     source: &mut impl Read,
     head: &[u8],

@@ -116,7 +116,8 @@ fn mixes(g: &Graph, node: &Node, input: usize) -> Result<bool> {
     Ok(node.op.mixes_rows_of(input, &types))
 }
 
-/// Whether an operand that is broadcast has fewer axes than another: its axis 0 is not the output's.
+/// Whether an operand that is broadcast has fewer axes than another: its axis 0 is not that of
+/// the output.
 pub(super) fn is_across(input: usize, inputs: &[&Type]) -> bool {
     let axes = |ty: &&Type| ty.shape.len();
     inputs
