@@ -1,8 +1,8 @@
 //! Time of making plans, without a device: `cargo bench --bench plan`.
 //!
 //! Each case comes in several sizes n. Beside its time stands how much it grew from the size
-//! before, in units of n log n: 1 is that
-//! growth, 2 twice as much. Times are the least of several rounds.
+//! before, in units of n log n: 1 is that growth, 2 twice as much. Times are the least of several
+//! rounds.
 
 use std::time::{Duration, Instant};
 

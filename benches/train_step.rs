@@ -13,6 +13,7 @@ use std::time::{Instant, SystemTime};
 use clap::{Parser, ValueEnum};
 use serde_json::json;
 use striate::data::{Dataset, Split, digits};
+use striate::interop::read_file;
 use striate::kernel::Tuning;
 use striate::models::{lenet5, resnet20, resnet50};
 use striate::nn::Mode;
@@ -195,10 +196,13 @@ fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
+/// The most bytes of a table of measured choices.
+const MOST_BYTES: u64 = 64 << 20;
+
 fn read_tuning(path: &Path) -> Result<Arc<Tuning>> {
-    let text = std::fs::read_to_string(path).map_err(|e| {
-        let message = format!("{}: cannot be read", path.display());
-        Error::new(ErrorKind::Io, message).with_source(e)
+    let text = String::from_utf8(read_file(path, MOST_BYTES)?).map_err(|e| {
+        let message = format!("{}: is no text", path.display());
+        Error::new(ErrorKind::Data, message).with_source(e)
     })?;
     let tuning = text.parse::<Tuning>();
     Ok(Arc::new(

@@ -30,8 +30,7 @@ pub fn gradients(g: &mut Graph, loss: Value, wrt: &[Value]) -> Result<Vec<Value>
 }
 
 /// As [`gradients`], with `None` for a value on which the loss does not depend through
-/// differentiable
-/// ops (`allow_unused` of PyTorch's `torch.autograd.grad`).
+/// differentiable ops (`allow_unused` of PyTorch's `torch.autograd.grad`).
 ///
 /// # Errors
 /// `NotDifferentiable` if `loss` is not a float scalar.
@@ -59,8 +58,7 @@ fn not_differentiable(message: String) -> Error {
 ///
 /// # Errors
 /// `Shape` if a gradient is not of its value's type; `Graph` if an op on the way mixes the rows of
-/// a batch
-/// of which fewer than all may be valid.
+/// a batch of which fewer than all may be valid.
 pub fn gradients_from(
     g: &mut Graph,
     seeds: &[(Value, Value)],

@@ -46,6 +46,12 @@ pub mod autodiff;
 pub mod check;
 pub mod data;
 pub mod error;
+#[cfg(any(feature = "data", feature = "interop", not(target_arch = "wasm32")))]
+#[cfg_attr(
+    target_arch = "wasm32",
+    allow(dead_code, reason = "there are few files")
+)]
+mod file;
 pub mod gpu;
 pub mod graph;
 pub mod interop;

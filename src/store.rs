@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::gpu::{Engine, Gpu, Range, ReadFuture, Staging};
+use crate::gpu::{Engine, Gpu, Piece, Range, ReadFuture, Staging};
 use crate::graph::{Graph, Init, StateKind};
 use crate::kernel::Part;
 use crate::plan::{Entry, StateLayout};
@@ -53,8 +53,16 @@ struct Inner {
     /// Taken by whatever reads or writes several states of the CPU reference, or changes one: on a
     /// GPU the queue orders submits.
     turns: Turns,
-    /// What the host last gave each step scalar, after so many times before.
-    given: Mutex<HashMap<String, (u64, Tensor)>>,
+    /// What the host last gave each step scalar.
+    given: Mutex<HashMap<String, Given>>,
+}
+
+/// What the host last gave a step scalar.
+#[derive(Clone)]
+pub(crate) struct Given {
+    /// How many times it gave something before.
+    pub before: u64,
+    pub tensor: Tensor,
 }
 
 enum Content {
@@ -127,9 +135,9 @@ impl Store {
                 // Memory of a device begins as zeros.
                 Content::Gpu { .. } if matches!(init, Init::Constant(0.0)) => {}
                 Content::Gpu { gpu, staging, .. } => {
-                    let fill =
-                        |place: Place<'_>, bytes: &[u8]| gpu.fill(staging, place.0, place.1, bytes);
-                    upload(&first, store.places(entry), fill)?;
+                    for (buffer, offset, bytes) in pieces(&first, store.places(entry)) {
+                        gpu.fill(staging, buffer, offset, bytes)?;
+                    }
                 }
             }
         }
@@ -176,8 +184,13 @@ impl Store {
     }
 
     /// Overwrites a state, after all steps run or recorded so far and before those that follow,
-    /// of any session over the store. Nothing is submitted: the bytes wait for the next of these,
-    /// for a read or for [`record_writes`](Self::record_writes).
+    /// of any session over the store, on any thread. Nothing is submitted: the bytes wait for the
+    /// next of these, for a read or for [`record_writes`](Self::record_writes). On an error the
+    /// state is as it was.
+    ///
+    /// The encoder that comes next brings it along, wherever it is submitted;
+    /// [`restore`](Self::restore) and [`snapshot`](Self::snapshot) are submitted at once, before
+    /// steps that are recorded and not submitted yet.
     ///
     /// # Errors
     /// `Graph`, `Shape` if the tensor does not fit the state; `DeviceLost`; `OutOfMemory`, on a
@@ -192,9 +205,9 @@ impl Store {
                 self.arrays()?.insert(name.to_owned(), Arc::new(array));
             }
             Content::Gpu { gpu, staging, .. } => {
-                let stage =
-                    |place: Place<'_>, bytes: &[u8]| staging.stage(gpu, place.0, place.1, bytes);
-                upload(tensor, self.places(entry), stage)
+                let pieces: Vec<Piece<'_>> = pieces(tensor, self.places(entry)).collect();
+                staging
+                    .stage(gpu, &pieces)
                     .map_err(|error| error.context(format!("state \"{name}\"")))?;
             }
         }
@@ -206,14 +219,15 @@ impl Store {
     fn note(&self, name: &str, kind: StateKind, tensor: &Tensor) {
         if kind == StateKind::Scalar {
             let mut given = self.0.given.lock().unwrap_or_else(PoisonError::into_inner);
-            let times = given.get(name).map_or(0, |(times, _)| times + 1);
-            given.insert(name.to_owned(), (times, tensor.clone()));
+            let before = given.get(name).map_or(0, |last| last.before + 1);
+            let tensor = tensor.clone();
+            given.insert(name.to_owned(), Given { before, tensor });
         }
     }
 
-    /// What the host last gave the step scalar `name`, and how many times it did so before. Whoever
-    /// counts the steps that run since then knows a clock without reading it.
-    pub(crate) fn given(&self, name: &str) -> Option<(u64, Tensor)> {
+    /// What the host last gave the step scalar `name`. Whoever counts the steps that run since then
+    /// knows a clock without reading it.
+    pub(crate) fn given(&self, name: &str) -> Option<Given> {
         let given = self.0.given.lock().unwrap_or_else(PoisonError::into_inner);
         given.get(name).cloned()
     }
@@ -268,8 +282,8 @@ impl Store {
             ));
         };
         let from = Ranges::new(&entry.ty, self.places(entry));
-        let parts = gpu.record_read(encoder, &[staging], &from.ranges)?;
-        Ok(ReadFuture::new(gpu, parts, from.join()))
+        let (parts, out) = gpu.record_read(encoder, &[staging], &from.ranges)?;
+        Ok(ReadFuture::new(gpu, parts, from.join()).recorded(out))
     }
 
     /// Reads a state and waits for it.
@@ -343,19 +357,19 @@ pub(crate) fn expect_own(engine: &Engine) -> Result<()> {
 /// Where a run of rows of a value lies: buffer, first byte, rows.
 pub(crate) type Place<'a> = (&'a wgpu::Buffer, u64, Part);
 
-/// Writes a tensor by `write`, which is given each of its parts and that part's place.
-pub(crate) fn upload<'a>(
-    tensor: &Tensor,
+/// The bytes of a tensor, by the places of its parts; parts without any are left out.
+pub(crate) fn pieces<'a>(
+    tensor: &'a Tensor,
     places: impl IntoIterator<Item = Place<'a>>,
-    mut write: impl FnMut(Place<'a>, &[u8]) -> Result<()>,
-) -> Result<()> {
+) -> impl Iterator<Item = Piece<'a>> {
     let row = tensor.ty().row() * tensor.ty().dtype.size();
-    for place in places {
-        let rows = place.2;
-        let start = rows.start * row;
-        write(place, &tensor.bytes()[start..start + rows.rows * row])?;
-    }
-    Ok(())
+    places
+        .into_iter()
+        .filter_map(move |(buffer, offset, rows)| {
+            let start = rows.start * row;
+            let bytes = &tensor.bytes()[start..start + rows.rows * row];
+            (!bytes.is_empty()).then_some((buffer, offset, bytes))
+        })
 }
 
 /// What is to be read of a tensor that lies in parts.

@@ -222,8 +222,7 @@ enum Values {
 
 impl Array {
     /// An array of this type, or of all `count` values in a row if they do not fill it: what takes
-    /// arrays
-    /// compares their types with the graph's.
+    /// arrays compares their types with the graph's.
     fn filled(ty: Type, count: usize, values: Values) -> Self {
         let ty = match ty.count() == count {
             true => ty,
@@ -233,8 +232,7 @@ impl Array {
     }
 
     /// A float array (declared `f32`). Values that do not fill `shape` become an array with one
-    /// axis, which the
-    /// executor refuses by its type.
+    /// axis, which the executor refuses by its type.
     pub fn float(shape: impl Into<Shape>, values: Vec<f64>) -> Self {
         Self::filled(Type::f32(shape), values.len(), Values::Float(values))
     }

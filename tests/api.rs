@@ -782,8 +782,7 @@ fn build_and_plan(case: &Case, types: &[Type], caps: &Caps) -> Result<()> {
 }
 
 /// Every case, and so every builder, on inputs of other types and extents: whatever is not refused
-/// by its
-/// rule has a gradient and a plan, or an error.
+/// by its rule has a gradient and a plan, or an error.
 #[test]
 fn builders_survive_wild_inputs() {
     let mut panicked = BTreeSet::new();

@@ -306,10 +306,11 @@ fn refusals_name_the_numbers() {
 mod filler {
     use striate::autodiff::gradients;
     use striate::error::{ErrorKind, Result};
-    use striate::graph::{Graph, Init, Value};
+    use striate::graph::{Graph, Init, Node, Op, Value};
+    use striate::kernel::{Caps, Io, Lowering};
     use striate::ops::{Batches, CrossEntropyLoss, Reduction};
-    use striate::shape::Type;
-    use striate::tensor::Tensor;
+    use striate::shape::{PaddingMode, Type};
+    use striate::tensor::{Array, Tensor};
 
     /// Where the number of valid rows comes from.
     #[derive(Clone, Copy, Debug, PartialEq)]
@@ -324,8 +325,7 @@ mod filler {
     const ROWS: usize = 6;
 
     /// The gradient of a parameter through `head`, which makes a loss from a batch [6, 6, 2, 3]
-    /// times
-    /// the parameter, labels [6] and the number of valid rows.
+    /// times the parameter, labels [6] and the number of valid rows.
     fn train(
         valid: Valid,
         head: impl Fn(&mut Graph, Value, Value, Value) -> Result<Value>,
@@ -358,6 +358,67 @@ mod filler {
         gradients(&mut g, loss, &[scale]).map(|_| ())
     }
 
+    /// One value of each row, `[6]`, and what it is laid across, `[6, 6]`.
+    fn across(g: &mut Graph, x: Value) -> Result<(Value, Value)> {
+        Ok((g.mean(x, &[1, 2, 3], false)?, g.fill([ROWS, ROWS], 0.5)?))
+    }
+
+    /// An op from outside that says nothing of rows.
+    #[derive(Debug)]
+    struct Silent;
+
+    /// One that says that it keeps them apart.
+    #[derive(Debug)]
+    struct Apart;
+
+    impl Op for Silent {
+        fn name(&self) -> &'static str {
+            "silent"
+        }
+
+        fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+            Ok(vec![inputs[0].clone()])
+        }
+
+        fn eval(&self, inputs: &[&Array]) -> Vec<Array> {
+            vec![inputs[0].clone()]
+        }
+
+        fn vjp(&self, _: &mut Graph, _: &Node, dy: &[Value]) -> Result<Vec<Option<Value>>> {
+            Ok(vec![Some(dy[0])])
+        }
+
+        fn lower(&self, _: &Io, _: &Caps, _: &mut Lowering) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Op for Apart {
+        fn name(&self) -> &'static str {
+            "apart"
+        }
+
+        fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+            Silent.infer(inputs)
+        }
+
+        fn eval(&self, inputs: &[&Array]) -> Vec<Array> {
+            Silent.eval(inputs)
+        }
+
+        fn vjp(&self, g: &mut Graph, at: &Node, dy: &[Value]) -> Result<Vec<Option<Value>>> {
+            Silent.vjp(g, at, dy)
+        }
+
+        fn mixes_rows(&self, _: usize) -> bool {
+            false
+        }
+
+        fn lower(&self, _: &Io, _: &Caps, _: &mut Lowering) -> Result<()> {
+            Ok(())
+        }
+    }
+
     /// The mean loss of logits over the valid rows.
     fn classify(g: &mut Graph, x: Value, labels: Value, valid: Value) -> Result<Value> {
         let logits = g.reshape(x, [ROWS, 36])?;
@@ -368,7 +429,7 @@ mod filler {
     fn ops_that_mix_rows_refuse_filler() {
         type Mix = fn(&mut Graph, Value) -> Result<Value>;
         // All of them keep the shape, or the extent of axis 0 by chance.
-        let mixes: [(&str, Mix); 9] = [
+        let mixes: [(&str, Mix); 18] = [
             ("norm_statistics", |g, x| {
                 Ok(g.batch_norm_train(x, None, None, 1e-5)?.0)
             }),
@@ -380,6 +441,37 @@ mod filler {
             ("sum", |g, x| g.var(x, &[0], 1, false)),
             ("permute", |g, x| g.permute(x, &[1, 0, 2, 3])),
             ("mse_loss", |g, x| g.mse_loss(x, x, Reduction::Mean)),
+            ("slice", |g, x| g.flip(x, &[0])),
+            ("pad", |g, x| {
+                g.pad(x, &[0, 0, 0, 0, 0, 0, 1, -1], PaddingMode::Zeros)
+            }),
+            ("norm_statistics", |g, x| {
+                g.layer_norm(x, 4, None, None, 1e-5)
+            }),
+            // A value of each row, laid along the columns.
+            ("add", |g, x| {
+                let (row, square) = across(g, x)?;
+                g.add(row, square)
+            }),
+            ("lt", |g, x| {
+                let (row, square) = across(g, x)?;
+                let less = g.lt(row, square)?;
+                g.select(less, square, square)
+            }),
+            ("select", |g, x| {
+                let (row, square) = across(g, x)?;
+                let mask = g.lt(square, square)?;
+                g.select(mask, row, row)
+            }),
+            ("expand", |g, x| {
+                let (row, _) = across(g, x)?;
+                g.expand(row, [ROWS, ROWS])
+            }),
+            ("matmul", |g, x| {
+                let (row, square) = across(g, x)?;
+                g.linear(square, square, Some(row))
+            }),
+            ("silent", |g, x| Ok(g.apply(Silent, &[x])?[0])),
         ];
         for (op, mix) in mixes {
             let head = |g: &mut Graph, x: Value, labels: Value, valid: Value| {
@@ -407,10 +499,37 @@ mod filler {
         }
     }
 
+    /// Statistics are a pair then: as many rows as the batch, by chance.
+    #[test]
+    fn norms_over_all_axes_refuse_filler_in_batches_of_two() {
+        for mean in [true, false] {
+            let mut g = Graph::new();
+            let clock = g.clock().unwrap();
+            let data = Tensor::u8([5, 3], vec![1; 15]).unwrap();
+            let data = g.constant(data).unwrap();
+            let (indices, valid) = g.shuffled_batch(clock, 5, 2, true).unwrap();
+            let x = g.gather_rows(data, indices, valid, 1.0, 0.0).unwrap();
+            let scale = g.parameter("scale", [3], Init::Constant(1.0)).unwrap();
+            let x = g.mul(x, scale).unwrap();
+            let y = match mean {
+                true => g.layer_norm(x, 2, None, None, 1e-5).unwrap(),
+                false => g.rms_norm(x, 2, None, 1e-5).unwrap(),
+            };
+            let loss = g.constant(Tensor::u32([5], vec![0; 5]).unwrap()).unwrap();
+            let labels = g.gather_labels(loss, indices, valid).unwrap();
+            let loss = g
+                .cross_entropy_with(y, labels, CrossEntropyLoss::new().valid(valid))
+                .unwrap();
+            let error = gradients(&mut g, loss, &[scale]).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Graph, "{error}");
+            assert!(error.to_string().contains("it mixes 2 rows"), "{error}");
+        }
+    }
+
     #[test]
     fn ops_that_keep_rows_apart_take_filler() {
         type Keep = fn(&mut Graph, Value) -> Result<Value>;
-        let keeps: [Keep; 9] = [
+        let keeps: [Keep; 18] = [
             |g, x| g.relu(x),
             |g, x| g.permute(x, &[0, 2, 3, 1]),
             |g, x| g.instance_norm(x, None, None, 1e-5),
@@ -430,6 +549,31 @@ mod filler {
                 let x = g.reshape(x, [ROWS * 6, 6])?;
                 g.linear(x, weight, None)
             },
+            |g, x| g.flip(x, &[1, 3]),
+            |g, x| {
+                let parts = g.split(x, &[2, 4], 1)?;
+                g.concat(&[parts[1], parts[0]], 1)
+            },
+            |g, x| g.pad(x, &[1, -1], PaddingMode::Zeros),
+            |g, x| {
+                let clock = g.clock()?;
+                g.dropout(x, 0.5, clock)
+            },
+            |g, x| {
+                let half = g.fill([], 0.5)?;
+                let less = g.lt(x, half)?;
+                g.select(less, x, half)
+            },
+            |g, x| {
+                let row = g.mean(x, &[1, 2, 3], true)?;
+                g.expand(row, [ROWS, 6, 2, 3])
+            },
+            |g, x| {
+                let loss = g.mse_loss(x, x, Reduction::None)?;
+                g.add(x, loss)
+            },
+            |g, x| g.rms_norm(x, 3, None, 1e-5),
+            |g, x| Ok(g.apply(Apart, &[x])?[0]),
         ];
         for (number, keep) in keeps.into_iter().enumerate() {
             for valid in [Valid::Padded, Valid::Host, Valid::Rows] {

@@ -15,9 +15,9 @@ use striate::error::{ErrorKind, Result};
 use striate::gpu::{Engine, Gpu, GpuOptions};
 use striate::graph::{Graph, Init, StateKind, Value};
 use striate::interop::{
-    LoadOptions, encode_averaged_async, encode_training_async, load_parameters,
+    LoadOptions, encode_averaged_async, encode_training_async, expect_replaceable, load_parameters,
     load_parameters_bytes, load_state_dict, load_state_dict_bytes, load_training,
-    load_training_bytes, replace_file, safetensors, save_parameters, save_training,
+    load_training_bytes, read_file, replace_file, safetensors, save_parameters, save_training,
     save_training_async,
 };
 use striate::kernel::{Choice, Tuning};
@@ -559,6 +559,18 @@ fn headers_take_no_more_memory_than_files_of_their_size_may() {
     };
     let axes = "0,".repeat(2_000_000);
     let many_axes = format!(r#"{{"x":{{"dtype":"U8","shape":[{axes}0],"data_offsets":[0,0]}}}}"#);
+    // Entries that take little text for each axis.
+    let of_axes = |count: usize, axes: usize| -> String {
+        let axes = vec!["0"; axes].join(",");
+        let entry = |i| format!(r#""{i}":{{"dtype":"U8","shape":[{axes}],"data_offsets":[0,0]}}"#);
+        let entries: Vec<String> = (0..count).map(entry).collect();
+        format!("{{{}}}", entries.join(","))
+    };
+    let forwards = entries(10_000);
+    let mut backwards: Vec<&str> = forwards.split_inclusive("},").collect();
+    backwards.reverse();
+    let backwards = backwards.iter().map(|e| e.trim_end_matches(','));
+    let backwards = backwards.collect::<Vec<_>>().join(",");
     let pairs = r#""a":"b","#.repeat(500_000);
     let metadata = format!(r#"{{"__metadata__":{{{pairs}"a":"b"}}}}"#);
     let long = format!(r#"{{"__metadata__":{{"a":"{}"}}}}"#, "x".repeat(4 << 20));
@@ -567,6 +579,12 @@ fn headers_take_no_more_memory_than_files_of_their_size_may() {
         (format!("{{{}}}", entries(10_000)), 10_000, true),
         (format!("{{{}}}", entries(100_000)), 100_000, false),
         (many_axes, 0, false),
+        (format!("{{{backwards}}}"), 10_000, true),
+        (of_axes(10_000, 1), 0, true),
+        (of_axes(10_000, 5), 0, true),
+        (of_axes(10_000, 8), 0, true),
+        (of_axes(10_000, 9), 0, false),
+        (of_axes(10_000, 64), 0, false),
         (metadata, 0, true),
         (long, 0, true),
         (nested, 0, false),
@@ -650,13 +668,124 @@ fn only_regular_files_are_read_and_replaced() {
         ] {
             let error = result.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Io);
-            assert!(error.to_string().contains("no regular file"), "{error}");
+            assert!(error.to_string().contains("not a regular file"), "{error}");
         }
     }
     let kind = |path: &Path| fs::symlink_metadata(path).unwrap().file_type();
     assert!(kind(&pipe).is_fifo());
     assert!(kind(Path::new("/dev/full")).is_char_device());
     assert_eq!(folder.names(), ["folder", "link", "pipe"]);
+}
+
+/// What is no safetensors file is named by what it is.
+#[test]
+fn other_files_are_named() {
+    let folder = Folder::new("other");
+    let path = folder.file("net.safetensors");
+    let store = network(&Engine::cpu(), 1);
+    let zip =
+        b"PK\x03\x04\0\0\x08\x08\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x10\0\x12\0archive/data.pkl";
+    let lfs = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\n";
+    let long = [&zip[..], &vec![7; 1 << 20]].concat();
+    for (bytes, words) in [
+        (&zip[..], "torch.save"),
+        (&long, "torch.save"),
+        (lfs, "Git LFS"),
+        (b"<!DOCTYPE html><html></html>", "HTML"),
+        (b"<html>", "HTML"),
+        (b"{\"error\": 404, \"message\": \"Not Found\"}", "JSON"),
+        (b"\x1f\x8b\x08\0\0\0\0\0\0\x03\x01\x02\x03", "gzip"),
+        (
+            b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M",
+            "torch.save",
+        ),
+        (b"Not found\n", "plain text"),
+        (b"", "empty"),
+    ] {
+        fs::write(&path, bytes).unwrap();
+        for result in [
+            load_parameters(&path, &store),
+            load_training(&path, &store),
+            load_parameters_bytes(bytes, &store),
+            load_training_bytes(bytes, &store),
+        ] {
+            let error = result.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Data);
+            assert!(error.to_string().contains(words), "{words} in: {error}");
+        }
+    }
+}
+
+/// What can be replaced is known before there is anything to write.
+#[cfg(unix)]
+#[test]
+fn files_that_cannot_be_replaced_are_known() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let folder = Folder::new("replaceable");
+    let pipe = folder.file("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    fs::write(folder.file("old"), "old").unwrap();
+    symlink("old", folder.file("link")).unwrap();
+    fs::create_dir(folder.file("deep")).unwrap();
+    let before = folder.names();
+    for good in ["old", "link", "new", "deep/new"] {
+        expect_replaceable(folder.file(good)).unwrap();
+    }
+    for bad in [
+        pipe.as_path(),
+        &folder.0,
+        &folder.file("deep"),
+        &folder.file("missing/new"),
+        &folder.file("old/new"),
+        Path::new("/dev/full"),
+        Path::new("/proc/new"),
+        Path::new("/"),
+    ] {
+        let error = expect_replaceable(bad).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Io, "{error}");
+        assert!(error.to_string().contains("cannot be written"), "{error}");
+        assert_eq!(replace_file(bad, b"new").unwrap_err().kind(), ErrorKind::Io);
+    }
+    assert_eq!(folder.names(), before);
+    assert_eq!(fs::read(folder.file("old")).unwrap(), b"old");
+
+    // A folder that takes files but cannot be opened: the file is the new one, and no error.
+    let closed = folder.file("deep");
+    fs::write(closed.join("net"), "old").unwrap();
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o300)).unwrap();
+    let replaced = replace_file(closed.join("net"), b"new");
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
+    replaced.unwrap();
+    assert_eq!(fs::read(closed.join("net")).unwrap(), b"new");
+}
+
+/// Programs read what they are given with a bound, and wait for nobody.
+#[cfg(unix)]
+#[test]
+fn a_file_is_read_within_its_bound() {
+    let folder = Folder::new("bound");
+    let path = folder.file("text");
+    fs::write(&path, "0123456789").unwrap();
+    assert_eq!(read_file(&path, 10).unwrap(), b"0123456789");
+    let error = read_file(&path, 9).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Data);
+    assert!(
+        error.to_string().contains("holds 10 bytes, the limit is 9"),
+        "{error}"
+    );
+    let error = read_file(folder.file("missing"), 9).unwrap_err();
+    let source = std::error::Error::source(&error);
+    let source = source.and_then(|e| e.downcast_ref::<std::io::Error>());
+    assert_eq!(source.unwrap().kind(), std::io::ErrorKind::NotFound);
+    let pipe = folder.file("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    for other in [pipe.as_path(), &folder.0, Path::new("/dev/zero")] {
+        let error = read_file(other, u64::MAX).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Io);
+        assert!(error.to_string().contains("not a regular file"), "{error}");
+    }
 }
 
 #[cfg(unix)]

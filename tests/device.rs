@@ -322,10 +322,12 @@ fn a_host_that_notifies_gives_the_reason() {
 #[test]
 fn each_call_tells_that_an_own_device_is_lost() {
     let own = || Gpu::all(&GpuOptions::default()).into_iter().flatten();
-    for call in 0..5 {
+    for call in 0..6 {
         for gpu in own() {
             let engine = Engine::from(gpu.clone());
-            let sums = Sums::new(5);
+            let mut sums = Sums::new(5);
+            // Nothing reads it.
+            let other = sums.graph.input("other", Type::f32([5])).unwrap();
             let store = Store::new(&engine, &[&sums.graph], 0).unwrap();
             let mut session = Session::new(&store, &sums.graph, &[sums.y]).unwrap();
             session.write(sums.x, &constant(5, 1.0)).unwrap();
@@ -333,6 +335,7 @@ fn each_call_tells_that_an_own_device_is_lost() {
             gpu.device().destroy();
             match call {
                 0 => expect_lost("write", session.write(sums.x, &constant(5, 1.0))),
+                5 => expect_lost("write", session.write(other, &constant(5, 1.0))),
                 1 => expect_lost("run", session.run(1)),
                 2 => expect_lost("set", store.set("total", &constant(5, 1.0))),
                 3 => expect_lost("store", Store::new(&engine, &[&sums.graph], 0)),
@@ -394,6 +397,16 @@ fn writes_of_a_dropped_encoder_are_not_lost() {
         drop(stale.finish());
         session.run(1).unwrap();
         assert_eq!(host.read(store.get_async("total")), [27.0; 3]);
+
+        // What was restored meanwhile stays.
+        store.set("total", &constant(3, 40.0)).unwrap();
+        let mut stale = host.encoder();
+        session.record(&mut stale, 1).unwrap();
+        let states = [("total", constant(3, 50.0))];
+        store.restore(&states).unwrap();
+        drop(stale);
+        session.run(1).unwrap();
+        assert_eq!(host.read(store.get_async("total")), [53.0; 3]);
         host.expect_no_errors();
     }
 }
@@ -435,6 +448,35 @@ fn a_full_ring_is_out_of_memory() {
         set("c", 1.0).unwrap();
         let values = ["a", "b", "c"].map(|name| host.read(store.get_async(name))[99]);
         assert_eq!(values, [9.0, 9.0, 1.0]);
+        host.expect_no_errors();
+    }
+}
+
+/// A write that does not fit changes nothing, also where some of its parts would fit.
+#[test]
+fn a_write_that_is_refused_leaves_no_part_behind() {
+    const EXTENT: usize = 3 << 14;
+    for host in hosts() {
+        let options = GpuOptions {
+            max_staging: Some(9 << 14),
+            max_binding: Some(1 << 16),
+            ..GpuOptions::default()
+        };
+        let engine = Engine::from(host.gpu(&options).unwrap());
+        let mut g = Graph::new();
+        let (ty, first) = (Type::f32([EXTENT]), Init::Constant(0.5));
+        g.state("s", ty.clone(), StateKind::Data, first, None)
+            .unwrap();
+        let x = g.input("x", ty).unwrap();
+        let store = pollster::block_on(Store::new_async(&engine, &[&g], 0)).unwrap();
+        let mut session = new_session(&store, &g, &[x]).unwrap();
+        let tensor = constant(EXTENT, 1.0);
+        let refused = [store.set("s", &tensor), session.write(x, &tensor)];
+        for error in refused.map(Result::unwrap_err) {
+            assert_eq!(error.kind(), ErrorKind::OutOfMemory, "{error}");
+        }
+        let state = host.read(store.get_async("s"));
+        assert!(state.iter().all(|&value| value == 0.5));
         host.expect_no_errors();
     }
 }
@@ -563,5 +605,55 @@ fn the_cpu_is_no_answer_to_what_the_environment_names() {
             told.starts_with("NoAdapter: "),
             "{variable}={value}: {told}"
         );
+    }
+}
+
+/// A fetched value has none before the first step, whatever was asked for.
+#[test]
+fn nothing_is_read_before_a_step_ran() {
+    for host in hosts() {
+        let engine = Engine::from(host.gpu(&GpuOptions::default()).unwrap());
+        let sums = Sums::new(3);
+        let store = pollster::block_on(Store::new_async(&engine, &[&sums.graph], 0)).unwrap();
+        let mut graph = sums.graph.clone();
+        let z = graph.add(sums.y, sums.x).unwrap();
+        let mut other = new_session(&store, &graph, &[z]).unwrap();
+        other.write(sums.x, &constant(3, 1.0)).unwrap();
+        let expect_none = |what: &str, read: Result<ReadFuture>| {
+            let error = read.and_then(pollster::block_on).expect_err(what);
+            assert_eq!(error.kind(), ErrorKind::Graph, "{what}: {error}");
+            assert!(error.to_string().contains("nothing ran"), "{what}: {error}");
+        };
+        let mut encoder = host.encoder();
+        expect_none("no step", Ok(other.read_async(z)));
+        expect_none("no step", other.record_read(&mut encoder, z));
+        other.run(0).unwrap();
+        expect_none("no steps", Ok(other.read_async(z)));
+        other.record(&mut encoder, 0).unwrap();
+        expect_none("none recorded", other.record_read(&mut encoder, z));
+        host.submit([encoder]);
+        expect_none("none recorded", Ok(other.read_async(z)));
+        let timed = pollster::block_on(other.time_async(1)).unwrap_err();
+        assert_eq!(timed.kind(), ErrorKind::Unsupported, "{timed}");
+        expect_none("a step that was not timed", Ok(other.read_async(z)));
+
+        let mut encoder = host.encoder();
+        other.record(&mut encoder, 1).unwrap();
+        drop(other.record_read(&mut encoder, z).unwrap());
+        drop(encoder);
+        expect_none("a dropped encoder", Ok(other.read_async(z)));
+        let mut encoder = host.encoder();
+        expect_none("a dropped encoder", other.record_read(&mut encoder, z));
+        other.record(&mut encoder, 1).unwrap();
+        host.submit([encoder]);
+        assert_eq!(host.read(other.read_async(z)), [2.5; 3]);
+        // Whatever becomes of the mark of that step.
+        drop({
+            let mut encoder = host.encoder();
+            other.record(&mut encoder, 1).unwrap();
+            encoder
+        });
+        assert_eq!(host.read(other.read_async(z)), [2.5; 3]);
+        host.expect_no_errors();
     }
 }

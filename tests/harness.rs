@@ -1,11 +1,11 @@
 //! The comparer rejects what is wrong: a harness that cannot fail proves nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use striate::check::{Bound, Built, Case, Draw, Input, Numbers, build, compare, draw};
 use striate::error::{ErrorKind, Result};
-use striate::graph::{Graph, Node, Value};
+use striate::graph::{Graph, Node, Source, Split, Value};
 use striate::kernel::{Body, Caps};
 use striate::plan::{Plan, PlanOptions, StateLayout};
 use striate::shape::{DType, Type};
@@ -646,4 +646,123 @@ fn every_gradient_has_cases_of_all_kinds() {
     assert!(without.is_empty(), "no special dy: {without:?}");
     operands.retain(|_, special| !*special);
     assert!(operands.is_empty(), "no special operand: {operands:?}");
+}
+
+/// The arrays of all values of a built case.
+fn evaluated(case: &Case, built: &Built) -> HashMap<Value, Array> {
+    let mut given = built.draw(case, Numbers::Real).unwrap();
+    given.extend(built.states().unwrap());
+    let mut found = HashMap::new();
+    for (value, tensor) in given {
+        found.insert(value, tensor.to_array().unwrap());
+    }
+    for value in built.graph.values() {
+        if let Source::Constant(tensor) = built.graph.source(value).unwrap() {
+            found.insert(value, tensor.to_array().unwrap());
+        }
+    }
+    for node in built.graph.nodes() {
+        let inputs: Vec<&Array> = node.inputs.iter().map(|v| &found[v]).collect();
+        let outputs = node.op.eval(&inputs);
+        for (output, array) in node.outputs.iter().zip(outputs) {
+            found.insert(*output, array);
+        }
+    }
+    found
+}
+
+/// Whether all rows but the last are the same, to the bit.
+fn same_but_the_last(a: &Array, b: &Array) -> bool {
+    let rows = a.shape()[0] - 1;
+    let (a, b) = (a.rows(0, rows), b.rows(0, rows));
+    match a.ty().dtype {
+        DType::U32 => a.u32s() == b.u32s(),
+        DType::U8 => a.u8s() == b.u8s(),
+        _ => {
+            let mut pairs = a.floats().iter().zip(b.floats());
+            pairs.all(|(a, b)| a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()))
+        }
+    }
+}
+
+/// What training with filler relies on: an op that says that it keeps rows apart does, in every
+/// case. And no op says the opposite without need.
+#[test]
+fn ops_say_whether_they_mix_rows() {
+    // Gradients of ops that mix rows themselves, counts of valid rows, and operands that are no
+    // batch: what they would do with one has not been asked.
+    const UNASKED: [&str; 22] = [
+        "advance 0",
+        "amax_grad 0",
+        "count_correct 0",
+        "count_correct 1",
+        "count_correct 3",
+        "cross_entropy_grad 0",
+        "cross_entropy_grad 1",
+        "gather_labels 1",
+        "gather_rows 1",
+        "log_softmax_grad 0",
+        "matmul 2",
+        "mean_difference 1",
+        "nll_loss_grad 0",
+        "nll_loss_grad 1",
+        "running_statistic 0",
+        "running_statistic 1",
+        "statistic_pairs 0",
+        "statistic_pairs 1",
+        "std 1",
+        "ties 1",
+        "var 1",
+        "var_grad 0",
+    ];
+    let mut wrong = Vec::new();
+    // Whether each op was seen to mix an input of which it says so.
+    let mut needed: BTreeMap<(String, usize), bool> = BTreeMap::new();
+    let mut seen = BTreeSet::new();
+    for case in cases() {
+        let built = build(&case).unwrap();
+        if case.is_long() || built.bytes() > 1 << 20 {
+            continue;
+        }
+        let found = evaluated(&case, &built);
+        for node in built.graph.nodes().iter().filter(|node| !node.op.view()) {
+            let inputs: Vec<&Array> = node.inputs.iter().map(|v| &found[v]).collect();
+            let types: Vec<&Type> = inputs.iter().map(|x| x.ty()).collect();
+            let outputs: Vec<&Array> = node.outputs.iter().map(|v| &found[v]).collect();
+            for (at, x) in inputs.iter().enumerate() {
+                let rows = x.shape().first().copied().unwrap_or(1);
+                let stays = |y: &&Array| y.shape().first() == Some(&rows);
+                if rows < 2 || !outputs.iter().all(stays) {
+                    continue;
+                }
+                let other = Array::concat(&[x.rows(0, rows - 1), x.rows(0, 1)]).unwrap();
+                let mut changed = inputs.clone();
+                changed[at] = &other;
+                let made = node.op.eval(&changed);
+                let mut pairs = outputs.iter().zip(&made);
+                let apart = pairs.all(|(a, b)| same_but_the_last(a, b));
+                let cut = matches!(node.op.split(), Split::Rows(cut) if cut.contains(&at));
+                let says = !cut && node.op.mixes_rows_of(at, &types);
+                let name = node.op.name();
+                seen.insert(name);
+                if !apart && !says {
+                    wrong.push(format!(
+                        "{}: {name} mixes the rows of input {at}",
+                        case.name
+                    ));
+                }
+                if says {
+                    *needed.entry((name.to_owned(), at)).or_default() |= !apart;
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(seen.len() > 60, "{seen:?}");
+    let idle = needed.iter().filter(|(_, mixes)| !**mixes);
+    let idle: Vec<String> = idle
+        .map(|((op, at), _)| format!("{op} {at}"))
+        .filter(|name| !UNASKED.contains(&name.as_str()))
+        .collect();
+    assert!(idle.is_empty(), "never seen to mix rows: {idle:?}");
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Reading order, which is import order: a module uses those to its left.
-const ORDER: [&str; 21] = [
+const ORDER: [&str; 22] = [
     "error",
+    "file",
     "shape",
     "tensor",
     "rng",

@@ -28,8 +28,7 @@ fn run(built: &Built, given: &Given, wanted: &[Value]) -> Vec<Arc<Array>> {
 #[test]
 fn gradients_match_central_differences() {
     // Differences of sums of millions of terms lose the digits that they are about; a rule of a
-    // long
-    // case is that of the short ones.
+    // long case is that of the short ones.
     let differentiable =
         |case: &&Case| !case.wrt.is_empty() && case.is_special() == [false; 2] && !case.is_long();
     let compared = cases()

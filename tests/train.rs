@@ -1,20 +1,24 @@
 //! Training as a whole: the GPU follows the reference, repeats itself to the bit, and counts every image.
 
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use striate::data::digits::digits;
 use striate::data::{Dataset, Split};
-use striate::error::{ErrorKind, Result};
+use striate::error::{Error, ErrorKind, Result};
 use striate::gpu::{Engine, GpuOptions};
-use striate::graph::{Graph, Value};
+use striate::graph::{Graph, Init, Node, Op, StateKind, Value};
+use striate::kernel::{Caps, Io, Lowering};
 use striate::models::lenet5;
 use striate::nn::{
     BatchNorm2d, Conv2d, Flatten, Linear, MaxPool2d, Mode, Module, Relu, Sequential,
 };
 use striate::ops::{AdamRule, Batches, Ema, Rule, SgdRule};
 use striate::session::Session;
+use striate::shape::Type;
 use striate::store::Store;
-use striate::tensor::Tensor;
+use striate::tensor::{Array, Tensor};
 use striate::train::{Adam, Classifier, ClassifierOptions, Group, Optimizer, constant};
 use striate_cases::devices::gpus;
 
@@ -268,7 +272,6 @@ fn accumulated_batches_update_as_one_large_batch() {
 #[cfg(feature = "interop")]
 #[test]
 fn a_run_that_was_saved_goes_on_to_the_bit() {
-    use striate::graph::StateKind;
     use striate::interop::{load_parameters, load_training, save_averaged, save_training};
     let amsgrad = Rule::Adam(AdamRule {
         weight_decay: 0.05,
@@ -789,5 +792,209 @@ fn a_loss_that_is_not_finite_stops_training() {
             words.iter().any(|words| text.contains(words)),
             "{name}: {text}"
         );
+    }
+}
+
+/// Rates that keep a run finite for `steps` steps and end it with the next ones.
+fn diverging(steps: usize) -> Vec<f32> {
+    let mut rates = vec![0.01; steps];
+    rates.push(f32::MAX);
+    rates
+}
+
+/// A run that was found too late leaves no trace in the one that is loaded over it.
+#[cfg(feature = "interop")]
+#[test]
+fn a_checkpoint_that_is_loaded_is_not_blamed_for_what_came_before() {
+    use striate::interop::{encode_training_async, load_training_bytes};
+    let mut engines = engines();
+    engines.push(Engine::Cpu { threads: 2 });
+    for engine in engines {
+        let options = ClassifierOptions {
+            optimizer: Optimizer::new(momentum()).schedule(diverging(4)),
+            ..options(momentum(), 16)
+        };
+        let mut run = Classifier::new(&engine, small, &split(40, 12), &options).unwrap();
+        run.train(2).unwrap();
+        let good = encode_training_async(run.store());
+        let good = pollster::block_on(good).unwrap();
+        // Nobody looks at the metrics of these steps.
+        run.train(20).unwrap();
+        load_training_bytes(&good, run.store()).unwrap();
+        run.train(1).unwrap();
+        let metrics = run.metrics().unwrap();
+        assert!(metrics.loss.is_finite());
+        assert_eq!(metrics.images, 8, "the third step of an epoch of 40 images");
+        run.train(1).unwrap();
+        run.expect_finite().unwrap();
+    }
+}
+
+/// Long training ends by itself soon after a loss that is not finite, and is not saved.
+#[cfg(feature = "interop")]
+#[test]
+fn training_that_is_not_looked_at_is_not_saved() {
+    let mut engines = engines();
+    engines.push(Engine::Cpu { threads: 2 });
+    for (number, engine) in engines.iter().enumerate() {
+        let name = engine.describe();
+        let options = ClassifierOptions {
+            optimizer: Optimizer::new(momentum()).schedule(diverging(4)),
+            ..options(momentum(), 4)
+        };
+        let new = || Classifier::new(engine, tiny, &split(8, 4), &options).unwrap();
+        let mut run = new();
+        let file = format!("striate-unseen-{}-{number}.safetensors", std::process::id());
+        let path = std::env::temp_dir().join(file);
+        run.train(2).unwrap();
+        run.save_training(&path).unwrap();
+        let good = std::fs::read(&path).unwrap();
+        let error = run.train(100_000).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFinite, "{name}: {error}");
+        assert!(error.to_string().contains("became"), "{name}: {error}");
+        let (epochs, steps) = run.position().unwrap();
+        assert!(2 * epochs + steps < 600, "{name}: {epochs} epochs");
+        assert_eq!(run.train(1).unwrap_err().to_string(), error.to_string());
+
+        let mut short = new();
+        short.train(9).unwrap();
+        for saved in [
+            short.save_training(&path),
+            short.save_parameters(&path),
+            short.save_averaged(&path),
+        ] {
+            assert_eq!(saved.unwrap_err().kind(), ErrorKind::NotFinite, "{name}");
+        }
+        assert_eq!(std::fs::read(&path).unwrap(), good);
+        std::fs::remove_file(&path).unwrap();
+    }
+}
+
+/// One layer, whose steps are counted as PyTorch counts those of batch normalisation.
+fn tiny(g: &mut Graph, x: Value, mode: Mode) -> Result<Value> {
+    if mode == Mode::Train {
+        let (ty, first) = (Type::u32([4]), Init::Constant(0.0));
+        let tracked = g.state("tracked", ty, StateKind::Statistic, first, None)?;
+        let next = g.advance(tracked)?;
+        g.assign(tracked, next)?;
+    }
+    Sequential::new()
+        .then(Flatten)
+        .named("fc", Linear::new(28 * 28, 10))
+        .build(g, "", x, mode)
+}
+
+/// Moments and averages are looked at too, and integers are not taken for floats.
+#[test]
+fn all_that_is_kept_is_held_to_be_finite() {
+    let mut engines = engines();
+    engines.push(Engine::Cpu { threads: 2 });
+    for engine in engines {
+        let options = ClassifierOptions {
+            optimizer: everything(adam()),
+            ..options(adam(), 4)
+        };
+        let mut run = Classifier::new(&engine, tiny, &split(8, 4), &options).unwrap();
+        run.train(3).unwrap();
+        run.expect_finite().unwrap();
+        let store = run.store().clone();
+        let (moments, averages) = (StateKind::Moment(1), StateKind::Average);
+        let names = [moments, averages].map(|kind| store.names_of(kind).next().unwrap());
+        for name in names {
+            let good = store.get(name).unwrap();
+            let mut values = good.as_f32().unwrap().to_vec();
+            values[1] = f32::INFINITY;
+            let bad = Tensor::f32(good.shape().clone(), values).unwrap();
+            store.set(name, &bad).unwrap();
+            let error = run.expect_finite().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::NotFinite, "{error}");
+            assert!(error.to_string().contains(name), "{error}");
+            store.set(name, &good).unwrap();
+            run.expect_finite().unwrap();
+        }
+    }
+}
+
+/// An op whose reference breaks its word at certain calls.
+#[derive(Debug)]
+struct Faulty(Arc<AtomicUsize>);
+
+impl Op for Faulty {
+    fn name(&self) -> &'static str {
+        "faulty"
+    }
+
+    fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+        Ok(vec![inputs[0].clone()])
+    }
+
+    fn eval(&self, inputs: &[&Array]) -> Vec<Array> {
+        match self.0.fetch_sub(1, Ordering::Relaxed) {
+            1 => Vec::new(),
+            _ => vec![inputs[0].clone()],
+        }
+    }
+
+    fn vjp(&self, _: &mut Graph, _: &Node, dy: &[Value]) -> Result<Vec<Option<Value>>> {
+        Ok(vec![Some(dy[0])])
+    }
+
+    fn mixes_rows(&self, _: usize) -> bool {
+        false
+    }
+
+    fn lower(&self, _: &Io, _: &Caps, _: &mut Lowering) -> Result<()> {
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            "faulty: on the CPU only",
+        ))
+    }
+}
+
+/// The host's clock and the store's agree after a step that failed, and training goes on.
+#[test]
+fn a_step_that_fails_costs_only_itself() {
+    let data = split(20, 8);
+    for accumulate in [1, 3] {
+        let calls = Arc::new(AtomicUsize::new(usize::MAX / 2));
+        let model = |g: &mut Graph, x: Value, mode: Mode| {
+            let op = Faulty(calls.clone());
+            let x = match mode {
+                Mode::Train => g.apply(op, &[x])?[0],
+                _ => x,
+            };
+            tiny(g, x, mode)
+        };
+        let options = ClassifierOptions {
+            accumulate,
+            ..options(momentum(), 8)
+        };
+        let engine = Engine::Cpu { threads: 1 };
+        let new = || Classifier::new(&engine, model, &data, &options).unwrap();
+        let state = |run: &Classifier, name: &str| run.store().get(name).unwrap();
+        // Of three steps in an epoch, the last one has a session of its own.
+        let mut whole = new();
+        whole.train(12).unwrap();
+        let mut run = new();
+        let mut done = 0;
+        for good in [4, 0, 3] {
+            calls.store(good + 1, Ordering::Relaxed);
+            run.train(12 - done).unwrap_err();
+            done += good;
+            let (epochs, steps) = run.position().unwrap();
+            assert_eq!(3 * epochs + steps, done);
+            let clock = state(&run, "clock");
+            assert_eq!(clock.as_u32().unwrap()[2] as usize, done);
+        }
+        calls.store(usize::MAX / 2, Ordering::Relaxed);
+        run.train(12 - done).unwrap();
+        assert_eq!(run.metrics().unwrap().images, 80);
+        for name in ["fc.weight", "clock"] {
+            assert_eq!(
+                state(&run, name),
+                state(&whole, name),
+                "{name}, {accumulate}"
+            );
+        }
     }
 }

@@ -44,8 +44,7 @@ fn adaptive_one<const D: usize>(
 }
 
 /// [`adaptive_one`] where windows hold more elements than llvmpipe takes turns, or an element lies
-/// in
-/// more windows.
+/// in more windows.
 fn long<const D: usize>(input: [usize; D], output: [usize; D]) -> [Case; 2] {
     let mut cases = adaptive_one([1, 1], input, output);
     for case in &mut cases {

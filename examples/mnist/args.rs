@@ -1,10 +1,14 @@
 //! The command line: what may be said, and what is wrong before anything starts.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
+use striate::data::Emnist;
+use striate::interop::expect_replaceable;
 use striate::prelude::*;
 use striate::train::{self, Adam, AdamW, Sgd, warmup_cosine};
+
+use crate::output::Lines;
 
 /// The most steps of a run: their learning rates are a table on the device.
 const MOST_STEPS: usize = 1 << 24;
@@ -12,10 +16,14 @@ const MOST_STEPS: usize = 1 << 24;
 /// Trains LeNet-5 on MNIST, or on built-in digits where it is not at hand.
 #[derive(Parser)]
 pub struct Args {
-    /// Directory with the four files of MNIST, a set in its format or one of EMNIST, or
-    /// torchvision's folder around them; default data/mnist if it exists, else built-in digits
+    /// Directory with the four files of MNIST, a set in its format or of EMNIST, or torchvision's
+    /// folder around them; default data/mnist if it exists, else built-in digits
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
+    /// Set of EMNIST in a directory that holds several: byclass, bymerge, balanced, letters, digits
+    /// or mnist
+    #[arg(long, value_name = "SET", value_parser = emnist, requires = "data")]
+    pub emnist: Option<Emnist>,
     /// Times to walk over the training set; default 3, on the CPU 1. With 0 it only evaluates
     #[arg(long, value_name = "N")]
     pub epochs: Option<usize>,
@@ -96,7 +104,7 @@ impl Optimizer {
 }
 
 impl Args {
-    /// Fails before the data is read.
+    /// Fails before the data is read: before training rather than after it.
     pub fn check(&self) -> Result<()> {
         let peak = self.peak();
         if !(peak > 0.0 && peak.is_finite()) {
@@ -105,9 +113,18 @@ impl Args {
         if self.batch == 0 {
             return Err(wrong("--batch 0: a batch has at least one image".into()));
         }
-        match &self.save {
-            Some(path) => check_writable(path),
-            None => Ok(()),
+        for (argument, path) in [("--save", &self.save), ("--profile", &self.profile)] {
+            if let Some(path) = path {
+                expect_replaceable(path).map_err(|e| e.context(argument))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How lines are printed: a run that leaves files goes on where nobody reads them.
+    pub fn lines(&self) -> Lines {
+        Lines {
+            unread: self.save.is_some() || self.profile.is_some(),
         }
     }
 
@@ -145,18 +162,7 @@ fn wrong(message: String) -> Error {
     Error::new(ErrorKind::Shape, message)
 }
 
-/// Fails before training rather than after it.
-fn check_writable(path: &Path) -> Result<()> {
-    let parent = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    if parent.is_dir() && !path.is_dir() {
-        return Ok(());
-    }
-    let message = format!(
-        "--save {}: not a file in a directory that exists",
-        path.display()
-    );
-    Err(Error::new(ErrorKind::Io, message))
+fn emnist(name: &str) -> std::result::Result<Emnist, String> {
+    let set = Emnist::ALL.into_iter().find(|set| set.name() == name);
+    set.ok_or_else(|| format!("there are {}", Emnist::ALL.map(Emnist::name).join(", ")))
 }

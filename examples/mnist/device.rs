@@ -2,15 +2,19 @@
 
 use std::path::Path;
 
+use striate::interop::{read_file, replace_file};
 use striate::prelude::*;
 
 use crate::args::{Args, Backend};
-use crate::output::say;
+use crate::output::Lines;
+
+/// More than all pipelines of the trainer take in the form of any driver.
+const MOST_BYTES: u64 = 256 << 20;
 
 /// The engine that the arguments ask for. What they or the environment ask for by name is there, or
 /// it is an error; where nothing is asked for, the CPU can do it.
 pub fn open_engine(args: &Args) -> Result<Engine> {
-    let (device, backend) = (&args.device, args.backend);
+    let (device, backend, lines) = (&args.device, args.backend, args.lines());
     if device == "cpu" {
         return match backend {
             None => Ok(Engine::cpu()),
@@ -38,11 +42,11 @@ pub fn open_engine(args: &Args) -> Result<Engine> {
         || named("WGPU_ADAPTER_NAME");
     match Gpu::new(&options) {
         Ok(gpu) => match &args.pipeline_cache {
-            Some(dir) => Ok(load_pipelines(&gpu, dir, options)?.into()),
+            Some(dir) => Ok(load_pipelines(&gpu, dir, options, lines)?.into()),
             None => Ok(gpu.into()),
         },
         Err(error) if error.kind() == ErrorKind::NoAdapter && !asked => {
-            say(error)?;
+            lines.say(error)?;
             Ok(Engine::cpu())
         }
         Err(error) if device != "auto" => Err(error.context(format!("--device {device}"))),
@@ -51,24 +55,23 @@ pub fn open_engine(args: &Args) -> Result<Engine> {
 }
 
 /// `gpu` with what an earlier run left in `dir`.
-fn load_pipelines(gpu: &Gpu, dir: &Path, options: GpuOptions) -> Result<Gpu> {
+fn load_pipelines(gpu: &Gpu, dir: &Path, options: GpuOptions, lines: Lines) -> Result<Gpu> {
     let Some(key) = gpu.pipeline_cache_key() else {
-        say("pipelines: the driver hands out none to keep")?;
+        lines.say("pipelines: the driver hands out none to keep")?;
         return Ok(gpu.clone());
     };
     let path = dir.join(key);
-    match std::fs::read(&path) {
-        Ok(data) => gpu.with_options(&GpuOptions {
-            pipeline_cache: Some(data.into()),
-            ..options
-        }),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(gpu.clone()),
-        Err(e) => Err(unusable(&path, e)),
+    if !path.exists() {
+        return Ok(gpu.clone());
     }
+    let data = read_file(&path, MOST_BYTES).map_err(unusable)?;
+    gpu.with_options(&GpuOptions {
+        pipeline_cache: Some(data.into()),
+        ..options
+    })
 }
 
-/// Leaves the pipelines in the directory that the arguments name, if they do: whole or not at all,
-/// since they are written beside the file that they replace.
+/// Leaves the pipelines in the directory that the arguments name, if they do: whole or not at all.
 pub fn keep_pipelines(args: &Args, engine: &Engine) -> Result<()> {
     let (Some(dir), Engine::Gpu(gpu)) = (&args.pipeline_cache, engine) else {
         return Ok(());
@@ -76,18 +79,13 @@ pub fn keep_pipelines(args: &Args, engine: &Engine) -> Result<()> {
     let (Some(key), Some(data)) = (gpu.pipeline_cache_key(), gpu.pipeline_cache_data()) else {
         return Ok(());
     };
-    std::fs::create_dir_all(dir).map_err(|e| unusable(dir, e))?;
-    let path = dir.join(&key);
-    let beside = dir.join(format!("{key}.{}", std::process::id()));
-    let written = std::fs::write(&beside, data).and_then(|()| std::fs::rename(&beside, &path));
-    written.map_err(|e| {
-        // Nothing is lost if the half-written file stays.
-        let _ = std::fs::remove_file(&beside);
-        unusable(&path, e)
-    })
+    std::fs::create_dir_all(dir).map_err(|e| {
+        let message = format!("--pipeline-cache: {} cannot be made", dir.display());
+        Error::new(ErrorKind::Io, message).with_source(e)
+    })?;
+    replace_file(dir.join(key), &data).map_err(unusable)
 }
 
-fn unusable(path: &Path, error: std::io::Error) -> Error {
-    let message = format!("--pipeline-cache: {} cannot be used", path.display());
-    Error::new(ErrorKind::Io, message).with_source(error)
+fn unusable(error: Error) -> Error {
+    error.context("--pipeline-cache")
 }

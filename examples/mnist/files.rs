@@ -2,20 +2,24 @@
 
 use std::path::Path;
 
-use striate::data::{Split, digits, load_dir};
-use striate::interop::{load_parameters, load_training, save_parameters, save_training};
+use striate::data::{Split, digits, load_dir, load_emnist};
+use striate::interop::{load_parameters, load_training, replace_file};
 use striate::prelude::*;
 use striate::train::Classifier;
 
 use crate::args::Args;
-use crate::output::say;
+use crate::output::Lines;
 
-/// The set in `dir`, or digits that the library draws.
-pub fn load_data(dir: Option<&Path>) -> Result<Split> {
+/// The set that the arguments name, or digits that the library draws.
+pub fn load_data(args: &Args) -> Result<Split> {
+    let lines = args.lines();
     let default = Path::new("data/mnist");
-    let dir = dir.or_else(|| default.is_dir().then_some(default));
+    let dir = args
+        .data
+        .as_deref()
+        .or_else(|| default.is_dir().then_some(default));
     let Some(dir) = dir else {
-        say(
+        lines.say(
             "data: built-in digits; for the real set put MNIST's four .gz files into data/mnist or \
              name their directory with --data",
         )?;
@@ -24,8 +28,11 @@ pub fn load_data(dir: Option<&Path>) -> Result<Split> {
             test: digits(4_000, 2)?,
         });
     };
-    let split = load_dir(dir)?;
-    say(format!(
+    let split = match args.emnist {
+        Some(set) => load_emnist(dir, set)?,
+        None => load_dir(dir)?,
+    };
+    lines.say(format!(
         "data: {}, {} training and {} test images in {} classes",
         dir.display(),
         split.train.count,
@@ -37,18 +44,19 @@ pub fn load_data(dir: Option<&Path>) -> Result<Split> {
 
 /// Gives the network the parameters, or all the state, that the arguments name.
 pub fn begin(args: &Args, classifier: &Classifier, epochs: usize) -> Result<()> {
+    let lines = args.lines();
     if let Some(path) = &args.load {
         load_parameters(path, classifier.store())?;
-        say(format!("parameters: {}", path.display()))?;
+        lines.say(format!("parameters: {}", path.display()))?;
     }
     match &args.resume {
-        Some(path) => resume(path, classifier, epochs),
+        Some(path) => resume(path, classifier, epochs, lines),
         None => Ok(()),
     }
 }
 
 /// Begins where the run that wrote `path` was ended.
-fn resume(path: &Path, classifier: &Classifier, epochs: usize) -> Result<()> {
+fn resume(path: &Path, classifier: &Classifier, epochs: usize, lines: Lines) -> Result<()> {
     load_training(path, classifier.store())?;
     let (epoch, step) = classifier.position()?;
     if (epoch, step) > (epochs, 0) {
@@ -62,21 +70,20 @@ fn resume(path: &Path, classifier: &Classifier, epochs: usize) -> Result<()> {
         ));
     }
     let place = format!("epoch {}, step {}", epoch + 1, step + 1);
-    say(format!("resumed {} at {place}", path.display()))
+    lines.say(format!("resumed {} at {place}", path.display()))
 }
 
 /// Saves the trained parameters.
-pub fn save(path: &Path, classifier: &mut Classifier) -> Result<()> {
-    classifier.expect_finite()?;
-    save_parameters(path, classifier.store())?;
-    say(format!("saved to {}", path.display()))
+pub fn save(path: &Path, classifier: &mut Classifier, lines: Lines) -> Result<()> {
+    classifier.save_parameters(path)?;
+    lines.say(format!("saved to {}", path.display()))
 }
 
 /// Says that nothing was saved where training failed by numbers that are not finite.
-pub fn say_unsaved<T>(path: Option<&Path>, trained: &Result<T>) -> Result<()> {
+pub fn say_unsaved<T>(path: Option<&Path>, trained: &Result<T>, lines: Lines) -> Result<()> {
     match (path, trained) {
         (Some(path), Err(error)) if error.kind() == ErrorKind::NotFinite => {
-            say(format!("nothing was saved to {}", path.display()))
+            lines.say(format!("nothing was saved to {}", path.display()))
         }
         _ => Ok(()),
     }
@@ -87,27 +94,24 @@ pub fn save_interrupted(
     path: Option<&Path>,
     classifier: &mut Classifier,
     begun: (usize, usize),
+    lines: Lines,
 ) -> Result<()> {
     let (epoch, step) = classifier.position()?;
     let place = format!("stopped after {epoch} epochs and {step} steps");
     let Some(path) = path else {
-        return say(format!("{place}; nothing was saved, without --save"));
+        return lines.say(format!("{place}; nothing was saved, without --save"));
     };
     if (epoch, step) == begun {
-        return say(format!("{place}; nothing was saved, no step was made"));
+        return lines.say(format!("{place}; nothing was saved, no step was made"));
     }
-    classifier.expect_finite()?;
-    save_training(path, classifier.store())?;
+    classifier.save_training(path)?;
     let path = path.display();
-    say(format!("{place}; saved to {path}, --resume {path} goes on"))
+    lines.say(format!("{place}; saved to {path}, --resume {path} goes on"))
 }
 
 /// Measures one step, prints where its time goes, and writes it as a trace.
-pub fn profile(path: &Path, classifier: &mut Classifier) -> Result<()> {
+pub fn profile(path: &Path, classifier: &mut Classifier, lines: Lines) -> Result<()> {
     let profile = classifier.profile()?;
-    say(&profile)?;
-    std::fs::write(path, profile.trace()).map_err(|e| {
-        let message = format!("--profile {}: cannot be written", path.display());
-        Error::new(ErrorKind::Io, message).with_source(e)
-    })
+    lines.say(&profile)?;
+    replace_file(path, profile.trace().as_bytes()).map_err(|e| e.context("--profile"))
 }

@@ -20,15 +20,15 @@ use striate::train::{Classifier, ClassifierOptions};
 use args::Args;
 use device::{keep_pipelines, open_engine};
 use files::{begin, load_data, profile, save, save_interrupted, say_unsaved};
-use output::{Meter, Stop, building, is_closed, report, say};
+use output::{Lines, Meter, Stop, building, is_closed, report};
 
 fn run(args: &Args) -> Result<ExitCode> {
     args.check()?;
-    let stop = Stop::on_interrupt()?;
-    let data = load_data(args.data.as_deref())?;
+    let (stop, lines) = (Stop::on_interrupt()?, args.lines());
+    let data = load_data(args)?;
     let steps = args.steps(data.train.count)?;
     let engine = open_engine(args)?;
-    say(format!("device: {}", engine.describe()))?;
+    lines.say(format!("device: {}", engine.describe()))?;
 
     // The network, its gradients, the update and the data set, compiled for the device.
     let on_cpu = matches!(engine, Engine::Cpu { .. });
@@ -49,15 +49,15 @@ fn run(args: &Args) -> Result<ExitCode> {
     begin(args, &classifier, epochs)?;
 
     let saved = args.save.as_deref();
-    let trained = train(&mut classifier, epochs, saved, &stop);
-    say_unsaved(saved, &trained)?;
+    let trained = train(&mut classifier, epochs, saved, &stop, lines);
+    say_unsaved(saved, &trained, lines)?;
     let Some(accuracy) = trained? else {
         return Ok(Stop::exit_code());
     };
     if let Some(path) = &args.profile {
-        profile(path, &mut classifier)?;
+        profile(path, &mut classifier, lines)?;
     }
-    say(format!("test accuracy {:.2} %", 100.0 * accuracy))?;
+    lines.say(format!("test accuracy {:.2} %", 100.0 * accuracy))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -67,35 +67,36 @@ fn train(
     epochs: usize,
     saved: Option<&Path>,
     stop: &Stop,
+    lines: Lines,
 ) -> Result<Option<f64>> {
     let begun = classifier.position()?;
     let mut accuracy = None;
     for epoch in begun.0..epochs {
-        if !train_epoch(classifier, epoch, epochs, stop)? {
-            save_interrupted(saved, classifier, begun)?;
+        if !train_epoch(classifier, [epoch, epochs], stop, lines)? {
+            save_interrupted(saved, classifier, begun, lines)?;
             return Ok(None);
         }
         let start = Instant::now();
         let share = classifier.test()?;
         let (percent, seconds) = (100.0 * share, start.elapsed().as_secs_f64());
-        say(format!("  test accuracy {percent:.2} % ({seconds:.1} s)"))?;
+        lines.say(format!("  test accuracy {percent:.2} % ({seconds:.1} s)"))?;
         accuracy = Some(share);
     }
     let accuracy = accuracy.map_or_else(|| classifier.test(), Ok)?;
     if let Some(path) = saved {
-        save(path, classifier)?;
+        save(path, classifier, lines)?;
     }
     Ok(Some(accuracy))
 }
 
-/// Walks over the training set, or the rest of it; false if Ctrl-C ended it.
-fn train_epoch(c: &mut Classifier, epoch: usize, epochs: usize, stop: &Stop) -> Result<bool> {
+/// Walks over the training set, or its rest; false if Ctrl-C ended it.
+fn train_epoch(c: &mut Classifier, epoch: [usize; 2], stop: &Stop, lines: Lines) -> Result<bool> {
     let steps = c.steps_per_epoch();
     let on_cpu = matches!(c.store().engine(), Engine::Cpu { .. });
     // A GPU is asked rarely: each question waits for it.
     let stride = if on_cpu { 4 } else { 100 };
     let mut done = c.position()?.1;
-    let mut meter = Meter::new(epoch, epochs, done, steps, on_cpu);
+    let mut meter = Meter::new(epoch, [done, steps], on_cpu, lines);
     while done < steps && !stop.raised() {
         let now = stride.min(steps - done);
         c.train(now)?;

@@ -12,11 +12,22 @@ use striate::gpu::Progress;
 use striate::prelude::*;
 use striate::train::Metrics;
 
-/// Prints a line. Fails where nobody reads any more, as after `| head -1`.
-pub fn say(line: impl Display) -> Result<()> {
-    let mut out = io::stdout().lock();
-    let said = writeln!(out, "{line}").and_then(|()| out.flush());
-    said.map_err(|e| Error::new(ErrorKind::Io, "standard output").with_source(e))
+/// Lines on standard output, which somebody may stop reading, as after `| head -1`.
+#[derive(Clone, Copy)]
+pub struct Lines {
+    /// Whether the run goes on unread: it leaves files.
+    pub unread: bool,
+}
+
+impl Lines {
+    /// Prints a line. Fails where nobody reads any more, if the run is for its lines alone.
+    pub fn say(self, line: impl Display) -> Result<()> {
+        let mut out = io::stdout().lock();
+        match writeln!(out, "{line}").and_then(|()| out.flush()) {
+            Err(e) if self.unread && e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            said => said.map_err(|e| Error::new(ErrorKind::Io, "standard output").with_source(e)),
+        }
+    }
 }
 
 /// Whether nobody reads standard output any more.
@@ -114,10 +125,17 @@ pub struct Meter {
     images: usize,
     /// Whether how long an epoch takes is still to be said.
     estimate: bool,
+    lines: Lines,
 }
 
 impl Meter {
-    pub fn new(epoch: usize, epochs: usize, first: usize, steps: usize, on_cpu: bool) -> Self {
+    /// Of epoch `epoch` of `epochs`, from step `first` of `steps` on.
+    pub fn new(
+        [epoch, epochs]: [usize; 2],
+        [first, steps]: [usize; 2],
+        on_cpu: bool,
+        lines: Lines,
+    ) -> Self {
         let number = epoch + 1;
         let bar = progress_bar("{prefix} {wide_bar} {pos}/{len} {msg}");
         bar.set_length(steps as u64);
@@ -134,6 +152,7 @@ impl Meter {
             right: 0.0,
             images: 0,
             estimate: on_cpu && number == 1 && first == 0,
+            lines,
         }
     }
 
@@ -148,7 +167,8 @@ impl Meter {
         let left = self.steps * (self.epochs - self.number) + self.steps - self.done;
         if std::mem::take(&mut self.estimate) {
             let whole = each * self.steps as f64;
-            say(format!("about {whole:.0} s per epoch on the CPU"))?;
+            self.lines
+                .say(format!("about {whole:.0} s per epoch on the CPU"))?;
         }
         self.bar.set_position(self.done as u64);
         self.bar.set_message(format!(
@@ -168,7 +188,7 @@ impl Meter {
             return Ok(());
         }
         let elapsed = self.start.elapsed().as_secs_f64();
-        say(format!(
+        self.lines.say(format!(
             "epoch {}/{}: loss {:.6} accuracy {:.2} % ({elapsed:.1} s, {:.0} images/s)",
             self.number,
             self.epochs,

@@ -219,8 +219,7 @@ pub struct Adapter {
 }
 
 /// Turns of the forms in pieces for cases with NaN and infinities: convolutions in registers leave
-/// NaN
-/// in sums that take more to mend than a device allows.
+/// NaN in sums that take more to mend than a device allows.
 const MENDING: u64 = 8192;
 
 /// A device with options that change how cases run on it.
@@ -239,12 +238,13 @@ impl fmt::Display for Adapter {
 #[cfg(not(target_arch = "wasm32"))]
 impl Adapter {
     /// Every adapter that `options` admits, in 21 ways: kernels in registers, with and without
-    /// windows, and in shared memory, each with the
-    /// tiles of the rules and with those of each size; both bodies with values in several parts;
-    /// all three with loops cut into pieces; without fusion; with grids of at most three
-    /// workgroups; cases that are not large on cooperative matrices that are written out in WGSL, small ones with these in small grids and values in
-    /// several parts. Where the device has cooperative matrices of its own, on those too. One that gives no device that fits is an error of
-    /// its own, `NoAdapter` or `Limit`, which begins with its name.
+    /// windows, and in shared memory, each with the tiles of the rules and with those of each size;
+    /// both bodies with values in several parts; all three with loops cut into pieces; without
+    /// fusion; with grids of at most three workgroups; cases that are not large on cooperative
+    /// matrices that are written out in WGSL, small ones with these in small grids and values in
+    /// several parts. Where the device has cooperative matrices of its own, on those too. One that
+    /// gives no device that fits is an error of its own, `NoAdapter` or `Limit`, which begins with
+    /// its name.
     pub fn all(options: &GpuOptions) -> Vec<Result<Self>> {
         let units = GpuOptions {
             body: UNITS.body,

@@ -164,8 +164,8 @@ impl Case {
     }
 
     /// Expects that the case is refused where a device allows few turns of loops, with an error
-    /// that
-    /// holds these words, since the op cannot be cut into dispatches that take fewer. It must then.
+    /// that holds these words, since the op cannot be cut into dispatches that take fewer. It must
+    /// then.
     pub fn uncut(mut self, words: &'static str) -> Self {
         self.uncut = Some(words);
         self

@@ -4,13 +4,10 @@
 //! bytes, number of dimensions), one `u32` per dimension, and the elements, last dimension fastest.
 //!
 //! Files are not trusted. They are measured before they are read; what a header promises is
-//! allocated
-//! once it is known to be there: by the size of a raw file, and by decoding a gzipped one twice,
-//! first
-//! into a block that is used over and over. Errors name the file and the numbers; their kind is
-//! [`ErrorKind::Io`] where the operating system gave no regular file, and [`ErrorKind::Data`] where
-//! a
-//! file holds something else than it should.
+//! allocated once it is known to be there: by the size of a raw file, and by decoding a gzipped one
+//! twice, first into a block that is used over and over. Errors name the file and the numbers;
+//! their kind is [`ErrorKind::Io`] where the operating system gave no regular file, and
+//! [`ErrorKind::Data`] where a file holds something else than it should.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek};
@@ -18,8 +15,8 @@ use std::path::Path;
 
 use flate2::bufread::GzDecoder;
 
-use super::file::{described, error, io_error, open_regular};
 use crate::error::{ErrorKind, Result};
+use crate::file::{HEAD, described, error, io_error, open_regular};
 
 const IMAGES_MAGIC: u32 = 0x0000_0803;
 const LABELS_MAGIC: u32 = 0x0000_0801;
@@ -34,9 +31,6 @@ const MAX_BYTES: u64 = MAX_ELEMENTS + (1 << 20);
 
 /// Bytes that are read and decoded at a time.
 const BLOCK: usize = 1 << 16;
-
-/// Bytes by which a file that is no IDX file is told.
-const HEAD: usize = 512;
 
 /// Grey images of one size, as bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -181,8 +175,7 @@ impl<'a> Content<'a> {
     }
 
     /// Reads until `bytes` is full or the content ends; returns how many came. They are the bytes
-    /// of
-    /// `part` from number `at` on, as errors say.
+    /// of `part` from number `at` on, as errors say.
     fn fill(&mut self, bytes: &mut [u8], path: &Path, part: &str, at: u64) -> Result<usize> {
         let filled = match self {
             Self::Raw(file) => fill(file, bytes),

@@ -2,24 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use super::file::error;
 use super::idx::{read_images, read_labels};
 use super::{Dataset, Split};
 use crate::error::{ErrorKind, Result};
+use crate::file::error;
 
 /// Classes of MNIST.
 const MNIST_CLASSES: usize = 10;
 
 /// Where torchvision puts what it downloads: `torchvision.datasets.MNIST(root)` writes
 /// `root/MNIST/raw`.
-const MNIST_FOLDERS: [&str; 6] = [
-    "",
-    "raw",
-    "MNIST/raw",
-    "FashionMNIST/raw",
-    "KMNIST/raw",
-    "QMNIST/raw",
-];
+const MNIST_FOLDERS: [&str; 5] = ["", "raw", "MNIST/raw", "FashionMNIST/raw", "KMNIST/raw"];
 
 /// Where EMNIST's files lie: as for MNIST, or as its own archive is unpacked.
 const EMNIST_FOLDERS: [&str; 4] = ["", "raw", "EMNIST/raw", "gzip"];
@@ -102,8 +95,7 @@ pub fn load_mnist(dir: &Path) -> Result<Split> {
 /// `-labels-idx1-ubyte` of `dir`, or of the folder `raw`, `EMNIST/raw` or `gzip` below it.
 ///
 /// Its files hold the images transposed; here they stand upright, as MNIST's do. Labels of letters
-/// are
-/// 1 to 26 in the files and 0 to 25 here.
+/// are 1 to 26 in the files and 0 to 25 here.
 ///
 /// # Errors
 /// As [`load_mnist`].
@@ -118,8 +110,7 @@ pub fn load_emnist(dir: &Path, set: Emnist) -> Result<Split> {
 }
 
 /// Reads the set of the MNIST family that `dir` holds: as [`load_mnist`], or where it has no such
-/// files
-/// as [`load_emnist`].
+/// files as [`load_emnist`].
 ///
 /// # Errors
 /// As [`load_mnist`]; `Io` if several sets of EMNIST are there.
@@ -140,7 +131,8 @@ pub fn load_dir(dir: &Path) -> Result<Split> {
         _ => {
             let names: Vec<&str> = emnist.iter().map(|set| set.name()).collect();
             let message = format!(
-                "holds several sets of EMNIST, {}: give a folder with one of them",
+                "holds several sets of EMNIST, {}: choose one of them (load_emnist; the trainer's \
+                 --emnist)",
                 names.join(", ")
             );
             Err(error(ErrorKind::Io, dir, message))

@@ -1,10 +1,7 @@
 //! Sets of labelled images: read from files of the MNIST family ([`load_mnist`], [`load_emnist`])
-//! or
-//! drawn on the spot ([`digits()`]).
+//! or drawn on the spot ([`digits()`]).
 
 pub mod digits;
-#[cfg(feature = "data")]
-pub(crate) mod file;
 #[cfg(feature = "data")]
 pub mod idx;
 #[cfg(feature = "data")]

@@ -41,8 +41,10 @@ pub struct GpuOptions {
     pub max_turns: Option<u64>,
     /// The most bytes that the writes to one store, or to the inputs of one session, may hold
     /// until the device has copied them. On an own device 64 MiB, beyond which they are submitted
-    /// and waited for; on a borrowed one 64 MiB or what a store holds and twice what a session's
-    /// inputs do, if that is more, beyond which they are `OutOfMemory`.
+    /// and waited for; one write of any size is taken then, unless encoders that have not been
+    /// submitted hold more than that, which is `OutOfMemory`. On a borrowed one 64 MiB or what a
+    /// store holds and twice what a session's inputs do, if that is more, beyond which they are
+    /// `OutOfMemory`.
     pub max_staging: Option<u64>,
     /// Keeps the checks that translation adds to shaders (index clamps, loop bounds, guards on division) in the crate's own
     /// kernels too: to see what they cost. Kernels from elsewhere always have them.
@@ -99,8 +101,7 @@ impl Gpu {
     ///
     /// # Errors
     /// `NoAdapter` if none matches, or if `WGPU_BACKEND` counts and names a back end that there is
-    /// not; the
-    /// message says what was looked for and what there is ([`GpuOptions::no_adapter`]).
+    /// not; the message says what was looked for and what there is ([`GpuOptions::no_adapter`]).
     #[cfg(not(target_arch = "wasm32"))]
     pub fn new(options: &GpuOptions) -> Result<Self> {
         pollster::block_on(Self::new_async(options))
@@ -125,8 +126,7 @@ impl Gpu {
     }
 
     /// A device on every adapter that matches, or what one lacks: its error begins with its name.
-    /// One error
-    /// if `WGPU_BACKEND` counts and names a back end that there is not.
+    /// One error if `WGPU_BACKEND` counts and names a back end that there is not.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn all(options: &GpuOptions) -> Vec<Result<Self>> {
         pollster::block_on(async {

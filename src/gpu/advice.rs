@@ -19,8 +19,7 @@ const NAMES: [(&str, wgpu::Backends); 5] = [
 
 impl GpuOptions {
     /// The error where no adapter matches these options: it says what was looked for, lists the
-    /// adapters
-    /// that there are, and what to install on this platform if there are none.
+    /// adapters that there are, and what to install on this platform if there are none.
     pub async fn no_adapter_async(&self) -> Error {
         let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
         descriptor.backends = wgpu::Backends::all();
@@ -75,8 +74,7 @@ pub(super) fn environment_names_one() -> bool {
 }
 
 /// Whether the variable for back ends counts and holds a name that wgpu does not know, which it
-/// leaves
-/// out with a line in the log.
+/// leaves out with a line in the log.
 pub(super) fn unknown_backends(options: &GpuOptions) -> bool {
     let value = match options.backends {
         Some(_) => None,

@@ -1,22 +1,20 @@
 //! Many writes as one: all of them or none, and no step between them.
 
-use super::{Gpu, Staging};
+use super::staging::padded;
+use super::{Gpu, Piece, Staging};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The largest buffer that bytes are staged in, in bytes.
 const MOST: u64 = 64 << 20;
 
-/// Bytes that go to a buffer, and to which of its bytes.
-type Write<'a> = (&'a wgpu::Buffer, u64, &'a [u8]);
-
 impl Gpu {
     /// Writes bytes, each padded with zeros to a multiple of 4, after all work submitted so far and
     /// the writes that wait: in one submit, and not before there is memory to stage all of them.
-    pub(crate) fn write_all(&self, waiting: &Staging, writes: &[Write<'_>]) -> Result<()> {
+    pub(crate) fn write_all(&self, waiting: &Staging, writes: &[Piece<'_>]) -> Result<()> {
         let most = MOST.min(self.device().limits().max_buffer_size) / 4 * 4;
         let blocks = blocks(writes, most as usize);
         let stage = || {
-            let stage = |block: &Vec<Write<'_>>| {
+            let stage = |block: &Vec<Piece<'_>>| {
                 self.device().create_buffer(&wgpu::BufferDescriptor {
                     label: Some("staging"),
                     size: block.iter().map(|write| padded(write.2)).sum(),
@@ -36,6 +34,9 @@ impl Gpu {
             let mut encoder = self.device().create_command_encoder(&Default::default());
             // Held until the submission.
             let _order = waiting.encode(&mut encoder);
+            let ranges = writes.iter();
+            waiting
+                .overtake(ranges.map(|&(buffer, offset, bytes)| (buffer, offset, padded(bytes))));
             for (block, staging) in blocks.iter().zip(&staged) {
                 let mut from = 0;
                 for &(buffer, offset, bytes) in block {
@@ -49,13 +50,9 @@ impl Gpu {
     }
 }
 
-fn padded(bytes: &[u8]) -> u64 {
-    bytes.len().next_multiple_of(4) as u64
-}
-
 /// The writes, cut into blocks of at most `most` bytes, a multiple of 4; a write of no bytes is
 /// left out.
-fn blocks<'a>(writes: &[Write<'a>], most: usize) -> Vec<Vec<Write<'a>>> {
+fn blocks<'a>(writes: &[Piece<'a>], most: usize) -> Vec<Vec<Piece<'a>>> {
     let mut blocks = Vec::new();
     let (mut block, mut left) = (Vec::new(), most);
     for &(buffer, offset, bytes) in writes {
@@ -75,7 +72,7 @@ fn blocks<'a>(writes: &[Write<'a>], most: usize) -> Vec<Vec<Write<'a>>> {
     blocks
 }
 
-fn fill(staging: &wgpu::Buffer, block: &[Write<'_>]) -> Result<()> {
+fn fill(staging: &wgpu::Buffer, block: &[Piece<'_>]) -> Result<()> {
     let mut mapped = staging.get_mapped_range_mut(..).map_err(|e| {
         let message = "staging states: the staging buffer is not mapped";
         Error::new(ErrorKind::OutOfMemory, message).with_source(e)

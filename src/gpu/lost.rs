@@ -30,6 +30,9 @@ impl Loss {
 /// which on a borrowed device is the host's. But it refuses to map a buffer at the call, which a
 /// device that works never does: there the map waits for the next poll. In a browser every map
 /// waits, so that only the callback and failed maps tell.
+///
+/// Another thread's poll may complete the map just as it is taken back, which leaves the buffer
+/// mapped: so a refusal counts if it is said again once the buffer is unmapped.
 #[cfg(not(target_arch = "wasm32"))]
 pub(super) struct Probe {
     buffer: Mutex<wgpu::Buffer>,
@@ -41,6 +44,10 @@ pub(super) struct Probe {
 /// after so many, if nothing else does it.
 #[cfg(not(target_arch = "wasm32"))]
 const UNPOLLED: u32 = 1024;
+
+/// How often a device is to refuse before it is lost.
+#[cfg(not(target_arch = "wasm32"))]
+const TRIES: usize = 3;
 
 #[cfg(not(target_arch = "wasm32"))]
 impl Probe {
@@ -68,6 +75,10 @@ impl Probe {
 
     fn is_refused(&self, device: &wgpu::Device) -> bool {
         let buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
+        (0..TRIES).all(|_| self.is_refused_once(device, &buffer))
+    }
+
+    fn is_refused_once(&self, device: &wgpu::Device, buffer: &wgpu::Buffer) -> bool {
         let refused = Arc::new(AtomicBool::new(false));
         let told = refused.clone();
         // A buffer that was made on a lost device is invalid, which is an error of its own.

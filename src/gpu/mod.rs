@@ -31,7 +31,8 @@ use pipeline::{Checks, Pipelines};
 pub(crate) use pipeline::{Pipeline, Use};
 pub(crate) use readback::Range;
 pub use readback::ReadFuture;
-pub(crate) use staging::{Order, Staging};
+pub(crate) use readback::is_refused;
+pub(crate) use staging::{Order, Piece, Staging};
 pub(crate) use timing::Timestamps;
 
 /// A wgpu device that runs sessions. Cloning shares it.
@@ -401,6 +402,16 @@ impl Gpu {
             }
             self.wait()?;
         }
+    }
+
+    /// Lets callbacks run that are due, without waiting.
+    ///
+    /// # Errors
+    /// `DeviceLost`.
+    pub(crate) fn poll_once(&self) -> Result<()> {
+        #[cfg(not(target_arch = "wasm32"))]
+        self.poll(wgpu::PollType::Poll)?;
+        self.check_lost()
     }
 
     #[cfg(not(target_arch = "wasm32"))]

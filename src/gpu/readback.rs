@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -63,22 +64,88 @@ impl Drop for Notify {
     }
 }
 
-/// Resolves once the map is over; whoever owns the device polls it.
-struct Over(Arc<Mutex<Shared>>);
+/// Resolves once the map is over. Whoever owns the device polls it: that is its host, or this.
+struct Over {
+    shared: Arc<Mutex<Shared>>,
+    /// The device, if it is one's own and has no event loop.
+    own: Option<Gpu>,
+}
+
+impl Over {
+    fn outcome(&self, context: &Context<'_>) -> Option<Outcome> {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        if shared.outcome.is_none() {
+            shared.waker = Some(context.waker().clone());
+        }
+        shared.outcome
+    }
+}
 
 impl Future for Over {
     type Output = Outcome;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut shared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match shared.outcome {
+        if let Some(outcome) = self.outcome(context) {
+            return Poll::Ready(outcome);
+        }
+        let Some(gpu) = &self.own else {
+            return Poll::Pending;
+        };
+        let polled = gpu.poll_once();
+        if polled.is_err_and(|error| error.kind() == ErrorKind::DeviceLost) {
+            return Poll::Ready(Outcome::Refused);
+        }
+        // The callback may have run just now, or in a thread that waits for the device.
+        match self.outcome(context) {
             Some(outcome) => Poll::Ready(outcome),
             None => {
-                shared.waker = Some(context.waker().clone());
+                context.waker().wake_by_ref();
                 Poll::Pending
             }
         }
     }
+}
+
+/// Maps that an encoder of the host's asks for on its submission.
+#[derive(Default)]
+pub(crate) struct Unsubmitted(Vec<(wgpu::Buffer, Arc<Mutex<Shared>>)>);
+
+impl Unsubmitted {
+    /// # Errors
+    /// `Graph` if the encoder has not been submitted.
+    #[cfg(not(target_arch = "wasm32"))]
+    fn expect_submitted(&self) -> Result<()> {
+        for (buffer, shared) in &self.0 {
+            let over = || {
+                let shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                shared.outcome.is_some()
+            };
+            // The map is refused to everybody else from the submission on.
+            if over() || is_refused(buffer) || over() {
+                continue;
+            }
+            return Err(Error::graph(
+                "wait: the encoder that the read was recorded into has not been submitted; submit \
+                 it first",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Whether a buffer cannot be mapped now; it is not mapped afterwards if it was not before.
+pub(crate) fn is_refused(buffer: &wgpu::Buffer) -> bool {
+    let refused = Arc::new(AtomicBool::new(false));
+    let told = refused.clone();
+    buffer.map_async(wgpu::MapMode::Read, .., move |mapped| {
+        told.store(mapped.is_err(), Ordering::Relaxed);
+    });
+    if refused.load(Ordering::Relaxed) {
+        return true;
+    }
+    // Takes the map back.
+    buffer.unmap();
+    false
 }
 
 /// A buffer that is copied into and then mapped.
@@ -88,16 +155,20 @@ struct Readback {
 }
 
 impl Readback {
-    fn new(buffer: wgpu::Buffer) -> (Self, Notify) {
+    fn new(gpu: &Gpu, buffer: wgpu::Buffer) -> (Self, Notify) {
         let shared = Arc::new(Mutex::new(Shared::default()));
-        let over = Over(shared.clone());
+        let polled = gpu.is_owned() && cfg!(not(target_arch = "wasm32"));
+        let over = Over {
+            shared: shared.clone(),
+            own: polled.then(|| gpu.clone()),
+        };
         let told = false;
         (Self { buffer, over }, Notify { shared, told })
     }
 
     /// Maps a buffer into which a submitted copy writes.
-    fn start(buffer: wgpu::Buffer) -> Self {
-        let (readback, notify) = Self::new(buffer);
+    fn start(gpu: &Gpu, buffer: wgpu::Buffer) -> Self {
+        let (readback, notify) = Self::new(gpu, buffer);
         let read = wgpu::MapMode::Read;
         let buffer = &readback.buffer;
         buffer.map_async(read, .., move |result| notify.mapped(result));
@@ -105,8 +176,8 @@ impl Readback {
     }
 
     /// Maps a buffer into which `encoder` copies, once that is submitted.
-    fn on_submit(encoder: &wgpu::CommandEncoder, buffer: wgpu::Buffer) -> Self {
-        let (readback, notify) = Self::new(buffer);
+    fn on_submit(gpu: &Gpu, encoder: &wgpu::CommandEncoder, buffer: wgpu::Buffer) -> Self {
+        let (readback, notify) = Self::new(gpu, buffer);
         let read = wgpu::MapMode::Read;
         let told = move |result| notify.mapped(result);
         encoder.map_buffer_on_submit(&readback.buffer, read, .., told);
@@ -158,27 +229,35 @@ impl Gpu {
                 }
                 copy(&mut encoder, ranges, &buffers);
                 self.queue().submit([encoder.finish()]);
-                buffers.into_iter().map(Readback::start).collect()
+                let start = |buffer| Readback::start(self, buffer);
+                buffers.into_iter().map(start).collect()
             })
         });
         self.clone().arrival(started)
     }
 
-    /// As [`read`](Self::read), with the copies in `encoder`, which its host submits.
+    /// As [`read`](Self::read), with the copies in `encoder`, which its host submits; and what
+    /// tells whether it has.
     pub(crate) fn record_read(
         &self,
         encoder: &mut wgpu::CommandEncoder,
         writes: &[&Staging],
         ranges: &[Range<'_>],
-    ) -> Result<impl Future<Output = Result<Vec<Vec<u8>>>> + use<>> {
+    ) -> Result<(
+        impl Future<Output = Result<Vec<Vec<u8>>>> + use<>,
+        Unsubmitted,
+    )> {
         let buffers = self.readbacks(ranges)?;
         for writes in writes {
             writes.encode(encoder);
         }
         copy(encoder, ranges, &buffers);
-        let mapped = |buffer| Readback::on_submit(encoder, buffer);
-        let started = buffers.into_iter().map(mapped).collect();
-        Ok(self.clone().arrival(Ok(started)))
+        let mapped = |buffer| Readback::on_submit(self, encoder, buffer);
+        let started: Vec<Readback> = buffers.into_iter().map(mapped).collect();
+        let maps = started.iter();
+        let maps = maps.map(|read| (read.buffer.clone(), read.over.shared.clone()));
+        let unsubmitted = Unsubmitted(maps.collect());
+        Ok((self.clone().arrival(Ok(started)), unsubmitted))
     }
 
     fn readbacks(&self, ranges: &[Range<'_>]) -> Result<Vec<wgpu::Buffer>> {
@@ -216,11 +295,16 @@ type Work = Pin<Box<dyn Future<Output = Result<Tensor>>>>;
 /// A tensor on its way to the host. It owns all that it needs: what is read was copied when the
 /// read was called, or is copied where it was recorded, so that later steps change nothing.
 ///
-/// On a borrowed device it resolves while the host polls.
+/// On a borrowed device it resolves while the host polls. On an own device of a program that is
+/// not in a browser, awaiting it polls the device again and again without waiting:
+/// [`wait`](Self::wait) costs less. Of a recorded read neither resolves before the encoder is
+/// submitted, or dropped.
 #[must_use = "a read does nothing unless it is awaited or waited for"]
 pub struct ReadFuture {
     #[cfg(not(target_arch = "wasm32"))]
     gpu: Option<Gpu>,
+    #[cfg(not(target_arch = "wasm32"))]
+    unsubmitted: Unsubmitted,
     work: Work,
 }
 
@@ -230,6 +314,8 @@ impl ReadFuture {
         Self {
             #[cfg(not(target_arch = "wasm32"))]
             gpu: None,
+            #[cfg(not(target_arch = "wasm32"))]
+            unsubmitted: Unsubmitted::default(),
             work: Box::pin(std::future::ready(result)),
         }
     }
@@ -244,19 +330,36 @@ impl ReadFuture {
         Self {
             #[cfg(not(target_arch = "wasm32"))]
             gpu: Some(gpu.clone()),
+            #[cfg(not(target_arch = "wasm32"))]
+            unsubmitted: Unsubmitted::default(),
             work: Box::pin(async move { join(parts.await?) }),
+        }
+    }
+
+    /// The same, of copies that an encoder of the host's makes.
+    pub(crate) fn recorded(self, unsubmitted: Unsubmitted) -> Self {
+        #[cfg(target_arch = "wasm32")]
+        let _ = unsubmitted;
+        Self {
+            #[cfg(not(target_arch = "wasm32"))]
+            unsubmitted,
+            ..self
         }
     }
 
     /// Blocks until the tensor is there.
     ///
     /// # Errors
-    /// `Unsupported` on a borrowed device, which only its host polls; `DeviceLost`; whatever
-    /// awaiting it returns.
+    /// `Unsupported` on a borrowed device, which only its host polls; `Graph` if it was recorded
+    /// into an encoder that has not been submitted; `DeviceLost`; whatever awaiting it returns.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn wait(self) -> Result<Tensor> {
         match self.gpu {
-            Some(gpu) => gpu.block_on(self.work),
+            Some(gpu) => {
+                gpu.expect_owned()?;
+                self.unsubmitted.expect_submitted()?;
+                gpu.block_on(self.work)
+            }
             None => pollster::block_on(self.work),
         }
     }

@@ -1,7 +1,7 @@
 //! Writes by the host: staged in buffers of the library's own, copied by the encoder that comes
 //! next.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Gpu;
@@ -10,8 +10,12 @@ use crate::error::{Error, ErrorKind, Result};
 /// Bytes that are staged at most, where nothing else is said.
 const STAGED: u64 = 64 << 20;
 
-/// Bytes that an own device stages in one buffer.
+/// Bytes that an own device stages in one buffer of what only it reads so far.
 const PIECE: usize = 16 << 20;
+
+/// How often an own device is waited for where writes are said to be on their way still: another
+/// thread may be about to note that they have arrived.
+const WAITS: usize = 16;
 
 /// The writes of one owner, a store or a session, that wait for the next encoder of its own or of
 /// the host's. They take effect there, before what is encoded after them, and never by a
@@ -19,12 +23,16 @@ const PIECE: usize = 16 << 20;
 /// waits. Cloning shares them.
 ///
 /// Bytes count as staged until the device has copied them. What does not fit is submitted and
-/// waited for on an own device; on a borrowed one it is an error.
+/// waited for on an own device, which then stages one write of any size; on a borrowed one it is
+/// an error.
 ///
 /// An encoder that is dropped without being submitted gives its writes back: they wait again,
-/// unless later ones to the same ranges have been staged.
+/// unless later ones to the same ranges have been staged or submitted.
 #[derive(Clone)]
 pub(crate) struct Staging(Arc<Shared>);
+
+/// Bytes that go to a buffer: which, from which of its bytes on.
+pub(crate) type Piece<'a> = (&'a wgpu::Buffer, u64, &'a [u8]);
 
 /// Held from taking writes to submitting them.
 pub(crate) type Order<'a> = MutexGuard<'a, ()>;
@@ -44,8 +52,8 @@ struct State {
     held: u64,
     /// Number of the next write.
     next: u64,
-    /// The number of the last write to each range, by where it begins.
-    last: HashMap<(wgpu::Buffer, u64), u64>,
+    /// The number of the last write to each range that was staged, by where it begins.
+    last: BTreeMap<(wgpu::Buffer, u64), u64>,
 }
 
 struct Write {
@@ -75,8 +83,8 @@ impl State {
         self.held -= self.replaced(buffer, offset, bytes);
         self.waiting
             .retain(|write| !write.is_to(buffer, offset, bytes));
-        let number = self.next;
-        self.next += 1;
+        let number = self.number();
+        self.overtake(number, buffer, offset, bytes);
         self.last.insert((buffer.clone(), offset), number);
         self.waiting.push(Write {
             staged,
@@ -84,6 +92,20 @@ impl State {
             offset,
             number,
         });
+    }
+
+    /// The number of a write that is later than all so far.
+    fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next - 1
+    }
+
+    /// Notes that the write of this number follows those that were staged within its range.
+    fn overtake(&mut self, number: u64, buffer: &wgpu::Buffer, offset: u64, bytes: u64) {
+        let within = (buffer.clone(), offset)..(buffer.clone(), offset + bytes);
+        for (_, last) in self.last.range_mut(within) {
+            *last = number.max(*last);
+        }
     }
 
     fn is_last(&self, write: &Write) -> bool {
@@ -106,31 +128,24 @@ impl Staging {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Stages bytes, padded with zeros to a multiple of 4, for `buffer` from `offset` on.
+    /// Stages pieces, each padded with zeros to a multiple of 4: all of them or none, and no
+    /// encoder takes some of them.
     ///
     /// # Errors
     /// `OutOfMemory` if they do not fit, `DeviceLost`.
-    pub fn stage(&self, gpu: &Gpu, buffer: &wgpu::Buffer, offset: u64, bytes: &[u8]) -> Result<()> {
+    pub fn stage(&self, gpu: &Gpu, pieces: &[Piece<'_>]) -> Result<()> {
         gpu.check_lost()?;
-        let piece = match gpu.is_owned() {
-            true => PIECE,
-            false => bytes.len().max(1),
-        };
-        let starts = (offset..).step_by(piece);
-        let pieces = || starts.clone().zip(bytes.chunks(piece));
-        if gpu.is_owned() {
-            // What fits as a whole is not submitted in two.
-            let whole = (bytes.len() as u64).min(self.limit(gpu));
-            let replaced = {
-                let state = self.state();
-                let of = |(at, piece): (u64, &[u8])| state.replaced(buffer, at, padded(piece));
-                pieces().map(of).sum()
-            };
-            self.make_room(gpu, whole, replaced)?;
+        let bytes = pieces.iter().map(|piece| padded(piece.2)).sum();
+        self.make_room(gpu, bytes, pieces)?;
+        let mut staged = Vec::with_capacity(pieces.len());
+        for (_, _, bytes) in pieces {
+            staged.push(self.staged(gpu, bytes)?);
         }
-        for (at, piece) in pieces() {
-            self.stage_piece(gpu, buffer, at, piece)?;
+        let mut state = self.state();
+        for (&(buffer, offset, _), staged) in pieces.iter().zip(staged) {
+            state.push(staged, buffer, offset);
         }
+        drop(state);
         Ok(())
     }
 
@@ -142,16 +157,35 @@ impl Staging {
         gpu.0.max_staging.unwrap_or(room)
     }
 
-    /// Sees to it that `bytes` more can be staged, when `replaced` of those that wait are not.
-    fn make_room(&self, gpu: &Gpu, bytes: u64, replaced: u64) -> Result<()> {
+    /// Sees to it that these bytes can be staged, of pieces that may replace some that wait.
+    fn make_room(&self, gpu: &Gpu, bytes: u64, pieces: &[Piece<'_>]) -> Result<()> {
         let limit = self.limit(gpu);
-        let held = self.state().held.saturating_sub(replaced);
+        let mut held = {
+            let state = self.state();
+            let replaced = pieces
+                .iter()
+                .map(|&(buffer, offset, bytes)| state.replaced(buffer, offset, padded(bytes)));
+            state.held.saturating_sub(replaced.sum())
+        };
         if held + bytes <= limit {
             return Ok(());
         }
         if gpu.is_owned() {
-            // A single piece is staged in any case.
-            return self.flush(gpu, true);
+            for _ in 0..WAITS {
+                self.flush(gpu, true)?;
+                held = self.state().held;
+                if held <= limit {
+                    return Ok(());
+                }
+            }
+            return Err(Error::new(
+                ErrorKind::OutOfMemory,
+                format!(
+                    "{held} bytes of earlier writes, more than the {limit} of staging \
+                     (GpuOptions::max_staging), are in encoders that steps were recorded into and \
+                     that have not been submitted"
+                ),
+            ));
         }
         Err(Error::new(
             ErrorKind::OutOfMemory,
@@ -162,25 +196,18 @@ impl Staging {
         ))
     }
 
-    fn stage_piece(
-        &self,
-        gpu: &Gpu,
-        buffer: &wgpu::Buffer,
-        offset: u64,
-        bytes: &[u8],
-    ) -> Result<()> {
+    /// A buffer that holds a piece. An own device gives back what it has copied, if that helps.
+    fn staged(&self, gpu: &Gpu, bytes: &[u8]) -> Result<wgpu::Buffer> {
         let size = padded(bytes);
-        let replaced = self.state().replaced(buffer, offset, size);
-        self.make_room(gpu, size, replaced)?;
-        let mut staged = filled(gpu, bytes, size);
+        let staged = filled(gpu, bytes, size);
         let full = matches!(&staged, Err(error) if error.kind() == ErrorKind::OutOfMemory);
-        if full && gpu.is_owned() {
-            self.flush(gpu, true)?;
-            staged = filled(gpu, bytes, size);
+        match full && gpu.is_owned() {
+            true => {
+                self.flush(gpu, true)?;
+                filled(gpu, bytes, size)
+            }
+            false => staged,
         }
-        let staged = staged?;
-        self.state().push(staged, buffer, offset);
-        Ok(())
     }
 
     /// Encodes the writes that wait. Who submits the encoder keeps what is returned until then.
@@ -201,6 +228,19 @@ impl Staging {
         let arrive = move |_| flight.arrive();
         encoder.map_buffer_on_submit(&last, wgpu::MapMode::Write, .., arrive);
         Some(order)
+    }
+
+    /// Notes writes that an encoder makes behind those that it took: what other encoders took
+    /// before does not come back over them.
+    pub(super) fn overtake<'a>(
+        &self,
+        ranges: impl IntoIterator<Item = (&'a wgpu::Buffer, u64, u64)>,
+    ) {
+        let mut state = self.state();
+        let number = state.number();
+        for (buffer, offset, bytes) in ranges {
+            state.overtake(number, buffer, offset, bytes);
+        }
     }
 
     /// Submits the writes that wait, on the queue; `wait` waits for all that were submitted, where
@@ -251,7 +291,7 @@ impl Drop for Flight {
 }
 
 /// Bytes of a copy that holds these.
-fn padded(bytes: &[u8]) -> u64 {
+pub(super) fn padded(bytes: &[u8]) -> u64 {
     (bytes.len() as u64).next_multiple_of(4)
 }
 
@@ -289,7 +329,9 @@ impl Gpu {
         bytes: &[u8],
     ) -> Result<()> {
         if self.is_owned() {
-            return staging.stage(self, buffer, offset, bytes);
+            // Nothing reads the buffer yet: pieces keep to the bound, and may arrive one by one.
+            let mut pieces = (offset..).step_by(PIECE).zip(bytes.chunks(PIECE));
+            return pieces.try_for_each(|(at, piece)| staging.stage(self, &[(buffer, at, piece)]));
         }
         let size = padded(bytes);
         // wgpu gives a device up that has no memory for its own staging: so it is tried out.

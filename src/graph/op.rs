@@ -31,6 +31,9 @@ pub trait Op: Debug + Any + Send + Sync {
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>>;
 
     /// The reference: plain loops in `f64` or exact integers.
+    ///
+    /// It is pure: on the CPU engine it runs while the step holds the store, so that to read or
+    /// write that store from here waits for ever.
     fn eval(&self, inputs: &[&Array]) -> Vec<Array>;
 
     /// Gradients of the inputs given those of the outputs (`dy`), built as graph nodes;
@@ -59,14 +62,20 @@ pub trait Op: Debug + Any + Send + Sync {
         Split::Whole
     }
 
-    /// Whether rows (axis 0) of the outputs depend on other rows of this input although the outputs
-    /// have as
-    /// many: in training, such an op refuses batches with filler. Where the outputs have other
-    /// rows, that
-    /// is known.
+    /// Whether rows (axis 0) of the outputs depend on other rows of this input, or stand elsewhere,
+    /// although the outputs have as many: in training, such an op refuses batches with filler.
+    /// Where the outputs have other rows, where the op is a view, or where [`split`](Self::split)
+    /// cuts the input into rows, that is known. An op that keeps rows apart says `false`.
     fn mixes_rows(&self, input: usize) -> bool {
         let _ = input;
-        false
+        true
+    }
+
+    /// As [`mixes_rows`](Self::mixes_rows), for an op of which it depends on the types of its
+    /// inputs; this one is asked.
+    fn mixes_rows_of(&self, input: usize, inputs: &[&Type]) -> bool {
+        let _ = inputs;
+        self.mixes_rows(input)
     }
 
     /// Emits the dispatches that compute the outputs.

@@ -121,6 +121,9 @@ pub async fn save_averaged_async(path: impl AsRef<Path>, store: &Store) -> Resul
 /// types than the state's are converted, as by [`load_state_dict`](super::load_state_dict), which
 /// also reads parts.
 ///
+/// As by [`Store::restore`], it is submitted at once: steps that are recorded and not submitted yet
+/// run after it.
+///
 /// # Errors
 /// `Io` and `Data` from the file; `Checkpoint` if names or shapes differ.
 #[cfg(not(target_arch = "wasm32"))]
@@ -139,7 +142,7 @@ pub fn load_parameters_bytes(bytes: &[u8], store: &Store) -> Result<()> {
 /// Writes all that a training run needs to go on as if it had never stopped: parameters, running
 /// statistics, gradients, moments, moving averages, clocks and a rate that the host sets. Data
 /// sets, schedule tables and counters of loss and accuracy are not written. All of it is of one
-/// step.
+/// step. What is written is not looked at: `Classifier::save_training` refuses NaN.
 ///
 /// ```
 /// use striate::interop::{load_training, save_training};
@@ -188,6 +191,9 @@ pub async fn save_training_async(path: impl AsRef<Path>, store: &Store) -> Resul
 
 /// Reads what [`save_training`] wrote into a store of the same graphs. Nothing changes unless all
 /// of it fits.
+///
+/// As by [`Store::restore`], it is submitted at once: steps that are recorded and not submitted yet
+/// run after it.
 ///
 /// # Errors
 /// `Io` and `Data` from the file; `Checkpoint` if names, shapes or element types differ: another

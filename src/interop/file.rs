@@ -1,65 +1,12 @@
-//! Files: measured before they are read, and replaced as a whole when they are written.
+//! Files that are replaced as a whole when they are written.
 
-use std::fs::{self, File, FileType, Metadata, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::error::{Error, ErrorKind, Result};
-
-/// Opens a regular file; its length in bytes.
-///
-/// # Errors
-/// `Io` if there is none, or something else: a folder, a device, a pipe, which may have no end.
-pub(super) fn open(path: &Path) -> Result<(File, u64)> {
-    let fail = |e| read_error(path, e);
-    // Opening a pipe would wait for somebody to write to it.
-    expect_regular(&fs::metadata(path).map_err(fail)?).map_err(fail)?;
-    let file = File::open(path).map_err(fail)?;
-    // What was opened, should it have taken the place of what was looked at.
-    let metadata = file.metadata().map_err(fail)?;
-    expect_regular(&metadata).map_err(fail)?;
-    Ok((file, metadata.len()))
-}
-
-/// An `Io` error in reading `path`.
-pub(super) fn read_error(path: &Path, error: io::Error) -> Error {
-    io_error("cannot be read", path, error)
-}
-
-fn io_error(what: &str, path: &Path, error: io::Error) -> Error {
-    let message = format!("{}: {what}: {error}", path.display());
-    Error::new(ErrorKind::Io, message).with_source(error)
-}
-
-fn expect_regular(metadata: &Metadata) -> io::Result<()> {
-    if metadata.is_file() {
-        return Ok(());
-    }
-    let message = format!("it is {}, no regular file", what(metadata.file_type()));
-    Err(io::Error::new(io::ErrorKind::InvalidInput, message))
-}
-
-fn what(file: FileType) -> &'static str {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::FileTypeExt;
-        if file.is_fifo() {
-            return "a named pipe";
-        }
-        if file.is_socket() {
-            return "a socket";
-        }
-        if file.is_char_device() || file.is_block_device() {
-            return "a device";
-        }
-    }
-    if file.is_dir() {
-        "a folder"
-    } else {
-        "something else"
-    }
-}
+use crate::file::{error, expect_regular};
 
 /// Writes a file: all of its bytes, or nothing.
 ///
@@ -76,7 +23,7 @@ pub fn replace_file(path: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
 }
 
 fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<()> {
-    let fail = |e| io_error("cannot be written", path, e);
+    let fail = |e| write_error(path, e);
     let (target, old) = target(path).map_err(fail)?;
     remove_leftovers(&target);
     let (mut file, sibling) = create_sibling(&target, old.as_ref()).map_err(fail)?;
@@ -91,7 +38,32 @@ fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> Resu
         let _ = fs::remove_file(&sibling);
         return Err(fail(error));
     }
-    sync_folder(&target).map_err(fail)
+    // The file is the new one already.
+    if let Err(error) = sync_folder(&target) {
+        log::warn!(
+            "{}: written; a loss of power may undo it, its folder is not synchronised: {error}",
+            path.display()
+        );
+    }
+    Ok(())
+}
+
+/// Checks that [`replace_file`] can replace what is at `path`, as far as that is known before there
+/// is something to write: it leads to a regular file or to nothing, and its folder takes files.
+///
+/// # Errors
+/// `Io` as [`replace_file`].
+pub fn expect_replaceable(path: impl AsRef<Path>) -> Result<()> {
+    let path = path.as_ref();
+    let fail = |e| write_error(path, e);
+    let (target, old) = target(path).map_err(fail)?;
+    let (file, sibling) = create_sibling(&target, old.as_ref()).map_err(fail)?;
+    drop(file);
+    fs::remove_file(sibling).map_err(fail)
+}
+
+fn write_error(path: &Path, source: io::Error) -> Error {
+    error(ErrorKind::Io, path, format!("cannot be written: {source}")).with_source(source)
 }
 
 /// What is to be replaced, behind all symbolic links, and what it is if it is there.

@@ -14,8 +14,9 @@ use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visi
 use super::safetensors::MAX_TENSORS;
 use crate::error::{Error, ErrorKind, Result};
 
-/// The most axes of a tensor.
-const MAX_AXES: usize = 64;
+/// The most axes of a tensor. Each takes more memory than text in the header: with many of them, a
+/// header would take far more than its own length.
+const MAX_AXES: usize = 8;
 
 /// The metadata's key for the hash.
 pub(super) const HASH_KEY: &str = "striate";
@@ -45,7 +46,7 @@ pub(super) struct Header {
 pub(super) struct Entry {
     pub name: Box<str>,
     pub dtype: Dtype,
-    pub shape: Vec<usize>,
+    pub shape: Box<[usize]>,
     /// First byte and end, counted from the end of the header.
     pub range: (u64, u64),
 }
@@ -82,7 +83,12 @@ impl Header {
             return Err(wrong(format!("two tensors are called \"{}\"", entry.name)));
         }
         drop(names);
-        header.entries.sort_by_key(|entry| entry.range);
+        // In place: a stable sort takes as much memory again.
+        let place = |entry: &Entry| entry.range;
+        if !header.entries.is_sorted_by_key(place) {
+            let by_place = |a: &Entry, b: &Entry| (a.range, &a.name).cmp(&(b.range, &b.name));
+            header.entries.sort_unstable_by(by_place);
+        }
         let mut end = 0;
         for entry in &header.entries {
             entry.check(end)?;
@@ -180,7 +186,7 @@ struct Info {
     data_offsets: (u64, u64),
 }
 
-struct Extents(Vec<usize>);
+struct Extents(Box<[usize]>);
 
 impl<'de> Deserialize<'de> for Extents {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -197,11 +203,11 @@ impl<'de> Deserialize<'de> for Extents {
                 let mut extents = Vec::new();
                 while let Some(extent) = seq.next_element()? {
                     if extents.len() == MAX_AXES {
-                        return Err(A::Error::custom("more than 64 axes"));
+                        return Err(A::Error::custom(format!("more than {MAX_AXES} axes")));
                     }
                     extents.push(extent);
                 }
-                Ok(Extents(extents))
+                Ok(Extents(extents.into()))
             }
         }
 

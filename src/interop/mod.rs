@@ -5,6 +5,8 @@ pub mod safetensors;
 
 #[cfg(feature = "interop")]
 mod checkpoint;
+#[cfg(all(feature = "interop", not(target_arch = "wasm32")))]
+mod classifier;
 #[cfg(feature = "interop")]
 mod convert;
 #[cfg(all(feature = "interop", not(target_arch = "wasm32")))]
@@ -14,6 +16,8 @@ mod header;
 #[cfg(feature = "interop")]
 mod state_dict;
 
+#[cfg(not(target_arch = "wasm32"))]
+pub use crate::file::read_file;
 #[cfg(feature = "interop")]
 pub use checkpoint::{
     encode_averaged_async, encode_parameters_async, encode_training_async, load_parameters_bytes,
@@ -25,7 +29,7 @@ pub use checkpoint::{
     save_parameters_async, save_training, save_training_async,
 };
 #[cfg(all(feature = "interop", not(target_arch = "wasm32")))]
-pub use file::replace_file;
+pub use file::{expect_replaceable, replace_file};
 #[cfg(all(feature = "interop", not(target_arch = "wasm32")))]
 pub use state_dict::load_state_dict;
 #[cfg(feature = "interop")]

@@ -6,6 +6,8 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+#[cfg(not(target_arch = "wasm32"))]
+use std::io::Seek;
 use std::io::{self, Read};
 #[cfg(not(target_arch = "wasm32"))]
 use std::path::Path;
@@ -17,6 +19,9 @@ use super::convert::own;
 use super::file;
 use super::header::{Entry, HASH_KEY, Hash, Header, no_hash, sign};
 use crate::error::{Error, ErrorKind, Result};
+use crate::file::{HEAD, SAFETENSORS, described};
+#[cfg(not(target_arch = "wasm32"))]
+use crate::file::{io_error, open_regular};
 use crate::shape::{DType, Type};
 use crate::tensor::{Tensor, room};
 
@@ -104,7 +109,7 @@ fn decoded(entry: Entry, bytes: Vec<u8>) -> Result<(String, Tensor)> {
             entry.dtype
         )));
     };
-    let tensor = Tensor::from_bytes(&Type::new(dtype, entry.shape), &bytes)
+    let tensor = Tensor::from_bytes(&Type::new(dtype, entry.shape.into_vec()), &bytes)
         .map_err(|e| wrong(format!("tensor \"{name}\"")).with_source(e))?;
     Ok((name.into(), tensor))
 }
@@ -115,7 +120,8 @@ pub(super) fn read_bytes<T>(
     each: impl FnMut(Entry, Vec<u8>) -> Result<T>,
 ) -> Result<Vec<T>> {
     let failed = |e| Error::new(ErrorKind::Data, "the bytes end early").with_source(e);
-    read(&mut &bytes[..], bytes.len() as u64, failed, each)
+    let head = &bytes[..bytes.len().min(HEAD)];
+    read(&mut &bytes[..], head, bytes.len() as u64, failed, each)
 }
 
 /// Goes through a file, tensor by tensor.
@@ -124,23 +130,35 @@ pub(super) fn read_file<T>(
     path: &Path,
     each: impl FnMut(Entry, Vec<u8>) -> Result<T>,
 ) -> Result<Vec<T>> {
-    let (file, length) = file::open(path)?;
+    let (mut file, length) = open_regular(path, u64::MAX)?;
+    let mut head = Vec::with_capacity(HEAD);
+    (&file)
+        .take(HEAD as u64)
+        .read_to_end(&mut head)
+        .and_then(|_| file.rewind())
+        .map_err(|e| io_error(path, e))?;
     let failed =
         |e: io::Error| Error::new(ErrorKind::Io, format!("cannot be read: {e}")).with_source(e);
-    read(&mut io::BufReader::new(file), length, failed, each).map_err(|e| e.context(path.display()))
+    read(&mut io::BufReader::new(file), &head, length, failed, each)
+        .map_err(|e| e.context(path.display()))
 }
 
-/// What `each` makes of the tensors of a source of `length` bytes, of which nothing is to be used
-/// if this fails: the hash is known at the end.
+/// What `each` makes of the tensors of a source of `length` bytes, which begins with `head`.
+/// Nothing of it is to be used if this fails: the hash is known at the end.
 fn read<T>(
     source: &mut impl Read,
+    head: &[u8],
     length: u64,
     failed: impl Fn(io::Error) -> Error + Copy,
     mut each: impl FnMut(Entry, Vec<u8>) -> Result<T>,
 ) -> Result<Vec<T>> {
     let wrong = |message: String| Error::new(ErrorKind::Data, message);
+    let other = |message: String| match described(head) {
+        Some(kind) if kind != SAFETENSORS => wrong(format!("{message}: it is {kind}")),
+        _ => wrong(message),
+    };
     if length < 8 {
-        return Err(wrong(format!(
+        return Err(other(format!(
             "{length} bytes are too few for a safetensors file"
         )));
     }
@@ -148,12 +166,12 @@ fn read<T>(
     source.read_exact(&mut size).map_err(failed)?;
     let header = u64::from_le_bytes(size);
     if header > MAX_HEADER {
-        return Err(wrong(format!(
+        return Err(other(format!(
             "the header takes {header} bytes, {MAX_HEADER} at most are read"
         )));
     }
     let Some(data) = (length - 8).checked_sub(header) else {
-        return Err(wrong(format!(
+        return Err(other(format!(
             "the header takes {header} bytes, the file has {length}"
         )));
     };

@@ -223,7 +223,7 @@ impl<'a> Loading<'a> {
         if entry.shape[..] != ty.shape[..] {
             report.other_shape.push(OtherShape {
                 name,
-                found: entry.shape.into(),
+                found: entry.shape.into_vec().into(),
                 expected: ty.shape.clone(),
             });
             return Ok(());

@@ -51,8 +51,7 @@ impl Default for Caps {
 
 impl Caps {
     /// Bytes of a chunk of the store that holds `bytes`: up to the next multiple of 256, and so far
-    /// beyond that a window may begin at any
-    /// state in it.
+    /// beyond that a window may begin at any state in it.
     pub fn padded(&self, bytes: u64) -> u64 {
         let more = if self.windows { WINDOW } else { 0 };
         let whole = bytes

@@ -333,8 +333,7 @@ impl Dispatch {
     /// States the most turns of its loops that one invocation takes in all, counted by [`looped`]:
     /// nested loops multiplied out, successive loops and the two sides of a branch added, one more
     /// each time a loop is entered. A plan refuses more than [`Caps::max_turns`]. A dispatch of
-    /// this
-    /// crate's kernels states it wherever a bound of a loop is not constant.
+    /// this crate's kernels states it wherever a bound of a loop is not constant.
     pub fn turns(mut self, turns: u64) -> Self {
         self.turns = Some(turns);
         self

@@ -138,8 +138,7 @@ pub struct Rows {
 }
 
 /// The rows of operands with equal row counts, cut wherever any of them is: what an op that works
-/// row by row runs through. Rows that
-/// one of them lacks are left out.
+/// row by row runs through. Rows that one of them lacks are left out.
 pub fn overlaps(operands: &[&[Part]]) -> Vec<Rows> {
     let end = |part: &Part| part.start.saturating_add(part.rows);
     let parts = operands.iter().copied().flatten();

@@ -333,8 +333,7 @@ fn turns([outer, middle, inner]: Extents, (outer_chunks, inner_chunks): (usize, 
 }
 
 /// Into how many strided chunks the outermost and the innermost reduced run are cut: a pure
-/// function
-/// of the shapes and of the most turns that an invocation may take.
+/// function of the shapes and of the most turns that an invocation may take.
 fn chunks(outputs: usize, extents: Extents, max_turns: u64) -> (usize, usize) {
     let [outer, _, inner] = extents;
     let length: usize = extents.iter().product();

@@ -1,7 +1,5 @@
 //! Rows of `[outer, columns, inner]` that run along the columns: how many invocations share one,
-//! and
-//! the sums of rows that are too long for
-//! that.
+//! and the sums of rows that are too long for that.
 
 use crate::error::Result;
 use crate::kernel::{

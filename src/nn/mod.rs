@@ -75,8 +75,7 @@ pub fn join(name: &str, child: &str) -> String {
 }
 
 /// What `build` makes, or its error with the name of a layer in front, or with its kind if it has
-/// no
-/// name. An error that names the layer already, or one inside it, stays as it is.
+/// no name. An error that names the layer already, or one inside it, stays as it is.
 pub fn within<T>(
     name: &str,
     kind: impl fmt::Display,

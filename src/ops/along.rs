@@ -306,6 +306,10 @@ impl Op for AlongGrad {
         }
         Ok(())
     }
+
+    fn mixes_rows(&self, _: usize) -> bool {
+        self.along.axis == 0
+    }
 }
 
 const WORKGROUP: usize = 64;

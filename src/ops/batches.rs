@@ -65,8 +65,7 @@ pub struct ShuffledBatch {
     /// Rows that are made of a batch.
     pub rows: usize,
     /// Whether rows beyond the end of the data are left out, as 0 and not counted as valid; if not,
-    /// they
-    /// are taken from the beginning of the epoch's order.
+    /// they are taken from the beginning of the epoch's order.
     pub padded: bool,
     /// From [`Graph::new_stream`], for a new order in each epoch; 0 for the order of the data.
     pub stream: u32,
@@ -75,13 +74,11 @@ pub struct ShuffledBatch {
 /// # Batches of a resident data set
 impl Graph {
     /// Which rows of a data set of `count` rows the step of `clock` works on: (indices u32
-    /// `[batch]`,
-    /// valid u32 `[1]`).
+    /// `[batch]`, valid u32 `[1]`).
     ///
     /// An epoch is ceil(count / batch) steps and touches every row once, with `shuffle` in a new
     /// pseudo-random order in each epoch. `valid` rows are meant, fewer than `batch` in the last
-    /// step
-    /// of an epoch; indices beyond are 0.
+    /// step of an epoch; indices beyond are 0.
     ///
     /// That is for evaluation. In training, ops that mix rows refuse rows that are not meant: take
     /// [`batch_rows`](Self::batch_rows), in a graph of its own for the last batch.
@@ -108,8 +105,8 @@ impl Graph {
     ///
     /// Two graphs over one store, one with [`Batches::batch`] rows, the other with
     /// [`Batches::remainder`], walk through an epoch without filler: the second one runs the last
-    /// step
-    /// of each epoch. Both are to make their random ops in the same order, so that streams agree.
+    /// step of each epoch. Both are to make their random ops in the same order, so that streams
+    /// agree.
     ///
     /// # Errors
     /// As [`Batches::steps`]; `Shape` if `rows` is 0, or more than a batch or the data have.
@@ -272,8 +269,8 @@ fn half_bits(count: usize) -> u32 {
 /// takes `i`.
 ///
 /// A balanced Feistel network (Luby and Rackoff 1988) permutes the numbers of 2 * half_bits bits;
-/// it is applied until the result is
-/// below `count`, which walks along a cycle that holds `i` and therefore ends.
+/// it is applied until the result is below `count`, which walks along a cycle that holds `i` and
+/// therefore ends.
 fn permuted(i: u32, count: usize, key: [u32; 2], tail: [u32; 2]) -> u32 {
     let half = half_bits(count);
     let mask = (1u32 << half) - 1;
@@ -326,8 +323,7 @@ mod tests {
     }
 
     /// Over many epochs of 5 rows, each row comes first about equally often: chi-squared of 4
-    /// degrees of freedom below its
-    /// 0.1 % quantile.
+    /// degrees of freedom below its 0.1 % quantile.
     #[test]
     fn rows_are_spread_evenly() {
         let epochs = 5000;

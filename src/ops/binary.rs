@@ -7,6 +7,7 @@ use crate::shape::Type;
 use crate::tensor::Array;
 
 use super::elementwise::{broadcast, map_broadcast, unbroadcast};
+use super::filler::is_across;
 use super::in_place::{bind_places, form};
 use super::{expect_f32, expect_inputs, no_second_derivative};
 use crate::lowering::broadcast::{Forms, WORKGROUP, constants, function, lower_broadcast};
@@ -198,6 +199,10 @@ impl Op for Binary {
         };
         lower_broadcast(self.name(), forms, variant, [0.0; 3], io, out)
     }
+
+    fn mixes_rows_of(&self, input: usize, inputs: &[&Type]) -> bool {
+        is_across(input, inputs)
+    }
 }
 
 /// Emits an elementwise op whose two inputs and output have one shape, by a kernel or by its form whose output takes input 0's place.
@@ -288,6 +293,10 @@ impl Op for BinaryGrad {
             io,
             out,
         )
+    }
+
+    fn mixes_rows_of(&self, input: usize, inputs: &[&Type]) -> bool {
+        is_across(input, inputs)
     }
 }
 

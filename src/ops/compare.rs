@@ -8,6 +8,7 @@ use crate::shape::{DType, Type};
 use crate::tensor::Array;
 
 use super::elementwise::{broadcast, map_broadcast, unbroadcast};
+use super::filler::is_across;
 use super::{expect_dtype, expect_inputs};
 use crate::lowering::broadcast::{Forms, lower_broadcast};
 
@@ -152,6 +153,10 @@ impl Op for Compare {
         let variant = VARIANTS[self.0 as usize + 4 * usize::from(floats)];
         lower_broadcast(self.name(), &COMPARE, variant, [0.0; 3], io, out)
     }
+
+    fn mixes_rows_of(&self, input: usize, inputs: &[&Type]) -> bool {
+        is_across(input, inputs)
+    }
 }
 
 impl Op for Select {
@@ -201,6 +206,10 @@ impl Op for Select {
     fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
         let variant = SELECT_VARIANTS[0];
         lower_broadcast(self.name(), &SELECT, variant, [0.0; 3], io, out)
+    }
+
+    fn mixes_rows_of(&self, input: usize, inputs: &[&Type]) -> bool {
+        is_across(input, inputs)
     }
 }
 

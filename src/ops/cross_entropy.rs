@@ -150,8 +150,7 @@ impl Graph {
     }
 
     /// Classes without weights have ones, which the kernels do not read: of up to [`MOST_ONES`]
-    /// classes a
-    /// constant, of more a fill, which takes no memory of the host.
+    /// classes a constant, of more a fill, which takes no memory of the host.
     fn class_loss(
         &mut self,
         logits: Value,
@@ -334,6 +333,10 @@ impl Op for CrossEntropy {
 
     fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         lower_losses(self, io, caps, out)
+    }
+
+    fn mixes_rows(&self, input: usize) -> bool {
+        input > 1 || self.reduction != Reduction::None
     }
 }
 

@@ -89,8 +89,8 @@ pub(super) fn lower_losses(
     }
     let runs = overlaps(&parts);
     // The losses of the positions or, to be summed again, of chunks of them: as many as fit one
-    // binding, of whole quads, so that every batch
-    // size is summed by the same kernel; and so many that no invocation takes too long.
+    // binding, of whole quads, so that every batch size is summed by the same kernel; and so many
+    // that no invocation takes too long.
     let fit = caps.max_binding as usize / 8 / runs.len().max(1);
     let most = MOST_CHUNKS.min(fit / 4 * 4).max(4);
     let rounds = turns_within(caps.max_turns, pass.turns());

@@ -5,6 +5,7 @@ use std::any::Any;
 use super::{GatherLabels, GatherRows, ShuffledBatch};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Source, Split, Value};
+use crate::shape::Type;
 
 /// The batch of a value whose last rows may be filler.
 #[derive(Debug, Clone, Copy)]
@@ -16,8 +17,7 @@ struct Padded {
 }
 
 /// Checks that no op on whose outputs one of `losses` depends mixes the rows of a batch that may
-/// hold
-/// filler. An op that takes the number of valid rows itself knows which are meant.
+/// hold filler. An op that takes the number of valid rows itself knows which are meant.
 ///
 /// # Errors
 /// `Graph`, with the op and the rows.
@@ -58,8 +58,7 @@ fn gathered(node: &Node) -> Option<Value> {
 }
 
 /// The batch of `rows` rows if `valid` may be less: it is not where it is a constant, or comes with
-/// batches that
-/// are always full.
+/// batches that are always full.
 fn may_be_fewer(g: &Graph, valid: Value, rows: usize) -> Result<Option<Padded>> {
     let full = match g.source(valid)? {
         Source::Constant(tensor) => tensor.as_u32()?.iter().all(|&count| count as usize >= rows),
@@ -91,7 +90,7 @@ fn passed(g: &Graph, node: &Node, padded: &[Option<Padded>]) -> Result<Option<Pa
             stays &= first == rows || (node.op.view() && first.is_multiple_of(batch.rows.max(1)));
         }
         let apart = matches!(node.op.split(), Split::Rows(cut) if cut.contains(&input));
-        if !apart && (!stays || node.op.mixes_rows(input)) {
+        if !apart && (!stays || mixes(g, node, input)?) {
             return Err(Error::graph(format!(
                 "{}: it mixes {rows} rows, and of the batch that they come from fewer may be valid; \
                  train on `batch_rows`, with a graph of its own for the last batch, or give a constant \
@@ -102,4 +101,26 @@ fn passed(g: &Graph, node: &Node, padded: &[Option<Padded>]) -> Result<Option<Pa
         meant = Some(batch);
     }
     Ok(meant)
+}
+
+/// Whether a node mixes the rows of an input of which its outputs have as many.
+fn mixes(g: &Graph, node: &Node, input: usize) -> Result<bool> {
+    if node.op.view() {
+        return Ok(false);
+    }
+    let types: Vec<&Type> = node
+        .inputs
+        .iter()
+        .map(|&input| g.ty(input))
+        .collect::<Result<_>>()?;
+    Ok(node.op.mixes_rows_of(input, &types))
+}
+
+/// Whether an operand that is broadcast has fewer axes than another: its axis 0 is not that of
+/// the output.
+pub(super) fn is_across(input: usize, inputs: &[&Type]) -> bool {
+    let axes = |ty: &&Type| ty.shape.len();
+    inputs
+        .iter()
+        .any(|other| axes(other) > axes(&inputs[input]))
 }

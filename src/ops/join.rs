@@ -289,6 +289,10 @@ impl Op for Concat {
         }
         Ok(())
     }
+
+    fn mixes_rows(&self, _: usize) -> bool {
+        self.axis == 0
+    }
 }
 
 impl Op for Split {
@@ -344,6 +348,10 @@ impl Op for Split {
             start += size;
         }
         Ok(())
+    }
+
+    fn mixes_rows(&self, _: usize) -> bool {
+        self.axis == 0
     }
 }
 
@@ -404,6 +412,12 @@ impl Slice {
         let first = self.begin.iter().zip(&strides).map(|(b, s)| b * s).sum();
         let steps = self.step.iter().zip(&strides);
         (first, steps.map(|(step, &s)| step * s as isize).collect())
+    }
+
+    /// Whether rows (axis 0) stand elsewhere than they came from.
+    fn moves_rows(&self) -> bool {
+        let first = self.begin.first().zip(self.step.first());
+        first.is_some_and(|(&begin, &step)| begin != 0 || step != 1)
     }
 
     /// The taken elements within a value, and the box of them; `taken` is where they go or come from.
@@ -470,6 +484,10 @@ impl Op for Slice {
         });
         lower_strided(self.name(), from, to, &axes.collect::<Vec<_>>(), out)
     }
+
+    fn mixes_rows(&self, _: usize) -> bool {
+        self.moves_rows()
+    }
 }
 
 impl Op for SliceGrad {
@@ -524,6 +542,10 @@ impl Op for SliceGrad {
             y: steps[axis],
         });
         lower_strided(self.name(), from, to, &axes.collect::<Vec<_>>(), out)
+    }
+
+    fn mixes_rows(&self, _: usize) -> bool {
+        self.slice.moves_rows()
     }
 }
 

@@ -88,8 +88,7 @@ pub use unary_function::UnaryFunction;
 pub use update::{Update, Updated, Updating};
 
 /// Whether `op` is one of this crate's. What these emit for types that their rules accept runs
-/// without
-/// run-time checks (`gpu/trusted.rs`); an op that is not listed here runs with all of them.
+/// without run-time checks (`gpu/trusted.rs`); an op that is not listed here runs with all of them.
 pub(crate) fn is_own(op: &dyn Op) -> bool {
     fn of<T: Op>() -> TypeId {
         TypeId::of::<T>()

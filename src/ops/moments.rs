@@ -31,8 +31,7 @@ pub struct Var {
 }
 
 /// The mean of x - y over axes, from x and a value y of the shape of the result: what y lacks of
-/// the
-/// mean of x.
+/// the mean of x.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MeanDifference {
     /// Axes that are reduced, ascending.
@@ -93,8 +92,7 @@ impl Graph {
         };
         op.check(self.operand(op.name(), x)?)?;
         // A mean in f32 is off by some units in its last place, which elements that are nearly
-        // equal
-        // differ by as well. Their differences from it are exact.
+        // equal differ by as well. Their differences from it are exact.
         let near = self.mean(x, &axes, keep)?;
         let rest = self.apply1(MeanDifference { axes, keep }, &[x, near])?;
         let mean = self.add(near, rest)?;
@@ -251,6 +249,10 @@ impl Op for MeanDifference {
         let scale = (1.0 / self.count(x.shape)) as f32;
         let mean = Fold::new(Function::Differences(Operand::Input(1)), scale);
         lower_reduction(self.name(), mean, x, &self.axes, y, caps, out)
+    }
+
+    fn mixes_rows(&self, _: usize) -> bool {
+        self.axes.contains(&0)
     }
 }
 

@@ -248,6 +248,10 @@ impl Op for Expand {
         let rows = (!x.is_empty() && steps[first] != 0).then_some(first);
         lower_reading(self.name(), io, &steps, rows, out)
     }
+
+    fn mixes_rows_of(&self, input: usize, inputs: &[&Type]) -> bool {
+        inputs[input].shape.len() != self.shape.len()
+    }
 }
 
 /// Fails unless `x` of `op` has elements of one word.

@@ -36,6 +36,17 @@ pub enum Moments {
     MeanSquare,
 }
 
+impl Over {
+    /// Whether a set of x has elements of several rows (axis 0).
+    fn mixes_rows(self, x: &Type) -> bool {
+        match self {
+            Self::Batch => true,
+            Self::Groups(_) | Self::Instance => false,
+            Self::Last(axes) => axes >= x.shape.len(),
+        }
+    }
+}
+
 /// Mean and variance of each set of x, as pairs along the last axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NormStatistics {
@@ -503,8 +514,8 @@ impl Op for NormStatistics {
         lower_statistics(self, &map, io, caps, out)
     }
 
-    fn mixes_rows(&self, _: usize) -> bool {
-        self.over == Over::Batch
+    fn mixes_rows_of(&self, _: usize, inputs: &[&Type]) -> bool {
+        self.over.mixes_rows(inputs[0])
     }
 }
 
@@ -591,6 +602,14 @@ impl Op for Normalize {
         let map = Map::new(self.name(), self.over, &io.inputs[0])?;
         lower_normalize(self, &map, io, caps, out)
     }
+
+    fn mixes_rows_of(&self, input: usize, inputs: &[&Type]) -> bool {
+        match input {
+            0 => false,
+            1 => self.over.mixes_rows(inputs[0]),
+            _ => !self.residual || input != self.residual_at(),
+        }
+    }
 }
 
 impl Op for NormalizeGrad {
@@ -672,6 +691,10 @@ impl Op for NormalizeGrad {
     fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         let map = Map::new(self.name(), self.0.over, &io.inputs[1])?;
         lower_normalize_grad(&self.0, &map, io, caps, out)
+    }
+
+    fn mixes_rows_of(&self, _: usize, inputs: &[&Type]) -> bool {
+        self.0.weight || self.0.bias || self.0.over.mixes_rows(inputs[1])
     }
 }
 

@@ -116,8 +116,7 @@ fn table_rows(map: &Map, quads: usize) -> usize {
 }
 
 /// Whether tables are read through a window: on CPU adapters, where one holds those of all rows, or
-/// of enough of them to be worth a
-/// run of its own. The answer is the same for every batch.
+/// of enough of them to be worth a run of its own. The answer is the same for every batch.
 fn through_window(map: &Map, caps: &Caps) -> bool {
     let rows = table_rows(map, TABLE_WINDOW);
     let shared = map.is_one_set() || map.across;

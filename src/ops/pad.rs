@@ -221,6 +221,10 @@ impl Op for Pad {
         };
         lower_strided(self.name(), from, to, &axes, out)
     }
+
+    fn mixes_rows(&self, _: usize) -> bool {
+        self.padding.first() != Some(&[0, 0])
+    }
 }
 
 impl Op for PadGrad {
@@ -265,6 +269,10 @@ impl Op for PadGrad {
     fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         let (dy, dx) = (Cut::input(io, 0), Cut::output(io, 0));
         self.pad.lower_repeating(io, true, [dx, dy], caps, out)
+    }
+
+    fn mixes_rows(&self, _: usize) -> bool {
+        self.pad.padding.first() != Some(&[0, 0])
     }
 }
 

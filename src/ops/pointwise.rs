@@ -323,6 +323,10 @@ impl Op for PointwiseLoss {
         let (shape, y) = ([total].into(), Operand::Output(0));
         lower_sum(sums, &shape, &[0], scale, y, caps, out)
     }
+
+    fn mixes_rows(&self, _: usize) -> bool {
+        self.reduction != Reduction::None
+    }
 }
 
 impl LossFunction {
@@ -443,6 +447,10 @@ impl Op for PointwiseLossGrad {
         let (number, k) = self.function.kernel();
         let variant = if self.target { VARIANTS.len() } else { number };
         lower_broadcast(self.name(), &GRAD, GRAD_VARIANTS[variant], k, io, out)
+    }
+
+    fn mixes_rows(&self, _: usize) -> bool {
+        false
     }
 }
 

@@ -125,6 +125,10 @@ impl Op for Dropout {
         }
         Ok(())
     }
+
+    fn mixes_rows(&self, _: usize) -> bool {
+        false
+    }
 }
 
 impl Dropout {

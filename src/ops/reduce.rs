@@ -341,6 +341,10 @@ impl Op for Ties {
         let ties = Fold::new(Function::Ties(Operand::Input(1)), 1.0);
         lower_reduction(self.name(), ties, x, &self.axes, y, caps, out)
     }
+
+    fn mixes_rows(&self, _: usize) -> bool {
+        self.axes.contains(&0)
+    }
 }
 
 impl Op for Ratio {
@@ -459,6 +463,10 @@ impl Op for Spread {
             shares,
             out,
         )
+    }
+
+    fn mixes_rows(&self, _: usize) -> bool {
+        self.axes.contains(&0)
     }
 }
 

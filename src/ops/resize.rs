@@ -76,8 +76,7 @@ impl Graph {
     /// An axis whose extent does not change is copied in the modes `Nearest` and `Linear`, and
     /// `Nearest` repeats each element of an axis whose extent doubles. `NearestExact` follows the
     /// factor even then, as in PyTorch 2.15. There `nearest` over one and three axes is at odds
-    /// with
-    /// itself: it copies gradients, but not elements.
+    /// with itself: it copies gradients, but not elements.
     pub fn interpolate_by(
         &mut self,
         x: Value,

@@ -257,8 +257,7 @@ const GRAD_LOOPS: Loops = Loops {
 };
 
 /// Emits the softmax of x (`each` 0), its logarithm (1), or exp(x - top) * sum, 0 where `sum` is 0
-/// (2),
-/// element by element, from what [`lower_row_sums`] made; `y` says where each part goes.
+/// (2), element by element, from what [`lower_row_sums`] made; `y` says where each part goes.
 pub(super) fn lower_elements(
     x: Cut,
     axis: usize,

@@ -97,8 +97,7 @@ impl Rewrite {
 }
 
 /// Goes over all nodes once; whether the rule fitted any. A rewrite only adds reads of values that
-/// the nodes it replaces read, so
-/// that what is known of the others stays true.
+/// the nodes it replaces read, so that what is known of the others stays true.
 fn apply(program: &mut Program, rule: Rule) -> bool {
     let (uses, producers) = (program.use_counts(), program.producers());
     let nodes = std::mem::take(&mut program.nodes);
@@ -350,8 +349,7 @@ fn mask_through_view<'a>(rewriter: &mut Rewriter<'a>, node: &'a Node) -> Option<
 }
 
 /// The gradients of a convolution's weight and bias, of which one is not read, make only the other.
-/// The terms of a bias's may then be
-/// added up in another order.
+/// The terms of a bias's may then be added up in another order.
 fn unread_gradient<'a>(rewriter: &mut Rewriter<'a>, node: &'a Node) -> Option<Rewrite> {
     let both = op::<ConvGradWeight>(node)?;
     let (&[x, dy], &[dweight, dbias]) = (&node.inputs[..], &node.outputs[..]) else {

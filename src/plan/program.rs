@@ -17,8 +17,7 @@ pub(super) enum Origin {
 }
 
 /// A cut of a graph that can be rewritten: values keep their indices but belong to no graph, new
-/// ones
-/// are appended.
+/// ones are appended.
 #[derive(Debug, Clone)]
 pub(super) struct Program {
     pub nodes: Vec<Node>,

@@ -16,10 +16,10 @@ pub struct Life {
 
 /// A slot number for each life, and the bytes of each slot, multiples of 256. Lives that overlap never share.
 ///
-/// Greedy by size (Pisarchyk and Lee 2020, "Efficient memory management for deep neural net inference"): the largest first,
-/// each into the slot that is free for its time and leaves the least time unused before it; and
-/// greedy by time, best fit. The smaller
-/// of the two plans is taken. Both take n log n steps for n lives.
+/// Greedy by size (Pisarchyk and Lee 2020, "Efficient memory management for deep neural net
+/// inference"): the largest first, each into the slot that is free for its time and leaves the
+/// least time unused before it; and greedy by time, best fit. The smaller of the two plans is
+/// taken. Both take n log n steps for n lives.
 pub fn place(lives: &[Life]) -> (Vec<usize>, Vec<u64>) {
     let (by_size, by_time) = (greedy_by_size(lives), greedy_by_time(lives));
     let total = |plan: &(Vec<usize>, Vec<u64>)| plan.1.iter().sum::<u64>();
@@ -110,8 +110,8 @@ struct Gap {
 }
 
 /// The free times of slots, by where they begin. A binary tree over the beginnings knows the latest
-/// end below each of its nodes, so
-/// that the last gap that begins early enough and ends late enough is found in one descent:
+/// end below each of its nodes, so that the last gap that begins early enough and ends late enough
+/// is found in one descent:
 ///
 /// ```text
 ///        [0..4): latest end 9

@@ -4,14 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::gpu::{Gpu, Order, Pipeline, Progress, ReadFuture, Staging, Use};
+use crate::gpu::{Gpu, Order, Piece, Pipeline, Progress, ReadFuture, Staging, Use};
 use crate::graph::{Graph, Source, Value};
 use crate::plan::{Buffer, Plan, Step, UNIFORM_STRIDE};
-use crate::store::{Place, Ranges, Store, upload};
+use crate::store::{Place, Ranges, Store, pieces};
 use crate::tensor::Tensor;
 
 /// Steps that go to the queue together.
-const STEPS_PER_SUBMIT: usize = 32;
+pub(super) const STEPS_PER_SUBMIT: usize = 32;
 
 /// A session on a GPU: every object of a step, and its buffers.
 pub(super) struct GpuForm {
@@ -139,10 +139,9 @@ impl GpuForm {
     fn fill_constants(&self, store: &Store, graph: &Graph) -> Result<()> {
         for &value in self.plan.places.keys() {
             if let Source::Constant(tensor) = graph.source(value)? {
-                let fill = |place: Place<'_>, bytes: &[u8]| {
-                    self.gpu.fill(&self.writes[1], place.0, place.1, bytes)
-                };
-                upload(tensor, self.places(store, value)?, fill)?;
+                for (buffer, offset, bytes) in pieces(tensor, self.places(store, value)?) {
+                    self.gpu.fill(&self.writes[1], buffer, offset, bytes)?;
+                }
             }
         }
         Ok(())
@@ -157,13 +156,12 @@ impl GpuForm {
 
     /// Stages the content of an input for the next step.
     pub fn write(&self, store: &Store, input: Value, tensor: &Tensor) -> Result<()> {
-        upload(tensor, self.places(store, input)?, |place, bytes| {
-            self.stage(place.0, place.1, bytes)
-        })
+        let pieces: Vec<_> = pieces(tensor, self.places(store, input)?).collect();
+        self.stage(&pieces)
     }
 
-    pub fn stage(&self, buffer: &wgpu::Buffer, offset: u64, bytes: &[u8]) -> Result<()> {
-        self.writes[1].stage(&self.gpu, buffer, offset, bytes)
+    pub fn stage(&self, pieces: &[Piece<'_>]) -> Result<()> {
+        self.writes[1].stage(&self.gpu, pieces)
     }
 
     /// Submits the writes that wait.
@@ -197,8 +195,8 @@ impl GpuForm {
         let from = Ranges::new(graph.ty(value)?, self.places(store, value)?);
         let [states, inputs] = &self.writes;
         let writes = [states, inputs];
-        let parts = self.gpu.record_read(encoder, &writes, &from.ranges)?;
-        Ok(ReadFuture::new(&self.gpu, parts, from.join()))
+        let (parts, out) = self.gpu.record_read(encoder, &writes, &from.ranges)?;
+        Ok(ReadFuture::new(&self.gpu, parts, from.join()).recorded(out))
     }
 
     /// Where the parts of an input, constant or fetched value lie.
@@ -230,21 +228,14 @@ impl GpuForm {
         order
     }
 
+    /// Submits so many steps together, or none of them.
     pub fn submit(&self, steps: usize) -> Result<()> {
-        let mut left = steps;
-        while left > 0 {
-            let now = left.min(STEPS_PER_SUBMIT);
-            self.gpu.guarded("submitting steps", || {
-                let mut encoder = self
-                    .gpu
-                    .device()
-                    .create_command_encoder(&Default::default());
-                let _order = self.record(&mut encoder, now);
-                self.gpu.queue().submit([encoder.finish()]);
-            })?;
-            left -= now;
-        }
-        Ok(())
+        self.gpu.guarded("submitting steps", || {
+            let device = self.gpu.device();
+            let mut encoder = device.create_command_encoder(&Default::default());
+            let _order = self.record(&mut encoder, steps);
+            self.gpu.queue().submit([encoder.finish()]);
+        })
     }
 }
 

@@ -20,7 +20,7 @@ use crate::plan::Plan;
 use crate::reference::evaluate;
 use crate::store::Store;
 use crate::tensor::{Array, Tensor};
-use gpu_form::GpuForm;
+use gpu_form::{GpuForm, STEPS_PER_SUBMIT};
 use recorded::Recorded;
 
 /// A graph compiled for a store's engine: inputs are written, steps run, values read.
@@ -50,7 +50,7 @@ pub struct Session {
     form: Form,
     /// Inputs that the host has set.
     written: HashSet<Value>,
-    /// Whether a step has run.
+    /// Whether a step has run, or was submitted by `run`.
     ran: bool,
     recorded: Recorded,
 }
@@ -111,7 +111,8 @@ impl Session {
 
     /// Sets an input for the steps that are run or recorded after it; those recorded before see
     /// what was there before. Nothing is submitted: the bytes wait for the next of these, or for
-    /// a read. What is written to an input that still waits is replaced.
+    /// a read. What is written to an input that still waits is replaced. On an error the input is
+    /// as it was.
     ///
     /// # Errors
     /// `Graph` if `input` is not an input of the graph; `Shape` if the tensor does not fit it;
@@ -137,6 +138,7 @@ impl Session {
                 arrays.insert(input, Arc::new(tensor.to_array()?));
             }
             Form::Gpu(form) => {
+                form.gpu.check_lost()?;
                 // An input that nothing reads has no place.
                 if form.plan.places.contains_key(&input) {
                     let context = |error: Error| error.context(format!("input \"{name}\""));
@@ -149,7 +151,7 @@ impl Session {
     }
 
     /// Fails if an input that the plan reads was never set.
-    fn begin(&mut self) -> Result<()> {
+    fn begin(&self) -> Result<()> {
         if let Form::Gpu(form) = &self.form {
             for &value in form.plan.places.keys() {
                 if let Source::Input(name) = self.graph.source(value)?
@@ -159,7 +161,6 @@ impl Session {
                 }
             }
         }
-        self.ran = true;
         Ok(())
     }
 
@@ -168,20 +169,37 @@ impl Session {
     /// # Errors
     /// `Graph` if an input has no value; `OutOfMemory`, `DeviceLost`.
     pub fn run(&mut self, steps: usize) -> Result<()> {
-        self.begin()?;
-        match &mut self.form {
-            Form::Gpu(form) => form.submit(steps),
-            Form::Cpu {
-                threads,
-                fetched,
-                arrays,
-            } => {
-                for _ in 0..steps {
-                    run_reference(&self.graph, &self.store, *threads, fetched, arrays)?;
-                }
-                Ok(())
-            }
+        self.run_counted(steps).1
+    }
+
+    /// As [`run`](Self::run); how many steps ran or were submitted, also if the next one failed.
+    pub(crate) fn run_counted(&mut self, steps: usize) -> (usize, Result<()>) {
+        if let Err(error) = self.begin() {
+            return (0, Err(error));
         }
+        let mut done = 0;
+        while done < steps {
+            let (now, ran) = match &mut self.form {
+                Form::Gpu(form) => {
+                    let now = STEPS_PER_SUBMIT.min(steps - done);
+                    (now, form.submit(now))
+                }
+                Form::Cpu {
+                    threads,
+                    fetched,
+                    arrays,
+                } => {
+                    let (graph, store) = (&self.graph, &self.store);
+                    (1, run_reference(graph, store, *threads, fetched, arrays))
+                }
+            };
+            if let Err(error) = ran {
+                return (done, Err(error));
+            }
+            self.ran = true;
+            done += now;
+        }
+        (done, Ok(()))
     }
 
     /// Records `steps` steps into the host's encoder, as one compute pass, behind what was written
@@ -220,7 +238,7 @@ impl Session {
         match &self.form {
             Form::Gpu(form) => {
                 form.gpu.check_lost()?;
-                self.recorded.mark(&form.gpu, encoder)?;
+                self.recorded.mark(&form.gpu, encoder, steps)?;
                 let _order = form.record(encoder, steps);
                 Ok(())
             }
@@ -254,7 +272,7 @@ impl Session {
         if let Source::State(index) = self.graph.source(value)? {
             return Ok(self.store.get_async(&self.graph.states()[*index].name));
         }
-        self.expect_there(value)?;
+        self.expect_there(value, self.ran || self.recorded.ran())?;
         match &self.form {
             Form::Cpu { arrays, .. } => {
                 let array = arrays.get(&value).ok_or_else(|| self.absent(value))?;
@@ -264,11 +282,12 @@ impl Session {
         }
     }
 
-    /// Fails if there is nothing to be read of a value, which is no state.
-    fn expect_there(&self, value: Value) -> Result<()> {
+    /// Fails if there is nothing to be read of a value, which is no state; `ran` is whether a
+    /// step comes before the read.
+    fn expect_there(&self, value: Value, ran: bool) -> Result<()> {
         let there = match self.graph.source(value)? {
             Source::Input(_) => self.written.contains(&value),
-            _ => self.ran,
+            _ => ran,
         };
         let placed = match &self.form {
             Form::Cpu { arrays, .. } => arrays.contains_key(&value),
@@ -310,7 +329,7 @@ impl Session {
             let name = &self.graph.states()[*index].name;
             return self.store.record_get(encoder, name);
         }
-        self.expect_there(value)?;
+        self.expect_there(value, self.ran || self.recorded.may_run())?;
         form.record_read(encoder, &self.store, &self.graph, value)
     }
 
@@ -330,7 +349,7 @@ impl Session {
         if let Form::Gpu(form) = &self.form {
             for slot in &form.slots {
                 let words = vec![f32::NAN; (slot.size() / 4) as usize];
-                form.stage(slot, 0, bytemuck::cast_slice(&words))?;
+                form.stage(&[(slot, 0, bytemuck::cast_slice(&words))])?;
             }
         }
         Ok(())

@@ -64,9 +64,9 @@ impl Session {
             begin,
             end,
         });
-        Ok(Profile {
-            dispatches: dispatches.collect(),
-        })
+        let dispatches = dispatches.collect();
+        self.ran = true;
+        Ok(Profile { dispatches })
     }
 
     /// Runs `steps` steps in one pass and measures it: nanoseconds on the device, of all of them.
@@ -82,6 +82,7 @@ impl Session {
             .create_command_encoder(&Default::default());
         encode_steps(&form.dispatches, &mut encoder, steps, timestamps.of(0));
         let times = timestamps.submit(&form.gpu, encoder).await?;
+        self.ran |= steps > 0;
         Ok(times.iter().map(|[begin, end]| end - begin).sum())
     }
 
@@ -95,7 +96,7 @@ impl Session {
         crate::store::blocking(&engine, self.time_async(steps))
     }
 
-    fn measured(&mut self, what: &str) -> Result<&GpuForm> {
+    fn measured(&self, what: &str) -> Result<&GpuForm> {
         self.begin()?;
         match &self.form {
             Form::Gpu(form) => {

@@ -1,16 +1,9 @@
 //! Which of the steps that were recorded into encoders of the host's have been submitted.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::error::{Error, Result};
-use crate::gpu::Gpu;
-
-/// Nothing was heard of the encoder: it is not submitted, or its work is not done.
-const OUT: u8 = 0;
-const DONE: u8 = 1;
-/// The encoder was dropped, or the map refused.
-const GONE: u8 = 2;
+use crate::gpu::{Gpu, is_refused};
 
 /// Marks of the calls that recorded steps.
 ///
@@ -18,68 +11,78 @@ const GONE: u8 = 2;
 /// mapped on submission is refused to everybody else from the submission on: so each call marks
 /// its encoder with a small buffer.
 #[derive(Default)]
-pub(super) struct Recorded(Mutex<Vec<Mark>>);
+pub(super) struct Recorded(Mutex<Marks>);
+
+#[derive(Default)]
+struct Marks {
+    marks: Vec<Mark>,
+    /// Whether one that is used again was of steps that were submitted.
+    submitted: bool,
+}
 
 struct Mark {
     buffer: wgpu::Buffer,
-    fate: Arc<AtomicU8>,
+    /// What was heard of the encoder, set once.
+    heard: Arc<OnceLock<Fate>>,
+    /// Whether steps were recorded with it.
+    steps: bool,
 }
 
-/// Held by an encoder.
-struct Told(Arc<AtomicU8>);
+/// What became of an encoder.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Submitted,
+    /// It was dropped, or the map refused.
+    Dropped,
+}
 
-impl Told {
+/// Held by an encoder, for its mark.
+struct Tell(Arc<OnceLock<Fate>>);
+
+impl Tell {
     fn mapped(self, mapped: bool) {
-        let fate = if mapped { DONE } else { GONE };
-        self.0.store(fate, Ordering::Release);
+        let fate = match mapped {
+            true => Fate::Submitted,
+            false => Fate::Dropped,
+        };
+        let _ = self.0.set(fate);
     }
 }
 
-impl Drop for Told {
+impl Drop for Tell {
     fn drop(&mut self) {
         // Stays as it is where the callback ran.
-        let unheard = (Ordering::AcqRel, Ordering::Acquire);
-        let _ = self.0.compare_exchange(OUT, GONE, unheard.0, unheard.1);
+        let _ = self.0.set(Fate::Dropped);
     }
 }
 
 impl Mark {
-    fn is_out(&self) -> bool {
-        self.fate.load(Ordering::Acquire) == OUT
-    }
-
-    /// Whether the encoder that holds the mark could still be submitted.
-    fn is_unsubmitted(&self) -> bool {
-        if !self.is_out() {
-            return false;
+    /// None while the encoder could still be submitted.
+    fn fate(&self) -> Option<Fate> {
+        if let Some(&fate) = self.heard.get() {
+            return Some(fate);
         }
-        let refused = Arc::new(AtomicBool::new(false));
-        let told = refused.clone();
-        self.buffer
-            .map_async(wgpu::MapMode::Read, .., move |mapped| {
-                told.store(mapped.is_err(), Ordering::Relaxed);
-            });
-        if refused.load(Ordering::Relaxed) {
-            return false;
-        }
-        // Takes the map back.
-        self.buffer.unmap();
-        true
+        is_refused(&self.buffer).then_some(Fate::Submitted)
     }
 }
 
 impl Recorded {
-    /// Marks `encoder`, into which a step was recorded.
+    fn marks(&self) -> MutexGuard<'_, Marks> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Marks `encoder`, into which so many steps are recorded.
     ///
     /// # Errors
     /// `OutOfMemory`, `DeviceLost`.
-    pub fn mark(&self, gpu: &Gpu, encoder: &wgpu::CommandEncoder) -> Result<()> {
-        let mut marks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let over = marks.iter().position(|mark| !mark.is_out());
-        let used = over.map(|at| marks.swap_remove(at));
-        let done = |mark: &Mark| mark.fate.load(Ordering::Acquire) == DONE;
+    pub fn mark(&self, gpu: &Gpu, encoder: &wgpu::CommandEncoder, steps: usize) -> Result<()> {
+        let mut marks = self.marks();
+        let over = marks.marks.iter().position(|m| m.heard.get().is_some());
+        let used = over.map(|at| marks.marks.swap_remove(at));
+        let done = |mark: &Mark| mark.heard.get() == Some(&Fate::Submitted);
         let buffer = match used.filter(done) {
             Some(mark) => {
+                marks.submitted |= mark.steps;
                 mark.buffer.unmap();
                 mark.buffer
             }
@@ -92,20 +95,38 @@ impl Recorded {
                 })
             })?,
         };
-        let fate = Arc::new(AtomicU8::new(OUT));
-        let told = Told(fate.clone());
-        let map = move |mapped: Result<(), wgpu::BufferAsyncError>| told.mapped(mapped.is_ok());
+        let heard = Arc::new(OnceLock::new());
+        let tell = Tell(heard.clone());
+        let map = move |mapped: Result<(), wgpu::BufferAsyncError>| tell.mapped(mapped.is_ok());
         encoder.map_buffer_on_submit(&buffer, wgpu::MapMode::Read, .., map);
-        marks.push(Mark { buffer, fate });
+        marks.marks.push(Mark {
+            buffer,
+            heard,
+            steps: steps > 0,
+        });
         Ok(())
+    }
+
+    /// Whether recorded steps have been submitted.
+    pub fn ran(&self) -> bool {
+        let marks = self.marks();
+        let ran = |mark: &Mark| mark.steps && mark.fate() == Some(Fate::Submitted);
+        marks.submitted || marks.marks.iter().any(ran)
+    }
+
+    /// Whether recorded steps have been submitted, or could still be.
+    pub fn may_run(&self) -> bool {
+        let marks = self.marks();
+        let may = |mark: &Mark| mark.steps && mark.heard.get() != Some(&Fate::Dropped);
+        marks.submitted || marks.marks.iter().any(may)
     }
 
     /// # Errors
     /// `Graph` if steps were recorded whose encoder has not been submitted.
     pub fn expect_submitted(&self) -> Result<()> {
-        let marks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = marks.iter().filter(|mark| mark.is_unsubmitted()).count();
-        match left {
+        let marks = self.marks();
+        let left = marks.marks.iter().filter(|mark| mark.fate().is_none());
+        match left.count() {
             0 => Ok(()),
             left => Err(Error::graph(format!(
                 "read: {left} recorded runs of the session have not been submitted; submit their \

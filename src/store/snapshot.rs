@@ -1,6 +1,6 @@
 //! Several states at once, as they are between two steps.
 
-use super::{Content, Store};
+use super::{Content, Store, pieces};
 use crate::error::{Error, Result};
 use crate::plan::Entry;
 use crate::tensor::Tensor;
@@ -12,7 +12,8 @@ impl Store {
     /// On a GPU the copies are one submit of their own, so that no step comes between them. A host
     /// that submits a step in pieces, which it recorded one by one, takes its snapshot between the
     /// last and the first of them.
-    /// The copies are submitted when this is first polled.
+    /// The copies are submitted when this is first polled; steps that are recorded and not
+    /// submitted by then have not run.
     ///
     /// # Errors
     /// `Graph` if the store has no such state; `OutOfMemory`, `DeviceLost`, `Readback`.
@@ -71,8 +72,10 @@ impl Store {
     /// Overwrites several states between two steps, after all steps submitted so far. Nothing
     /// changes unless every tensor fits its state and there is memory for all of them.
     ///
-    /// On a GPU this is one submit, on a borrowed device too; nothing is polled. A state that is
-    /// named twice gets the later tensor.
+    /// On a GPU this is one submit, on a borrowed device too; nothing is polled. Steps that were
+    /// recorded into encoders and are submitted later run on what is restored here, after the
+    /// writes that were recorded with them: a host submits or drops such encoders first. A state
+    /// that is named twice gets the later tensor.
     ///
     /// # Errors
     /// `Graph` if the store has no such state, `Shape` if a tensor is of another type;
@@ -91,19 +94,10 @@ impl Store {
                 let _turn = self.turn();
                 self.arrays()?.extend(made);
             }
-            Content::Gpu {
-                gpu,
-                chunks,
-                staging,
-            } => {
+            Content::Gpu { gpu, staging, .. } => {
                 let mut writes = Vec::new();
                 for &(_, entry, tensor) in &fitting {
-                    let row = entry.ty.row() * entry.ty.dtype.size();
-                    for part in &entry.parts {
-                        let start = part.rows.start * row;
-                        let bytes = &tensor.bytes()[start..start + part.rows.rows * row];
-                        writes.push((&chunks[part.chunk], part.offset, bytes));
-                    }
+                    writes.extend(pieces(tensor, self.places(entry)));
                 }
                 gpu.write_all(staging, &writes)?;
             }

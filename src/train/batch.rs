@@ -64,8 +64,7 @@ impl Resident {
     }
 
     /// The batch that the step of `clock` works on: `rows` rows of it for training, all with filler
-    /// where
-    /// there are fewer for evaluation.
+    /// where there are fewer for evaluation.
     pub fn batch(
         &self,
         g: &mut Graph,
@@ -139,8 +138,7 @@ impl Batch<'_> {
             let new = g.add(sum, loss)?;
             g.assign(sum, new)?;
             // The largest number of f32 is the largest of its row, and so classified rightly, until
-            // the
-            // sum of losses is infinite or NaN.
+            // the sum of losses is infinite or NaN.
             let most = g.constant(Tensor::f32([1], vec![f32::MAX])?)?;
             let last = g.reshape(new, [1])?;
             let row = g.concat(&[most, last], 0)?;

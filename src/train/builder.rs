@@ -187,6 +187,7 @@ where
             pending: Followed::new("accumulated").now(&store)?,
             store,
             unread: 0,
+            looked: 0,
             stopped: None,
         })
     }

@@ -1,9 +1,13 @@
 //! A classifier of images trained on a data set that lies on the device.
 
+mod counts;
+
+pub use counts::Metrics;
+
 use crate::data::Split;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::Engine;
-use crate::graph::{Graph, StateKind, Value};
+use crate::graph::{Graph, Value};
 use crate::nn::Mode;
 #[cfg(not(target_arch = "wasm32"))]
 use crate::session::Profile;
@@ -13,7 +17,6 @@ use crate::store::Store;
 use crate::store::blocking;
 use crate::tensor::Tensor;
 
-use super::batch::{COUNTS, FINITE};
 use super::builder::ClassifierBuilder;
 use super::followed::Followed;
 use super::{Adam, Optimizer};
@@ -26,12 +29,10 @@ pub struct ClassifierOptions {
     /// Images per step of evaluation.
     pub test_batch: usize,
     /// Leaves out the last batch of an epoch where it would have fewer images than the others
-    /// (PyTorch's
-    /// `drop_last`).
+    /// (PyTorch's `drop_last`).
     pub drop_last: bool,
     /// Batches whose mean gradient makes one update, usually 1. All of them count alike, also one
-    /// with
-    /// fewer images.
+    /// with fewer images.
     pub accumulate: usize,
     /// The optimizer, its learning rate or schedule with it; if it keeps moving averages, they are
     /// what is tested.
@@ -55,22 +56,10 @@ impl Default for ClassifierOptions {
     }
 }
 
-/// What training counted since it was last asked.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Metrics {
-    /// Mean loss per step.
-    pub loss: f64,
-    /// Share of images that were classified correctly, 0 to 1.
-    pub accuracy: f64,
-    /// Images seen.
-    pub images: usize,
-}
-
 /// A classifier, its data on the device, and sessions over one store: training and evaluation.
 ///
 /// Training makes no filler: where the batch size does not divide the training set, the last batch
-/// of
-/// an epoch is a session of its own, or is left out ([`ClassifierOptions::drop_last`]).
+/// of an epoch is a session of its own, or is left out ([`ClassifierOptions::drop_last`]).
 ///
 /// ```
 /// use striate::data::{Split, digits};
@@ -114,8 +103,9 @@ pub struct Classifier {
     /// Steps that are done, and batches since the last update, as the device counts them.
     pub(super) done: Followed,
     pub(super) pending: Followed,
-    /// Steps since the metrics were last read.
+    /// Steps since the metrics were last read, and how many of them were looked at since.
     pub(super) unread: usize,
+    pub(super) looked: usize,
     /// Why training has stopped, until the clock is set.
     pub(super) stopped: Option<String>,
 }
@@ -163,8 +153,7 @@ impl Classifier {
     }
 
     /// Where training is: epochs that are done, and steps of the one that has begun. A checkpoint
-    /// that
-    /// was loaded into the store counts.
+    /// that was loaded into the store counts.
     ///
     /// # Errors
     /// `Shape` if the clock was set to something else than a clock.
@@ -173,11 +162,13 @@ impl Classifier {
         Ok((step / self.steps_per_epoch, step % self.steps_per_epoch))
     }
 
-    /// Looks whether the host has set the clocks, as loading a checkpoint does.
+    /// Looks whether the host has set the clocks, as loading a checkpoint does: what was counted
+    /// before is of another run then.
     fn follow(&mut self) -> Result<()> {
         let done = self.done.now(&self.store)?;
         if done.set != self.done.set {
             self.stopped = None;
+            self.forget()?;
         }
         self.done = done;
         self.pending = self.pending.now(&self.store)?;
@@ -203,34 +194,46 @@ impl Classifier {
     fn made(&mut self, steps: usize) -> Result<()> {
         self.unread += steps;
         self.done.step = self.done.step.wrapping_add(steps as u32);
-        let Some(apply) = &mut self.apply else {
-            return Ok(());
-        };
-        self.pending.step += steps as u32;
-        if self.pending.step as usize >= self.accumulate {
+        if self.apply.is_some() {
+            self.pending.step += steps as u32;
+        }
+        self.apply_due()
+    }
+
+    /// Applies the gradients of the last batches if they are as many as make an update.
+    fn apply_due(&mut self) -> Result<()> {
+        if let Some(apply) = &mut self.apply
+            && self.pending.step as usize >= self.accumulate
+        {
             apply.run(1)?;
             self.pending.step = 0;
         }
         Ok(())
     }
 
-    /// Trains for `steps` steps, one batch each; on a GPU they are submitted and not waited for.
+    /// Trains for `steps` steps, one batch each; on a GPU they are submitted and not waited for,
+    /// except that an own device is waited for every 256 steps: losses that are not finite end
+    /// training there. On a borrowed device, and in a browser,
+    /// [`metrics_async`](Self::metrics_async) alone finds them.
     ///
     /// # Errors
-    /// `NotFinite` once [`metrics`](Self::metrics) found a loss that is not finite, until a checkpoint
-    /// is loaded; `DeviceLost`, `OutOfMemory`.
+    /// `NotFinite` once a loss was found that is not finite, until a checkpoint is loaded;
+    /// `DeviceLost`, `OutOfMemory`. The steps before the one that failed are done and counted.
     pub fn train(&mut self, steps: usize) -> Result<()> {
         self.follow()?;
         if let Some(message) = &self.stopped {
             return Err(Error::new(ErrorKind::NotFinite, message.clone()));
         }
+        self.apply_due()?;
         let mut left = steps;
         while left > 0 {
+            let unlooked = self.look_if_due()?;
             let (session, most) = self.due();
-            let now = left.min(most);
-            session.run(now)?;
-            self.made(now)?;
-            left -= now;
+            let (made, ran) = session.run_counted(left.min(most).min(unlooked));
+            let counted = self.made(made);
+            ran?;
+            counted?;
+            left -= made;
         }
         Ok(())
     }
@@ -242,88 +245,10 @@ impl Classifier {
     #[cfg(not(target_arch = "wasm32"))]
     pub fn profile(&mut self) -> Result<Profile> {
         self.follow()?;
+        self.apply_due()?;
         let profile = self.due().0.profile()?;
         self.made(1)?;
         Ok(profile)
-    }
-
-    /// What training counted since this was last called; waits for the steps submitted so far.
-    ///
-    /// # Errors
-    /// `NotFinite` if the loss of one of these steps is NaN or infinite, with its epoch and step,
-    /// both
-    /// counted from 1. Training has stopped then: the parameters are worth nothing.
-    /// `Unsupported` on a borrowed device: await [`metrics_async`](Self::metrics_async) there.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn metrics(&mut self) -> Result<Metrics> {
-        let store = self.store.clone();
-        blocking(store.engine(), self.metrics_async())
-    }
-
-    /// As `metrics`, for hosts that cannot block.
-    pub async fn metrics_async(&mut self) -> Result<Metrics> {
-        self.follow()?;
-        let loss = self.store.get_async("train.loss").await?.item()?;
-        let steps = std::mem::take(&mut self.unread);
-        if !loss.is_finite() {
-            return Err(self.not_finite(loss, steps).await?);
-        }
-        let (correct, images) = self.take_counts(&format!("train.{COUNTS}")).await?;
-        self.store.set("train.loss", &Tensor::scalar(0.0))?;
-        self.take_counts(&format!("train.{FINITE}")).await?;
-        Ok(Metrics {
-            loss: f64::from(loss) / steps.max(1) as f64,
-            accuracy: f64::from(correct) / f64::from(images.max(1)),
-            images: images as usize,
-        })
-    }
-
-    /// Stops training after the last `steps` steps, whose losses do not add up to a finite number.
-    async fn not_finite(&mut self, sum: f32, steps: usize) -> Result<Error> {
-        let (finite, counted) = self.take_counts(&format!("train.{FINITE}")).await?;
-        self.take_counts(&format!("train.{COUNTS}")).await?;
-        self.store.set("train.loss", &Tensor::scalar(0.0))?;
-        let first = (self.done.step).wrapping_sub(steps.max(counted as usize) as u32);
-        let step = first.wrapping_add(finite) as usize;
-        let what = if sum.is_nan() { "NaN" } else { "infinite" };
-        let message = format!(
-            "training: the loss became {what} in epoch {}, step {} of {}",
-            step / self.steps_per_epoch + 1,
-            step % self.steps_per_epoch + 1,
-            self.steps_per_epoch
-        );
-        self.stopped = Some(message.clone());
-        Ok(Error::new(ErrorKind::NotFinite, message))
-    }
-
-    /// Checks that what is to be saved is worth it: reads the metrics of the steps since they were
-    /// last
-    /// read, which are lost, and all parameters and running statistics.
-    ///
-    /// # Errors
-    /// `NotFinite` as [`metrics`](Self::metrics), or with the first state that holds NaN or an infinity.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn expect_finite(&mut self) -> Result<()> {
-        let store = self.store.clone();
-        blocking(store.engine(), self.expect_finite_async())
-    }
-
-    /// As `expect_finite`, for hosts that cannot block.
-    pub async fn expect_finite_async(&mut self) -> Result<()> {
-        self.metrics_async().await?;
-        for kind in [StateKind::Parameter, StateKind::Statistic] {
-            for name in self.store.names_of(kind) {
-                let tensor = self.store.get_async(name).await?;
-                if let Some(value) = tensor.as_f32()?.iter().find(|value| !value.is_finite()) {
-                    let (epoch, step) = self.position()?;
-                    let message = format!(
-                        "training: \"{name}\" holds {value} after {epoch} epochs and {step} steps"
-                    );
-                    return Err(Error::new(ErrorKind::NotFinite, message));
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Classifies the whole test set, with the moving averages of the parameters if there are any, and returns the share that was
@@ -352,15 +277,5 @@ impl Classifier {
         tested?;
         let (correct, images) = self.take_counts("test.counts").await?;
         Ok(f64::from(correct) / f64::from(images.max(1)))
-    }
-
-    /// Reads and clears a state of counts: right ones, all.
-    async fn take_counts(&self, name: &str) -> Result<(u32, u32)> {
-        let counts = self.store.get_async(name).await?;
-        self.store.set(name, &Tensor::u32([2], vec![0; 2])?)?;
-        match counts.as_u32()? {
-            &[correct, images] => Ok((correct, images)),
-            _ => Err(Error::shape(format!("state \"{name}\" is {}", counts.ty()))),
-        }
     }
 }

@@ -7,7 +7,7 @@ use crate::store::Store;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Followed {
     name: &'static str,
-    /// How many times the host had set the clock when it was last looked at.
+    /// How many times the host had set the clock before the last one that was looked at.
     pub set: u64,
     pub step: u32,
 }
@@ -24,9 +24,9 @@ impl Followed {
     /// The clock's step now: as the host set it last, plus the steps since.
     pub fn now(self, store: &Store) -> Result<Self> {
         match store.given(self.name) {
-            Some((set, clock)) if set != self.set => Ok(Self {
-                set,
-                step: clock.as_u32()?.get(2).copied().unwrap_or_default(),
+            Some(given) if given.before != self.set => Ok(Self {
+                set: given.before,
+                step: given.tensor.as_u32()?.get(2).copied().unwrap_or_default(),
                 ..self
             }),
             _ => Ok(self),

@@ -4,6 +4,10 @@ use std::path::Path;
 
 use serde::Deserialize;
 use striate::error::{Error, ErrorKind, Result};
+use striate::interop::read_file;
+
+/// The most bytes of a file of lines.
+const MOST_BYTES: u64 = 1 << 30;
 
 /// Variants that are other libraries.
 pub const PEERS: [&str; 2] = ["burn", "pytorch"];
@@ -121,9 +125,9 @@ fn is_name(text: &str) -> bool {
 /// `Io` if it cannot be read; `Data` with file, line and column of what is no such line, or if there is none.
 pub fn read(file: &Path) -> Result<Vec<Line>> {
     let (machine, path) = named(file);
-    let text = std::fs::read_to_string(path).map_err(|e| {
-        let message = format!("{}: cannot be read", path.display());
-        Error::new(ErrorKind::Io, message).with_source(e)
+    let text = String::from_utf8(read_file(path, MOST_BYTES)?).map_err(|e| {
+        let message = format!("{}: is no text", path.display());
+        Error::new(ErrorKind::Data, message).with_source(e)
     })?;
     let mut lines = parse(&text, &path.display().to_string())?;
     if let Some(machine) = machine {

@@ -43,8 +43,7 @@ struct Shares {
 }
 
 /// What one dispatch sums, forward or for the gradient of the input: numbers of places and taps
-/// along each axis, depth first, each axis'
-/// places before its taps, and then channels.
+/// along each axis, depth first, each axis' places before its taps, and then channels.
 type Summed = [Range; 7];
 
 /// Turns of the loops that store up to four channels of four columns.

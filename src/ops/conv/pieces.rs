@@ -20,9 +20,8 @@ pub(super) struct Pieces<const N: usize> {
 const MOST: usize = 1 << 14;
 
 /// Loops over these extents, the last one innermost, cut into as few pieces within `turns` as go by
-/// cutting the inner loops last. A piece takes
-/// more only where one turn of each loop does. Loops that would take more than [`MOST`] pieces are
-/// not cut: the plan refuses their turns.
+/// cutting the inner loops last. A piece takes more only where one turn of each loop does. Loops
+/// that would take more than [`MOST`] pieces are not cut: the plan refuses their turns.
 pub(super) fn pieces<const N: usize>(extents: [usize; N], turns: u64) -> Pieces<N> {
     let mut inner = 0;
     let mut all = vec![[Range { start: 0, end: 0 }; N]];

@@ -87,11 +87,10 @@ impl<const D: usize> Conv<D> {
     }
 
     /// Padding of `dilation * (kernel - 1)` in all, the odd element after the axis, so that at
-    /// stride
-    /// 1 the extents stay: PyTorch's `padding="same"`. The split does not depend on the stride.
-    /// PyTorch refuses strides other than 1; here they give `ceil(extent / stride)` windows, the
-    /// first of which begins in the padding. TensorFlow and ONNX place them otherwise: see
-    /// [`Conv::same_upper`].
+    /// stride 1 the extents stay: PyTorch's `padding="same"`. The split does not depend on the
+    /// stride. PyTorch refuses strides other than 1; here they give `ceil(extent / stride)`
+    /// windows, the first of which begins in the padding. TensorFlow and ONNX place them otherwise:
+    /// see [`Conv::same_upper`].
     pub fn same(self, kernel: impl Into<PerAxis<D>>) -> Self {
         let PerAxis(kernel) = kernel.into();
         let around = |axis: usize| {

@@ -9,8 +9,7 @@ use crate::shape::Shape;
 impl Graph {
     /// The product of a and b, as `torch.matmul`: of matrices, of batches of matrices over any axes
     /// before their last two, and of vectors. `transpose_a` and `transpose_b` transpose the last
-    /// two
-    /// axes first; a vector stays as it is.
+    /// two axes first; a vector stays as it is.
     ///
     /// The axes before the last two are broadcast: `[2, 1, m, k]` by `[2, k, n]` gives
     /// `[2, 2, m, n]`. A vector a `[k]` is a row, a vector b `[k]` a column, whose axis the result

@@ -284,7 +284,11 @@ impl Op for MatMul {
     }
 
     fn mixes_rows(&self, input: usize) -> bool {
-        !self.batch && (input == 1 || self.transpose_a)
+        match input {
+            0 => !self.batch && self.transpose_a,
+            1 => !self.batch,
+            _ => true,
+        }
     }
 }
 

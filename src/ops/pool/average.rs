@@ -189,8 +189,7 @@ pub struct AveragePoolGrad {
 /// # Average and Lp pooling
 impl Graph {
     /// The mean of each window of x: `[n, c, length]`, `[n, c, height, width]` or `[n, c, depth,
-    /// height, width]`; without n it is
-    /// one image, as in all poolings.
+    /// height, width]`; without n it is one image, as in all poolings.
     pub fn avg_pool<const D: usize>(&mut self, x: Value, pool: AvgPool<D>) -> Result<Value> {
         self.batched1(x, 2 + D, |g, x| g.apply1(pool.average(), &[x]))
     }

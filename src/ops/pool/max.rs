@@ -312,8 +312,7 @@ impl Op for MaxPoolForward {
 
 impl MaxPoolForward {
     /// Emits long windows in pieces: the largest element of each with its index, then the largest
-    /// of
-    /// these.
+    /// of these.
     fn lower_pieces(
         &self,
         extents: [[usize; 3]; 2],

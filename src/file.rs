@@ -2,23 +2,31 @@
 
 use std::fmt::Display;
 use std::fs::{File, Metadata};
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 
 use crate::error::{Error, ErrorKind, Result};
+
+/// What a safetensors file is called.
+#[cfg(any(feature = "data", feature = "interop"))]
+pub(crate) const SAFETENSORS: &str = "a safetensors file";
+
+/// Bytes by which it is told what a file is.
+#[cfg(any(feature = "data", feature = "interop"))]
+pub(crate) const HEAD: usize = 512;
 
 /// Opens a regular file of at most `most_bytes` bytes; returns it with its size.
 ///
 /// # Errors
 /// `Io` if the operating system gives no file, or something else than a regular one, such as a
-/// directory, a pipe or a device, which is not opened; `Data` if it is longer.
+/// folder, a pipe or a device, which may have no end and is not opened; `Data` if it is longer.
 pub(crate) fn open_regular(path: &Path, most_bytes: u64) -> Result<(File, u64)> {
     let fail = |e| io_error(path, e);
     // Opening a pipe waits for its writer. Who replaces the file in between is found out after it.
-    expect_regular(path, &std::fs::metadata(path).map_err(fail)?)?;
+    expect_regular(&std::fs::metadata(path).map_err(fail)?).map_err(fail)?;
     let file = File::open(path).map_err(fail)?;
     let metadata = file.metadata().map_err(fail)?;
-    expect_regular(path, &metadata)?;
+    expect_regular(&metadata).map_err(fail)?;
     let bytes = metadata.len();
     if bytes > most_bytes {
         let message = format!("holds {bytes} bytes, the limit is {most_bytes}");
@@ -27,12 +35,36 @@ pub(crate) fn open_regular(path: &Path, most_bytes: u64) -> Result<(File, u64)> 
     Ok((file, bytes))
 }
 
-fn expect_regular(path: &Path, metadata: &Metadata) -> Result<()> {
+/// Reads a regular file of at most `most_bytes` bytes, which is measured before it is read. A pipe
+/// or a device is refused, not waited for or read without end.
+///
+/// # Errors
+/// `Io` if the operating system gives no file, or something else than a regular one; its source is
+/// the [`io::Error`]. `Data` if it is longer, or changes while it is read; `OutOfMemory`.
+pub fn read_file(path: impl AsRef<Path>, most_bytes: u64) -> Result<Vec<u8>> {
+    let path = path.as_ref();
+    let (file, length) = open_regular(path, most_bytes)?;
+    let mut bytes = Vec::new();
+    let size = usize::try_from(length).unwrap_or(usize::MAX);
+    bytes.try_reserve_exact(size).map_err(|e| {
+        let message = format!("no memory for {length} bytes");
+        error(ErrorKind::OutOfMemory, path, message).with_source(e)
+    })?;
+    let read = file.take(length).read_to_end(&mut bytes);
+    match read.map_err(|e| io_error(path, e))? {
+        read if read == size => Ok(bytes),
+        _ => Err(error(ErrorKind::Data, path, "changed while it was read")),
+    }
+}
+
+/// # Errors
+/// With what it is instead.
+pub(crate) fn expect_regular(metadata: &Metadata) -> io::Result<()> {
     if metadata.is_file() {
         return Ok(());
     }
-    let message = format!("is {}, not a regular file", kind(metadata));
-    Err(error(ErrorKind::Io, path, message))
+    let message = format!("it is {}, not a regular file", kind(metadata));
+    Err(io::Error::new(io::ErrorKind::InvalidInput, message))
 }
 
 /// What something that is no regular file is.
@@ -57,8 +89,9 @@ fn kind(metadata: &Metadata) -> &'static str {
     }
 }
 
-/// What a file that begins with `head` is, as far as people take such files for data sets or
+/// What a file is that begins with `head`, as far as people take such files for data sets or
 /// weights.
+#[cfg(any(feature = "data", feature = "interop"))]
 pub(crate) fn described(head: &[u8]) -> Option<&'static str> {
     const LFS: &str = "a Git LFS pointer (`git lfs pull` fetches the file)";
     const HTML: &str = "an HTML or XML page, as servers send instead of a file";
@@ -110,26 +143,28 @@ pub(crate) fn described(head: &[u8]) -> Option<&'static str> {
         Some(b'<') => Some(HTML),
         Some(b'{' | b'[') => Some("JSON text"),
         // The header of a safetensors file is its length and JSON.
-        _ if head.get(8) == Some(&b'{') && head.get(7) == Some(&0) => Some("a safetensors file"),
+        _ if head.get(8) == Some(&b'{') && head.get(7) == Some(&0) => Some(SAFETENSORS),
         Some(_) if is_text(text) => Some("plain text"),
         _ => None,
     }
 }
 
+#[cfg(any(feature = "data", feature = "interop"))]
 fn is_text(bytes: &[u8]) -> bool {
     let printable = |byte: &u8| matches!(byte, b'\t' | b'\n' | b'\r' | b' '..=b'~');
     bytes.iter().all(printable)
 }
 
+/// What reading `path` failed with.
 pub(crate) fn io_error(path: &Path, source: io::Error) -> Error {
-    error(ErrorKind::Io, path, source.kind().to_string()).with_source(source)
+    error(ErrorKind::Io, path, format!("cannot be read: {source}")).with_source(source)
 }
 
 pub(crate) fn error(kind: ErrorKind, path: &Path, message: impl Display) -> Error {
     Error::new(kind, format!("{}: {message}", path.display()))
 }
 
-#[cfg(test)]
+#[cfg(all(test, any(feature = "data", feature = "interop")))]
 mod tests {
     use super::*;
 
