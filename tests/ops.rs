@@ -257,6 +257,66 @@ fn long_convolutions_miss_no_term() {
     assert!(wrongs.is_empty(), "{}", wrongs.join("\n"));
 }
 
+/// Infinities that only filler weights or the zeros around an image meet are no part of a sum,
+/// however many turns it takes to make that again.
+#[test]
+fn long_sums_are_mended() {
+    let forms = [
+        GpuOptions::default(),
+        GpuOptions {
+            body: Some(Body::Registers),
+            windows: Some(false),
+            ..GpuOptions::default()
+        },
+        GpuOptions {
+            body: Some(Body::Shared),
+            ..GpuOptions::default()
+        },
+    ];
+    for gpu in forms.iter().flat_map(common::gpus) {
+        let mut g = Graph::new();
+        // Infinity at column 8, which the taps of outputs 5 to 8 see.
+        let mut ones = vec![1.0; 256 * 16 * 16];
+        ones[8] = f32::INFINITY;
+        let x = Tensor::f32([1, 256, 16, 16], ones).unwrap();
+        let x = g.constant(x).unwrap();
+        let weight = g.fill([8, 256, 4, 4], 1.0).unwrap();
+        let y = g.conv2d(x, weight, None, Conv2d::default()).unwrap();
+        // The first tap of the first place sees padding, and infinity in dy.
+        let mut ones = vec![1.0; 864 * 4 * 16 * 16];
+        ones[0] = f32::INFINITY;
+        let dy = Tensor::f32([864, 4, 16, 16], ones).unwrap();
+        let dy = g.constant(dy).unwrap();
+        let x = g.fill([864, 2, 16, 16], 1.0).unwrap();
+        let filters = g.fill([4, 2, 3, 3], 1.0).unwrap();
+        let same = Conv2d::padding(1);
+        let long = g.conv2d(x, filters, None, same).unwrap();
+        let dweight = gradients_from(&mut g, &[(long, dy)], &[filters]).unwrap()[0].unwrap();
+        let store = Store::new(&Engine::from(gpu.clone()), &[&g], 0).unwrap();
+        let mut session = Session::new(&store, &g, &[y, dweight]).unwrap();
+        session.run(1).unwrap();
+        let y = session.read(y).unwrap();
+        for (i, &y) in y.as_f32().unwrap().iter().enumerate() {
+            let (row, column) = (i / 13 % 13, i % 13);
+            let right = match (row, column) {
+                (0, 5..=8) => f32::INFINITY,
+                _ => 4096.0,
+            };
+            assert_eq!(y, right, "y {row}, {column}: {gpu:?}");
+        }
+        let dweight = session.read(dweight).unwrap();
+        for (i, &sum) in dweight.as_f32().unwrap().iter().enumerate() {
+            let (filter, row, column) = (i / 18, i / 3 % 3, i % 3);
+            let seen = |tap: usize| if tap == 1 { 16 } else { 15 };
+            let right = match (filter, row, column) {
+                (0, 1.., 1..) => f32::INFINITY,
+                _ => (864 * seen(row) * seen(column)) as f32,
+            };
+            assert_eq!(sum, right, "dweight {filter}, {row}, {column}: {gpu:?}");
+        }
+    }
+}
+
 /// Checks one random case. All of them share their devices, so that only the first shapes compile pipelines.
 fn check(case: Case) -> TestCaseResult {
     static ADAPTERS: OnceLock<Vec<Adapter>> = OnceLock::new();
