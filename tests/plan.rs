@@ -10,15 +10,16 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use common::lower::lower;
 use proptest::prelude::*;
-use striate::autodiff::gradients;
+use striate::autodiff::{gradients, gradients_from};
 use striate::error::{ErrorKind, Result};
 use striate::graph::{Graph, Init, Kind, Node, Op, Source, Value};
 use striate::kernel::{
     Access, Body, CPU_TURNS, Caps, Dispatch, GPU_TURNS, Io, Kernel, Lowering, Operand, Part,
     WINDOW, Wgsl, parts_of,
 };
-use striate::ops::Conv2d;
+use striate::ops::{Conv2d, Conv3d};
 use striate::plan::{Buffer, Life, Plan, PlanOptions, Span, StateLayout, Step, peak, place};
 use striate::rng::Stream;
 use striate::shape::Type;
@@ -89,7 +90,13 @@ fn few_turns_end_in_a_plan_or_a_limit() {
     let labels = g.input("labels", Type::u32([900])).unwrap();
     let valid = g.input("valid", Type::u32([1])).unwrap();
     let counter = g.input("counter", Type::u32([2])).unwrap();
+    let [none, rows] =
+        [[0, 3], [3, 0]].map(|shape| g.input(&format!("{shape:?}"), Type::f32(shape)).unwrap());
     let values = [
+        g.sum(none, &[0], false).unwrap(),
+        g.sum(rows, &[1], false).unwrap(),
+        g.mean(none, &[0, 1], false).unwrap(),
+        g.norm(rows, &[1], false).unwrap(),
         g.sum(x, &[0, 1, 2], false).unwrap(),
         g.sum(x, &[0, 2], false).unwrap(),
         g.amax(x, &[1], false).unwrap(),

@@ -16,7 +16,7 @@ use crate::kernel::{Body, Caps, Io, Kernel, Lowering, Operand, Rows, overlaps};
 use crate::shape::{Shape, Type};
 use crate::tensor::Array;
 
-use super::gemm::{End, MASK_PAIR, Target, run_scratch, sum_runs};
+use super::gemm::{End, MASK_PAIR, Target, reusing, run_scratch, sum_runs};
 use super::reduce::Sum;
 use super::reduction::{Fold, lower_reduction};
 use super::{Cut, expect_f32, expect_inputs, expect_type};
@@ -397,6 +397,7 @@ impl Op for ConvGradWeight {
         }
         let longest = blocks.iter().map(Filters::count).max().unwrap_or(0);
         let scratch = run_scratch(out, runs.len(), longest * filter);
+        let base = out.scratch.len();
         for filters in &blocks {
             let to = Target {
                 part: filters.part,
@@ -405,7 +406,9 @@ impl Op for ConvGradWeight {
             };
             let block = [filters.count(), filter];
             sum_runs(runs.len(), block, to, &scratch, out, |run, to, out| {
-                sizes.lower_grad_weight(&runs[run], filters, to, dbias, caps, out);
+                reusing(base, out, |out| {
+                    sizes.lower_grad_weight(&runs[run], filters, to, dbias, caps, out);
+                });
             });
         }
         Ok(())
