@@ -50,8 +50,9 @@ pub struct Norm {
 }
 
 impl Graph {
-    /// The variance over `axes`: sum((x - mean)^2) / (count - `correction`); PyTorch's default is 1. With `keep` the axes stay with
-    /// extent 1. No axes reduce nothing; in PyTorch they mean all. Without a degree of freedom it is an error, where PyTorch gives NaN.
+    /// The variance over `axes`: sum((x - mean)^2) / (count - `correction`); PyTorch's default is
+    /// 1. With `keep` the axes stay with extent 1. No axes ([`Dim::NONE`]) reduce nothing; in
+    /// PyTorch they mean all. Without a degree of freedom it is an error, where PyTorch gives NaN.
     pub fn var(
         &mut self,
         x: Value,
@@ -99,7 +100,8 @@ impl Graph {
         self.add1(op, &[x, mean])
     }
 
-    /// The Euclidean norm over `axes`; with `keep` they stay with extent 1. No axes reduce nothing; in PyTorch they mean all.
+    /// The Euclidean norm over `axes`; with `keep` they stay with extent 1. No axes ([`Dim::NONE`])
+    /// reduce nothing; in PyTorch they mean all.
     pub fn norm(&mut self, x: Value, axes: &[impl Into<Dim> + Copy], keep: bool) -> Result<Value> {
         let axes = dim::sorted("norm", &self.operand("norm", x)?.shape, axes)?;
         self.add1(Norm { axes, keep }, &[x])
