@@ -74,6 +74,12 @@ impl Error {
         self
     }
 
+    /// Puts `note` in brackets behind the message.
+    pub(crate) fn note(mut self, note: impl fmt::Display) -> Self {
+        self.message = format!("{} ({note})", self.message);
+        self
+    }
+
     /// What went wrong.
     pub fn kind(&self) -> ErrorKind {
         self.kind

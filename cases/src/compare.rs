@@ -3,6 +3,8 @@
 use striate::check::{Bound, Case, Draw, Input, below, drawn, real};
 use striate::shape::{DType, Shape, Type};
 
+use super::words;
+
 pub fn compare() -> Vec<Case> {
     let mut cases = comparisons();
     cases.extend(choices());
@@ -147,11 +149,6 @@ fn casts() -> Vec<Case> {
                 vec![input.clone()],
                 move |g, x| Ok(vec![g.cast(x[0], to)?]),
             );
-            // WGSL 15.7.6: a u32 that no f32 is becomes one of its two neighbours.
-            let case = match (input.ty.dtype, to) {
-                (DType::U32, DType::F32) => case.bound(Bound::Ulp(1.0)).inexact(),
-                _ => case,
-            };
             // Rows that end inside a word of bytes.
             let cut = to == DType::U8 && shape[..] == [90, 7];
             cases.push(match cut {
@@ -167,6 +164,31 @@ fn casts() -> Vec<Case> {
             move |g, x| Ok(vec![g.cast(x[0], to)?]),
         ));
     }
+    // Beside 2^24 and 2^25, between neighbours and as near to two of them, and at the end.
+    const BESIDE: &[u32] = &[
+        16_777_215,
+        16_777_217,
+        16_777_219,
+        33_554_434,
+        33_554_433,
+        33_554_435,
+        33_554_438,
+        2_147_483_712,
+        2_147_483_713,
+        4_294_967_167,
+        4_294_967_168,
+        u32::MAX,
+        0,
+    ];
+    cases.push(Case::new(
+        "cast/beside 2^24, to f32 and back",
+        vec![words(BESIDE)],
+        |g, x| {
+            let rounded = g.cast(x[0], DType::F32)?;
+            let back = g.cast(rounded, DType::U32)?;
+            Ok(vec![rounded, back, g.eq(back, x[0])?])
+        },
+    ));
     let far = Case::new(
         "cast/far to u32",
         vec![drawn([59], Draw::Between(-16_777_216.0, 16_777_216.0))],

@@ -156,6 +156,17 @@ fn images() -> Vec<Case> {
         }),
     ];
     cases.extend(largest.map(|case| case.gradients(&[0], Bound::Exact)));
+    let moved = [
+        case("pixel_shuffle/one image", vec![real([8, 3, 5])], |g, x| {
+            g.pixel_shuffle(x[0], 2)
+        }),
+        case(
+            "pixel_unshuffle/one image",
+            vec![real([3, 4, 6])],
+            |g, x| g.pixel_unshuffle(x[0], 2),
+        ),
+    ];
+    cases.extend(moved.map(|case| case.gradients(&[0], Bound::Exact).linear()));
     let real = || vec![drawn([2, 6, 4], Draw::Between(0.25, 1.0))];
     let means = [
         case("avg_pool2d/one image", real(), |g, x| {

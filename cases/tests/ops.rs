@@ -186,7 +186,7 @@ fn long_convolutions_miss_no_term() {
     ];
     // x and a weight of one tap or as large as x: y sums channels and taps, dx, of one tap,
     // filters, dweight images and places.
-    let small: [(&[usize], &[usize]); 9] = [
+    let small: [(&[usize], &[usize]); 10] = [
         (&[1, 1, 32_761], &[2, 1, 1]),
         (&[1, 1, 80_000], &[2, 1, 1]),
         (&[2, 2, 70_001], &[2, 1, 1]),
@@ -196,13 +196,18 @@ fn long_convolutions_miss_no_term() {
         (&[1, 1, 1, 1], &[70_000, 1, 1, 1]),
         (&[1, 2, 300, 300], &[3, 2, 300, 300]),
         (&[1, 2, 70_001], &[2, 1, 70_001]),
+        // Five seconds of sound, every second element of it.
+        (&[1, 1, 80_004], &[1, 1, 3]),
     ];
-    // As layers have them, with fewer channels: what a strip takes in turns does not depend on
-    // these.
-    let large: [(&[usize], &[usize]); 2] = [
-        (&[864, 128, 16, 16], &[8, 128, 1, 1]),
-        (&[80, 128, 56, 56], &[8, 128, 1, 1]),
-    ];
+    // As layers have them, with fewer filters: what a strip takes in turns does not depend on
+    // these. `.ci/long` takes all.
+    let filters = match std::env::var_os("STRIATE_LONG") {
+        Some(_) => 128,
+        None => 8,
+    };
+    let layer = [filters, 128, 1, 1];
+    let large: [(&[usize], &[usize]); 2] =
+        [(&[864, 128, 16, 16], &layer), (&[80, 128, 56, 56], &layer)];
     let mut wrongs = Vec::new();
     for (i, options) in forms.iter().enumerate() {
         for gpu in devices::gpus(options) {
@@ -219,6 +224,7 @@ fn long_convolutions_miss_no_term() {
                         None,
                         Conv1d {
                             groups: x_shape[1] / w_shape[1],
+                            dilation: [if w_shape[2] == 3 { 2 } else { 1 }],
                             ..Conv1d::default()
                         },
                     ),
@@ -253,6 +259,66 @@ fn long_convolutions_miss_no_term() {
         }
     }
     assert!(wrongs.is_empty(), "{}", wrongs.join("\n"));
+}
+
+/// Infinities that only filler weights or the zeros around an image meet are no part of a sum,
+/// however many turns it takes to make that again.
+#[test]
+fn long_sums_are_mended() {
+    let forms = [
+        GpuOptions::default(),
+        GpuOptions {
+            body: Some(Body::Registers),
+            windows: Some(false),
+            ..GpuOptions::default()
+        },
+        GpuOptions {
+            body: Some(Body::Shared),
+            ..GpuOptions::default()
+        },
+    ];
+    for gpu in forms.iter().flat_map(striate_cases::devices::gpus) {
+        let mut g = Graph::new();
+        // Infinity at column 8, which the taps of outputs 5 to 8 see.
+        let mut ones = vec![1.0; 256 * 16 * 16];
+        ones[8] = f32::INFINITY;
+        let x = Tensor::f32([1, 256, 16, 16], ones).unwrap();
+        let x = g.constant(x).unwrap();
+        let weight = g.fill([8, 256, 4, 4], 1.0).unwrap();
+        let y = g.conv2d(x, weight, None, Conv2d::default()).unwrap();
+        // The first tap of the first place sees padding, and infinity in dy.
+        let mut ones = vec![1.0; 864 * 4 * 16 * 16];
+        ones[0] = f32::INFINITY;
+        let dy = Tensor::f32([864, 4, 16, 16], ones).unwrap();
+        let dy = g.constant(dy).unwrap();
+        let x = g.fill([864, 2, 16, 16], 1.0).unwrap();
+        let filters = g.fill([4, 2, 3, 3], 1.0).unwrap();
+        let same = Conv2d::new().padding(1);
+        let long = g.conv2d(x, filters, None, same).unwrap();
+        let dweight = gradients_from(&mut g, &[(long, dy)], &[filters]).unwrap()[0].unwrap();
+        let store = Store::new(&Engine::from(gpu.clone()), &[&g], 0).unwrap();
+        let mut session = Session::new(&store, &g, &[y, dweight]).unwrap();
+        session.run(1).unwrap();
+        let y = session.read(y).unwrap();
+        for (i, &y) in y.as_f32().unwrap().iter().enumerate() {
+            let (row, column) = (i / 13 % 13, i % 13);
+            let right = match (row, column) {
+                (0, 5..=8) => f32::INFINITY,
+                _ => 4096.0,
+            };
+            assert_eq!(y, right, "y {row}, {column}: {gpu:?}");
+        }
+        let dweight = session.read(dweight).unwrap();
+        for (i, &sum) in dweight.as_f32().unwrap().iter().enumerate() {
+            let (filter, row, column) = (i / 18, i / 3 % 3, i % 3);
+            let seen = |tap: usize| if tap == 1 { 16 } else { 15 };
+            let right = match (filter, row, column) {
+                (0, 1.., 1..) => f32::INFINITY,
+                _ => (864 * seen(row) * seen(column)) as f32,
+            };
+            assert_eq!(sum, right, "dweight {filter}, {row}, {column}: {gpu:?}");
+        }
+    }
 }
 
 /// Checks one random case. All of them share their devices, so that only the first shapes compile pipelines.

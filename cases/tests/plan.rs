@@ -9,18 +9,19 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use proptest::prelude::*;
-use striate::autodiff::gradients;
+use striate::autodiff::{gradients, gradients_from};
 use striate::error::{ErrorKind, Result};
 use striate::graph::{Graph, Init, Node, Op, Source, StateKind, Value};
 use striate::kernel::{
     Access, Body, CPU_TURNS, Caps, Dispatch, GPU_TURNS, Io, Kernel, Lowering, Operand, Part,
     WINDOW, Wgsl, parts_of,
 };
-use striate::ops::{Conv2d, CrossEntropyLoss};
+use striate::ops::{Conv2d, Conv3d, CrossEntropyLoss};
 use striate::plan::{Buffer, Life, Plan, PlanOptions, Span, StateLayout, Step, peak, place};
 use striate::rng::Stream;
 use striate::shape::Type;
 use striate::tensor::{Array, Tensor};
+use striate_cases::lower::lower;
 
 /// An op from outside whose invocations take so many turns of their loops.
 #[derive(Debug)]
@@ -87,7 +88,13 @@ fn few_turns_end_in_a_plan_or_a_limit() {
     let labels = g.input("labels", Type::u32([900])).unwrap();
     let valid = g.input("valid", Type::u32([1])).unwrap();
     let counter = g.input("counter", Type::u32([2])).unwrap();
+    let [none, rows] =
+        [[0, 3], [3, 0]].map(|shape| g.input(&format!("{shape:?}"), Type::f32(shape)).unwrap());
     let values = [
+        g.sum(none, &[0], false).unwrap(),
+        g.sum(rows, &[1], false).unwrap(),
+        g.mean(none, &[0, 1], false).unwrap(),
+        g.norm(rows, &[1], false).unwrap(),
         g.sum(x, &[0, 1, 2], false).unwrap(),
         g.sum(x, &[0, 2], false).unwrap(),
         g.amax(x, &[1], false).unwrap(),
@@ -102,7 +109,7 @@ fn few_turns_end_in_a_plan_or_a_limit() {
         g.batch_norm_train(x, None, None, 1e-5).unwrap().0,
     ];
     let mut planned = [0; 2];
-    for max_turns in (1..=32).chain([100, 300, 1000, CPU_TURNS]) {
+    for max_turns in (0..=32).chain([100, 300, 1000, CPU_TURNS]) {
         for (value, most) in values.iter().flat_map(|&v| [(v, 128 << 20), (v, 1024)]) {
             let caps = Caps {
                 max_turns,
@@ -783,6 +790,68 @@ fn scratch_beyond_one_binding_is_refused() {
     assert_eq!(error.kind(), ErrorKind::Limit);
     let told = "probe: scratch of f32 [40] takes 160 bytes, the device binds 128 at most";
     assert_eq!(error.to_string(), told);
+}
+
+/// What gradients of weights keep beside their operands does not grow with the batch, however many
+/// dispatches and parts of values their sums take.
+#[test]
+fn scratch_of_weight_gradients_does_not_grow_with_the_batch() {
+    let scratch = |n: usize, form: usize, caps: &Caps| -> f64 {
+        let mut g = Graph::new();
+        let mut f32 = |shape: &[usize]| g.fill(shape, 1.0).unwrap();
+        let kept = |g: &Graph| -> f64 {
+            let (io, lowering) = lower(g, g.nodes().last().unwrap(), caps, false).unwrap();
+            let bytes: u64 = lowering.scratch.iter().map(Type::bytes).sum();
+            bytes as f64 / io.outputs[0].bytes() as f64
+        };
+        if form == 4 {
+            // Of a linear layer.
+            let (x, dy) = (f32(&[16 * n, 1024]), f32(&[16 * n, 1000]));
+            g.matmul(x, dy, true, false).unwrap();
+            return kept(&g);
+        }
+        let (x, weight) = match form {
+            0 => (f32(&[n, 256, 16, 32, 32]), f32(&[256, 256, 3, 3, 3])),
+            1 => (f32(&[n, 256, 32, 32]), f32(&[256, 256, 3, 3])),
+            2 => (f32(&[n, 64, 112, 112]), f32(&[64, 1, 3, 3])),
+            _ => (f32(&[n, 3, 224, 224]), f32(&[64, 3, 7, 7])),
+        };
+        let conv = Conv2d {
+            groups: if form == 2 { 64 } else { 1 },
+            ..Conv2d::new().padding(1)
+        };
+        let y = match form {
+            0 => g.conv3d(x, weight, None, Conv3d::new().padding(1)),
+            _ => g.conv2d(x, weight, None, conv),
+        };
+        let y = y.unwrap();
+        let dy = g.fill(g.shape(y).unwrap().clone(), 1.0).unwrap();
+        gradients_from(&mut g, &[(y, dy)], &[weight]).unwrap();
+        kept(&g)
+    };
+    for (body, windows, max_turns) in [
+        (Body::Registers, true, CPU_TURNS),
+        (Body::Registers, false, GPU_TURNS),
+        (Body::Shared, false, GPU_TURNS),
+        (Body::Shared, false, CPU_TURNS),
+    ] {
+        for (form, max_binding) in (0..5).flat_map(|form| [(form, 128 << 20), (form, 1 << 30)]) {
+            let caps = Caps {
+                body,
+                windows,
+                max_turns,
+                max_binding,
+                max_uniform: 64 << 10,
+                ..Caps::default()
+            };
+            let [few, many] = [16, 128].map(|n| scratch(n, form, &caps));
+            // Two sums at a time of parts of values, two of what a part sums, and a part.
+            assert!(
+                many <= few.max(8.0),
+                "{form}, {body:?}, {max_turns}, {max_binding}: {few} gradients, then {many}"
+            );
+        }
+    }
 }
 
 #[test]

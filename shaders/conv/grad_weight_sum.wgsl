@@ -8,7 +8,6 @@
 struct Params {
     grid: Grid,
     quads: u32, // vec4s of a part
-    parts: u32,
     chunks: u32,
     blocks: u32,
     lines: u32,
@@ -34,10 +33,12 @@ struct Params {
     pad_w: u32,
     x_base: u32,
     dy_base: u32,
-    mends: u32, // 0 where mending a sum takes more turns than the device allows: NaN stays
+    parts: u32, // 0 where a dispatch only mends what another one has stored
+    first_line: u32, // rows of dy of all images over which sums that are NaN are made again
+    end_line: u32,
 }
 
-@group(0) @binding(0) var<storage, read> parts: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read_write> parts: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> dy: array<f32>;
 @group(0) @binding(3) var<storage, read_write> dweight: array<f32>;
@@ -57,16 +58,16 @@ fn products(from_x: u32, w: u32, from_y: u32, steps: vec4<u32>, col: u32) -> vec
 }
 
 // Four elements of dweight again, without the products of zeros around x and of columns past the
-// row: where the sum of all is NaN, those
-// may be why.
-fn mended(group: u32, out: u32, channel: u32, i: u32, j: u32) -> vec4<f32> {
+// row: where the sum of all is NaN, those may be why. They go on from `so_far`, over the lines of
+// this dispatch.
+fn mended(so_far: vec4<f32>, group: u32, out: u32, channel: u32, i: u32, j: u32) -> vec4<f32> {
     let left = j * params.dilation_w - params.pad_w;
     let plane_y = params.rows * params.cols;
     // Channels past the last read the last one again; they are not stored.
     let lanes = vec4<u32>(0u, 1u, 2u, 3u);
     let steps = min(lanes, vec4<u32>(params.outs - 1u - out)) * plane_y;
-    var sum = vec4<f32>();
-    for (var line = 0u; line < params.batch * params.rows && !all(is_nan4(sum)); line++) {
+    var sum = so_far;
+    for (var line = params.first_line; line < params.end_line && !all(is_nan4(sum)); line++) {
         let image = line / params.rows;
         let row = line - image * params.rows;
         let h = row * params.stride_h + i * params.dilation_h - params.pad_h;
@@ -121,13 +122,34 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
         sum += parts[at];
         at += params.quads;
     }
-    let nan = is_nan4(sum);
-    if params.mends != 0u && any(nan) {
-        sum = select(sum, mended(group, out, channel, i, j), nan);
-    }
     let filter_size = params.channels * params.kernel_h * params.kernel_w;
-    var to = (group * params.outs + out) * filter_size + (channel * params.kernel_h + i) * params.kernel_w + j;
-    for (var o = out; o < min(out + 4u, params.outs); o++) {
+    let first = (group * params.outs + out) * filter_size + (channel * params.kernel_h + i) * params.kernel_w + j;
+    let end = min(out + 4u, params.outs);
+    let alone = params.parts == 0u;
+    // What is stored: elements that are NaN keep it until their last line is summed.
+    if alone {
+        for (var o = out; o < end; o++) {
+            sum[o - out] = dweight[first + (o - out) * filter_size];
+        }
+    }
+    let nan = is_nan4(sum);
+    if params.first_line < params.end_line && any(nan) {
+        var so_far = vec4<f32>();
+        if params.first_line > 0u {
+            so_far = parts[index];
+        }
+        let again = mended(so_far, group, out, channel, i, j);
+        if params.end_line < params.batch * params.rows {
+            parts[index] = again;
+            return;
+        }
+        sum = select(sum, again, nan);
+    }
+    if alone && !any(nan) {
+        return;
+    }
+    var to = first;
+    for (var o = out; o < end; o++) {
         dweight[to] = sum.x;
         sum = sum.yzwx;
         to += filter_size;

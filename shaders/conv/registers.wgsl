@@ -43,10 +43,11 @@ struct Params {
     last: u32, // vec4 of x
     x_base: u32, // elements of x before its first image
     taps_w: u32, // of a row, without those that fill up its runs
-    stores: u32, // strip / 4 * blocks
     four: u32, // 4: a bound that no compiler unrolls
-    mends: u32, // as stores; 0 where mending sums takes more turns than the device allows: NaN stays
     end: u32, // bits of end_flags, where that is the end
+    stores: u32, // strip / 4 * blocks; 0 where a dispatch only mends what another one has stored
+    first_mended: u32, // of these blocks of four by four
+    mends: u32, // blocks from there on whose sums are made again where they are NaN
 }
 
 override strip: u32 = 8u;
@@ -126,10 +127,24 @@ fn columns_of(channels: vec4<f32>) -> mat4x4<f32> {
     return mat4x4<f32>(vec4<f32>(channels.x), vec4<f32>(channels.y), vec4<f32>(channels.z), vec4<f32>(channels.w));
 }
 
-// Four columns from `col` on of four channels from `out` on again, without the products of weights
-// that fill up a run, and of zeros around
-// x: where the sum of all is NaN, those may be why.
-fn mended(image: u32, group: u32, out: u32, row: u32, col: u32) -> mat4x4<f32> {
+// Whether y, in four columns from `col` on of four channels from `out` on, the first of them at
+// element `at`, holds NaN.
+fn holds_nan(at: u32, out: u32, col: u32) -> bool {
+    var found = false;
+    for (var k = 0u; k < params.four * params.four && !found; k++) {
+        let i = k / params.four;
+        let j = k - i * params.four;
+        if out + i < params.outs && col + j < params.cols {
+            found = is_nan(y_at(at + i * params.out_plane + j * params.out_col));
+        }
+    }
+    return found;
+}
+
+// Four columns from `col` on of four channels from `out` on again, summed over `channels` of x,
+// without the products of weights that fill up a run, and of zeros around x: where the sum of all
+// is NaN, those may be why.
+fn mended(image: u32, group: u32, out: u32, row: u32, col: u32, channels: u32) -> mat4x4<f32> {
     let top = row * params.stride_h - params.pad_h;
     let left = (col + vec4<u32>(0u, 1u, 2u, 3u)) * params.stride_w - params.pad_w;
     let positions = params.runs * taps;
@@ -140,7 +155,7 @@ fn mended(image: u32, group: u32, out: u32, row: u32, col: u32) -> mat4x4<f32> {
     var at = params.weights_base + (group * params.chunks + chunk - params.first_block) * params.channels * params.taps_h * slots * blocks;
     at += out / 4u - chunk * blocks;
     var sum = columns_of(channel_sums(group, out));
-    for (var channel = 0u; channel < params.channels && !all_nan(sum); channel++) {
+    for (var channel = 0u; channel < channels && !all_nan(sum); channel++) {
         for (var i = 0u; i < params.taps_h; i++) {
             let h = top + i * params.dilation_h;
             for (var slot = 0u; slot < slots; slot++) {
@@ -239,7 +254,8 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
     var i = first_i;
     var phase = 0u;
     var run = 0u;
-    for (var left_over = params.channels * (end_i - first_i) * row_runs; left_over > 0u; left_over--) {
+    let products = params.channels * (end_i - first_i) * row_runs;
+    for (var left_over = select(0u, products, params.stores > 0u); left_over > 0u; left_over--) {
         let h = top + i * params.dilation_h;
         let x = window(plane + h * params.width, left + phase * params.dilation_w + run * taps * params.stride_w, true);
         let k = run_at(at);
@@ -306,15 +322,17 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
         c21 = c31;
     }
     // Only now, and all in one loop: llvmpipe runs through what it skips, with all lanes switched off.
-    let found = any(is_nan4(sums));
-    out = quad_out * 4u;
-    part = 0u;
+    let found = params.stores == 0u || any(is_nan4(sums));
+    out = (quad_out + params.first_mended / (strip / 4u)) * 4u;
+    part = params.first_mended % (strip / 4u) * 4u;
     for (var left_over = select(0u, params.mends, found); left_over > 0u; left_over--) {
-        var rest = mended(image, group, out, row, col + part);
+        let block_y = first_y + out * params.out_plane + (col + part) * params.out_col;
+        let channels = select(0u, params.channels, holds_nan(block_y, out, col + part));
+        var rest = mended(image, group, out, row, col + part, channels);
         for (var i = 0u; i < params.four; i++) {
             var line = rest[0];
             for (var j = 0u; j < params.four; j++) {
-                let at = first_y + (out + i) * params.out_plane + (col + part + j) * params.out_col;
+                let at = block_y + i * params.out_plane + j * params.out_col;
                 if out + i < params.outs && col + part + j < params.cols && is_nan(y_at(at)) {
                     put(finish_row(vec4<f32>(line.x), group * params.outs + out + i).x, at);
                 }

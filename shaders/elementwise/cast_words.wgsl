@@ -9,5 +9,5 @@ fn converted(at: u32) -> vec4<u32> {
     if (float == 1u) {
         return truncated4(words, 4294967040.0, 0xffffffffu);
     }
-    return bitcast<vec4<u32>>(vec4<f32>(words));
+    return bitcast<vec4<u32>>(nearest4(words));
 }

@@ -218,10 +218,6 @@ pub struct Adapter {
     ways: Vec<Way>,
 }
 
-/// Turns of the forms in pieces for cases with NaN and infinities: convolutions in registers leave
-/// NaN in sums that take more to mend than a device allows.
-const MENDING: u64 = 8192;
-
 /// A device with options that change how cases run on it.
 #[derive(Debug)]
 struct Way {
@@ -382,14 +378,6 @@ impl Way {
 
     /// The device for a case: where values are cut, into about eight parts, each of one row or more.
     fn gpu(&self, prepared: &Prepared) -> Result<Gpu> {
-        if self.form.max_turns.is_some() && prepared.case.is_special() != [false; 2] {
-            return self.gpu.with_options(&GpuOptions {
-                body: self.form.body,
-                windows: self.form.windows,
-                max_turns: Some(MENDING),
-                ..GpuOptions::default()
-            });
-        }
         if !self.form.cut {
             return Ok(self.gpu.clone());
         }

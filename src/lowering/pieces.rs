@@ -148,6 +148,24 @@ impl Pieces {
             .collect()
     }
 
+    /// Emits sums whose pieces `gather` gathers into scratch, for the outputs of a slice, given by
+    /// the first of them and how many. The sums of all `outputs` go to `to`, as [`Pieces::sum`] has
+    /// it.
+    pub(crate) fn lower_sums(
+        &self,
+        outputs: usize,
+        (operand, part, base): (Operand, usize, usize),
+        out: &mut Lowering,
+        gather: impl Fn(Operand, [usize; 2]) -> Dispatch,
+    ) {
+        let scratch = self.scratch(out, Type::f32);
+        for slice in self.slices(outputs) {
+            out.push(gather(scratch[0], slice));
+            let to = (operand, part, base + slice[0]);
+            self.sum(&scratch, slice[1], to, out);
+        }
+    }
+
     /// Scratch for the joined results of a slice.
     pub(crate) fn sums(&self, out: &mut Lowering) -> Operand {
         out.scratch(Type::f32([self.slice]))

@@ -337,6 +337,10 @@ fn turns([outer, middle, inner]: Extents, (outer_chunks, inner_chunks): (usize, 
 fn chunks(outputs: usize, extents: Extents, max_turns: u64) -> (usize, usize) {
     let [outer, _, inner] = extents;
     let length: usize = extents.iter().product();
+    // Nothing is not cut.
+    if length == 0 {
+        return (1, 1);
+    }
     let mut wanted = (length.isqrt().max(length / 64)).min(INVOCATIONS / outputs.max(1));
     if length <= SERIAL || wanted < 2 {
         if turns(extents, (1, 1)) <= max_turns {

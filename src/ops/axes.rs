@@ -1,6 +1,6 @@
 //! Axes of shapes: the one, two or three after batch and channels, which are walked as three; and all those around one axis.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::{Graph, Value};
 
 /// How many axes follow the first two of `[first, second, ...]`. They are the last ones of three; those before them have one element.
@@ -72,7 +72,9 @@ impl Graph {
             _ => return f(self, x),
         };
         let batch = self.reshape(x, [&[1][..], &shape].concat())?;
-        let mut outputs = f(self, batch)?;
+        // Messages name the batch's shape, which nobody gave.
+        let given = |error: Error| error.note(format!("x {shape} as a batch of one"));
+        let mut outputs = f(self, batch).map_err(given)?;
         for output in &mut outputs {
             let image = self.shape(*output)?[1..].to_vec();
             *output = self.reshape(*output, image)?;
@@ -96,4 +98,29 @@ impl Graph {
 pub(super) fn three<T: Copy, const D: usize>(values: [T; D], front: T) -> [T; 3] {
     let own = |axis: usize| (axis + D).checked_sub(3).map(|own| values[own]);
     std::array::from_fn(|axis| own(axis).unwrap_or(front))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::{Conv2d, MaxPool2d};
+    use crate::shape::Type;
+
+    #[test]
+    fn messages_name_the_shape_of_one_image() {
+        let mut g = Graph::new();
+        let x = g.input("x", Type::f32([1, 28, 28])).unwrap();
+        let weight = g.input("w", Type::f32([16, 3, 3, 3])).unwrap();
+        let error = g.conv2d(x, weight, None, Conv2d::default()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "conv2d: weight [16, 3, 3, 3] expects 3 input channels, input [1, 1, 28, 28] has 1 \
+             (x [1, 28, 28] as a batch of one)"
+        );
+        let error = g.max_pool(x, MaxPool2d::new(29)).unwrap_err().to_string();
+        assert!(
+            error.ends_with("(x [1, 28, 28] as a batch of one)"),
+            "{error}"
+        );
+    }
 }

@@ -241,13 +241,12 @@ impl ShuffledBatch {
     /// Turns of the rounds of all walks of an element, each round with those of Philox.
     fn turns(&self) -> u64 {
         let count = self.batches.count;
-        let outside = (1 << (2 * half_bits(count))) - count;
+        // Up to 2^32 numbers: more than a `usize` of 32 bits holds.
+        let outside = (1u64 << (2 * half_bits(count))) - count as u64;
+        let walks = usize::try_from(outside + 1).map_or(WALKS, |walks| walks.min(WALKS));
         match self.batches.shuffle {
             false => 0,
-            true => looped(
-                WALKS.min(outside + 1),
-                looped(ROUNDS as usize, looped(10, 0)),
-            ),
+            true => looped(walks, looped(ROUNDS as usize, looped(10, 0))),
         }
     }
 }

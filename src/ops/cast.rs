@@ -15,7 +15,7 @@ use crate::lowering::Cut;
 ///
 /// A float becomes the integer next to it towards 0; below or above the type's range the end of
 /// that, and 0 for NaN, where PyTorch's result depends on the machine. A `u32` becomes the nearest
-/// `f32`, or its lowest byte, as PyTorch's integers do.
+/// `f32`, of two that are as near the even one, or its lowest byte, as PyTorch's integers do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cast {
     /// The new type.
@@ -66,7 +66,11 @@ impl Op for Cast {
                 let bytes = x.u32s().iter().map(|&word| (word & 0xff) as u8);
                 Array::u8(shape, bytes.collect())
             }
-            (DType::U32, _) => Array::float(shape, x.u32s().iter().map(|&n| n.into()).collect()),
+            // `as` rounds to the nearest `f32`, as the kernel does.
+            (DType::U32, _) => {
+                let rounded = x.u32s().iter().map(|&n| f64::from(n as f32));
+                Array::float(shape, rounded.collect())
+            }
             (DType::U8, DType::U32) => {
                 Array::u32(shape, x.u8s().iter().map(|&n| n.into()).collect())
             }

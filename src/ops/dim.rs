@@ -10,6 +10,23 @@ use crate::shape::Shape;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Dim(i64);
 
+impl Dim {
+    /// No axes, where a list of them is asked for: of what integers an empty one is, Rust cannot
+    /// tell.
+    ///
+    /// ```
+    /// use striate::graph::Graph;
+    /// use striate::ops::Dim;
+    ///
+    /// let mut g = Graph::new();
+    /// let x = g.fill([2, 3], 1.0)?;
+    /// let y = g.sum(x, Dim::NONE, false)?;
+    /// assert_eq!(g.shape(y)?, g.shape(x)?);
+    /// # Ok::<(), striate::error::Error>(())
+    /// ```
+    pub const NONE: &'static [Dim] = &[];
+}
+
 impl From<i32> for Dim {
     fn from(number: i32) -> Self {
         Dim(number.into())

@@ -51,8 +51,9 @@ pub struct Norm {
 
 /// # Variance, deviation, norm
 impl Graph {
-    /// The variance over `axes`: sum((x - mean)^2) / (count - `correction`); PyTorch's default is 1. With `keep` the axes stay with
-    /// extent 1. No axes reduce nothing; in PyTorch they mean all. Without a degree of freedom it is an error, where PyTorch gives NaN.
+    /// The variance over `axes`: sum((x - mean)^2) / (count - `correction`); PyTorch's default is
+    /// 1. With `keep` the axes stay with extent 1. No axes ([`Dim::NONE`]) reduce nothing; in
+    /// PyTorch they mean all. Without a degree of freedom it is an error, where PyTorch gives NaN.
     pub fn var(
         &mut self,
         x: Value,
@@ -99,7 +100,8 @@ impl Graph {
         self.apply1(op, &[x, mean])
     }
 
-    /// The Euclidean norm over `axes`; with `keep` they stay with extent 1. No axes reduce nothing; in PyTorch they mean all.
+    /// The Euclidean norm over `axes`; with `keep` they stay with extent 1. No axes ([`Dim::NONE`])
+    /// reduce nothing; in PyTorch they mean all.
     pub fn norm(&mut self, x: Value, axes: &[impl Into<Dim> + Copy], keep: bool) -> Result<Value> {
         let axes = dim::sorted("norm", &self.operand("norm", x)?.shape, axes)?;
         self.apply1(Norm { axes, keep }, &[x])

@@ -161,7 +161,9 @@ impl Graph {
         ])
     }
 
-    /// Each channel of each image of x `[n, c, ...]` normalised by its own mean and variance. `weight` and `bias` are `[c]`.
+    /// Each channel of each image of x `[n, c, ...]` normalised by its own mean and variance.
+    /// `weight` and `bias` are `[c]`. Three axes are `[n, c, length]`, never one image
+    /// `[c, height, width]`: [`reshape`](Self::reshape) that to a batch of one.
     pub fn instance_norm(
         &mut self,
         x: Value,

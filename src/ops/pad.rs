@@ -360,14 +360,12 @@ impl Pad {
                 out.push(Pieces::WHOLE.params(whole, [0, x_count]).turns(turns));
                 continue;
             };
-            let scratch = pieces.scratch(out, Type::f32);
-            for outputs in pieces.slices(x_count) {
-                let partial = dispatch(true).write(scratch[0]);
+            let to = (x.operand, rows.part[0], bases[0]);
+            pieces.lower_sums(x_count, to, out, |scratch, outputs| {
+                let partial = dispatch(true).write(scratch);
                 let partial = params(partial, pieces.count() * outputs[1], [0, bases[1]]);
-                out.push(pieces.gather(partial, outputs));
-                let to = (x.operand, rows.part[0], bases[0] + outputs[0]);
-                pieces.sum(&scratch, outputs[1], to, out);
-            }
+                pieces.gather(partial, outputs)
+            });
         }
         Ok(())
     }

@@ -64,8 +64,9 @@ pub struct Spread {
 
 /// # Sums, means, extremes
 impl Graph {
-    /// The largest element over `axes`; with `keep` they stay with extent 1. No axes reduce nothing; in PyTorch they mean all. Equal
-    /// elements share the gradient evenly, as in PyTorch; unlike there, so do NaNs.
+    /// The largest element over `axes`; with `keep` they stay with extent 1. No axes
+    /// ([`Dim::NONE`]) reduce nothing; in PyTorch they mean all. Equal elements share the gradient
+    /// evenly, as in PyTorch; unlike there, so do NaNs.
     pub fn amax(&mut self, x: Value, axes: &[impl Into<Dim> + Copy], keep: bool) -> Result<Value> {
         self.extreme(x, axes, keep, true)
     }
@@ -92,15 +93,16 @@ impl Graph {
         self.apply1(op, &[x])
     }
 
-    /// The sum over `axes`; with `keep` they stay with extent 1. No axes reduce nothing; in PyTorch they mean all.
+    /// The sum over `axes`; with `keep` they stay with extent 1. No axes ([`Dim::NONE`]) reduce
+    /// nothing; in PyTorch they mean all.
     pub fn sum(&mut self, x: Value, axes: &[impl Into<Dim> + Copy], keep: bool) -> Result<Value> {
         let axes = dim::sorted("sum", &self.operand("sum", x)?.shape, axes)?;
         let mean = false;
         self.apply1(Sum { axes, keep, mean }, &[x])
     }
 
-    /// The mean over `axes`; with `keep` they stay with extent 1. No axes reduce nothing; in PyTorch they mean all. The mean of no
-    /// elements is 0; in PyTorch it is NaN.
+    /// The mean over `axes`; with `keep` they stay with extent 1. No axes ([`Dim::NONE`]) reduce
+    /// nothing; in PyTorch they mean all. The mean of no elements is 0; in PyTorch it is NaN.
     pub fn mean(&mut self, x: Value, axes: &[impl Into<Dim> + Copy], keep: bool) -> Result<Value> {
         let axes = dim::sorted("mean", &self.operand("mean", x)?.shape, axes)?;
         let mean = true;

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
 use crate::kernel::{Caps, Io, Lowering};
-use crate::shape::Type;
+use crate::shape::{Shape, Type};
 use crate::tensor::Array;
 
 use super::resize_axes::{Axis, lower_resize};
@@ -115,35 +115,52 @@ impl Graph {
         self.apply1(Interpolate { mode, size, step }, &[x])
     }
 
-    /// `[n, c * r * r, h, w]` as `[n, c, h * r, w * r]`: channels become pixels, as PyTorch's `PixelShuffle`.
+    /// `[n, c * r * r, h, w]` as `[n, c, h * r, w * r]`: channels become pixels, as PyTorch's
+    /// `PixelShuffle`. x may be one image `[c * r * r, h, w]`, and the result is one then.
     pub fn pixel_shuffle(&mut self, x: Value, r: usize) -> Result<Value> {
-        let shape = &self.operand("pixel_shuffle", x)?.shape;
+        let shape = self.operand("pixel_shuffle", x)?.shape.clone();
+        let (n, image) = images(&shape);
         let square = r.checked_mul(r).filter(|&square| square > 0);
-        match (&shape[..], square) {
-            (&[n, c, h, w], Some(square)) if c % square == 0 => {
+        match (image, square) {
+            (Some([c, h, w]), Some(square)) if c % square == 0 => {
                 let apart = self.reshape(x, [n, c / square, r, r, h, w])?;
                 let moved = self.permute(apart, &[0, 1, 4, 2, 5, 3])?;
-                self.reshape(moved, [n, c / square, h * r, w * r])
+                let batch = &shape[..shape.len() - 3];
+                self.reshape(moved, [batch, &[c / square, h * r, w * r]].concat())
             }
             _ => Err(Error::shape(format!(
-                "pixel_shuffle: x {shape} is not [batch, channels, height, width] with channels divisible by {r} * {r}"
+                "pixel_shuffle: x {shape} is not [batch, channels, height, width], or one image, \
+                 with channels divisible by {r} * {r}"
             ))),
         }
     }
 
-    /// `[n, c, h * r, w * r]` as `[n, c * r * r, h, w]`: the inverse of [`Graph::pixel_shuffle`].
+    /// `[n, c, h * r, w * r]` as `[n, c * r * r, h, w]`: the inverse of [`Graph::pixel_shuffle`],
+    /// of one image too.
     pub fn pixel_unshuffle(&mut self, x: Value, r: usize) -> Result<Value> {
-        let shape = &self.operand("pixel_unshuffle", x)?.shape;
-        match shape[..] {
-            [n, c, h, w] if r > 0 && h % r == 0 && w % r == 0 => {
+        let shape = self.operand("pixel_unshuffle", x)?.shape.clone();
+        let (n, image) = images(&shape);
+        match image {
+            Some([c, h, w]) if r > 0 && h % r == 0 && w % r == 0 => {
                 let apart = self.reshape(x, [n, c, h / r, r, w / r, r])?;
                 let moved = self.permute(apart, &[0, 1, 3, 5, 2, 4])?;
-                self.reshape(moved, [n, c * r * r, h / r, w / r])
+                let batch = &shape[..shape.len() - 3];
+                self.reshape(moved, [batch, &[c * r * r, h / r, w / r]].concat())
             }
             _ => Err(Error::shape(format!(
-                "pixel_unshuffle: x {shape} is not [batch, channels, height, width] with extents divisible by {r}"
+                "pixel_unshuffle: x {shape} is not [batch, channels, height, width], or one image, \
+                 with extents divisible by {r}"
             ))),
         }
+    }
+}
+
+/// Number and extents of `[n, c, h, w]`, or of one image `[c, h, w]`.
+fn images(shape: &Shape) -> (usize, Option<[usize; 3]>) {
+    match shape[..] {
+        [n, c, h, w] => (n, Some([c, h, w])),
+        [c, h, w] => (1, Some([c, h, w])),
+        _ => (0, None),
     }
 }
 
@@ -402,5 +419,8 @@ mod tests {
         assert!(message(g.interpolate_by(x, &[0.1], mode)).contains("4 elements to 0"));
         assert!(message(g.pixel_shuffle(x, 2)).contains("divisible by 2 * 2"));
         assert!(message(g.pixel_unshuffle(x, 2)).contains("divisible by 2"));
+        let image = g.input("image", Type::f32([3, 4, 5])).unwrap();
+        assert!(message(g.pixel_shuffle(image, 2)).contains("x [3, 4, 5] is not"));
+        assert!(message(g.pixel_unshuffle(flat, 2)).contains("x [4, 5] is not"));
     }
 }

@@ -1,7 +1,6 @@
 //! How resized axes lie over each other, and the kernels that walk over them.
 
 use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, overlaps, source};
-use crate::shape::Type;
 
 use crate::lowering::Cut;
 use crate::lowering::pieces::{Pieces, nested};
@@ -111,14 +110,12 @@ pub(super) fn lower_resize(
             out.push(Pieces::WHOLE.params(whole, [0, count]).turns(turns));
             continue;
         };
-        let scratch = pieces.scratch(out, Type::f32);
-        for outputs in pieces.slices(count) {
-            let partial = dispatch(true).write(scratch[0]);
+        let to = (Operand::Output(0), rows.part[1], base);
+        pieces.lower_sums(count, to, out, |scratch, outputs| {
+            let partial = dispatch(true).write(scratch);
             let partial = params(partial, [pieces.count() * outputs[1], 0]);
-            out.push(pieces.gather(partial, outputs));
-            let to = (Operand::Output(0), rows.part[1], base + outputs[0]);
-            pieces.sum(&scratch, outputs[1], to, out);
-        }
+            pieces.gather(partial, outputs)
+        });
     }
 }
 

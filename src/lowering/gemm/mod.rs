@@ -268,23 +268,30 @@ pub(crate) fn in_splits(
     sum_parts(splits, target, part, to, caps, out);
 }
 
-/// Emits a product of type `ty` whose terms are summed in `splits` runs: `product` makes the dispatch of each for a target and the elements
-/// from run to run. Several runs go into scratch, each padded to whole `vec4`s, and are added up in order, from the start of `to` on. What
-/// follows there is not written yet: the last vec4 may run into it.
+/// Emits a product of type `ty` whose terms are summed in `runs` runs, by a dispatch each, into at
+/// most [`APART`] sums: `product` makes that of a run for the number of its sum, a target and the
+/// elements from sum to sum. Several sums go into scratch, each padded to whole `vec4`s, and are
+/// added up in order, from the start of `to` on. What follows there is not written yet: the last
+/// vec4 may run into it.
 pub(crate) fn in_dispatches(
-    splits: usize,
+    runs: usize,
     ty: &Type,
     to: Target,
     caps: &Caps,
     out: &mut Lowering,
-    product: impl Fn(usize, Target, usize) -> Dispatch,
+    product: impl Fn(usize, usize, Target, usize) -> Dispatch,
 ) {
-    let (target, part) = split_target(splits, ty, to, out);
-    for split in 0..splits {
-        out.push(product(split, target, part));
+    let sums = runs.min(APART);
+    let (target, part) = split_target(sums, ty, to, out);
+    for run in 0..runs {
+        out.push(product(run, run % sums, target, part));
     }
-    sum_parts(splits, target, part, to, caps, out);
+    sum_parts(sums, target, part, to, caps, out);
 }
+
+/// The most sums of [`in_dispatches`] that lie apart: those of so many dispatches do not wait for
+/// each other, and scratch does not grow with the number of terms.
+pub(crate) const APART: usize = 8;
 
 /// Where the runs of a sum go, and the elements from one to the next.
 pub(crate) fn split_target(
@@ -343,6 +350,29 @@ pub(crate) fn run_scratch(out: &mut Lowering, runs: usize, elements: usize) -> V
     (0..count)
         .map(|_| out.scratch(Type::f32([elements])))
         .collect()
+}
+
+/// Emits what `emit` does, its scratch being that from number `base` on, which others are done
+/// with: as large as the largest of them needs.
+pub(crate) fn reusing(base: usize, out: &mut Lowering, emit: impl FnOnce(&mut Lowering)) {
+    let (first, begin) = (out.scratch.len(), out.dispatches.len());
+    emit(out);
+    for (i, ty) in out.scratch.split_off(first).into_iter().enumerate() {
+        match out.scratch.get_mut(base + i) {
+            Some(held) if held.bytes() < ty.bytes() => *held = ty,
+            Some(_) => {}
+            None => out.scratch.push(ty),
+        }
+    }
+    for dispatch in &mut out.dispatches[begin..] {
+        for binding in &mut dispatch.bindings {
+            if let Operand::Scratch(number) = &mut binding.operand
+                && *number >= first
+            {
+                *number = *number - first + base;
+            }
+        }
+    }
 }
 
 /// A block of `[rows, columns]` whose terms lie in `runs` runs: `term` emits the sum of one of them into a target. Several go into `scratch`

@@ -21,6 +21,8 @@ pub(crate) struct Tiling {
     tiles: [usize; 2],
     /// Runs of terms that are summed apart.
     pub splits: usize,
+    /// How many of them fill the device: more, if the turns of the device ask for them.
+    pub wanted: usize,
     depth: usize,
     turns: Turns,
 }
@@ -289,6 +291,7 @@ impl Product {
             overrides: own.variants()[variant],
             tiles,
             splits: self.k.div_ceil(depth).max(1),
+            wanted: splits,
             depth,
             turns,
         }
@@ -317,7 +320,8 @@ impl Product {
         self.some_params(tiling, [split, 1], 0, caps, dispatch)
     }
 
-    fn some_params(
+    /// The same for `splits` of them from `first_split` on.
+    pub fn some_params(
         &self,
         tiling: &Tiling,
         [first_split, splits]: [usize; 2],

@@ -10,7 +10,9 @@ use crate::shape::{PaddingMode, Type};
 
 use super::pieces::{Pieces, Range, pieces};
 use super::{Filters, Map, Sizes};
-use crate::lowering::gemm::{End, Target, in_splits, most_parts, run_scratch, sum_runs};
+use crate::lowering::gemm::{
+    End, Target, most_parts, run_scratch, split_target, sum_parts, sum_runs,
+};
 use crate::lowering::value;
 
 /// Invocations that fill any device: the rows of a gradient of a weight are cut into parts for as many.
@@ -272,11 +274,9 @@ impl Sizes {
         let share = share.min(turns_within(turns, looped(reach, 0))).max(1);
         let parts = (rows.div_ceil(share) * row_pieces).max(1);
         let turns = looped(share, looped(reach, 0)) + store;
-        let step = match parts <= splits {
-            true => parts,
-            // Two runs at least, which go through scratch.
-            false => most.min(parts.div_ceil(2)),
-        };
+        // Where the turns of the device ask for more parts than fill it, some are summed at a time:
+        // so scratch does not grow with the batch.
+        let step = parts.min(wanted.max(1));
         let starts: Vec<usize> = (0..parts).step_by(step).collect();
         let [from_first, to_first, _] = self.places(Map::GradWeight, filters);
         let dispatch = Dispatch::new(&GRAD_WEIGHT, overrides)
@@ -286,35 +286,40 @@ impl Sizes {
             .part(run.part[1]);
         let size = [own.o, own.filter()];
         let scratch = run_scratch(out, starts.len(), size[0] * size[1]);
+        let split = (step > 1).then(|| split_target(step, &dweight, to, out));
         sum_runs(starts.len(), size, to, &scratch, out, |i, to, out| {
             let first_part = starts[i];
             let own_parts = step.min(parts - first_part);
             let invocations = tiles * own_parts;
-            let dispatch = dispatch.clone();
-            in_splits(own_parts, &dweight, to, caps, out, |to, part| {
-                let shares = Shares {
-                    rows,
-                    share,
-                    reach,
-                    pieces: row_pieces,
-                    first_part,
-                    part,
-                };
-                let cut = Cut { shares, ..cut };
-                let dispatch = to
-                    .bind(dispatch)
-                    .param("count", invocations)
-                    .param("from_base", run.first[0] * self.x_row() + from_first)
-                    .param("from_image", self.x_row())
-                    .param("to_base", run.first[1] * self.y_row() + to_first)
-                    .param("to_image", self.y_row())
-                    .param("to_channel", 0)
-                    .param("filter_base", to.first);
-                let none = [Range { start: 0, end: 0 }; 7];
+            let (target, part) = match split {
+                Some(split) if own_parts > 1 => split,
+                _ => (to, 0),
+            };
+            let shares = Shares {
+                rows,
+                share,
+                reach,
+                pieces: row_pieces,
+                first_part,
+                part,
+            };
+            let cut = Cut { shares, ..cut };
+            let dispatch = target
+                .bind(dispatch.clone())
+                .param("count", invocations)
+                .param("from_base", run.first[0] * self.x_row() + from_first)
+                .param("from_image", self.x_row())
+                .param("to_base", run.first[1] * self.y_row() + to_first)
+                .param("to_image", self.y_row())
+                .param("to_channel", 0)
+                .param("filter_base", target.first);
+            let none = [Range { start: 0, end: 0 }; 7];
+            out.push(
                 own.direct_params(Map::GradWeight, &cut, &none, dispatch)
                     .turns(turns)
-                    .workgroups(invocations.div_ceil(WORKGROUP))
-            });
+                    .workgroups(invocations.div_ceil(WORKGROUP)),
+            );
+            sum_parts(own_parts, target, part, to, caps, out);
         });
     }
 

@@ -19,7 +19,7 @@ use crate::tensor::Array;
 use super::reduce::Sum;
 use super::{expect_f32, expect_inputs, expect_type};
 use crate::lowering::Cut;
-use crate::lowering::gemm::{End, MASK_PAIR, Target, run_scratch, sum_runs};
+use crate::lowering::gemm::{End, MASK_PAIR, Target, reusing, run_scratch, sum_runs};
 use crate::lowering::reduction::{Fold, lower_reduction};
 use filters::Filters;
 use sizes::Sizes;
@@ -398,6 +398,7 @@ impl Op for ConvGradWeight {
         }
         let longest = blocks.iter().map(Filters::count).max().unwrap_or(0);
         let scratch = run_scratch(out, runs.len(), longest * filter);
+        let base = out.scratch.len();
         for filters in &blocks {
             let to = Target {
                 part: filters.part,
@@ -406,7 +407,9 @@ impl Op for ConvGradWeight {
             };
             let block = [filters.count(), filter];
             sum_runs(runs.len(), block, to, &scratch, out, |run, to, out| {
-                sizes.lower_grad_weight(&runs[run], filters, to, dbias, caps, out);
+                reusing(base, out, |out| {
+                    sizes.lower_grad_weight(&runs[run], filters, to, dbias, caps, out);
+                });
             });
         }
         Ok(())

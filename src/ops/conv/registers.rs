@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::kernel::{
     Caps, Dispatch, Kernel, Lowering, Operand, Overrides, Rows, Shown, Source, Tile, WINDOW,
-    looped, source, window_rows, windows,
+    looped, source, turns_within, window_rows, windows,
 };
 use crate::shape::Type;
 
@@ -279,6 +279,59 @@ pub(super) fn cheapest(
         .expect("some set fits every shape")
 }
 
+/// Turns of an invocation's loops.
+struct Turns {
+    /// Of those of all dispatches, where nothing is summed, stored or mended.
+    least: u64,
+    /// More where it sums and stores.
+    products: u64,
+    /// Of those that mend a block.
+    block: u64,
+    /// Blocks that it stores.
+    stores: usize,
+}
+
+/// What a dispatch stores and mends, in blocks of each invocation.
+struct Mending {
+    stores: usize,
+    first: usize,
+    count: usize,
+    turns: u64,
+}
+
+impl Turns {
+    /// Of a dispatch that sums and stores, or not, and mends so many blocks.
+    fn of(&self, stores: bool, mends: usize) -> u64 {
+        let products = if stores { self.products } else { 0 };
+        let again = looped(mends, self.block);
+        self.least.saturating_add(products).saturating_add(again)
+    }
+
+    /// Whether all goes in dispatches of so many turns.
+    fn fit(&self, most: u64) -> bool {
+        self.of(true, 0).max(self.of(false, 1)) <= most
+    }
+
+    /// The dispatches in which all is stored and mended: one, or where that takes more turns than
+    /// the device allows, one that stores, and others that each mend some blocks.
+    fn dispatches(&self, most: u64) -> Vec<Mending> {
+        let stores = self.stores;
+        let one = |stores: usize, first, count| Mending {
+            stores,
+            first,
+            count,
+            turns: self.of(stores > 0, count),
+        };
+        if self.of(true, stores) <= most {
+            return vec![one(stores, 0, stores)];
+        }
+        let step = turns_within(most.saturating_sub(self.least), self.block);
+        let starts = (0..stores).step_by(step);
+        let mending = starts.map(|first| one(0, first, step.min(stores - first)));
+        std::iter::once(one(stores, 0, 0)).chain(mending).collect()
+    }
+}
+
 /// A signed number as a `u32` that wraps.
 pub(super) fn wrapped(value: isize) -> usize {
     value as u32 as usize
@@ -404,9 +457,8 @@ impl Class {
         value(overrides, "strip") / 4 * value(overrides, "blocks")
     }
 
-    /// Turns of its loops that an invocation takes, and those more where it mends all that it
-    /// stores.
-    fn turns(&self, overrides: Overrides) -> [u64; 2] {
+    /// Turns of the loops that an invocation takes.
+    fn turns(&self, overrides: Overrides) -> Turns {
         let runs = Runs::new(&self.axes[1], value(overrides, "taps"));
         let [channels, lines] = [self.input[0], self.axes[0].taps];
         let stores = Self::stores(overrides);
@@ -415,10 +467,13 @@ impl Class {
         let products = looped(channels * lines * runs.phases * runs.runs, 0);
         let slots = runs.phases * runs.positions();
         let again = looped(channels, looped(lines, looped(slots, 0))) + first_sums;
-        [
-            products + looped(stores, block) + 2 * first_sums + 1,
-            looped(stores, again + block) - 1,
-        ]
+        Turns {
+            // Loops that take no turn are entered.
+            least: 2 * first_sums + looped(0, 0) + looped(0, block),
+            products: products + looped(stores, block),
+            block: looped(16, 0) + again + block,
+            stores,
+        }
     }
 
     /// The packed weights as a type.
@@ -436,8 +491,8 @@ impl Class {
     fn scratch_quads(&self, groups: usize, caps: &Caps) -> Option<usize> {
         // The end has a say in the unit alone, which the weights know nothing of.
         let (form, overrides) = self.choose(groups, End::None, caps);
-        let [turns, _] = self.turns(overrides);
-        (turns <= caps.max_turns).then(|| self.packed_type(groups, form, overrides).count() / 4)
+        let fit = self.turns(overrides).fit(caps.max_turns);
+        fit.then(|| self.packed_type(groups, form, overrides).count() / 4)
     }
 
     /// Emits it for runs of images.
@@ -457,9 +512,7 @@ impl Class {
             return;
         }
         let weights = self.pack(groups, &row, form, overrides, out);
-        let [turns, mending] = self.turns(overrides);
-        let mends = turns + mending <= caps.max_turns;
-        let stores = Self::stores(overrides);
+        let mending = self.turns(overrides).dispatches(caps.max_turns);
         let [out_plane, out_first, out_row, out_col] = self.place;
         let image = self.image(groups);
         let chunk = self.chunk_weights(overrides);
@@ -488,44 +541,49 @@ impl Class {
                             end.bind_flags(dispatch, weights, y, part)
                         }
                     };
-                    out.push(
-                        dispatch
-                            .param("count", count)
-                            .param("strips", strips)
-                            .param("batch", images.count)
-                            .param("rows", rows)
-                            .param("cols", cols)
-                            .param("chunks", chunks)
-                            .param("groups", groups)
-                            .param("first_block", shown.start)
-                            .param("weights_base", shown.first / 4)
-                            .param("outs", outs)
-                            .param("channels", channels)
-                            .param("height", height)
-                            .param("width", width)
-                            .param("taps_h", vertical.taps)
-                            .param("phases", row.phases)
-                            .param("runs", row.runs)
-                            .param("stride_h", vertical.stride)
-                            .param("stride_w", horizontal.stride)
-                            .param("dilation_h", vertical.dilation)
-                            .param("dilation_w", horizontal.dilation)
-                            .param("pad_h", wrapped(vertical.pad))
-                            .param("pad_w", wrapped(horizontal.pad))
-                            .param("out_plane", out_plane)
-                            .param("out_first", y_base + out_first)
-                            .param("out_row", out_row)
-                            .param("out_col", out_col)
-                            .param("last", x.last_quad())
-                            .param("x_base", images.first)
-                            .param("taps_w", horizontal.taps)
-                            .param("stores", stores)
-                            .param("four", 4)
-                            .param("mends", if mends { stores } else { 0 })
-                            .param("end", end.flags())
-                            .turns(turns + if mends { mending } else { 0 })
-                            .workgroups(count.div_ceil(workgroup)),
-                    );
+                    let dispatch = dispatch
+                        .param("count", count)
+                        .param("strips", strips)
+                        .param("batch", images.count)
+                        .param("rows", rows)
+                        .param("cols", cols)
+                        .param("chunks", chunks)
+                        .param("groups", groups)
+                        .param("first_block", shown.start)
+                        .param("weights_base", shown.first / 4)
+                        .param("outs", outs)
+                        .param("channels", channels)
+                        .param("height", height)
+                        .param("width", width)
+                        .param("taps_h", vertical.taps)
+                        .param("phases", row.phases)
+                        .param("runs", row.runs)
+                        .param("stride_h", vertical.stride)
+                        .param("stride_w", horizontal.stride)
+                        .param("dilation_h", vertical.dilation)
+                        .param("dilation_w", horizontal.dilation)
+                        .param("pad_h", wrapped(vertical.pad))
+                        .param("pad_w", wrapped(horizontal.pad))
+                        .param("out_plane", out_plane)
+                        .param("out_first", y_base + out_first)
+                        .param("out_row", out_row)
+                        .param("out_col", out_col)
+                        .param("last", x.last_quad())
+                        .param("x_base", images.first)
+                        .param("taps_w", horizontal.taps)
+                        .param("four", 4)
+                        .param("end", end.flags())
+                        .workgroups(count.div_ceil(workgroup));
+                    for step in &mending {
+                        out.push(
+                            dispatch
+                                .clone()
+                                .param("stores", step.stores)
+                                .param("first_mended", step.first)
+                                .param("mends", step.count)
+                                .turns(step.turns),
+                        );
+                    }
                 }
             }
         }

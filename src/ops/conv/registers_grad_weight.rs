@@ -137,10 +137,18 @@ impl Sizes {
         self.output[2].div_ceil(4)
     }
 
-    /// vec4s of the sums of a part; `None` where a strip alone takes more turns than an invocation may.
+    /// vec4s of the sums of a part; `None` where a strip alone, or a line that is mended, takes
+    /// more turns than an invocation may.
     pub(super) fn grad_weight_quads(&self, caps: &Caps) -> Option<usize> {
         let tiles = self.grad_weight_tiles(caps);
-        (tiles.turns(self).of(1) <= caps.max_turns).then_some(tiles.quads)
+        let mending = MENDS_ALONE + looped(1, self.line_turns());
+        let turns = tiles.turns(self).of(1).max(mending);
+        (turns <= caps.max_turns).then_some(tiles.quads)
+    }
+
+    /// Turns of those that mend a sum, over one line of dy by four columns.
+    fn line_turns(&self) -> u64 {
+        looped(self.strips(), 0)
     }
 
     /// Emits the gradient of the weight over one run of images, and that of the bias into `dbias`.
@@ -167,7 +175,7 @@ impl Sizes {
         let xs = x.rows(self.x_row(), x_base, batch, images);
         let dys = dy.rows(self.y_row(), dy_base, batch, images);
         let fills = if cut.window { FILLS_WINDOW } else { FILLS_CPU };
-        let most_parts = turns_within(caps.max_turns.saturating_sub(STORE), 0);
+        let most_parts = turns_within(caps.max_turns.saturating_sub(MENDS_ALONE), 0);
         let most = (caps.max_binding as usize / 16 / cut.quads).clamp(1, most_parts);
         let wanted = fills.div_ceil(cut.tiles).min(most);
         let strips = self.strips();
@@ -251,56 +259,71 @@ impl Sizes {
         let overrides = GRAD_WEIGHT_SUM.variants[usize::from(few)];
         let workgroup_size = value(overrides, "workgroup_size");
         let sum = Dispatch::new(&GRAD_WEIGHT_SUM, overrides)
-            .read(scratch)
+            .write(scratch)
             .read(Operand::Input(0))
             .part(run.part[0])
             .read(Operand::Input(1))
             .part(run.part[1]);
-        // Each four columns of all rows again, where the sum is NaN.
-        let mending = looped(batch * rows, looped(cols.div_ceil(4), 0));
-        let sums = looped(parts, 0) + STORE;
-        let mends = sums + mending <= caps.max_turns;
-        out.push(
-            to.bind(sum)
-                .param("quads", cut.quads)
+        let sum = to
+            .bind(sum)
+            .param("quads", cut.quads)
+            .param("chunks", cut.chunks)
+            .param("blocks", cut.blocks)
+            .param("lines", cut.lines)
+            .param("taps", cut.taps)
+            .param("outs", outs)
+            .param("channels", channels)
+            .param("kernel_h", kernel_h)
+            .param("kernel_w", kernel_w)
+            .param("bands", cut.bands)
+            .param("phases", cut.runs.phases)
+            .param("runs", cut.runs.runs)
+            .param("batch", batch)
+            .param("groups", self.groups)
+            .param("height", height)
+            .param("width", width)
+            .param("rows", rows)
+            .param("cols", cols)
+            .param("stride_h", vertical.stride)
+            .param("stride_w", horizontal.stride)
+            .param("dilation_h", vertical.dilation)
+            .param("dilation_w", horizontal.dilation)
+            .param("pad_h", wrapped(vertical.pad))
+            .param("pad_w", wrapped(horizontal.pad))
+            .param("x_base", x_base)
+            .param("dy_base", dy_base)
+            .workgroups(cut.quads.div_ceil(workgroup_size));
+        let step = |parts: usize, first_line: usize, end_line: usize| {
+            let mending = looped(end_line - first_line, self.line_turns());
+            sum.clone()
                 .param("parts", parts)
-                .param("chunks", cut.chunks)
-                .param("blocks", cut.blocks)
-                .param("lines", cut.lines)
-                .param("taps", cut.taps)
-                .param("outs", outs)
-                .param("channels", channels)
-                .param("kernel_h", kernel_h)
-                .param("kernel_w", kernel_w)
-                .param("bands", cut.bands)
-                .param("phases", cut.runs.phases)
-                .param("runs", cut.runs.runs)
-                .param("batch", batch)
-                .param("groups", self.groups)
-                .param("height", height)
-                .param("width", width)
-                .param("rows", rows)
-                .param("cols", cols)
-                .param("stride_h", vertical.stride)
-                .param("stride_w", horizontal.stride)
-                .param("dilation_h", vertical.dilation)
-                .param("dilation_w", horizontal.dilation)
-                .param("pad_h", wrapped(vertical.pad))
-                .param("pad_w", wrapped(horizontal.pad))
-                .param("x_base", x_base)
-                .param("dy_base", dy_base)
-                .param("mends", usize::from(mends))
-                .turns(sums + if mends { mending } else { 0 })
-                .workgroups(cut.quads.div_ceil(workgroup_size)),
-        );
+                .param("first_line", first_line)
+                .param("end_line", end_line)
+                .turns(looped(parts, 0) + 2 * STORE + mending)
+        };
+        // Each four columns of all lines again, where the sum is NaN: at once, or by dispatches
+        // that go on where the last one stopped.
+        let lines = batch * rows;
+        let whole = step(parts, 0, lines);
+        if whole.turns.is_some_and(|turns| turns <= caps.max_turns) {
+            out.push(whole);
+        } else {
+            out.push(step(parts, 0, 0));
+            let most = turns_within(caps.max_turns - MENDS_ALONE, self.line_turns());
+            for first in (0..lines).step_by(most) {
+                out.push(step(0, first, lines.min(first + most)));
+            }
+        }
         if let (Some((totals, part)), Some(dbias)) = (totals, dbias) {
             sum_parts(parts, totals, part, dbias, caps, out);
         }
     }
 }
 
-/// Turns in which the second stage stores its four sums.
+/// Turns in which the second stage stores its four sums, or reads them.
 const STORE: u64 = 5;
+/// Turns of the second stage where it sums nothing, but for those that mend.
+const MENDS_ALONE: u64 = 1 + 2 * STORE;
 
 /// Invocations that fill a CPU: images in storage are cut into parts for as many.
 const FILLS_CPU: usize = 512;

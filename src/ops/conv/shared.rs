@@ -7,7 +7,8 @@ use crate::shape::Type;
 
 use super::{Map, Sizes};
 use crate::lowering::gemm::{
-    ENOUGH_WORKGROUPS, End, Product, Target, Tiles, in_splits, most_parts, run_scratch, sum_runs,
+    ENOUGH_WORKGROUPS, End, Product, Target, Tiles, most_parts, run_scratch, split_target,
+    sum_parts, sum_runs,
 };
 
 impl Sizes {
@@ -105,20 +106,23 @@ impl Sizes {
             .read(Operand::Input(1))
             .part(run.part[1]);
         let bases = [run.first[1] * self.y_row(), run.first[0] * self.x_row(), 0];
-        let fits = dweight.bytes() * tiling.splits as u64 <= caps.max_binding;
-        if fits && tiling.splits <= most_parts(caps) {
-            in_splits(tiling.splits, &dweight, to, caps, out, |to, part| {
-                let dispatch = product.params(&tiling, part, caps, to.bind(dispatch));
-                self.shared_params(bases, dispatch)
-            });
-            return;
-        }
+        // Where the turns of the device ask for more splits than fill it, some are summed at a
+        // time: so scratch does not grow with the batch.
+        let step = tiling.splits.min(tiling.wanted).min(most_parts(caps));
+        let starts: Vec<usize> = (0..tiling.splits).step_by(step).collect();
         let size = [self.o, self.filter()];
-        let scratch = run_scratch(out, tiling.splits, size[0] * size[1]);
-        sum_runs(tiling.splits, size, to, &scratch, out, |split, to, out| {
-            let dispatch = to.bind(dispatch.clone());
-            let dispatch = product.split_params(&tiling, split, caps, dispatch);
+        let scratch = run_scratch(out, starts.len(), size[0] * size[1]);
+        let split = (step > 1).then(|| split_target(step, &dweight, to, out));
+        sum_runs(starts.len(), size, to, &scratch, out, |i, to, out| {
+            let own = step.min(tiling.splits - starts[i]);
+            let (target, part) = match split {
+                Some(split) if own > 1 => split,
+                _ => (to, 0),
+            };
+            let dispatch = target.bind(dispatch.clone());
+            let dispatch = product.some_params(&tiling, [starts[i], own], part, caps, dispatch);
             out.push(self.shared_params(bases, dispatch));
+            sum_parts(own, target, part, to, caps, out);
         });
     }
 

@@ -1,8 +1,9 @@
 //! Products of vectors, matrices and batches of matrices, as `torch.matmul` takes them.
 
-use super::MatMul;
+use super::{MatMul, expect_sums};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Value};
+use crate::ops::expect_f32;
 use crate::shape::Shape;
 
 /// # Products of matrices and vectors
@@ -36,8 +37,18 @@ impl Graph {
         if ranks.contains(&0) {
             return Err(wrong(&shapes, "must have one axis at least"));
         }
+        // Here, where the shapes are those that were given.
+        expect_f32("matmul", "a", self.ty(a)?)?;
+        expect_f32("matmul", "b", self.ty(b)?)?;
+        let transposed = [transpose_a && ranks[0] > 1, transpose_b && ranks[1] > 1];
+        let summed = [!transposed[0], transposed[1] || ranks[1] == 1];
+        let terms = [0, 1].map(|i| {
+            let back = if summed[i] { 1 } else { 2 };
+            shapes[i][ranks[i] - back]
+        });
+        expect_sums([&shapes[0], &shapes[1]], transposed, terms)?;
         if ranks[0] > 1 && ranks[1] > 1 {
-            return self.product(a, b, [transpose_a, transpose_b]);
+            return self.product(a, b, transposed);
         }
         // Vectors are matrices of one row or column, whose axis the result then loses.
         let rows = match ranks[0] {
@@ -48,7 +59,6 @@ impl Graph {
             1 => self.reshape(b, [shapes[1][0], 1])?,
             _ => b,
         };
-        let transposed = [transpose_a && ranks[0] > 1, transpose_b && ranks[1] > 1];
         let y = self.product(rows, columns, transposed)?;
         let mut shape = self.shape(y)?.to_vec();
         if ranks[1] == 1 {
@@ -175,7 +185,18 @@ mod tests {
             message(&[2, 4, 3], &[3, 3, 5]),
             "matmul: a [2, 4, 3] and b [3, 3, 5] have axes before their matrices that do not broadcast"
         );
-        message(&[4, 3], &[4]);
-        message(&[2, 4, 3], &[4, 5]);
+        assert_eq!(
+            message(&[4, 3], &[4]),
+            "matmul: a [4, 3] sums over 3, b [4] over 4"
+        );
+        assert_eq!(
+            message(&[2, 4, 3], &[4, 5]),
+            "matmul: a [2, 4, 3] sums over 3, b [4, 5] over 4"
+        );
+        let transposed = product(&[2, 4, 3], &[3, 5], true, false).unwrap_err();
+        assert_eq!(
+            transposed.to_string(),
+            "matmul: a [2, 4, 3] transposed sums over 4, b [3, 5] over 3"
+        );
     }
 }

@@ -8,7 +8,7 @@ mod terms;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
 use crate::kernel::{Body, Caps, Dispatch, Io, Kernel, Lowering, Operand, Part, Rows, overlaps};
-use crate::shape::Type;
+use crate::shape::{Shape, Type};
 use crate::tensor::Array;
 
 use super::{expect_f32, expect_inputs, expect_type};
@@ -104,17 +104,25 @@ impl MatMul {
         let [a0, a1, b0, b1] = [a0, a1, b0, b1].map(|&extent| extent);
         let (m, k) = if self.transpose_a { (a1, a0) } else { (a0, a1) };
         let (other, n) = if self.transpose_b { (b1, b0) } else { (b0, b1) };
-        if k != other {
-            return Err(Error::shape(format!(
-                "matmul: a {}{} sums over {k}, b {}{} over {other}",
-                a.shape,
-                if self.transpose_a { " transposed" } else { "" },
-                b.shape,
-                if self.transpose_b { " transposed" } else { "" },
-            )));
-        }
+        let transposed = [self.transpose_a, self.transpose_b];
+        expect_sums([&a.shape, &b.shape], transposed, [k, other])?;
         Ok(Sizes { m, n, k })
     }
+}
+
+/// Fails unless a and b sum over as many terms.
+fn expect_sums(shapes: [&Shape; 2], transposed: [bool; 2], terms: [usize; 2]) -> Result<()> {
+    if terms[0] == terms[1] {
+        return Ok(());
+    }
+    let [a, b] = [0, 1].map(|i| {
+        let how = if transposed[i] { " transposed" } else { "" };
+        format!("{}{how}", shapes[i])
+    });
+    Err(Error::shape(format!(
+        "matmul: a {a} sums over {}, b {b} over {}",
+        terms[0], terms[1]
+    )))
 }
 
 // Shape rule.

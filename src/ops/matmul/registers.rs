@@ -8,7 +8,7 @@ use crate::kernel::{
     Caps, Dispatch, Kernel, Lowering, Overrides, Shown, Tile, WINDOW_ELEMENTS, looped, source,
     turns_within, window_rows,
 };
-use crate::lowering::gemm::{End, Target, View, in_dispatches};
+use crate::lowering::gemm::{APART, End, Target, View, in_dispatches};
 use crate::lowering::value;
 use crate::shape::Type;
 
@@ -43,10 +43,11 @@ impl MatMul {
         out: &mut Lowering,
     ) {
         let Sizes { m, n, k } = block.sizes;
-        // Rows that windows of both show where they run along the sum, and whether the sums of so many runs fit a binding.
+        // Rows that windows of both show where they run along the sum, and whether the sums of so
+        // many runs that lie apart fit a binding.
         let most = rows(block.a.row.max(block.b.row));
-        let runs = k.div_ceil(most.max(1)) as u64;
-        let fits = runs * Type::f32([m, n]).bytes() <= caps.max_binding;
+        let sums = k.div_ceil(most.max(1)).min(APART) as u64;
+        let fits = sums * Type::f32([m, n]).bytes() <= caps.max_binding;
         // All matrices of a batch alike: only the first could be split.
         let may_split = to.splits(n) && fits && !self.batch;
         let [a_window, b_window] = self.windows(whole, may_split, caps);
@@ -57,8 +58,8 @@ impl MatMul {
         };
         if self.transpose_a && a_window {
             let (along_a, along_b) = (shown(&a, block.a, k, most), shown(&b, block.b, k, most));
-            let product = |part: usize, to: Target, elements: usize| {
-                let (a_shown, b_shown) = (along_a[part], along_b[part]);
+            let product = |run: usize, part: usize, to: Target, elements: usize| {
+                let (a_shown, b_shown) = (along_a[run], along_b[run]);
                 let sizes = Sizes {
                     k: a_shown.count,
                     ..block.sizes
@@ -68,7 +69,12 @@ impl MatMul {
                     ..to
                 };
                 let block = block.within(sizes, a_shown, b_shown);
-                self.registers_dispatch(whole, block, [&a, &b], to, Sum::Alone, caps)
+                let sum = if run == part {
+                    Sum::Alone
+                } else {
+                    Sum::InPlace
+                };
+                self.registers_dispatch(whole, block, [&a, &b], to, sum, caps)
             };
             in_dispatches(along_a.len(), &Type::f32([m, n]), to, caps, out, product);
             return;

@@ -94,7 +94,9 @@ impl Graph {
         Ok(outputs.into())
     }
 
-    /// The mean of each plane of x `[n, c, ...]`: all axes from the third on become 1.
+    /// The mean of each plane of x `[n, c, ...]`: all axes from the third on become 1. Three axes
+    /// are `[n, c, length]`, never one image `[c, height, width]`: take
+    /// [`adaptive_avg_pool`](Self::adaptive_avg_pool) to 1 for that.
     pub fn global_avg_pool(&mut self, x: Value) -> Result<Value> {
         let ty = self.operand("global_avg_pool", x)?;
         expect_planes("global_avg_pool", ty)?;
@@ -102,7 +104,9 @@ impl Graph {
         self.mean(x, &axes, true)
     }
 
-    /// The largest element of each plane of x, `[n, c, length]` to `[n, c, depth, height, width]`: all axes from the third on become 1.
+    /// The largest element of each plane of x, `[n, c, length]` to `[n, c, depth, height, width]`:
+    /// all axes from the third on become 1. Three axes are never one image `[c, height, width]`:
+    /// take [`adaptive_max_pool`](Self::adaptive_max_pool) to 1 for that.
     pub fn global_max_pool(&mut self, x: Value) -> Result<Value> {
         let ty = self.operand("global_max_pool", x)?;
         expect_planes("global_max_pool", ty)?;

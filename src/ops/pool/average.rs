@@ -505,16 +505,12 @@ impl Op for AveragePoolGrad {
                 out.push(dispatch.turns(turns).workgroups(workgroups));
                 continue;
             };
-            let scratch = pieces.scratch(out, Type::f32);
-            let inputs = &rows.part[..parts.len() - 1];
-            for outputs in pieces.slices(numbers.count) {
-                let own = into_scratch(dispatch(CUT_VARIANTS[1]), inputs, scratch[0]);
-                let whole = [self.input, output];
-                out.push(windows.gather(own, whole, &numbers, (&pieces, outputs)));
-                let base = numbers.x_base + outputs[0];
-                let to = (Operand::Output(0), rows.part[parts.len() - 1], base);
-                pieces.sum(&scratch, outputs[1], to, out);
-            }
+            let (inputs, part) = (&rows.part[..parts.len() - 1], rows.part[parts.len() - 1]);
+            let to = (Operand::Output(0), part, numbers.x_base);
+            pieces.lower_sums(numbers.count, to, out, |scratch, outputs| {
+                let own = into_scratch(dispatch(CUT_VARIANTS[1]), inputs, scratch);
+                windows.gather(own, [self.input, output], &numbers, (&pieces, outputs))
+            });
         }
         Ok(())
     }

@@ -288,7 +288,10 @@ impl Op for MaxPoolForward {
             };
             let most = self.windows.most_elements(input);
             let turns = looped(4, nested(&most, 0));
-            if let Some(pieces) = Pieces::new(&most, 0, numbers.count, turns, caps) {
+            // Around the gather of a piece stands the loop over outputs, of which there is one.
+            let [depth, height, width] = most;
+            let around = [1, depth, height, width];
+            if let Some(pieces) = Pieces::new(&around, 0, numbers.count, turns, caps) {
                 self.lower_pieces([input, output], &rows, &numbers, &pieces, out);
                 continue;
             }

@@ -132,18 +132,14 @@ impl Op for MaxPoolGrad {
             let most = self.windows.most_windows(self.input, output);
             let turns = nested(&most, 0);
             if let Some(pieces) = Pieces::new(&most, 0, numbers.count, turns, caps) {
-                let scratch = pieces.scratch(out, Type::f32);
                 let kernel = max_pool_grad(Form::any(&self.windows), indices);
-                for outputs in pieces.slices(numbers.count) {
-                    let kernel = Cow::Owned(kernel.clone());
-                    let own = Dispatch::of(kernel, CUT_VARIANTS[1]);
-                    let own = into_scratch(own, &rows.part[..2], scratch[0]);
+                let to = (Operand::Output(0), rows.part[2], numbers.x_base);
+                pieces.lower_sums(numbers.count, to, out, |scratch, outputs| {
+                    let own = Dispatch::of(Cow::Owned(kernel.clone()), CUT_VARIANTS[1]);
+                    let own = into_scratch(own, &rows.part[..2], scratch);
                     let whole = [self.input, output];
-                    out.push((self.windows).gather(own, whole, &numbers, (&pieces, outputs)));
-                    let base = numbers.x_base + outputs[0];
-                    let to = (Operand::Output(0), rows.part[2], base);
-                    pieces.sum(&scratch, outputs[1], to, out);
-                }
+                    (self.windows).gather(own, whole, &numbers, (&pieces, outputs))
+                });
                 continue;
             }
             let (count, invocations) = match form {

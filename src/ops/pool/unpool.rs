@@ -124,6 +124,8 @@ impl Graph {
     ) -> Result<Value> {
         let shape = self.operand("max_unpool", x)?.shape.clone();
         if shape.len() == 1 + D {
+            let given = self.operand("max_unpool", indices)?;
+            expect_type(NAMES[D - 1], "index", given, &Type::u32(shape.clone()))?;
             let batch = [&[1][..], &shape].concat();
             let (x, indices) = (
                 self.reshape(x, batch.clone())?,
@@ -145,6 +147,8 @@ impl Graph {
         self.apply1(MaxUnpoolForward { output }, &[x, indices])
     }
 }
+
+const NAMES: [&str; 3] = ["max_unpool1d", "max_unpool2d", "max_unpool3d"];
 
 // Shape rule.
 
@@ -170,9 +174,9 @@ fn expect_planes(op: &str, operand: &str, ty: &Type, other: &Shape) -> Result<()
 impl Op for MaxUnpoolForward {
     fn name(&self) -> &'static str {
         match self.output.len() {
-            1 => "max_unpool1d",
-            2 => "max_unpool2d",
-            _ => "max_unpool3d",
+            1 => NAMES[0],
+            2 => NAMES[1],
+            _ => NAMES[2],
         }
     }
 
@@ -363,3 +367,30 @@ static MAX_UNPOOL_GRAD: Kernel = Kernel::new(
 );
 
 pub(super) const KERNELS: &[&Kernel] = &[&MAX_UNPOOL_WINNER, &MAX_UNPOOL, &MAX_UNPOOL_GRAD];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn indices_of_another_shape_are_named() {
+        let mut g = Graph::new();
+        for (x, indices, told) in [
+            (
+                Type::f32([2, 3, 4]),
+                Type::u32([2, 3, 5]),
+                "max_unpool2d: index is u32 [2, 3, 5], u32 [2, 3, 4] is needed",
+            ),
+            (
+                Type::f32([1, 2, 3, 4]),
+                Type::u32([2, 3, 4]),
+                "max_unpool2d: index is u32 [2, 3, 4], u32 [1, 2, 3, 4] is needed",
+            ),
+        ] {
+            let x = g.input(&format!("x{told}"), x).unwrap();
+            let indices = g.input(told, indices).unwrap();
+            let error = g.max_unpool(x, indices, MaxUnpool2d::new([2, 2]));
+            assert_eq!(error.unwrap_err().to_string(), told);
+        }
+    }
+}
