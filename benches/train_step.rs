@@ -1,7 +1,9 @@
-//! Time of a whole training step, from gather to update: `cargo bench --bench train_step -- --help`.
+//! Time of a whole training step, from gather to update: `cargo bench --bench train_step --
+//! --help`.
 //!
-//! On every adapter found, unless one is named. A case is warmed up by its first step, which is timed apart: from the graph to the first
-//! loss on the host. Then rounds of steps are submitted and waited for.
+//! On every adapter found, unless one is named. A case is warmed up by its first step, which is
+//! timed apart: from the graph to the first loss on the host. Then rounds of steps are submitted
+//! and waited for.
 
 use std::fs::File;
 use std::io::Write;
@@ -48,7 +50,8 @@ struct Args {
     /// Prints every dispatch of the plan
     #[arg(long)]
     plan: bool,
-    /// Measures one step of each case dispatch by dispatch, prints where its time goes, and writes the last as a trace for Perfetto
+    /// Measures one step of each case dispatch by dispatch, prints where its time goes, and writes
+    /// the last as a trace for Perfetto
     #[arg(long, value_name = "FILE")]
     profile: Option<PathBuf>,
     /// Given by `cargo bench`
@@ -82,7 +85,8 @@ struct Case {
     data: fn(usize, u64) -> Result<Dataset>,
     batch: usize,
     steps: usize,
-    /// Whether a software adapter takes minutes for a step: it is left out there unless `--case` names it.
+    /// Whether a software adapter takes minutes for a step: it is left out there unless `--case`
+    /// names it.
     large: bool,
 }
 
@@ -290,7 +294,8 @@ fn measure(args: &Args, gpu: &Gpu, case: &Case, data: &Split) -> Result<String> 
         "version": env!("CARGO_PKG_VERSION"),
     });
     println!(
-        "{} on {} through {}: {median:.2} ms per step (best {best:.2}, {:.0} images/s), first {first_step_ms:.0} ms, \
+        "{} on {} through {}: {median:.2} ms per step (best {best:.2}, {:.0} images/s), first \
+         {first_step_ms:.0} ms, \
          {dispatches} dispatches, {} bytes",
         case.name,
         info.name,

@@ -6,13 +6,16 @@ use crate::ops::refuse_filler;
 use crate::shape::DType;
 use crate::tensor::Tensor;
 
-/// Appends the gradients of the scalar `loss` to the graph, one for each value of `wrt`, of that value's shape.
+/// Appends the gradients of the scalar `loss` to the graph, one for each value of `wrt`, of that
+/// value's shape.
 ///
-/// The walk goes backwards over the nodes that lie between `wrt` and `loss` only: frozen layers build nothing.
-/// Where paths meet, their gradients are added. Only the nodes that the returned values need are ever run.
+/// The walk goes backwards over the nodes that lie between `wrt` and `loss` only: frozen layers
+/// build nothing. Where paths meet, their gradients are added. Only the nodes that the returned
+/// values need are ever run.
 ///
 /// # Errors
-/// `NotDifferentiable` if `loss` is not a float scalar or does not depend on one of `wrt` through differentiable ops.
+/// `NotDifferentiable` if `loss` is not a float scalar or does not depend on one of `wrt` through
+/// differentiable ops.
 pub fn gradients(g: &mut Graph, loss: Value, wrt: &[Value]) -> Result<Vec<Value>> {
     let found = gradients_where_used(g, loss, wrt)?;
     wrt.iter()

@@ -8,7 +8,8 @@ use std::fmt;
 pub enum ErrorKind {
     /// A shape, dtype or parameter does not fit an op.
     Shape,
-    /// The graph is not well formed: unknown values, duplicate names, assignments to what is not state.
+    /// The graph is not well formed: unknown values, duplicate names, assignments to what is not
+    /// state.
     Graph,
     /// A gradient was asked for where none exists.
     NotDifferentiable,

@@ -170,7 +170,8 @@ mod tests {
 
     #[test]
     fn heads_are_named() {
-        let zip = b"PK\x03\x04\0\0\x08\x08\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x10\0\x12\0archive/data.pkl";
+        let zip = b"PK\x03\x04\0\0\x08\x08\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\
+                    \x10\0\x12\0archive/data.pkl";
         for (head, words) in [
             (&b""[..], "empty"),
             (b"<!DOCTYPE html>", "HTML"),

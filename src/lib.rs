@@ -1,8 +1,10 @@
 //! Convolutional networks, trained and run as hand-written WGSL compute shaders through `wgpu`.
 //!
-//! A [`Graph`](graph::Graph) of pure ops is built once; gradients and optimizer steps are more ops in it. A
-//! [`Session`](session::Session) compiles it for a GPU, an own one or the host application's, or for the CPU reference:
-//! a list of dispatches over buffers that are planned and allocated before the first step. Named state lives in a
+//! A [`Graph`](graph::Graph) of pure ops is built once; gradients and optimizer steps are more ops
+//! in it. A
+//! [`Session`](session::Session) compiles it for a GPU, an own one or the host application's, or
+//! for the CPU reference: a list of dispatches over buffers that are planned and allocated before
+//! the first step. Named state lives in a
 //! [`Store`](store::Store) that sessions share: training and inference are two graphs over it.
 //!
 //! ```
@@ -29,11 +31,12 @@
 //! # }
 //! ```
 //!
-//! The way data takes, in the order of the modules: [`graph`] builds and infers types, [`ops`] holds each op with its type rule,
-//! reference, gradient and GPU form, [`autodiff`] appends gradients, [`reference`](mod@reference) evaluates on the CPU, [`plan`] fuses,
-//! schedules and places, [`gpu`] owns the device, [`store`] the state, [`session`] runs, [`tune`] measures
-//! which kernels are fastest, [`check`] holds GPU results against the reference. [`nn`], [`models`] and [`train`] are thin
-//! layers on top; [`data`] and [`interop`] read and write files.
+//! The way data takes, in the order of the modules: [`graph`] builds and infers types, [`ops`]
+//! holds each op with its type rule, reference, gradient and GPU form, [`autodiff`] appends
+//! gradients, [`reference`](mod@reference) evaluates on the CPU, [`plan`] fuses, schedules and
+//! places, [`gpu`] owns the device, [`store`] the state, [`session`] runs, [`tune`] measures which
+//! kernels are fastest, [`check`] holds GPU results against the reference. [`nn`], [`models`] and
+//! [`train`] are thin layers on top; [`data`] and [`interop`] read and write files.
 //!
 //! Not supported: dynamic shapes, eager execution, values in `f16`.
 

@@ -1,4 +1,5 @@
-//! The CPU reference: a graph evaluated with `Op::eval` in `f64`, in the order in which it was written.
+//! The CPU reference: a graph evaluated with `Op::eval` in `f64`, in the order in which it was
+//! written.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,13 +9,14 @@ use crate::graph::{Graph, Op, Source, Split, Value};
 use crate::shape::Type;
 use crate::tensor::{Array, room};
 
-/// Runs of rows into which a node's evaluation is cut; fixed, so that results do not depend on the number of threads.
+/// Runs of rows into which a node's evaluation is cut; fixed, so that results do not depend on the
+/// number of threads.
 const CHUNKS: usize = 8;
 
 /// Evaluates the nodes that `wanted` needs and returns the arrays of `wanted` in order.
 ///
-/// `given` holds the arrays of inputs and states by value. Ops whose rows are independent are cut into eight runs of rows, computed on
-/// `threads` threads; sums are added in the order of the runs.
+/// `given` holds the arrays of inputs and states by value. Ops whose rows are independent are cut
+/// into eight runs of rows, computed on `threads` threads; sums are added in the order of the runs.
 ///
 /// # Errors
 /// `Graph` if an input or state that is needed is not given, or if an op does not make what its

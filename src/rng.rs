@@ -1,4 +1,5 @@
-//! Counter-based random numbers: Philox 4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3").
+//! Counter-based random numbers: Philox 4x32-10 (Salmon et al. 2011, "Parallel random numbers: as
+//! easy as 1, 2, 3").
 //!
 //! The same words come out of `shaders/lib/philox.wgsl`, bit for bit. A draw is a pure function of
 //! (seed, stream, step, index): nothing is stored, and seed and step alone repeat it.
@@ -58,7 +59,8 @@ impl Stream {
     }
 }
 
-/// The stream of a named state: FNV-1a of its name, so that initial values do not depend on declaration order.
+/// The stream of a named state: FNV-1a of its name, so that initial values do not depend on
+/// declaration order.
 pub fn stream_of(name: &str) -> u32 {
     name.bytes().fold(0x811C_9DC5, |hash, byte| {
         (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)

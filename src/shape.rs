@@ -64,7 +64,8 @@ impl Shape {
         self.0.first().copied().unwrap_or(1)
     }
 
-    /// The shape that `self` and `other` broadcast to (NumPy's rule: align at the last axis, 1 stretches).
+    /// The shape that `self` and `other` broadcast to (NumPy's rule: align at the last axis, 1
+    /// stretches).
     pub fn broadcast(&self, other: &Shape) -> Option<Shape> {
         let rank = self.len().max(other.len());
         let extent = |shape: &Shape, axis: usize| match (axis + shape.len()).checked_sub(rank) {
@@ -180,7 +181,8 @@ impl Type {
         self.padded_bytes(self.count())
     }
 
-    /// Checks that the element count stays below 2^31, so that `u32` indices never overflow; a zero extent counts as 1.
+    /// Checks that the element count stays below 2^31, so that `u32` indices never overflow; a zero
+    /// extent counts as 1.
     pub fn check(&self) -> Result<()> {
         let count = self.shape.iter().try_fold(1u64, |product, &extent| {
             product.checked_mul(extent.max(1) as u64)
@@ -265,14 +267,14 @@ impl Window {
         dilation: 1,
     };
 
-    /// Number of windows along an axis of `extent` elements:
-    /// `(extent + before + after - dilation * (kernel - 1) - 1) / stride + 1`, rounded down, as PyTorch's Conv2d.
+    /// Number of windows along an axis of `extent` elements: `(extent + before + after - dilation *
+    /// (kernel - 1) - 1) / stride + 1`, rounded down, as PyTorch's Conv2d.
     pub fn output(&self, extent: usize, op: &str, axis: &str) -> Result<usize> {
         self.pooled(extent, false, op, axis)
     }
 
-    /// As [`Window::output`] and, with `ceil_mode`, rounded up, as PyTorch's poolings: a last window that is cut short counts if it
-    /// starts in the axis or before it.
+    /// As [`Window::output`] and, with `ceil_mode`, rounded up, as PyTorch's poolings: a last
+    /// window that is cut short counts if it starts in the axis or before it.
     pub fn pooled(&self, extent: usize, ceil_mode: bool, op: &str, axis: &str) -> Result<usize> {
         let Self {
             kernel,
@@ -283,7 +285,8 @@ impl Window {
         } = *self;
         if kernel == 0 || stride == 0 || dilation == 0 {
             return Err(Error::shape(format!(
-                "{op}: kernel {kernel}, stride {stride} and dilation {dilation} along {axis} must be at least 1"
+                "{op}: kernel {kernel}, stride {stride} and dilation {dilation} along {axis} must \
+                 be at least 1"
             )));
         }
         if stride.max(dilation) >= 1 << 31 {
@@ -307,7 +310,8 @@ impl Window {
                 Ok(if beyond { count - 1 } else { count })
             }
             _ => Err(Error::shape(format!(
-                "{op}: kernel {kernel} with dilation {dilation} does not fit {axis} {extent} with padding {before} and {after}"
+                "{op}: kernel {kernel} with dilation {dilation} does not fit {axis} {extent} with \
+                 padding {before} and {after}"
             ))),
         }
     }
@@ -336,8 +340,9 @@ pub enum PaddingMode {
 }
 
 impl PaddingMode {
-    /// The element of an axis of `extent` that stands at `at`, counted from element 0 and negative before it; `None` for a zero.
-    /// `None` too beyond a padding that [`PaddingMode::check`] accepts.
+    /// The element of an axis of `extent` that stands at `at`, counted from element 0 and negative
+    /// before it; `None` for a zero. `None` too beyond a padding that [`PaddingMode::check`]
+    /// accepts.
     pub fn source(self, at: isize, extent: usize) -> Option<usize> {
         let end = isize::try_from(extent).ok()?;
         let from = match self {
@@ -352,8 +357,9 @@ impl PaddingMode {
         usize::try_from(from?).ok().filter(|&from| from < extent)
     }
 
-    /// Fails unless `axis` of `extent` elements can be padded by `padding` (before, after): reflection needs paddings below the
-    /// extent, circular ones at most the extent, replication an element.
+    /// Fails unless `axis` of `extent` elements can be padded by `padding` (before, after):
+    /// reflection needs paddings below the extent, circular ones at most the extent, replication an
+    /// element.
     pub fn check(self, padding: [usize; 2], extent: usize, op: &str, axis: &str) -> Result<()> {
         let largest = padding[0].max(padding[1]);
         let (fits, rule) = match self {

@@ -16,7 +16,8 @@ use crate::shape::{DType, Type};
 use crate::tensor::{Array, Tensor, room};
 use turns::{Turn, Turns};
 
-/// The states of one or several graphs: parameters, moments, statistics, counters, data sets. Cloning shares it.
+/// The states of one or several graphs: parameters, moments, statistics, counters, data sets.
+/// Cloning shares it.
 ///
 /// ```
 /// use striate::nn::{Linear, Mode, Module};
@@ -86,10 +87,12 @@ impl std::fmt::Debug for Store {
 }
 
 impl Store {
-    /// Allocates the states of `graphs` and gives each its initial value; random ones are drawn from `seed` on the CPU.
+    /// Allocates the states of `graphs` and gives each its initial value; random ones are drawn
+    /// from `seed` on the CPU.
     ///
     /// # Errors
-    /// `Shape` if two graphs declare one name differently; `Limit`, `OutOfMemory`, `DeviceLost` from the device.
+    /// `Shape` if two graphs declare one name differently; `Limit`, `OutOfMemory`, `DeviceLost`
+    /// from the device.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn new(engine: &Engine, graphs: &[&Graph], seed: u64) -> Result<Self> {
         pollster::block_on(Self::new_async(engine, graphs, seed))

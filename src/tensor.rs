@@ -1,4 +1,5 @@
-//! Values on the host: [`Tensor`] as users pass them, [`Array`] as the reference computes with them.
+//! Values on the host: [`Tensor`] as users pass them, [`Array`] as the reference computes with
+//! them.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::shape::{DType, Shape, Type};

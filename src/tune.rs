@@ -1,10 +1,13 @@
-//! Measuring which body and tile of the matrix-shaped kernels is fastest on an adapter, product by product.
+//! Measuring which body and tile of the matrix-shaped kernels is fastest on an adapter, product by
+//! product.
 //!
-//! The rules of the ops choose by the kind of the adapter and the sizes of a product. Where a minute of measuring is worth while, [`tune`]
-//! tries every choice for the products of one's own session, and keeps those that are clearly better in a [`Tuning`]. Nothing is ever
-//! tuned by surprise: a table is used where [`GpuOptions::tuning`](crate::gpu::GpuOptions::tuning) gives it, and nowhere else. No batch is
-//! part of a product's name, but that a linear layer of at most four rows is another product than the same one of more: a table for both is made
-//! of sessions with both.
+//! The rules of the ops choose by the kind of the adapter and the sizes of a product. Where a
+//! minute of measuring is worth while, [`tune`] tries every choice for the products of one's own
+//! session, and keeps those that are clearly better in a [`Tuning`]. Nothing is ever tuned by
+//! surprise: a table is used where [`GpuOptions::tuning`](crate::gpu::GpuOptions::tuning) gives it,
+//! and nowhere else. No batch is part of a product's name, but that a linear layer of at most four
+//! rows is another product than the same one of more: a table for both is made of sessions with
+//! both.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -49,8 +52,9 @@ pub struct Measured {
     pub product: String,
     /// Milliseconds with what the rules choose.
     pub rules: f64,
-    /// Milliseconds of each choice that lowers it otherwise, but for those that the device has no room for, and those that took more than three
-    /// times as long as the rules' when they were warmed up.
+    /// Milliseconds of each choice that lowers it otherwise, but for those that the device has no
+    /// room for, and those that took more than three times as long as the rules' when they were
+    /// warmed up.
     pub others: Vec<(Choice, f64)>,
 }
 
@@ -65,13 +69,16 @@ impl Measured {
 /// How often a choice may take the rules' time without being given up.
 const TOO_LONG: f64 = 3.0;
 
-/// Measures the products of a session's plan, each by itself, on random numbers; `told` hears of each.
+/// Measures the products of a session's plan, each by itself, on random numbers; `told` hears of
+/// each.
 ///
-/// The session itself is left as it is. Where the session already uses a table, that plays no part: the new one is complete.
+/// The session itself is left as it is. Where the session already uses a table, that plays no part:
+/// the new one is complete.
 ///
 /// # Errors
-/// `Unsupported` if the session runs on the CPU reference, the device is borrowed and cannot be waited for, or a product of an op from outside
-/// the crate is not of f32; `Data` without rounds, with seconds or a gain that are no numbers, and for a product whose name is not one line;
+/// `Unsupported` if the session runs on the CPU reference, the device is borrowed and cannot be
+/// waited for, or a product of an op from outside the crate is not of f32; `Data` without rounds,
+/// with seconds or a gain that are no numbers, and for a product whose name is not one line;
 /// whatever making a session and running it returns.
 pub fn tune(
     session: &Session,
@@ -115,8 +122,8 @@ pub fn tune(
     })
 }
 
-/// Milliseconds that `steps` steps of a session on `gpu` take, all together: the device's own where it has timestamps, else of submitting and
-/// waiting.
+/// Milliseconds that `steps` steps of a session on `gpu` take, all together: the device's own where
+/// it has timestamps, else of submitting and waiting.
 ///
 /// # Errors
 /// `Unsupported` on a borrowed device; whatever running the session returns.
@@ -176,7 +183,8 @@ impl Subject {
         Ok(time(&self.gpu, &mut self.session, self.runs)? / self.runs as f64)
     }
 
-    /// After a first run, whose time may be that of a compiler: the time of the second, by which it is found how many make a round.
+    /// After a first run, whose time may be that of a compiler: the time of the second, by which it
+    /// is found how many make a round.
     fn warm_up(&mut self, seconds: f64) -> Result<f64> {
         self.time()?;
         let once = self.time()?;

@@ -179,7 +179,8 @@ fn messages_name_values() {
         gradients(&mut g, loss, &[w, v]),
         ErrorKind::NotDifferentiable,
         &format!(
-            "gradients: parameter \"layer.v\" has no differentiable path to the loss {loss} (of sum)"
+            "gradients: parameter \"layer.v\" has no differentiable path to the loss {loss} (of \
+             sum)"
         ),
     );
     refused(

@@ -1,4 +1,5 @@
-//! Batches, dropout, losses and the accuracy counter in sessions: whole epochs, rows that do not count, what is not a number.
+//! Batches, dropout, losses and the accuracy counter in sessions: whole epochs, rows that do not
+//! count, what is not a number.
 
 use striate::autodiff::gradients;
 use striate::error::Result;
@@ -158,7 +159,8 @@ fn counting_breaks_ties_low_and_refuses_nan() {
         let nan = f32::NAN;
         #[rustfmt::skip]
         let rows = [
-            // Right, wrong, tie won by the lower class, tie lost, NaN in the label's class, NaN elsewhere, no such class, all -inf.
+            // Right, wrong, tie won by the lower class, tie lost, NaN in the label's class, NaN
+            // elsewhere, no such class, all -inf.
             ([1.0, 2.0, 0.0], 1), ([1.0, 2.0, 0.0], 0), ([3.0, 3.0, 1.0], 0), ([3.0, 3.0, 1.0], 1),
             ([nan, 2.0, 1.0], 0), ([nan, 2.0, 1.0], 1), ([1.0, 2.0, 0.0], 3), ([f32::NEG_INFINITY; 3], 0),
             // Beyond valid.

@@ -1,7 +1,9 @@
-//! Every kernel in every variant becomes a pipeline in Chromium, whose WGSL compiler (Tint) is not the one of wgpu (naga).
+//! Every kernel in every variant becomes a pipeline in Chromium, whose WGSL compiler (Tint) is not
+//! the one of wgpu (naga).
 //!
-//! The browser is the one that `CHROMIUM` names, or one on the `PATH`; it runs headless on its own software adapter. None is a
-//! skip that is printed, and a failure where `STRIATE_REQUIRE_BROWSER` is 1.
+//! The browser is the one that `CHROMIUM` names, or one on the `PATH`; it runs headless on its own
+//! software adapter. None is a skip that is printed, and a failure where `STRIATE_REQUIRE_BROWSER`
+//! is 1.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -84,7 +86,8 @@ impl Drop for Browser {
 fn answer(mut stream: &TcpStream, status: &str, kind: &str, body: &str) -> io::Result<()> {
     write!(
         stream,
-        "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: \
+         close\r\n\r\n{body}",
         body.len()
     )
 }
@@ -157,7 +160,8 @@ fn compile(name: &str, kernels: &[Kernel]) -> Option<Report> {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let (sender, news) = mpsc::channel();
-    // It ends with the test's process; each connection has a thread, since browsers open some that they do not use.
+    // It ends with the test's process; each connection has a thread, since browsers open some that
+    // they do not use.
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let (work, sender) = (work.clone(), sender.clone());

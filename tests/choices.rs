@@ -1,6 +1,8 @@
-//! What the rules choose for every case of the kernel bench on devices of several kinds, held by `tests/choices.txt`: kernel, overrides and
-//! workgroups of its dispatches. The GPUs differ in nothing yet that a rule looks at but their limits. A rule for one kind of device thus shows what it does to the others. A changed row of a GPU comes with that
-//! GPU's bench lines, or with the reason in the commit.
+//! What the rules choose for every case of the kernel bench on devices of several kinds, held by
+//! `tests/choices.txt`: kernel, overrides and workgroups of its dispatches. The GPUs differ in
+//! nothing yet that a rule looks at but their limits. A rule for one kind of device thus shows what
+//! it does to the others. A changed row of a GPU comes with that GPU's bench lines, or with the
+//! reason in the commit.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -40,7 +42,8 @@ fn devices() -> Vec<(&'static str, Caps)> {
     .into()
 }
 
-/// Its dispatches, neighbours of one kernel in one line: how many, and their workgroups all together.
+/// Its dispatches, neighbours of one kernel in one line: how many, and their workgroups all
+/// together.
 fn lines(steps: &[Step]) -> Vec<String> {
     let mut groups: Vec<(String, usize, u64)> = Vec::new();
     for step in steps {
@@ -98,7 +101,8 @@ fn choices_are_the_recorded_ones() {
     let differs = then.zip(now).find(|(a, b)| a != b);
     assert!(
         recorded == text,
-        "the rules choose otherwise than tests/choices.txt says, first where {differs:?} (recorded, now); if that is meant, \
+        "the rules choose otherwise than tests/choices.txt says, first where {differs:?} \
+         (recorded, now); if that is meant, \
          STRIATE_WRITE_CHOICES=1 cargo test --release --test choices writes them"
     );
 }

@@ -63,7 +63,8 @@ fn factors_are_rounded_to_halves() {
     }
 }
 
-/// A device has them if it was asked and its adapter offers them; else the error says what is missing.
+/// A device has them if it was asked and its adapter offers them; else the error says what is
+/// missing.
 #[test]
 fn who_asks_gets_them_or_is_told_why_not() {
     let asked = GpuOptions {
@@ -162,7 +163,8 @@ fn no_table_names_them() {
     }
 }
 
-/// Both tiles, forced and chosen, add up integers to the same bits as the shared body, in batches and in sums of several runs.
+/// Both tiles, forced and chosen, add up integers to the same bits as the shared body, in batches
+/// and in sums of several runs.
 #[test]
 fn every_tile_sums_integers_exactly() {
     let shared = GpuOptions {

@@ -430,7 +430,8 @@ fn ops_take_values_in_parts_or_say_why_not() {
     assert_eq!(never, WHOLE);
 }
 
-/// Ops without a case on values in several parts: a counter is one element, a table of scalars stays small.
+/// Ops without a case on values in several parts: a counter is one element, a table of scalars
+/// stays small.
 const WHOLE: &[&str] = &["advance", "lookup"];
 
 #[test]
@@ -531,7 +532,8 @@ fn every_builder_has_cases() {
     assert!(missing.is_empty(), "no case calls {missing:?}");
 }
 
-/// Names of cases that are no op's but a function's that puts several into the graph, or one under another name.
+/// Names of cases that are no op's but a function's that puts several into the graph, or one under
+/// another name.
 const COMPOSED: &[&str] = &[
     "argmax",
     "argmin",
@@ -600,8 +602,9 @@ fn on_the_way_back(case: &Case, built: &Built) -> BTreeSet<String> {
     names
 }
 
-/// Every op that has a gradient has cases for it, one of them in the middle of a graph, where its gradient arrives from a node, and one
-/// with NaN and infinities in the gradient that arrives; everything that takes floats has cases with such in an operand.
+/// Every op that has a gradient has cases for it, one of them in the middle of a graph, where its
+/// gradient arrives from a node, and one with NaN and infinities in the gradient that arrives;
+/// everything that takes floats has cases with such in an operand.
 #[test]
 fn every_gradient_has_cases_of_all_kinds() {
     let mut differentiable: BTreeSet<String> = BTreeSet::new();

@@ -58,7 +58,8 @@ fn below(folder: &str) -> BTreeMap<PathBuf, String> {
     found
 }
 
-/// Rust text without comments and without the content of string and character literals; line breaks stay.
+/// Rust text without comments and without the content of string and character literals; line breaks
+/// stay.
 fn code(text: &str) -> String {
     let mut code = String::new();
     let mut rest = text;
@@ -136,7 +137,8 @@ fn module(path: &Path) -> String {
     below.iter().next().unwrap().to_str().unwrap().to_owned()
 }
 
-/// The names that follow `crate::` in `code`, with their positions; those of a group `crate::{a, b::c}` one by one.
+/// The names that follow `crate::` in `code`, with their positions; those of a group `crate::{a,
+/// b::c}` one by one.
 fn imports(code: &str) -> Vec<(String, usize)> {
     let name = |text: &str| -> String {
         text.trim_start()
@@ -256,7 +258,8 @@ fn unsafe_code_lies_in_one_file_of_gpu() {
     assert!(files.len() <= 1, "unsafe code in {files:?}");
 }
 
-/// A file of more than 500 lines answers for it in `ARCHITECTURE.md`, and none is listed that does not need to.
+/// A file of more than 500 lines answers for it in `ARCHITECTURE.md`, and none is listed that does
+/// not need to.
 #[test]
 fn long_files_are_explained() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

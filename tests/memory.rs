@@ -32,7 +32,8 @@ fn too_much(g: &mut Graph, states: bool) -> Vec<Value> {
     (0..2 * KIBIBYTES / (128 << 10)).map(value).collect()
 }
 
-/// A software adapter takes its memory from the process, whose limit a child can lower; the memory of others is their own.
+/// A software adapter takes its memory from the process, whose limit a child can lower; the memory
+/// of others is their own.
 #[test]
 fn memory_that_runs_out_is_an_error() {
     if std::env::var_os(CHILD).is_some() {

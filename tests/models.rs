@@ -87,7 +87,8 @@ fn resnet20_names_its_parameters_like_a_state_dict() {
     let x = input(&mut g, [2, 3, 32, 32]);
     resnet20(&mut g, x, Mode::Train).unwrap();
     let found = parameters(&g);
-    // A weight, and a weight and a bias of its normalisation, for each of 19 convolutions; the linear layer's two.
+    // A weight, and a weight and a bias of its normalisation, for each of 19 convolutions; the
+    // linear layer's two.
     assert_eq!(found.len(), 3 * 19 + 2);
     let wanted: [(&str, &[usize]); 9] = [
         ("conv1.weight", &[16, 3, 3, 3]),
@@ -107,7 +108,8 @@ fn resnet20_names_its_parameters_like_a_state_dict() {
     assert_eq!(statistics.count(), 2 * 19);
 }
 
-/// As torchvision's: 25,557,032 parameters in 161 tensors, two statistics for each of 53 normalisations, planes of 7 x 7 at the end.
+/// As torchvision's: 25,557,032 parameters in 161 tensors, two statistics for each of 53
+/// normalisations, planes of 7 x 7 at the end.
 #[test]
 fn resnet50_is_torchvisions() {
     let mut g = Graph::new();
@@ -136,7 +138,8 @@ fn resnet50_is_torchvisions() {
     assert!(shapes.into_iter().any(|shape| shape[..] == [1, 2048, 7, 7]));
 }
 
-/// A training step by 64 images, whose first activations exceed a binding of 128 MiB, has a plan on GPUs and on CPU adapters.
+/// A training step by 64 images, whose first activations exceed a binding of 128 MiB, has a plan on
+/// GPUs and on CPU adapters.
 #[test]
 fn resnet50_trains_on_any_device() {
     let mut g = Graph::new();
@@ -156,7 +159,8 @@ fn resnet50_trains_on_any_device() {
     for caps in [Caps::default(), cpu] {
         let states = StateLayout::new(&[&g], caps.max_binding).unwrap();
         let plan = Plan::new(&g, &states, &[loss], &caps, PlanOptions::default()).unwrap();
-        // 53 convolutions forward and by weight, all but the first by input; a linear layer's three.
+        // 53 convolutions forward and by weight, all but the first by input; a linear layer's
+        // three.
         let of = |name: &str| plan.steps.iter().filter(|step| step.op == name).count();
         assert!(
             of("conv2d") >= 53 && of("conv2d_grad_weight") >= 53 && of("conv2d_grad_input") >= 52
@@ -165,7 +169,8 @@ fn resnet50_trains_on_any_device() {
     }
 }
 
-/// With all weights of the second normalisation 0, a block is the relu of its shortcut, which moves numbers and no more.
+/// With all weights of the second normalisation 0, a block is the relu of its shortcut, which moves
+/// numbers and no more.
 #[test]
 fn shortcuts_drop_every_second_pixel_and_add_planes_of_zeros() {
     let mut g = Graph::new();
@@ -497,8 +502,8 @@ fn resnet18_trains_a_step_at_batch_128() {
     }
 }
 
-/// Training LeNet-5 with another batch size builds no pipeline, in either body, but for the fast variant of products of few rows in
-/// registers on CPU adapters.
+/// Training LeNet-5 with another batch size builds no pipeline, in either body, but for the fast
+/// variant of products of few rows in registers on CPU adapters.
 #[test]
 fn another_batch_size_compiles_nothing() {
     use striate::kernel::Body;

@@ -1,4 +1,5 @@
-//! Normalisation layers: names, running statistics, training and inference over one store, batch sizes.
+//! Normalisation layers: names, running statistics, training and inference over one store, batch
+//! sizes.
 
 use striate::autodiff::gradients;
 use striate::error::ErrorKind;
@@ -142,7 +143,8 @@ fn a_wrong_x_is_told() {
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "norm: statistic \"norm.running_mean\" f32 [6]: the graph has a Parameter of this name, f32 [6]"
+        "norm: statistic \"norm.running_mean\" f32 [6]: the graph has a Parameter of this name, \
+         f32 [6]"
     );
 }
 
@@ -152,7 +154,8 @@ fn engines() -> Vec<Engine> {
     std::iter::once(Engine::cpu()).chain(gpus).collect()
 }
 
-/// Three steps of training renew the running statistics as PyTorch does; inference then uses them, at another batch size.
+/// Three steps of training renew the running statistics as PyTorch does; inference then uses them,
+/// at another batch size.
 #[test]
 fn running_statistics_are_learned_and_used() {
     let (n, c, plane) = (3, 2, 4);
@@ -222,7 +225,8 @@ fn running_statistics_are_learned_and_used() {
     }
 }
 
-/// A layer that sees two batches in a step renews its statistics by one after the other, as in PyTorch.
+/// A layer that sees two batches in a step renews its statistics by one after the other, as in
+/// PyTorch.
 #[test]
 fn a_shared_layer_learns_from_each_of_its_inputs() {
     let mut g = Graph::new();
@@ -295,8 +299,8 @@ fn another_batch_size_compiles_nothing() {
     }
 }
 
-/// The activation that a convolution, a batch norm and a relu make in inference comes from one dispatch of the convolution, unless its weight
-/// is larger.
+/// The activation that a convolution, a batch norm and a relu make in inference comes from one
+/// dispatch of the convolution, unless its weight is larger.
 #[test]
 fn inference_folds_batch_norms_into_convolutions() {
     let last_op = |extent: usize, fuse: bool| {
@@ -323,8 +327,8 @@ fn inference_folds_batch_norms_into_convolutions() {
     assert_eq!(last_op(5, true), "batch_norm");
 }
 
-/// What a residual block puts behind its normalisation is one dispatch with it, in training and in inference, as long as nobody else reads what
-/// lies between and nothing is broadcast.
+/// What a residual block puts behind its normalisation is one dispatch with it, in training and in
+/// inference, as long as nobody else reads what lies between and nothing is broadcast.
 #[test]
 fn sums_and_relus_join_the_normalisation_before_them() {
     let ops = |mode: Mode, same_shape: bool, read: bool, fuse: bool| {

@@ -18,7 +18,8 @@ use striate::tensor::Tensor;
 use striate::train::{learning_rate, minimize_params, parameters};
 use striate_cases::devices;
 
-/// Runs the graph on the CPU and on every adapter with bindings of at most `max_binding` bytes, and compares what it fetches.
+/// Runs the graph on the CPU and on every adapter with bindings of at most `max_binding` bytes, and
+/// compares what it fetches.
 fn compare(g: &Graph, fetched: &[Value], max_binding: u64) {
     let run = |engine: &Engine| {
         let store = Store::new(engine, &[g], 3).unwrap();
@@ -65,7 +66,8 @@ fn normal(g: &mut Graph, name: &str, ty: Type) -> Value {
 
 #[test]
 fn pooling_of_an_input_in_more_parts_than_its_output() {
-    // A row of x takes 720 bytes, one of the 2 x 2 output 180: with 2,048 bytes, four parts and one; with 800, seven and two.
+    // A row of x takes 720 bytes, one of the 2 x 2 output 180: with 2,048 bytes, four parts and
+    // one; with 800, seven and two.
     for max_binding in [2048, 800] {
         for [kernel, stride, padding] in [[2, 2, 0], [3, 2, 1], [2, 3, 1]] {
             let (kernel, stride, padding) = ([kernel; 2], [stride; 2], [padding; 2]);
@@ -152,7 +154,8 @@ fn parts_through_windows() {
         let fetched: Vec<Value> = [y].into_iter().chain(found.into_iter().flatten()).collect();
         compare(&g, &fetched, 1 << 16);
     }
-    // Two runs of terms to each of three parts of dy, whose sums wait until the mask, a single part, has been read.
+    // Two runs of terms to each of three parts of dy, whose sums wait until the mask, a single
+    // part, has been read.
     let mut g = Graph::new();
     let x = integers(&mut g, "x", &[300, 100]);
     let weight = integers(&mut g, "weight", &[300, 100]);
@@ -302,7 +305,8 @@ fn transposed_convolutions_of_batches_in_parts() {
 
 #[test]
 fn pooling_with_indices_in_bytes() {
-    // A row of x takes 960 bytes, one of the 2 x 2 output 240, one of its indices 60: all three are cut at other rows.
+    // A row of x takes 960 bytes, one of the 2 x 2 output 240, one of its indices 60: all three are
+    // cut at other rows.
     for max_binding in [2048, 1024] {
         for [kernel, stride, padding] in [[2, 2, 0], [3, 2, 1], [2, 3, 1]] {
             let mut g = Graph::new();
@@ -354,7 +358,8 @@ fn updates_of_a_parameter_in_parts() {
     }
 }
 
-/// A perceptron with dropout, trained in parts of 512 bytes and whole: weights, gradients and moments are cut, most sums too.
+/// A perceptron with dropout, trained in parts of 512 bytes and whole: weights, gradients and
+/// moments are cut, most sums too.
 #[test]
 fn a_perceptron_trains_in_parts_as_it_does_whole() {
     let sgd = Rule::Sgd(SgdRule {
@@ -422,7 +427,8 @@ fn a_convolutional_net_trains_in_parts_as_it_does_whole() {
     trains_alike(&g, 8 * 12 * 12 * 4, 10);
 }
 
-/// Runs `steps` steps of a graph on every adapter, whole and with bindings of at most `max_binding` bytes: all states end alike.
+/// Runs `steps` steps of a graph on every adapter, whole and with bindings of at most `max_binding`
+/// bytes: all states end alike.
 fn trains_alike(g: &Graph, max_binding: u64, steps: usize) {
     for gpu in devices::gpus(&GpuOptions::default()) {
         for body in [Body::Registers, Body::Shared] {
@@ -463,7 +469,8 @@ fn trains_alike(g: &Graph, max_binding: u64, steps: usize) {
 /// Bytes that WebGPU lets a device bind by default.
 const DEFAULT_BINDING: u64 = 128 << 20;
 
-/// A session on an adapter that binds as much as WebGPU promises; none, with a line, where its memory does not hold it.
+/// A session on an adapter that binds as much as WebGPU promises; none, with a line, where its
+/// memory does not hold it.
 fn at_full_size(gpu: &Gpu, g: &Graph, fetched: &[Value]) -> Option<(Store, Session)> {
     let options = GpuOptions {
         max_binding: Some(DEFAULT_BINDING),
@@ -499,7 +506,8 @@ fn expect_sum(got: f32, terms: impl Iterator<Item = (f32, f32)>, what: &str) {
     );
 }
 
-/// AlexNet's first fully connected layer, whose weight takes 151 MB: forward, gradients and a step of SGD.
+/// AlexNet's first fully connected layer, whose weight takes 151 MB: forward, gradients and a step
+/// of SGD.
 #[test]
 fn a_linear_layer_beyond_one_binding() {
     const BATCH: usize = 4;
@@ -559,8 +567,9 @@ fn a_linear_layer_beyond_one_binding() {
     }
 }
 
-/// An activation of ResNet-50's first layer at batch 64, 205 MB: made, pooled, its gradient added to it, and pooled again. The 200,704
-/// workgroups of an elementwise op are more than a dimension holds, in parts too.
+/// An activation of ResNet-50's first layer at batch 64, 205 MB: made, pooled, its gradient added
+/// to it, and pooled again. The 200,704 workgroups of an elementwise op are more than a dimension
+/// holds, in parts too.
 #[test]
 fn an_activation_beyond_one_binding() {
     const SHAPE: [usize; 4] = [64, 64, 112, 112];
@@ -607,7 +616,8 @@ fn an_activation_beyond_one_binding() {
     }
 }
 
-/// A convolution to an activation of 205 MB, with relu, pooling, and the weight's gradient back through both: all of it integers below 2^24.
+/// A convolution to an activation of 205 MB, with relu, pooling, and the weight's gradient back
+/// through both: all of it integers below 2^24.
 #[test]
 fn a_convolution_beyond_one_binding() {
     const N: usize = 64;
@@ -678,8 +688,9 @@ fn a_convolution_beyond_one_binding() {
     }
 }
 
-/// Two classes for each pixel of 18 images, 151 MB of logits in two parts: convolution, batch normalisation, relu and a cross-entropy that ignores
-/// labels, back to weights and images, and a step of Adam on these. One loss for each pixel alone would take 75 MB.
+/// Two classes for each pixel of 18 images, 151 MB of logits in two parts: convolution, batch
+/// normalisation, relu and a cross-entropy that ignores labels, back to weights and images, and a
+/// step of Adam on these. One loss for each pixel alone would take 75 MB.
 #[test]
 fn a_network_beyond_one_binding() {
     const N: usize = 18;

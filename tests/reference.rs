@@ -1,4 +1,5 @@
-//! The reference against itself, without a GPU: gradients against central differences, adjoints, exactness of integers.
+//! The reference against itself, without a GPU: gradients against central differences, adjoints,
+//! exactness of integers.
 
 use std::sync::Arc;
 
@@ -91,7 +92,8 @@ fn linear_ops_have_adjoint_gradients() {
     println!("{compared} adjoints compared");
 }
 
-/// What makes the bit-for-bit comparison on integers fair: every float stays an exact `f32` in any order of summation.
+/// What makes the bit-for-bit comparison on integers fair: every float stays an exact `f32` in any
+/// order of summation.
 #[test]
 fn integer_runs_stay_below_2_24() {
     for case in cases().iter().filter(|case| case.integers) {
@@ -113,7 +115,8 @@ fn integer_runs_stay_below_2_24() {
     }
 }
 
-/// Splitting over threads changes the order of sums only where an op says so, and never the result of the others.
+/// Splitting over threads changes the order of sums only where an op says so, and never the result
+/// of the others.
 #[test]
 fn threads_do_not_change_results() {
     for case in cases() {

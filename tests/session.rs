@@ -148,7 +148,8 @@ fn another_batch_size_compiles_nothing() {
     }
 }
 
-/// What a session needs is told up front, each pipeline once; what an earlier session built is there from the start.
+/// What a session needs is told up front, each pipeline once; what an earlier session built is
+/// there from the start.
 #[test]
 fn pipelines_are_listed_before_they_are_built() {
     for engine in engines() {
@@ -340,8 +341,8 @@ fn a_lost_device_is_an_error() {
     }
 }
 
-/// A host's device of default limits and no features: the session records into the host's encoder, the host submits and polls,
-/// and no error reaches the host's handler.
+/// A host's device of default limits and no features: the session records into the host's encoder,
+/// the host submits and polls, and no error reaches the host's handler.
 #[test]
 fn a_borrowed_device_is_recorded_into() {
     use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! Training as a whole: the GPU follows the reference, repeats itself to the bit, and counts every image.
+//! Training as a whole: the GPU follows the reference, repeats itself to the bit, and counts every
+//! image.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -258,8 +259,9 @@ fn accumulated_batches_update_as_one_large_batch() {
             let off = wanted.iter().zip(&found).map(|(a, b)| (a - b).abs());
             let off = off.fold(0.0, f32::max);
             println!("{}: {accumulate} batches off by {off:e}", engine.describe());
-            // Each gradient is a mean over 12 rows in another order, off by (12 + 8) * 2^-24 of the mean of its terms' magnitudes, here
-            // below 1; 6 updates at a rate of 0.05, which the moment multiplies by up to 10.
+            // Each gradient is a mean over 12 rows in another order, off by (12 + 8) * 2^-24 of the
+            // mean of its terms' magnitudes, here below 1; 6 updates at a rate of 0.05, which the
+            // moment multiplies by up to 10.
             assert!(
                 off < 6.0 * 0.05 * 10.0 * 20.0 / 16_777_216.0,
                 "off by {off:e}"
@@ -327,7 +329,8 @@ fn a_run_that_was_saved_goes_on_to_the_bit() {
                 whole.store().get("ema.fc.weight").unwrap(),
                 other.store().get("fc.weight").unwrap()
             );
-            // The averages follow the parameters that were read: they are what is tested before another step.
+            // The averages follow the parameters that were read: they are what is tested before
+            // another step.
             let fresh = new(everything(amsgrad), 9);
             load_parameters(&path, fresh.store()).unwrap();
             assert_eq!(

@@ -1,4 +1,5 @@
-//! Optimizer updates over a store: many parameters in one dispatch, the same numbers as the reference.
+//! Optimizer updates over a store: many parameters in one dispatch, the same numbers as the
+//! reference.
 
 use std::sync::Mutex;
 
@@ -27,7 +28,8 @@ fn shapes() -> [Shape; 4] {
     [[6, 1, 5, 5].into(), [7].into(), [65].into(), [3, 31].into()]
 }
 
-/// Parameters, kept gradients and moments in one store, updated by `rule` at the rates of a schedule.
+/// Parameters, kept gradients and moments in one store, updated by `rule` at the rates of a
+/// schedule.
 fn training(rule: Rule) -> Graph {
     let mut g = Graph::new();
     let init = Init::Normal { std: 1.0 };
@@ -217,7 +219,8 @@ fn first_steps_by_hand() {
         ..SgdRule::default()
     };
     assert_eq!(step(Rule::Sgd(dampened)), [0.95, -2.025]);
-    // g / sqrt(g^2 / 4) is twice the sign of g; around a mean of g / 4 the deviation is sqrt(g^2 / 4 - g^2 / 16) = sqrt(3) g / 4.
+    // g / sqrt(g^2 / 4) is twice the sign of g; around a mean of g / 4 the deviation is sqrt(g^2 /
+    // 4 - g^2 / 16) = sqrt(3) g / 4.
     let rms = |alpha, centered, momentum| {
         Rule::RmsProp(RmsPropRule {
             alpha,
@@ -283,7 +286,8 @@ fn wrong_rules_are_refused() {
     );
 }
 
-/// The centered form is PyTorch's, which subtracts the square of the mean from the mean of squares in each step.
+/// The centered form is PyTorch's, which subtracts the square of the mean from the mean of squares
+/// in each step.
 #[test]
 fn centered_rmsprop_divides_by_the_deviation() {
     for momentum in [0.0, 0.9] {
@@ -321,7 +325,8 @@ fn centered_rmsprop_divides_by_the_deviation() {
     }
 }
 
-/// Weights and biases as they alternate in a network, and a loss whose gradient is `factor` everywhere.
+/// Weights and biases as they alternate in a network, and a loss whose gradient is `factor`
+/// everywhere.
 fn network(factor: f32) -> Result<(Graph, Value)> {
     let mut g = Graph::new();
     let mut sums = Vec::new();

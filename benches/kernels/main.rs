@@ -1,8 +1,9 @@
 //! The speed of every kernel on every adapter and back end, against what the device can do:
 //! `cargo bench --bench kernels -- --help`.
 //!
-//! Variants of a case take turns, round by round. Times are the device's own where it has timestamps, else of submitting and
-//! waiting; buffers take turns too, so that caches do not serve what a network would have to fetch.
+//! Variants of a case take turns, round by round. Times are the device's own where it has
+//! timestamps, else of submitting and waiting; buffers take turns too, so that caches do not serve
+//! what a network would have to fetch.
 
 mod measure;
 mod output;
@@ -179,7 +180,8 @@ fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Each body with the tiles of the rules, and with those of one size; cooperative matrices last, for devices that have them.
+/// Each body with the tiles of the rules, and with those of one size; cooperative matrices last,
+/// for devices that have them.
 fn choices() -> impl Iterator<Item = Choice> {
     Choice::all().chain(Choice::of(Body::Cooperative))
 }

@@ -1,4 +1,5 @@
-//! A case on one device, timed: on the device where it has timestamps, else by submitting and waiting.
+//! A case on one device, timed: on the device where it has timestamps, else by submitting and
+//! waiting.
 
 use striate::check::{Case, Numbers, Prepared, build};
 use striate::error::{Error, ErrorKind, Result};

@@ -1,4 +1,5 @@
-//! What is told of a measurement: a line on the terminal, a line of JSON, and all adapters side by side.
+//! What is told of a measurement: a line on the terminal, a line of JSON, and all adapters side by
+//! side.
 
 use std::fs::File;
 use std::io::Write;
@@ -68,7 +69,8 @@ impl Row {
     }
 }
 
-/// A file that takes a line of JSON for each row as it comes, so that a run that is cut off leaves what it has.
+/// A file that takes a line of JSON for each row as it comes, so that a run that is cut off leaves
+/// what it has.
 pub struct Lines {
     path: PathBuf,
     file: File,
@@ -124,7 +126,8 @@ fn cannot(path: &Path, error: std::io::Error) -> Error {
     Error::new(ErrorKind::Io, message).with_source(error)
 }
 
-/// Milliseconds of what the rules choose, case by case, a column for each adapter. `rows` come with the number of their adapter.
+/// Milliseconds of what the rules choose, case by case, a column for each adapter. `rows` come with
+/// the number of their adapter.
 pub fn print_side_by_side(gpus: &[&Gpu], rows: &[(usize, Row)]) {
     println!("\nms of what the rules choose, on");
     for (number, gpu) in (1..).zip(gpus) {
@@ -148,8 +151,9 @@ pub fn print_side_by_side(gpus: &[&Gpu], rows: &[(usize, Row)]) {
     }
 }
 
-/// What the rules' choice costs on each adapter against the best variant that they may choose, over the cases with several: the geometric mean of
-/// the times, and the worst. A choice whose result is wrong counts as infinitely long.
+/// What the rules' choice costs on each adapter against the best variant that they may choose, over
+/// the cases with several: the geometric mean of the times, and the worst. A choice whose result is
+/// wrong counts as infinitely long.
 pub fn print_regret(gpus: &[&Gpu], rows: &[(usize, Row)]) {
     for (number, gpu) in gpus.iter().enumerate() {
         let own = |row: &&(usize, Row)| row.0 == number;
@@ -176,7 +180,8 @@ pub fn print_regret(gpus: &[&Gpu], rows: &[(usize, Row)]) {
         };
         let mean = regrets.iter().map(|(r, ..)| r.ln()).sum::<f64>() / regrets.len() as f64;
         println!(
-            "\n{}: over {} cases the rules take {:.1} % longer than the best variant (geometric mean), at most {worst:.2} times as long \
+            "\n{}: over {} cases the rules take {:.1} % longer than the best variant (geometric \
+             mean), at most {worst:.2} times as long \
              ({}: {} {:.4} ms, {} {:.4} ms)",
             Engine::from((*gpu).clone()).describe(),
             regrets.len(),

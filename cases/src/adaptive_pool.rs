@@ -11,7 +11,8 @@ fn adaptive_one<const D: usize>(
     output: [usize; D],
 ) -> [Case; 2] {
     let shape = image(n_c, input);
-    // A window has at most ceil(extent / windows) + 1 elements along each axis, an element lies in so many windows.
+    // A window has at most ceil(extent / windows) + 1 elements along each axis, an element lies in
+    // so many windows.
     let along = |a: usize, b: usize| a.div_ceil(b) + 1;
     let elements: usize = (0..D).map(|i| along(input[i], output[i])).product();
     let windows: usize = (0..D).map(|i| along(output[i], input[i])).product();

@@ -154,8 +154,9 @@ where
     if bias { case } else { case.linear() }
 }
 
-/// Images larger than a window of a uniform binding: the gradient of the weight then takes two channels at a time. An odd number of channels,
-/// several images, groups, chunks of filters, and kernels that take several bands and runs of taps.
+/// Images larger than a window of a uniform binding: the gradient of the weight then takes two
+/// channels at a time. An odd number of channels, several images, groups, chunks of filters, and
+/// kernels that take several bands and runs of taps.
 fn large_images() -> Vec<Case> {
     let mut cases = Vec::new();
     for (x, filters, groups, kernel, stride) in [
@@ -185,8 +186,7 @@ fn large_images() -> Vec<Case> {
 }
 
 /// Sums of more terms than one loop takes turns: of the weight along a row, of the input over
-/// filters, forward over channels and over the taps
-/// of a window.
+/// filters, forward over channels and over the taps of a window.
 fn long() -> Vec<Case> {
     let named = |mut case: Case| {
         case.name = case.name.replacen('/', "/long/", 1);
@@ -303,7 +303,8 @@ pub(super) fn conv() -> Vec<Case> {
     cases
 }
 
-/// The whole grid over one number of axes: stride x dilation x groups x padding mode x bias x symmetric or asymmetric padding.
+/// The whole grid over one number of axes: stride x dilation x groups x padding mode x bias x
+/// symmetric or asymmetric padding.
 fn grid<const D: usize>(
     [n, channels]: [usize; 2],
     extents: [usize; D],
@@ -384,7 +385,8 @@ where
     cases
 }
 
-/// Zero images, extents of 1, kernels as large as the padded input, primes, helpers, padding as large as its mode permits.
+/// Zero images, extents of 1, kernels as large as the padded input, primes, helpers, padding as
+/// large as its mode permits.
 fn edges() -> Vec<Case> {
     let mut cases = Vec::new();
     for padding_mode in MODES {
@@ -506,7 +508,8 @@ fn edges() -> Vec<Case> {
     cases
 }
 
-/// A depth of one element or none, padded so that windows see it at another place than the first or see only padding; empty axes.
+/// A depth of one element or none, padded so that windows see it at another place than the first or
+/// see only padding; empty axes.
 fn beside() -> Vec<Case> {
     let mut cases = Vec::new();
     for (depth, stride, padding) in [
@@ -592,7 +595,8 @@ fn big_strides() -> Vec<Case> {
     ]
 }
 
-/// All paddings that a mode permits of small extents, one convolution each, whose gradient is the inverse of the padding.
+/// All paddings that a mode permits of small extents, one convolution each, whose gradient is the
+/// inverse of the padding.
 fn every_padding() -> Vec<Case> {
     let mut cases = Vec::new();
     for padding_mode in MODES {
@@ -630,8 +634,8 @@ fn every_padding() -> Vec<Case> {
     cases
 }
 
-/// Gradients of x, the weight and the bias, as outputs, of a convolution of x by the weight: inputs x, weight, dy, and a bias, which is drawn
-/// here.
+/// Gradients of x, the weight and the bias, as outputs, of a convolution of x by the weight: inputs
+/// x, weight, dy, and a bias, which is drawn here.
 fn gradients_of<const D: usize>(mut inputs: Vec<Input>, conv: Conv<D>, kind: &str) -> Case
 where
     Conv<D>: Into<ConvWalk>,
@@ -695,7 +699,8 @@ fn second_order() -> Vec<Case> {
     cases
 }
 
-/// NaN and infinities in each operand: they reach the outputs that read them and no others, whatever pads or fills up.
+/// NaN and infinities in each operand: they reach the outputs that read them and no others,
+/// whatever pads or fills up.
 fn special() -> Vec<Case> {
     let mut cases = Vec::new();
     for at in 0..3 {
@@ -703,7 +708,8 @@ fn special() -> Vec<Case> {
             drawn(shape, if i == at { Draw::Special } else { Draw::Real })
         };
         let kind = format!("special {at}");
-        // Kernels whose rows fill runs of taps and leave some over, strides, channels and columns that leave some over.
+        // Kernels whose rows fill runs of taps and leave some over, strides, channels and columns
+        // that leave some over.
         for (c, o, [r, s], stride) in [
             (1, 6, [5, 5], 1),
             (2, 3, [3, 3], 1),
@@ -739,7 +745,8 @@ fn special() -> Vec<Case> {
                 .bound(Bound::Sum { k: c * r * s + 1 }),
             );
         }
-        // Rows that are written by single elements and by pairs, where channels fill those and where they do not.
+        // Rows that are written by single elements and by pairs, where channels fill those and
+        // where they do not.
         if at < 2 {
             // x in storage.
             let case = conv2d_kernel([1, 1250, 8], [2, 3, 5], 1, PaddingMode::Zeros, ENDS[0]);
@@ -789,7 +796,8 @@ fn special() -> Vec<Case> {
     cases
 }
 
-/// NaN and infinities in each operand of convolutions over one axis and of transposed ones, and in the gradients of their outputs.
+/// NaN and infinities in each operand of convolutions over one axis and of transposed ones, and in
+/// the gradients of their outputs.
 fn special_transposed() -> Vec<Case> {
     let mut cases = Vec::new();
     for padding_mode in MODES {
@@ -890,8 +898,9 @@ fn conv2d() -> Vec<Case> {
     cases
 }
 
-/// One of a convolution's three ops by itself, with what may follow it: `c` channels to `o`, kernel 1 x `s` or, at stride 1, `s` x `s`.
-/// At another stride the columns of the kernel lie as far apart.
+/// One of a convolution's three ops by itself, with what may follow it: `c` channels to `o`, kernel
+/// 1 x `s` or, at stride 1, `s` x `s`. At another stride the columns of the kernel lie as far
+/// apart.
 fn conv2d_kernel(
     [n, h, w]: [usize; 3],
     [c, o, s]: [usize; 3],
@@ -958,7 +967,8 @@ fn conv2d_kernels() -> Vec<Case> {
     let zeros = PaddingMode::Zeros;
     let mut cases = Vec::new();
     for end in ENDS {
-        // Channels that are written come second; the gradient of the input writes those that the convolution reads.
+        // Channels that are written come second; the gradient of the input writes those that the
+        // convolution reads.
         let channels = |out: usize, s: usize| if end.2 { [out, 2, s] } else { [2, out, s] };
         for s in [3, 5] {
             for w in [6, 8, 10, 12, 14, 16] {

@@ -3,7 +3,8 @@
 use striate::check::Adapter;
 use striate::gpu::{Gpu, GpuOptions};
 
-/// A device on every adapter found. None is a skip that is printed, and a failure where `STRIATE_REQUIRE_GPU` is 1.
+/// A device on every adapter found. None is a skip that is printed, and a failure where
+/// `STRIATE_REQUIRE_GPU` is 1.
 pub fn gpus(options: &GpuOptions) -> Vec<Gpu> {
     let gpus: Vec<Gpu> = Gpu::all(options)
         .into_iter()

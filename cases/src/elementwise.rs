@@ -1,7 +1,8 @@
 //! Element by element: functions of one value, of two with broadcasting, fill.
 //!
-//! Bounds in units in the last place (ULP) by WGSL's accuracy section: +, -, * 1, / 2.5, exp 3 + 2|x|, sqrt 4.5, inverseSqrt 2. A relative
-//! error of n ULP of an operand can be 2n ULP of a result, since the mantissa may be at the other end of its binade.
+//! Bounds in units in the last place (ULP) by WGSL's accuracy section: +, -, * 1, / 2.5, exp 3 +
+//! 2|x|, sqrt 4.5, inverseSqrt 2. A relative error of n ULP of an operand can be 2n ULP of a
+//! result, since the mantissa may be at the other end of its binade.
 
 use striate::check::{Bound, Case, Draw, Input, drawn, real};
 use striate::ops::BinaryFunction;
@@ -24,8 +25,8 @@ pub fn elementwise() -> Vec<Case> {
     cases
 }
 
-/// A unary function with what its cases are: name, whether integers give exact bits, where its input is drawn and avoids kinks,
-/// bounds of the output and the gradient.
+/// A unary function with what its cases are: name, whether integers give exact bits, where its
+/// input is drawn and avoids kinks, bounds of the output and the gradient.
 struct Function {
     name: &'static str,
     function: UnaryFunction,
@@ -115,7 +116,8 @@ fn functions() -> Vec<Function> {
         exact("sign", Sign, away, Bound::Exact),
         exact("square", Square, Draw::Real, ulp(2.0)),
         exact("scale", Scale(3.0), Draw::Real, ulp(1.0)),
-        // expm1: 9 ULP where it subtracts, the product 1; the gradient an exponential and two products.
+        // expm1: 9 ULP where it subtracts, the product 1; the gradient an exponential and two
+        // products.
         smooth(
             "elu",
             UnaryFunction::ELU,
@@ -153,7 +155,8 @@ fn functions() -> Vec<Function> {
             ulp(24.0),
             ulp(exp(8.0) + 12.0),
         ),
-        // The exponential is that of at most -8 = -4^2 / 2, off by 1 ULP of 8 as well; the polynomial 5, the quotient 2 * 2.5.
+        // The exponential is that of at most -8 = -4^2 / 2, off by 1 ULP of 8 as well; the
+        // polynomial 5, the quotient 2 * 2.5.
         smooth(
             "gelu",
             Gelu,
@@ -171,8 +174,9 @@ fn functions() -> Vec<Function> {
         ),
         smooth("silu", Silu, eight, ulp(exp(8.0) + 8.0), norm(40.0)),
         smooth("mish", Mish, eight, ulp(exp(8.0) + 16.0), norm(40.0)),
-        // The gradients of sigmoid and tanh are made of y, whose error, 26 ULP at most, is up to 2 * 26 u of the gradient, relative to a
-        // largest one of 1/8 at least; far out, y has lost it.
+        // The gradients of sigmoid and tanh are made of y, whose error, 26 ULP at most, is up to 2
+        // * 26 u of the gradient, relative to a largest one of 1/8 at least; far out, y has lost
+        // it.
         smooth(
             "sigmoid",
             Sigmoid,
@@ -275,7 +279,8 @@ fn functions() -> Vec<Function> {
             ulp(3.0),
         ),
         smooth("sqrt", Sqrt, Draw::Between(0.1, 9.0), ulp(5.0), ulp(13.0)),
-        // y is off by n ULP, which may be 2n of a result: three times in y^3 and three products, twice in y^2 and two.
+        // y is off by n ULP, which may be 2n of a result: three times in y^3 and three products,
+        // twice in y^2 and two.
         smooth(
             "rsqrt",
             Rsqrt,
@@ -415,7 +420,8 @@ fn binary() -> Vec<Case> {
         // The gradient of b: two quotients, a product and their sum.
         let rest = Bound::Norm((k as f64 + 16.0) * 2f64.powi(-24));
         cases.push(div.bound(Bound::Ulp(2.5)).gradients(&[0, 1], rest));
-        // Both are multiples of 1/64, so that many are equal, and by 0 or at least 1/64: ties and no kinks but them.
+        // Both are multiples of 1/64, so that many are equal, and by 0 or at least 1/64: ties and
+        // no kinks but them.
         let distinct = || {
             [
                 drawn(a.clone(), Draw::Distinct),
@@ -427,7 +433,8 @@ fn binary() -> Vec<Case> {
         }
         let slope = [drawn(a.clone(), Draw::AwayFromZero), real(b.clone())];
         let prelu = case("prelu", Prelu, slope).bound(Bound::Ulp(1.0));
-        // Zeros where a is positive: in absolute values nothing would be left of the slope's gradient.
+        // Zeros where a is positive: in absolute values nothing would be left of the slope's
+        // gradient.
         cases.push(prelu.gradients(&[0, 1], Bound::Norm((k as f64 + 8.0) * 2f64.powi(-24))));
     }
     let special = || drawn([59], Draw::Special);

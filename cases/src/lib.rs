@@ -74,8 +74,8 @@ fn end_name((bias, relu, mask): (bool, bool, bool)) -> String {
 /// What the cases are named after that are several ops in a row.
 pub const NETWORK: &str = "network";
 
-/// All cases, and of those of each op one in the middle of a graph, one with NaN and infinities in an operand, where the families have
-/// none, and one with them in the gradients of its outputs.
+/// All cases, and of those of each op one in the middle of a graph, one with NaN and infinities in
+/// an operand, where the families have none, and one with them in the gradients of its outputs.
 pub fn cases() -> Vec<Case> {
     let mut all = families();
     let special = all.iter().filter(|case| case.is_special()[0]);
@@ -117,7 +117,8 @@ pub fn ops_of(case: &Case) -> BTreeSet<String> {
     nodes.map(|node| node.op.name().to_owned()).collect()
 }
 
-/// Small cases on plain numbers, the first of the highest rank for each name and for each op that those do not have.
+/// Small cases on plain numbers, the first of the highest rank for each name and for each op that
+/// those do not have.
 fn one_each(rank: impl Fn(&Case) -> Option<usize>) -> Vec<Case> {
     let mut ranked: Vec<(usize, Case)> = families()
         .into_iter()

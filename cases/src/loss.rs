@@ -74,17 +74,19 @@ fn batches() -> Vec<Case> {
     cases
 }
 
-/// In units of 2^-24: an exponential of at least -2 is off by 14, their sum by n more, its logarithm by that and 6 of itself, the
-/// differences by 2 or 4: relative to a loss of log(1 + (n - 1) / e^2) or more, since all classes stay within 2 of each other.
-/// Then the sums over classes and positions.
+/// In units of 2^-24: an exponential of at least -2 is off by 14, their sum by n more, its
+/// logarithm by that and 6 of itself, the differences by 2 or 4: relative to a loss of log(1 + (n -
+/// 1) / e^2) or more, since all classes stay within 2 of each other. Then the sums over classes and
+/// positions.
 fn of_rows(positions: usize, classes: usize) -> Bound {
     let (rows, n) = (positions as f64, classes as f64);
     let least = ((n - 1.0) * (-2f64).exp()).ln_1p();
     Bound::Norm(((n + 24.0) / least + n + rows + 16.0) * 2f64.powi(-24))
 }
 
-/// The softmax is off by n + 40 such units (exponentials, their sum, a quotient, products), the sum of shares by n more: relative to
-/// the largest gradient, 1 - softmax of a label or more, which is (n - 1) / e^2 of its softmax.
+/// The softmax is off by n + 40 such units (exponentials, their sum, a quotient, products), the sum
+/// of shares by n more: relative to the largest gradient, 1 - softmax of a label or more, which is
+/// (n - 1) / e^2 of its softmax.
 fn of_gradients(classes: usize) -> Bound {
     let n = classes as f64;
     let cancelled = (8.0 / (n - 1.0)).max(2.0);
@@ -95,8 +97,8 @@ fn of_gradients(classes: usize) -> Bound {
 fn pointwise() -> Vec<Case> {
     let mut cases = Vec::new();
     let probability = Draw::Between(0.02, 0.98);
-    // Units of 2^-24, relative to the largest: the difference 1, its square and the factor 1 each, a quotient 2.5, the logarithms
-    // 8 (and what they are off by near 1), the exponential 2 * 19.
+    // Units of 2^-24, relative to the largest: the difference 1, its square and the factor 1 each,
+    // a quotient 2.5, the logarithms 8 (and what they are off by near 1), the exponential 2 * 19.
     let functions: [(&str, LossFunction, Draw, Draw, f64); 6] = [
         ("mse_loss", SquaredError, Draw::Real, Draw::Real, 4.0),
         ("l1_loss", AbsoluteError, Draw::Real, Draw::Real, 2.0),
@@ -149,7 +151,8 @@ fn pointwise() -> Vec<Case> {
                 let bound = |units: f64| Bound::Norm(units * 2f64.powi(-24));
                 let inputs = [drawn(shape.clone(), x), drawn(shape.clone(), target)];
                 let case = case(format!("{shape}/{reduction:?}"), inputs, reduction);
-                // Gradients are multiplied by 1 / n once more. The summands of bce_with_logits are all positive.
+                // Gradients are multiplied by 1 / n once more. The summands of bce_with_logits are
+                // all positive.
                 let case = case.bound(match function {
                     BceWithLogits => Bound::Ulp(units + k),
                     _ => bound(units + k),
@@ -198,7 +201,8 @@ fn pointwise() -> Vec<Case> {
         })
         .bound(Bound::Exact),
     );
-    // Logits of either sign far out, where the loss of the right class is exp(-|x|): an exponential of at most -40, log1p and a sum.
+    // Logits of either sign far out, where the loss of the right class is exp(-|x|): an exponential
+    // of at most -40, log1p and a sum.
     let far = vec![
         drawn([31], Draw::Between(-40.0, 40.0)),
         drawn([31], Draw::AwayFromZero),
@@ -303,7 +307,8 @@ fn cross_entropy() -> Vec<Case> {
                     drawn([classes], Draw::Between(0.5, 2.0)),
                 ];
                 let name = format!(
-                    "cross_entropy/{logits}/{reduction:?}/weighted {weighted}, ignored {ignore_index:?}, smoothing {label_smoothing}"
+                    "cross_entropy/{logits}/{reduction:?}/weighted {weighted}, ignored \
+                     {ignore_index:?}, smoothing {label_smoothing}"
                 );
                 let case = Case::new(name, inputs, move |g, x| {
                     let options = CrossEntropyLoss {
@@ -325,7 +330,8 @@ fn cross_entropy() -> Vec<Case> {
                     drawn([classes], Draw::Between(0.5, 2.0)),
                 ];
                 let name = format!(
-                    "cross_entropy/{logits}/{reduction:?}/probabilities, weighted {weighted}, smoothing {label_smoothing}"
+                    "cross_entropy/{logits}/{reduction:?}/probabilities, weighted {weighted}, \
+                     smoothing {label_smoothing}"
                 );
                 let case = Case::new(name, inputs, move |g, x| {
                     let options = CrossEntropyLoss {
@@ -341,7 +347,8 @@ fn cross_entropy() -> Vec<Case> {
             }
         }
     }
-    // As many positions as logits in some, of two classes: their losses exceed what holds a part of the logits.
+    // As many positions as logits in some, of two classes: their losses exceed what holds a part of
+    // the logits.
     for reduction in REDUCTIONS {
         for (weighted, ignore_index) in [(true, Some(0)), (false, None)] {
             let name =

@@ -5,7 +5,8 @@ use striate::graph::{Graph, Node};
 use striate::kernel::{Caps, Io, Lowering, parts_of};
 use striate::shape::Type;
 
-/// What `node` lowers to. With `share`, each output takes the buffer of the input that the op allows.
+/// What `node` lowers to. With `share`, each output takes the buffer of the input that the op
+/// allows.
 pub fn lower(graph: &Graph, node: &Node, caps: &Caps, share: bool) -> Result<(Io, Lowering)> {
     let types = |values: &[striate::graph::Value]| -> Result<Vec<Type>> {
         values.iter().map(|&v| graph.ty(v).cloned()).collect()

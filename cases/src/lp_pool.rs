@@ -31,14 +31,15 @@ fn lp<const D: usize>(shape: &[usize], pool: LpPool<D>) -> Case {
             .bound(Bound::Sum { k })
             .gradients(&[0], Bound::Sum { k })
             .inexact(),
-        // The sum of k positive products, halved by the root; sqrt as 1 / inverseSqrt: 2 ULP and 2.5 ULP. The gradient divides by
-        // it, and adds at most k terms.
+        // The sum of k positive products, halved by the root; sqrt as 1 / inverseSqrt: 2 ULP and
+        // 2.5 ULP. The gradient divides by it, and adds at most k terms.
         2.0 => case
             .bound(Bound::Ulp(k as f64 / 2.0 + 8.0))
             .gradients(&[0], Bound::Norm((k as f64 + 16.0) * 2f64.powi(-23)))
             .inexact(),
-        // exp2(log2(x) * p): log2 is off by 2^-21 within [0.5, 2], else by 3 ULP, at most 2^-19 for a magnitude below 2^8; exp2 by
-        // 3 + 2|x| ULP, at most 2^-19 for |x| < 8. Of the p-th power of the terms the root leaves 1 / p; then its own.
+        // exp2(log2(x) * p): log2 is off by 2^-21 within [0.5, 2], else by 3 ULP, at most 2^-19 for
+        // a magnitude below 2^8; exp2 by 3 + 2|x| ULP, at most 2^-19 for |x| < 8. Of the p-th power
+        // of the terms the root leaves 1 / p; then its own.
         _ => case
             .bound(Bound::Norm(2f64.powi(-18) + k as f64 * 2f64.powi(-24)))
             .gradients(

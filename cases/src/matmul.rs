@@ -54,7 +54,8 @@ pub fn matmul() -> Vec<Case> {
             cases.push(product(&[], [9, 14, 10], form, end, Draw::Special));
         }
     }
-    // Three and seven runs of terms, whose sums wait until the mask, which lies where they go, has been read; of the second, A is in storage.
+    // Three and seven runs of terms, whose sums wait until the mask, which lies where they go, has
+    // been read; of the second, A is in storage.
     for size in [[5, 400, 100], [5, 36, 3000]] {
         cases.push(in_place_of_mask(&[], size, FORMS[0]));
         let ends = ENDS.into_iter();
@@ -141,8 +142,8 @@ fn in_place_of_mask(lead: &[usize], size: [usize; 3], form: (bool, bool)) -> Cas
     case
 }
 
-/// A product of `[m, n, k]`, of a batch over the axes `lead` if there are any, with a and b transposed or not, what follows it, and a and b
-/// drawn as `draw`.
+/// A product of `[m, n, k]`, of a batch over the axes `lead` if there are any, with a and b
+/// transposed or not, what follows it, and a and b drawn as `draw`.
 fn product(
     lead: &[usize],
     [m, n, k]: [usize; 3],

@@ -6,8 +6,9 @@ use striate::graph::{Graph, Value};
 use striate::ops::{AvgPool2d, Conv, Conv1d, Conv2d, Conv3d, ConvWalk, MaxPool2d};
 use striate::shape::Shape;
 
-/// Two to six layers of float rounding, each near 2^-24 * k relative to the sum of its absolute products: far below what a
-/// wrong mask, index or tap would do to elements of the size of the largest.
+/// Two to six layers of float rounding, each near 2^-24 * k relative to the sum of its absolute
+/// products: far below what a wrong mask, index or tap would do to elements of the size of the
+/// largest.
 const BOUND: Bound = Bound::Norm(2e-5);
 
 fn inputs(shapes: &[&[usize]]) -> Vec<Input> {
@@ -135,7 +136,8 @@ pub fn networks() -> Vec<Case> {
                 Ok(vec![y, shown, pooled])
             },
         ),
-        // An operand that stretches is as large as the sum once both are padded, and yet cannot share its buffer.
+        // An operand that stretches is as large as the sum once both are padded, and yet cannot
+        // share its buffer.
         Case::new(
             "network/stretched",
             inputs(&[&[1], &[3], &[3, 1]]),
@@ -200,8 +202,8 @@ pub fn networks() -> Vec<Case> {
     cases.map(network).chain(folded()).collect()
 }
 
-/// Batch normalisation in inference behind a convolution, which fusion folds into it, or not where its output is read too. Weights and
-/// normalisation are three roundings more.
+/// Batch normalisation in inference behind a convolution, which fusion folds into it, or not where
+/// its output is read too. Weights and normalisation are three roundings more.
 fn folded() -> Vec<Case> {
     let plain = Folded {
         x: &[2, 3, 7, 6],

@@ -12,16 +12,17 @@ const EPS: f32 = 1e-5;
 /// 2^-24: half a unit in the last place, relative.
 const HALF: f64 = 1.0 / 16_777_216.0;
 
-/// Longest chain of additions in a sum of `terms` terms: chunks of at least 8 loads of one or four elements, or an eighth of them, one
-/// after the other.
+/// Longest chain of additions in a sum of `terms` terms: chunks of at least 8 loads of one or four
+/// elements, or an eighth of them, one after the other.
 fn chain(terms: usize) -> f64 {
     terms.min(24 + terms / 8) as f64
 }
 
-/// What y may be off, relative to its largest element. A variance whose sums are `chain` additions long, about a mean taken from the
-/// data, is good to chain * 2^-24 (Chan, Golub and LeVeque 1983), its root to half of that, inverseSqrt to 2 ULP (WGSL 15.7.4),
-/// and four roundings follow. The mean is rounded when it is found and when it is stored, each time by 2^-24 of itself, which
-/// is `far` standard deviations.
+/// What y may be off, relative to its largest element. A variance whose sums are `chain` additions
+/// long, about a mean taken from the data, is good to chain * 2^-24 (Chan, Golub and LeVeque 1983),
+/// its root to half of that, inverseSqrt to 2 ULP (WGSL 15.7.4), and four roundings follow. The
+/// mean is rounded when it is found and when it is stored, each time by 2^-24 of itself, which is
+/// `far` standard deviations.
 fn forward(set: usize, far: f64) -> Bound {
     Bound::Norm(forward_share(set, far))
 }
@@ -30,15 +31,16 @@ fn forward_share(set: usize, far: f64) -> f64 {
     (chain(set) / 2.0 + 16.0 + 2.0 * far) * HALF
 }
 
-/// What a gradient may be off, relative to its largest element: sums of up to `terms` terms, good to (chain + 8) * 2^-24 of the sum of
-/// their magnitudes, which random signs cancel to 1 / sqrt(terms) of it; the terms carry the errors of the normalised x.
+/// What a gradient may be off, relative to its largest element: sums of up to `terms` terms, good
+/// to (chain + 8) * 2^-24 of the sum of their magnitudes, which random signs cancel to 1 /
+/// sqrt(terms) of it; the terms carry the errors of the normalised x.
 fn backward(terms: usize, far: f64) -> Bound {
     let cancelled = (terms as f64).sqrt();
     Bound::Norm((chain(terms) + 24.0 + 4.0 * far) * cancelled * HALF)
 }
 
-/// Sets of few elements may have hardly any variance, and the gradient through them all but vanishes; a larger eps keeps both well away
-/// from rounding.
+/// Sets of few elements may have hardly any variance, and the gradient through them all but
+/// vanishes; a larger eps keeps both well away from rounding.
 fn eps_for(set: usize) -> f32 {
     if set < 8 { 0.5 } else { EPS }
 }
@@ -250,7 +252,8 @@ impl Use {
         let (norm, number, affine, eps) = (self.norm, self.number, self.affine, eps_for(self.set));
         let inputs = self.inputs(Draw::Distinct);
         let wrt: Vec<usize> = (0..inputs.len()).collect();
-        // All different by 1/64, n of them have a standard deviation of n / 64 / sqrt(12); a set has about that of all.
+        // All different by 1/64, n of them have a standard deviation of n / 64 / sqrt(12); a set
+        // has about that of all.
         let deviation = self.shape.count() as f64 / 64.0 / 12f64.sqrt();
         let far = f64::from(offset.abs()) / deviation;
         Case::new(
@@ -290,7 +293,8 @@ impl Use {
         }
     }
 
-    /// Plus another operand, on either side, or none, then relu or not: in parts, which the plan fuses, and as one op.
+    /// Plus another operand, on either side, or none, then relu or not: in parts, which the plan
+    /// fuses, and as one op.
     fn ended(self, residual: Option<usize>, relu: bool, draw: Draw) -> Case {
         let (norm, number, affine, eps) = (self.norm, self.number, self.affine, eps_for(self.set));
         let over = self.over();
@@ -466,8 +470,9 @@ fn response(shape: &[usize], norm: LocalResponseNorm) -> Case {
     } = norm;
     let shape = Shape::from(shape);
     let name = format!("local_response_norm/{shape}/size {size}/{alpha},{beta},{k}");
-    // d is a sum of `size` squares, log2 is good to 2^-21 within [0.5, 2] and to 3 ULP elsewhere, exp2(x) to 3 + 2|x| ULP (WGSL
-    // 15.7.4), |x| being beta * |log2(d)|, at most 2 * (beta + 1) here, and d^beta is off by beta times what d is.
+    // d is a sum of `size` squares, log2 is good to 2^-21 within [0.5, 2] and to 3 ULP elsewhere,
+    // exp2(x) to 3 + 2|x| ULP (WGSL 15.7.4), |x| being beta * |log2(d)|, at most 2 * (beta + 1)
+    // here, and d^beta is off by beta times what d is.
     let power = f64::from(beta) + 1.0;
     let terms = size.min(shape[1]) as f64;
     let relative = (power * (terms + 8.0 + 8.0) + 2.0 * (3.0 + 4.0 * power) + 8.0) * HALF;

@@ -129,7 +129,8 @@ pub fn average<const D: usize>(
     .linear()
 }
 
-/// Poolings spread over the grid of kernel, stride, padding, dilation and rounding, other ones along each axis.
+/// Poolings spread over the grid of kernel, stride, padding, dilation and rounding, other ones
+/// along each axis.
 fn grid<const D: usize>() -> Vec<(Vec<usize>, MaxPool<D>)> {
     let mut grid = Vec::new();
     for number in 0..96 {
@@ -370,7 +371,8 @@ fn edges() -> Vec<Case> {
         )
     };
     cases.extend([hollow(4), hollow(3)]);
-    // NaN wins, the last one over others; the first of equals wins, -inf too. Each index shows which.
+    // NaN wins, the last one over others; the first of equals wins, -inf too. Each index shows
+    // which.
     let (nan, inf) = (f32::NAN, f32::INFINITY);
     let special = vec![
         nan, inf, 1.0, nan, 2.0, 2.0, -inf, -inf, //

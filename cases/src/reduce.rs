@@ -97,7 +97,8 @@ pub fn reduce() -> Vec<Case> {
     cases
 }
 
-/// Shapes and axes that reach every form of a reduction: short and long, rows and columns, quads and elements, one and two stages.
+/// Shapes and axes that reach every form of a reduction: short and long, rows and columns, quads
+/// and elements, one and two stages.
 fn forms() -> Vec<(Shape, &'static [usize])> {
     vec![
         ([5].into(), &[0]),
@@ -196,8 +197,9 @@ fn moments(cases: &mut Vec<Case>) {
             if count <= correction {
                 continue;
             }
-            // The mean is off by (k + 8) * 2^-24 of the mean magnitude at most, a deviation by that and a rounding; a sum of k
-            // squares of them by (k + 8) * 2^-24 more. Few deviations meet their bounds at once.
+            // The mean is off by (k + 8) * 2^-24 of the mean magnitude at most, a deviation by that
+            // and a rounding; a sum of k squares of them by (k + 8) * 2^-24 more. Few deviations
+            // meet their bounds at once.
             let bound = Bound::Norm(1e-6 * (count as f64).sqrt().max(4.0));
             let x = || vec![real(shape.clone())];
             let case = Case::new(

@@ -44,7 +44,8 @@ pub fn resize() -> Vec<Case> {
         ([2, 2, 3, 2, 5].into(), &[2, 5, 3]),
         ([1, 1, 4, 1, 3].into(), &[1, 3, 7]),
     ];
-    // Weights are quotients and their products, 3 roundings of 2.5 ULP or less and some of 1 for each axis.
+    // Weights are quotients and their products, 3 roundings of 2.5 ULP or less and some of 1 for
+    // each axis.
     let bound = |terms: usize| Bound::Sum { k: terms + 16 };
     for (mode_name, mode) in MODES {
         let linear = matches!(mode, InterpolateMode::Linear { .. });

@@ -45,12 +45,13 @@ pub fn softmax() -> Vec<Case> {
             )
             .inexact()
         };
-        // In units of 2^-24: y is off by n + 32, sum(dy * y), at most the half of its terms, by n more than that; short rows of
-        // dy - sum(dy * y) may cancel, to an eighth of the terms in these cases.
+        // In units of 2^-24: y is off by n + 32, sum(dy * y), at most the half of its terms, by n
+        // more than that; short rows of dy - sum(dy * y) may cancel, to an eighth of the terms in
+        // these cases.
         let cancelled = (16.0 / n.max(1.0)).max(2.0);
         let gradient = Bound::Norm((2.0 * n + 50.0) * cancelled * 2f64.powi(-24));
-        // exp is good to 3 + 2|x| ULP with |x| at most 2, 14 units, and so is the sum, plus n; a quotient to 2.5 ULP. In short rows
-        // not all of this comes together: n exponentials of 3.
+        // exp is good to 3 + 2|x| ULP with |x| at most 2, 14 units, and so is the sum, plus n; a
+        // quotient to 2.5 ULP. In short rows not all of this comes together: n exponentials of 3.
         let bound = Bound::Ulp((n + 32.0).min(3.0 * n + 8.0));
         // Rows along axis 0 lie in one part.
         let whole = axis == 0 && shape.count() > 64;
@@ -60,8 +61,8 @@ pub fn softmax() -> Vec<Case> {
             1.0 => plain,
             _ => plain.gradients(&[0], gradient),
         });
-        // x - max is exact to 1 ULP, the logarithm to 6 and to the relative error of the sum, which is that of the exponentials
-        // and n - 1 additions: relative to the largest, log(n) or more.
+        // x - max is exact to 1 ULP, the logarithm to 6 and to the relative error of the sum, which
+        // is that of the exponentials and n - 1 additions: relative to the largest, log(n) or more.
         let log = Bound::Norm((n + 32.0) * 2f64.powi(-24));
         let logarithm = case("", real(shape.clone()), true).bound(log);
         let logarithm = whole_if(logarithm, whole, "and log_softmax does not work on parts");

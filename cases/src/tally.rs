@@ -146,7 +146,8 @@ impl fmt::Display for Tally<'_> {
             } = row.total();
             writeln!(
                 f,
-                "{}: {passed} passed, {failed} failed, {unsupported} unsupported; {runs} runs, {in_parts} in parts, which were refused by {:?}, {in_pieces} in pieces, \
+                "{}: {passed} passed, {failed} failed, {unsupported} unsupported; {runs} runs, \
+                 {in_parts} in parts, which were refused by {:?}, {in_pieces} in pieces, \
                  worst error {worst:.2} of its bound, {} pipelines, {:.1} s",
                 row.adapter,
                 row.refused_parts,

@@ -9,7 +9,8 @@ use striate::shape::Shape;
 
 use super::words;
 
-/// Parameters whose elements fill their last vec4 and that do not, in one part of 256 bytes and in several.
+/// Parameters whose elements fill their last vec4 and that do not, in one part of 256 bytes and in
+/// several.
 fn shapes() -> Vec<Shape> {
     vec![
         [6, 1, 5, 5].into(),
@@ -27,7 +28,8 @@ fn tensors(copies: usize, draw: Draw) -> Vec<Input> {
     all.map(|shape| drawn(shape.clone(), draw)).collect()
 }
 
-/// A case of an update. `squares` names the moments that are never negative; the learning rate is drawn and multiplied by `by`.
+/// A case of an update. `squares` names the moments that are never negative; the learning rate is
+/// drawn and multiplied by `by`.
 fn case(
     name: String,
     op: impl Fn(usize) -> Update + Send + Sync + 'static,
@@ -59,7 +61,8 @@ const LATE: &[u32] = &[0, 0, 4_000_000, 0];
 
 fn sgd() -> Vec<Case> {
     let mut cases = Vec::new();
-    // Eight roundings. A rate below 0 on absolute inputs: nothing is subtracted, so that the reference adds up what could cancel.
+    // Eight roundings. A rate below 0 on absolute inputs: nothing is subtracted, so that the
+    // reference adds up what could cancel.
     let bound = Bound::Sum { k: 1 };
     for (momentum, dampening, nesterov, weight_decay) in [
         (0.0, 0.0, false, 0.0),
@@ -113,8 +116,8 @@ fn adam_name(decoupled: bool) -> &'static str {
 
 fn adam() -> Vec<Case> {
     let mut cases = Vec::new();
-    // A sum of two products, a division, two roots and a product: WGSL 15.7.4 allows 2.5 units each for division and root; the
-    // bias correction is an exponential of 3 units.
+    // A sum of two products, a division, two roots and a product: WGSL 15.7.4 allows 2.5 units each
+    // for division and root; the bias correction is an exponential of 3 units.
     let bound = Bound::Norm(2e-6);
     for clock in [START, LATER, LATE] {
         for amsgrad in [false, true] {
@@ -221,7 +224,8 @@ fn adaptive() -> Vec<Case> {
 
 fn norms() -> Vec<Case> {
     let mut cases = Vec::new();
-    // A sum of n squares in up to 32 terms per lane and a tree, whose root has half its relative error; then a division.
+    // A sum of n squares in up to 32 terms per lane and a tree, whose root has half its relative
+    // error; then a division.
     let bound = Bound::Norm(2e-6);
     let mut norm = |name: &str, mut grads: Vec<Input>, max_norm: f64, by: f32| {
         grads.push(real([]));
@@ -301,7 +305,8 @@ fn blends() -> Vec<Case> {
         let mean = blend(Blending::Mean, clock, Draw::Real).bound(Bound::Norm(1e-6));
         cases.push(mean.inexact());
     }
-    // exp2 is off by 3 + 2 |x| units and log2 by 3, at |x| up to 18: WGSL 15.7.4. Near 1, log2 is off by 2^-21.
+    // exp2 is off by 3 + 2 |x| units and log2 by 3, at |x| up to 18: WGSL 15.7.4. Near 1, log2 is
+    // off by 2^-21.
     for warmup in [(1.0, 2.0 / 3.0), (1.0, 1.0), (100.0, 0.75), (0.5, 2.0)] {
         let (gamma, power) = warmup;
         for clock in [START, &[0, 0, 1, 0], LATER, LATE] {

@@ -1,5 +1,5 @@
-//! Every case, and random shapes, on every adapter: outputs and gradients within their bounds on fractions, bit for bit on
-//! integers.
+//! Every case, and random shapes, on every adapter: outputs and gradients within their bounds on
+//! fractions, bit for bit on integers.
 
 use std::sync::OnceLock;
 
@@ -113,7 +113,8 @@ fn long_gathers_miss_no_element() {
     }
 }
 
-/// Sums of ones in more terms than one loop of llvmpipe takes turns: exact, since they stay below 2^24.
+/// Sums of ones in more terms than one loop of llvmpipe takes turns: exact, since they stay below
+/// 2^24.
 #[test]
 fn long_sums_miss_no_term() {
     for gpu in devices::gpus(&GpuOptions::default()) {
@@ -321,7 +322,8 @@ fn long_sums_are_mended() {
     }
 }
 
-/// Checks one random case. All of them share their devices, so that only the first shapes compile pipelines.
+/// Checks one random case. All of them share their devices, so that only the first shapes compile
+/// pipelines.
 fn check(case: Case) -> TestCaseResult {
     static ADAPTERS: OnceLock<Vec<Adapter>> = OnceLock::new();
     let mut tally = Tally::new(ADAPTERS.get_or_init(adapters));

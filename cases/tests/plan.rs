@@ -1,8 +1,10 @@
-//! Plans of random graphs, run on symbols instead of numbers: whatever is read must be what the graph says.
+//! Plans of random graphs, run on symbols instead of numbers: whatever is read must be what the
+//! graph says.
 //!
-//! The ops are probes. A probe's dispatch names its node in the params, so that a simulated step knows what it should read
-//! and writes a symbol that stands for (node, output, inputs). Sharing of live buffers, reads before writes, lost states and
-//! wrong in-place marks all end in a wrong symbol.
+//! The ops are probes. A probe's dispatch names its node in the params, so that a simulated step
+//! knows what it should read and writes a symbol that stands for (node, output, inputs). Sharing of
+//! live buffers, reads before writes, lost states and wrong in-place marks all end in a wrong
+//! symbol.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -357,7 +359,8 @@ fn simulate(steps: &[Step], memory: &mut Memory) -> Result<(), String> {
     Ok(())
 }
 
-/// What WebGPU asks of one dispatch: a buffer that is written is bound in no other way, and written ranges are apart.
+/// What WebGPU asks of one dispatch: a buffer that is written is bound in no other way, and written
+/// ranges are apart.
 fn check_bindings(step: &Step) -> Result<(), String> {
     for (i, (a, access_a)) in step.bindings.iter().enumerate() {
         for (b, access_b) in &step.bindings[i + 1..] {
@@ -886,7 +889,8 @@ fn what_is_not_needed_does_not_run() {
     assert_eq!(plan.steps.len(), 1);
 }
 
-/// Of the gradients of a convolution's weight and bias, which one op makes, only those that are read are made.
+/// Of the gradients of a convolution's weight and bias, which one op makes, only those that are
+/// read are made.
 #[test]
 fn gradients_that_nobody_reads_are_not_made() {
     for body in [Body::Registers, Body::Shared] {

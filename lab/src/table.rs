@@ -31,7 +31,8 @@ struct Row {
     made_of: Option<BTreeSet<String>>,
     /// Whether the name is an op's.
     is_op: bool,
-    /// Whether some have NaN and infinities among the operands, and among the gradients of the outputs.
+    /// Whether some have NaN and infinities among the operands, and among the gradients of the
+    /// outputs.
     special: [bool; 2],
     ranks: BTreeSet<usize>,
     forward: Exactness,
@@ -122,7 +123,8 @@ fn table() -> String {
         row.linear += usize::from(case.linear);
     }
     let mut text = String::from(
-        "| Op | Cases | Axes | Forward | Gradient of operand | Gradient | Reference held by | NaN, Inf |\n\
+        "| Op | Cases | Axes | Forward | Gradient of operand | Gradient | Reference held by | \
+         NaN, Inf |\n\
          |---|---|---|---|---|---|---|---|\n",
     );
     for (op, row) in rows {

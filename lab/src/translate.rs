@@ -55,7 +55,8 @@ fn capabilities(extensions: &[&str]) -> Capabilities {
     needed.collect()
 }
 
-/// A valid module that may enable these extensions. `place` begins the message of what is wrong at a line, from 1, of the text.
+/// A valid module that may enable these extensions. `place` begins the message of what is wrong at
+/// a line, from 1, of the text.
 pub fn parse(
     source: &str,
     extensions: &[&str],

@@ -123,7 +123,8 @@ pub fn find<'a>(kernels: &'a [Kernel], name: &str) -> Result<&'a Kernel> {
 /// A kernel in a language, with its first set of overrides but for those that are given.
 ///
 /// # Errors
-/// `Unsupported` for an override that the kernel does not have; `Shader` if naga does not translate it.
+/// `Unsupported` for an override that the kernel does not have; `Shader` if naga does not translate
+/// it.
 pub fn translated(
     kernel: &Kernel,
     language: Language,

@@ -1,5 +1,5 @@
-//! Measures which kernels are fastest on an adapter for one training step of a network, and writes a
-//! table that `GpuOptions::tuning` takes.
+//! Measures which kernels are fastest on an adapter for one training step of a network, and writes
+//! a table that `GpuOptions::tuning` takes.
 
 use std::path::PathBuf;
 

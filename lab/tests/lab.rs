@@ -1,4 +1,5 @@
-//! The shader lab: lines of several runs are merged into one page, wrong ones are named, kernels are found and translated.
+//! The shader lab: lines of several runs are merged into one page, wrong ones are named, kernels
+//! are found and translated.
 
 use std::path::Path;
 
@@ -73,7 +74,8 @@ fn runs_of_several_machines_are_merged() {
     assert_eq!(shown("llvmpipe, vulkan").roofline, Some(0.5));
     assert!(lab.cases[1].shown(column(&lab, "llvmpipe, gl")).is_none());
 
-    // What lines lack follows from the case's work, 20 MFLOP and 2 MB, and the peaks of their adapter.
+    // What lines lack follows from the case's work, 20 MFLOP and 2 MB, and the peaks of their
+    // adapter.
     let gl = &product.cells[column(&lab, "llvmpipe, gl")][1];
     assert_relative_eq!(gl.gflops.unwrap(), 20.0 / 6.0, max_relative = 1e-12);
     assert_relative_eq!(gl.gbps.unwrap(), 2.0 / 6.0, max_relative = 1e-12);

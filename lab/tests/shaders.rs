@@ -1,6 +1,7 @@
-//! Every kernel in every variant, without a GPU: valid with no optional capability, inside the limits of any host's device,
-//! in the house's binding convention, translatable for every back end, listed, and reached by some case. Kernels that enable
-//! extensions of WGSL are held to what devices with these offer, and translated for their back ends.
+//! Every kernel in every variant, without a GPU: valid with no optional capability, inside the
+//! limits of any host's device, in the house's binding convention, translatable for every back end,
+//! listed, and reached by some case. Kernels that enable extensions of WGSL are held to what
+//! devices with these offer, and translated for their back ends.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -214,8 +215,8 @@ fn returns_early(module: &Module) -> bool {
     barriers && returns_inside(main, true)
 }
 
-/// Whether `block` returns anywhere but at its end; `tail` says that nothing follows the block. Naga writes out the return at
-/// the end of every branch that ends the function.
+/// Whether `block` returns anywhere but at its end; `tail` says that nothing follows the block.
+/// Naga writes out the return at the end of every branch that ends the function.
 fn returns_inside(block: &naga::Block, tail: bool) -> bool {
     let last = block.len().saturating_sub(1);
     block.iter().enumerate().any(|(i, statement)| {
@@ -589,6 +590,20 @@ fn every_body_names_its_reference() {
     findings.none();
 }
 
+#[test]
+fn every_line_fits_100_columns() {
+    let mut findings = Findings::default();
+    for (name, text) in files() {
+        for (number, line) in text.lines().enumerate() {
+            let columns = line.chars().count();
+            findings.require(columns <= 100, || {
+                format!("{name}:{}: {columns} columns", number + 1)
+            });
+        }
+    }
+    findings.none();
+}
+
 /// Every body, with every kind of matrices.
 fn bodies() -> impl Iterator<Item = (Body, Matrices)> {
     let cooperative = Matrices::ALL.map(|matrices| (Body::Cooperative, matrices));
@@ -596,7 +611,8 @@ fn bodies() -> impl Iterator<Item = (Body, Matrices)> {
     others.into_iter().chain(cooperative)
 }
 
-/// The choices of `lower` that depend on the device: all bodies, buffers shared or not, values cut into parts, every tile.
+/// The choices of `lower` that depend on the device: all bodies, buffers shared or not, values cut
+/// into parts, every tile.
 fn capabilities() -> Vec<(Caps, bool)> {
     let mut all = Vec::new();
     for (body, matrices) in bodies() {
@@ -736,7 +752,8 @@ fn check_dispatch(dispatch: &Dispatch, io: &Io, module: &Module, findings: &mut 
     });
 }
 
-/// Plans of all cases with all bodies, fused; of a graph whose assignment has to be copied, and of one whose view does.
+/// Plans of all cases with all bodies, fused; of a graph whose assignment has to be copied, and of
+/// one whose view does.
 fn plans() -> Vec<(String, Plan)> {
     let mut plans = Vec::new();
     let mut plan = |name: &str, graph: &Graph, fetched: &[Value], max_binding: u64| {

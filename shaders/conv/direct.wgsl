@@ -1,13 +1,17 @@
-// y[n, o, p] = sum over c and taps of weight[o, c, tap] x[n, c, the element that the tap sees from p]: convolutions over three axes
-// without tiles and with any padding, forward, and backwards for the gradient of the input.
+// y[n, o, p] = sum over c and taps of weight[o, c, tap] x[n, c, the element that the tap sees from
+// p]: convolutions over three axes without tiles and with any padding, forward, and backwards for
+// the gradient of the input.
 //
-// Layout: source [N, G * channels, ..], y [N, G * outs, ..], both perhaps among more channels, weight as the steps in Params say. Reference: src/ops/conv/sizes.rs.
-// One invocation makes four columns of one row, a quarter of the row apart, so that neighbours touch neighbouring addresses, of `block`
-// channels of y; one workgroup workgroup_size of these, along the row first. A product counts where its element is read: padding never
-// multiplies. A long sum is cut into pieces, one a dispatch, of some channels, taps and places.
+// Layout: source [N, G * channels, ..], y [N, G * outs, ..], both perhaps among more channels,
+// weight as the steps in Params say. Reference: src/ops/conv/sizes.rs.
+// One invocation makes four columns of one row, a quarter of the row apart, so that neighbours
+// touch neighbouring addresses, of `block` channels of y; one workgroup workgroup_size of these,
+// along the row first. A product counts where its element is read: padding never multiplies. A long
+// sum is cut into pieces, one a dispatch, of some channels, taps and places.
 // Overrides: block (1 for groups of one channel, or 4), workgroup_size.
-// Providers: Params (conv_direct_params), sums (conv_direct_forward or conv_direct_grad_input), source and gather (conv_gather), end_*,
-// y and finish (y_elements), lib/pad, lib/grid, lib/divide, lib/float.
+// Providers: Params (conv_direct_params), sums (conv_direct_forward or conv_direct_grad_input),
+// source and gather (conv_gather), end_*, y and finish (y_elements), lib/pad, lib/grid, lib/divide,
+// lib/float.
 
 @group(0) @binding(1) var<storage, read> weight: array<f32>;
 
@@ -22,8 +26,8 @@ struct Sums {
     d: vec4<f32>,
 }
 
-// Where an invocation stands: its image and group in the source, its first weight and the steps to those of its channels, its depth, row
-// and columns.
+// Where an invocation stands: its image and group in the source, its first weight and the steps to
+// those of its channels, its depth, row and columns.
 struct Place {
     image: u32,
     weight: u32,
@@ -75,7 +79,9 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
     let plane = params.from_depth * params.from_height * params.from_width;
     // Channels past the last compute the first again.
     let channels = vec4<u32>(0u, 1u, 2u, 3u);
-    let steps = select(vec4<u32>(), channels * params.to_step, out + channels < vec4<u32>(params.outs));
+    let steps = select(
+        vec4<u32>(), channels * params.to_step, out + channels < vec4<u32>(params.outs)
+    );
     let columns = column + channels * quarter;
     var sum = sums(Place(
         params.from_base + image * params.from_image + group * params.channels * plane,

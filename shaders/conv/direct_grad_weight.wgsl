@@ -1,13 +1,17 @@
-// dweight[o, c, tap] = sum over n and p of dy[n, o, p] x[n, c, the element that the tap sees from p]: the gradient of the weight of a
-// convolution over three axes without tiles and with any padding.
+// dweight[o, c, tap] = sum over n and p of dy[n, o, p] x[n, c, the element that the tap sees from
+// p]: the gradient of the weight of a convolution over three axes without tiles and with any
+// padding.
 //
-// Layout: source = x [N, G * channels, ..], dy [N, G * outs, ..], dweight [G * outs, channels, ..]. The rows of all dy may be cut into parts of
-// `share` rows, or of `reach` columns of one row, whose sums are stored `part` elements apart.
+// Layout: source = x [N, G * channels, ..], dy [N, G * outs, ..], dweight [G * outs, channels, ..].
+// The rows of all dy may be cut into parts of `share` rows, or of `reach` columns of one row, whose
+// sums are stored `part` elements apart.
 // Reference: src/ops/conv/sizes.rs.
-// One invocation sums four taps of `block` channels of dy and one channel of x over the rows of one part; one workgroup workgroup_size
-// of these. A product counts where its element is read: padding never multiplies.
+// One invocation sums four taps of `block` channels of dy and one channel of x over the rows of one
+// part; one workgroup workgroup_size of these. A product counts where its element is read: padding
+// never multiplies.
 // Overrides: block (1 for groups of one channel, or 4), workgroup_size.
-// Providers: Params (conv_direct_params; from_base counts in x, to_base in dy), source and gather (conv_gather), lib/pad, lib/grid, lib/divide.
+// Providers: Params (conv_direct_params; from_base counts in x, to_base in dy), source and gather
+// (conv_gather), lib/pad, lib/grid, lib/divide.
 
 @group(0) @binding(1) var<storage, read> dy: array<f32>;
 @group(0) @binding(2) var<storage, read_write> dweight: array<f32>;
@@ -60,11 +64,18 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
         let slab = quotient(line, params.to_height);
         let image = quotient(slab, params.to_depth);
         let row = pad_source4(
-            params.mode, (line - slab * params.to_height) * params.stride_h + r4 * params.dilation_h - params.before_h, params.from_height);
+            params.mode, (line - slab * params.to_height) * params.stride_h
+                + r4 * params.dilation_h
+                - params.before_h, params.from_height);
         let depth = pad_source4(
-            params.mode, (slab - image * params.to_depth) * params.stride_d + t4 * params.dilation_d - params.before_d, params.from_depth);
-        let there = counts & (row < vec4<u32>(params.from_height)) & (depth < vec4<u32>(params.from_depth));
-        let line_x = params.from_base + image * params.from_image + (group * params.channels + channel) * plane_x
+            params.mode, (slab - image * params.to_depth) * params.stride_d
+                + t4 * params.dilation_d
+                - params.before_d, params.from_depth);
+        let there =
+            counts & (row < vec4<u32>(params.from_height)) & (depth < vec4<u32>(params.from_depth));
+        let line_x = params.from_base
+            + image * params.from_image
+            + (group * params.channels + channel) * plane_x
             + (depth * params.from_height + row) * params.from_width;
         var at = params.to_base + image * params.to_image + (group * params.outs + out) * plane_y
             + (line - image * params.to_depth * params.to_height) * params.to_width + first_column;
@@ -82,7 +93,10 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
         }
     }
 
-    var to = params.filter_base + part * params.part + ((group * params.outs + out) * params.channels + channel) * taps + tap;
+    var to = params.filter_base
+        + part * params.part
+        + ((group * params.outs + out) * params.channels + channel) * taps
+        + tap;
     for (var i = 0u; i < min(block, params.outs - out); i++) {
         for (var j = 0u; j < min(4u, taps - tap); j++) {
             dweight[to + j] = a.x;

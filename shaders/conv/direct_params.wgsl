@@ -1,5 +1,6 @@
-// Provider of Params for the convolutions without tiles. "From" is what is read and "to" what is written, each with its channels per
-// group: x and y forward, dy and x for the gradient of the input, x and dy for that of the weight.
+// Provider of Params for the convolutions without tiles. "From" is what is read and "to" what is
+// written, each with its channels per group: x and y forward, dy and x for the gradient of the
+// input, x and dy for that of the weight.
 
 struct Params {
     grid: Grid,
@@ -14,7 +15,8 @@ struct Params {
     channels: u32, // of "from"
     outs: u32, // of "to"
     chunks: u32, // runs of `block` outs
-    group_step: u32, // elements of the weight from group to group, and from channel to channel of "from" and of "to"
+    // elements of the weight from group to group, and from channel to channel of "from" and of "to"
+    group_step: u32,
     from_step: u32,
     to_step: u32,
     from_depth: u32,
@@ -46,7 +48,9 @@ struct Params {
     end_d: u32,
     end_h: u32,
     end_w: u32,
-    place_d: u32, // for the gradient of the input: the places of an element that are summed, by their numbers (pad_place)
+    // for the gradient of the input: the places of an element that are summed, by their numbers
+    // (pad_place)
+    place_d: u32,
     place_h: u32,
     place_w: u32,
     end_place_d: u32,

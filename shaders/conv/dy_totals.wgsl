@@ -1,5 +1,6 @@
-// Provider of params, add_totals and store_totals for conv_grad_weight_registers: the sums of each part of dy by channel, totals
-// [parts, G * O] with params.part_totals elements from part to part. sum_parts adds them up to the gradient of a bias.
+// Provider of params, add_totals and store_totals for conv_grad_weight_registers: the sums of each
+// part of dy by channel, totals [parts, G * O] with params.part_totals elements from part to part.
+// sum_parts adds them up to the gradient of a bias.
 
 @group(0) @binding(3) var<storage, read_write> totals: array<f32>;
 @group(0) @binding(4) var<uniform> params: Params;

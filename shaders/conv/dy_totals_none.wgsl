@@ -1,4 +1,5 @@
-// Provider of params, add_totals and store_totals for conv_grad_weight_registers: nobody asks for the sums of dy.
+// Provider of params, add_totals and store_totals for conv_grad_weight_registers: nobody asks for
+// the sums of dy.
 
 @group(0) @binding(3) var<uniform> params: Params;
 

@@ -1,10 +1,13 @@
-// Provider of rows, columns, load_a, seen and store_one for gemm_*: y[o, pixel] = sum over (c, r, s) of weight[o, (c, r, s)] x[(c, r, s), pixel].
+// Provider of rows, columns, load_a, seen and store_one for gemm_*: y[o, pixel] = sum over (c, r,
+// s) of weight[o, (c, r, s)] x[(c, r, s), pixel].
 //
-// x [N, C, H, W], weight [O, C / groups, R, S], y [N, O, OH, OW]. Rows are the filters of a group, columns its output pixels.
+// x [N, C, H, W], weight [O, C / groups, R, S], y [N, O, OH, OW]. Rows are the filters of a group,
+// columns its output pixels.
 
 @group(0) @binding(1) var<storage, read> weight: array<f32>;
 
-// Four output pixels: where their image begins in x, and the input coordinates of their first tap (they may wrap below 0).
+// Four output pixels: where their image begins in x, and the input coordinates of their first tap
+// (they may wrap below 0).
 struct Columns {
     image: vec4<u32>,
     row: vec4<u32>,
@@ -12,7 +15,8 @@ struct Columns {
 }
 
 fn rows(group: u32, first: u32) -> vec4<u32> {
-    return (group * params.m + min(first + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.m - 1u))) * params.k;
+    return (group * params.m + min(first + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.m - 1u)))
+        * params.k;
 }
 
 fn columns(group: u32, first: u32) -> Columns {
@@ -20,7 +24,8 @@ fn columns(group: u32, first: u32) -> Columns {
     let line = pixel / params.out_width;
     let image = line / params.out_height;
     return Columns(
-        params.b_base + (image * params.groups + group) * params.channels * params.height * params.width,
+        params.b_base
+            + (image * params.groups + group) * params.channels * params.height * params.width,
         (line - image * params.out_height) * params.stride_h - params.pad_h,
         (pixel - line * params.out_width) * params.stride_w - params.pad_w);
 }
@@ -48,6 +53,9 @@ fn store_one(group: u32, split: u32, row: u32, pixel: u32, value: f32) {
     let plane = params.out_height * params.out_width;
     let image = pixel / plane;
     let channel = group * params.outs + row;
-    let at = params.y_base + (image * params.groups * params.outs + channel) * plane + pixel - image * plane;
+    let at = params.y_base
+        + (image * params.groups * params.outs + channel) * plane
+        + pixel
+        - image * plane;
     y[at] = finish(value, channel, at);
 }

@@ -5,5 +5,7 @@
 // Four elements; 0 where one is not inside, wherever its index leads.
 fn gather(index: vec4<u32>, inside: vec4<bool>) -> vec4<f32> {
     let at = select(vec4<u32>(), index, inside);
-    return select(vec4<f32>(), vec4<f32>(source[at.x], source[at.y], source[at.z], source[at.w]), inside);
+    return select(
+        vec4<f32>(), vec4<f32>(source[at.x], source[at.y], source[at.z], source[at.w]), inside
+    );
 }

@@ -1,6 +1,8 @@
-// Provider of rows, columns, load_a, seen and store_one for gemm_*: dx[c, pixel] = sum over (o, r, s) of weight[o, c, r, s] dy[o, the output that tap (r, s) links to pixel].
+// Provider of rows, columns, load_a, seen and store_one for gemm_*: dx[c, pixel] = sum over (o, r,
+// s) of weight[o, c, r, s] dy[o, the output that tap (r, s) links to pixel].
 //
-// dy [N, O, OH, OW], weight [O, C / groups, R, S], dx [N, C, H, W]. Rows are the channels of a group, columns its input pixels.
+// dy [N, O, OH, OW], weight [O, C / groups, R, S], dx [N, C, H, W]. Rows are the channels of a
+// group, columns its input pixels.
 
 @group(0) @binding(1) var<storage, read> weight: array<f32>;
 
@@ -21,7 +23,8 @@ fn columns(group: u32, first: u32) -> Columns {
     let line = pixel / params.width;
     let image = line / params.height;
     return Columns(
-        params.b_base + (image * params.groups + group) * params.outs * params.out_height * params.out_width,
+        params.b_base
+            + (image * params.groups + group) * params.outs * params.out_height * params.out_width,
         line - image * params.height + params.pad_h,
         pixel - line * params.width + params.pad_w);
 }
@@ -56,6 +59,9 @@ fn store_one(group: u32, split: u32, row: u32, pixel: u32, value: f32) {
     let plane = params.height * params.width;
     let image = pixel / plane;
     let channel = group * params.channels + row;
-    let at = params.y_base + (image * params.groups * params.channels + channel) * plane + pixel - image * plane;
+    let at = params.y_base
+        + (image * params.groups * params.channels + channel) * plane
+        + pixel
+        - image * plane;
     y[at] = finish(value, channel, at);
 }

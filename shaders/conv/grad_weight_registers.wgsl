@@ -1,17 +1,22 @@
-// The gradient of a convolution's weight in registers, in parts. x [N, G * C, H, W], dy [N, G * O, OH, OW]:
-//   dweight[o, c, i, j] = sum over n, row, col of dy[n, o, row, col] x[n, c, row * stride_h + i * dilation_h - pad_h, col * stride_w + j * dilation_w - pad_w]
+// The gradient of a convolution's weight in registers, in parts. x [N, G * C, H, W], dy [N, G * O,
+// OH, OW]:
+//   dweight[o, c, i, j] = sum over n, row, col of dy[n, o, row, col] x[n, c, row * stride_h + i *
+//   dilation_h - pad_h, col * stride_w + j * dilation_w - pad_w]
 //
-// Drawings of strips, lines, bands and parts, with numbers: docs/kernels/convolution.md.
-// Part k sums `share` strips of four columns of dy, all of an image before the next image's, into
-// parts[k][group][chunk][channel][band][phase][run][block][line][tap], vec4s of four channels of dy; conv_grad_weight_sum adds the parts up and puts them in order. Phases and runs of taps: see conv_registers. Reference: src/ops/conv/registers_grad_weight.rs.
-// Dispatches one after the other may sum into the same parts: all but the first add to what the
-// parts hold.
-// One invocation takes 4 * blocks channels of dy, `depth` channels of x, `lines` rows and `taps` columns of the kernel. It walks down the
-// strips of its part; the rows of x slide through registers, since the next row of dy sees what the next row of the kernel saw.
+// Drawings of strips, lines, bands and parts, with numbers: docs/kernels/convolution.md. Part k
+// sums `share` strips of four columns of dy, all of an image before the next image's, into
+// parts[k][group][chunk][channel][band][phase][run][block][line][tap], vec4s of four channels of
+// dy; conv_grad_weight_sum adds the parts up and puts them in order. Phases and runs of taps: see
+// conv_registers. Reference: src/ops/conv/registers_grad_weight.rs. Dispatches one after the other
+// may sum into the same parts: all but the first add to what the parts hold.
+// One invocation takes 4 * blocks channels of dy, `depth` channels of x, `lines` rows and `taps`
+// columns of the kernel. It walks down the strips of its part; the rows of x slide through
+// registers, since the next row of dy sees what the next row of the kernel saw.
 // One workgroup takes workgroup_size of these, parts first.
-// Overrides: lines (1, or as taps where stride_h = dilation_h), taps (1 to 5), blocks (1 or 2), depth (1, or 2 where lines is at most 3), workgroup_size,
-// and those of dy_quads. Providers: first_* for x, window (conv_window_*), four_dy (dy_quads or dy_window), params, add_totals and store_totals
-// (dy_totals or dy_totals_none), lib/grid, lib/divide.
+// Overrides: lines (1, or as taps where stride_h = dilation_h), taps (1 to 5), blocks (1 or 2),
+// depth (1, or 2 where lines is at most 3), workgroup_size, and those of dy_quads. Providers:
+// first_* for x, window (conv_window_*), four_dy (dy_quads or dy_window), params, add_totals and
+// store_totals (dy_totals or dy_totals_none), lib/grid, lib/divide.
 
 struct Params {
     grid: Grid,
@@ -82,7 +87,8 @@ struct Line {
     e: vec4<f32>,
 }
 
-// Adds the products of four columns g, each of four channels, with the columns of x that each tap sees.
+// Adds the products of four columns g, each of four channels, with the columns of x that each tap
+// sees.
 fn add_line(sum: Line, x: Row, g: mat4x4<f32>) -> Line {
     var s = sum;
     s.a += x.a * g;
@@ -146,10 +152,13 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
     let band = rest - next * params.bands;
     rest = quotient(next, params.depths);
     let channel = (next - rest * params.depths) * depth;
-    let tile = (((rest * params.channels + channel) * params.bands + band) * params.phases + phase) * params.runs + run;
+    let tile = (((rest * params.channels + channel) * params.bands + band) * params.phases + phase)
+        * params.runs
+        + run;
     let group = quotient(rest, params.chunks);
     let out = (rest - group * params.chunks) * 4u * blocks;
-    // The second channel of x, which the last run may lack: it then reads the first again, and is not stored.
+    // The second channel of x, which the last run may lack: it then reads the first again, and is
+    // not stored.
     let next_plane = select(0u, params.height * params.width, channel + 1u < params.channels);
 
     let plane_y = params.rows * params.cols;
@@ -191,7 +200,10 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
     for (var strip_index = first; strip_index < end; strip_index++) {
         let n = quotient(strip_index, params.strips);
         let col = (strip_index - n * params.strips) * 4u;
-        let plane = params.x_base + (n * params.groups * params.channels + group * params.channels + channel) * params.height * params.width;
+        let plane = params.x_base
+            + (n * params.groups * params.channels + group * params.channels + channel)
+                * params.height
+                * params.width;
         let base = params.dy_base + (n * params.groups + group) * params.outs * plane_y;
         let w = left + col * params.stride_w;
         var h = top;
@@ -236,7 +248,12 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
                 z4 = row_of_x(plane + next_plane, h, w);
             }
             h += params.stride_h;
-            let g = mat4x4<f32>(four_dy(at + o0, col), four_dy(at + o1, col), four_dy(at + o2, col), four_dy(at + o3, col));
+            let g = mat4x4<f32>(
+                four_dy(at + o0, col),
+                four_dy(at + o1, col),
+                four_dy(at + o2, col),
+                four_dy(at + o3, col),
+            );
             total = add_totals(total, g);
             s4 = add_line(s4, x4, g);
             if lines > 1u {
@@ -261,7 +278,12 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
                 }
             }
             if blocks > 1u {
-                let f = mat4x4<f32>(four_dy(at + o4, col), four_dy(at + o5, col), four_dy(at + o6, col), four_dy(at + o7, col));
+                let f = mat4x4<f32>(
+                    four_dy(at + o4, col),
+                    four_dy(at + o5, col),
+                    four_dy(at + o6, col),
+                    four_dy(at + o7, col),
+                );
                 next_total = add_totals(next_total, f);
                 t4 = add_line(t4, x4, f);
                 if lines > 1u {
@@ -298,7 +320,12 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
             store_totals(next_total, to_totals, out + 4u);
         }
     }
-    let step = params.chunks * params.bands * params.channels * params.groups * params.phases * params.runs;
+    let step = params.chunks
+        * params.bands
+        * params.channels
+        * params.groups
+        * params.phases
+        * params.runs;
     var to = (part * step + tile) * (blocks * lines * taps);
     // The sums of the second channel move into s and t, so that there is one store to compile.
     let stored = min(params.depth, params.channels - channel);

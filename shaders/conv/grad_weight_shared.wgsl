@@ -1,7 +1,9 @@
-// Provider of rows, columns, load_a, seen and store_one for gemm_*: dweight[o, (c, r, s)] = sum over pixels of dy[o, pixel] x[(c, r, s), pixel].
+// Provider of rows, columns, load_a, seen and store_one for gemm_*: dweight[o, (c, r, s)] = sum
+// over pixels of dy[o, pixel] x[(c, r, s), pixel].
 //
-// x [N, C, H, W], dy [N, O, OH, OW], dweight [O, C / groups, R, S]. Rows are the filters of a group, columns its weights per filter,
-// terms its output pixels. With several splits, y holds one dweight per split.
+// x [N, C, H, W], dy [N, O, OH, OW], dweight [O, C / groups, R, S]. Rows are the filters of a
+// group, columns its weights per filter, terms its output pixels. With several splits, y holds one
+// dweight per split.
 
 @group(0) @binding(1) var<storage, read> dy: array<f32>;
 
@@ -34,7 +36,8 @@ fn load_a(row: vec4<u32>, k: u32, end: u32) -> vec4<f32> {
     }
     let plane = params.out_height * params.out_width;
     let image = k / plane;
-    let at = params.a_base + (image * params.groups * params.outs + row) * plane + k - image * plane;
+    let at =
+        params.a_base + (image * params.groups * params.outs + row) * plane + k - image * plane;
     return vec4<f32>(dy[at.x], dy[at.y], dy[at.z], dy[at.w]);
 }
 
@@ -44,7 +47,13 @@ fn seen(columns: Columns, k: u32) -> Seen {
     let h = columns.row + (line - image * params.out_height) * params.stride_h;
     let w = columns.column + (k - line * params.out_width) * params.stride_w;
     let inside = (h < vec4<u32>(params.height)) & (w < vec4<u32>(params.width));
-    return Seen(params.b_base + ((image * params.groups * params.channels + columns.plane) * params.height + h) * params.width + w, inside);
+    return Seen(
+        params.b_base
+            + ((image * params.groups * params.channels + columns.plane) * params.height + h)
+                * params.width
+            + w,
+        inside,
+    );
 }
 
 fn store_one(group: u32, split: u32, row: u32, column: u32, value: f32) {

@@ -1,7 +1,10 @@
-// Second stage of conv_grad_weight_registers: dweight[o, c, i, j] = sum over k of parts[k], in the order of k.
+// Second stage of conv_grad_weight_registers: dweight[o, c, i, j] = sum over k of parts[k], in the
+// order of k.
 //
-// Layout of parts, x and dy: see conv_grad_weight_registers. dweight [O, C, R, S]. Reference: src/ops/conv/registers_grad_weight.rs.
-// One invocation sums one vec4 of the parts, at most four elements of dweight; one workgroup workgroup_size of them, side by side.
+// Layout of parts, x and dy: see conv_grad_weight_registers. dweight [O, C, R, S]. Reference:
+// src/ops/conv/registers_grad_weight.rs.
+// One invocation sums one vec4 of the parts, at most four elements of dweight; one workgroup
+// workgroup_size of them, side by side.
 // Overrides: workgroup_size (64, or 8 for few sums on a CPU adapter).
 // Providers: lib/grid, lib/divide, lib/float.
 
@@ -47,8 +50,7 @@ struct Params {
 override workgroup_size: u32 = 64u;
 
 // The products of column `col` of a row of dy, of four channels `steps` apart from element `from_y`
-// on, with what the tap sees of the row of x
-// that begins at element `from_x`; 0 where it sees none.
+// on, with what the tap sees of the row of x that begins at element `from_x`; 0 where it sees none.
 fn products(from_x: u32, w: u32, from_y: u32, steps: vec4<u32>, col: u32) -> vec4<f32> {
     if col >= params.cols || w >= params.width {
         return vec4<f32>();
@@ -76,7 +78,9 @@ fn mended(so_far: vec4<f32>, group: u32, out: u32, channel: u32, i: u32, j: u32)
         }
         let plane = (image * params.groups + group) * params.channels + channel;
         let from_x = params.x_base + (plane * params.height + h) * params.width;
-        let from_y = params.dy_base + ((image * params.groups + group) * params.outs + out) * plane_y + row * params.cols;
+        let from_y = params.dy_base
+            + ((image * params.groups + group) * params.outs + out) * plane_y
+            + row * params.cols;
         var w = left;
         for (var col = 0u; col < params.cols; col += 4u) {
             sum += products(from_x, w, from_y, steps, col);
@@ -123,7 +127,9 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
         at += params.quads;
     }
     let filter_size = params.channels * params.kernel_h * params.kernel_w;
-    let first = (group * params.outs + out) * filter_size + (channel * params.kernel_h + i) * params.kernel_w + j;
+    let first = (group * params.outs + out) * filter_size
+        + (channel * params.kernel_h + i) * params.kernel_w
+        + j;
     let end = min(out + 4u, params.outs);
     let alone = params.parts == 0u;
     // What is stored: elements that are NaN keep it until their last line is summed.

@@ -1,8 +1,11 @@
-// The weights of a convolution as conv_registers reads them: vec4s of four output channels, one for each tap.
-//   packed[group][chunk][in][i][slot][block], out = 4 * (chunk * blocks + block) = weight[group * group_step + in * in_step + out * out_step + first + i * row_step + j * col_step]
-//   j = phase + position * phases for slot = position + phase * positions; 0 where out or j is past the end.
-// "out" and "in" are the channels that the convolution writes and reads: O and I of weight [O, I, R, S] forward, I and O for the gradient
-// of the input, whose taps run backwards and belong to one residue class of the stride. Reference: src/ops/conv/registers.rs.
+// The weights of a convolution as conv_registers reads them: vec4s of four output channels, one for
+// each tap.
+//   packed[group][chunk][in][i][slot][block], out = 4 * (chunk * blocks + block) = weight[group *
+//   group_step + in * in_step + out * out_step + first + i * row_step + j * col_step] j = phase +
+//   position * phases for slot = position + phase * positions; 0 where out or j is past the end.
+// "out" and "in" are the channels that the convolution writes and reads: O and I of weight [O, I,
+// R, S] forward, I and O for the gradient of the input, whose taps run backwards and belong to one
+// residue class of the stride. Reference: src/ops/conv/registers.rs.
 // One invocation makes one vec4, one workgroup workgroup_size of them, side by side.
 // Providers: lib/grid, lib/divide.
 
@@ -59,8 +62,14 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
     let out = ((run - group * params.chunks) * params.blocks + block) * 4u;
     var value = vec4<f32>();
     if j < params.taps_w {
-        let at = group * params.group_step + channel * params.in_step + params.first + i * params.row_step + j * params.col_step;
-        value = vec4<f32>(element(at, out), element(at, out + 1u), element(at, out + 2u), element(at, out + 3u));
+        let at = group * params.group_step
+            + channel * params.in_step
+            + params.first
+            + i * params.row_step
+            + j * params.col_step;
+        value = vec4<f32>(
+            element(at, out), element(at, out + 1u), element(at, out + 2u), element(at, out + 3u)
+        );
     }
     packed[index] = value;
 }

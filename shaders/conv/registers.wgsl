@@ -1,16 +1,23 @@
-// A convolution over two axes in registers: conv1d, conv2d, and the gradient of its input. x [N, G * C, H, W], y [N, G * O, .., ..], weights as conv_pack makes them:
-//   y[n, o, row, col] = sum over c, i, j of weights[c, i, j, o] x[n, c, row * stride_h + i * dilation_h - pad_h, col * stride_w + j * dilation_w - pad_w]
+// A convolution over two axes in registers: conv1d, conv2d, and the gradient of its input. x [N, G
+// * C, H, W], y [N, G * O, .., ..], weights as conv_pack makes them:
+//   y[n, o, row, col] = sum over c, i, j of weights[c, i, j, o] x[n, c, row * stride_h + i *
+//   dilation_h - pad_h, col * stride_w + j * dilation_w - pad_w]
 //
-// Drawings of taps, phases, runs and classes, with numbers: docs/kernels/convolution.md.
-// A gradient at stride > 1 is one such convolution for each residue class of the stride: rows and cols then count within the class, and
-// out_first, out_row and out_col place it in y. The taps of a row come in `phases`, dilation_w apart, within which the next tap sees the columns
-// of the one before it, one place further; a phase is cut into `runs` of `taps`, filled up with zero weights. Reference: src/ops/conv/registers.rs.
-// One invocation makes `strip` columns of one row of 4 * blocks channels of y; it holds the columns of x that a run needs in registers.
-// One workgroup makes workgroup_size such strips, along the row, then along the batch, so that rows outside of x are skipped together.
+// Drawings of taps, phases, runs and classes, with numbers: docs/kernels/convolution.md. A gradient
+// at stride > 1 is one such convolution for each residue class of the stride: rows and cols then
+// count within the class, and out_first, out_row and out_col place it in y. The taps of a row come
+// in `phases`, dilation_w apart, within which the next tap sees the columns of the one before it,
+// one place further; a phase is cut into `runs` of `taps`, filled up with zero weights. Reference:
+// src/ops/conv/registers.rs.
+// One invocation makes `strip` columns of one row of 4 * blocks channels of y; it holds the columns
+// of x that a run needs in registers.
+// One workgroup makes workgroup_size such strips, along the row, then along the batch, so that rows
+// outside of x are skipped together.
 // Overrides: strip (8, 12 or 16), blocks (1 or 2), taps (1 to 5), workgroup_size.
-// Providers: first_* for x, second_quad (second_*) for the weights, window (conv_window_*), y (y_*, by as many elements as the rows of y are
-// multiples of), finish_row and finish_unit (end_*), first_sums (sums_zero; end_flags has its own; where it adds a bias, a group has so many
-// channels of y that they fill units), lib/grid, lib/divide, lib/float.
+// Providers: first_* for x, second_quad (second_*) for the weights, window (conv_window_*), y (y_*,
+// by as many elements as the rows of y are multiples of), finish_row and finish_unit (end_*),
+// first_sums (sums_zero; end_flags has its own; where it adds a bias, a group has so many channels
+// of y that they fill units), lib/grid, lib/divide, lib/float.
 
 struct Params {
     grid: Grid,
@@ -124,7 +131,9 @@ fn channel_sums(group: u32, out: u32) -> vec4<f32> {
 
 // The same for four columns of each.
 fn columns_of(channels: vec4<f32>) -> mat4x4<f32> {
-    return mat4x4<f32>(vec4<f32>(channels.x), vec4<f32>(channels.y), vec4<f32>(channels.z), vec4<f32>(channels.w));
+    return mat4x4<f32>(
+        vec4<f32>(channels.x), vec4<f32>(channels.y), vec4<f32>(channels.z), vec4<f32>(channels.w)
+    );
 }
 
 // Whether y, in four columns from `col` on of four channels from `out` on, the first of them at
@@ -152,7 +161,12 @@ fn mended(image: u32, group: u32, out: u32, row: u32, col: u32, channels: u32) -
     let plane_x = params.height * params.width;
     var plane = params.x_base + image * params.channels * plane_x;
     let chunk = out / (4u * blocks);
-    var at = params.weights_base + (group * params.chunks + chunk - params.first_block) * params.channels * params.taps_h * slots * blocks;
+    var at = params.weights_base
+        + (group * params.chunks + chunk - params.first_block)
+            * params.channels
+            * params.taps_h
+            * slots
+            * blocks;
     at += out / 4u - chunk * blocks;
     var sum = columns_of(channel_sums(group, out));
     for (var channel = 0u; channel < channels && !all_nan(sum); channel++) {
@@ -165,7 +179,12 @@ fn mended(image: u32, group: u32, out: u32, row: u32, col: u32, channels: u32) -
                 let there = phase + position * params.phases < params.taps_w && h < params.height;
                 let inside = vec4<bool>(there) & (w < vec4<u32>(params.width));
                 let seen = select(vec4<u32>(plane), plane + h * params.width + w, inside);
-                let x = vec4<f32>(first_element(seen.x), first_element(seen.y), first_element(seen.z), first_element(seen.w));
+                let x = vec4<f32>(
+                    first_element(seen.x),
+                    first_element(seen.y),
+                    first_element(seen.z),
+                    first_element(seen.w),
+                );
                 let k = second_quad(at);
                 sum += mat4x4<f32>(
                     select(vec4<f32>(), x * k.x, inside),
@@ -184,7 +203,8 @@ fn all_nan(sum: mat4x4<f32>) -> bool {
     return all(is_nan4(sum[0]) & is_nan4(sum[1]) & is_nan4(sum[2]) & is_nan4(sum[3]));
 }
 
-// Four columns from `col` on, the first of them at element `at` of y; those past the end of the row are left out.
+// Four columns from `col` on, the first of them at element `at` of y; those past the end of the row
+// are left out.
 fn store_row(value: vec4<f32>, at: u32, col: u32) {
     var rest = value;
     for (var j = 0u; j < params.four; j += UNIT) {
@@ -196,13 +216,16 @@ fn store_row(value: vec4<f32>, at: u32, col: u32) {
     }
 }
 
-// Four columns from `col` on of row `row` of four channels from `out` on, the first of them at element `at` of y.
+// Four columns from `col` on of row `row` of four channels from `out` on, the first of them at
+// element `at` of y.
 fn store(value: mat4x4<f32>, out: u32, group: u32, at: u32, col: u32) {
     var rest = value;
     // Not a condition in the loop: llvmpipe runs through what it skips.
     let channels = min(out + params.four, max(params.outs, out)) - out;
     for (var i = 0u; i < channels; i++) {
-        store_row(finish_row(rest[0], group * params.outs + out + i), at + i * params.out_plane, col);
+        store_row(
+            finish_row(rest[0], group * params.outs + out + i), at + i * params.out_plane, col
+        );
         rest = mat4x4<f32>(rest[1], rest[2], rest[3], rest[0]);
     }
 }
@@ -250,14 +273,19 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
     var c11 = c01;
     var c21 = c01;
     var c31 = c01;
-    // One loop over (channel, i, phase, run): nested loops would carry every sum through each of their heads.
+    // One loop over (channel, i, phase, run): nested loops would carry every sum through each of
+    // their heads.
     var i = first_i;
     var phase = 0u;
     var run = 0u;
     let products = params.channels * (end_i - first_i) * row_runs;
     for (var left_over = select(0u, products, params.stores > 0u); left_over > 0u; left_over--) {
         let h = top + i * params.dilation_h;
-        let x = window(plane + h * params.width, left + phase * params.dilation_w + run * taps * params.stride_w, true);
+        let x = window(
+            plane + h * params.width,
+            left + phase * params.dilation_w + run * taps * params.stride_w,
+            true,
+        );
         let k = run_at(at);
         c00 = add_lines(c00, x.a, x.b, k);
         if strip > 4u {
@@ -303,7 +331,13 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
     var sums = vec4<f32>();
     for (var stored = 0u; stored < params.stores; stored++) {
         sums += c00[0] + c00[1] + c00[2] + c00[3];
-        store(c00, out, group, first_y + out * params.out_plane + (col + part) * params.out_col, col + part);
+        store(
+            c00,
+            out,
+            group,
+            first_y + out * params.out_plane + (col + part) * params.out_col,
+            col + part,
+        );
         part += 4u;
         out = select(out, out + 4u, part == strip);
         part = select(part, 0u, part == strip);
@@ -321,7 +355,8 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
         c11 = c21;
         c21 = c31;
     }
-    // Only now, and all in one loop: llvmpipe runs through what it skips, with all lanes switched off.
+    // Only now, and all in one loop: llvmpipe runs through what it skips, with all lanes switched
+    // off.
     let found = params.stores == 0u || any(is_nan4(sums));
     out = (quad_out + params.first_mended / (strip / 4u)) * 4u;
     part = params.first_mended % (strip / 4u) * 4u;

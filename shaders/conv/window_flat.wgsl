@@ -1,15 +1,19 @@
-// Provider of window for conv_registers and conv_grad_weight_registers at stride 1: the columns that a strip needs, read as the vec4s in which
-// they lie (first_quad), wherever they begin. Columns outside the line are 0.
+// Provider of window for conv_registers and conv_grad_weight_registers at stride 1: the columns
+// that a strip needs, read as the vec4s in which they lie (first_quad), wherever they begin.
+// Columns outside the line are 0.
 
 fn quad(index: i32) -> vec4<f32> {
     return first_quad(min(bitcast<u32>(index), params.last));
 }
 
 fn inside(value: vec4<f32>, col: u32, width: u32) -> vec4<f32> {
-    return select(vec4<f32>(), value, vec4<u32>(col) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(width));
+    return select(
+        vec4<f32>(), value, vec4<u32>(col) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(width)
+    );
 }
 
-// strip + taps - 1 columns of the line that begins at element `line`, from `col` on, which may be negative; zeros if not `there`.
+// strip + taps - 1 columns of the line that begins at element `line`, from `col` on, which may be
+// negative; zeros if not `there`.
 fn window(line: u32, col: u32, there: bool) -> Window {
     let first = line + col;
     let index = bitcast<i32>(first) >> 2u;

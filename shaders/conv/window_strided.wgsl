@@ -1,5 +1,5 @@
-// Provider of window for conv_registers and conv_grad_weight_registers at any stride: the columns that a strip of at most eight needs, one by
-// one (first_element). Columns outside the line are 0.
+// Provider of window for conv_registers and conv_grad_weight_registers at any stride: the columns
+// that a strip of at most eight needs, one by one (first_element). Columns outside the line are 0.
 
 fn column(line: u32, col: u32, there: bool) -> f32 {
     if there && col < params.width {
@@ -17,8 +17,8 @@ fn four_columns(line: u32, col: u32, there: bool) -> vec4<f32> {
         column(line, col + 3u * step, there));
 }
 
-// strip + taps - 1 columns, stride_w apart, of the line that begins at element `line`, from `col` on, which may be negative;
-// zeros if not `there`.
+// strip + taps - 1 columns, stride_w apart, of the line that begins at element `line`, from `col`
+// on, which may be negative; zeros if not `there`.
 fn window(line: u32, col: u32, there: bool) -> Window {
     let step = 4u * params.stride_w;
     var a = four_columns(line, col, there);

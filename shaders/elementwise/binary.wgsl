@@ -1,11 +1,11 @@
 // y[i] = f(a[i], b[i]), elementwise over one shape.
 //
-// Layout: a, b and y are any shape, four elements at a time. Reference: src/ops/binary.rs, of losses src/ops/pointwise.rs, of gradients
-// src/ops/unary.rs.
+// Layout: a, b and y are any shape, four elements at a time. Reference: src/ops/binary.rs, of
+// losses src/ops/pointwise.rs, of gradients src/ops/unary.rs.
 // One invocation makes 4 elements, one workgroup 4 * workgroup_size.
 // Overrides: function (see the provider of apply), workgroup_size.
-// Providers: load of a and store (lib/separate or lib/in_place), apply (binary_function, loss_function or unary_gradient),
-// lib/special, lib/grid, lib/float.
+// Providers: load of a and store (lib/separate or lib/in_place), apply (binary_function,
+// loss_function or unary_gradient), lib/special, lib/grid, lib/float.
 
 override function: u32 = 0u;
 override workgroup_size: u32 = 64u;

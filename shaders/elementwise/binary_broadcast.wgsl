@@ -1,10 +1,13 @@
 // y[i] = f(a[i], b[i]), elementwise with broadcasting (NumPy's rule).
 //
-// Layout: the output as collapsed axes, outermost first; a and b by a stride per axis, 0 where they stretch.
-// Reference: src/ops/binary.rs. One invocation makes one element or quad, one workgroup workgroup_size of them.
+// Layout: the output as collapsed axes, outermost first; a and b by a stride per axis, 0 where they
+// stretch.
+// Reference: src/ops/binary.rs. One invocation makes one element or quad, one workgroup
+// workgroup_size of them.
 // Overrides: function (see elementwise/binary_function.wgsl), workgroup_size.
-// Providers: Params, Element, WIDTH, place, strides, widen and narrow (broadcast_elements or broadcast_quads), broadcast_axis, load of a
-// and store (lib/separate or lib/in_place), binary_function, lib/divide, lib/grid, lib/float.
+// Providers: Params, Element, WIDTH, place, strides, widen and narrow (broadcast_elements or
+// broadcast_quads), broadcast_axis, load of a and store (lib/separate or lib/in_place),
+// binary_function, lib/divide, lib/grid, lib/float.
 
 override function: u32 = 0u;
 override workgroup_size: u32 = 64u;

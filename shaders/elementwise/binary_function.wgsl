@@ -1,5 +1,5 @@
-// Provider of apply, function number `function` of two values: 0 a + b, 1 a - b, 2 a * b, 3 a / b, 4 minimum, 5 maximum, 6 prelu of a
-// with slope b.
+// Provider of apply, function number `function` of two values: 0 a + b, 1 a - b, 2 a * b, 3 a / b,
+// 4 minimum, 5 maximum, 6 prelu of a with slope b.
 
 fn apply(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
     let zero = vec4<f32>();

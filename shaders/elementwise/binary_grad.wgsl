@@ -1,10 +1,13 @@
 // da[i] = the gradient of a[i] from a[i], b[i] and dy[i], elementwise with broadcasting.
 //
-// Layout: the output as collapsed axes, outermost first; a, b and dy by a stride per axis, 0 where they stretch.
-// Reference: src/ops/binary.rs; of losses, src/ops/pointwise.rs. One invocation makes one element or quad, one workgroup workgroup_size of them.
+// Layout: the output as collapsed axes, outermost first; a, b and dy by a stride per axis, 0 where
+// they stretch.
+// Reference: src/ops/binary.rs; of losses, src/ops/pointwise.rs. One invocation makes one element
+// or quad, one workgroup workgroup_size of them.
 // Overrides: function (see the provider of apply), workgroup_size.
-// Providers: Params, Element, WIDTH, place, strides, widen and narrow (broadcast_elements or broadcast_quads), broadcast_axis, load of a
-// and store (lib/separate), apply (binary_gradient or loss_gradient), lib/special, lib/divide, lib/grid, lib/float.
+// Providers: Params, Element, WIDTH, place, strides, widen and narrow (broadcast_elements or
+// broadcast_quads), broadcast_axis, load of a and store (lib/separate), apply (binary_gradient or
+// loss_gradient), lib/special, lib/divide, lib/grid, lib/float.
 
 override function: u32 = 0u;
 override workgroup_size: u32 = 64u;

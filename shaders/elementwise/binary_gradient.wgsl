@@ -1,5 +1,5 @@
-// Provider of apply, the gradient of operand a, whose other operand is b: 4 minimum, 5 maximum (equal operands share dy), 6 prelu of a
-// with slope b, 7 prelu of b with slope a.
+// Provider of apply, the gradient of operand a, whose other operand is b: 4 minimum, 5 maximum
+// (equal operands share dy), 6 prelu of a with slope b, 7 prelu of b with slope a.
 
 fn apply(a: vec4<f32>, b: vec4<f32>, dy: vec4<f32>) -> vec4<f32> {
     let zero = vec4<f32>();

@@ -1,4 +1,5 @@
-// Provider of Place and step_out: the walk from an output's number to where the operands' elements lie, axis by axis from the last one on.
+// Provider of Place and step_out: the walk from an output's number to where the operands' elements
+// lie, axis by axis from the last one on.
 
 struct Place {
     at: vec3<u32>,

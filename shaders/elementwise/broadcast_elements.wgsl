@@ -1,4 +1,5 @@
-// Provider of Params, Element, WIDTH, place, strides, widen and narrow: element by element, over at most six axes.
+// Provider of Params, Element, WIDTH, place, strides, widen and narrow: element by element, over at
+// most six axes.
 
 alias Element = f32;
 

@@ -1,5 +1,6 @@
-// Provider of Params, Element, WIDTH, place, strides, widen and narrow: four elements at a time along the last of at most three axes,
-// whose extent counts quads and whose strides are 4, or 0 where an operand stretches.
+// Provider of Params, Element, WIDTH, place, strides, widen and narrow: four elements at a time
+// along the last of at most three axes, whose extent counts quads and whose strides are 4, or 0
+// where an operand stretches.
 
 alias Element = vec4<f32>;
 

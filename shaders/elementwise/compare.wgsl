@@ -2,15 +2,14 @@
 // rule).
 //
 // Layout: the output as collapsed axes, outermost first; a and b by a stride per axis, 0 where they
-// stretch. Floats are compared as
-// integers in the same order, so that subnormal ones are not flushed; NaN is found by its bits.
+// stretch. Floats are compared as integers in the same order, so that subnormal ones are not
+// flushed; NaN is found by its bits.
 // Reference: src/ops/compare.rs.
 // One invocation makes one word or a quad of them, one workgroup workgroup_size of these.
 // Overrides: function (0 a = b, 1 a differs from b, 2 a < b, 3 a <= b), floats (1: words are f32,
 // 0: u32), workgroup_size.
 // Providers: Params, WIDTH, place and strides (broadcast_elements or broadcast_quads), Word,
-// widened and narrowed (words_elements or
-// words_quads), broadcast_axis, lib/divide, lib/grid.
+// widened and narrowed (words_elements or words_quads), broadcast_axis, lib/divide, lib/grid.
 
 override function: u32 = 0u;
 override floats: u32 = 1u;
@@ -61,7 +60,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         var holds = compared(left, right);
         if (floats == 1u) {
             let nan = nan_bits(left) | nan_bits(right);
-            holds = select(compared(ordered(left), ordered(right)), vec4<bool>(function == 1u), nan);
+            holds = select(
+                compared(ordered(left), ordered(right)), vec4<bool>(function == 1u), nan
+            );
         }
         y[params.y_base / WIDTH + i] = narrowed(select(vec4<u32>(), vec4<u32>(1u), holds));
     }

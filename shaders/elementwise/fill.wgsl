@@ -1,7 +1,8 @@
 // y[i] = value.
 //
 // Layout: y is any shape, four elements at a time. Reference: src/ops/elementwise.rs.
-// One invocation makes 4 elements, one workgroup 4 * workgroup_size. Overrides: workgroup_size. Providers: lib/grid.
+// One invocation makes 4 elements, one workgroup 4 * workgroup_size. Overrides: workgroup_size.
+// Providers: lib/grid.
 
 override workgroup_size: u32 = 64u;
 

@@ -3,7 +3,8 @@
 // Layout: x and y are any shape, four elements at a time. Reference: src/ops/unary.rs.
 // One invocation makes 4 elements, one workgroup 4 * workgroup_size.
 // Overrides: function (see elementwise/unary_function.wgsl), workgroup_size.
-// Providers: load and store (lib/separate or lib/in_place), unary_function, lib/special, lib/grid, lib/float.
+// Providers: load and store (lib/separate or lib/in_place), unary_function, lib/special, lib/grid,
+// lib/float.
 
 override function: u32 = 0u;
 override workgroup_size: u32 = 64u;

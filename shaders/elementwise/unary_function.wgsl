@@ -1,10 +1,11 @@
 // Provider of apply, function number `function` of one value; k0, k1 and k2 are its constants.
 //
-// 0 scale by k0, 1 relu, 2 clamp to [k0, k1], 3 leaky relu of slope k0, 4 elu, selu, celu: k1 x, or k0 expm1(k2 x) for x <= 0, 5 gelu,
-// 6 gelu by tanh, 7 silu, 8 mish, 9 sigmoid, 10 tanh, 11 softplus of beta k0, x itself where beta x > k1, 12 softsign,
-// 13 hard sigmoid, 14 hard swish, 15 abs, 16 exp, 17 log, 18 sqrt, 19 rsqrt, 20 reciprocal, 21 square,
-// 22 |x|^k0, times k1 where x is negative: 1, -1 or NaN, which spares -0 and -inf, 23 sign.
-// NaN stays NaN in all of them but sign, where it is 0.
+// 0 scale by k0, 1 relu, 2 clamp to [k0, k1], 3 leaky relu of slope k0, 4 elu, selu, celu: k1 x, or
+// k0 expm1(k2 x) for x <= 0, 5 gelu, 6 gelu by tanh, 7 silu, 8 mish, 9 sigmoid, 10 tanh, 11
+// softplus of beta k0, x itself where beta x > k1, 12 softsign, 13 hard sigmoid, 14 hard swish, 15
+// abs, 16 exp, 17 log, 18 sqrt, 19 rsqrt, 20 reciprocal, 21 square, 22 |x|^k0, times k1 where x is
+// negative: 1, -1 or NaN, which spares -0 and -inf, 23 sign. NaN stays NaN in all of them but sign,
+// where it is 0.
 
 fn apply(x: vec4<f32>) -> vec4<f32> {
     let zero = vec4<f32>();
@@ -36,7 +37,8 @@ fn apply(x: vec4<f32>) -> vec4<f32> {
             y = x * sigmoid4(x);
         }
         case 8u: {
-            // tanh(log(1 + n)) = n (n + 2) / (n (n + 2) + 2), n = exp(x); in terms of 1 / n where x is positive.
+            // tanh(log(1 + n)) = n (n + 2) / (n (n + 2) + 2), n = exp(x); in terms of 1 / n where x
+            // is positive.
             let e = exp4(-abs(x));
             let w = select(one + 2.0 * e, e * (e + 2.0), x < zero);
             let two = select(2.0 * e * e, vec4<f32>(2.0), x < zero);

@@ -1,10 +1,12 @@
-// Provider of apply: the gradient of x from dy and what the forward function saved, s, its x or its y.
+// Provider of apply: the gradient of x from dy and what the forward function saved, s, its x or its
+// y.
 //
-// Function numbers and constants are those of elementwise/unary_function.wgsl, and 24 for a clamp that stops
-// NaN (x):
-// 1 relu (s is y), 2 clamp (y), 3 leaky relu (y, or x for negative slopes), 4 elu, selu, celu (x), 5 gelu (x), 6 gelu by tanh (x),
-// 7 silu (x), 8 mish (x), 9 sigmoid (y), 10 tanh (y), 11 softplus (x), 12 softsign (x), 13 hard sigmoid (x), 14 hard swish (x),
-// 15 abs (x). A function that is constant around s gives 0 whatever dy is.
+// Function numbers and constants are those of elementwise/unary_function.wgsl, and 24 for a clamp
+// that stops NaN (x):
+// 1 relu (s is y), 2 clamp (y), 3 leaky relu (y, or x for negative slopes), 4 elu, selu, celu (x),
+// 5 gelu (x), 6 gelu by tanh (x), 7 silu (x), 8 mish (x), 9 sigmoid (y), 10 tanh (y), 11 softplus
+// (x), 12 softsign (x), 13 hard sigmoid (x), 14 hard swish (x), 15 abs (x). A function that is
+// constant around s gives 0 whatever dy is.
 
 fn apply(s: vec4<f32>, dy: vec4<f32>) -> vec4<f32> {
     let zero = vec4<f32>();
@@ -53,7 +55,8 @@ fn apply(s: vec4<f32>, dy: vec4<f32>) -> vec4<f32> {
             slope = sigmoid4(s) * (one + s * sigmoid4(-s));
         }
         case 8u: {
-            // With e = exp(-|s|), mish is s w / d, and 1 - (w / d)^2 is 4 (1 + e)^2 / d^2, times e^2 where s is positive.
+            // With e = exp(-|s|), mish is s w / d, and 1 - (w / d)^2 is 4 (1 + e)^2 / d^2, times
+            // e^2 where s is positive.
             let e = exp4(-abs(s));
             let negative = s < zero;
             let w = select(one + 2.0 * e, e * (e + 2.0), negative);

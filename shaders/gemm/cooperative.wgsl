@@ -1,12 +1,16 @@
-// y = A B by cooperative matrices: as gemm_shared, with A and B rounded to f16 and their products summed in f32.
+// y = A B by cooperative matrices: as gemm_shared, with A and B rounded to f16 and their products
+// summed in f32.
 //
-// Layout: as gemm_shared, with runs of a multiple of 32 terms. Reference: src/ops/matmul/mod.rs, src/ops/conv/sizes.rs.
-// One workgroup makes down x along blocks of y, a subgroup one block of 4 x 2 matrices at a time. A and B pass through workgroup memory
-// thirty-two terms at a time, term by term, each term padded against bank conflicts; so does y, matrix by matrix, since only
-// its elements can be finished. Rows, columns and terms past the extents are multiplied and not stored.
-// There may be fewer subgroups than blocks: then the workgroup walks over the terms several times. Where there are more, the last
-// ones repeat what another does.
-// Overrides: down and along (blocks per workgroup), workgroup_size (a multiple of the subgroup's and of along * EDGE / 2).
+// Layout: as gemm_shared, with runs of a multiple of 32 terms. Reference: src/ops/matmul/mod.rs,
+// src/ops/conv/sizes.rs.
+// One workgroup makes down x along blocks of y, a subgroup one block of 4 x 2 matrices at a time. A
+// and B pass through workgroup memory thirty-two terms at a time, term by term, each term padded
+// against bank conflicts; so does y, matrix by matrix, since only its elements can be finished.
+// Rows, columns and terms past the extents are multiplied and not stored. There may be fewer
+// subgroups than blocks: then the workgroup walks over the terms several times. Where there are
+// more, the last ones repeat what another does.
+// Overrides: down and along (blocks per workgroup), workgroup_size (a multiple of the subgroup's
+// and of along * EDGE / 2).
 // Providers: as gemm_shared, and cooperative_*, which says what matrices and subgroups are.
 
 override down: u32 = 2u;
@@ -31,7 +35,8 @@ struct Place {
     column: u32,
 }
 
-// A sum that is NaN, again without the terms whose B is padding: NaN or Inf times that zero is no part of it.
+// A sum that is NaN, again without the terms whose B is padding: NaN or Inf times that zero is no
+// part of it.
 fn mended(value: f32, place: Place, row: u32, column: u32) -> f32 {
     if !is_nan(value) || params.mends == 0u {
         return value;
@@ -43,13 +48,15 @@ fn mended(value: f32, place: Place, row: u32, column: u32) -> f32 {
     var sum = 0.0;
     for (var k = start; k < end && !is_nan(sum); k++) {
         if inside_b(own_column, k).x {
-            sum += f32(halves(load_a(own_row, k, end)).x) * f32(halves(load_b(own_column, k, end)).x);
+            sum +=
+                f32(halves(load_a(own_row, k, end)).x) * f32(halves(load_b(own_column, k, end)).x);
         }
     }
     return sum;
 }
 
-// Stores what lies in `results`: one matrix of each of the blocks from `first_block` on, `row` rows and `column` columns within its block.
+// Stores what lies in `results`: one matrix of each of the blocks from `first_block` on, `row` rows
+// and `column` columns within its block.
 fn store(place: Place, first_block: u32, busy: u32, local: u32, row: u32, column: u32) {
     for (var at = local; at < busy * AREA; at += workgroup_size) {
         let block = first_block + at / AREA;
@@ -66,7 +73,11 @@ fn store(place: Place, first_block: u32, busy: u32, local: u32, row: u32, column
 }
 
 @compute @workgroup_size(workgroup_size)
-fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_index) local: u32, lanes: Lanes) {
+fn main(
+    @builtin(workgroup_id) group_id: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+    lanes: Lanes,
+) {
     let rows_a = down * BLOCK_ROWS;
     let columns_b = along * BLOCK_COLUMNS;
     let stride_a = rows_a + PADDING;

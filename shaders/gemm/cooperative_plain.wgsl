@@ -1,6 +1,8 @@
-// Provider of matrices and subgroups for gemm_cooperative where a device has no units for them: 2 x 2, each invocation a subgroup.
+// Provider of matrices and subgroups for gemm_cooperative where a device has no units for them: 2 x
+// 2, each invocation a subgroup.
 //
-// It shows how the kernels behave and is slow: elements are rounded to f16, held as f32, and multiplied as matrices of WGSL.
+// It shows how the kernels behave and is slow: elements are rounded to f16, held as f32, and
+// multiplied as matrices of WGSL.
 
 const EDGE: u32 = 2u;
 
@@ -21,7 +23,8 @@ fn subgroups(lanes: Lanes) -> u32 {
     return workgroup_size;
 }
 
-// Numbers as f16 holds them, ties to even: eleven bits, multiples of 2^-24 below 2^-14, an infinity from 65,520 on.
+// Numbers as f16 holds them, ties to even: eleven bits, multiples of 2^-24 below 2^-14, an infinity
+// from 65,520 on.
 fn halves(value: vec4<f32>) -> vec4<f32> {
     let bits = bitcast<vec4<u32>>(value);
     let magnitude = bits & vec4<u32>(0x7fffffffu);

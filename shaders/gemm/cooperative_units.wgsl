@@ -1,5 +1,5 @@
-// Provider of matrices and subgroups for gemm_cooperative: by the device's own units. EDGE, MatrixA, MatrixB and MatrixC come from
-// cooperative_16 or cooperative_8.
+// Provider of matrices and subgroups for gemm_cooperative: by the device's own units. EDGE,
+// MatrixA, MatrixB and MatrixC come from cooperative_16 or cooperative_8.
 
 alias Half = f16;
 

@@ -1,4 +1,5 @@
-// Provider of Y, the binding of y, finish_row and finish_unit: a bias per channel, then relu, with NaN kept.
+// Provider of Y, the binding of y, finish_row and finish_unit: a bias per channel, then relu, with
+// NaN kept.
 
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
 const Y: u32 = 3u;

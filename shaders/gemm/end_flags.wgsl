@@ -1,15 +1,17 @@
-// Provider of Y, the binding of y, finish_row, finish_unit and first_sums: what params.end says, one bit each (END_*), so that all products, or
-// convolutions, share a kernel.
+// Provider of Y, the binding of y, finish_row, finish_unit and first_sums: what params.end says,
+// one bit each (END_*), so that all products, or convolutions, share a kernel.
 //
-// Runs of terms are summed by one dispatch after the other: in y, or in the third operand, laid out as y, where y holds the mask until the end.
-// Otherwise the third operand is the bias, one element per column of a product or channel of a convolution, or the mask; where none of these is
-// asked for, nothing of it is read.
+// Runs of terms are summed by one dispatch after the other: in y, or in the third operand, laid out
+// as y, where y holds the mask until the end. Otherwise the third operand is the bias, one element
+// per column of a product or channel of a convolution, or the mask; where none of these is asked
+// for, nothing of it is read.
 
 const END_BIAS: u32 = 1u; // sums begin with the bias
 const END_SUM: u32 = 2u; // adds the third operand
 const END_SUM_IN_PLACE: u32 = 4u; // adds what y holds
 const END_RELU: u32 = 8u; // then relu, with NaN kept
-const END_MASK: u32 = 16u; // zero where the mask, an activation after relu, is not positive; NaN lets pass
+// zero where the mask, an activation after relu, is not positive; NaN lets pass
+const END_MASK: u32 = 16u;
 const END_MASK_IN_PLACE: u32 = 32u; // the same, where y takes the place of the mask
 
 @group(0) @binding(2) var<storage, read> third: array<Unit>;
@@ -19,7 +21,8 @@ fn asks(bits: u32) -> bool {
     return (params.end & bits) != 0u;
 }
 
-// What the sums of four columns or channels begin with, the first of them element `at` of the bias, `last` the last unit that holds some.
+// What the sums of four columns or channels begin with, the first of them element `at` of the bias,
+// `last` the last unit that holds some.
 fn first_sums(at: u32, last: u32) -> vec4<f32> {
     var sums = vec4<f32>();
     for (var j = 0u; j < params.four; j += UNIT) {

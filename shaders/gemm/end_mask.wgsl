@@ -1,4 +1,5 @@
-// Provider of Y, the binding of y, finish_row and finish_unit: zero where the mask, an activation after relu, is not positive; NaN lets pass.
+// Provider of Y, the binding of y, finish_row and finish_unit: zero where the mask, an activation
+// after relu, is not positive; NaN lets pass.
 
 @group(0) @binding(2) var<storage, read> mask: array<Unit>;
 const Y: u32 = 3u;

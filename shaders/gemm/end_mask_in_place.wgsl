@@ -1,5 +1,5 @@
-// Provider of Y, the binding of y, finish_row and finish_unit: zero where the mask, an activation after relu
-// that y takes the place of, is not positive; NaN lets pass.
+// Provider of Y, the binding of y, finish_row and finish_unit: zero where the mask, an activation
+// after relu that y takes the place of, is not positive; NaN lets pass.
 
 const Y: u32 = 2u;
 

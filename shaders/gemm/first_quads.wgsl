@@ -1,4 +1,5 @@
-// Provider of first_quad and first_element: the first operand in storage, read as the vec4s in which it lies.
+// Provider of first_quad and first_element: the first operand in storage, read as the vec4s in
+// which it lies.
 
 @group(0) @binding(0) var<storage, read> first: array<vec4<f32>>;
 

@@ -1,14 +1,15 @@
 // y = A B by tiles in workgroup memory: matrix products and convolutions as implicit ones.
 //
-// Layout: as the providers map it. A is m x k, B is k x n, y is m x n, once per group; the k axis may be cut into `splits` runs of
-// `depth` terms (a multiple of 16) whose sums are stored apart. Reference: src/ops/matmul/mod.rs, src/ops/conv/sizes.rs.
-// One workgroup makes tile x tile elements of y, one invocation 4 * tall rows of 4 columns, in registers; A and B pass through
-// workgroup memory sixteen terms at a time, as vec4s along m and n, so that neighbours read neighbouring words.
-// A sum that is NaN is made again without the terms whose B is padding: NaN or Inf times that zero
-// is no part of it.
+// Layout: as the providers map it. A is m x k, B is k x n, y is m x n, once per group; the k axis
+// may be cut into `splits` runs of `depth` terms (a multiple of 16) whose sums are stored apart.
+// Reference: src/ops/matmul/mod.rs, src/ops/conv/sizes.rs.
+// One workgroup makes tile x tile elements of y, one invocation 4 * tall rows of 4 columns, in
+// registers; A and B pass through workgroup memory sixteen terms at a time, as vec4s along m and n,
+// so that neighbours read neighbouring words. A sum that is NaN is made again without the terms
+// whose B is padding: NaN or Inf times that zero is no part of it.
 // Overrides: tile (64 or 32), tall (2 or 1), workgroup_size = tile * tile / (16 * tall).
-// Providers: Params, rows, columns, load_a, load_b, inside_b, store_one, rows_first (whether rows of A, not its terms, lie side by side),
-// PADDED (whether B has padding, which inside_b tells);
+// Providers: Params, rows, columns, load_a, load_b, inside_b, store_one, rows_first (whether rows
+// of A, not its terms, lie side by side), PADDED (whether B has padding, which inside_b tells);
 // end_*; y and finish (y_elements); lib/grid, lib/float.
 
 override tile: u32 = 64u;
@@ -53,8 +54,8 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
     let split = place % params.splits;
     let group = place / params.splits;
 
-    // What this invocation loads: every workgroup_size-th vec4 of each tile. For A, neighbours walk along k or along m,
-    // whichever lies together in memory; for B along n.
+    // What this invocation loads: every workgroup_size-th vec4 of each tile. For A, neighbours walk
+    // along k or along m, whichever lies together in memory; for B along n.
     let b_quad = local % quads;
     let b_term = local / quads;
     let b_stride = workgroup_size / quads;
@@ -84,7 +85,9 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
             }
         } else {
             for (var quad = a_quad; quad < quads; quad += workgroup_size / DEPTH) {
-                tile_a[a_term * quads + quad] = load_a(rows(group, first_row + 4u * quad), k + a_term, end);
+                tile_a[a_term * quads + quad] = load_a(
+                    rows(group, first_row + 4u * quad), k + a_term, end
+                );
             }
         }
         for (var term = b_term; term < DEPTH; term += b_stride) {
@@ -112,7 +115,14 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
     if counts {
         let y_row = first_row + row * tall * 4u;
         let y_column = first_column + column * 4u;
-        let nan = is_nan4(c0) | is_nan4(c1) | is_nan4(c2) | is_nan4(c3) | is_nan4(c4) | is_nan4(c5) | is_nan4(c6) | is_nan4(c7);
+        let nan = is_nan4(c0)
+            | is_nan4(c1)
+            | is_nan4(c2)
+            | is_nan4(c3)
+            | is_nan4(c4)
+            | is_nan4(c5)
+            | is_nan4(c6)
+            | is_nan4(c7);
         if PADDED && any(nan) {
             c0 = vec4<f32>();
             c1 = vec4<f32>();

@@ -1,7 +1,10 @@
-// y[row, column] = the end of a[row, column] + b[row, column]: the last stage of a product whose terms lie in several parts.
+// y[row, column] = the end of a[row, column] + b[row, column]: the last stage of a product whose
+// terms lie in several parts.
 //
-// Layout: a and b [count / columns, columns]; y begins at element first_y of its binding and has rows of row_y elements.
-// Reference: src/lowering/gemm/mod.rs and whoever cuts a sum. One invocation makes one element, one workgroup workgroup_size of them.
+// Layout: a and b [count / columns, columns]; y begins at element first_y of its binding and has
+// rows of row_y elements.
+// Reference: src/lowering/gemm/mod.rs and whoever cuts a sum. One invocation makes one element, one
+// workgroup workgroup_size of them.
 // Overrides: workgroup_size. Providers: end_*, y and finish (y_elements), lib/grid.
 
 override workgroup_size: u32 = 64u;

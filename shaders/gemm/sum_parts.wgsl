@@ -1,8 +1,10 @@
 // y[i] = sum over p of parts[p, i], in order: the second stage of split sums.
 //
 // Parts from `begin` up to `end`; where `begin` is not 0, y holds the sum of those before it.
-// Layout: parts [parts, 4 * quads], each padded to whole vec4s. Reference: src/lowering/gemm/mod.rs and whoever splits.
-// One invocation makes 4 elements, one workgroup 4 * workgroup_size. Overrides: workgroup_size. Providers: lib/grid.
+// Layout: parts [parts, 4 * quads], each padded to whole vec4s. Reference: src/lowering/gemm/mod.rs
+// and whoever splits.
+// One invocation makes 4 elements, one workgroup 4 * workgroup_size. Overrides: workgroup_size.
+// Providers: lib/grid.
 
 override workgroup_size: u32 = 64u;
 

@@ -1,5 +1,6 @@
-// Provider of y, params, Unit, UNIT, is_nan_unit, first_unit, after_unit, push_unit, y_at, put and finish, where y is written element by element. Y,
-// finish_row and finish_unit come from end_*, which use Unit, is_nan_unit and y.
+// Provider of y, params, Unit, UNIT, is_nan_unit, first_unit, after_unit, push_unit, y_at, put and
+// finish, where y is written element by element. Y, finish_row and finish_unit come from end_*,
+// which use Unit, is_nan_unit and y.
 
 alias Unit = f32;
 const UNIT: u32 = 1u; // elements of one

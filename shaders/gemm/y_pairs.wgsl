@@ -1,5 +1,6 @@
-// Provider of y, params, Unit, UNIT, is_nan_unit, first_unit, after_unit, push_unit, y_at and put where y is written two elements at a time. Y, finish_row and
-// finish_unit come from end_*, which use Unit, is_nan_unit and y.
+// Provider of y, params, Unit, UNIT, is_nan_unit, first_unit, after_unit, push_unit, y_at and put
+// where y is written two elements at a time. Y, finish_row and finish_unit come from end_*, which
+// use Unit, is_nan_unit and y.
 
 alias Unit = vec2<f32>;
 const UNIT: u32 = 2u; // elements of one

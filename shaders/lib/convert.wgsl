@@ -10,7 +10,8 @@ fn nearest4(n: vec4<u32>) -> vec4<f32> {
     let half = (vec4<u32>(1u) << spare) >> vec4<u32>(1u);
     let odd = (kept & vec4<u32>(1u)) == vec4<u32>(1u);
     let up = (rest > half) | ((rest == half) & odd & (half > vec4<u32>()));
-    return vec4<f32>(kept + select(vec4<u32>(), vec4<u32>(1u), up)) * vec4<f32>(vec4<u32>(1u) << spare);
+    return vec4<f32>(kept + select(vec4<u32>(), vec4<u32>(1u), up))
+        * vec4<f32>(vec4<u32>(1u) << spare);
 }
 
 // Floats, given by their bits, as integers: towards 0, from 0 to `most` for numbers up to `last`,

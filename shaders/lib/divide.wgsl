@@ -1,8 +1,10 @@
-// Integer division by floats: CPU adapters divide integers lane by lane but floats eight at a time, and GPUs have no integer division.
+// Integer division by floats: CPU adapters divide integers lane by lane but floats eight at a time,
+// and GPUs have no integer division.
 
-// n / d for n < 2^31 and 0 < d. A conversion is off by at most 2^-23 of its value and a division by 2.5 ULP, 2.5 * 2^-23 of it, so
-// a quotient of floats is off by less than n / d * 2^-20. The rest is then less than d + 2^11 in magnitude, its own quotient less
-// than 2^11 + 1 and off by less than 2^-8, which its floor turns into at most one; the last line mends that.
+// n / d for n < 2^31 and 0 < d. A conversion is off by at most 2^-23 of its value and a division by
+// 2.5 ULP, 2.5 * 2^-23 of it, so a quotient of floats is off by less than n / d * 2^-20. The rest
+// is then less than d + 2^11 in magnitude, its own quotient less than 2^11 + 1 and off by less than
+// 2^-8, which its floor turns into at most one; the last line mends that.
 fn quotient(n: u32, d: u32) -> u32 {
     let rough = u32(f32(n) / f32(d));
     let rest = bitcast<i32>(n - rough * d);

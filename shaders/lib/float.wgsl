@@ -1,4 +1,5 @@
-// Float facts that WGSL has no words for. Compilers may assume that NaN never occurs, so it is found by its bits.
+// Float facts that WGSL has no words for. Compilers may assume that NaN never occurs, so it is
+// found by its bits.
 
 const LOWEST_F32: f32 = -3.40282346638528859812e+38;
 

@@ -1,8 +1,9 @@
 // The grid of workgroups as one line.
 //
-// A dispatch is a count of workgroups. The plan folds it into the device's limit per dimension (`width` of x, then y) and may cut
-// it into several dispatches that start at `base`. Kernels know their place from `workgroup_index` alone.
-// Workgroups with an index of `grid.count` or more exist only to fill the last fold and write nothing.
+// A dispatch is a count of workgroups. The plan folds it into the device's limit per dimension
+// (`width` of x, then y) and may cut it into several dispatches that start at `base`. Kernels know
+// their place from `workgroup_index` alone. Workgroups with an index of `grid.count` or more exist
+// only to fill the last fold and write nothing.
 
 struct Grid {
     base: u32,

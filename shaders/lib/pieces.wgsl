@@ -1,11 +1,10 @@
-// Pieces of long gathers, as Pieces of src/lowering/pieces.rs: for params with first, outputs, taps0 ..
-// taps3 and pieces1 .. pieces3.
+// Pieces of long gathers, as Pieces of src/lowering/pieces.rs: for params with first, outputs,
+// taps0 .. taps3 and pieces1 .. pieces3.
 //
 // Where the override cut of the body is 1, result j belongs to output first + j % outputs and to
-// piece j / outputs of it, which
-// takes a box of its loops: along axis a the taps_a indices from taps_a times its number along that
-// axis on. Axis 3 is the
-// innermost. Where cut is 0, result j is output j.
+// piece j / outputs of it, which takes a box of its loops: along axis a the taps_a indices from
+// taps_a times its number along that axis on. Axis 3 is the innermost. Where cut is 0, result j is
+// output j.
 
 struct Piece {
     output: u32,

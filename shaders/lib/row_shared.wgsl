@@ -1,6 +1,8 @@
-// Provider of LANES, row_index, row_lane, row_max and row_sum: each row has a workgroup of 64 invocations.
+// Provider of LANES, row_index, row_lane, row_max and row_sum: each row has a workgroup of 64
+// invocations.
 //
-// row_max and row_sum combine the values of all lanes in fixed order. They hold barriers: every invocation calls them.
+// row_max and row_sum combine the values of all lanes in fixed order. They hold barriers: every
+// invocation calls them.
 
 const LANES: u32 = 64u;
 

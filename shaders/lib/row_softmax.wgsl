@@ -1,7 +1,8 @@
 // Provider of row_softmax: what the softmax of a row of `logits` is made of.
 //
-// The row is the elements first, first + step, ... below end; each lane takes every LANES-th of them. Of none, the largest is LOWEST_F32 and
-// the sum 0. Every invocation calls it (see row_shared). A NaN reaches the sum whatever the largest is.
+// The row is the elements first, first + step, ... below end; each lane takes every LANES-th of
+// them. Of none, the largest is LOWEST_F32 and the sum 0. Every invocation calls it (see
+// row_shared). A NaN reaches the sum whatever the largest is.
 
 struct RowSoftmax {
     top: f32, // the largest

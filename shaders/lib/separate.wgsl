@@ -1,4 +1,5 @@
-// Provider of load, store and params: y in a buffer of its own. Element and OLD, the binding of what load reads, come from elsewhere.
+// Provider of load, store and params: y in a buffer of its own. Element and OLD, the binding of
+// what load reads, come from elsewhere.
 
 @group(0) @binding(OLD) var<storage, read> old: array<Element>;
 @group(0) @binding(OLD + 1u) var<storage, read_write> y: array<Element>;

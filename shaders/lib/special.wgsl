@@ -1,6 +1,8 @@
-// Functions that WGSL lacks or leaves too coarse, four at a time. NaN gives anything: callers put it back by its bits.
+// Functions that WGSL lacks or leaves too coarse, four at a time. NaN gives anything: callers put
+// it back by its bits.
 //
-// Errors are relative, u is 2^-24; those of exp and of division are WGSL's own (3 + 2|x| and 2.5 units in the last place).
+// Errors are relative, u is 2^-24; those of exp and of division are WGSL's own (3 + 2|x| and 2.5
+// units in the last place).
 
 // exp(x); 0 where it would not be a normal number.
 fn exp4(x: vec4<f32>) -> vec4<f32> {
@@ -19,7 +21,8 @@ fn expm1_4(x: vec4<f32>) -> vec4<f32> {
     return select(exp4(x) - 1.0, x + x * x * p, abs(x) < vec4<f32>(0.5));
 }
 
-// log((1 + s) / (1 - s)) = 2 artanh(s) for |s| <= 1/4: the series to s^11, whose rest is less than 2^-27.
+// log((1 + s) / (1 - s)) = 2 artanh(s) for |s| <= 1/4: the series to s^11, whose rest is less than
+// 2^-27.
 fn log_ratio4(s: vec4<f32>) -> vec4<f32> {
     let z = s * s;
     var p = z * (1.0 / 11.0) + 1.0 / 9.0;
@@ -29,15 +32,17 @@ fn log_ratio4(s: vec4<f32>) -> vec4<f32> {
     return 2.0 * s + 2.0 * s * (z * p);
 }
 
-// log(x): the exponent's share in two summands, the first exact, and that of a mantissa within [sqrt(1/2), sqrt(2)).
-// Within 6 u, near 1 too. 0 gives -inf, infinity itself, a negative number NaN, all by their bits: the built-in function, which is left
-// with subnormal numbers, does not promise them.
+// log(x): the exponent's share in two summands, the first exact, and that of a mantissa within
+// [sqrt(1/2), sqrt(2)). Within 6 u, near 1 too. 0 gives -inf, infinity itself, a negative number
+// NaN, all by their bits: the built-in function, which is left with subnormal numbers, does not
+// promise them.
 fn log4(x: vec4<f32>) -> vec4<f32> {
     let bits = bitcast<vec4<u32>>(x);
     let above = (bits & vec4<u32>(0x7fffffu)) > vec4<u32>(0x3504f3u);
     let one = select(vec4<u32>(0x3f800000u), vec4<u32>(0x3f000000u), above);
     let m = bitcast<vec4<f32>>((bits & vec4<u32>(0x7fffffu)) | one);
-    let e = vec4<f32>(vec4<i32>(bits >> vec4<u32>(23u)) - vec4<i32>(127)) + select(vec4<f32>(), vec4<f32>(1.0), above);
+    let e = vec4<f32>(vec4<i32>(bits >> vec4<u32>(23u)) - vec4<i32>(127))
+        + select(vec4<f32>(), vec4<f32>(1.0), above);
     let y = e * 0.693359375 + (log_ratio4((m - 1.0) / (m + 1.0)) - e * 2.12194440e-4);
     let zero = (bits & vec4<u32>(0x7fffffffu)) == vec4<u32>();
     let nan = (bits > vec4<u32>(0x7f800000u)) & !zero;
@@ -60,8 +65,9 @@ fn sigmoid4(x: vec4<f32>) -> vec4<f32> {
     return select(vec4<f32>(1.0), e, x < vec4<f32>()) / (1.0 + e);
 }
 
-// The distribution function of N(0, 1), erfc(-x / sqrt(2)) / 2. erfc(z) = t p(t) exp(-z^2) with t = 1 / (1 + z / 2): p interpolates at nine
-// Chebyshev nodes of 0 <= z <= 10.5 and is within 0.9 u there.
+// The distribution function of N(0, 1), erfc(-x / sqrt(2)) / 2. erfc(z) = t p(t) exp(-z^2) with t =
+// 1 / (1 + z / 2): p interpolates at nine Chebyshev nodes of 0 <= z <= 10.5 and is within 0.9 u
+// there.
 fn normal_cdf4(x: vec4<f32>) -> vec4<f32> {
     let t = 1.0 / (1.0 + 0.35355339059 * abs(x));
     var p = t * -0.060012805 + 0.289165503;

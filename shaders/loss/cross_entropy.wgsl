@@ -1,17 +1,19 @@
-// losses[chunk] = sum over every chunks-th row from row chunk on, and over its columns, of share[column] * -log(softmax(logits)[column]);
-// 0 where a row does not count.
+// losses[chunk] = sum over every chunks-th row from row chunk on, and over its columns, of
+// share[column] * -log(softmax(logits)[column]); 0 where a row does not count.
 //
-// Layout: logits [outer, columns, inner], a row runs along the columns; weight [columns]; valid one word: rows of an outer index from it
-// on do not count. A class whose share is 0 is not read. share is weight * (1 - smoothing) at the label's column, or times the target's
-// probability, plus weight * even everywhere. A label that is not below columns gives NaN. Where params.norms is not 0, the sum of the
-// weights of the rows' labels lies so far behind that of their losses; with params.mean each loss is divided by the rows that count.
-// Only shares of columns from `begin` to `until` - 1 are looked at. Where begin is not 0, the
-// losses
-// go on with what they hold.
-// Reference: src/ops/cross_entropy.rs. A chunk is made by one invocation or by one workgroup, as the provider says.
-// Overrides: logarithm (1 where logits are logarithms of probabilities), every (1 where all columns have a share), workgroup_size.
-// Providers: targets (target_labels or target_probabilities), lib/row_softmax, lib/row_alone or lib/row_shared, lib/special, lib/divide,
-// lib/grid, lib/float.
+// Layout: logits [outer, columns, inner], a row runs along the columns; weight [columns]; valid one
+// word: rows of an outer index from it on do not count. A class whose share is 0 is not read. share
+// is weight * (1 - smoothing) at the label's column, or times the target's probability, plus weight
+// * even everywhere. A label that is not below columns gives NaN. Where params.norms is not 0, the
+// sum of the weights of the rows' labels lies so far behind that of their losses; with params.mean
+// each loss is divided by the rows that count. Only shares of columns from `begin` to `until` - 1
+// are looked at. Where begin is not 0, the losses go on with what they hold.
+// Reference: src/ops/cross_entropy.rs. A chunk is made by one invocation or by one workgroup, as
+// the provider says.
+// Overrides: logarithm (1 where logits are logarithms of probabilities), every (1 where all columns
+// have a share), workgroup_size.
+// Providers: targets (target_labels or target_probabilities), lib/row_softmax, lib/row_alone or
+// lib/row_shared, lib/special, lib/divide, lib/grid, lib/float.
 
 override logarithm: u32 = 0u;
 override every: u32 = 0u;
@@ -87,7 +89,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             } else if (LABELS && label >= params.begin && label < params.until) {
                 let norm = weight[label];
                 let share = params.keep * norm;
-                loss += select(share * (log_sum - (logits[start + label * step] - top)), 0.0, share == 0.0);
+                loss += select(
+                    share * (log_sum - (logits[start + label * step] - top)), 0.0, share == 0.0
+                );
                 norms_sum += norm;
             }
             losses_sum += select(loss, loss / f32(count), params.mean == 1u);

@@ -1,14 +1,17 @@
-// dlogits[row, column] = (sum(share) * softmax(logits[row])[column] - share[column]) * factor, 0 where a row does not count;
-// of logarithms of probabilities -share[column] * factor. What stands for the logits may also be
-// sum(share) * softmax already.
+// dlogits[row, column] = (sum(share) * softmax(logits[row])[column] - share[column]) * factor, 0
+// where a row does not count; of logarithms of probabilities -share[column] * factor. What stands
+// for the logits may also be sum(share) * softmax already.
 //
 // Columns from `begin` to `until` - 1 are made.
-// Layout, share and params as in loss/cross_entropy.wgsl; factor is one float, divided by the rows that count with params.mean.
-// A label that is not below columns gives a row of NaN; where all shares are 0 the row is not read.
-// Reference: src/ops/cross_entropy.rs. A row is made by one invocation or by one workgroup, as the provider says.
+// Layout, share and params as in loss/cross_entropy.wgsl; factor is one float, divided by the rows
+// that count with params.mean. A label that is not below columns gives a row of NaN; where all
+// shares are 0 the row is not read.
+// Reference: src/ops/cross_entropy.rs. A row is made by one invocation or by one workgroup, as the
+// provider says.
 // Overrides: logarithm (1 where logits are logarithms of probabilities, 2 where they are sum(share)
 // * softmax), every (1 where all columns have a share), workgroup_size.
-// Providers: targets (target_labels or target_probabilities), lib/row_softmax, lib/row_alone or lib/row_shared, lib/divide, lib/grid, lib/float.
+// Providers: targets (target_labels or target_probabilities), lib/row_softmax, lib/row_alone or
+// lib/row_shared, lib/divide, lib/grid, lib/float.
 
 override logarithm: u32 = 0u;
 override every: u32 = 0u;
@@ -93,7 +96,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 share += weight[c] * (params.keep * probability(i) + params.even);
             }
             if (logarithm == 0u) {
-                gradient = select(total * (exp(logits[i] - soft.top) / soft.sum), 0.0, total == 0.0);
+                gradient = select(
+                    total * (exp(logits[i] - soft.top) / soft.sum), 0.0, total == 0.0
+                );
             } else if (logarithm == 2u) {
                 gradient = logits[i];
             }

@@ -1,5 +1,5 @@
-// Provider of apply, the loss of x for target t: 0 squared error, 1 absolute error, 2 smooth l1 of beta k0, 3 huber of delta k0,
-// 4 binary cross-entropy of a probability (k0 is NaN), 5 of a logit.
+// Provider of apply, the loss of x for target t: 0 squared error, 1 absolute error, 2 smooth l1 of
+// beta k0, 3 huber of delta k0, 4 binary cross-entropy of a probability (k0 is NaN), 5 of a logit.
 
 fn apply(x: vec4<f32>, t: vec4<f32>) -> vec4<f32> {
     let zero = vec4<f32>();

@@ -1,5 +1,6 @@
-// Provider of apply, the gradient of x from x, the target t and dy, of function number `function` as in loss/loss_function.wgsl.
-// 0 to 3 are symmetric; 6 is the gradient of the target x of function 4 for the probability t.
+// Provider of apply, the gradient of x from x, the target t and dy, of function number `function`
+// as in loss/loss_function.wgsl. 0 to 3 are symmetric; 6 is the gradient of the target x of
+// function 4 for the probability t.
 
 fn apply(x: vec4<f32>, t: vec4<f32>, dy: vec4<f32>) -> vec4<f32> {
     let zero = vec4<f32>();

@@ -1,4 +1,5 @@
-// right[row] = 1 where the label's logit is the largest of its row, the first of equal ones, else 0; 0 for rows from valid on.
+// right[row] = 1 where the label's logit is the largest of its row, the first of equal ones, else
+// 0; 0 for rows from valid on.
 //
 // Layout: logits [rows, columns] and labels [rows], each from its base on, right [rows], valid one
 // word. A row with a NaN, or with a label that is not below

@@ -30,7 +30,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let i = workgroup_index(group) * workgroup_size + local;
     if (i < params.count) {
         let line = quotient(i, params.inner);
-        let row = params.first + quotient(line, params.columns) * params.inner + (i - line * params.inner);
+        let row = params.first
+            + quotient(line, params.columns) * params.inner
+            + (i - line * params.inner);
         let below = x[i] - top[row];
         if (function == 1u) {
             y[i] = below - log4(vec4<f32>(sum[row])).x;

@@ -1,4 +1,5 @@
-// Provider of LABELS, target_label and probability: the probability of each class of each row, laid out as the logits.
+// Provider of LABELS, target_label and probability: the probability of each class of each row, laid
+// out as the logits.
 
 const LABELS: bool = false;
 

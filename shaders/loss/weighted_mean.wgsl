@@ -1,6 +1,8 @@
-// mean = sums[0] / sums[1], 0 of no valid rows, and sums[1] again: the loss of a weighted mean and its divisor.
+// mean = sums[0] / sums[1], 0 of no valid rows, and sums[1] again: the loss of a weighted mean and
+// its divisor.
 //
-// Layout: two floats, one word, one float, one float. rows is how many there are, valid or not. Reference: src/ops/cross_entropy.rs. One invocation makes all.
+// Layout: two floats, one word, one float, one float. rows is how many there are, valid or not.
+// Reference: src/ops/cross_entropy.rs. One invocation makes all.
 // Overrides: workgroup_size. Providers: lib/grid.
 
 override workgroup_size: u32 = 64u;

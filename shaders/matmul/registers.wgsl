@@ -1,11 +1,15 @@
 // y = A B by tiles in registers. A is m x k, B is k x n, y is m x n.
 //
-// Layout: a and b row by row, stored as m x k and k x n or transposed, read as vec4s; y row by row. All of it may be a block of a larger product: a, b and y begin at
-// element first_* of their bindings and have rows of row_* elements. Reference: src/ops/matmul/mod.rs.
-// One invocation makes 4 * high rows of 4 * wide columns of y, four terms at a time. One workgroup makes workgroup_size such tiles, side by side.
-// Overrides: high (1, 2 or 4), wide (1 or 2), aligned (1 where first_* and row_* of a and b are multiples of 4, so that every vec4 begins
-// at one), transpose_a, transpose_b (1 where the matrix is stored transposed), workgroup_size.
-// Providers: first_quad (first_quads) for a, second_quad (second_quads) for b, end_*, y and finish (y_elements), lib/grid, lib/divide.
+// Layout: a and b row by row, stored as m x k and k x n or transposed, read as vec4s; y row by row.
+// All of it may be a block of a larger product: a, b and y begin at element first_* of their
+// bindings and have rows of row_* elements. Reference: src/ops/matmul/mod.rs.
+// One invocation makes 4 * high rows of 4 * wide columns of y, four terms at a time. One workgroup
+// makes workgroup_size such tiles, side by side.
+// Overrides: high (1, 2 or 4), wide (1 or 2), aligned (1 where first_* and row_* of a and b are
+// multiples of 4, so that every vec4 begins at one), transpose_a, transpose_b (1 where the matrix
+// is stored transposed), workgroup_size.
+// Providers: first_quad (first_quads) for a, second_quad (second_quads) for b, end_*, y and finish
+// (y_elements), lib/grid, lib/divide.
 
 struct Params {
     grid: Grid,
@@ -78,8 +82,8 @@ fn across(matrix: Matrix, line: u32, k: u32) -> vec4<f32> {
     return select(vec4<f32>(), four(matrix, min(k, params.k - 1u), line), k < params.k);
 }
 
-// Terms from k on of four lines from `line` on, rows of A or columns of B: column i has the terms of line i if the lines are stored rows;
-// else it has term k + i of all four.
+// Terms from k on of four lines from `line` on, rows of A or columns of B: column i has the terms
+// of line i if the lines are stored rows; else it has term k + i of all four.
 fn lines_of(matrix: Matrix, line: u32, last_line: u32, k: u32, along_rows: bool) -> mat4x4<f32> {
     if along_rows {
         return mat4x4<f32>(
@@ -88,7 +92,12 @@ fn lines_of(matrix: Matrix, line: u32, last_line: u32, k: u32, along_rows: bool)
             along(matrix, min(line + 2u, last_line), k),
             along(matrix, min(line + 3u, last_line), k));
     }
-    return mat4x4<f32>(across(matrix, line, k), across(matrix, line, k + 1u), across(matrix, line, k + 2u), across(matrix, line, k + 3u));
+    return mat4x4<f32>(
+        across(matrix, line, k),
+        across(matrix, line, k + 1u),
+        across(matrix, line, k + 2u),
+        across(matrix, line, k + 3u),
+    );
 }
 
 // Column i: row `row` + i of A from term k on.

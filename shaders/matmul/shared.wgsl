@@ -1,7 +1,8 @@
 // Provider for gemm_*: matrix products, one per group.
 //
-// The product may be a block of a larger one: a, b and y begin at element first_* of their bindings. From one row of A or column of B to the
-// next it is line_* elements, from term to term term_*; y has rows of row_y. Groups are the matrices of a batch, step_* elements apart.
+// The product may be a block of a larger one: a, b and y begin at element first_* of their
+// bindings. From one row of A or column of B to the next it is line_* elements, from term to term
+// term_*; y has rows of row_y. Groups are the matrices of a batch, step_* elements apart.
 
 struct Params {
     grid: Grid,
@@ -70,6 +71,7 @@ fn inside_b(column: vec4<u32>, k: u32) -> vec4<bool> {
 }
 
 fn store_one(group: u32, split: u32, row: u32, column: u32, value: f32) {
-    let at = split * params.part + params.first_y + group * params.step_y + row * params.row_y + column;
+    let at =
+        split * params.part + params.first_y + group * params.step_y + row * params.row_y + column;
     y[at] = finish(value, params.first_column + column, at);
 }

@@ -1,12 +1,17 @@
-// y = A B by tiles in registers, term by term, for CPU adapters. A is m x k, B is k x n, y is m x n.
+// y = A B by tiles in registers, term by term, for CPU adapters. A is m x k, B is k x n, y is m x
+// n.
 //
-// Layout: element (line, term) of A, a row, is line_a * line + term_a * term after element first_a of its binding, and so for the columns of B; y row by
-// row, its block beginning at element first_y, with rows of row_y elements. Elements are read one by one: CPU adapters load a vec4 as four elements
-// anyway, and so one kernel serves matrices however they are stored. Reference: src/ops/matmul/mod.rs.
-// One invocation makes 4 * high rows of 8 columns of y, one term at a time. One workgroup makes workgroup_size such tiles, side by side.
+// Layout: element (line, term) of A, a row, is line_a * line + term_a * term after element first_a
+// of its binding, and so for the columns of B; y row by row, its block beginning at element
+// first_y, with rows of row_y elements. Elements are read one by one: CPU adapters load a vec4 as
+// four elements anyway, and so one kernel serves matrices however they are stored. Reference:
+// src/ops/matmul/mod.rs.
+// One invocation makes 4 * high rows of 8 columns of y, one term at a time. One workgroup makes
+// workgroup_size such tiles, side by side.
 // Overrides: high (1, 2 or 4), workgroup_size.
-// Providers: first_element (first_elements or first_window) for a, second_element (second_elements or second_window) for b, first_sums and
-// finish_unit (end_flags), y (y_elements, or y_pairs where n, first_y, row_y and first_column are even), lib/grid, lib/divide, lib/float.
+// Providers: first_element (first_elements or first_window) for a, second_element (second_elements
+// or second_window) for b, first_sums and finish_unit (end_flags), y (y_elements, or y_pairs where
+// n, first_y, row_y and first_column are even), lib/grid, lib/divide, lib/float.
 
 struct Params {
     grid: Grid,

@@ -1,7 +1,10 @@
-// Bytes first_y to first_y + bytes - 1 of y = as many of x from byte first_x on: runs of any element type.
+// Bytes first_y to first_y + bytes - 1 of y = as many of x from byte first_x on: runs of any
+// element type.
 //
-// Layout: four bytes to a little-endian word; the other bytes of y's first and last word stay. Reference: src/lowering/copy.rs.
-// One invocation writes one word of y, one workgroup workgroup_size of them. Overrides: workgroup_size. Providers: lib/grid.
+// Layout: four bytes to a little-endian word; the other bytes of y's first and last word stay.
+// Reference: src/lowering/copy.rs.
+// One invocation writes one word of y, one workgroup workgroup_size of them. Overrides:
+// workgroup_size. Providers: lib/grid.
 
 override workgroup_size: u32 = 64u;
 
@@ -37,7 +40,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 let to = 4u * at + lane;
                 if (to >= params.first_y && to < end) {
                     let shift = 8u * lane;
-                    word = (word & ~(0xffu << shift)) | (byte(params.first_x + to - params.first_y) << shift);
+                    word = (word & ~(0xffu << shift))
+                        | (byte(params.first_x + to - params.first_y) << shift);
                 }
             }
             y[at] = word;

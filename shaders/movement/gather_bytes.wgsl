@@ -1,4 +1,5 @@
-// Provider of Element and value_at: byte * scale + shift of one byte; four of them lie in a little-endian word.
+// Provider of Element and value_at: byte * scale + shift of one byte; four of them lie in a
+// little-endian word.
 
 alias Element = f32;
 

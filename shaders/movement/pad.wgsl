@@ -1,7 +1,9 @@
-// y[i] = x[the element that stands at place i - before along each axis], for padding that repeats elements.
+// y[i] = x[the element that stands at place i - before along each axis], for padding that repeats
+// elements.
 //
 // Layout: as pad_params says. Reference: src/ops/pad.rs.
-// One invocation makes one element, one workgroup workgroup_size of them. Overrides: workgroup_size. Providers: pad_params, lib/pad, lib/grid.
+// One invocation makes one element, one workgroup workgroup_size of them. Overrides:
+// workgroup_size. Providers: pad_params, lib/pad, lib/grid.
 
 override workgroup_size: u32 = 64u;
 

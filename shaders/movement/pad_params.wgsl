@@ -1,6 +1,8 @@
-// Provider of Params for padding that repeats elements: x and y, or their gradients, as four axes, outermost first.
+// Provider of Params for padding that repeats elements: x and y, or their gradients, as four axes,
+// outermost first.
 //
-// The extents in x and in y of each axis, and how much is added before it; where x and y begin; the mode as in lib/pad.
+// The extents in x and in y of each axis, and how much is added before it; where x and y begin; the
+// mode as in lib/pad.
 
 struct Params {
     grid: Grid,

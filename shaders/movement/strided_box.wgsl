@@ -1,7 +1,8 @@
-// Provider of Params, Places and places: a box of at most six axes that lies in two values, by extent and strides in x and y of each.
+// Provider of Params, Places and places: a box of at most six axes that lies in two values, by
+// extent and strides in x and y of each.
 //
-// The axes come outermost first. Counts, bases and strides are in elements or in quads, as the body says; a stride that runs backwards
-// wraps. row_x and row_y are for bodies that move blocks.
+// The axes come outermost first. Counts, bases and strides are in elements or in quads, as the body
+// says; a stride that runs backwards wraps. row_x and row_y are for bodies that move blocks.
 // Overrides: axes (2, 4 or 6: the axes outside the innermost so many have extent 1).
 
 override axes: u32 = 6u;

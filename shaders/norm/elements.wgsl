@@ -1,4 +1,5 @@
-// Provider of Element, Statistic, statistic_at, affine_at and relu: a load is one element. See norm_table for the table.
+// Provider of Element, Statistic, statistic_at, affine_at and relu: a load is one element. See
+// norm_table for the table.
 
 alias Element = f32;
 

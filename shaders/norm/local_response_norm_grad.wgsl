@@ -1,8 +1,11 @@
-// dx = dy / d^beta + factor * x * (sum of the shares of the channels whose window holds this one): the gradient of local_response_norm.
+// dx = dy / d^beta + factor * x * (sum of the shares of the channels whose window holds this one):
+// the gradient of local_response_norm.
 //
-// The share of an element is dy * x / d^(beta + 1); factor is -2 * alpha * beta, alpha divided by the window's size.
-// Layout: dy, x and dx [rows, channels, plane] in loads of one element or four; load i of this run of rows is load base + i of the
-// part, and load i of the shares. Reference: src/ops/local_response_norm.rs.
+// The share of an element is dy * x / d^(beta + 1); factor is -2 * alpha * beta, alpha divided by
+// the window's size.
+// Layout: dy, x and dx [rows, channels, plane] in loads of one element or four; load i of this run
+// of rows is load base + i of the part, and load i of the shares. Reference:
+// src/ops/local_response_norm.rs.
 // One invocation makes one load, one workgroup workgroup_size of them. Overrides: workgroup_size.
 // Providers: response_power, Element (lib/elements or lib/quads), lib/grid, lib/float.
 

@@ -1,7 +1,9 @@
-// Provider of Sums, add and store: number, mean and sum of squared deviations of a chunk, as (number, mean, squares, 0).
+// Provider of Sums, add and store: number, mean and sum of squared deviations of a chunk, as
+// (number, mean, squares, 0).
 //
-// Each component updates its mean and squares with every load (Welford 1962), relative to the chunk's first element, so that a
-// mean far from 0 costs no digits. With flag = 0 the mean is taken to be 0: squares is then the sum of squares.
+// Each component updates its mean and squares with every load (Welford 1962), relative to the
+// chunk's first element, so that a mean far from 0 costs no digits. With flag = 0 the mean is taken
+// to be 0: squares is then the sum of squares.
 
 @group(0) @binding(0) var<storage, read> x: array<Element>;
 @group(0) @binding(1) var<storage, read_write> partials: array<vec4<f32>>;

@@ -1,4 +1,5 @@
-// Provider of Element, origin_of and put_moments: a load is four elements of one set or, with columns = 1, one of each of four sets.
+// Provider of Element, origin_of and put_moments: a load is four elements of one set or, with
+// columns = 1, one of each of four sets.
 
 override columns: u32 = 0u;
 

@@ -1,11 +1,14 @@
-// y = (x - mean) * scale * weight + bias, with the mean and scale of the element's set, plus a residual if there is one, then relu if asked.
+// y = (x - mean) * scale * weight + bias, with the mean and scale of the element's set, plus a
+// residual if there is one, then relu if asked.
 //
-// Layout: x, y and the residual are loads of one element or four; load i of this run of rows is load base + i of the part. Statistics and weights
-// are in the table (see norm_table). Reference: src/ops/norm.rs.
+// Layout: x, y and the residual are loads of one element or four; load i of this run of rows is
+// load base + i of the part. Statistics and weights are in the table (see norm_table). Reference:
+// src/ops/norm.rs.
 // One invocation makes one load, one workgroup workgroup_size of them. Overrides: workgroup_size.
-// Providers: load and store (lib/separate or lib/in_place), OLD and with_residual (norm_alone or norm_residual), Element, Statistic,
-// statistic_at, affine_at and relu (norm_elements or norm_quads), table (norm_table_storage or norm_table_window), norm_place, lib/divide,
-// lib/float, lib/grid.
+// Providers: load and store (lib/separate or lib/in_place), OLD and with_residual (norm_alone or
+// norm_residual), Element, Statistic, statistic_at, affine_at and relu (norm_elements or
+// norm_quads), table (norm_table_storage or norm_table_window), norm_place, lib/divide, lib/float,
+// lib/grid.
 
 override workgroup_size: u32 = 64u;
 

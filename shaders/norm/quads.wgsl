@@ -1,5 +1,6 @@
-// Provider of Element, Statistic, statistic_at, affine_at and relu: a load is four elements, which have one statistic or, with
-// wide_statistics = 1, four neighbouring ones, and one weight or, with wide_affine = 1, four neighbouring ones.
+// Provider of Element, Statistic, statistic_at, affine_at and relu: a load is four elements, which
+// have one statistic or, with wide_statistics = 1, four neighbouring ones, and one weight or, with
+// wide_affine = 1, four neighbouring ones.
 
 override wide_statistics: u32 = 0u;
 override wide_affine: u32 = 0u;

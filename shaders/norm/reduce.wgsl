@@ -1,14 +1,16 @@
-// partials[c, s] = what chunk c of set s of elements comes to: the first stage of all sums of the normalisations.
+// partials[c, s] = what chunk c of set s of elements comes to: the first stage of all sums of the
+// normalisations.
 //
-// Layout: set s is `runs` runs of `length` neighbouring loads; run r of it begins at load base + s * length + r * run_stride. A load
-// is one element or four of them (or, along columns, one element of each of four sets, and sets count fours). Chunk c takes every
-// chunks-th load of its set from begin + c on, up to load `until` - 1.
-// Neighbouring invocations make neighbouring chunks of one set or, with sets_first, the same
-// chunk of neighbouring sets, so that they read neighbouring addresses. With resume = 1 the
-// partials continue those of other rows or loads.
+// Layout: set s is `runs` runs of `length` neighbouring loads; run r of it begins at load base + s
+// * length + r * run_stride. A load is one element or four of them (or, along columns, one element
+// of each of four sets, and sets count fours). Chunk c takes every chunks-th load of its set from
+// begin + c on, up to load `until` - 1. Neighbouring invocations make neighbouring chunks of one
+// set or, with sets_first, the same chunk of neighbouring sets, so that they read neighbouring
+// addresses. With resume = 1 the partials continue those of other rows or loads.
 // Reference: src/ops/norm.rs. One invocation makes one chunk, one workgroup workgroup_size of them.
 // Overrides: workgroup_size.
-// Providers: Sums, add and store (norm_moments or norm_sums), Element (norm_elements or norm_quads), table (norm_table_*), lib/float, lib/grid; see there.
+// Providers: Sums, add and store (norm_moments or norm_sums), Element (norm_elements or
+// norm_quads), table (norm_table_*), lib/float, lib/grid; see there.
 
 override workgroup_size: u32 = 64u;
 

@@ -1,4 +1,5 @@
-// Provider of x, factor and store: what an element adds to the gradients of its window, but for their common factor.
+// Provider of x, factor and store: what an element adds to the gradients of its window, but for
+// their common factor.
 
 @group(0) @binding(0) var<storage, read> dy: array<Element>;
 @group(0) @binding(1) var<storage, read> x: array<Element>;

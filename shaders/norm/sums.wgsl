@@ -1,4 +1,5 @@
-// Provider of Sums, add and store: sum of g and of g * (x - mean) * scale over a chunk, g being dy or, with flag = 1, weight * dy.
+// Provider of Sums, add and store: sum of g and of g * (x - mean) * scale over a chunk, g being dy
+// or, with flag = 1, weight * dy.
 
 const TABLE: u32 = 2u;
 

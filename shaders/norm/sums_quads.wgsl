@@ -1,4 +1,5 @@
-// Provider of put_sums: the four components belong to one set or, with columns = 1, to four neighbouring ones.
+// Provider of put_sums: the four components belong to one set or, with columns = 1, to four
+// neighbouring ones.
 
 override columns: u32 = 0u;
 
@@ -8,6 +9,12 @@ fn put_sums(i: u32, plain: vec4<f32>, scaled: vec4<f32>) {
             put(4u * i + k, vec2<f32>(plain[k], scaled[k]));
         }
     } else {
-        put(i, vec2<f32>((plain.x + plain.y) + (plain.z + plain.w), (scaled.x + scaled.y) + (scaled.z + scaled.w)));
+        put(
+            i,
+            vec2<f32>(
+                (plain.x + plain.y) + (plain.z + plain.w),
+                (scaled.x + scaled.y) + (scaled.z + scaled.w),
+            ),
+        );
     }
 }

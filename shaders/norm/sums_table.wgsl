@@ -1,5 +1,6 @@
-// Provider of put: the sums go into the table as means (see norm_table), the plain one times `plain`, the scaled one times `scaled`; with
-// weigh = 1 times the weight of the set too, whose number is then that of the set. A sum times 0 is not read: it may be infinite.
+// Provider of put: the sums go into the table as means (see norm_table), the plain one times
+// `plain`, the scaled one times `scaled`; with weigh = 1 times the weight of the set too, whose
+// number is then that of the set. A sum times 0 is not read: it may be infinite.
 
 struct Params {
     grid: Grid,

@@ -1,10 +1,12 @@
 // table = what the elements of one run of rows need to be normalised, gathered into one buffer.
 //
-// Layout: vec4s. First (mean, scale, 0, 0) of each set, scale = 1 / sqrt(variance + eps); the zeros may become mean(g) and
-// mean(g * normal) for the gradient. From `weights` on the weights, four to a vec4; then, after `affine_quads` of them, the biases.
-// statistics [sets, 2] is (mean, variance), from pair `first` on. Without weights they are 1, without biases 0, and another buffer
-// stands in their place. Reference: src/ops/norm.rs.
-// One invocation makes one vec4 of each kind, one workgroup workgroup_size. Overrides: workgroup_size. Providers: lib/grid.
+// Layout: vec4s. First (mean, scale, 0, 0) of each set, scale = 1 / sqrt(variance + eps); the zeros
+// may become mean(g) and mean(g * normal) for the gradient. From `weights` on the weights, four to
+// a vec4; then, after `affine_quads` of them, the biases. statistics [sets, 2] is (mean, variance),
+// from pair `first` on. Without weights they are 1, without biases 0, and another buffer stands in
+// their place. Reference: src/ops/norm.rs.
+// One invocation makes one vec4 of each kind, one workgroup workgroup_size. Overrides:
+// workgroup_size. Providers: lib/grid.
 
 override workgroup_size: u32 = 64u;
 

@@ -1,5 +1,6 @@
-// Provider of updated and Params: s = kept * s + rest * g^2; p - lr / (1 + step * lr_decay) * g / (sqrt(s) + eps).
-// Adagrad keeps and adds all (kept and rest are 1), RMSprop averages (kept is alpha, rest 1 - alpha).
+// Provider of updated and Params: s = kept * s + rest * g^2; p - lr / (1 + step * lr_decay) * g /
+// (sqrt(s) + eps). Adagrad keeps and adds all (kept and rest are 1), RMSprop averages (kept is
+// alpha, rest 1 - alpha).
 
 struct Params {
     grid: Grid,
@@ -19,5 +20,6 @@ struct Params {
 fn updated(i: u32, p: vec4<f32>, g: vec4<f32>) -> vec4<f32> {
     let s = params.kept * square[i] + params.rest * g * g;
     square[i] = s;
-    return p - lr * params.rate / (1.0 + f32(clock.z) * params.lr_decay) * g / (sqrt(s) + params.eps);
+    return p
+        - lr * params.rate / (1.0 + f32(clock.z) * params.lr_decay) * g / (sqrt(s) + params.eps);
 }

@@ -1,5 +1,6 @@
-// Provider of updated and Params: t = clock step + 1; m = beta1 * m + rest1 * g; v = beta2 * v + rest2 * g^2, unless v is given;
-// p * (1 - lr * decay) - lr / (1 - beta1^t) * m / (sqrt(v / (1 - beta2^t)) + eps).
+// Provider of updated and Params: t = clock step + 1; m = beta1 * m + rest1 * g; v = beta2 * v +
+// rest2 * g^2, unless v is given; p * (1 - lr * decay) - lr / (1 - beta1^t) * m / (sqrt(v / (1 -
+// beta2^t)) + eps).
 
 struct Params {
     grid: Grid,
@@ -24,7 +25,23 @@ struct Params {
 
 // 1 - exp(x) for x <= 0, without cancellation near 0: Taylor's series to x^7.
 fn one_minus_exp(x: f32) -> f32 {
-    let series = -x * (1.0 + x / 2.0 * (1.0 + x / 3.0 * (1.0 + x / 4.0 * (1.0 + x / 5.0 * (1.0 + x / 6.0 * (1.0 + x / 7.0))))));
+    let series = -x
+        * (
+            1.0
+                + x
+                    / 2.0
+                    * (
+                        1.0
+                            + x
+                                / 3.0
+                                * (
+                                    1.0
+                                        + x
+                                            / 4.0
+                                            * (1.0 + x / 5.0 * (1.0 + x / 6.0 * (1.0 + x / 7.0)))
+                                )
+                    )
+        );
     return select(1.0 - exp(x), series, x > -0.35);
 }
 
@@ -37,5 +54,6 @@ fn updated(i: u32, p: vec4<f32>, g: vec4<f32>) -> vec4<f32> {
     let before = square[i];
     let v = select(params.beta2 * before + params.rest2 * g * g, before, params.given == 1.0);
     square[i] = v;
-    return p * (1.0 - rate * params.decay) - rate / one_minus_exp(t * params.log_beta1) * m / (sqrt(v / rest) + params.eps);
+    return p * (1.0 - rate * params.decay)
+        - rate / one_minus_exp(t * params.log_beta1) * m / (sqrt(v / rest) + params.eps);
 }

@@ -1,4 +1,5 @@
-// Provider of updated and Params: v = beta2 * v + rest2 * g^2; largest = max(largest, v); p itself. AMSGrad's first half.
+// Provider of updated and Params: v = beta2 * v + rest2 * g^2; largest = max(largest, v); p itself.
+// AMSGrad's first half.
 
 struct Params {
     grid: Grid,

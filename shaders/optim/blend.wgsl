@@ -1,8 +1,10 @@
-// t = clock step - start, at least 0; state = x where t is 0, else keep * state + add * x,
-// add = max(rest, (1 + t * per_gamma)^-power), keep = 1 - add, or 1 if whole is 1. With power 0 only rest counts.
+// t = clock step - start, at least 0; state = x where t is 0, else keep * state + add * x, add =
+// max(rest, (1 + t * per_gamma)^-power), keep = 1 - add, or 1 if whole is 1. With power 0 only rest
+// counts.
 //
-// Layout: any shape, four elements at a time; one state, or a run of states that lie side by side, each operand at the same
-// distances. Reference: src/ops/blend.rs. One invocation takes 4 elements, one workgroup 4 * workgroup_size.
+// Layout: any shape, four elements at a time; one state, or a run of states that lie side by side,
+// each operand at the same distances. Reference: src/ops/blend.rs. One invocation takes 4 elements,
+// one workgroup 4 * workgroup_size.
 // Overrides: workgroup_size. Providers: lib/grid.
 
 override workgroup_size: u32 = 64u;

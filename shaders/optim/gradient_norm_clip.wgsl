@@ -1,4 +1,5 @@
-// Provider of store and Params: the norm is that of all; it is multiplied by factor, and scale = factor * min(1, max_norm / (norm + 1e-6)).
+// Provider of store and Params: the norm is that of all; it is multiplied by factor, and scale =
+// factor * min(1, max_norm / (norm + 1e-6)).
 
 struct Params {
     grid: Grid,

@@ -1,5 +1,6 @@
-// Provider of updated and Params: w = alpha * w + alpha_rest * (g - a)^2, the mean square of g less a^2; a = alpha * a + rest * g;
-// p - lr * g / (sqrt(w) + eps), or p itself if it stays for a second half with momentum.
+// Provider of updated and Params: w = alpha * w + alpha_rest * (g - a)^2, the mean square of g less
+// a^2; a = alpha * a + rest * g; p - lr * g / (sqrt(w) + eps), or p itself if it stays for a second
+// half with momentum.
 
 struct Params {
     grid: Grid,

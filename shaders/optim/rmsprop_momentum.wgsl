@@ -1,4 +1,5 @@
-// Provider of updated and Params: v = alpha * v + rest * g^2, unless v is given; m = momentum * m + g / (sqrt(v) + eps); p - lr * m.
+// Provider of updated and Params: v = alpha * v + rest * g^2, unless v is given; m = momentum * m +
+// g / (sqrt(v) + eps); p - lr * m.
 
 struct Params {
     grid: Grid,

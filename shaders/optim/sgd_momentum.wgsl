@@ -1,5 +1,5 @@
-// Provider of updated and Params: m = momentum * m + taken * g, in the first step m = g; p - lr * m, or, if nesterov is 1,
-// p - lr * (g + momentum * m).
+// Provider of updated and Params: m = momentum * m + taken * g, in the first step m = g; p - lr *
+// m, or, if nesterov is 1, p - lr * (g + momentum * m).
 
 struct Params {
     grid: Grid,

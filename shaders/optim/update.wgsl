@@ -1,10 +1,12 @@
 // p = updated(p, g), g = clip(scale * grad) + weight_decay * p.
 //
-// Layout: any shape, four elements at a time; one parameter, or a run of parameters that lie side by side, each operand at the
-// same distances. Where all operands are 0 they stay 0. Reference: src/ops/update.rs, whose formulas are in src/ops/rule.rs.
-// One invocation updates 4 elements, one workgroup 4 * workgroup_size. `clip` below 0 clips nothing. Overrides: workgroup_size.
-// Providers: updated, Params and the bindings from 5 on, moments (sgd_plain, sgd_momentum, adam, adam_max, adagrad, rmsprop_momentum
-// or rmsprop_centered), lib/grid, lib/float.
+// Layout: any shape, four elements at a time; one parameter, or a run of parameters that lie side
+// by side, each operand at the same distances. Where all operands are 0 they stay 0. Reference:
+// src/ops/update.rs, whose formulas are in src/ops/rule.rs.
+// One invocation updates 4 elements, one workgroup 4 * workgroup_size. `clip` below 0 clips
+// nothing. Overrides: workgroup_size.
+// Providers: updated, Params and the bindings from 5 on, moments (sgd_plain, sgd_momentum, adam,
+// adam_max, adagrad, rmsprop_momentum or rmsprop_centered), lib/grid, lib/float.
 
 override workgroup_size: u32 = 64u;
 

@@ -1,5 +1,5 @@
-// Provider of origin, elements, counted and windows_over: windows that share the axis, window i from floor(i * extent / windows) to
-// ceil((i + 1) * extent / windows).
+// Provider of origin, elements, counted and windows_over: windows that share the axis, window i
+// from floor(i * extent / windows) to ceil((i + 1) * extent / windows).
 
 // Their indices count in the plane.
 fn origin(axis: Axis, window: u32) -> u32 {
@@ -19,8 +19,8 @@ fn counted(axis: Axis, window: u32) -> f32 {
     return f32(run.end - run.begin);
 }
 
-// The same with windows and elements exchanged: begin(o) <= i where o < (i + 1) * windows / extent, i < end(o) where
-// o + 1 > i * windows / extent.
+// The same with windows and elements exchanged: begin(o) <= i where o < (i + 1) * windows / extent,
+// i < end(o) where o + 1 > i * windows / extent.
 fn windows_over(axis: Axis, place: u32) -> Run {
     return share(place, axis.windows, axis.extent);
 }

@@ -6,8 +6,7 @@
 // workgroup_size.
 // Overrides: workgroup_size.
 // Providers: average (average_mean or average_lp), counted (pool_strided or pool_adaptive),
-// pool_params, pool_place, lib/grid,
-// lib/divide; for average_lp lib/float.
+// pool_params, pool_place, lib/grid, lib/divide; for average_lp lib/float.
 
 override workgroup_size: u32 = 64u;
 
@@ -22,7 +21,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let o = params.first + i;
         let at = place(o);
         let slice = at.slab - at.slab / params.out_depth * params.out_depth;
-        let count = counted(depth_axis(), slice) * counted(height_axis(), at.row) * counted(width_axis(), at.column);
+        let count = counted(depth_axis(), slice)
+            * counted(height_axis(), at.row)
+            * counted(width_axis(), at.column);
         y[params.y_base + o] = average(sums[i], count);
     }
 }

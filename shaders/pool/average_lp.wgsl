@@ -1,4 +1,5 @@
-// Provider of term, average and window_share: y = (elements of a whole window * mean of x^p)^(1/p), as PyTorch's lp_pool.
+// Provider of term, average and window_share: y = (elements of a whole window * mean of x^p)^(1/p),
+// as PyTorch's lp_pool.
 
 // Elements of a whole window for each one that was counted.
 fn window_share(count: f32) -> f32 {
@@ -24,11 +25,14 @@ fn power(x: f32, p: f32) -> f32 {
     return result;
 }
 
-// x^p for p > 0, no odd integer: NaN for x < 0, but infinity for -infinity. Adapters differ on log2 of 0 and of infinity.
+// x^p for p > 0, no odd integer: NaN for x < 0, but infinity for -infinity. Adapters differ on log2
+// of 0 and of infinity.
 fn real_power(x: f32, p: f32) -> f32 {
     let size = abs(x);
     let positive = exp2(p * log2(size));
-    return select(select(params.undefined, positive, x > 0.0), size, size == 0.0 || size > -LOWEST_F32);
+    return select(
+        select(params.undefined, positive, x > 0.0), size, size == 0.0 || size > -LOWEST_F32
+    );
 }
 
 fn term(x: f32) -> f32 {

@@ -1,10 +1,13 @@
 // y[o] = average(sum of term(x) over window o).
 //
-// Layout: x [planes, depth, height, width], y [planes, out_depth, out_height, out_width], counted from x_base and y_base.
-// Reference: src/ops/pool/average.rs. One invocation makes one output, one workgroup workgroup_size.
+// Layout: x [planes, depth, height, width], y [planes, out_depth, out_height, out_width], counted
+// from x_base and y_base.
+// Reference: src/ops/pool/average.rs. One invocation makes one output, one workgroup
+// workgroup_size.
 // Overrides: cut (1: y[j] is the sum of a piece of a window), workgroup_size.
-// Providers: term and average (average_mean or average_lp), elements and counted (pool_strided or pool_adaptive), pool_params,
-// pool_place, pool_pieces, lib/pieces, lib/grid, lib/divide; for average_lp lib/float.
+// Providers: term and average (average_mean or average_lp), elements and counted (pool_strided or
+// pool_adaptive), pool_params, pool_place, pool_pieces, lib/pieces, lib/grid, lib/divide; for
+// average_lp lib/float.
 
 override cut: u32 = 0u;
 override workgroup_size: u32 = 64u;
@@ -28,13 +31,16 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         var sum = 0.0;
         for (var d = ds.begin; d < ds.end; d += 1u) {
             for (var h = hs.begin; h < hs.end; h += 1u) {
-                let line = params.x_base + ((plane * params.depth + d) * params.height + h) * params.width;
+                let line =
+                    params.x_base + ((plane * params.depth + d) * params.height + h) * params.width;
                 for (var w = ws.begin; w < ws.end; w += 1u) {
                     sum += term(x[line + w]);
                 }
             }
         }
-        let count = counted(depth_axis(), slice) * counted(height_axis(), at.row) * counted(width_axis(), at.column);
+        let count = counted(depth_axis(), slice)
+            * counted(height_axis(), at.row)
+            * counted(width_axis(), at.column);
         if (cut == 1u) {
             y[j] = sum;
         } else {

@@ -1,11 +1,13 @@
-// dx[i] = sum of the derivative of window o by element i, times dy[o], over the windows o that cover element i.
+// dx[i] = sum of the derivative of window o by element i, times dy[o], over the windows o that
+// cover element i.
 //
-// Layout: x and dx [planes, depth, height, width], y and dy [planes, out_depth, out_height, out_width], counted from x_base and
-// y_base. Reference: src/ops/pool/average.rs. One invocation makes one element of dx, one workgroup workgroup_size.
+// Layout: x and dx [planes, depth, height, width], y and dy [planes, out_depth, out_height,
+// out_width], counted from x_base and y_base. Reference: src/ops/pool/average.rs. One invocation
+// makes one element of dx, one workgroup workgroup_size.
 // Overrides: cut (1: dx[j] is the sum of a piece of these windows), workgroup_size.
-// Providers: derivative (average_mean_grad or average_lp_grad) with its average_mean or average_lp, windows_over and counted
-// (pool_strided or pool_adaptive), pool_params, pool_pieces, lib/pieces, lib/grid; for average_lp
-// lib/float.
+// Providers: derivative (average_mean_grad or average_lp_grad) with its average_mean or average_lp,
+// windows_over and counted (pool_strided or pool_adaptive), pool_params, pool_pieces, lib/pieces,
+// lib/grid; for average_lp lib/float.
 
 override cut: u32 = 0u;
 override workgroup_size: u32 = 64u;
@@ -19,15 +21,25 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let line = i / params.width;
         let slab = line / params.height;
         let plane = slab / params.depth;
-        let ds = within(windows_over(depth_axis(), slab - plane * params.depth), 1u, piece.along.y, params.taps1);
-        let hs = within(windows_over(height_axis(), line - slab * params.height), 1u, piece.along.z, params.taps2);
-        let ws = within(windows_over(width_axis(), i - line * params.width), 1u, piece.along.w, params.taps3);
+        let ds = within(
+            windows_over(depth_axis(), slab - plane * params.depth), 1u, piece.along.y, params.taps1
+        );
+        let hs = within(
+            windows_over(height_axis(), line - slab * params.height),
+            1u,
+            piece.along.z,
+            params.taps2,
+        );
+        let ws = within(
+            windows_over(width_axis(), i - line * params.width), 1u, piece.along.w, params.taps3
+        );
         var sum = 0.0;
         for (var d = ds.begin; d < ds.end; d += 1u) {
             let slices = counted(depth_axis(), d);
             for (var h = hs.begin; h < hs.end; h += 1u) {
                 let rows = slices * counted(height_axis(), h);
-                let base = params.y_base + ((plane * params.out_depth + d) * params.out_height + h) * params.out_width;
+                let base = params.y_base
+                    + ((plane * params.out_depth + d) * params.out_height + h) * params.out_width;
                 for (var w = ws.begin; w < ws.end; w += 1u) {
                     sum += derivative(base + w, params.x_base + i, rows * counted(width_axis(), w));
                 }

@@ -1,14 +1,17 @@
-// y[o] = max of x over window o; padding counts as -inf, the first of equals wins, the last NaN wins over all.
+// y[o] = max of x over window o; padding counts as -inf, the first of equals wins, the last NaN
+// wins over all.
 //
-// Layout: x [planes, depth, height, width], y and index [planes, out_depth, out_height, out_width], counted from x_base, y_base and
-// index_base. A window that holds nothing but padding gives -inf and an index that no element has.
+// Layout: x [planes, depth, height, width], y and index [planes, out_depth, out_height, out_width],
+// counted from x_base, y_base and index_base. A window that holds nothing but padding gives -inf
+// and an index that no element has.
 // Reference: src/ops/pool/max.rs. One invocation makes 4 outputs that follow each other, one
 // workgroup 4 * workgroup_size;
 // with cut one of each.
 // Overrides: cut (1: y[j] is the maximum of a piece of a window, whose index is 0xffffffff if it
 // has no elements), workgroup_size.
-// Providers: store_indices (max_pool_values, max_pool_window or max_pool_plane), elements (pool_strided or pool_adaptive),
-// pool_params, pool_place, pool_pieces, lib/pieces, lib/grid, lib/divide, lib/float.
+// Providers: store_indices (max_pool_values, max_pool_window or max_pool_plane), elements
+// (pool_strided or pool_adaptive), pool_params, pool_place, pool_pieces, lib/pieces, lib/grid,
+// lib/divide, lib/float.
 
 override cut: u32 = 0u;
 override workgroup_size: u32 = 64u;
@@ -30,9 +33,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         for (var k = 0u; k < outputs; k += 1u) {
             let plane = at.slab / params.out_depth;
             let window = vec3<u32>(at.slab - plane * params.out_depth, at.row, at.column);
-            let ds = within(elements(depth_axis(), window.x), params.step_depth, piece.along.y, params.taps1);
-            let hs = within(elements(height_axis(), window.y), params.step_height, piece.along.z, params.taps2);
-            let ws = within(elements(width_axis(), window.z), params.step_width, piece.along.w, params.taps3);
+            let ds = within(
+                elements(depth_axis(), window.x), params.step_depth, piece.along.y, params.taps1
+            );
+            let hs = within(
+                elements(height_axis(), window.y), params.step_height, piece.along.z, params.taps2
+            );
+            let ws = within(
+                elements(width_axis(), window.z), params.step_width, piece.along.w, params.taps3
+            );
             // What its elements' indices count from.
             let zero = params.relative * index_of(
                 origin(depth_axis(), window.x),
@@ -40,12 +49,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 origin(width_axis(), window.z),
             );
             var best = params.lowest;
-            // 0xffffffff if it counts in the plane; counted in the window, 0 is such a window's place in the padding.
+            // 0xffffffff if it counts in the plane; counted in the window, 0 is such a window's
+            // place in the padding.
             var index = select(params.relative - 1u, 0xffffffffu, cut == 1u);
             var found = false;
             for (var d = ds.begin; d < ds.end; d += params.step_depth) {
                 for (var h = hs.begin; h < hs.end; h += params.step_height) {
-                    let line = params.x_base + ((plane * params.depth + d) * params.height + h) * params.width;
+                    let line = params.x_base
+                        + ((plane * params.depth + d) * params.height + h) * params.width;
                     for (var w = ws.begin; w < ws.end; w += params.step_width) {
                         let value = x[line + w];
                         if (!found || is_nan(value) || (value > best && !is_nan(best))) {

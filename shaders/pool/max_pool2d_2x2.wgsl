@@ -1,10 +1,14 @@
-// y[o] = max of x over window o: windows of 2 x 2 side by side, an even width, no padding; else as pool/max_pool.wgsl.
+// y[o] = max of x over window o: windows of 2 x 2 side by side, an even width, no padding; else as
+// pool/max_pool.wgsl.
 //
-// Layout: y [planes, out_height, out_width] four at a time; y_base and index_base are multiples of 4.
+// Layout: y [planes, out_height, out_width] four at a time; y_base and index_base are multiples of
+// 4.
 // Reference: src/ops/pool/max.rs.
-// One invocation makes 4 outputs that follow each other, over row ends too; one workgroup 4 * workgroup_size.
+// One invocation makes 4 outputs that follow each other, over row ends too; one workgroup 4 *
+// workgroup_size.
 // Overrides: workgroup_size. Providers: windows (max_pool2d_pairs or max_pool2d_quads),
-// store_indices (max_pool_values, max_pool_window or max_pool_plane), pool_params, pool_place, lib/grid, lib/divide, lib/float.
+// store_indices (max_pool_values, max_pool_window or max_pool_plane), pool_params, pool_place,
+// lib/grid, lib/divide, lib/float.
 
 override workgroup_size: u32 = 64u;
 

@@ -1,8 +1,11 @@
-// dx[i] = dy[o] where the index of window o names i, else 0: windows of 2 x 2 that tile dx; else as pool/max_pool_grad.wgsl.
+// dx[i] = dy[o] where the index of window o names i, else 0: windows of 2 x 2 that tile dx; else as
+// pool/max_pool_grad.wgsl.
 //
-// Layout: dy and index [planes, out_height, out_width] four at a time; y_base and index_base are multiples of 4.
+// Layout: dy and index [planes, out_height, out_width] four at a time; y_base and index_base are
+// multiples of 4.
 // Reference: src/ops/pool/max_grad.rs.
-// One invocation fills 4 windows that follow each other, over row ends too; one workgroup 4 * workgroup_size.
+// One invocation fills 4 windows that follow each other, over row ends too; one workgroup 4 *
+// workgroup_size.
 // Overrides: workgroup_size. Providers: fill (max_pool2d_grad_pairs or max_pool2d_grad_quads),
 // index_quad (index_window or index_plane), pool_params, pool_place, lib/grid, lib/divide.
 

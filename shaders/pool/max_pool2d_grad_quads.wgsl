@@ -1,10 +1,13 @@
-// Provider of fill: dx [planes, height, width] as quads of columns, so that windows 0 and 1, and 2 and 3, share theirs; x_base is a
-// multiple of 4.
+// Provider of fill: dx [planes, height, width] as quads of columns, so that windows 0 and 1, and 2
+// and 3, share theirs; x_base is a multiple of 4.
 
 @group(0) @binding(2) var<storage, read_write> dx: array<vec4<f32>>;
 
 fn fill_two(at: Place, upper: vec4<f32>, lower: vec4<f32>) {
-    let i = (params.x_base + (at.slab * params.height + 2u * at.row) * params.width + 2u * at.column) / 4u;
+    let i = (
+        params.x_base + (at.slab * params.height + 2u * at.row) * params.width + 2u * at.column
+    )
+        / 4u;
     dx[i] = upper;
     dx[i + params.width / 4u] = lower;
 }

@@ -4,7 +4,8 @@
 
 // The upper pair of a window.
 fn pair(at: Place) -> u32 {
-    return (params.x_base + (at.slab * params.height + 2u * at.row) * params.width) / 2u + at.column;
+    return (params.x_base + (at.slab * params.height + 2u * at.row) * params.width) / 2u
+        + at.column;
 }
 
 fn windows(p0: Place, p1: Place, p2: Place, p3: Place) -> Windows {

@@ -1,11 +1,12 @@
-// Provider of windows: x [planes, height, width] as quads of columns, so that outputs 0 and 1, and 2 and 3, share theirs; x_base
-// is a multiple of 4.
+// Provider of windows: x [planes, height, width] as quads of columns, so that outputs 0 and 1, and
+// 2 and 3, share theirs; x_base is a multiple of 4.
 
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
 
 // The upper quad of a window.
 fn quad(at: Place) -> u32 {
-    return (params.x_base + (at.slab * params.height + 2u * at.row) * params.width + 2u * at.column) / 4u;
+    return (params.x_base + (at.slab * params.height + 2u * at.row) * params.width + 2u * at.column)
+        / 4u;
 }
 
 fn windows(p0: Place, p1: Place, p2: Place, p3: Place) -> Windows {

@@ -1,10 +1,12 @@
 // y[o] = the element of x that the index of window o names, 0 if it names none.
 //
-// Layout: x [planes, depth, height, width], y and index [planes, out_depth, out_height, out_width], counted from x_base, y_base and
-// index_base. Indices are those of pool/max_pool.wgsl. Reference: src/ops/pool/max_grad.rs.
+// Layout: x [planes, depth, height, width], y and index [planes, out_depth, out_height, out_width],
+// counted from x_base, y_base and index_base. Indices are those of pool/max_pool.wgsl. Reference:
+// src/ops/pool/max_grad.rs.
 // One invocation makes one output, one workgroup workgroup_size.
 // Overrides: workgroup_size.
-// Providers: index_at (index_window or index_plane), pool_strided, pool_params, pool_place, lib/grid, lib/divide.
+// Providers: index_at (index_window or index_plane), pool_strided, pool_params, pool_place,
+// lib/grid, lib/divide.
 
 override workgroup_size: u32 = 64u;
 
@@ -25,10 +27,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let row = rest / params.pitch_height;
         let d = slice + params.relative * origin(depth_axis(), at.slab - plane * params.out_depth);
         let h = row + params.relative * origin(height_axis(), at.row);
-        let w = rest - row * params.pitch_height + params.relative * origin(width_axis(), at.column);
+        let w =
+            rest - row * params.pitch_height + params.relative * origin(width_axis(), at.column);
         var value = 0.0;
         if (d < params.depth && h < params.height && w < params.width) {
-            value = x[params.x_base + ((plane * params.depth + d) * params.height + h) * params.width + w];
+            let row = (plane * params.depth + d) * params.height + h;
+            value = x[params.x_base + row * params.width + w];
         }
         y[params.y_base + o] = value;
     }

@@ -1,12 +1,12 @@
 // dx[i] = sum of dy[o] over the windows o that reach over element i and whose index names it.
 //
-// Layout: dx [planes, depth, height, width], dy and index [planes, out_depth, out_height, out_width], counted from x_base, y_base and
-// index_base. Indices are those of pool/max_pool.wgsl. Reference: src/ops/pool/max_grad.rs.
+// Layout: dx [planes, depth, height, width], dy and index [planes, out_depth, out_height,
+// out_width], counted from x_base, y_base and index_base. Indices are those of pool/max_pool.wgsl.
+// Reference: src/ops/pool/max_grad.rs.
 // One invocation makes one element of dx, one workgroup workgroup_size.
 // Overrides: cut (1: dx[j] is the sum over a piece of these windows), workgroup_size.
 // Providers: index_at (index_window or index_plane), windows_over (pool_strided or pool_adaptive),
-// pool_params, pool_pieces,
-// lib/pieces, lib/grid.
+// pool_params, pool_pieces, lib/pieces, lib/grid.
 
 override cut: u32 = 0u;
 override workgroup_size: u32 = 64u;
@@ -41,9 +41,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let own_d = params.pitch_depth * counted_from(depth_axis(), d, out_d);
             for (var out_h = hs.begin; out_h < hs.end; out_h += 1u) {
                 let own_h = own_d + params.pitch_height * counted_from(height_axis(), h, out_h);
-                let base = ((plane * params.out_depth + out_d) * params.out_height + out_h) * params.out_width;
+                let base = ((plane * params.out_depth + out_d) * params.out_height + out_h)
+                    * params.out_width;
                 for (var out_w = ws.begin; out_w < ws.end; out_w += 1u) {
-                    if (index_at(params.index_base + base + out_w) == own_h + counted_from(width_axis(), w, out_w)) {
+                    if (
+                        index_at(params.index_base + base + out_w) == own_h
+                            + counted_from(width_axis(), w, out_w)
+                    ) {
                         sum += dy[params.y_base + base + out_w];
                     }
                 }

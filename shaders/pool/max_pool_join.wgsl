@@ -4,10 +4,9 @@
 // The first of equals wins, the last NaN wins over all; a piece of no elements has the index
 // 0xffffffff.
 // Layout: parts and part_indices [parts, outputs], y and index [groups, outputs] counted from
-// y_base and index_base; group g is of
-// the parts from g * joined on. Reference: src/ops/pool/max.rs. One invocation makes 4 results that
-// follow each other, one workgroup
-// 4 * workgroup_size.
+// y_base and index_base; group g is of the parts from g * joined on. Reference:
+// src/ops/pool/max.rs. One invocation makes 4 results that follow each other, one workgroup 4 *
+// workgroup_size.
 // Overrides: workgroup_size. Providers: store_indices (max_pool_values, max_pool_window or
 // max_pool_plane), lib/grid, lib/float.
 

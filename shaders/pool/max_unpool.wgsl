@@ -1,7 +1,9 @@
 // y[e] = the element of x that won place e, 0 if there is none.
 //
-// Layout: x [planes, x_plane] and y [planes, y_plane] counted from x_base and y_base; winner as pool/max_unpool_winner.wgsl makes it.
-// Reference: src/ops/pool/unpool.rs. One invocation makes one element of y, one workgroup workgroup_size.
+// Layout: x [planes, x_plane] and y [planes, y_plane] counted from x_base and y_base; winner as
+// pool/max_unpool_winner.wgsl makes it.
+// Reference: src/ops/pool/unpool.rs. One invocation makes one element of y, one workgroup
+// workgroup_size.
 // Overrides: workgroup_size. Providers: max_unpool_params, lib/grid.
 
 override workgroup_size: u32 = 64u;

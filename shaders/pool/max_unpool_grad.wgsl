@@ -1,7 +1,7 @@
 // dx[o] = dy[index[o]] where element o won that place, else 0.
 //
-// Layout: index and dx [planes, x_plane], dy [planes, y_plane], counted from index_base, x_base and y_base; winner as
-// pool/max_unpool_winner.wgsl makes it. Reference: src/ops/pool/unpool.rs.
+// Layout: index and dx [planes, x_plane], dy [planes, y_plane], counted from index_base, x_base and
+// y_base; winner as pool/max_unpool_winner.wgsl makes it. Reference: src/ops/pool/unpool.rs.
 // One invocation makes one element of dx, one workgroup workgroup_size.
 // Overrides: workgroup_size. Providers: max_unpool_params, lib/grid.
 

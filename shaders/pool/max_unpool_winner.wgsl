@@ -1,8 +1,11 @@
-// winner[e] = 1 + the last element o of x, in the plane of e, whose index is e; 0, as it was before, if there is none.
+// winner[e] = 1 + the last element o of x, in the plane of e, whose index is e; 0, as it was
+// before, if there is none.
 //
-// Layout: index [planes, x_plane] counted from index_base; winner [planes, y_plane] and o counted from the first plane.
-// Indices outside the plane are passed over. A maximum of integers does not depend on the order of the invocations.
-// Reference: src/ops/pool/unpool.rs. One invocation looks at one element of x, one workgroup at workgroup_size.
+// Layout: index [planes, x_plane] counted from index_base; winner [planes, y_plane] and o counted
+// from the first plane. Indices outside the plane are passed over. A maximum of integers does not
+// depend on the order of the invocations.
+// Reference: src/ops/pool/unpool.rs. One invocation looks at one element of x, one workgroup at
+// workgroup_size.
 // Overrides: workgroup_size. Providers: max_unpool_params, lib/grid.
 
 override workgroup_size: u32 = 64u;

@@ -24,8 +24,8 @@ struct Params {
     step_depth: u32,
     step_height: u32,
     step_width: u32,
-    // Max: the index of an element is pitch_depth * d + pitch_height * h + w, its place counted in its plane or, if relative is 1,
-    // from its window's first place, which may lie in the padding.
+    // Max: the index of an element is pitch_depth * d + pitch_height * h + w, its place counted in
+    // its plane or, if relative is 1, from its window's first place, which may lie in the padding.
     pitch_depth: u32,
     pitch_height: u32,
     relative: u32,
@@ -62,15 +62,36 @@ struct Axis {
 }
 
 fn depth_axis() -> Axis {
-    return Axis(params.depth, params.out_depth, params.span_depth, params.stride_depth, params.pad_depth, params.step_depth);
+    return Axis(
+        params.depth,
+        params.out_depth,
+        params.span_depth,
+        params.stride_depth,
+        params.pad_depth,
+        params.step_depth,
+    );
 }
 
 fn height_axis() -> Axis {
-    return Axis(params.height, params.out_height, params.span_height, params.stride_height, params.pad_height, params.step_height);
+    return Axis(
+        params.height,
+        params.out_height,
+        params.span_height,
+        params.stride_height,
+        params.pad_height,
+        params.step_height,
+    );
 }
 
 fn width_axis() -> Axis {
-    return Axis(params.width, params.out_width, params.span_width, params.stride_width, params.pad_width, params.step_width);
+    return Axis(
+        params.width,
+        params.out_width,
+        params.span_width,
+        params.stride_width,
+        params.pad_width,
+        params.step_width,
+    );
 }
 
 struct Run {

@@ -1,4 +1,5 @@
-// Provider of origin, elements, counted and windows_over: windows of one span at equal steps, padded.
+// Provider of origin, elements, counted and windows_over: windows of one span at equal steps,
+// padded.
 
 // The first place of a window; it wraps where that lies in the padding.
 fn origin(axis: Axis, window: u32) -> u32 {
@@ -21,7 +22,9 @@ fn elements(axis: Axis, window: u32) -> Run {
 fn counted(axis: Axis, window: u32) -> f32 {
     let first = window * axis.stride;
     let padding = axis.pad * params.include_pad;
-    return f32(min(first + axis.span, axis.pad + axis.extent + padding) - max(first, axis.pad - padding));
+    return f32(
+        min(first + axis.span, axis.pad + axis.extent + padding) - max(first, axis.pad - padding)
+    );
 }
 
 // The windows that reach over a place; with a step above 1, they may pass between their elements.
@@ -31,5 +34,8 @@ fn windows_over(axis: Axis, place: u32) -> Run {
     if (axis.windows == 1u) {
         return Run(0u, u32(before));
     }
-    return Run(select((at - axis.span) / axis.stride + 1u, 0u, before), min(at / axis.stride + 1u, axis.windows));
+    return Run(
+        select((at - axis.span) / axis.stride + 1u, 0u, before),
+        min(at / axis.stride + 1u, axis.windows),
+    );
 }

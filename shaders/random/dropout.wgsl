@@ -1,7 +1,8 @@
 // y[i] = x[i] * m, m being scale where the uniform number i is at least p, else 0.
 //
-// Layout: x and y are any shape, four elements at a time, from element 4 * block + offset of the whole on; clock is seed low, seed high,
-// step, unused. The four numbers of element 4b to 4b + 3 of the whole are Philox block b of (stream, step).
+// Layout: x and y are any shape, four elements at a time, from element 4 * block + offset of the
+// whole on; clock is seed low, seed high, step, unused. The four numbers of element 4b to 4b + 3 of
+// the whole are Philox block b of (stream, step).
 // Reference: src/ops/random.rs.
 // One invocation makes 4 elements, one workgroup 4 * workgroup_size. Overrides: workgroup_size.
 // Providers: load and store (lib/separate or lib/in_place), lib/philox, lib/grid.
@@ -45,6 +46,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 unit = vec4<f32>(unit.w, next.xyz);
             }
         }
-        store(i, load(i) * select(vec4<f32>(0.0), vec4<f32>(params.scale), unit >= vec4<f32>(params.p)));
+        store(
+            i,
+            load(i) * select(vec4<f32>(0.0), vec4<f32>(params.scale), unit >= vec4<f32>(params.p)),
+        );
     }
 }

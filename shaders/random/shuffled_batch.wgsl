@@ -1,15 +1,15 @@
-// indices[row] = the element number position * batch + row of the epoch's order of 0..count, valid = how many of them there are.
+// indices[row] = the element number position * batch + row of the epoch's order of 0..count, valid
+// = how many of them there are.
 //
 // Layout: clock is seed low, seed high, step, unused; indices are rows first to first + rows - 1 of
 // [made], valid one word. An epoch has
 // `steps` steps; `made` rows are made of a batch. Where the data end, rows are not valid if padded
-// is 1,
-// else they are the first of the order. The order is a balanced Feistel network of 8 rounds on
-// 2 * half_bits bits, applied until the result is below count; its round function is Philox, keyed
-// by
-// the seed. Rows beyond valid get 0. Reference: src/ops/batches.rs.
+// is 1, else they are the first of the order. The order is a balanced Feistel network of 8 rounds
+// on 2 * half_bits bits, applied until the result is below count; its round function is Philox,
+// keyed by the seed. Rows beyond valid get 0. Reference: src/ops/batches.rs.
 // One invocation makes one row, one workgroup workgroup_size of them.
-// Overrides: shuffle (0 leaves the order as it is), workgroup_size. Providers: lib/philox, lib/grid.
+// Overrides: shuffle (0 leaves the order as it is), workgroup_size. Providers: lib/philox,
+// lib/grid.
 
 override shuffle: u32 = 1u;
 override workgroup_size: u32 = 64u;

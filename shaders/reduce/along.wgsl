@@ -1,9 +1,10 @@
-// y = the largest sign * x along one axis, times sign, and index = where it lies: the first of equal ones; the first NaN wins over all.
+// y = the largest sign * x along one axis, times sign, and index = where it lies: the first of
+// equal ones; the first NaN wins over all.
 //
-// Layout: x [outer, extent, inner], y and index [outer, inner], each from its base on. Reference: src/ops/along.rs.
-// Each output is made by one invocation, or by one workgroup whose invocations take every lanes-th
-// element, of those from `begin` to `until` - 1. Where begin is not 0 they go on with what y and
-// index hold.
+// Layout: x [outer, extent, inner], y and index [outer, inner], each from its base on. Reference:
+// src/ops/along.rs. Each output is made by one invocation, or by one workgroup whose invocations
+// take every lanes-th element, of those from `begin` to `until` - 1. Where begin is not 0 they go
+// on with what y and index hold.
 // Overrides: lanes (1 or workgroup_size), workgroup_size. Providers: lib/grid, lib/float.
 
 override lanes: u32 = 1u;
@@ -52,7 +53,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         lane = 0u;
     }
     let inside = output < params.outputs;
-    let first = params.x_base + output / params.inner * params.extent * params.inner + output % params.inner;
+    let first = params.x_base
+        + output / params.inner * params.extent * params.inner
+        + output % params.inner;
     var best = 0.0;
     var place = NOWHERE;
     if (inside && lane == 0u && params.begin > 0u) {
@@ -71,7 +74,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         places[local] = place;
         workgroupBarrier();
         for (var half = workgroup_size / 2u; half > 0u; half = half / 2u) {
-            if (local < half && wins(values[local + half], places[local + half], values[local], places[local])) {
+            if (
+                local < half
+                    && wins(
+                        values[local + half], places[local + half], values[local], places[local]
+                    )
+            ) {
                 values[local] = values[local + half];
                 places[local] = places[local + half];
             }

@@ -1,7 +1,9 @@
 // dx = dy where index names the element, else 0.
 //
-// Layout: dx [outer, extent, inner], dy and index [outer, inner], each from its base on. Reference: src/ops/along.rs.
-// One invocation makes one element, one workgroup workgroup_size of them. Overrides: workgroup_size. Providers: lib/grid.
+// Layout: dx [outer, extent, inner], dy and index [outer, inner], each from its base on. Reference:
+// src/ops/along.rs.
+// One invocation makes one element, one workgroup workgroup_size of them. Overrides:
+// workgroup_size. Providers: lib/grid.
 
 override workgroup_size: u32 = 64u;
 

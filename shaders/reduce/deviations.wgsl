@@ -1,4 +1,5 @@
-// Provider of x, other, y, params and term: the squares of the differences from another value of each output, the mean.
+// Provider of x, other, y, params and term: the squares of the differences from another value of
+// each output, the mean.
 
 @group(0) @binding(0) var<storage, read> x: array<Element>;
 @group(0) @binding(1) var<storage, read> other: array<Result>;

@@ -1,7 +1,8 @@
 // q = scale * a / b, but 0 where b is 0.
 //
 // Layout: flat, in quads. Reference: src/ops/reduce.rs.
-// One invocation makes one quad, one workgroup workgroup_size of them. Overrides: workgroup_size. Providers: lib/grid.
+// One invocation makes one quad, one workgroup workgroup_size of them. Overrides: workgroup_size.
+// Providers: lib/grid.
 
 override workgroup_size: u32 = 64u;
 

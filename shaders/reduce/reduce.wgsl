@@ -1,18 +1,22 @@
-// y[k] = scale * sum over r of term(x[k, r]), or the largest of x[k, r] (with scale -1 the smallest), for any axes.
+// y[k] = scale * sum over r of term(x[k, r]), or the largest of x[k, r] (with scale -1 the
+// smallest), for any axes.
 //
-// Layout: x as alternating runs of axes that are kept or reduced, at most three of each, by extent and stride; run 2 is the
-// innermost of its kind. Strides, bases and loads are in elements or in quads, as the provider says. The reduction of an output is
-// cut into outer_chunks * inner_chunks chunks: chunk (m, l) takes every outer_chunks-th index of reduced run 0 from m on and every
-// inner_chunks-th of reduced run 2 from l on, so that neighbouring invocations read neighbouring addresses. With one chunk y is the
-// result, else [outputs, chunks] or, with chunks_first, [chunks, outputs], which another dispatch reduces; some chunks may be empty.
-// start is what an empty reduction gives; accumulate adds what y holds already; root takes the square root of the result. Terms that
-// are made with another value of y's layout find it from other_base on,
-// those made with one of x's layout where x is.
-// Reference: src/ops/reduce.rs. One invocation makes one chunk of one output, one workgroup workgroup_size of them.
+// Layout: x as alternating runs of axes that are kept or reduced, at most three of each, by extent
+// and stride; run 2 is the innermost of its kind. Strides, bases and loads are in elements or in
+// quads, as the provider says. The reduction of an output is cut into outer_chunks * inner_chunks
+// chunks: chunk (m, l) takes every outer_chunks-th index of reduced run 0 from m on and every
+// inner_chunks-th of reduced run 2 from l on, so that neighbouring invocations read neighbouring
+// addresses. With one chunk y is the result, else [outputs, chunks] or, with chunks_first, [chunks,
+// outputs], which another dispatch reduces; some chunks may be empty. start is what an empty
+// reduction gives; accumulate adds what y holds already; root takes the square root of the result.
+// Terms that are made with another value of y's layout find it from other_base on, those made with
+// one of x's layout where x is.
+// Reference: src/ops/reduce.rs. One invocation makes one chunk of one output, one workgroup
+// workgroup_size of them.
 // Overrides: function (0 sum, 1 largest), chunks_first (the innermost run is kept), workgroup_size.
-// Providers: Element, Bits, Result and fold (reduce_elements, reduce_row_quads or reduce_column_quads), bindings and term
-// (reduce_values, reduce_squares, reduce_deviations, reduce_ties, reduce_exponentials or
-// reduce_products), lib/grid, lib/divide.
+// Providers: Element, Bits, Result and fold (reduce_elements, reduce_row_quads or
+// reduce_column_quads), bindings and term (reduce_values, reduce_squares, reduce_deviations,
+// reduce_ties, reduce_exponentials or reduce_products), lib/grid, lib/divide.
 
 override function: u32 = 0u;
 override chunks_first: u32 = 0u;
@@ -83,7 +87,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let jump0 = step0 * params.reduced_stride0;
         let jump1 = params.reduced_stride1;
         let jump2 = step2 * params.reduced_stride2;
-        var at0 = params.x_base + k0 * params.kept_stride0 + k1 * params.kept_stride1 + k2 * params.kept_stride2
+        var at0 = params.x_base
+            + k0 * params.kept_stride0
+            + k1 * params.kept_stride1
+            + k2 * params.kept_stride2
             + m * params.reduced_stride0 + l * params.reduced_stride2;
         let at_y = params.y_base + i;
         var total = Element(params.start);

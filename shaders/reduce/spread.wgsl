@@ -1,8 +1,10 @@
-// dx = share of the elements x that equal y, else 0; or (x - y) * share. y and share are the reductions that x entered.
+// dx = share of the elements x that equal y, else 0; or (x - y) * share. y and share are the
+// reductions that x entered.
 //
-// Layout: a box of x as strided_box says, in elements; its strides in y are 0 where x was reduced. Reference: src/ops/reduce.rs.
-// One invocation makes one element, one workgroup workgroup_size of them. Overrides: function (0 equal, 1 difference),
-// workgroup_size. Providers: strided_box, lib/grid, lib/float.
+// Layout: a box of x as strided_box says, in elements; its strides in y are 0 where x was reduced.
+// Reference: src/ops/reduce.rs.
+// One invocation makes one element, one workgroup workgroup_size of them. Overrides: function (0
+// equal, 1 difference), workgroup_size. Providers: strided_box, lib/grid, lib/float.
 
 override function: u32 = 0u;
 override workgroup_size: u32 = 64u;

@@ -1,4 +1,5 @@
-// Provider of x, other, y, params and term: 1 for each element that equals another value of each output, the largest; NaN equals NaN.
+// Provider of x, other, y, params and term: 1 for each element that equals another value of each
+// output, the largest; NaN equals NaN.
 
 @group(0) @binding(0) var<storage, read> x: array<Element>;
 @group(0) @binding(1) var<storage, read> other: array<Result>;

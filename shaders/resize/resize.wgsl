@@ -1,13 +1,14 @@
-// to[a] = sum over b of weight(a, b) * from[b]: an image resized, or the gradient of that; a and b run over depth, height, width.
+// to[a] = sum over b of weight(a, b) * from[b]: an image resized, or the gradient of that; a and b
+// run over depth, height, width.
 //
-// Layout: planes of three axes, outermost first; read_base and write_base are where they begin. Output o of an axis stands at the
-// place max(o * scale + add - sub, 0) / divisor between the elements of the input, of which it reads the one below and, if linear,
-// the one above, each weighted by its nearness. Elements of weight 0 are not read. Reference: src/ops/resize.rs.
+// Layout: planes of three axes, outermost first; read_base and write_base are where they begin.
+// Output o of an axis stands at the place max(o * scale + add - sub, 0) / divisor between the
+// elements of the input, of which it reads the one below and, if linear, the one above, each
+// weighted by its nearness. Elements of weight 0 are not read. Reference: src/ops/resize.rs.
 // One invocation makes one element, one workgroup workgroup_size of them. Overrides: cut (1:
-// to_values[j] is the
-// sum of a piece of what an element is made of), linear (0: the element below alone),
-// workgroup_size. Providers: Span, span, weight, reads and writes (resize_forward or resize_grad),
-// lib/pieces, lib/grid.
+// to_values[j] is the sum of a piece of what an element is made of), linear (0: the element below
+// alone), workgroup_size. Providers: Span, span, weight, reads and writes (resize_forward or
+// resize_grad), lib/pieces, lib/grid.
 
 override cut: u32 = 0u;
 override linear: u32 = 0u;
@@ -57,7 +58,8 @@ struct Axis {
     divisor: u32,
 }
 
-// What an output reads: input `first` with weight `low`, and, unless `high` is 0, the next one with weight `high`.
+// What an output reads: input `first` with weight `low`, and, unless `high` is 0, the next one with
+// weight `high`.
 struct Taps {
     first: u32,
     low: f32,
@@ -88,9 +90,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if (j < params.count) {
         let piece = piece_of(j);
         let i = piece.output;
-        let axis0 = Axis(params.input0, params.output0, params.scale0, params.add0, params.sub0, params.divisor0);
-        let axis1 = Axis(params.input1, params.output1, params.scale1, params.add1, params.sub1, params.divisor1);
-        let axis2 = Axis(params.input2, params.output2, params.scale2, params.add2, params.sub2, params.divisor2);
+        let axis0 = Axis(
+            params.input0, params.output0, params.scale0, params.add0, params.sub0, params.divisor0
+        );
+        let axis1 = Axis(
+            params.input1, params.output1, params.scale1, params.add1, params.sub1, params.divisor1
+        );
+        let axis2 = Axis(
+            params.input2, params.output2, params.scale2, params.add2, params.sub2, params.divisor2
+        );
         let a2 = i % writes(axis2);
         var rest = i / writes(axis2);
         let a1 = rest % writes(axis1);

@@ -1,12 +1,13 @@
-// Provider of Span, span, weight, reads and writes: gradients of inputs are made of those of the outputs that read them.
+// Provider of Span, span, weight, reads and writes: gradients of inputs are made of those of the
+// outputs that read them.
 
 struct Span {
     begin: u32,
     end: u32,
 }
 
-// At least the outputs whose place lies between the inputs before and after input i, all those below for the first input and all
-// those above for the last one.
+// At least the outputs whose place lies between the inputs before and after input i, all those
+// below for the first input and all those above for the last one.
 fn span(axis: Axis, i: u32) -> Span {
     var own = Span(0u, axis.output);
     if (axis.scale > 0u) {

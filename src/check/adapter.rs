@@ -37,7 +37,8 @@ struct Run {
 }
 
 impl<'a> Prepared<'a> {
-    /// Builds the case and evaluates it on real-valued and, if it promises bits for them, integer-valued inputs.
+    /// Builds the case and evaluates it on real-valued and, if it promises bits for them,
+    /// integer-valued inputs.
     pub fn new(case: &'a Case) -> Result<Self> {
         let built = build(case)?;
         let results = built.results();
@@ -72,11 +73,12 @@ impl<'a> Prepared<'a> {
         &self.built
     }
 
-    /// Runs the case in `session`, which was compiled from [`built`](Self::built) and fetches its results; the largest error in
-    /// units of its bound.
+    /// Runs the case in `session`, which was compiled from [`built`](Self::built) and fetches its
+    /// results; the largest error in units of its bound.
     ///
     /// # Errors
-    /// `Mismatch` with the result and the element that differ most; whatever running and reading return.
+    /// `Mismatch` with the result and the element that differ most; whatever running and reading
+    /// return.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn check(&self, session: &mut Session) -> Result<f64> {
         let mut worst: f64 = 0.0;
@@ -100,7 +102,8 @@ impl<'a> Prepared<'a> {
         Ok(worst)
     }
 
-    /// How many products of the case are products of numbers rounded to `f16` in `session`: none, or all that may be.
+    /// How many products of the case are products of numbers rounded to `f16` in `session`: none,
+    /// or all that may be.
     #[cfg(not(target_arch = "wasm32"))]
     fn halves(&self, session: &Session) -> Result<usize> {
         let mut steps = session.plan().map_or(&[][..], |plan| &plan.steps).iter();
@@ -150,7 +153,8 @@ impl<'a> Prepared<'a> {
             Ok(tensor.as_f32()?.iter().map(|&x| f64::from(x)).collect())
         };
         let given: HashMap<Value, &Tensor> = run.given.iter().map(|(v, t)| (*v, t)).collect();
-        // The product of a result and its counterpart, and how far the result's bound lets it stray.
+        // The product of a result and its counterpart, and how far the result's bound lets it
+        // stray.
         let dot = |result: usize, with: Value| -> Result<(f64, f64)> {
             let with = floats(given[&with])?;
             let want = &run.want[result];
@@ -179,7 +183,8 @@ impl<'a> Prepared<'a> {
             let holds = error <= allowed;
             if !holds {
                 return Err(mismatch(format!(
-                    "<f(x), dy> is {}, <x, f^T(dy)> for input {input} is {product}, off by {error:.3e}, allowed {allowed:.3e}",
+                    "<f(x), dy> is {}, <x, f^T(dy)> for input {input} is {product}, off by \
+                     {error:.3e}, allowed {allowed:.3e}",
                     forward.0
                 )));
             }
@@ -376,7 +381,8 @@ impl Way {
         forms.iter().map(way).collect()
     }
 
-    /// The device for a case: where values are cut, into about eight parts, each of one row or more.
+    /// The device for a case: where values are cut, into about eight parts, each of one row or
+    /// more.
     fn gpu(&self, prepared: &Prepared) -> Result<Gpu> {
         if !self.form.cut {
             return Ok(self.gpu.clone());

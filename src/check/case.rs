@@ -13,12 +13,14 @@ pub enum Draw {
     Real,
     /// As `Real`, but at least 1/16 away from 0: for kinks there.
     AwayFromZero,
-    /// Uniform between these two; in the integer-valued run, integers among them, of which there must be some, none above 2^24.
+    /// Uniform between these two; in the integer-valued run, integers among them, of which there
+    /// must be some, none above 2^24.
     Between(f32, f32),
     /// All different by at least 1/64 within the tensor: for maxima without ties. The sums behind
     /// [`Bound::Sum`] keep its signs.
     Distinct,
-    /// As `Real`, with NaN, infinities and zeros of both signs sprinkled in, one of them at least: for the policy on them.
+    /// As `Real`, with NaN, infinities and zeros of both signs sprinkled in, one of them at least:
+    /// for the policy on them.
     Special,
     /// Integers below this number (`u32` inputs).
     Below(u32),
@@ -35,16 +37,19 @@ pub enum Bound {
     Exact,
     /// This many units in the last place of the reference.
     Ulp(f64),
-    /// (k + 8) * 2^-24 * S, S being the reference on the absolute values of all float inputs: for sums of k products.
+    /// (k + 8) * 2^-24 * S, S being the reference on the absolute values of all float inputs: for
+    /// sums of k products.
     Sum {
         /// Number of terms.
         k: usize,
     },
-    /// Relative to the largest magnitude of the reference's output: for compositions; each use cites its rule.
+    /// Relative to the largest magnitude of the reference's output: for compositions; each use
+    /// cites its rule.
     Norm(f64),
-    /// As `Sum`, and 2^-9 * S + k * 2^-23 more: for products of numbers of magnitude up to 1 that are rounded to `f16` first. WGSL 15.7.6 lets
-    /// that go to either neighbour: 2^-10 of a number, or 2^-24 where it is subnormal, for each of two factors. A device that takes subnormal
-    /// ones for zero, as WGSL lets it, may exceed it.
+    /// As `Sum`, and 2^-9 * S + k * 2^-23 more: for products of numbers of magnitude up to 1 that
+    /// are rounded to `f16` first. WGSL 15.7.6 lets that go to either neighbour: 2^-10 of a number,
+    /// or 2^-24 where it is subnormal, for each of two factors. A device that takes subnormal ones
+    /// for zero, as WGSL lets it, may exceed it.
     HalfSum {
         /// Number of terms.
         k: usize,
@@ -52,8 +57,9 @@ pub enum Bound {
 }
 
 impl Bound {
-    /// What it becomes where `products` products in a row round their factors to `f16`. Whatever is not a sum of products is a composition:
-    /// each product is allowed eight times its 2^-9, since what follows may cancel.
+    /// What it becomes where `products` products in a row round their factors to `f16`. Whatever is
+    /// not a sum of products is a composition: each product is allowed eight times its 2^-9, since
+    /// what follows may cancel.
     pub fn in_halves(self, products: usize) -> Self {
         match self {
             _ if products == 0 => self,
@@ -92,11 +98,13 @@ pub struct Case {
     pub gradient_bound: Bound,
     /// How the gradients of the outputs are drawn.
     pub dy: Draw,
-    /// Whether integer-valued inputs must give the reference's bits (sums of products, data movement).
+    /// Whether integer-valued inputs must give the reference's bits (sums of products, data
+    /// movement).
     pub integers: bool,
     /// Whether the op is linear in each of `wrt`, so that the adjoint test applies.
     pub linear: bool,
-    /// What the op says where values are cut into parts, if it does not work on these: a piece of its `Limit` error.
+    /// What the op says where values are cut into parts, if it does not work on these: a piece of
+    /// its `Limit` error.
     pub whole: Option<&'static str>,
     /// What the plan says where a device allows few turns of loops, if the op cannot be cut: a
     /// piece of its `Limit` error.
@@ -144,7 +152,8 @@ impl Case {
         self
     }
 
-    /// Leaves out the bit-for-bit run on integers: for functions that divide, take roots or exponentials.
+    /// Leaves out the bit-for-bit run on integers: for functions that divide, take roots or
+    /// exponentials.
     pub fn inexact(mut self) -> Self {
         self.integers = false;
         self
@@ -156,8 +165,8 @@ impl Case {
         self
     }
 
-    /// Expects that the op refuses values in parts, with an error that holds these words. It must then: an op that learns to work on parts
-    /// no longer says so.
+    /// Expects that the op refuses values in parts, with an error that holds these words. It must
+    /// then: an op that learns to work on parts no longer says so.
     pub fn whole(mut self, words: &'static str) -> Self {
         self.whole = Some(words);
         self
@@ -171,8 +180,9 @@ impl Case {
         self
     }
 
-    /// The same case in the middle of a graph: every `f32` input comes from a node and every `f32` output goes into one, so that
-    /// its gradients arrive from a node too. Those nodes multiply by 1.
+    /// The same case in the middle of a graph: every `f32` input comes from a node and every `f32`
+    /// output goes into one, so that its gradients arrive from a node too. Those nodes multiply by
+    /// 1.
     pub fn inside(self) -> Self {
         let build = self.build;
         let one = |g: &mut Graph, values: &[Value]| -> Result<Vec<Value>> {
@@ -216,8 +226,8 @@ impl Case {
         }
     }
 
-    /// Whether NaN and infinities are among its inputs, and among the gradients of its outputs. Neither differences nor adjoints
-    /// hold for such a case.
+    /// Whether NaN and infinities are among its inputs, and among the gradients of its outputs.
+    /// Neither differences nor adjoints hold for such a case.
     pub fn is_special(&self) -> [bool; 2] {
         let operand = self.inputs.iter().any(|input| input.draw == Draw::Special);
         [operand, !self.wrt.is_empty() && self.dy == Draw::Special]

@@ -5,14 +5,16 @@ use crate::error::Result;
 use crate::shape::{DType, Type};
 use crate::tensor::{Array, Tensor};
 
-/// What a flushed subnormal may cost: WGSL 15.7.2, "any inputs or outputs of operations listed in 15.7.4 may be flushed
-/// to zero" when they are subnormal.
+/// What a flushed subnormal may cost: WGSL 15.7.2, "any inputs or outputs of operations listed in
+/// 15.7.4 may be flushed to zero" when they are subnormal.
 const FLUSHED: f64 = f32::MIN_POSITIVE as f64;
 
-/// Compares `got` with the reference `want` and returns the worst error in units of the bound (at most 1).
+/// Compares `got` with the reference `want` and returns the worst error in units of the bound (at
+/// most 1).
 ///
-/// `abs_sum` is the reference on the absolute values of all float inputs; only [`Bound::Sum`] and [`Bound::HalfSum`] need it. Integers must be
-/// equal whatever the bound. NaN must meet NaN, an infinity (or a number that rounds to one) the same infinity; -0 equals 0.
+/// `abs_sum` is the reference on the absolute values of all float inputs; only [`Bound::Sum`] and
+/// [`Bound::HalfSum`] need it. Integers must be equal whatever the bound. NaN must meet NaN, an
+/// infinity (or a number that rounds to one) the same infinity; -0 equals 0.
 ///
 /// # Errors
 /// `Mismatch`, saying what differs, the worst element first: where, the two numbers, the bound.

@@ -1,8 +1,10 @@
-//! Whether an op is right: its results on a GPU against the reference, the reference against central differences.
+//! Whether an op is right: its results on a GPU against the reference, the reference against
+//! central differences.
 //!
-//! A [`Case`] says how an op is used and how far its results may stray. [`derivatives`] and [`adjoint`] look at the reference
-//! alone. [`Prepared::new`] evaluates the reference, [`Adapter::check`] runs the case on a GPU in every way that the engine knows:
-//! every body of the kernels, with and without fusion, with values cut into parts, with grids folded. The crate's own
+//! A [`Case`] says how an op is used and how far its results may stray. [`derivatives`] and
+//! [`adjoint`] look at the reference alone. [`Prepared::new`] evaluates the reference,
+//! [`Adapter::check`] runs the case on a GPU in every way that the engine knows: every body of the
+//! kernels, with and without fusion, with values cut into parts, with grids folded. The crate's own
 //! tests are made of these, and an op from outside is checked by the same:
 //!
 //! ```

@@ -16,7 +16,8 @@ use crate::tensor::{Array, Tensor};
 pub enum Numbers {
     /// Fractions.
     Real,
-    /// Integers from -4 to 4 (all different for [`Draw::Distinct`]), so that sums of products stay exact in `f32`.
+    /// Integers from -4 to 4 (all different for [`Draw::Distinct`]), so that sums of products stay
+    /// exact in `f32`.
     Integers,
 }
 
@@ -34,7 +35,8 @@ pub struct Built {
     pub inputs: Vec<Value>,
     /// The case's outputs.
     pub outputs: Vec<Value>,
-    /// Each float output with the graph input that holds its gradient; empty for a case without gradients.
+    /// Each float output with the graph input that holds its gradient; empty for a case without
+    /// gradients.
     pub seeds: Vec<(Value, Value)>,
     /// The gradients of `case.wrt`, in that order.
     pub gradients: Vec<Value>,
@@ -96,7 +98,8 @@ impl Built {
         [self.outputs.clone(), self.gradients.clone()].concat()
     }
 
-    /// A limit for bindings that cuts the largest values into about eight parts, each of one row or more.
+    /// A limit for bindings that cuts the largest values into about eight parts, each of one row or
+    /// more.
     pub fn part_limit(&self) -> u64 {
         let parts = self
             .types()
@@ -134,8 +137,8 @@ impl Built {
         Ok(given)
     }
 
-    /// `given` with the absolute values of all floats: on these, the reference gives sums of absolute products. Inputs drawn
-    /// as [`Draw::Distinct`] stay, since the op picks by them.
+    /// `given` with the absolute values of all floats: on these, the reference gives sums of
+    /// absolute products. Inputs drawn as [`Draw::Distinct`] stay, since the op picks by them.
     pub fn absolute(&self, case: &Case, given: &Given) -> Given {
         let drawn = self.inputs.iter().zip(&case.inputs);
         let picked: Vec<Value> = drawn

@@ -18,12 +18,14 @@ const RTOL: f64 = 1e-3;
 /// Elements of an input that are moved if it has more than twice as many.
 const SUBSET: usize = 24;
 
-/// Holds the case's gradients against central differences on its real-valued inputs; returns how many derivatives were compared.
+/// Holds the case's gradients against central differences on its real-valued inputs; returns how
+/// many derivatives were compared.
 ///
 /// Of inputs with many elements a fixed random subset is moved.
 ///
 /// # Errors
-/// `Mismatch` with the first derivative that differs by more than 1e-5 + 1e-3 of it; what building the case says.
+/// `Mismatch` with the first derivative that differs by more than 1e-5 + 1e-3 of it; what building
+/// the case says.
 pub fn derivatives(case: &Case) -> Result<usize> {
     let built = build(case)?;
     let mut given = real(case, &built)?;
@@ -52,7 +54,8 @@ pub fn derivatives(case: &Case) -> Result<usize> {
             let near = (numeric - analytic).abs() <= ATOL + RTOL * numeric.abs();
             if !near {
                 return Err(mismatch(format!(
-                    "{}: gradient of input {input}, element {i}: {analytic} by the graph, {numeric} by differences",
+                    "{}: gradient of input {input}, element {i}: {analytic} by the graph, \
+                     {numeric} by differences",
                     case.name
                 )));
             }
@@ -63,7 +66,8 @@ pub fn derivatives(case: &Case) -> Result<usize> {
     Ok(compared)
 }
 
-/// Holds <f(x), dy> against <x, f^T(dy)> for every input in `case.wrt`; returns how many products were compared.
+/// Holds <f(x), dy> against <x, f^T(dy)> for every input in `case.wrt`; returns how many products
+/// were compared.
 ///
 /// # Errors
 /// `Mismatch` if two products differ by more than 1e-10 of their size; what building the case says.

@@ -11,9 +11,11 @@ use crate::kernel::{Body, CPU_TURNS, Caps, GPU_TURNS, Matrices, Tile, Tuning, WI
 pub struct GpuOptions {
     /// Back ends to look at; by default those of the `WGPU_BACKEND` variable, else all.
     pub backends: Option<wgpu::Backends>,
-    /// Part of the adapter's name, in any case of letters; by default `WGPU_ADAPTER_NAME`, else any.
+    /// Part of the adapter's name, in any case of letters; by default `WGPU_ADAPTER_NAME`, else
+    /// any.
     pub adapter: Option<String>,
-    /// Body of the matrix-shaped kernels; by default registers on software adapters and GL, shared memory elsewhere.
+    /// Body of the matrix-shaped kernels; by default registers on software adapters and GL, shared
+    /// memory elsewhere.
     ///
     /// [`Body::Cooperative`] needs features of wgpu that are experimental, which a device of one's
     /// own asks for then. The first session on them multiplies small integers, on the queue and
@@ -21,18 +23,22 @@ pub struct GpuOptions {
     /// device the products arrive while its host polls: `SessionBuilder::build_async` is to be
     /// awaited meanwhile, and the forms that block return `Unsupported`.
     pub body: Option<Body>,
-    /// What [`Body::Cooperative`] multiplies; by default what the adapter has. Of a borrowed device nobody knows that, so there it is to be
-    /// named, as [`Matrices::of`] finds it; [`Matrices::Plain`] works anywhere.
+    /// What [`Body::Cooperative`] multiplies; by default what the adapter has. Of a borrowed device
+    /// nobody knows that, so there it is to be named, as [`Matrices::of`] finds it;
+    /// [`Matrices::Plain`] works anywhere.
     pub matrices: Option<Matrices>,
-    /// Tile of the matrix-shaped kernels (see [`Caps::tile`](crate::kernel::Caps::tile)); by default the one that the rules choose.
+    /// Tile of the matrix-shaped kernels (see [`Caps::tile`](crate::kernel::Caps::tile)); by
+    /// default the one that the rules choose.
     pub tile: Option<Tile>,
-    /// Whether kernels in registers read through windows of uniform bindings (see [`Caps::windows`](crate::kernel::Caps::windows)); by default
-    /// on software adapters.
+    /// Whether kernels in registers read through windows of uniform bindings (see
+    /// [`Caps::windows`](crate::kernel::Caps::windows)); by default on software adapters.
     pub windows: Option<bool>,
-    /// Measured choices for some products, which go before the rules, made by [`tune`](crate::tune) on an adapter of the same name and back end.
-    /// A body or tile that is given here goes before both.
+    /// Measured choices for some products, which go before the rules, made by [`tune`](crate::tune)
+    /// on an adapter of the same name and back end. A body or tile that is given here goes before
+    /// both.
     pub tuning: Option<Arc<Tuning>>,
-    /// A largest binding below the device's own, in bytes: to try how values in several parts behave.
+    /// A largest binding below the device's own, in bytes: to try how values in several parts
+    /// behave.
     pub max_binding: Option<u64>,
     /// Workgroups per dimension below the device's own: to try how dispatches fold.
     pub max_workgroups: Option<u32>,
@@ -46,14 +52,16 @@ pub struct GpuOptions {
     /// store holds and twice what a session's inputs do, if that is more, beyond which they are
     /// `OutOfMemory`.
     pub max_staging: Option<u64>,
-    /// Keeps the checks that translation adds to shaders (index clamps, loop bounds, guards on division) in the crate's own
-    /// kernels too: to see what they cost. Kernels from elsewhere always have them.
+    /// Keeps the checks that translation adds to shaders (index clamps, loop bounds, guards on
+    /// division) in the crate's own kernels too: to see what they cost. Kernels from elsewhere
+    /// always have them.
     pub checked: bool,
     /// Zeroes workgroup memory before the crate's own kernels too: to see what that costs.
     pub zeroed: bool,
-    /// What [`Gpu::pipeline_cache_data`] returned in an earlier run, where the device keeps such data. Bytes that are damaged or
-    /// come from another adapter or driver are left out, with a warning in the log. As drivers take what is in them for their own,
-    /// whoever can write where they are stored must be trusted.
+    /// What [`Gpu::pipeline_cache_data`] returned in an earlier run, where the device keeps such
+    /// data. Bytes that are damaged or come from another adapter or driver are left out, with a
+    /// warning in the log. As drivers take what is in them for their own, whoever can write where
+    /// they are stored must be trusted.
     pub pipeline_cache: Option<Arc<[u8]>>,
 }
 
@@ -97,7 +105,8 @@ async fn adapters(options: &GpuOptions) -> Vec<wgpu::Adapter> {
 }
 
 impl Gpu {
-    /// A device of its own on the best adapter that matches: discrete before integrated before software, GL last.
+    /// A device of its own on the best adapter that matches: discrete before integrated before
+    /// software, GL last.
     ///
     /// # Errors
     /// `NoAdapter` if none matches, or if `WGPU_BACKEND` counts and names a back end that there is
@@ -144,7 +153,8 @@ impl Gpu {
     async fn from_adapter(adapter: &wgpu::Adapter, options: &GpuOptions) -> Result<Self> {
         let info = adapter.get_info();
         let name = format!("{} ({})", info.name, info.backend);
-        // Where they are offered, steps can be profiled and pipelines be kept; nothing else depends on them.
+        // Where they are offered, steps can be profiled and pipelines be kept; nothing else depends
+        // on them.
         let mut required_features =
             adapter.features() & (wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::PIPELINE_CACHE);
         let asked = options.body == Some(Body::Cooperative)
@@ -213,8 +223,9 @@ async fn open(
 }
 
 impl GpuOptions {
-    /// What kernels are chosen by on a device of this kind with these limits, so that a plan can be made without one. Whether a device has
-    /// cooperative matrices, only the device tells: a plan for [`Body::Cooperative`] is one for a device that does.
+    /// What kernels are chosen by on a device of this kind with these limits, so that a plan can be
+    /// made without one. Whether a device has cooperative matrices, only the device tells: a plan
+    /// for [`Body::Cooperative`] is one for a device that does.
     ///
     /// # Errors
     ///

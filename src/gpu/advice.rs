@@ -147,7 +147,8 @@ fn advice(os: &str, debian: bool, asked: wgpu::Backends) -> String {
             "`apt install libegl1 libgl1-mesa-dri` provides a software one".to_owned()
         }
         "linux" if vulkan => {
-            "Mesa's Vulkan drivers, a package of the distribution, provide a software one (lavapipe)"
+            "Mesa's Vulkan drivers, a package of the distribution, provide a software one \
+             (lavapipe)"
                 .to_owned()
         }
         "linux" => "Mesa's EGL library and drivers, packages of the distribution, provide a \
@@ -157,11 +158,14 @@ fn advice(os: &str, debian: bool, asked: wgpu::Backends) -> String {
             "the graphics driver brings one; Windows itself has a software one for dx12".to_owned()
         }
         "windows" => format!(
-            "the driver of the graphics card brings {}; Windows itself has a software adapter for dx12",
+            "the driver of the graphics card brings {}; Windows itself has a software adapter for \
+             dx12",
             names(asked & here)
         ),
         "macos" | "ios" => "the system brings Metal; a virtual machine may have none".to_owned(),
-        "unknown" | "" | "emscripten" => "the browser has no WebGPU, or it is turned off".to_owned(),
+        "unknown" | "" | "emscripten" => "the browser has no WebGPU, or it is turned \
+         off"
+        .to_owned(),
         _ => format!("the graphics driver brings {}", names(asked & here)),
     }
 }

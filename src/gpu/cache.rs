@@ -11,7 +11,8 @@ pub(super) fn key(device: &wgpu::Device) -> Option<String> {
     kept.then(|| wgpu::util::pipeline_cache_key(&device.adapter_info()))?
 }
 
-/// A cache that begins with `data` from an earlier run if it is whole and the device's, and empty otherwise; none if the device keeps none.
+/// A cache that begins with `data` from an earlier run if it is whole and the device's, and empty
+/// otherwise; none if the device keeps none.
 pub(super) fn create(device: &wgpu::Device, data: Option<&[u8]>) -> Option<wgpu::PipelineCache> {
     let key = key(device)?;
     let attempt = |data: Option<&[u8]>| {
@@ -46,7 +47,8 @@ pub(super) fn data(device: &wgpu::Device, cache: &wgpu::PipelineCache) -> Option
     Some(sealed(&key(device)?, &cache.get_data()?))
 }
 
-/// wgpu looks at the header of its data, drivers trust the rest: so the data travels with a checksum, of the adapter's key too.
+/// wgpu looks at the header of its data, drivers trust the rest: so the data travels with a
+/// checksum, of the adapter's key too.
 fn sealed(key: &str, data: &[u8]) -> Vec<u8> {
     [&MAGIC[..], &checksum(key, data), data].concat()
 }

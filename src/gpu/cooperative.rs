@@ -1,4 +1,5 @@
-//! Cooperative matrices: whether a device has those that the kernels multiply, and whether it was seen to multiply them correctly.
+//! Cooperative matrices: whether a device has those that the kernels multiply, and whether it was
+//! seen to multiply them correctly.
 
 use std::sync::{MutexGuard, PoisonError};
 
@@ -15,7 +16,8 @@ pub(super) const FEATURES: wgpu::Features = wgpu::Features::EXPERIMENTAL_COOPERA
 const MOST_INVOCATIONS: u32 = 64;
 
 impl Matrices {
-    /// What subgroups of an adapter multiply in `f16` and sum in `f32`, if its devices can have all that the kernels need.
+    /// What subgroups of an adapter multiply in `f16` and sum in `f32`, if its devices can have all
+    /// that the kernels need.
     pub fn of(adapter: &wgpu::Adapter) -> Option<Self> {
         let memory = adapter.limits().max_compute_workgroup_storage_size;
         let fits = adapter.get_info().subgroup_max_size <= MOST_INVOCATIONS
@@ -40,11 +42,12 @@ impl Matrices {
     }
 }
 
-/// The matrices for these options on a device whose adapter has `known` ones. They matter only where the options ask for them.
+/// The matrices for these options on a device whose adapter has `known` ones. They matter only
+/// where the options ask for them.
 ///
 /// # Errors
-/// `Unsupported` if the device lacks them or what they need, or a table of measured choices names them; `Limit` if it allows too little
-/// workgroup memory.
+/// `Unsupported` if the device lacks them or what they need, or a table of measured choices names
+/// them; `Limit` if it allows too little workgroup memory.
 pub(super) fn chosen(
     device: &wgpu::Device,
     owned: bool,
@@ -79,7 +82,8 @@ pub(super) fn chosen(
     };
     if owned && known.is_none() {
         return unsupported(&format!(
-            "the adapter has none of 16 x 16 or 8 x 8 that multiply f16 and sum in f32, or lacks one of {}, {COOPERATIVE_MEMORY} bytes of \
+            "the adapter has none of 16 x 16 or 8 x 8 that multiply f16 and sum in f32, or lacks \
+             one of {}, {COOPERATIVE_MEMORY} bytes of \
              workgroup memory, subgroups of at most {MOST_INVOCATIONS} invocations",
             names(FEATURES)
         ));
@@ -91,7 +95,8 @@ pub(super) fn chosen(
     let largest = device.adapter_info().subgroup_max_size;
     if largest > MOST_INVOCATIONS {
         return unsupported(&format!(
-            "the device has subgroups of up to {largest} invocations, the kernels are made for {MOST_INVOCATIONS} at most"
+            "the device has subgroups of up to {largest} invocations, the kernels are made for \
+             {MOST_INVOCATIONS} at most"
         ));
     }
     let memory = device.limits().max_compute_workgroup_storage_size;
@@ -99,7 +104,8 @@ pub(super) fn chosen(
         return Err(Error::new(
             ErrorKind::Limit,
             format!(
-                "max_compute_workgroup_storage_size: the device allows {memory}, cooperative matrices need {COOPERATIVE_MEMORY}"
+                "max_compute_workgroup_storage_size: the device allows {memory}, cooperative \
+                 matrices need {COOPERATIVE_MEMORY}"
             ),
         ));
     }
@@ -115,7 +121,8 @@ pub(super) fn chosen(
 }
 
 impl Gpu {
-    /// The same device with its cooperative matrices, and nothing else that options ask for: to try these out.
+    /// The same device with its cooperative matrices, and nothing else that options ask for: to try
+    /// these out.
     pub(crate) fn with_matrices_alone(&self) -> Self {
         let limits = self.0.device.limits();
         let binding = limits.max_storage_buffer_binding_size;
@@ -127,7 +134,8 @@ impl Gpu {
         })
     }
 
-    /// Whether the kernels run on cooperative matrices that nobody has yet seen to multiply correctly.
+    /// Whether the kernels run on cooperative matrices that nobody has yet seen to multiply
+    /// correctly.
     pub(crate) fn unproven(&self) -> bool {
         let Caps { body, matrices, .. } = &self.0.caps;
         *body == Body::Cooperative && !self.proven().contains(matrices)

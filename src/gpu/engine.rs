@@ -86,7 +86,8 @@ impl Engine {
         }
     }
 
-    /// Fails on a borrowed device whose cooperative matrices are still to be tried out: who blocks cannot wait for that.
+    /// Fails on a borrowed device whose cooperative matrices are still to be tried out: who blocks
+    /// cannot wait for that.
     #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn expect_proof(&self) -> Result<()> {
         match self {

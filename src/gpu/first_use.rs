@@ -1,4 +1,5 @@
-//! First uses of pipelines, for llvmpipe, which compiles a pipeline where it is first used, on the one thread that a device runs.
+//! First uses of pipelines, for llvmpipe, which compiles a pipeline where it is first used, on the
+//! one thread that a device runs.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,8 +23,9 @@ pub(super) struct FirstUses {
 }
 
 impl FirstUses {
-    /// For these pipelines, which are built in this order. None where the driver compiles otherwise, nor on a borrowed device, nor through
-    /// GL, where wgpu leaves out what has no workgroups.
+    /// For these pipelines, which are built in this order. None where the driver compiles
+    /// otherwise, nor on a borrowed device, nor through GL, where wgpu leaves out what has no
+    /// workgroups.
     pub fn start(gpu: &Gpu, keys: &[&Key]) -> Option<Self> {
         let info = gpu.info();
         let llvmpipe = info.driver == "llvmpipe" && info.backend == wgpu::Backend::Vulkan;
@@ -71,8 +73,9 @@ impl FirstUses {
     }
 }
 
-/// Further devices, each on a thread of its own, that compile, from the last pipeline on, what the first one has not come to. The driver then
-/// has it in its cache on disk; where that is turned off, the first device compiles it again.
+/// Further devices, each on a thread of its own, that compile, from the last pipeline on, what the
+/// first one has not come to. The driver then has it in its cache on disk; where that is turned
+/// off, the first device compiles it again.
 struct Twins {
     /// Pipelines that none has taken.
     left: Arc<Mutex<Range<usize>>>,
@@ -133,7 +136,8 @@ async fn compile(gpu: &Gpu, keys: &[Key], left: &Mutex<Range<usize>>) -> Result<
     Ok(())
 }
 
-/// Whether a pipeline has a first use here: what a kernel from outside the crate binds, nobody knows.
+/// Whether a pipeline has a first use here: what a kernel from outside the crate binds, nobody
+/// knows.
 fn is_used(key: &Key) -> bool {
     matches!(key.kernel.wgsl, Wgsl::Files(_))
 }

@@ -1,4 +1,5 @@
-//! The device, own or borrowed: pipelines, buffers, readback. wgpu stops here, at the store and at the session.
+//! The device, own or borrowed: pipelines, buffers, readback. wgpu stops here, at the store and at
+//! the session.
 
 mod adapter;
 mod advice;
@@ -188,7 +189,8 @@ impl Gpu {
         Self::from_device_with(device, queue, &GpuOptions::default())
     }
 
-    /// As [`from_device`](Self::from_device), with the options that apply to a given device: all but the adapter's.
+    /// As [`from_device`](Self::from_device), with the options that apply to a given device: all
+    /// but the adapter's.
     ///
     /// # Errors
     /// `Limit` if the device allows less than the kernels need, `Unsupported` if it lacks what
@@ -205,8 +207,8 @@ impl Gpu {
         Ok(gpu)
     }
 
-    /// The same device used in another way, with all of `options` but the adapter's. Both share their pipelines, unless there is data
-    /// of a pipeline cache to begin with.
+    /// The same device used in another way, with all of `options` but the adapter's. Both share
+    /// their pipelines, unless there is data of a pipeline cache to begin with.
     pub fn with_options(&self, options: &GpuOptions) -> Result<Self> {
         let (device, queue) = (self.0.device.clone(), self.0.queue.clone());
         let mut common = self.0.common.clone();
@@ -217,7 +219,8 @@ impl Gpu {
         Ok(Self(Arc::new(inner)))
     }
 
-    /// The same device with its products lowered as `choice` says, if it has one, and without a table of measured choices.
+    /// The same device with its products lowered as `choice` says, if it has one, and without a
+    /// table of measured choices.
     #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn choosing(&self, choice: Option<Choice>) -> Self {
         self.with_caps(Caps {
@@ -271,14 +274,16 @@ impl Gpu {
         self.0.common.pipelines.count()
     }
 
-    /// The pipelines built so far in the driver's own form, for [`GpuOptions::pipeline_cache`] of a later run; none on devices without
-    /// the feature `PIPELINE_CACHE`, which an own device has wherever its adapter does.
+    /// The pipelines built so far in the driver's own form, for [`GpuOptions::pipeline_cache`] of a
+    /// later run; none on devices without the feature `PIPELINE_CACHE`, which an own device has
+    /// wherever its adapter does.
     pub fn pipeline_cache_data(&self) -> Option<Vec<u8>> {
         self.check_lost().ok()?;
         self.0.common.pipelines.cache_data(&self.0.device)
     }
 
-    /// A name for a file of [`pipeline_cache_data`](Self::pipeline_cache_data), one for all adapters that may share it.
+    /// A name for a file of [`pipeline_cache_data`](Self::pipeline_cache_data), one for all
+    /// adapters that may share it.
     pub fn pipeline_cache_key(&self) -> Option<String> {
         cache::key(&self.0.device)
     }
@@ -287,7 +292,8 @@ impl Gpu {
         &self.0.common.pipelines
     }
 
-    /// Runs `work` at once, inside error scopes; what the device objected to comes as a typed error.
+    /// Runs `work` at once, inside error scopes; what the device objected to comes as a typed
+    /// error.
     pub(crate) fn scoped<T>(
         &self,
         what: &str,
@@ -339,7 +345,8 @@ impl Gpu {
         })
     }
 
-    /// As [`scoped`](Self::scoped), without waiting for the verdict where only a browser's event loop brings it.
+    /// As [`scoped`](Self::scoped), without waiting for the verdict where only a browser's event
+    /// loop brings it.
     pub(crate) fn guarded<T>(&self, what: &str, work: impl FnOnce() -> T) -> Result<T> {
         self.check_lost()?;
         #[cfg(not(target_arch = "wasm32"))]
@@ -432,7 +439,8 @@ impl Gpu {
     }
 }
 
-/// A device's error as a source: as it is, or its text in a browser, whose errors stay in their thread.
+/// A device's error as a source: as it is, or its text in a browser, whose errors stay in their
+/// thread.
 fn portable(error: wgpu::Error) -> Box<dyn std::error::Error + Send + Sync> {
     #[cfg(not(target_arch = "wasm32"))]
     return Box::new(error);

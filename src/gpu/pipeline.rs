@@ -40,7 +40,8 @@ impl Checks {
     };
 }
 
-/// How far the pipelines of a session are: told before each one is built, and once they are all there.
+/// How far the pipelines of a session are: told before each one is built, and once they are all
+/// there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress<'a> {
     /// Pipelines that the session needs, each counted once.

@@ -53,8 +53,8 @@ impl Timestamps {
         })
     }
 
-    /// Copies what the passes wrote, after them, and submits `encoder`; nanoseconds from the first pass's beginning to each pass's
-    /// beginning and end.
+    /// Copies what the passes wrote, after them, and submits `encoder`; nanoseconds from the first
+    /// pass's beginning to each pass's beginning and end.
     pub async fn submit(
         &self,
         gpu: &Gpu,

@@ -81,7 +81,8 @@ pub enum Init {
     },
     /// These elements.
     Tensor(Arc<Tensor>),
-    /// The elements that the state of this name begins with, drawn or given: an average before the first step.
+    /// The elements that the state of this name begins with, drawn or given: an average before the
+    /// first step.
     SameAs(String),
     /// The store's seed in the first two words (low, high), 0 in the others: a clock.
     Seed,
@@ -161,7 +162,8 @@ fn check_view(op: &str, inputs: &[&Type], outputs: &[Type]) -> Result<()> {
     match (inputs, outputs) {
         ([x, ..], [y]) if alike(x, y) => Ok(()),
         _ => Err(Error::graph(format!(
-            "{op}: a view makes one output of the elements of input 0, not {outputs:?} of {inputs:?}"
+            "{op}: a view makes one output of the elements of input 0, not {outputs:?} of \
+             {inputs:?}"
         ))),
     }
 }
@@ -208,7 +210,8 @@ impl Graph {
         self.define(tensor.ty().clone(), Source::Constant(Arc::new(tensor)))
     }
 
-    /// A named state. `like` places it at the offset of that state (a parameter) within its own kind.
+    /// A named state. `like` places it at the offset of that state (a parameter) within its own
+    /// kind.
     pub fn state(
         &mut self,
         name: &str,
@@ -265,7 +268,8 @@ impl Graph {
         self.state(name, Type::f32(shape), StateKind::Parameter, init, None)
     }
 
-    /// The seed and step counter, `u32 [4]`: seed low, seed high, step, unused. Made on first use under the name `clock`.
+    /// The seed and step counter, `u32 [4]`: seed low, seed high, step, unused. Made on first use
+    /// under the name `clock`.
     pub fn clock(&mut self) -> Result<Value> {
         if let Some(clock) = self.clock {
             return Ok(clock);
@@ -276,7 +280,8 @@ impl Graph {
         self.state("clock", Type::u32([4]), StateKind::Scalar, Init::Seed, None)
     }
 
-    /// Makes `clock`, a `u32 [4]`, the one that [`clock`](Self::clock) gives: for a graph that does not count the steps of others.
+    /// Makes `clock`, a `u32 [4]`, the one that [`clock`](Self::clock) gives: for a graph that does
+    /// not count the steps of others.
     pub fn set_clock(&mut self, clock: Value) -> Result<()> {
         let ty = self.operand("set_clock", clock)?;
         if ty != &Type::u32([4]) {
@@ -286,8 +291,9 @@ impl Graph {
         Ok(())
     }
 
-    /// Packs a state, and what is stored like it, with the others of its kind and group (0 unless set), so that one dispatch walks
-    /// all of a group. Where graphs that share a store differ, the highest number counts.
+    /// Packs a state, and what is stored like it, with the others of its kind and group (0 unless
+    /// set), so that one dispatch walks all of a group. Where graphs that share a store differ, the
+    /// highest number counts.
     pub fn set_group(&mut self, state: Value, group: u8) -> Result<()> {
         self.operand("set_group", state)?;
         let Source::State(index) = self.definition(state)?.source else {
@@ -351,7 +357,8 @@ impl Graph {
         first.ok_or_else(|| Error::graph(format!("{name}: no outputs, one is needed")))
     }
 
-    /// Writes `value` into `state` at the end of every step. Reads within the step see the value from before it.
+    /// Writes `value` into `state` at the end of every step. Reads within the step see the value
+    /// from before it.
     pub fn assign(&mut self, state: Value, value: Value) -> Result<()> {
         self.operand("assign", state)?;
         let Source::State(index) = self.definition(state)?.source else {
@@ -384,7 +391,8 @@ impl Graph {
         assigns.find(|(s, _)| *s == state).map(|&(_, value)| value)
     }
 
-    /// Takes the assignment to `state` back, so that another can follow: for a value made from the one that it gives.
+    /// Takes the assignment to `state` back, so that another can follow: for a value made from the
+    /// one that it gives.
     pub fn unassign(&mut self, state: Value) -> Option<Value> {
         let at = self.assigns.iter().position(|&(s, _)| s == state)?;
         Some(self.assigns.remove(at).1)

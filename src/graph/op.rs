@@ -50,8 +50,10 @@ pub trait Op: Debug + Any + Send + Sync {
         false
     }
 
-    /// The matrix-shaped product that it computes, as tables of measured choices name it ([`Tuning`](crate::kernel::Tuning)): its kind and
-    /// its extents, no batch among them but that it has few rows where that makes a difference. `None` for ops whose lowering has nothing to choose from.
+    /// The matrix-shaped product that it computes, as tables of measured choices name it
+    /// ([`Tuning`](crate::kernel::Tuning)): its kind and its extents, no batch among them but that
+    /// it has few rows where that makes a difference. `None` for ops whose lowering has nothing to
+    /// choose from.
     fn product(&self, inputs: &[&Type]) -> Option<String> {
         let _ = inputs;
         None

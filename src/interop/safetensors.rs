@@ -458,7 +458,8 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Checkpoint);
         assert_eq!(
             error.to_string(),
-            "checkpoint does not fit; missing: \"b\" f32 []; unexpected: \"x\", \"y\"; different: \"c\" is f32 [2, 1], not f32 [1, 2]"
+            "checkpoint does not fit; missing: \"b\" f32 []; unexpected: \"x\", \"y\"; different: \
+             \"c\" is f32 [2, 1], not f32 [1, 2]"
         );
         let many: Vec<String> = (0..12).map(|i| i.to_string()).collect();
         assert_eq!(listed(&many), "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more");

@@ -21,9 +21,9 @@ pub struct Caps {
     /// Largest uniform binding, in bytes.
     pub max_uniform: u64,
     /// Whether operands are best read through uniform bindings of [`WINDOW`] bytes: a CPU adapter
-    /// whose uniforms reach that far. llvmpipe loads a `vec4` from there in a tenth of the time that
-    /// storage takes; a GPU would serialise loads that differ from lane to lane. The kernels of
-    /// products are other ones then, too.
+    /// whose uniforms reach that far. llvmpipe loads a `vec4` from there in a tenth of the time
+    /// that storage takes; a GPU would serialise loads that differ from lane to lane. The kernels
+    /// of products are other ones then, too.
     pub windows: bool,
     /// Workgroups per dimension.
     pub max_workgroups: u32,

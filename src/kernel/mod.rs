@@ -1,4 +1,5 @@
-//! GPU work as plain data: kernels, dispatches, and what an op is told when it lowers. No wgpu type appears here.
+//! GPU work as plain data: kernels, dispatches, and what an op is told when it lowers. No wgpu type
+//! appears here.
 
 mod caps;
 mod rows;
@@ -64,8 +65,9 @@ impl Files {
 
 /// A compute shader.
 ///
-/// The entry point is `main`. Bindings are in group 0: buffers in the order of [`Dispatch::bindings`], then
-/// `var<uniform> params: Params`, whose first field is `grid: Grid` (see `shaders/lib/grid.wgsl`).
+/// The entry point is `main`. Bindings are in group 0: buffers in the order of
+/// [`Dispatch::bindings`], then `var<uniform> params: Params`, whose first field is `grid: Grid`
+/// (see `shaders/lib/grid.wgsl`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Kernel {
     /// Name for labels and messages.
@@ -103,7 +105,8 @@ impl Kernel {
         }
     }
 
-    /// The same kernel as one that multiplies numbers rounded to `f16`, for which its files need these extensions of WGSL.
+    /// The same kernel as one that multiplies numbers rounded to `f16`, for which its files need
+    /// these extensions of WGSL.
     pub(crate) fn in_halves(mut self, extensions: &'static [&'static str]) -> Self {
         if let Wgsl::Files(files) = &mut self.wgsl {
             files.extensions = extensions;
@@ -112,7 +115,8 @@ impl Kernel {
         self
     }
 
-    /// A kernel of the caller's: a whole WGSL module with the entry point `main`, [`GRID`] included.
+    /// A kernel of the caller's: a whole WGSL module with the entry point `main`, [`GRID`]
+    /// included.
     pub fn module(
         name: impl Into<Cow<'static, str>>,
         text: impl Into<String>,
@@ -125,7 +129,8 @@ impl Kernel {
         }
     }
 
-    /// Extensions of WGSL without which it is not valid; those of a module from elsewhere are in its text.
+    /// Extensions of WGSL without which it is not valid; those of a module from elsewhere are in
+    /// its text.
     pub fn extensions(&self) -> &'static [&'static str] {
         match &self.wgsl {
             Wgsl::Files(files) => files.extensions,
@@ -162,7 +167,8 @@ impl Kernel {
         (&self.name, line)
     }
 
-    /// The complete WGSL text. What enables extensions stands in the first line, before what the first file has there.
+    /// The complete WGSL text. What enables extensions stands in the first line, before what the
+    /// first file has there.
     pub fn source(&self) -> Cow<'_, str> {
         match &self.wgsl {
             Wgsl::Files(files) => {
@@ -198,7 +204,8 @@ pub enum Access {
     Uniform,
 }
 
-/// A buffer range bound to a dispatch: one part of an operand, or a run of operands that lie side by side in the store.
+/// A buffer range bound to a dispatch: one part of an operand, or a run of operands that lie side
+/// by side in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Binding {
     /// Where the range starts.
@@ -207,7 +214,8 @@ pub struct Binding {
     pub part: usize,
     /// The operand with which the range ends, if it spans several (see [`Io::location`]).
     pub through: Option<Operand>,
-    /// First byte, in the part, of the [`WINDOW`] bytes that are bound instead of the part; they may reach past its end.
+    /// First byte, in the part, of the [`WINDOW`] bytes that are bound instead of the part; they
+    /// may reach past its end.
     pub window: Option<u64>,
     /// How the kernel uses it.
     pub access: Access,
@@ -293,7 +301,8 @@ impl Dispatch {
         self
     }
 
-    /// Extends the last binding to the end of `operand`, which lies after it in the same store chunk.
+    /// Extends the last binding to the end of `operand`, which lies after it in the same store
+    /// chunk.
     pub fn through(mut self, operand: Operand) -> Self {
         if let Some(last) = self.bindings.last_mut() {
             last.through = Some(operand);
@@ -301,8 +310,8 @@ impl Dispatch {
         self
     }
 
-    /// Makes the last binding show [`WINDOW`] bytes from byte `at` of its part on, a multiple of 256, on devices with [`Caps::windows`]. What it
-    /// shows past the end of the part is arbitrary.
+    /// Makes the last binding show [`WINDOW`] bytes from byte `at` of its part on, a multiple of
+    /// 256, on devices with [`Caps::windows`]. What it shows past the end of the part is arbitrary.
     pub fn window(mut self, at: u64) -> Self {
         if let Some(last) = self.bindings.last_mut() {
             last.window = Some(at);
@@ -310,7 +319,8 @@ impl Dispatch {
         self
     }
 
-    /// Appends a `u32` field. Extents, strides and dilations stay below 2^31 by [`Type::check`] and the rules of windows; offsets may wrap.
+    /// Appends a `u32` field. Extents, strides and dilations stay below 2^31 by [`Type::check`] and
+    /// the rules of windows; offsets may wrap.
     pub fn param(mut self, name: &'static str, value: usize) -> Self {
         self.params.push(Param {
             name,
@@ -353,8 +363,9 @@ pub enum Body {
     Registers,
     /// Tiles in workgroup memory: GPUs and browsers.
     Shared,
-    /// As `Shared`, with both factors rounded to `f16` and multiplied as cooperative matrices, in `f32`: on request, where a device has
-    /// them. Factors beyond 65,504 become infinite. No rule and no table of measured choices takes it.
+    /// As `Shared`, with both factors rounded to `f16` and multiplied as cooperative matrices, in
+    /// `f32`: on request, where a device has them. Factors beyond 65,504 become infinite. No rule
+    /// and no table of measured choices takes it.
     Cooperative,
 }
 
@@ -377,8 +388,9 @@ impl Matrices {
 /// Bytes of workgroup memory that a device needs for cooperative matrices other than plain ones.
 pub const COOPERATIVE_MEMORY: u32 = 32 << 10;
 
-/// Tile of a matrix-shaped kernel: how much work an invocation, or a workgroup, does for each load. A product and a convolution make a small
-/// or large block of the output; the gradient of a convolution's weight takes one tap, a row of taps or several rows.
+/// Tile of a matrix-shaped kernel: how much work an invocation, or a workgroup, does for each load.
+/// A product and a convolution make a small or large block of the output; the gradient of a
+/// convolution's weight takes one tap, a row of taps or several rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Tile {
     /// The least work: nothing is wasted on narrow shapes.
@@ -463,7 +475,8 @@ impl Io {
         Err(Error::new(
             ErrorKind::Limit,
             format!(
-                "{op}: {ty} takes {} bytes, more than the device binds at once, and {op} does not work on parts of it",
+                "{op}: {ty} takes {} bytes, more than the device binds at once, and {op} does not \
+                 work on parts of it",
                 ty.bytes()
             ),
         ))

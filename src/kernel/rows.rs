@@ -45,9 +45,10 @@ pub(crate) fn window_rows(row: usize) -> usize {
     fit / row.max(1)
 }
 
-/// The windows through which `count` rows of `row` elements of four bytes are seen, `most` at a time. The run begins at element `first` of
-/// a range of `bytes` bytes, rounded up to a multiple of 256; only a window over a range smaller than itself reaches past it. A row must fit:
-/// see [`window_rows`].
+/// The windows through which `count` rows of `row` elements of four bytes are seen, `most` at a
+/// time. The run begins at element `first` of a range of `bytes` bytes, rounded up to a multiple of
+/// 256; only a window over a range smaller than itself reaches past it. A row must fit: see
+/// [`window_rows`].
 pub(crate) fn windows(
     bytes: u64,
     row: usize,
@@ -113,7 +114,8 @@ pub fn parts_of(ty: &Type, max_binding: u64) -> Result<Vec<Part>> {
         return Err(Error::new(
             ErrorKind::Limit,
             format!(
-                "{ty}: {per_part} rows fit the {max_binding} bytes that the device binds, so that it takes more than {MOST_PARTS} parts"
+                "{ty}: {per_part} rows fit the {max_binding} bytes that the device binds, so that \
+                 it takes more than {MOST_PARTS} parts"
             ),
         ));
     }

@@ -18,7 +18,8 @@ pub struct Choice {
 }
 
 impl Choice {
-    /// Every body that sums in `f32` what it was given, with every tile, those of the rules first: all that a table may name.
+    /// Every body that sums in `f32` what it was given, with every tile, those of the rules first:
+    /// all that a table may name.
     pub fn all() -> impl Iterator<Item = Choice> {
         [Body::Registers, Body::Shared]
             .into_iter()
@@ -54,10 +55,12 @@ impl fmt::Display for Choice {
     }
 }
 
-/// The choices of one adapter where they are better than those of the rules: see [`tune`](crate::tune). Used through
+/// The choices of one adapter where they are better than those of the rules: see
+/// [`tune`](crate::tune). Used through
 /// [`GpuOptions::tuning`](crate::gpu::GpuOptions::tuning); its text can be kept in a file.
 ///
-/// Kernels differ in the order of their sums, so that results with another table may differ in their last bits.
+/// Kernels differ in the order of their sums, so that results with another table may differ in
+/// their last bits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tuning {
     /// The adapter's name.

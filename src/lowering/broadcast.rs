@@ -37,8 +37,8 @@ struct Axis {
     strides: [usize; 3],
 }
 
-/// The output's axes, neighbours merged where all strides allow. Extents of 1 are dropped, but for the batch's: another batch size
-/// gives the same axes.
+/// The output's axes, neighbours merged where all strides allow. Extents of 1 are dropped, but for
+/// the batch's: another batch size gives the same axes.
 fn collapse(operands: [Option<&Shape>; 3], y: &Shape) -> Vec<Axis> {
     let strides = operands.map(|shape| match shape {
         Some(shape) => broadcast_strides(shape, y),
@@ -69,8 +69,8 @@ pub(crate) struct Forms {
     pub elements: &'static Kernel,
 }
 
-/// Emits the dispatches of an elementwise op with broadcasting, which reads its inputs, input 0 last and only
-/// where its output does not take its place.
+/// Emits the dispatches of an elementwise op with broadcasting, which reads its inputs, input 0
+/// last and only where its output does not take its place.
 pub(crate) fn lower_broadcast(
     op: &str,
     forms: &Forms,
@@ -101,8 +101,8 @@ pub(crate) fn lower_broadcast(
             ),
         ));
     }
-    // Axis 0 of the output is part of the outermost axis; operands that have it are cut as it is. The others are no larger than a row of the
-    // output, which one binding holds.
+    // Axis 0 of the output is part of the outermost axis; operands that have it are cut as it is.
+    // The others are no larger than a row of the output, which one binding holds.
     let rows_of_y = y.rows();
     let cut = |i: usize| {
         let shape = &io.inputs[i].shape;

@@ -6,7 +6,8 @@ use crate::shape::Type;
 /// A part of an operand.
 type Place = (Operand, usize);
 
-/// A dispatch that copies `bytes` (a multiple of 16) from the start of one place to that of another.
+/// A dispatch that copies `bytes` (a multiple of 16) from the start of one place to that of
+/// another.
 pub(crate) fn copy(from: Place, to: Place, bytes: u64) -> Dispatch {
     let quads = (bytes / 16) as usize;
     between(&COPY, from, to)
@@ -14,7 +15,8 @@ pub(crate) fn copy(from: Place, to: Place, bytes: u64) -> Dispatch {
         .workgroups(quads.div_ceil(64))
 }
 
-/// Emits output 0 as the elements of input 0 in their order, whose parts may be cut at other elements.
+/// Emits output 0 as the elements of input 0 in their order, whose parts may be cut at other
+/// elements.
 pub(crate) fn copy_parts(io: &Io, out: &mut Lowering) {
     // Parts as runs of elements, not of rows.
     let elements = |ty: &Type, parts: &[Part]| -> Vec<Part> {

@@ -1,5 +1,5 @@
-//! How ops run: the machines that many of them share. Each emits dispatches for operands as they are
-//! cut into parts; none knows an op.
+//! How ops run: the machines that many of them share. Each emits dispatches for operands as they
+//! are cut into parts; none knows an op.
 
 pub(crate) mod broadcast;
 pub(crate) mod copy;

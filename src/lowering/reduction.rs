@@ -1,4 +1,5 @@
-//! How reductions run: over alternating runs of kept and reduced axes, in stages where they are long and few, part by part.
+//! How reductions run: over alternating runs of kept and reduced axes, in stages where they are
+//! long and few, part by part.
 
 use std::borrow::Cow;
 
@@ -24,7 +25,8 @@ pub(crate) enum Function {
     Differences(Operand),
     /// The sum of the squares of their differences from an operand that lies as the result does.
     Deviations(Operand),
-    /// How many of them equal an operand that lies as the result does, NaN counting as equal to NaN.
+    /// How many of them equal an operand that lies as the result does, NaN counting as equal to
+    /// NaN.
     Ties(Operand),
     /// The sum of exp(element - an operand that lies as the result does).
     Exponentials(Operand),
@@ -115,8 +117,8 @@ pub(crate) fn lower_sum(
 
 /// Emits y = the reduction of x over `axes`, in stages if the sums are long and few.
 ///
-/// Where axis 0 is kept, rows that lie in one part of both are reduced together. Where it is reduced, the parts of x are taken in
-/// order, each adding to what the ones before it left in y.
+/// Where axis 0 is kept, rows that lie in one part of both are reduced together. Where it is
+/// reduced, the parts of x are taken in order, each adding to what the ones before it left in y.
 pub(crate) fn lower_reduction(
     op: &str,
     reduction: Fold,
@@ -200,8 +202,8 @@ fn regions(x: Cut, axes: &[usize], y: Cut) -> Vec<Region> {
     regions
 }
 
-/// Emits dx from the elements of x, their reduction y and a share of the gradient for each output: `share` goes to the elements that
-/// equal y (`Ties`), or `(x - y) * share` to all (`Deviations`).
+/// Emits dx from the elements of x, their reduction y and a share of the gradient for each output:
+/// `share` goes to the elements that equal y (`Ties`), or `(x - y) * share` to all (`Deviations`).
 pub(crate) fn lower_spread(
     op: &str,
     differences: bool,
@@ -320,7 +322,8 @@ const SERIAL: usize = 128;
 /// Invocations that are enough to fill a device.
 const INVOCATIONS: usize = 16_384;
 
-/// Indices that lie side by side and are read by neighbouring invocations, if the reduction is cut along another axis too.
+/// Indices that lie side by side and are read by neighbouring invocations, if the reduction is cut
+/// along another axis too.
 const ADJACENT: usize = 16;
 
 /// Extents of the reduced runs, outermost first, of which the first and the last are cut.
@@ -348,7 +351,8 @@ fn chunks(outputs: usize, extents: Extents, max_turns: u64) -> (usize, usize) {
         }
         wanted = 2;
     }
-    // The fewest chunks of `extent` indices that leave the longest one as short as `count` chunks do.
+    // The fewest chunks of `extent` indices that leave the longest one as short as `count` chunks
+    // do.
     let even = |extent: usize, count: usize| extent.div_ceil(extent.div_ceil(count.min(extent)));
     loop {
         let outer_chunks = even(outer, (wanted / ADJACENT.min(inner)).max(1));
@@ -492,7 +496,8 @@ fn lower_runs(
     lower_runs(op, staged.second(), scratch, &runs, y, caps, out)
 }
 
-/// Reduces the innermost run that is reduced, then the others, where they are more than the kernels take at once.
+/// Reduces the innermost run that is reduced, then the others, where they are more than the kernels
+/// take at once.
 fn lower_innermost(
     op: &str,
     staged: Staged,
@@ -591,7 +596,8 @@ impl Term {
     }
 }
 
-/// Those where the chunks of an output lie side by side come before those where the outputs of a chunk do; sums before the largest.
+/// Those where the chunks of an output lie side by side come before those where the outputs of a
+/// chunk do; sums before the largest.
 const VARIANTS: [Overrides; 4] = [
     &[("function", 0), ("chunks_first", 0), ("workgroup_size", 64)],
     &[("function", 0), ("chunks_first", 1), ("workgroup_size", 64)],

@@ -58,9 +58,9 @@ fn parts(io: &Io, operand: Operand) -> &[Part] {
     }
 }
 
-/// Cuts `count` items, whose operands `operands` gives, all of one type, into the longest runs in which the operands of each item follow
-/// those of the one before at one and the same distance in the store, within one binding. `join` tells whether a run may go on after
-/// an item.
+/// Cuts `count` items, whose operands `operands` gives, all of one type, into the longest runs in
+/// which the operands of each item follow those of the one before at one and the same distance in
+/// the store, within one binding. `join` tells whether a run may go on after an item.
 pub(crate) fn runs(
     io: &Io,
     caps: &Caps,
@@ -125,7 +125,8 @@ pub(crate) fn runs(
     runs
 }
 
-/// Copies each input of `pairs` (input, output) to its output where the plan did not let them share.
+/// Copies each input of `pairs` (input, output) to its output where the plan did not let them
+/// share.
 pub(crate) fn copy_aside(io: &Io, pairs: &[(usize, usize)], out: &mut Lowering) {
     for &(input, output) in pairs {
         if io.in_place[output] == Some(input) {

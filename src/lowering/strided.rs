@@ -1,4 +1,5 @@
-//! Boxes of elements moved from one place to another: how permute, expand, concat, split, slice and constant padding run.
+//! Boxes of elements moved from one place to another: how permute, expand, concat, split, slice and
+//! constant padding run.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::{Dispatch, Kernel, Lowering, Operand, Overrides, Part, source};
@@ -23,7 +24,8 @@ pub(crate) struct Side<'a> {
     pub rows: Option<usize>,
 }
 
-/// Emits the move of a box of words from x to y, part by part; `axes` are outermost first, in the order in which y is written.
+/// Emits the move of a box of words from x to y, part by part; `axes` are outermost first, in the
+/// order in which y is written.
 pub(crate) fn lower_strided(
     op: &str,
     x: Side,
@@ -124,7 +126,8 @@ fn lower_box(
         return Err(Error::new(
             ErrorKind::Unsupported,
             format!(
-                "{op}: the elements move along {} runs of axes, {boxes} times along the innermost 6; {BOXES} times are supported",
+                "{op}: the elements move along {} runs of axes, {boxes} times along the innermost \
+                 6; {BOXES} times are supported",
                 axes.len()
             ),
         ));
@@ -165,7 +168,8 @@ fn move_box(
             .all(|axis| (axis.x == 1 || quads(axis.x)) && (axis.y == 1 || quads(axis.y)));
     let ones = |steps: fn(&Axis) -> isize| axes.iter().filter(|axis| steps(axis) == 1).count();
     let single = ones(|axis| axis.x) <= 1 && ones(|axis| axis.y) <= 1;
-    // The kernel, the elements that it moves at once, and the axes and steps between rows of blocks as it counts them.
+    // The kernel, the elements that it moves at once, and the axes and steps between rows of blocks
+    // as it counts them.
     let (kernel, unit, axes, rows): (_, _, Vec<[isize; 3]>, _) = match inner {
         Some(inner)
             if aligned && single && last.y == 1 && last.x == 1 && inner + 1 == axes.len() =>
@@ -212,7 +216,8 @@ pub(crate) fn box_variant(axes: usize) -> usize {
     axes.div_ceil(2).max(1) - 1
 }
 
-/// Appends what `movement/strided_box.wgsl` knows of a box of at most six axes, each its extent and its steps in x and y, and the workgroups.
+/// Appends what `movement/strided_box.wgsl` knows of a box of at most six axes, each its extent and
+/// its steps in x and y, and the workgroups.
 pub(crate) fn box_params(
     dispatch: Dispatch,
     count: usize,

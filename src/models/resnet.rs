@@ -1,4 +1,5 @@
-//! Residual networks (He et al. 2015, "Deep residual learning for image recognition"): for small images, section 4.2, and ResNet-50.
+//! Residual networks (He et al. 2015, "Deep residual learning for image recognition"): for small
+//! images, section 4.2, and ResNet-50.
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Value};
@@ -18,12 +19,15 @@ pub fn resnet20(g: &mut Graph, x: Value, mode: Mode) -> Result<Value> {
     resnet_cifar(g, 20, x, mode)
 }
 
-/// The network of `depth` = 6 b + 2 layers: logits `[n, 10]` of images x `[n, 3, 32, 32]`, or of another size.
+/// The network of `depth` = 6 b + 2 layers: logits `[n, 10]` of images x `[n, 3, 32, 32]`, or of
+/// another size.
 ///
-/// A convolution, three stages of b basic blocks with 16, 32 and 64 channels, the mean of each plane, and a linear layer. Every
-/// convolution is 3x3, without bias, drawn by Kaiming's rule and batch-normalised; the second and the third stage begin with stride 2.
-/// Shortcuts have no parameters (the paper's option A): where the shape changes, every second row and column, and zeros for the new
-/// channels. Names are those of torchvision's residual networks: `conv1`, `bn1`, `layer1.0.conv1`, ..., `fc`.
+/// A convolution, three stages of b basic blocks with 16, 32 and 64 channels, the mean of each
+/// plane, and a linear layer. Every convolution is 3x3, without bias, drawn by Kaiming's rule and
+/// batch-normalised; the second and the third stage begin with stride 2. Shortcuts have no
+/// parameters (the paper's option A): where the shape changes, every second row and column, and
+/// zeros for the new channels. Names are those of torchvision's residual networks: `conv1`, `bn1`,
+/// `layer1.0.conv1`, ..., `fc`.
 ///
 /// # Errors
 /// `Shape` if `depth` is not 6 b + 2 with b at least 1, and if x is not `[n, 3, height, width]`.
@@ -91,7 +95,8 @@ impl Module for BasicBlock {
 }
 
 impl BasicBlock {
-    /// x, or every `stride`-th row and column of it with as many planes of zeros before as after its channels.
+    /// x, or every `stride`-th row and column of it with as many planes of zeros before as after
+    /// its channels.
     fn shortcut(&self, g: &mut Graph, x: Value) -> Result<Value> {
         if self.stride == 1 && self.channels == self.out {
             return Ok(x);
@@ -109,11 +114,13 @@ impl BasicBlock {
 /// Blocks and width of the four stages of ResNet-50; a stage's output has four times its width.
 const BOTTLENECKS: [(usize, usize); 4] = [(3, 64), (4, 128), (6, 256), (3, 512)];
 
-/// ResNet-50: logits `[n, classes]` of images x `[n, 3, 224, 224]`, or of another size; 25,557,032 parameters for 1000 classes.
+/// ResNet-50: logits `[n, classes]` of images x `[n, 3, 224, 224]`, or of another size; 25,557,032
+/// parameters for 1000 classes.
 ///
-/// As torchvision builds it: the stride of a stage lies in the 3x3 convolution of its first block (where the paper has it in the 1x1 before),
-/// shortcuts that change shape are convolutions 1x1, the others have no parameters. Names are torchvision's too, so that a state dict fits:
-/// `conv1`, `bn1`, `layer1.0.conv1`, `layer1.0.downsample.0`, ..., `fc`.
+/// As torchvision builds it: the stride of a stage lies in the 3x3 convolution of its first block
+/// (where the paper has it in the 1x1 before), shortcuts that change shape are convolutions 1x1,
+/// the others have no parameters. Names are torchvision's too, so that a state dict fits: `conv1`,
+/// `bn1`, `layer1.0.conv1`, `layer1.0.downsample.0`, ..., `fc`.
 ///
 /// # Errors
 /// `Shape` if x is not `[n, 3, height, width]`.

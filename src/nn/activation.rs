@@ -1,7 +1,8 @@
 //! Activations as modules.
 //!
-//! A function of one value is a module itself, under the name [`Activation`]: `Activation::Relu`, `Activation::LEAKY_RELU` with
-//! PyTorch's default, `Activation::LeakyRelu { negative_slope: 0.2 }`.
+//! A function of one value is a module itself, under the name [`Activation`]: `Activation::Relu`,
+//! `Activation::LEAKY_RELU` with PyTorch's default, `Activation::LeakyRelu { negative_slope: 0.2
+//! }`.
 
 use super::{Mode, Module, join, parameter, within};
 use crate::error::Result;
@@ -16,7 +17,8 @@ impl Module for Activation {
     }
 }
 
-/// x, or a learned slope times x for x <= 0: one slope for all, or one for each channel of `[n, c, ...]`. Its parameter is `weight`.
+/// x, or a learned slope times x for x <= 0: one slope for all, or one for each channel of `[n, c,
+/// ...]`. Its parameter is `weight`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PRelu {
     /// How many slopes: 1, or the channels.

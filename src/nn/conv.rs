@@ -7,7 +7,8 @@ use crate::graph::{Graph, Value};
 use crate::ops::{self, ConvTransposeWalk, ConvWalk};
 use crate::shape::{BothSides, PaddingMode, PerAxis, Shape};
 
-/// A kernel that walks over the last `D` axes of `[n, in_channels, ..]` as `K` says: [`Conv`] or [`ConvTranspose`].
+/// A kernel that walks over the last `D` axes of `[n, in_channels, ..]` as `K` says: [`Conv`] or
+/// [`ConvTranspose`].
 #[derive(Debug, Clone)]
 pub struct ConvLayer<const D: usize, K> {
     /// Channels of the input.
@@ -18,7 +19,8 @@ pub struct ConvLayer<const D: usize, K> {
     pub kernel: [usize; D],
     /// Step along each axis, of the output where it is transposed.
     pub stride: [usize; D],
-    /// Elements added to the input before and after each axis, or cut off the output where it is transposed.
+    /// Elements added to the input before and after each axis, or cut off the output where it is
+    /// transposed.
     pub padding: [[usize; 2]; D],
     /// Step between kernel taps along each axis.
     pub dilation: [usize; D],
@@ -46,7 +48,8 @@ pub struct ConvTransposeOptions<const D: usize> {
     pub output_padding: [usize; D],
 }
 
-/// A convolution, with parameters `weight` `[out_channels, in_channels / groups, ..]` and `bias` `[out_channels]`.
+/// A convolution, with parameters `weight` `[out_channels, in_channels / groups, ..]` and `bias`
+/// `[out_channels]`.
 pub type Conv<const D: usize> = ConvLayer<D, ConvOptions>;
 /// Over `[n, in_channels, length]`.
 pub type Conv1d = Conv<1>;
@@ -55,7 +58,8 @@ pub type Conv2d = Conv<2>;
 /// Over `[n, in_channels, depth, height, width]`.
 pub type Conv3d = Conv<3>;
 
-/// A transposed convolution, with parameters `weight` `[in_channels, out_channels / groups, ..]` and `bias` `[out_channels]`.
+/// A transposed convolution, with parameters `weight` `[in_channels, out_channels / groups, ..]`
+/// and `bias` `[out_channels]`.
 pub type ConvTranspose<const D: usize> = ConvLayer<D, ConvTransposeOptions<D>>;
 /// Over `[n, in_channels, length]`.
 pub type ConvTranspose1d = ConvTranspose<1>;
@@ -143,7 +147,8 @@ impl<const D: usize, K> ConvLayer<D, K> {
 }
 
 impl<const D: usize> Conv<D> {
-    /// Padding that keeps the extents at stride 1, for the kernel and the dilation set so far (see [`ops::Conv::same`]).
+    /// Padding that keeps the extents at stride 1, for the kernel and the dilation set so far (see
+    /// [`ops::Conv::same`]).
     pub fn same(mut self) -> Self {
         self.padding = self.settings().same(self.kernel).padding;
         self

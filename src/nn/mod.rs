@@ -1,8 +1,9 @@
 //! Layers as thin builders over the graph, named as in PyTorch's `torch.nn`.
 //!
-//! A module is a recipe: it holds sizes, no state. [`Module::build`] appends its ops to a graph and declares its parameters
-//! there by name (`conv1.weight`, `fc1.bias`, as in a `state_dict`). A parameter that the graph has already is used again: a
-//! module built twice under one name shares its weights.
+//! A module is a recipe: it holds sizes, no state. [`Module::build`] appends its ops to a graph and
+//! declares its parameters there by name (`conv1.weight`, `fc1.bias`, as in a `state_dict`). A
+//! parameter that the graph has already is used again: a module built twice under one name shares
+//! its weights.
 //!
 //! ```
 //! use striate::nn::{Conv2d, Flatten, Linear, MaxPool2d, Mode, Module, Relu, Sequential};
@@ -62,7 +63,8 @@ pub enum Mode {
 
 /// Something that turns one value into another, with parameters named after it.
 pub trait Module: Debug {
-    /// Appends the module to the graph. Its parameters are called `name.weight` and so on; with an empty name, `weight`.
+    /// Appends the module to the graph. Its parameters are called `name.weight` and so on; with an
+    /// empty name, `weight`.
     fn build(&self, g: &mut Graph, name: &str, x: Value, mode: Mode) -> Result<Value>;
 }
 
@@ -130,7 +132,8 @@ pub fn state(
     Ok(value)
 }
 
-/// y = x weight^T + bias over the last axis, with parameters `weight` `[out_features, in_features]` and `bias` `[out_features]`.
+/// y = x weight^T + bias over the last axis, with parameters `weight` `[out_features, in_features]`
+/// and `bias` `[out_features]`.
 #[derive(Debug, Clone)]
 pub struct Linear {
     /// Extent of the last axis of x.
@@ -178,7 +181,8 @@ impl Module for Linear {
     }
 }
 
-/// The parameters `name.weight` of this shape and, if wanted, `name.bias` of so many elements, drawn by the weight's fan in.
+/// The parameters `name.weight` of this shape and, if wanted, `name.bias` of so many elements,
+/// drawn by the weight's fan in.
 fn weight_and_bias(
     g: &mut Graph,
     name: &str,
@@ -207,8 +211,8 @@ impl Module for Relu {
     }
 }
 
-/// In training, each element zeroed with probability `p` and the others scaled by 1 / (1 - p), anew in each step of the
-/// graph's clock; nothing else.
+/// In training, each element zeroed with probability `p` and the others scaled by 1 / (1 - p), anew
+/// in each step of the graph's clock; nothing else.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Dropout {
     /// Probability of zero, in [0, 1).

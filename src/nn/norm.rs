@@ -7,11 +7,14 @@ use crate::shape::Shape;
 
 pub use crate::ops::LocalResponseNorm;
 
-/// Batch normalisation of x `[n, features, ...]` with D axes behind the channels; with D = 1 there may be none.
+/// Batch normalisation of x `[n, features, ...]` with D axes behind the channels; with D = 1 there
+/// may be none.
 ///
-/// Parameters `weight` and `bias` `[features]`, which begin as 1 and 0, and running statistics `running_mean` and `running_var`
-/// `[features]`, which begin as 0 and 1. In training x is normalised by its own statistics and the running ones are renewed at the end of
-/// the step, by each x in turn if the layer is built more than once in a graph; in inference it is normalised by the running ones.
+/// Parameters `weight` and `bias` `[features]`, which begin as 1 and 0, and running statistics
+/// `running_mean` and `running_var` `[features]`, which begin as 0 and 1. In training x is
+/// normalised by its own statistics and the running ones are renewed at the end of the step, by
+/// each x in turn if the layer is built more than once in a graph; in inference it is normalised by
+/// the running ones.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BatchNorm<const D: usize> {
     /// Channels of x.
@@ -22,7 +25,8 @@ pub struct BatchNorm<const D: usize> {
     pub momentum: f32,
     /// Whether there are a weight and a bias.
     pub affine: bool,
-    /// Whether there are running statistics; without them x is normalised by its own in inference too.
+    /// Whether there are running statistics; without them x is normalised by its own in inference
+    /// too.
     pub track_running_stats: bool,
 }
 
@@ -103,8 +107,9 @@ impl<const D: usize> Module for BatchNorm<D> {
     }
 }
 
-/// Instance normalisation of x `[n, features, ...]` with D axes behind the channels: each channel of each image by its own statistics, in
-/// training and in inference. Parameters `weight` and `bias` `[features]` if it is affine.
+/// Instance normalisation of x `[n, features, ...]` with D axes behind the channels: each channel
+/// of each image by its own statistics, in training and in inference. Parameters `weight` and
+/// `bias` `[features]` if it is affine.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct InstanceNorm<const D: usize> {
     /// Channels of x.
@@ -155,7 +160,8 @@ impl<const D: usize> Module for InstanceNorm<D> {
     }
 }
 
-/// Normalisation of x `[n, channels, ...]` over groups of channels of each image. Parameters `weight` and `bias` `[channels]`.
+/// Normalisation of x `[n, channels, ...]` over groups of channels of each image. Parameters
+/// `weight` and `bias` `[channels]`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GroupNorm {
     /// Groups, by which the channels divide.
@@ -208,7 +214,8 @@ impl Module for GroupNorm {
     }
 }
 
-/// Normalisation over the last axes of x. Parameters `weight` and `bias` of the shape of these axes.
+/// Normalisation over the last axes of x. Parameters `weight` and `bias` of the shape of these
+/// axes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LayerNorm {
     /// Extents of the last axes of x.
@@ -263,7 +270,8 @@ impl Module for LayerNorm {
     }
 }
 
-/// Division by the root of the mean square over the last axes of x. Parameter `weight` of the shape of these axes.
+/// Division by the root of the mean square over the last axes of x. Parameter `weight` of the shape
+/// of these axes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RmsNorm {
     /// Extents of the last axes of x.
@@ -333,7 +341,8 @@ fn affine(
     Ok([of(weight, "weight", 1.0)?, of(bias, "bias", 0.0)?])
 }
 
-/// Fails unless x is `[n, features, ...]` with `axes` axes behind; where that is 1 it may have none.
+/// Fails unless x is `[n, features, ...]` with `axes` axes behind; where that is 1 it may have
+/// none.
 fn expect_images(op: &str, g: &Graph, x: Value, features: usize, axes: usize) -> Result<()> {
     let shape = g.shape(x)?;
     let flat = op == "batch_norm" && axes == 1 && shape.len() == 2;

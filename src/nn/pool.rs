@@ -1,4 +1,5 @@
-//! Pooling layers: the parameters of `ops`' poolings are the layers. Max unpooling needs indices beside x and is called on the graph.
+//! Pooling layers: the parameters of `ops`' poolings are the layers. Max unpooling needs indices
+//! beside x and is called on the graph.
 
 use super::{Mode, Module, within};
 use crate::error::Result;

@@ -7,10 +7,12 @@ use crate::shape::PaddingMode;
 
 pub use crate::ops::InterpolateMode;
 
-/// Padding of the last axes: PyTorch's `ZeroPad`, `ConstantPad`, `ReflectionPad`, `ReplicationPad` and `CircularPad`.
+/// Padding of the last axes: PyTorch's `ZeroPad`, `ConstantPad`, `ReflectionPad`, `ReplicationPad`
+/// and `CircularPad`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pad {
-    /// Before and after each of the last axes, innermost first: `[left, right, top, bottom, front, back]`.
+    /// Before and after each of the last axes, innermost first: `[left, right, top, bottom, front,
+    /// back]`.
     pub padding: Vec<isize>,
     /// What is added.
     pub mode: PaddingMode,

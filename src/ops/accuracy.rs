@@ -21,7 +21,8 @@ pub struct CountCorrect;
 
 /// # Accuracy
 impl Graph {
-    /// `counter` u32 `[2]` plus [rows whose largest logit is the label's, rows], both among the first `valid` rows.
+    /// `counter` u32 `[2]` plus [rows whose largest logit is the label's, rows], both among the
+    /// first `valid` rows.
     ///
     /// `logits`, `labels` and `valid` are those of
     /// [`cross_entropy_with`](Self::cross_entropy_with). Among equal logits the one of the lowest

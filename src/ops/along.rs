@@ -15,8 +15,8 @@ use crate::shape::around;
 
 // Parameters and builder.
 
-/// The largest or smallest element along an axis, and its `u32` index there: PyTorch's `max(dim)` and `min(dim)`. The first of equal
-/// ones is taken; the first NaN wins over all.
+/// The largest or smallest element along an axis, and its `u32` index there: PyTorch's `max(dim)`
+/// and `min(dim)`. The first of equal ones is taken; the first NaN wins over all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Along {
     /// The axis.
@@ -38,8 +38,8 @@ pub struct AlongGrad {
 
 /// # Largest and smallest along an axis
 impl Graph {
-    /// The largest element along `axis` and its index (`u32`); with `keep` the axis stays with extent 1. The gradient goes to the
-    /// element of that index.
+    /// The largest element along `axis` and its index (`u32`); with `keep` the axis stays with
+    /// extent 1. The gradient goes to the element of that index.
     pub fn max(&mut self, x: Value, axis: impl Into<Dim>, keep: bool) -> Result<(Value, Value)> {
         self.along(x, axis, keep, true)
     }

@@ -1,9 +1,11 @@
-//! Axes of shapes: the one, two or three after batch and channels, which are walked as three; and all those around one axis.
+//! Axes of shapes: the one, two or three after batch and channels, which are walked as three; and
+//! all those around one axis.
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Value};
 
-/// How many axes follow the first two of `[first, second, ...]`. They are the last ones of three; those before them have one element.
+/// How many axes follow the first two of `[first, second, ...]`. They are the last ones of three;
+/// those before them have one element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Axes(usize);
 

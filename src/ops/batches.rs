@@ -158,7 +158,8 @@ impl Op for ShuffledBatch {
         };
         if !(1..=most).contains(&self.rows) {
             return Err(Error::shape(format!(
-                "shuffled_batch: {} rows of batches of {batch} of {count} rows are asked for, 1 to {most} \
+                "shuffled_batch: {} rows of batches of {batch} of {count} rows are asked for, 1 \
+                 to {most} \
                  can be made",
                 self.rows
             )));

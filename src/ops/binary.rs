@@ -40,7 +40,8 @@ use BinaryFunction::*;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Binary(pub BinaryFunction);
 
-/// The gradient of one operand of a [`BinaryFunction`] from that operand, the other one and dy, in their broadcast shape.
+/// The gradient of one operand of a [`BinaryFunction`] from that operand, the other one and dy, in
+/// their broadcast shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BinaryGrad {
     /// Minimum, maximum or prelu.
@@ -101,7 +102,8 @@ impl Graph {
             }
             _ => {
                 return Err(Error::shape(format!(
-                    "prelu: weight {slopes} is neither [1] nor [{channels}], one slope for each channel of x {shape}"
+                    "prelu: weight {slopes} is neither [1] nor [{channels}], one slope for each \
+                     channel of x {shape}"
                 )));
             }
         };
@@ -205,7 +207,8 @@ impl Op for Binary {
     }
 }
 
-/// Emits an elementwise op whose two inputs and output have one shape, by a kernel or by its form whose output takes input 0's place.
+/// Emits an elementwise op whose two inputs and output have one shape, by a kernel or by its form
+/// whose output takes input 0's place.
 pub(super) fn lower_same(
     kernels: [&'static Kernel; 2],
     overrides: Overrides,

@@ -1,4 +1,5 @@
-//! States that take up a value in each step: sums of gradients over batches, moving averages of parameters.
+//! States that take up a value in each step: sums of gradients over batches, moving averages of
+//! parameters.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Node, Op, Value};
@@ -12,7 +13,8 @@ use crate::lowering::runs::{copy_aside, runs};
 
 // Parameters and builder.
 
-/// An exponential moving average, as PyTorch's `torch.optim.swa_utils.get_ema_multi_avg_fn` and timm's `ModelEmaV3`.
+/// An exponential moving average, as PyTorch's `torch.optim.swa_utils.get_ema_multi_avg_fn` and
+/// timm's `ModelEmaV3`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Ema {
     /// Share of the old average that stays, in [0, 1].
@@ -23,7 +25,8 @@ pub struct Ema {
     pub warmup: Option<Warmup>,
 }
 
-/// While 1 - (1 + t / gamma)^-power is less than an average's decay, it stands for it (timm's `use_warmup`, after K. Crowson).
+/// While 1 - (1 + t / gamma)^-power is less than an average's decay, it stands for it (timm's
+/// `use_warmup`, after K. Crowson).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Warmup {
     /// Steps that count as one; above 0.
@@ -71,7 +74,8 @@ impl Blending {
         }
     }
 
-    /// Whether the old state stays whole, the least share of the new value, and (gamma, power) of its fall towards it, power 0 for none.
+    /// Whether the old state stays whole, the least share of the new value, and (gamma, power) of
+    /// its fall towards it, power 0 for none.
     fn shares(&self) -> (bool, f64, [f64; 2]) {
         match self {
             Blending::Sum => (true, 1.0, [1.0, 0.0]),
@@ -84,10 +88,12 @@ impl Blending {
     }
 }
 
-/// New states: the value itself in the first step, then keep * state + add * value. A sum keeps and adds all; otherwise keep = 1 - add
-/// and add = max(1 - decay, (1 + t / gamma)^-power), t steps after the first.
+/// New states: the value itself in the first step, then keep * state + add * value. A sum keeps and
+/// adds all; otherwise keep = 1 - add and add = max(1 - decay, (1 + t / gamma)^-power), t steps
+/// after the first.
 ///
-/// Inputs: n states, n values, a clock `u32 [4]`. Outputs: n states, in place where the plan allows.
+/// Inputs: n states, n values, a clock `u32 [4]`. Outputs: n states, in place where the plan
+/// allows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Blend {
     blending: Blending,
@@ -109,7 +115,8 @@ impl Blend {
 
 /// # Moving averages
 impl Graph {
-    /// What becomes of `states` that take up `values` in the step of `clock` (see [`Blend`]). Assigning them is left to the caller.
+    /// What becomes of `states` that take up `values` in the step of `clock` (see [`Blend`]).
+    /// Assigning them is left to the caller.
     pub fn blend(
         &mut self,
         blending: Blending,

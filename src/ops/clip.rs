@@ -13,14 +13,15 @@ use crate::lowering::runs::runs;
 
 // Parameters and builder.
 
-/// The norm of n gradients taken as one vector, and a factor for all of them that makes it at most `max_norm`, as PyTorch's
-/// `clip_grad_norm_` with the 2-norm.
+/// The norm of n gradients taken as one vector, and a factor for all of them that makes it at most
+/// `max_norm`, as PyTorch's `clip_grad_norm_` with the 2-norm.
 ///
 /// Inputs: n gradients, a factor on them `f32 []`. Outputs: norm = factor * sqrt(sum of g^2) and
 /// scale = factor * min(1, max_norm / (norm + 1e-6)), both `f32 []`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ClipGradNorm {
-    /// The largest norm that stays; at least 0. Infinity only measures, but an infinite norm still makes `scale` NaN.
+    /// The largest norm that stays; at least 0. Infinity only measures, but an infinite norm still
+    /// makes `scale` NaN.
     pub max_norm: f64,
     /// Number of gradients.
     pub count: usize,
@@ -28,8 +29,9 @@ pub struct ClipGradNorm {
 
 /// # Clipping of gradients
 impl Graph {
-    /// (norm, scale): the norm of `grads` times `factor` (1 without one) taken as one vector, and what each of them must be multiplied by
-    /// so that it is at most `max_norm`, `factor` included (see [`ClipGradNorm`]).
+    /// (norm, scale): the norm of `grads` times `factor` (1 without one) taken as one vector, and
+    /// what each of them must be multiplied by so that it is at most `max_norm`, `factor` included
+    /// (see [`ClipGradNorm`]).
     pub fn clip_grad_norm(
         &mut self,
         grads: &[Value],
@@ -103,7 +105,8 @@ impl Op for ClipGradNorm {
 
     fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         let grads = self.count;
-        // A run may only hold gaps that nobody writes: a last vec4 that is not full may hold anything beyond its elements.
+        // A run may only hold gaps that nobody writes: a last vec4 that is not full may hold
+        // anything beyond its elements.
         let full = |ty: &Type| ty.count().is_multiple_of(4);
         // An infinite bound stays one: Inf / Inf is NaN, as the reference says.
         let max_norm = match self.max_norm {

@@ -21,11 +21,13 @@ pub struct CrossEntropyLoss {
     pub weight: Option<Value>,
     /// Positions with this label count nowhere.
     pub ignore_index: Option<u32>,
-    /// What becomes of the losses of single positions. A mean over labels weighs each with its class's weight.
+    /// What becomes of the losses of single positions. A mean over labels weighs each with its
+    /// class's weight.
     pub reduction: Reduction,
     /// This share of each target is spread evenly over all classes.
     pub label_smoothing: f32,
-    /// How many rows (axis 0) count, u32 `[1]`; the others are padding. A mean over no valid rows is 0.
+    /// How many rows (axis 0) count, u32 `[1]`; the others are padding. A mean over no valid rows
+    /// is 0.
     pub valid: Option<Value>,
 }
 
@@ -69,7 +71,8 @@ impl CrossEntropyLoss {
 
 /// Cross-entropy of inputs logits, target, weight and valid.
 ///
-/// Output 0 is the loss; output 1, of a mean that is weighted or ignores labels, the sum of the weights that it was divided by.
+/// Output 0 is the loss; output 1, of a mean that is weighted or ignores labels, the sum of the
+/// weights that it was divided by.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CrossEntropy {
     /// Whether the logits are logarithms of probabilities already (nll_loss).
@@ -84,7 +87,8 @@ pub struct CrossEntropy {
     pub label_smoothing: f32,
 }
 
-/// The gradient of the logits from logits, target, weight, valid and a scalar: that of the loss, divided by output 1 if there is one.
+/// The gradient of the logits from logits, target, weight, valid and a scalar: that of the loss,
+/// divided by output 1 if there is one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CrossEntropyGrad(pub CrossEntropy);
 
@@ -121,9 +125,10 @@ impl Graph {
 
     /// As [`cross_entropy`](Self::cross_entropy), with options.
     ///
-    /// A label that is neither below `classes` nor ignored makes the loss and the gradient of its position NaN. A mean over
-    /// nothing but ignored labels is NaN, as PyTorch's; one over no valid rows is 0. A class of weight 0 adds nothing, even where
-    /// its probability is 0 (PyTorch: NaN). Differentiable once, in the logits.
+    /// A label that is neither below `classes` nor ignored makes the loss and the gradient of its
+    /// position NaN. A mean over nothing but ignored labels is NaN, as PyTorch's; one over no valid
+    /// rows is 0. A class of weight 0 adds nothing, even where its probability is 0 (PyTorch: NaN).
+    /// Differentiable once, in the logits.
     pub fn cross_entropy_with(
         &mut self,
         logits: Value,
@@ -188,7 +193,8 @@ impl Graph {
 // Shape rule.
 
 impl CrossEntropy {
-    /// Whether the divisor of the mean depends on the labels; otherwise it is the number of valid positions.
+    /// Whether the divisor of the mean depends on the labels; otherwise it is the number of valid
+    /// positions.
     pub(super) fn divides_by_weights(&self, target: &Type) -> bool {
         let labels = target.dtype == DType::U32;
         self.reduction == Reduction::Mean

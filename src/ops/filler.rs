@@ -92,8 +92,10 @@ fn passed(g: &Graph, node: &Node, padded: &[Option<Padded>]) -> Result<Option<Pa
         let apart = matches!(node.op.split(), Split::Rows(cut) if cut.contains(&input));
         if !apart && (!stays || mixes(g, node, input)?) {
             return Err(Error::graph(format!(
-                "{}: it mixes {rows} rows, and of the batch that they come from fewer may be valid; \
-                 train on `batch_rows`, with a graph of its own for the last batch, or give a constant \
+                "{}: it mixes {rows} rows, and of the batch that they come from fewer may be \
+                 valid; \
+                 train on `batch_rows`, with a graph of its own for the last batch, or give a \
+                 constant \
                  number of valid rows",
                 node.op.name()
             )));

@@ -27,7 +27,8 @@ pub struct GatherLabels;
 
 /// # Gathering rows and labels
 impl Graph {
-    /// Rows `indices` u32 `[batch]` of `data` u8 `[n, ...]` as byte * scale + shift, f32 `[batch, ...]`.
+    /// Rows `indices` u32 `[batch]` of `data` u8 `[n, ...]` as byte * scale + shift, f32 `[batch,
+    /// ...]`.
     ///
     /// Rows from `valid` u32 `[1]` on, and rows whose index is not below n, are 0.
     pub fn gather_rows(
@@ -127,8 +128,9 @@ impl Op for GatherRows {
     }
 }
 
-/// Emits a gathering from every part of the data into every run of output rows: each writes the rows that it finds in its part of the
-/// data, and those that no part has. `bytes` says what becomes of bytes; labels stay as they are.
+/// Emits a gathering from every part of the data into every run of output rows: each writes the
+/// rows that it finds in its part of the data, and those that no part has. `bytes` says what
+/// becomes of bytes; labels stay as they are.
 fn each_part(
     kernel: &'static Kernel,
     columns: usize,

@@ -1,4 +1,5 @@
-//! Kernels whose output may take the place of an input. They have two forms: one with `lib/separate`, one with `lib/in_place`.
+//! Kernels whose output may take the place of an input. They have two forms: one with
+//! `lib/separate`, one with `lib/in_place`.
 
 use crate::kernel::{Dispatch, Io, Kernel, Operand};
 
@@ -10,7 +11,8 @@ pub(super) fn form([separate, in_place]: [&'static Kernel; 2], io: &Io) -> &'sta
     }
 }
 
-/// Binds, after all else, what those two files bind: part `part` of input `input`, unless output 0 takes its place, and of output 0.
+/// Binds, after all else, what those two files bind: part `part` of input `input`, unless output 0
+/// takes its place, and of output 0.
 pub(super) fn bind_places(dispatch: Dispatch, io: &Io, input: usize, part: usize) -> Dispatch {
     let dispatch = match io.in_place[0] {
         Some(_) => dispatch,

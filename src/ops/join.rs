@@ -1,4 +1,5 @@
-//! Ops that put values together along an axis or take them apart: concat, split, chunk, slice, flip.
+//! Ops that put values together along an axis or take them apart: concat, split, chunk, slice,
+//! flip.
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Value};
@@ -44,7 +45,8 @@ pub struct Slice {
     pub shape: Shape,
 }
 
-/// The gradient of [`Slice`]: zeros of the sliced value's shape, with dy in the places that were taken.
+/// The gradient of [`Slice`]: zeros of the sliced value's shape, with dy in the places that were
+/// taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SliceGrad {
     /// What was taken.
@@ -60,7 +62,8 @@ pub struct AxisRange {
     pub axis: Dim,
     /// The first element.
     pub start: usize,
-    /// The element before which the range ends; beyond the extent it means the extent, as in PyTorch.
+    /// The element before which the range ends; beyond the extent it means the extent, as in
+    /// PyTorch.
     pub end: usize,
     /// Takes every `step`-th element, at least 1.
     pub step: usize,
@@ -89,7 +92,8 @@ const MOST_EMPTY_CHUNKS: usize = 1 << 16;
 
 /// # Joining and cutting
 impl Graph {
-    /// `f32` or `u32` values side by side along `axis`; they differ in nothing but their extents there. PyTorch's `cat`.
+    /// `f32` or `u32` values side by side along `axis`; they differ in nothing but their extents
+    /// there. PyTorch's `cat`.
     pub fn concat(&mut self, values: &[Value], axis: impl Into<Dim>) -> Result<Value> {
         let Some(&first) = values.first() else {
             return Err(Error::shape("concat: no values to put together"));
@@ -107,15 +111,17 @@ impl Graph {
         self.apply1(Concat { axis, sizes }, values)
     }
 
-    /// `x`, an `f32` or `u32` value, cut along `axis` into values of these sizes, which add up to its extent.
+    /// `x`, an `f32` or `u32` value, cut along `axis` into values of these sizes, which add up to
+    /// its extent.
     pub fn split(&mut self, x: Value, sizes: &[usize], axis: impl Into<Dim>) -> Result<Vec<Value>> {
         let axis = dim::axis("split", &self.operand("split", x)?.shape, axis)?;
         let sizes = sizes.to_vec();
         self.apply(Split { axis, sizes }, &[x])
     }
 
-    /// `x` cut along `axis` into `chunks` values, all of extent / `chunks` rounded up but the last ones, which may be smaller or
-    /// missing: PyTorch's `chunk`. An axis without elements gives `chunks` empty values, at most 65,536.
+    /// `x` cut along `axis` into `chunks` values, all of extent / `chunks` rounded up but the last
+    /// ones, which may be smaller or missing: PyTorch's `chunk`. An axis without elements gives
+    /// `chunks` empty values, at most 65,536.
     pub fn chunk(&mut self, x: Value, chunks: usize, axis: impl Into<Dim>) -> Result<Vec<Value>> {
         let shape = &self.operand("chunk", x)?.shape;
         let axis = dim::axis("chunk", shape, axis)?;
@@ -131,7 +137,8 @@ impl Graph {
         if sizes.is_empty() {
             if chunks > MOST_EMPTY_CHUNKS {
                 return Err(Error::shape(format!(
-                    "chunk: {chunks} chunks of no elements along axis {axis} of {shape}, at most {MOST_EMPTY_CHUNKS} are made"
+                    "chunk: {chunks} chunks of no elements along axis {axis} of {shape}, at most \
+                     {MOST_EMPTY_CHUNKS} are made"
                 )));
             }
             sizes = vec![0; chunks];
@@ -139,7 +146,8 @@ impl Graph {
         self.split(x, &sizes, axis)
     }
 
-    /// The elements of `x`, an `f32` or `u32` value, in `ranges` of some axes and all of the others.
+    /// The elements of `x`, an `f32` or `u32` value, in `ranges` of some axes and all of the
+    /// others.
     pub fn slice(&mut self, x: Value, ranges: &[AxisRange]) -> Result<Value> {
         let shape = &self.operand("slice", x)?.shape;
         let mut extents = shape.to_vec();
@@ -243,7 +251,8 @@ impl Op for Concat {
         for (i, (input, &size)) in inputs.iter().zip(&self.sizes).enumerate() {
             if **input != resized(first, self.axis, size) {
                 return Err(Error::shape(format!(
-                    "concat: value {i} is {input}, value 0 {first}: they may differ along axis {} alone",
+                    "concat: value {i} is {input}, value 0 {first}: they may differ along axis {} \
+                     alone",
                     self.axis
                 )));
             }
@@ -420,7 +429,8 @@ impl Slice {
         first.is_some_and(|(&begin, &step)| begin != 0 || step != 1)
     }
 
-    /// The taken elements within a value, and the box of them; `taken` is where they go or come from.
+    /// The taken elements within a value, and the box of them; `taken` is where they go or come
+    /// from.
     fn sides<'a>(&self, value: Cut<'a>, taken: Cut<'a>) -> [Side<'a>; 2] {
         let rows = (!self.shape.is_empty()).then_some(0);
         let (base, _) = self.walk(value.shape);

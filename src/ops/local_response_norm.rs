@@ -1,4 +1,5 @@
-//! Local response normalisation: x divided by a power of the mean square of its neighbours among the channels.
+//! Local response normalisation: x divided by a power of the mean square of its neighbours among
+//! the channels.
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
@@ -14,9 +15,11 @@ use crate::lowering::pieces::LONG;
 
 // Parameters and builder.
 
-/// x / (k + alpha / size * s)^beta, s being the sum of x^2 over `size` channels around that of x, as PyTorch's `LocalResponseNorm`.
+/// x / (k + alpha / size * s)^beta, s being the sum of x^2 over `size` channels around that of x,
+/// as PyTorch's `LocalResponseNorm`.
 ///
-/// The window of channel c reaches from c - size / 2 to c + (size - 1) / 2; channels beyond the image count as 0.
+/// The window of channel c reaches from c - size / 2 to c + (size - 1) / 2; channels beyond the
+/// image count as 0.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LocalResponseNorm {
     /// Channels of a window.
@@ -72,7 +75,8 @@ impl LocalResponseNorm {
         sums.into_iter().map(divisor).collect()
     }
 
-    /// For each element the sum of `values` of the channels from `before` before to `after` after its own.
+    /// For each element the sum of `values` of the channels from `before` before to `after` after
+    /// its own.
     fn sums(
         &self,
         values: &[f64],
@@ -101,7 +105,8 @@ impl LocalResponseNorm {
 
 /// # Local response normalisation
 impl Graph {
-    /// x `[n, c, ...]`, with at least 3 axes, each element divided by a power of the mean square of its neighbours among the channels.
+    /// x `[n, c, ...]`, with at least 3 axes, each element divided by a power of the mean square of
+    /// its neighbours among the channels.
     pub fn local_response_norm(&mut self, x: Value, norm: LocalResponseNorm) -> Result<Value> {
         self.apply1(norm, &[x])
     }

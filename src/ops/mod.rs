@@ -1,4 +1,5 @@
-//! The ops, one file per family: parameters and builder, shape rule, reference, gradient, lowering, in this order.
+//! The ops, one file per family: parameters and builder, shape rule, reference, gradient, lowering,
+//! in this order.
 
 use std::any::{Any, TypeId};
 

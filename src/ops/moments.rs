@@ -64,7 +64,8 @@ impl Graph {
         self.var_or_std(x, axes, correction, keep, false)
     }
 
-    /// The standard deviation over `axes`, the root of [`Graph::var`]. Its gradient at 0 is 0, as in PyTorch.
+    /// The standard deviation over `axes`, the root of [`Graph::var`]. Its gradient at 0 is 0, as
+    /// in PyTorch.
     pub fn std(
         &mut self,
         x: Value,
@@ -116,7 +117,8 @@ impl Var {
         let y = reduced(self.name(), x, &self.axes, self.keep)?;
         if self.count(x) <= self.correction {
             return Err(Error::shape(format!(
-                "{}: {} elements along axes {:?} of {} with correction {} leave no degree of freedom",
+                "{}: {} elements along axes {:?} of {} with correction {} leave no degree of \
+                 freedom",
                 self.name(),
                 self.count(x),
                 self.axes,

@@ -37,7 +37,8 @@ pub struct Expand {
 
 /// # Shapes and axes
 impl Graph {
-    /// The same elements under another shape of equal count. Costs nothing, but for a value in several parts whose rows change: that is copied.
+    /// The same elements under another shape of equal count. Costs nothing, but for a value in
+    /// several parts whose rows change: that is copied.
     pub fn reshape(&mut self, x: Value, shape: impl Into<Shape>) -> Result<Value> {
         let shape = shape.into();
         if self.operand("reshape", x)?.shape == shape {
@@ -55,8 +56,8 @@ impl Graph {
         self.reshape(x, flat)
     }
 
-    /// `x` with its axes in the order `axes`: axis i of the result is axis `axes[i]` of `x`, an `f32` or `u32` value.
-    /// Costs nothing if only axes of extent 1 move.
+    /// `x` with its axes in the order `axes`: axis i of the result is axis `axes[i]` of `x`, an
+    /// `f32` or `u32` value. Costs nothing if only axes of extent 1 move.
     pub fn permute(&mut self, x: Value, axes: &[impl Into<Dim> + Copy]) -> Result<Value> {
         let ty = self.operand("permute", x)?;
         let axes = dim::axes("permute", &ty.shape, axes)?;
@@ -80,7 +81,8 @@ impl Graph {
         self.permute(x, &[1, 0])
     }
 
-    /// `x`, an `f32` or `u32` value, broadcast to `shape`: repeated along new leading axes and along axes where its extent is 1.
+    /// `x`, an `f32` or `u32` value, broadcast to `shape`: repeated along new leading axes and
+    /// along axes where its extent is 1.
     pub fn expand(&mut self, x: Value, shape: impl Into<Shape>) -> Result<Value> {
         let shape = shape.into();
         if self.operand("expand", x)?.shape == shape {
@@ -264,7 +266,8 @@ pub(super) fn expect_words(op: &str, x: &Type) -> Result<()> {
     }
 }
 
-/// Where the elements of a box of `shape` lie, in order: the first at `base`, the others by `steps` along each axis.
+/// Where the elements of a box of `shape` lie, in order: the first at `base`, the others by `steps`
+/// along each axis.
 pub(super) fn positions(
     shape: &Shape,
     base: usize,
@@ -296,7 +299,8 @@ pub(super) fn picked(
     }
 }
 
-/// Emits output 0 of an op as input 0 read with `steps` along the output's axes, of which `rows` runs along axis 0 of the input.
+/// Emits output 0 of an op as input 0 read with `steps` along the output's axes, of which `rows`
+/// runs along axis 0 of the input.
 fn lower_reading(
     op: &str,
     io: &Io,

@@ -1,6 +1,8 @@
-//! Batch, instance, group, layer and RMS normalisation: y = (x - mean) / sqrt(variance + eps) * weight + bias over sets of elements.
+//! Batch, instance, group, layer and RMS normalisation: y = (x - mean) / sqrt(variance + eps) *
+//! weight + bias over sets of elements.
 //!
-//! They differ only in which elements are one set ([`Over`]). The statistics are one op, their use another, the gradient of both a third.
+//! They differ only in which elements are one set ([`Over`]). The statistics are one op, their use
+//! another, the gradient of both a third.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
@@ -17,11 +19,14 @@ use super::{expect_f32, expect_inputs, expect_type, no_second_derivative};
 /// Which elements of x share a mean and a variance, and which share a weight and a bias.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Over {
-    /// x `[n, c, ...]`: those of a channel over the whole batch; a weight for each channel. Statistics `[c, 2]`.
+    /// x `[n, c, ...]`: those of a channel over the whole batch; a weight for each channel.
+    /// Statistics `[c, 2]`.
     Batch,
-    /// x `[n, c, ...]`: those of each of this many groups of channels of an image; a weight for each channel. Statistics `[n, groups, 2]`.
+    /// x `[n, c, ...]`: those of each of this many groups of channels of an image; a weight for
+    /// each channel. Statistics `[n, groups, 2]`.
     Groups(usize),
-    /// x `[n, c, ...]`: those of each channel of an image; a weight for each channel. Statistics `[n, c, 2]`.
+    /// x `[n, c, ...]`: those of each channel of an image; a weight for each channel. Statistics
+    /// `[n, c, 2]`.
     Instance,
     /// Those of the last so many axes; a weight for each of them. Statistics `[leading axes, 2]`.
     Last(usize),
@@ -56,16 +61,16 @@ pub struct NormStatistics {
     pub moments: Moments,
 }
 
-/// (x - mean) / sqrt(variance + eps) * weight + bias, of x, statistics, and the weight and bias that it has; in fused forms plus a last
-/// input, then relu.
+/// (x - mean) / sqrt(variance + eps) * weight + bias, of x, statistics, and the weight and bias
+/// that it has; in fused forms plus a last input, then relu.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Normalize {
     /// The sets.
     pub over: Over,
     /// Added to the variance.
     pub eps: f32,
-    /// Which statistics of x the given ones are: the gradient of x then goes through them too. `None` if they are not those of x but
-    /// constants to the gradient.
+    /// Which statistics of x the given ones are: the gradient of x then goes through them too.
+    /// `None` if they are not those of x but constants to the gradient.
     pub own: Option<Moments>,
     /// Whether there is a weight.
     pub weight: bool,
@@ -77,7 +82,8 @@ pub struct Normalize {
     pub relu: bool,
 }
 
-/// The gradient of [`Normalize`] from dy, x, the statistics and the weight that it has: dx and, if it has a weight or a bias, those of both.
+/// The gradient of [`Normalize`] from dy, x, the statistics and the weight that it has: dx and, if
+/// it has a weight or a bias, those of both.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NormalizeGrad(pub Normalize);
 
@@ -85,7 +91,8 @@ pub struct NormalizeGrad(pub Normalize);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StatisticPairs;
 
-/// keep * running + add * the mean or the variance of a batch: running statistics `[c]` after statistics `[c, 2]`.
+/// keep * running + add * the mean or the variance of a batch: running statistics `[c]` after
+/// statistics `[c, 2]`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RunningStatistic {
     /// 0 for the mean, 1 for the variance.
@@ -98,8 +105,8 @@ pub struct RunningStatistic {
 
 /// # Normalisation
 impl Graph {
-    /// Each channel of x `[n, c, ...]` normalised by the given mean and variance `[c]`, which are constants to the gradient: batch
-    /// normalisation in inference. `weight` and `bias` are `[c]`.
+    /// Each channel of x `[n, c, ...]` normalised by the given mean and variance `[c]`, which are
+    /// constants to the gradient: batch normalisation in inference. `weight` and `bias` are `[c]`.
     pub fn batch_norm(
         &mut self,
         x: Value,
@@ -112,8 +119,9 @@ impl Graph {
         self.normalize(Over::Batch, x, statistics, None, [weight, bias], eps)
     }
 
-    /// Each channel of x `[n, c, ...]` normalised by its own mean and variance over the batch, and these as `[c, 2]`: batch normalisation
-    /// in training. A channel must have more than one value, unless x is empty.
+    /// Each channel of x `[n, c, ...]` normalised by its own mean and variance over the batch, and
+    /// these as `[c, 2]`: batch normalisation in training. A channel must have more than one value,
+    /// unless x is empty.
     pub fn batch_norm_train(
         &mut self,
         x: Value,
@@ -128,8 +136,9 @@ impl Graph {
         self.normalize_by_own(own, x, [weight, bias], eps)
     }
 
-    /// A running mean and variance `[c]` after the statistics `[c, 2]` of a batch x of [`batch_norm_train`](Self::batch_norm_train):
-    /// (1 - momentum) * running + momentum * new, with the unbiased variance. Those of an empty batch change nothing.
+    /// A running mean and variance `[c]` after the statistics `[c, 2]` of a batch x of
+    /// [`batch_norm_train`](Self::batch_norm_train): (1 - momentum) * running + momentum * new,
+    /// with the unbiased variance. Those of an empty batch change nothing.
     pub fn running_statistics(
         &mut self,
         [mean, variance]: [Value; 2],
@@ -178,8 +187,8 @@ impl Graph {
         Ok(self.normalize_by_own(own, x, [weight, bias], eps)?.0)
     }
 
-    /// Each of `groups` groups of channels of each image of x `[n, c, ...]` normalised by its own mean and variance. `weight` and
-    /// `bias` are `[c]`.
+    /// Each of `groups` groups of channels of each image of x `[n, c, ...]` normalised by its own
+    /// mean and variance. `weight` and `bias` are `[c]`.
     pub fn group_norm(
         &mut self,
         x: Value,
@@ -196,7 +205,8 @@ impl Graph {
         Ok(self.normalize_by_own(own, x, [weight, bias], eps)?.0)
     }
 
-    /// The last `axes` axes of x normalised by their mean and variance. `weight` and `bias` have the shape of these axes.
+    /// The last `axes` axes of x normalised by their mean and variance. `weight` and `bias` have
+    /// the shape of these axes.
     pub fn layer_norm(
         &mut self,
         x: Value,
@@ -209,7 +219,8 @@ impl Graph {
         Ok(self.normalize_by_own(own, x, [weight, bias], eps)?.0)
     }
 
-    /// The last `axes` axes of x divided by sqrt(mean square + eps). `weight` has the shape of these axes.
+    /// The last `axes` axes of x divided by sqrt(mean square + eps). `weight` has the shape of
+    /// these axes.
     pub fn rms_norm(
         &mut self,
         x: Value,
@@ -283,7 +294,8 @@ impl Graph {
     }
 }
 
-/// Fails if the statistics are those of a single value each, `count` of them: PyTorch's rule for training.
+/// Fails if the statistics are those of a single value each, `count` of them: PyTorch's rule for
+/// training.
 fn several(op: &str, set: &str, count: usize, x: &Type) -> Result<()> {
     if count == 1 && x.count() > 0 {
         return Err(Error::shape(format!(
@@ -309,7 +321,8 @@ impl Over {
 
 // Shape rule.
 
-/// The sets of x and the weights of its elements, as numbers: x is rows (axis 0), a row is `per_row` runs of `length` neighbours.
+/// The sets of x and the weights of its elements, as numbers: x is rows (axis 0), a row is
+/// `per_row` runs of `length` neighbours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Map {
     /// Rows of x: 1 if a set holds all of axis 0 and more.
@@ -413,7 +426,8 @@ impl Map {
         self.statistics.len() == 1
     }
 
-    /// The same sets for x in these parts: one set that holds all of it goes across the rows of several.
+    /// The same sets for x in these parts: one set that holds all of it goes across the rows of
+    /// several.
     pub fn in_parts(&self, x: &Type, parts: &[Part]) -> Self {
         if !self.is_one_set() || parts.len() < 2 {
             return self.clone();
@@ -426,7 +440,8 @@ impl Map {
         }
     }
 
-    /// The same sets where there is neither weight nor bias: any few numbers do, of a count that suits loads of four.
+    /// The same sets where there is neither weight nor bias: any few numbers do, of a count that
+    /// suits loads of four.
     pub fn without_affine(&self) -> Self {
         let (span, affines) = match self.length > 0 && self.length.is_multiple_of(4) {
             true => (self.length, 1),
@@ -486,7 +501,8 @@ impl Op for NormStatistics {
         let count = map.set_count().max(1) as f64;
         let mut mean = vec![0.0; map.sets()];
         if self.moments == Moments::MeanVariance {
-            // In two passes, the second for what the rounding of the first left; an infinity makes NaN of it.
+            // In two passes, the second for what the rounding of the first left; an infinity makes
+            // NaN of it.
             for _ in 0..2 {
                 let so_far = mean.clone();
                 for (i, x) in x.iter().enumerate() {
@@ -815,7 +831,8 @@ mod tests {
         );
         assert_eq!(
             message(g.instance_norm(one, None, None, 1e-5)),
-            "instance_norm: training needs more than 1 value per channel of an image, x [1, 3, 1, 1] has 1"
+            "instance_norm: training needs more than 1 value per channel of an image, x [1, 3, 1, \
+             1] has 1"
         );
         assert_eq!(
             message(g.group_norm(one, 3, None, None, 1e-5)),

@@ -1,4 +1,5 @@
-//! Lowering of the normalisations: the table of what elements are normalised with, sums in two stages, and the maps over elements.
+//! Lowering of the normalisations: the table of what elements are normalised with, sums in two
+//! stages, and the maps over elements.
 
 use std::borrow::Cow;
 
@@ -24,8 +25,8 @@ enum Loads {
     },
 }
 
-/// How elements are loaded that have one number in common for `span` neighbours, `count` numbers in turn: by four if possible, and
-/// whether these have four numbers then.
+/// How elements are loaded that have one number in common for `span` neighbours, `count` numbers in
+/// turn: by four if possible, and whether these have four numbers then.
 fn quads(span: usize, count: usize) -> Option<bool> {
     match span {
         1 if count.is_multiple_of(4) => Some(true),
@@ -123,7 +124,8 @@ fn through_window(map: &Map, caps: &Caps) -> bool {
     caps.windows && rows > 0 && (shared || rows * map.row() >= WINDOW_WORTH)
 }
 
-/// The runs of rows of x and of its statistics, short enough for their tables and partial results to be bound.
+/// The runs of rows of x and of its statistics, short enough for their tables and partial results
+/// to be bound.
 fn runs(
     op: &str,
     map: &Map,
@@ -162,7 +164,8 @@ fn runs(
     Ok(both.into_iter().flat_map(cut).collect())
 }
 
-/// Sets of a run of rows for sums: `sets` sets of `runs` runs of `length` elements, one run of each set after the other.
+/// Sets of a run of rows for sums: `sets` sets of `runs` runs of `length` elements, one run of each
+/// set after the other.
 #[derive(Debug, Clone, Copy)]
 struct Sets {
     sets: usize,
@@ -799,7 +802,8 @@ enum Pass {
 }
 
 impl Pass {
-    /// By four elements or one by one, with the table through a window or not; `in_place` is for the maps only.
+    /// By four elements or one by one, with the table through a window or not; `in_place` is for
+    /// the maps only.
     fn kernel(self, by_four: bool, through_window: bool, in_place: bool) -> Kernel {
         let normalize = source!("norm/normalize");
         let put_sums = if by_four {

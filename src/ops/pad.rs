@@ -25,7 +25,8 @@ pub struct Pad {
     pub value: f32,
 }
 
-/// The gradient of a [`Pad`] that repeats elements: each element of dx is the sum of dy over the places where it stands.
+/// The gradient of a [`Pad`] that repeats elements: each element of dx is the sum of dy over the
+/// places where it stands.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PadGrad {
     /// The padding.
@@ -36,8 +37,9 @@ pub struct PadGrad {
 
 /// # Padding
 impl Graph {
-    /// `x` padded along its last axes, innermost first as in PyTorch: `[left, right, top, bottom, front, back]`. With `Zeros`, any
-    /// number of axes, and negative numbers crop; the other modes take paddings below (reflect) or up to (circular) the extent.
+    /// `x` padded along its last axes, innermost first as in PyTorch: `[left, right, top, bottom,
+    /// front, back]`. With `Zeros`, any number of axes, and negative numbers crop; the other modes
+    /// take paddings below (reflect) or up to (circular) the extent.
     pub fn pad(&mut self, x: Value, padding: &[isize], mode: PaddingMode) -> Result<Value> {
         self.pad_with(x, padding, mode, 0.0)
     }
@@ -90,7 +92,8 @@ impl Pad {
         let padded = padded.map(|(axis, (&extent, &[before, after]))| {
             let error = || {
                 Error::shape(format!(
-                    "{op}: padding {before} and {after} of axis {axis} of {x} takes away more than there is, or is 2^31 or more"
+                    "{op}: padding {before} and {after} of axis {axis} of {x} takes away more \
+                     than there is, or is 2^31 or more"
                 ))
             };
             if before.unsigned_abs() >= 1 << 31 || after.unsigned_abs() >= 1 << 31 {
@@ -99,7 +102,8 @@ impl Pad {
             if self.mode != PaddingMode::Zeros {
                 let [Ok(before), Ok(after)] = [before, after].map(usize::try_from) else {
                     return Err(Error::shape(format!(
-                        "{op}: {:?} padding {before} and {after} of axis {axis} of {x} is negative; only Zeros crops",
+                        "{op}: {:?} padding {before} and {after} of axis {axis} of {x} is \
+                         negative; only Zeros crops",
                         self.mode
                     )));
                 };
@@ -315,7 +319,8 @@ impl Pad {
                 return Err(Error::new(
                     ErrorKind::Unsupported,
                     format!(
-                        "{op}: {:?} padding of {} to {} alternates over {} runs of axes, 4 are supported",
+                        "{op}: {:?} padding of {} to {} alternates over {} runs of axes, 4 are \
+                         supported",
                         self.mode,
                         x.shape,
                         y.shape,
@@ -466,7 +471,8 @@ mod tests {
         );
         assert_eq!(
             message(&[-4, -3], PaddingMode::Zeros),
-            "pad: padding -4 and -3 of axis 1 of [2, 6] takes away more than there is, or is 2^31 or more"
+            "pad: padding -4 and -3 of axis 1 of [2, 6] takes away more than there is, or is 2^31 \
+             or more"
         );
         assert_eq!(
             message(&[-1, 0], PaddingMode::Reflect),

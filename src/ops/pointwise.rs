@@ -1,4 +1,5 @@
-//! Losses that compare two values element by element: squared, absolute, smooth l1, Huber, binary cross-entropy.
+//! Losses that compare two values element by element: squared, absolute, smooth l1, Huber, binary
+//! cross-entropy.
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Value};
@@ -46,7 +47,8 @@ pub enum LossFunction {
         /// Positive.
         delta: f32,
     },
-    /// -(t log(x) + (1 - t) log(1 - x)) of a probability x, the logarithms at least -100; NaN for x outside of [0, 1].
+    /// -(t log(x) + (1 - t) log(1 - x)) of a probability x, the logarithms at least -100; NaN for x
+    /// outside of [0, 1].
     Bce,
     /// The same of the sigmoid of x, without overflow.
     BceWithLogits,
@@ -63,12 +65,14 @@ pub struct PointwiseLoss {
     pub reduction: Reduction,
 }
 
-/// The gradient of one operand of a [`LossFunction`] from that operand, the other one, and dy, of their shape or a scalar.
+/// The gradient of one operand of a [`LossFunction`] from that operand, the other one, and dy, of
+/// their shape or a scalar.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PointwiseLossGrad {
     /// The loss of one element.
     pub function: LossFunction,
-    /// Whether the operand is the target of [`LossFunction::Bce`]. The others are symmetric, or have a gradient made of other ops.
+    /// Whether the operand is the target of [`LossFunction::Bce`]. The others are symmetric, or
+    /// have a gradient made of other ops.
     pub target: bool,
 }
 
@@ -101,7 +105,8 @@ impl Graph {
         self.pointwise_loss(x, target, AbsoluteError, reduction)
     }
 
-    /// The absolute error, less beta / 2, and within beta of the target a parabola; PyTorch's beta is 1.
+    /// The absolute error, less beta / 2, and within beta of the target a parabola; PyTorch's beta
+    /// is 1.
     pub fn smooth_l1_loss(
         &mut self,
         x: Value,
@@ -126,7 +131,8 @@ impl Graph {
         self.pointwise_loss(x, target, Huber { delta }, reduction)
     }
 
-    /// The binary cross-entropy of probabilities `x` and `target`, both within [0, 1], times `weight` (broadcast) if there is one.
+    /// The binary cross-entropy of probabilities `x` and `target`, both within [0, 1], times
+    /// `weight` (broadcast) if there is one.
     pub fn bce_loss(
         &mut self,
         x: Value,
@@ -144,8 +150,9 @@ impl Graph {
         }
     }
 
-    /// The binary cross-entropy of sigmoid(x) and `target`, times `weight` if there is one; `pos_weight` multiplies the share
-    /// of the positive class, target * log(sigmoid(x)). Both are broadcast.
+    /// The binary cross-entropy of sigmoid(x) and `target`, times `weight` if there is one;
+    /// `pos_weight` multiplies the share of the positive class, target * log(sigmoid(x)). Both are
+    /// broadcast.
     pub fn bce_with_logits(
         &mut self,
         x: Value,

@@ -28,16 +28,18 @@ pub struct Advance;
 
 /// # Randomness
 impl Graph {
-    /// `x` with each element multiplied by 0 with probability `p` and the others by 1 / (1 - p), so that the mean stays.
+    /// `x` with each element multiplied by 0 with probability `p` and the others by 1 / (1 - p), so
+    /// that the mean stays.
     ///
-    /// `p` lies in [0, 1). Draws are new in each step of `clock`, u32 `[4]` (see [`Graph::clock`]): element i is kept where the uniform
-    /// number i of this op's stream is at least `p`.
+    /// `p` lies in [0, 1). Draws are new in each step of `clock`, u32 `[4]` (see [`Graph::clock`]):
+    /// element i is kept where the uniform number i of this op's stream is at least `p`.
     pub fn dropout(&mut self, x: Value, p: f32, clock: Value) -> Result<Value> {
         let stream = self.new_stream();
         self.apply1(Dropout { p, stream }, &[x, clock])
     }
 
-    /// As [`dropout`](Self::dropout), but with one draw for each feature map: `x` is `[n, c, ...]` with at least 3 axes.
+    /// As [`dropout`](Self::dropout), but with one draw for each feature map: `x` is `[n, c, ...]`
+    /// with at least 3 axes.
     pub fn dropout2d(&mut self, x: Value, p: f32, clock: Value) -> Result<Value> {
         let mut maps = self.operand("dropout2d", x)?.shape.to_vec();
         if maps.len() < 3 {

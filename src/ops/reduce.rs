@@ -58,7 +58,8 @@ pub struct Spread {
     pub axes: Vec<usize>,
     /// Whether they stayed with extent 1.
     pub keep: bool,
-    /// (x - y) * share; otherwise the share where x equals y, NaN counting as equal to NaN, and 0 elsewhere.
+    /// (x - y) * share; otherwise the share where x equals y, NaN counting as equal to NaN, and 0
+    /// elsewhere.
     pub differences: bool,
 }
 
@@ -153,7 +154,8 @@ pub(super) fn outputs<'a>(shape: &'a Shape, axes: &'a [usize]) -> impl Iterator<
     })
 }
 
-/// The sum over `axes` of a term of each element of x, given the output that it enters and its value.
+/// The sum over `axes` of a term of each element of x, given the output that it enters and its
+/// value.
 pub(super) fn summed(
     x: &Array,
     axes: &[usize],

@@ -18,8 +18,9 @@ pub enum InterpolateMode {
     Nearest,
     /// Output o is input floor((o + 1/2) * step): PyTorch's `nearest-exact`.
     NearestExact,
-    /// Between the two inputs around (o + 1/2) * step - 1/2, clipped to the image; or around o * (input - 1) / (output - 1) with
-    /// `align_corners`, where the corners of input and output meet. PyTorch's `linear`, `bilinear` and `trilinear`.
+    /// Between the two inputs around (o + 1/2) * step - 1/2, clipped to the image; or around o *
+    /// (input - 1) / (output - 1) with `align_corners`, where the corners of input and output meet.
+    /// PyTorch's `linear`, `bilinear` and `trilinear`.
     Linear {
         /// Whether the centres of the corners meet, or their outer edges.
         align_corners: bool,
@@ -35,11 +36,13 @@ pub struct Interpolate {
     pub mode: InterpolateMode,
     /// Extents of the resized axes.
     pub size: Vec<usize>,
-    /// Distance of neighbouring outputs along each axis, in inputs, as a fraction: input / output, or 1 / scale factor.
+    /// Distance of neighbouring outputs along each axis, in inputs, as a fraction: input / output,
+    /// or 1 / scale factor.
     pub step: Vec<[usize; 2]>,
 }
 
-/// The gradient of an [`Interpolate`]: each dx is the sum of the dy that read it, in the weights with which they did.
+/// The gradient of an [`Interpolate`]: each dx is the sum of the dy that read it, in the weights
+/// with which they did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InterpolateGrad {
     /// The resizing.
@@ -50,7 +53,8 @@ pub struct InterpolateGrad {
 
 /// # Resizing
 impl Graph {
-    /// x `[n, c, length]`, `[n, c, height, width]` or `[n, c, depth, height, width]` resized to `size`.
+    /// x `[n, c, length]`, `[n, c, height, width]` or `[n, c, depth, height, width]` resized to
+    /// `size`.
     pub fn interpolate(
         &mut self,
         x: Value,
@@ -67,8 +71,8 @@ impl Graph {
         self.apply1(op, &[x])
     }
 
-    /// x resized to floor(extent * factor) along each axis; with one factor, all axes by the same one.
-    /// The product is that of `f64`, as in PyTorch: 100 by 0.29 gives 28.
+    /// x resized to floor(extent * factor) along each axis; with one factor, all axes by the same
+    /// one. The product is that of `f64`, as in PyTorch: 100 by 0.29 gives 28.
     ///
     /// Places follow from the factors as given, as in PyTorch unless it is told
     /// `recompute_scale_factor`. A factor stands for the simplest fraction within 1e-9 of it.
@@ -225,7 +229,8 @@ impl Interpolate {
             let longest = product(output, over.max(input)).max(product(input, under.max(output)));
             if output == 0 || over == 0 || under == 0 || longest >= 1 << 32 {
                 return Err(Error::shape(format!(
-                    "{op}: {input} elements to {output} in steps of {over}/{under}: nothing, or places beyond 2^32"
+                    "{op}: {input} elements to {output} in steps of {over}/{under}: nothing, or \
+                     places beyond 2^32"
                 )));
             }
         }
@@ -406,7 +411,8 @@ mod tests {
         let message = |result: Result<Value>| result.unwrap_err().to_string();
         assert_eq!(
             message(g.interpolate(flat, &[3], mode)),
-            "interpolate: x [4, 5] is not [batch, channels] and one to three axes with at least one element"
+            "interpolate: x [4, 5] is not [batch, channels] and one to three axes with at least \
+             one element"
         );
         assert_eq!(
             message(g.interpolate(x, &[3], mode)),

@@ -1,6 +1,8 @@
-//! The rules by which optimizers update a parameter: their settings, and their formulas as the reference computes them.
+//! The rules by which optimizers update a parameter: their settings, and their formulas as the
+//! reference computes them.
 //!
-//! Formulas and defaults are those of the algorithm boxes in PyTorch's documentation (pytorch.org/docs/stable/optim.html).
+//! Formulas and defaults are those of the algorithm boxes in PyTorch's documentation
+//! (pytorch.org/docs/stable/optim.html).
 
 use crate::error::{Error, Result};
 
@@ -58,7 +60,8 @@ impl Default for AdamRule {
 /// p -= lr * (b = momentum * b + d; without momentum: d).
 ///
 /// Moments are v, then a, then b. The centered form keeps w = v - a^2 itself in the place of v, by
-/// w = alpha * w + alpha * (1 - alpha) * (g - a)^2 with a from before the step: the same number, which rounding cannot make negative.
+/// w = alpha * w + alpha * (1 - alpha) * (g - a)^2 with a from before the step: the same number,
+/// which rounding cannot make negative.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RmsPropRule {
     /// Decay of the mean of squared gradients.
@@ -223,8 +226,9 @@ impl Rule {
         }
     }
 
-    /// The reference: the new value of an element p of a parameter, given its gradient g with coupled weight decay in it, its moments,
-    /// which are updated, the learning rate, and the number of steps before this one.
+    /// The reference: the new value of an element p of a parameter, given its gradient g with
+    /// coupled weight decay in it, its moments, which are updated, the learning rate, and the
+    /// number of steps before this one.
     pub(super) fn step(&self, p: f64, g: f64, moments: &mut [f64], lr: f64, before: u32) -> f64 {
         let t = f64::from(before) + 1.0;
         match *self {

@@ -25,20 +25,23 @@ pub struct Softmax {
     pub logarithm: bool,
 }
 
-/// The gradient of [`Softmax`] from its output y and dy: y * (dy - sum(dy * y)), of the logarithm dy - exp(y) * sum(dy).
+/// The gradient of [`Softmax`] from its output y and dy: y * (dy - sum(dy * y)), of the logarithm
+/// dy - exp(y) * sum(dy).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SoftmaxGrad(pub Softmax);
 
 /// # Softmax
 impl Graph {
-    /// exp(x) / sum(exp(x)) over `axis`. Where that sums a NaN, +inf, or nothing but -inf, all is NaN.
+    /// exp(x) / sum(exp(x)) over `axis`. Where that sums a NaN, +inf, or nothing but -inf, all is
+    /// NaN.
     pub fn softmax(&mut self, x: Value, axis: impl Into<Dim>) -> Result<Value> {
         let axis = dim::axis("softmax", &self.operand("softmax", x)?.shape, axis)?;
         let logarithm = false;
         self.apply1(Softmax { axis, logarithm }, &[x])
     }
 
-    /// log(exp(x) / sum(exp(x))) over `axis`, which neither overflows nor loses small terms. NaN as in [`softmax`](Self::softmax).
+    /// log(exp(x) / sum(exp(x))) over `axis`, which neither overflows nor loses small terms. NaN as
+    /// in [`softmax`](Self::softmax).
     pub fn log_softmax(&mut self, x: Value, axis: impl Into<Dim>) -> Result<Value> {
         let axis = dim::axis("log_softmax", &self.operand("log_softmax", x)?.shape, axis)?;
         let logarithm = true;

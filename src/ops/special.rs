@@ -2,8 +2,8 @@
 
 /// The complementary error function, good to some 1e-14 of itself.
 ///
-/// Below 2 from the series of erf whose terms are all positive (Abramowitz and Stegun 7.1.6), from 2 on by the continued
-/// fraction (7.1.14), 80 terms of it.
+/// Below 2 from the series of erf whose terms are all positive (Abramowitz and Stegun 7.1.6), from
+/// 2 on by the continued fraction (7.1.14), 80 terms of it.
 pub(super) fn erfc(z: f64) -> f64 {
     let size = z.abs();
     let tail = if size < 2.0 {

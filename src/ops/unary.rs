@@ -1,4 +1,5 @@
-//! Functions of one value, elementwise: activations, powers, exponentials. Their formulas are in `unary_function.rs`.
+//! Functions of one value, elementwise: activations, powers, exponentials. Their formulas are in
+//! `unary_function.rs`.
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
@@ -21,7 +22,8 @@ use UnaryFunction::*;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Unary(pub UnaryFunction);
 
-/// The gradient of a [`UnaryFunction`]: dx from what was saved, x or y as [`UnaryGrad::saves`] says, and dy.
+/// The gradient of a [`UnaryFunction`]: dx from what was saved, x or y as [`UnaryGrad::saves`]
+/// says, and dy.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct UnaryGrad(pub UnaryFunction);
 
@@ -308,7 +310,8 @@ impl Op for UnaryGrad {
 
     // Gradient.
 
-    /// Linear in dy. The derivative of a function that is linear piece by piece does not change with x.
+    /// Linear in dy. The derivative of a function that is linear piece by piece does not change
+    /// with x.
     fn vjp(&self, g: &mut Graph, at: &Node, dy: &[Value]) -> Result<Vec<Option<Value>>> {
         match self.0 {
             Relu | Hardtanh { .. } | Clamp { .. } | LeakyRelu { .. } | Hardsigmoid | Abs => {

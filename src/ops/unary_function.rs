@@ -1,8 +1,9 @@
-//! The functions of one value that [`Unary`](super::Unary) applies: names, constants, formulas, derivatives.
+//! The functions of one value that [`Unary`](super::Unary) applies: names, constants, formulas,
+//! derivatives.
 //!
 //! NaN gives NaN, but for sign. An infinity gives the limit, except where PyTorch's formula
-//! multiplies an infinity by 0 and gives NaN: gelu, silu,
-//! mish and hard swish of -inf, softsign of both, and the gradients of gelu, silu and mish at both.
+//! multiplies an infinity by 0 and gives NaN: gelu, silu, mish and hard swish of -inf, softsign of
+//! both, and the gradients of gelu, silu and mish at both.
 
 use crate::error::{Error, Result};
 
@@ -10,7 +11,8 @@ use super::special::{log1p_exp, normal_cdf, normal_density, sigmoid};
 
 // Parameters.
 
-/// An elementwise function of one value, with PyTorch's names; the constants below hold its defaults.
+/// An elementwise function of one value, with PyTorch's names; the constants below hold its
+/// defaults.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum UnaryFunction {
     /// a * x, with a as given in the reference and rounded to `f32` on a GPU.

@@ -15,8 +15,9 @@ use crate::lowering::runs::{Run, copy_aside, runs};
 
 /// One step of a [`Rule`] for n parameters.
 ///
-/// Inputs: n parameters, n gradients, n of each moment, the learning rate `f32 []`, a factor on the gradients `f32 []`, the clock
-/// `u32 [4]`. Outputs: n new parameters, n of each new moment. Parameters and moments are updated in place where the plan allows.
+/// Inputs: n parameters, n gradients, n of each moment, the learning rate `f32 []`, a factor on the
+/// gradients `f32 []`, the clock `u32 [4]`. Outputs: n new parameters, n of each new moment.
+/// Parameters and moments are updated in place where the plan allows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Update {
     rule: Rule,
@@ -46,7 +47,8 @@ impl Update {
         self
     }
 
-    /// Clamps each element of the gradients, once they are multiplied, to [-limit, limit], as PyTorch's `clip_grad_value_`.
+    /// Clamps each element of the gradients, once they are multiplied, to [-limit, limit], as
+    /// PyTorch's `clip_grad_value_`.
     pub fn clip_value(mut self, limit: Option<f64>) -> Self {
         self.clip_value = limit;
         self
@@ -74,7 +76,8 @@ pub struct Updating<'a> {
     pub moments: &'a [Vec<Value>],
     /// The learning rate, `f32 []`.
     pub lr: Value,
-    /// A factor on the gradients, `f32 []`: from clipping, or from the number of batches that they were added over.
+    /// A factor on the gradients, `f32 []`: from clipping, or from the number of batches that they
+    /// were added over.
     pub scale: Option<Value>,
 }
 
@@ -89,8 +92,9 @@ pub struct Updated {
 
 /// # Optimizer steps
 impl Graph {
-    /// One step of `rule`: new values of `params` and of each of the rule's `moments`, given `grads` in the order of `params`
-    /// and the learning rate `lr`, an `f32 []`. Assigning them to the states is left to the caller.
+    /// One step of `rule`: new values of `params` and of each of the rule's `moments`, given
+    /// `grads` in the order of `params` and the learning rate `lr`, an `f32 []`. Assigning them to
+    /// the states is left to the caller.
     pub fn update(
         &mut self,
         rule: Rule,
@@ -127,7 +131,8 @@ impl Graph {
         {
             let moments: Vec<usize> = moments.iter().map(Vec::len).collect();
             return Err(Error::shape(format!(
-                "{}: {} parameters, {} gradients, {moments:?} moments; {count} of each and {} moments are needed",
+                "{}: {} parameters, {} gradients, {moments:?} moments; {count} of each and {} \
+                 moments are needed",
                 rule.name(),
                 params.len(),
                 grads.len(),
@@ -290,8 +295,9 @@ impl Update {
         Operand::Output((m + 1) * self.count + i)
     }
 
-    /// The dispatches of a run. A rule whose states would take more than four storage buffers needs two: the first one updates
-    /// averages and leaves the parameter as it is, the second one takes them as given.
+    /// The dispatches of a run. A rule whose states would take more than four storage buffers needs
+    /// two: the first one updates averages and leaves the parameter as it is, the second one takes
+    /// them as given.
     fn stages(&self) -> Vec<Stage> {
         let flag = |set: bool| f64::from(u8::from(set));
         let stage = |kernel, moments, params| Stage {

@@ -1,6 +1,7 @@
 //! Graph rewrites that save dispatches and memory. The only place that looks inside an op.
 //!
-//! Each rewrite leaves every fetched and assigned value equal, and is held so by a test against the unfused graph.
+//! Each rewrite leaves every fetched and assigned value equal, and is held so by a test against the
+//! unfused graph.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -131,10 +132,11 @@ fn apply(program: &mut Program, rule: Rule) -> bool {
     found
 }
 
-/// Batch normalisation by given statistics, behind a convolution, moves into its weight and bias: with
-/// s = gamma / sqrt(variance + eps) they become weight * s and (bias - mean) * s + beta, made anew in each step. So only where nothing else
-/// reads the convolution, and where the weight has no more elements than its output: the pass over that is what is saved. A transposed
-/// convolution and a linear layer keep the normalisation behind them.
+/// Batch normalisation by given statistics, behind a convolution, moves into its weight and bias:
+/// with s = gamma / sqrt(variance + eps) they become weight * s and (bias - mean) * s + beta, made
+/// anew in each step. So only where nothing else reads the convolution, and where the weight has no
+/// more elements than its output: the pass over that is what is saved. A transposed convolution and
+/// a linear layer keep the normalisation behind them.
 fn batch_norm_into_conv<'a>(rewriter: &mut Rewriter<'a>, node: &'a Node) -> Option<Rewrite> {
     let given = |n: &&Normalize| n.over == Over::Batch && n.own.is_none();
     let norm = op::<Normalize>(node).filter(|n| given(n) && !n.residual && !n.relu)?;
@@ -202,8 +204,8 @@ fn batch_norm_into_conv<'a>(rewriter: &mut Rewriter<'a>, node: &'a Node) -> Opti
     })
 }
 
-/// A normalised value plus another of its shape becomes one op. That goes before [`batch_norm_into_conv`], which would leave the sum, and a relu
-/// behind it, a pass each.
+/// A normalised value plus another of its shape becomes one op. That goes before
+/// [`batch_norm_into_conv`], which would leave the sum, and a relu behind it, a pass each.
 fn sum_into_norm<'a>(rewriter: &mut Rewriter<'a>, node: &'a Node) -> Option<Rewrite> {
     if op::<Binary>(node)?.0 != BinaryFunction::Add {
         return None;
@@ -283,8 +285,8 @@ fn mask_into_product<'a>(rewriter: &mut Rewriter<'a>, node: &'a Node) -> Option<
     Some(Rewrite::joined(node, gone, fused, inputs))
 }
 
-/// mask(x, max_pool_grad(dy)) = max_pool_grad(mask(y, dy)) where y = max_pool(x): at an argmax both masks look at the same number.
-/// The mask shrinks and x need not be kept.
+/// mask(x, max_pool_grad(dy)) = max_pool_grad(mask(y, dy)) where y = max_pool(x): at an argmax both
+/// masks look at the same number. The mask shrinks and x need not be kept.
 fn mask_through_max_pool<'a>(rewriter: &mut Rewriter<'a>, node: &'a Node) -> Option<Rewrite> {
     if !is_relu_mask(node) {
         return None;

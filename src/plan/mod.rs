@@ -1,6 +1,8 @@
-//! From a graph to a list of dispatches over placed buffers. Knows nothing of training, nor of wgpu.
+//! From a graph to a list of dispatches over placed buffers. Knows nothing of training, nor of
+//! wgpu.
 //!
-//! In this order: cut to what is needed, fuse, schedule, homes and in-place marks, lower, slots, resolve.
+//! In this order: cut to what is needed, fuse, schedule, homes and in-place marks, lower, slots,
+//! resolve.
 
 mod fuse;
 mod program;
@@ -159,11 +161,13 @@ pub struct Product {
 }
 
 impl Plan {
-    /// Plans one step of `graph`: its assignments and the values of `fetched`, with states placed by `states`.
+    /// Plans one step of `graph`: its assignments and the values of `fetched`, with states placed
+    /// by `states`.
     ///
     /// # Errors
-    /// `Limit` if a value cannot be bound on this device or the plan exceeds the memory cap; `Graph` or `Shape` if
-    /// `states` does not hold a state of the graph; whatever an op's `lower` returns.
+    /// `Limit` if a value cannot be bound on this device or the plan exceeds the memory cap;
+    /// `Graph` or `Shape` if `states` does not hold a state of the graph; whatever an op's `lower`
+    /// returns.
     pub fn new(
         graph: &Graph,
         states: &StateLayout,
@@ -271,7 +275,8 @@ impl Plan {
             Some(cap) if plan.bytes.total() > cap => Err(Error::new(
                 ErrorKind::Limit,
                 format!(
-                    "memory cap: the session needs {} bytes ({} in slots, {} inputs, {} constants, {} uniforms), the cap is {cap}: {} bytes are missing",
+                    "memory cap: the session needs {} bytes ({} in slots, {} inputs, {} \
+                     constants, {} uniforms), the cap is {cap}: {} bytes are missing",
                     plan.bytes.total(),
                     plan.bytes.slots,
                     plan.bytes.inputs,
@@ -529,7 +534,8 @@ impl Builder<'_> {
         let end = self.program.nodes.len();
         let mut sources = Vec::new();
         for &(state, value) in &self.storage.copies {
-            // A value that is itself a state (or an alias of one) is first copied aside, in case that state is assigned too.
+            // A value that is itself a state (or an alias of one) is first copied aside, in case
+            // that state is assigned too.
             let aside = matches!(self.storage.homes[value.index()], Some(Home::State(_)));
             let ty = &self.program.types[value.index()];
             let mut spots = Vec::new();
@@ -615,7 +621,8 @@ impl Builder<'_> {
                 return Err(Error::new(
                     ErrorKind::Limit,
                     format!(
-                        "{op}: an invocation of kernel {} takes {turns} turns of its loops, the device allows {}",
+                        "{op}: an invocation of kernel {} takes {turns} turns of its loops, the \
+                         device allows {}",
                         dispatch.kernel.name, self.caps.max_turns
                     ),
                 ));
@@ -642,7 +649,8 @@ impl Builder<'_> {
                     if let Some(at) = binding.window {
                         if !self.caps.windows || !at.is_multiple_of(256) || at > start.bytes() {
                             return Err(Error::graph(format!(
-                                "{op}: a window at byte {at} of {} bytes; windows begin at multiples of 256, on devices with `Caps::windows`",
+                                "{op}: a window at byte {at} of {} bytes; windows begin at \
+                                 multiples of 256, on devices with `Caps::windows`",
                                 start.bytes()
                             )));
                         }
@@ -664,15 +672,16 @@ impl Builder<'_> {
                     }
                 })
                 .collect::<Result<Vec<_>>>()?;
-            // Slots reach as far as the windows over them; other bindings never exceed their value. What lies past a value is arbitrary: no
-            // kernel lets it reach a result.
+            // Slots reach as far as the windows over them; other bindings never exceed their value.
+            // What lies past a value is arbitrary: no kernel lets it reach a result.
             for (spot, access) in &bindings {
                 let bytes = spot.bytes();
                 if *access == Access::Uniform && bytes > self.caps.max_uniform {
                     return Err(Error::new(
                         ErrorKind::Limit,
                         format!(
-                            "{op}: kernel {} binds {bytes} bytes as a uniform, the device allows {}",
+                            "{op}: kernel {} binds {bytes} bytes as a uniform, the device allows \
+                             {}",
                             dispatch.kernel.name, self.caps.max_uniform
                         ),
                     ));
@@ -709,7 +718,8 @@ fn cut(
         return Err(Error::new(
             ErrorKind::Limit,
             format!(
-                "{}: {total} workgroups in one dispatch, the device takes {max} along each of two axes",
+                "{}: {total} workgroups in one dispatch, the device takes {max} along each of two \
+                 axes",
                 draft.op
             ),
         ));

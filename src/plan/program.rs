@@ -31,7 +31,8 @@ pub(super) struct Program {
     pub assigns: Vec<(usize, Value)>,
     /// The value that reads each state.
     pub states: Vec<Value>,
-    /// Views that are copied all the same: they show a state from before the step and are read after it, or are cut into other parts.
+    /// Views that are copied all the same: they show a state from before the step and are read
+    /// after it, or are cut into other parts.
     copied: HashSet<Value>,
 }
 

@@ -6,8 +6,9 @@ use crate::graph::{Node, Value};
 
 use super::program::{Origin, Program, cut_alike};
 
-/// Reorders the nodes so that states can be written in place where the graph permits: for each assignment, the nodes that read
-/// the old value come before the node that makes the new one, unless one of them depends on it.
+/// Reorders the nodes so that states can be written in place where the graph permits: for each
+/// assignment, the nodes that read the old value come before the node that makes the new one,
+/// unless one of them depends on it.
 pub(super) fn schedule(program: &mut Program) {
     let count = program.nodes.len();
     let producers = program.producers();
@@ -287,7 +288,8 @@ impl Storage {
                 targets[root.index()] = Some(state);
             }
         }
-        // The writer must not bind the state's chunk in any other way than through its in-place pairs.
+        // The writer must not bind the state's chunk in any other way than through its in-place
+        // pairs.
         for node in &program.nodes {
             let mut times: HashMap<Value, usize> = HashMap::new();
             for input in &node.inputs {

@@ -14,7 +14,8 @@ pub struct Life {
     pub last: usize,
 }
 
-/// A slot number for each life, and the bytes of each slot, multiples of 256. Lives that overlap never share.
+/// A slot number for each life, and the bytes of each slot, multiples of 256. Lives that overlap
+/// never share.
 ///
 /// Greedy by size (Pisarchyk and Lee 2020, "Efficient memory management for deep neural net
 /// inference"): the largest first, each into the slot that is free for its time and leaves the

@@ -51,8 +51,9 @@ pub struct Chunk {
 
 /// The places of all states of one or several graphs, a pure function of their declarations.
 ///
-/// Entries of a kind and group follow each other in order of declaration at offsets that are multiples of 256 bytes; entries declared
-/// `like` a parameter have its chunk number and offset, so that one dispatch walks parameters, gradients and moments together.
+/// Entries of a kind and group follow each other in order of declaration at offsets that are
+/// multiples of 256 bytes; entries declared `like` a parameter have its chunk number and offset, so
+/// that one dispatch walks parameters, gradients and moments together.
 #[derive(Debug, Clone, Default)]
 pub struct StateLayout {
     /// Entries in order of declaration.
@@ -64,7 +65,8 @@ pub struct StateLayout {
 }
 
 impl StateLayout {
-    /// Places the states of `graphs`; a state that several declare must have one type and kind in all of them.
+    /// Places the states of `graphs`; a state that several declare must have one type and kind in
+    /// all of them.
     pub fn new(graphs: &[&Graph], max_binding: u64) -> Result<Self> {
         let mut layout = Self::default();
         let mut groups: HashMap<&str, u8> = HashMap::new();
@@ -151,7 +153,8 @@ impl StateLayout {
         self.chunks.iter().map(|c| c.bytes).sum()
     }
 
-    /// The chunk of `kind` that goes with chunk `like` and is free at `offset`: several states may be stored like one.
+    /// The chunk of `kind` that goes with chunk `like` and is free at `offset`: several states may
+    /// be stored like one.
     fn twin_chunk(
         &mut self,
         kind: StateKind,

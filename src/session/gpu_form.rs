@@ -123,7 +123,8 @@ impl GpuForm {
                     grid: step.grid,
                 });
             }
-            // One step encoded in private: a fault of ours shows here and not when the host finishes its encoder.
+            // One step encoded in private: a fault of ours shows here and not when the host
+            // finishes its encoder.
             let mut encoder = gpu.device().create_command_encoder(&Default::default());
             encode_steps(&dispatches, &mut encoder, 1, None);
             encoder.finish();

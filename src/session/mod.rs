@@ -343,7 +343,8 @@ impl Session {
         self.reading(value)?.wait()
     }
 
-    /// Fills every slot with NaN, so that a kernel which reads what nobody wrote shows it. For tests.
+    /// Fills every slot with NaN, so that a kernel which reads what nobody wrote shows it. For
+    /// tests.
     #[doc(hidden)]
     pub fn poison(&self) -> Result<()> {
         if let Form::Gpu(form) = &self.form {

@@ -31,7 +31,8 @@ impl Timed {
 
 /// Time on the device of every dispatch of one step; its text is a table.
 ///
-/// Each dispatch is a pass of its own, so that a step takes longer than one that is not profiled, and dispatches do not overlap.
+/// Each dispatch is a pass of its own, so that a step takes longer than one that is not profiled,
+/// and dispatches do not overlap.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Profile {
     /// In the order in which they ran.
@@ -42,7 +43,8 @@ impl Session {
     /// Runs one step and measures each dispatch. The step counts like any other.
     ///
     /// # Errors
-    /// `Unsupported` on the CPU reference and on devices without timestamp queries; whatever [`run`](Self::run) returns.
+    /// `Unsupported` on the CPU reference and on devices without timestamp queries; whatever
+    /// [`run`](Self::run) returns.
     pub async fn profile_async(&mut self) -> Result<Profile> {
         let form = self.measured("profile")?;
         let gpu = &form.gpu;
@@ -132,10 +134,12 @@ impl Profile {
         let mut text = String::from("[");
         for (i, timed) in self.dispatches.iter().enumerate() {
             let comma = if i == 0 { "" } else { "," };
-            // Names of ops and kernels are identifiers: nothing in them needs escaping, and `{:?}` escapes what would.
+            // Names of ops and kernels are identifiers: nothing in them needs escaping, and `{:?}`
+            // escapes what would.
             let _ = write!(
                 text,
-                "{comma}\n{{\"name\":{:?},\"cat\":{:?},\"ph\":\"X\",\"pid\":0,\"tid\":0,\"ts\":{:.3},\"dur\":{:.3},\
+                "{comma}\n{{\"name\":{:?},\"cat\":{:?},\"ph\":\"X\",\"pid\":0,\"tid\":0,\
+                 \"ts\":{:.3},\"dur\":{:.3},\
                  \"args\":{{\"workgroups\":{}}}}}",
                 timed.op,
                 timed.kernel,

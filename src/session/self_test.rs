@@ -8,11 +8,12 @@ use crate::plan::{Plan, PlanOptions};
 use crate::store::Store;
 use crate::tensor::Tensor;
 
-/// Extents m, n, k of the products: both sizes of tile of a device's own matrices, several tiles, tiles that are partly filled, a long sum.
+/// Extents m, n, k of the products: both sizes of tile of a device's own matrices, several tiles,
+/// tiles that are partly filled, a long sum.
 const SIZES: [[usize; 3]; 3] = [[48, 48, 48], [80, 144, 272], [33, 17, 1000]];
 
-/// Multiplies integers on the device, whose sums are exact, and compares. An own device is waited for, by blocking; of a borrowed one the
-/// results arrive while its host polls.
+/// Multiplies integers on the device, whose sums are exact, and compares. An own device is waited
+/// for, by blocking; of a borrowed one the results arrive while its host polls.
 ///
 /// # Errors
 /// `Mismatch` with the first element that is wrong; whatever compiling and running return.
@@ -43,7 +44,8 @@ pub(super) async fn multiply(gpu: &Gpu) -> Result<()> {
     Ok(())
 }
 
-/// Integers in an order without symmetries: ten bits of `f16`'s eleven in one factor, and sums below 2^24 that are beyond `f16`'s own.
+/// Integers in an order without symmetries: ten bits of `f16`'s eleven in one factor, and sums
+/// below 2^24 that are beyond `f16`'s own.
 fn factors([m, n, k]: [usize; 3]) -> (Vec<f32>, Vec<f32>) {
     (integers(m * k, 1023), integers(k * n, 15))
 }
@@ -63,7 +65,8 @@ fn expect_product([m, n, k]: [usize; 3], a: &[f32], b: &[f32], y: &[f32]) -> Res
                 return Err(Error::new(
                     ErrorKind::Mismatch,
                     format!(
-                        "the device's cooperative matrices are wrong: in a product of integers, {m} x {k} by {k} x {n}, \
+                        "the device's cooperative matrices are wrong: in a product of integers, \
+                         {m} x {k} by {k} x {n}, \
                          element [{row}, {column}] is {got} and should be {want}; use another body"
                     ),
                 ));

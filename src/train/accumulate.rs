@@ -18,9 +18,10 @@ pub struct Applying {
 }
 
 impl Optimizer {
-    /// As [`minimize`](Self::minimize), in two graphs over one store: each step of `g` adds its gradients to the states `grad.NAME`, and
-    /// a step of the graph that is returned updates the parameters by their mean over `batches` such steps. Losses that are means
-    /// over equally many rows thus give the update of one batch with all of these rows.
+    /// As [`minimize`](Self::minimize), in two graphs over one store: each step of `g` adds its
+    /// gradients to the states `grad.NAME`, and a step of the graph that is returned updates the
+    /// parameters by their mean over `batches` such steps. Losses that are means over equally many
+    /// rows thus give the update of one batch with all of these rows.
     ///
     /// `g` counts batches with the clock `clock`; the other one counts updates with a clock of its
     /// own, `updates`. Schedules and whatever else looks at the number of updates belong there.

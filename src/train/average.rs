@@ -13,9 +13,10 @@ pub fn average_name(name: &str) -> String {
 
 const PREFIX: &str = "ema.";
 
-/// A graph whose step takes the parameters of `g` up into their averages, the states `ema.NAME`: for averages that are not made in every
-/// step of training, as in stochastic weight averaging (`Blending::Mean`, PyTorch's `AveragedModel.update_parameters`). The store is made
-/// from `g` and this graph; the clock `averaged` counts how often it ran.
+/// A graph whose step takes the parameters of `g` up into their averages, the states `ema.NAME`:
+/// for averages that are not made in every step of training, as in stochastic weight averaging
+/// (`Blending::Mean`, PyTorch's `AveragedModel.update_parameters`). The store is made from `g` and
+/// this graph; the clock `averaged` counts how often it ran.
 pub fn averaging(g: &Graph, blending: Blending) -> Result<Graph> {
     let mut averaging = Graph::new();
     let (mut params, mut averages) = (Vec::new(), Vec::new());
@@ -38,8 +39,9 @@ pub(super) fn same(g: &mut Graph, state: &State) -> Result<Value> {
     g.state(&state.name, ty, state.kind, init, None)
 }
 
-/// A graph whose step exchanges each parameter of `g` with its moving average, if it has one: one step before evaluating with the
-/// averages, one step after it. `g` is the graph that updates the averages: that of training, of applying accumulated gradients, or of
+/// A graph whose step exchanges each parameter of `g` with its moving average, if it has one: one
+/// step before evaluating with the averages, one step after it. `g` is the graph that updates the
+/// averages: that of training, of applying accumulated gradients, or of
 /// [`averaging`].
 ///
 /// ```

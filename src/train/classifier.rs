@@ -241,7 +241,8 @@ impl Classifier {
     /// Trains for one step and measures each of its dispatches.
     ///
     /// # Errors
-    /// `Unsupported` on the CPU reference, on a borrowed device, and on devices without timestamp queries.
+    /// `Unsupported` on the CPU reference, on a borrowed device, and on devices without timestamp
+    /// queries.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn profile(&mut self) -> Result<Profile> {
         self.follow()?;
@@ -251,8 +252,8 @@ impl Classifier {
         Ok(profile)
     }
 
-    /// Classifies the whole test set, with the moving averages of the parameters if there are any, and returns the share that was
-    /// right, 0 to 1.
+    /// Classifies the whole test set, with the moving averages of the parameters if there are any,
+    /// and returns the share that was right, 0 to 1.
     ///
     /// # Errors
     /// `Unsupported` on a borrowed device: await [`test_async`](Self::test_async) there.

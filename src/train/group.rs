@@ -62,8 +62,8 @@ impl Group {
         Self::of(Members::Matching(Arc::new(chosen)))
     }
 
-    /// Biases and what normalisation scales and shifts by: parameters of at most one axis, and those
-    /// called `bias` (timm's `param_groups_weight_decay`). Usually with
+    /// Biases and what normalisation scales and shifts by: parameters of at most one axis, and
+    /// those called `bias` (timm's `param_groups_weight_decay`). Usually with
     /// [`weight_decay(0.0)`](Self::weight_decay).
     pub fn vectors() -> Self {
         Self::matching(|name, shape| shape.len() <= 1 || name.ends_with(".bias"))

@@ -1,5 +1,5 @@
-//! Training as graph: gradients, optimizers with groups, clipping and averages, accumulation, schedules; and a classifier trained on a
-//! resident data set.
+//! Training as graph: gradients, optimizers with groups, clipping and averages, accumulation,
+//! schedules; and a classifier trained on a resident data set.
 
 mod accumulate;
 mod adam;
@@ -95,8 +95,8 @@ pub fn learning_rate(g: &mut Graph, initial: f32) -> Result<Value> {
     )
 }
 
-/// A learning rate looked up by the clock's step in a table that lies on the device: the state `learning_rates`.
-/// After the last entry it stays there.
+/// A learning rate looked up by the clock's step in a table that lies on the device: the state
+/// `learning_rates`. After the last entry it stays there.
 pub fn scheduled(g: &mut Graph, table: Vec<f32>) -> Result<Value> {
     let table = Tensor::f32([table.len()], table)?;
     let ty = table.ty().clone();

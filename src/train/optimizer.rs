@@ -90,20 +90,22 @@ impl Optimizer {
         self
     }
 
-    /// Scales all gradients so that their norm, taken as one vector, is at most `max_norm` (PyTorch's `clip_grad_norm_`).
+    /// Scales all gradients so that their norm, taken as one vector, is at most `max_norm`
+    /// (PyTorch's `clip_grad_norm_`).
     pub fn clip_norm(mut self, max_norm: f64) -> Self {
         self.clip_norm = Some(max_norm);
         self
     }
 
-    /// Clamps each element of the gradients to [-limit, limit] (PyTorch's `clip_grad_value_`), after clipping by norm.
+    /// Clamps each element of the gradients to [-limit, limit] (PyTorch's `clip_grad_value_`),
+    /// after clipping by norm.
     pub fn clip_value(mut self, limit: f64) -> Self {
         self.clip_value = Some(limit);
         self
     }
 
-    /// Keeps a moving average of every trained parameter NAME as the state `ema.NAME`, at first equal to it and updated last in the step
-    /// (see [`swap_averages`](super::swap_averages)).
+    /// Keeps a moving average of every trained parameter NAME as the state `ema.NAME`, at first
+    /// equal to it and updated last in the step (see [`swap_averages`](super::swap_averages)).
     pub fn average(mut self, average: Ema) -> Self {
         self.average = Some(average);
         self
@@ -148,8 +150,9 @@ impl Optimizer {
         self.average.is_some()
     }
 
-    /// Extends a graph by one training step: gradients of `loss` with respect to all parameters that are not frozen, kept as states
-    /// `grad.NAME`, their update with moments as states `moment1.NAME` and so on, and the clock's advance.
+    /// Extends a graph by one training step: gradients of `loss` with respect to all parameters
+    /// that are not frozen, kept as states `grad.NAME`, their update with moments as states
+    /// `moment1.NAME` and so on, and the clock's advance.
     ///
     /// The learning rate is the state `learning_rate`, which begins as `lr` and which the host may
     /// set, unless there is a [`schedule`](Self::schedule). Kept gradients are those before
@@ -247,7 +250,8 @@ impl Optimizer {
             .collect())
     }
 
-    /// Updates of all members, given their gradients times `scale` (1 without one); returns the gradients' norm if it is clipped.
+    /// Updates of all members, given their gradients times `scale` (1 without one); returns the
+    /// gradients' norm if it is clipped.
     pub(super) fn update(
         &self,
         g: &mut Graph,
@@ -395,7 +399,8 @@ pub(super) fn counter(g: &mut Graph, name: &str) -> Result<Value> {
     g.state(name, ty, StateKind::Scalar, init, None)
 }
 
-/// The state that holds the moving average of a parameter; it begins as the parameter does (PyTorch's `AveragedModel`).
+/// The state that holds the moving average of a parameter; it begins as the parameter does
+/// (PyTorch's `AveragedModel`).
 pub(super) fn average_of(g: &mut Graph, param: Value) -> Result<Value> {
     let name = name(g, param)?;
     let ty = g.ty(param)?.clone();

@@ -1,6 +1,7 @@
 //! Learning rates as tables, one entry per step; after the last one the rate stays.
 //!
-//! Names, defaults and numbers are those of PyTorch's `torch.optim.lr_scheduler`, in closed form. A table goes onto the device with
+//! Names, defaults and numbers are those of PyTorch's `torch.optim.lr_scheduler`, in closed form. A
+//! table goes onto the device with
 //! [`scheduled`](super::scheduled); joined ones are tables too:
 //!
 //! ```
@@ -70,7 +71,8 @@ pub fn exponential(rate: f64, gamma: f64, steps: usize) -> Result<Vec<f32>> {
     table(steps, |step| rate * gamma.powf(step as f64))
 }
 
-/// `rate` times a factor that runs from `start_factor` to `end_factor` in `total_iters` steps (`LinearLR`): a warm-up.
+/// `rate` times a factor that runs from `start_factor` to `end_factor` in `total_iters` steps
+/// (`LinearLR`): a warm-up.
 pub fn linear(
     rate: f64,
     start_factor: f64,
@@ -100,8 +102,9 @@ pub fn cosine_annealing(rate: f64, t_max: usize, eta_min: f64) -> Result<Vec<f32
     })
 }
 
-/// Half a cosine from `rate` towards `eta_min` in `t_0` steps, begun again and again, each time over `t_mult` times as many steps, for
-/// `steps` steps (`CosineAnnealingWarmRestarts`; Loshchilov and Hutter 2017, "SGDR").
+/// Half a cosine from `rate` towards `eta_min` in `t_0` steps, begun again and again, each time
+/// over `t_mult` times as many steps, for `steps` steps (`CosineAnnealingWarmRestarts`; Loshchilov
+/// and Hutter 2017, "SGDR").
 pub fn cosine_annealing_warm_restarts(
     rate: f64,
     t_0: usize,
@@ -122,7 +125,8 @@ pub fn cosine_annealing_warm_restarts(
     Ok(rates)
 }
 
-/// One rise and one fall (`OneCycleLR`; Smith and Topin 2018, "Super-convergence"). The momentum is not cycled.
+/// One rise and one fall (`OneCycleLR`; Smith and Topin 2018, "Super-convergence"). The momentum is
+/// not cycled.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct OneCycle {
     /// The highest rate.
@@ -142,7 +146,8 @@ pub struct OneCycle {
 }
 
 impl OneCycle {
-    /// PyTorch's defaults: a rise over 0.3 of the steps, half cosines, factors 25 and 10,000, two phases.
+    /// PyTorch's defaults: a rise over 0.3 of the steps, half cosines, factors 25 and 10,000, two
+    /// phases.
     pub fn new(max_lr: f64, total_steps: usize) -> Self {
         Self {
             max_lr,
@@ -194,8 +199,9 @@ impl OneCycle {
     }
 }
 
-/// The first `milestone` steps of one table, then another from its beginning (`SequentialLR`). Where there is no rate for the first
-/// steps, because the first table is empty, the result is empty too, which [`scheduled`](super::scheduled) refuses.
+/// The first `milestone` steps of one table, then another from its beginning (`SequentialLR`).
+/// Where there is no rate for the first steps, because the first table is empty, the result is
+/// empty too, which [`scheduled`](super::scheduled) refuses.
 pub fn then(first: Vec<f32>, milestone: usize, second: Vec<f32>) -> Result<Vec<f32>> {
     let stays = first.last().copied();
     let steps = match stays {

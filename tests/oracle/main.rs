@@ -1,4 +1,5 @@
-//! The reference against PyTorch: outputs and gradients of the cases in `cases.json`, which `make.py` wrote with PyTorch's numbers.
+//! The reference against PyTorch: outputs and gradients of the cases in `cases.json`, which
+//! `make.py` wrote with PyTorch's numbers.
 
 mod activations;
 mod build;
@@ -28,7 +29,8 @@ use striate::tensor::{Array, Tensor};
 
 /// How far an element may lie from PyTorch's, relative to itself.
 const RELATIVE: f64 = 1e-5;
-/// What is added to that, relative to the largest element: PyTorch's numbers are rounded to `f32` here, sums cancel.
+/// What is added to that, relative to the largest element: PyTorch's numbers are rounded to `f32`
+/// here, sums cancel.
 const OF_LARGEST: f64 = 1e-7;
 
 /// Every one of these must have been compared.

@@ -1,4 +1,5 @@
-//! Optimizers, schedules, clipping and averages: what happens to parameters over several steps, their gradients being given.
+//! Optimizers, schedules, clipping and averages: what happens to parameters over several steps,
+//! their gradients being given.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -123,7 +124,8 @@ fn rates(example: &Example) -> Result<Vec<f32>> {
     }
 }
 
-/// The clipped gradients, as the first step of gradient descent at rate 1 from 0 shows them, negated.
+/// The clipped gradients, as the first step of gradient descent at rate 1 from 0 shows them,
+/// negated.
 fn clip(example: &Example) -> Result<Results> {
     let options = &example.options;
     let optimizer = Optimizer::new(Rule::Sgd(SgdRule::default()));
@@ -160,8 +162,9 @@ struct Steps {
 }
 
 impl Steps {
-    /// Trains the parameters `param0` and so on, or zeros if they are not given, on a loss with the gradients `gradient0` and so
-    /// on: one step, or as many as these have rows above the parameters' shape.
+    /// Trains the parameters `param0` and so on, or zeros if they are not given, on a loss with the
+    /// gradients `gradient0` and so on: one step, or as many as these have rows above the
+    /// parameters' shape.
     fn run(example: &Example, optimizer: &Optimizer, lr: f64) -> Result<Self> {
         let count = example
             .inputs

@@ -1,4 +1,5 @@
-//! Products of matrices: square, skinny, fully connected layers, and ResNet-50's 1x1 convolutions as products over a batch of 8.
+//! Products of matrices: square, skinny, fully connected layers, and ResNet-50's 1x1 convolutions
+//! as products over a batch of 8.
 
 use striate::check::{Bound, Case, real};
 
@@ -25,7 +26,8 @@ const PRODUCTS: [[usize; 3]; 14] = [
     [64, 64, 8192],
 ];
 
-/// Batches, by their number of matrices: attention's scores over 8 heads of 8 sequences, and small matrices.
+/// Batches, by their number of matrices: attention's scores over 8 heads of 8 sequences, and small
+/// matrices.
 const BATCHES: [[usize; 4]; 2] = [[64, 128, 128, 64], [512, 32, 32, 32]];
 
 pub fn benches() -> Vec<Bench> {

@@ -1,5 +1,6 @@
-//! The cases whose speed counts: shapes of LeNet-5, VGG-16 (Simonyan and Zisserman 2014), ResNet-18 and ResNet-50 (He et al. 2015),
-//! MobileNet's depthwise layers, and the plain ones that other libraries quote.
+//! The cases whose speed counts: shapes of LeNet-5, VGG-16 (Simonyan and Zisserman 2014), ResNet-18
+//! and ResNet-50 (He et al. 2015), MobileNet's depthwise layers, and the plain ones that other
+//! libraries quote.
 
 mod conv;
 mod loss;
@@ -82,8 +83,8 @@ fn bytes(inputs: &[Input], results: f64) -> f64 {
     inputs.sum::<f64>() + 4.0 * results
 }
 
-/// Work that reads and writes: `flops` per element of the first operand, and `results` elements of results. `case` has as many rows as
-/// it is told; the sample has `sample`.
+/// Work that reads and writes: `flops` per element of the first operand, and `results` elements of
+/// results. `case` has as many rows as it is told; the sample has `sample`.
 fn streaming(
     case: impl Fn(usize) -> Case,
     [rows, sample]: [usize; 2],

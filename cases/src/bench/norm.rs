@@ -8,9 +8,9 @@ use super::{Bench, same, streaming};
 /// PyTorch's default.
 const EPS: f32 = 1e-5;
 
-/// What the results may be off, relative to the largest: chains of an eighth of a set's elements, as
-/// `cases/src/norm.rs` derives.
-/// Gradients are sums of terms whose random signs cancel to `1 / sqrt(set)` of their magnitudes.
+/// What the results may be off, relative to the largest: chains of an eighth of a set's elements,
+/// as `cases/src/norm.rs` derives. Gradients are sums of terms whose random signs cancel to `1 /
+/// sqrt(set)` of their magnitudes.
 fn bound(set: usize, gradient: bool) -> Bound {
     let set = set as f64;
     let cancelled = if gradient { set.sqrt() } else { 1.0 };
@@ -70,7 +70,8 @@ fn passes([n, c, h, w]: [usize; 4]) -> Vec<Bench> {
     };
     let channels = c as f64;
     let rows = [n, 2];
-    // Statistics take a difference, its square and two sums per element; the gradient two products with sums, then three more.
+    // Statistics take a difference, its square and two sums per element; the gradient two products
+    // with sums, then three more.
     vec![
         streaming(train, rows, 6.0, move |x| same(x) + 2.0 * channels),
         streaming(backward, rows, 11.0, move |x| same(x) + 2.0 * channels),

@@ -1,4 +1,5 @@
-//! Optimizer steps over four million parameters, in one tensor and in many, which lie in the store as those of a network do.
+//! Optimizer steps over four million parameters, in one tensor and in many, which lie in the store
+//! as those of a network do.
 
 use striate::check::{Bound, Case, Draw, Numbers, draw};
 use striate::error::Result;

@@ -22,7 +22,8 @@ pub fn cards(lab: &Lab) -> String {
             .collect();
         let cards: String = cases.iter().map(|case| card(lab, case)).collect();
         format!(
-            "<details open><summary>{} <small>{}</small></summary><div class=\"grid\">{cards}</div></details>",
+            "<details open><summary>{} <small>{}</small></summary><div \
+             class=\"grid\">{cards}</div></details>",
             escape(name),
             match cases.len() {
                 1 => "1 case".to_owned(),
@@ -31,9 +32,12 @@ pub fn cards(lab: &Lab) -> String {
         )
     };
     format!(
-        "<p class=\"note\">What the rules choose, or the fastest where they choose none.</p><p class=\"note switch\">Bars show \
-         <label><input type=\"radio\" name=\"bars\" value=\"speed\" checked> the speed next to the fastest column's</label>\
-         <label><input type=\"radio\" name=\"bars\" value=\"roof\"> the share of the adapter's own roofline</label></p>{}",
+        "<p class=\"note\">What the rules choose, or the fastest where they choose none.</p><p \
+         class=\"note switch\">Bars show \
+         <label><input type=\"radio\" name=\"bars\" value=\"speed\" checked> the speed next to \
+         the fastest column's</label>\
+         <label><input type=\"radio\" name=\"bars\" value=\"roof\"> the share of the adapter's \
+         own roofline</label></p>{}",
         families.iter().map(family).collect::<String>()
     )
 }
@@ -55,9 +59,12 @@ fn card(lab: &Lab, case: &Case) -> String {
             (m.gbps, "GB/s")
         };
         format!(
-            "<div class=\"row c{}\" data-col=\"{i}\"><span class=\"name\" title=\"{}\">{}</span><span class=\"track\">\
-             <span class=\"fill\" style=\"--speed:{:.4};--roof:{:.4}\"></span></span><span class=\"n\">{} ms</span><span class=\"n\">{}</span>\
-             <span class=\"n\">{}</span><span class=\"variant\" title=\"{variant}\">{variant}</span></div>",
+            "<div class=\"row c{}\" data-col=\"{i}\"><span class=\"name\" \
+             title=\"{}\">{}</span><span class=\"track\">\
+             <span class=\"fill\" style=\"--speed:{:.4};--roof:{:.4}\"></span></span><span \
+             class=\"n\">{} ms</span><span class=\"n\">{}</span>\
+             <span class=\"n\">{}</span><span class=\"variant\" \
+             title=\"{variant}\">{variant}</span></div>",
             i % 8,
             escape(&long_name(column)),
             escape(&column.label),
@@ -104,7 +111,8 @@ pub fn regrets(regrets: &[Regret], column: usize) -> String {
         .map(|tick| {
             let y = y(tick);
             format!(
-                "<line class=\"grid-line\" x1=\"{LEFT}\" x2=\"{WIDTH}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>\
+                "<line class=\"grid-line\" x1=\"{LEFT}\" x2=\"{WIDTH}\" y1=\"{y:.1}\" \
+                 y2=\"{y:.1}\"/>\
                  <text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{tick}×</text>",
                 LEFT - 6.0,
                 y + 4.0
@@ -115,7 +123,8 @@ pub fn regrets(regrets: &[Regret], column: usize) -> String {
     let bar = |(i, regret): (usize, &Regret)| {
         let (x, y) = (LEFT + step * i as f64, y(regret.ratio()).min(floor - 1.5));
         format!(
-            "<rect x=\"{:.2}\" y=\"{y:.1}\" width=\"{:.2}\" height=\"{:.1}\" data-case=\"{case}\" data-tip=\"{case}: {:.2}×\n{} {} ms, best {} {} ms\"/>",
+            "<rect x=\"{:.2}\" y=\"{y:.1}\" width=\"{:.2}\" height=\"{:.1}\" data-case=\"{case}\" \
+             data-tip=\"{case}: {:.2}×\n{} {} ms, best {} {} ms\"/>",
             x + step * 0.1,
             (step * 0.8).min(24.0),
             floor - y,
@@ -129,7 +138,8 @@ pub fn regrets(regrets: &[Regret], column: usize) -> String {
     };
     let all: String = regrets.iter().enumerate().map(bar).collect();
     format!(
-        "<svg class=\"regrets c{}\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"Regret of every case, worst first\">{ticks}{all}</svg>",
+        "<svg class=\"regrets c{}\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" \
+         aria-label=\"Regret of every case, worst first\">{ticks}{all}</svg>",
         column % 8
     )
 }

@@ -12,7 +12,8 @@ const MOST_BYTES: u64 = 1 << 30;
 /// Variants that are other libraries.
 pub const PEERS: [&str; 2] = ["burn", "pytorch"];
 
-/// One variant of a case on one adapter. A peer's line may lack what it does not know; further fields are ignored.
+/// One variant of a case on one adapter. A peer's line may lack what it does not know; further
+/// fields are ignored.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Line {
     pub case: String,
@@ -122,7 +123,8 @@ fn is_name(text: &str) -> bool {
 /// The lines of `[NAME=]FILE`, all of the machine of that name.
 ///
 /// # Errors
-/// `Io` if it cannot be read; `Data` with file, line and column of what is no such line, or if there is none.
+/// `Io` if it cannot be read; `Data` with file, line and column of what is no such line, or if
+/// there is none.
 pub fn read(file: &Path) -> Result<Vec<Line>> {
     let (machine, path) = named(file);
     let text = String::from_utf8(read_file(path, MOST_BYTES)?).map_err(|e| {

@@ -1,4 +1,5 @@
-//! Lines of several runs and machines as one: what was measured, case by case, in a column for each way through an adapter.
+//! Lines of several runs and machines as one: what was measured, case by case, in a column for each
+//! way through an adapter.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -123,8 +124,8 @@ pub fn geometric_mean(ratios: impl IntoIterator<Item = f64>) -> Option<f64> {
 }
 
 impl Lab {
-    /// Of a case in a column the lines of the last day count, so that what is compared was measured together, and of a variant
-    /// on one day the last line.
+    /// Of a case in a column the lines of the last day count, so that what is compared was measured
+    /// together, and of a variant on one day the last line.
     pub fn new(lines: Vec<Line>) -> Self {
         let keys: BTreeSet<Key> = lines.iter().map(key).collect();
         let keys: Vec<Key> = keys.into_iter().collect();
@@ -170,7 +171,8 @@ impl Lab {
         }
     }
 
-    /// The choices of the rules in a column, worst first: where several variants were measured and one of them is the choice.
+    /// The choices of the rules in a column, worst first: where several variants were measured and
+    /// one of them is the choice.
     pub fn regrets(&self, column: usize) -> Vec<Regret<'_>> {
         let cases = self.cases.iter();
         let mut regrets: Vec<Regret<'_>> = cases.filter_map(|case| case.regret(column)).collect();

@@ -14,8 +14,8 @@ use striate::error::Result;
 /// Merges the kernel bench's lines of several machines, and those of other libraries, into one page
 #[derive(clap::Args)]
 pub struct Args {
-    /// JSON lines of `cargo bench --bench kernels -- --json FILE`; a name tells adapters of one name
-    /// on several machines apart
+    /// JSON lines of `cargo bench --bench kernels -- --json FILE`; a name tells adapters of one
+    /// name on several machines apart
     #[arg(value_name = "[NAME=]FILE", required = true)]
     files: Vec<PathBuf>,
     /// The page to write
@@ -77,7 +77,11 @@ pub fn page(lab: &Lab) -> String {
         .zip(&lab.columns)
         .map(|(i, column)| {
             let (label, title) = (escape(&column.label), escape(&long_name(column)));
-            format!("<button class=\"chip c{}\" data-col=\"{i}\" aria-pressed=\"true\" title=\"{title}\">{label}</button>", i % 8)
+            format!(
+                "<button class=\"chip c{}\" data-col=\"{i}\" aria-pressed=\"true\" \
+            title=\"{title}\">{label}</button>",
+                i % 8
+            )
         })
         .collect();
     let body: String = sections
@@ -85,10 +89,15 @@ pub fn page(lab: &Lab) -> String {
         .map(|(id, title, text)| format!("<section id=\"{id}\"><h2>{title}</h2>{text}</section>\n"))
         .collect();
     format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n\
-         <title>striate: shader lab</title>\n<style>\n{}</style>\n</head>\n<body>\n<header>\n<h1>striate: shader lab</h1>\n<p>{}</p>\n\
-         <nav>{links}</nav>\n</header>\n<div class=\"bar\"><input id=\"filter\" type=\"search\" placeholder=\"Filter: matmul 1024, conv2d dx, vulkan\" \
-         aria-label=\"Filter cases\"><span id=\"found\"></span><div class=\"chips\">{chips}</div></div>\n<main>\n{body}</main>\n\
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta \
+         name=\"viewport\" content=\"width=device-width\">\n\
+         <title>striate: shader \
+         lab</title>\n<style>\n{}</style>\n</head>\n<body>\n<header>\n<h1>striate: shader \
+         lab</h1>\n<p>{}</p>\n\
+         <nav>{links}</nav>\n</header>\n<div class=\"bar\"><input id=\"filter\" type=\"search\" \
+         placeholder=\"Filter: matmul 1024, conv2d dx, vulkan\" \
+         aria-label=\"Filter cases\"><span id=\"found\"></span><div \
+         class=\"chips\">{chips}</div></div>\n<main>\n{body}</main>\n\
          <div id=\"tip\" role=\"tooltip\" hidden></div>\n<script>\n{}</script>\n</body>\n</html>\n",
         include_str!("page.css"),
         summary(lab),
@@ -196,8 +205,10 @@ fn adapters(lab: &Lab) -> String {
             .into_iter()
             .filter_map(|(on, name)| on.then_some(name));
         format!(
-            "<tr data-col=\"{i}\"><td><span class=\"dot c{}\"></span>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>\
-             <td class=\"n\">{}</td><td class=\"n\">{}</td><td>{clock}</td><td class=\"n\">{}</td><td>{}</td></tr>",
+            "<tr data-col=\"{i}\"><td><span class=\"dot \
+             c{}\"></span>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>\
+             <td class=\"n\">{}</td><td class=\"n\">{}</td><td>{clock}</td><td \
+             class=\"n\">{}</td><td>{}</td></tr>",
             i % 8,
             escape(&column.key.device()),
             escape(&column.key.backend),
@@ -214,9 +225,12 @@ fn adapters(lab: &Lab) -> String {
     };
     let rows: String = lab.columns.iter().enumerate().map(row).collect();
     format!(
-        "<div class=\"scroll\"><table><thead><tr><th>Adapter</th><th>Back end</th><th>Driver</th><th>Library</th><th>Switches</th>\
-         <th class=\"n\">Peak GFLOP/s</th><th class=\"n\">Peak GB/s</th><th>Clock</th><th class=\"n\">Lines</th><th>Dates</th></tr></thead>\
-         <tbody>{rows}</tbody></table></div><p class=\"note below\">Peaks are the highest that the runs measured: multiply-adds that touch no memory, \
+        "<div class=\"scroll\"><table><thead><tr><th>Adapter</th><th>Back \
+         end</th><th>Driver</th><th>Library</th><th>Switches</th>\
+         <th class=\"n\">Peak GFLOP/s</th><th class=\"n\">Peak GB/s</th><th>Clock</th><th \
+         class=\"n\">Lines</th><th>Dates</th></tr></thead>\
+         <tbody>{rows}</tbody></table></div><p class=\"note below\">Peaks are the highest that \
+         the runs measured: multiply-adds that touch no memory, \
          and a copy.</p>"
     )
 }
@@ -231,7 +245,8 @@ fn rules(lab: &Lab) -> String {
     match cards.is_empty() {
         true => String::new(),
         false => format!(
-            "<p class=\"note\">Regret is the time of the variant that the rules choose by the time of the fastest one: 1 is best. Cases of which \
+            "<p class=\"note\">Regret is the time of the variant that the rules choose by the \
+             time of the fastest one: 1 is best. Cases of which \
              one variant alone was measured are left out.</p><div class=\"grid\">{cards}</div>"
         ),
     }
@@ -248,7 +263,8 @@ fn rules_of(lab: &Lab, column: usize) -> Option<String> {
         .count();
     let row = |regret: &Regret| {
         format!(
-            "<tr data-case=\"{case}\"><td>{case}</td><td class=\"n\">{:.2}×</td><td>{}</td><td class=\"n\">{}</td><td>{}</td><td class=\"n\">{}</td></tr>",
+            "<tr data-case=\"{case}\"><td>{case}</td><td class=\"n\">{:.2}×</td><td>{}</td><td \
+             class=\"n\">{}</td><td>{}</td><td class=\"n\">{}</td></tr>",
             regret.ratio(),
             escape(&regret.chosen.variant),
             number(regret.chosen.ms),
@@ -266,14 +282,17 @@ fn rules_of(lab: &Lab, column: usize) -> Option<String> {
     let rows = match rows.is_empty() {
         true => "<p class=\"note\">Every choice is the fastest variant.</p>".to_owned(),
         false => format!(
-            "{}<div class=\"scroll\"><table><thead><tr><th>Case</th><th class=\"n\">Regret</th><th>Choice</th><th class=\"n\">ms</th><th>Best</th>\
+            "{}<div class=\"scroll\"><table><thead><tr><th>Case</th><th \
+             class=\"n\">Regret</th><th>Choice</th><th class=\"n\">ms</th><th>Best</th>\
              <th class=\"n\">ms</th></tr></thead><tbody>{rows}</tbody></table></div>",
             bars::regrets(&regrets, column),
         ),
     };
     Some(format!(
-        "<article class=\"card\" data-col=\"{column}\"><h3><span class=\"dot c{}\"></span>{}</h3><dl class=\"figures\">\
-         <div><dt>Geometric mean</dt><dd>{mean:.3}×</dd></div><div><dt>Worst</dt><dd>{:.2}×</dd></div>\
+        "<article class=\"card\" data-col=\"{column}\"><h3><span class=\"dot \
+         c{}\"></span>{}</h3><dl class=\"figures\">\
+         <div><dt>Geometric mean</dt><dd>{mean:.3}×</dd></div>\
+         <div><dt>Worst</dt><dd>{:.2}×</dd></div>\
          <div><dt>Best variant chosen</dt><dd>{right} of {}</dd></div></dl>{rows}</article>",
         column % 8,
         escape(&lab.columns[column].label),
@@ -319,7 +338,8 @@ fn peers(lab: &Lab) -> String {
             )
         };
         rows.push_str(&format!(
-            "<tr><td>{}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}×</td><td class=\"n\">{ahead}</td><td>{}</td><td>{}</td></tr>",
+            "<tr><td>{}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}×</td><td \
+             class=\"n\">{ahead}</td><td>{}</td><td>{}</td></tr>",
             name(peer),
             name(own),
             ratios.len(),
@@ -331,9 +351,12 @@ fn peers(lab: &Lab) -> String {
     match rows.is_empty() {
         true => String::new(),
         false => format!(
-            "<p class=\"note\">How many times longer the other library takes for the same case; above 1 striate is ahead. The names {} \
-             in a line's <code>variant</code> are taken as other libraries.</p><div class=\"scroll\"><table><thead><tr><th>Library</th>\
-             <th>striate on</th><th class=\"n\">Cases</th><th class=\"n\">Geometric mean</th><th class=\"n\">Ahead in</th><th>Least</th>\
+            "<p class=\"note\">How many times longer the other library takes for the same case; \
+             above 1 striate is ahead. The names {} \
+             in a line's <code>variant</code> are taken as other libraries.</p><div \
+             class=\"scroll\"><table><thead><tr><th>Library</th>\
+             <th>striate on</th><th class=\"n\">Cases</th><th class=\"n\">Geometric mean</th><th \
+             class=\"n\">Ahead in</th><th>Least</th>\
              <th>Most</th></tr></thead><tbody>{rows}</tbody></table></div>",
             PEERS.join(" and "),
         ),
@@ -354,7 +377,8 @@ fn table(lab: &Lab) -> String {
             None => cell(m.error, |x| format!("{x:.2}")),
         };
         format!(
-            "<tr data-case=\"{case}\" data-col=\"{i}\"{}><td>{case}</td><td><span class=\"dot c{}\"></span>{}</td><td>{}{}</td>{}{}{}{}{error}<td>{}</td></tr>",
+            "<tr data-case=\"{case}\" data-col=\"{i}\"{}><td>{case}</td><td><span class=\"dot \
+             c{}\"></span>{}</td><td>{}{}</td>{}{}{}{}{error}<td>{}</td></tr>",
             if m.chosen { " class=\"chosen\"" } else { "" },
             i % 8,
             escape(&column.label),
@@ -393,8 +417,11 @@ fn table(lab: &Lab) -> String {
     })
     .concat();
     format!(
-        "<p class=\"note\">A click on a heading sorts. ★ is what the rules choose there. The error is the largest one, in units of its bound.</p>\
-         <label class=\"note\"><input type=\"checkbox\" id=\"chosen\"> only what the rules choose</label>\
-         <div class=\"scroll\"><table class=\"sortable\"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
+        "<p class=\"note\">A click on a heading sorts. ★ is what the rules choose there. The \
+         error is the largest one, in units of its bound.</p>\
+         <label class=\"note\"><input type=\"checkbox\" id=\"chosen\"> only what the rules \
+         choose</label>\
+         <div class=\"scroll\"><table \
+         class=\"sortable\"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 }

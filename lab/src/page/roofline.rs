@@ -1,4 +1,5 @@
-//! Roofline plots (Williams, Waterman and Patterson 2009): speed over operations per byte, both logarithmic, under the measured peaks.
+//! Roofline plots (Williams, Waterman and Patterson 2009): speed over operations per byte, both
+//! logarithmic, under the measured peaks.
 
 use super::merge::{Case, Column, Lab, Measured, Peak, Work};
 use super::{escape, number, percent};
@@ -26,7 +27,8 @@ pub fn figures(lab: &Lab) -> String {
     match figures.is_empty() {
         true => String::new(),
         false => format!(
-            "<p class=\"note\">Each mark is a case; a hollow one is a variant that the rules do not choose. Work left of the knee is bound by memory, \
+            "<p class=\"note\">Each mark is a case; a hollow one is a variant that the rules do \
+             not choose. Work left of the knee is bound by memory, \
              right of it by arithmetic.</p><div class=\"grid wide\">{figures}</div>"
         ),
     }
@@ -137,12 +139,18 @@ fn figure(lab: &Lab, device: &str) -> Option<String> {
         .map(|(shape, (i, column))| {
             let peak = match column.peak {
                 Some(peak) if column.key.peer.is_none() => {
-                    format!(" <small>{} GFLOP/s, {} GB/s</small>", number(peak.gflops), number(peak.gbps))
+                    format!(
+                        " <small>{} GFLOP/s, {} \
+                    GB/s</small>",
+                        number(peak.gflops),
+                        number(peak.gbps)
+                    )
                 }
                 _ => String::new(),
             };
             format!(
-                "<span data-col=\"{i}\" class=\"c{}\"><svg class=\"key\" viewBox=\"-8 -8 16 16\"><path class=\"mark\" d=\"{}\"/></svg>{}{peak}</span>",
+                "<span data-col=\"{i}\" class=\"c{}\"><svg class=\"key\" viewBox=\"-8 -8 16 \
+                 16\"><path class=\"mark\" d=\"{}\"/></svg>{}{peak}</span>",
                 i % 8,
                 outline(shape, 5.5),
                 escape(&column.label),
@@ -150,7 +158,8 @@ fn figure(lab: &Lab, device: &str) -> Option<String> {
         })
         .collect();
     Some(format!(
-        "<figure class=\"card\"><h3>{name}</h3><svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"Roofline of {name}\">{drawn}</svg>\
+        "<figure class=\"card\"><h3>{name}</h3><svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" \
+         aria-label=\"Roofline of {name}\">{drawn}</svg>\
          <figcaption>{legend}</figcaption></figure>",
         name = escape(device),
     ))
@@ -218,7 +227,8 @@ fn axes(x: &Axis, y: &Axis) -> String {
     let middle = f64::midpoint(TOP, bottom);
     drawn.push_str(&format!(
         "<text class=\"title\" x=\"{}\" y=\"{}\" text-anchor=\"middle\">FLOP per byte</text>\
-         <text class=\"title\" transform=\"translate(16 {middle}) rotate(-90)\" text-anchor=\"middle\">GFLOP/s</text>",
+         <text class=\"title\" transform=\"translate(16 {middle}) rotate(-90)\" \
+         text-anchor=\"middle\">GFLOP/s</text>",
         f64::midpoint(LEFT, right),
         HEIGHT - 10.0,
     ));
@@ -272,7 +282,8 @@ fn mark(
         number(point.gflops)
     );
     format!(
-        "<path class=\"mark c{}{}\" data-col=\"{i}\" data-case=\"{}\" data-tip=\"{}\" transform=\"translate({:.1} {:.1})\" d=\"{}\"/>",
+        "<path class=\"mark c{}{}\" data-col=\"{i}\" data-case=\"{}\" data-tip=\"{}\" \
+         transform=\"translate({:.1} {:.1})\" d=\"{}\"/>",
         i % 8,
         if chosen { "" } else { " hollow" },
         escape(&point.case.name),

@@ -1,4 +1,5 @@
-//! What matrix products and convolutions share: how a product is cut into tiles, what may follow it in one kernel, and sums of several runs.
+//! What matrix products and convolutions share: how a product is cut into tiles, what may follow it
+//! in one kernel, and sums of several runs.
 
 mod tiles;
 
@@ -113,7 +114,8 @@ impl End {
         self.bind_parts(dispatch, third, y, part)
     }
 
-    /// As `bind_rows`, for `end_flags`: where nothing is read, `unread` is bound in the third input's place.
+    /// As `bind_rows`, for `end_flags`: where nothing is read, `unread` is bound in the third
+    /// input's place.
     pub fn bind_flags(
         self,
         dispatch: Dispatch,
@@ -169,8 +171,8 @@ impl Target {
         }
     }
 
-    /// Whether a sum of rows of `columns` elements may be cut into terms that are added up as vec4s: only a plain one, since what follows
-    /// must see all of it.
+    /// Whether a sum of rows of `columns` elements may be cut into terms that are added up as
+    /// vec4s: only a plain one, since what follows must see all of it.
     pub fn splits(&self, columns: usize) -> bool {
         self.end == End::None && self.first == 0 && self.row == columns
     }
@@ -190,7 +192,8 @@ impl Target {
     }
 }
 
-/// A part of an input as kernels in registers see it: in storage, or through windows of a uniform binding.
+/// A part of an input as kernels in registers see it: in storage, or through windows of a uniform
+/// binding.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct View {
     operand: Operand,
@@ -210,7 +213,8 @@ impl View {
         }
     }
 
-    /// What the dispatches over `count` rows of `row` elements from element `first` on each see, `most` rows at most through a window.
+    /// What the dispatches over `count` rows of `row` elements from element `first` on each see,
+    /// `most` rows at most through a window.
     pub fn rows(&self, row: usize, first: usize, count: usize, most: usize) -> Vec<Shown> {
         if self.window {
             return windows(4 * self.elements as u64, row, first, count, most);
@@ -253,8 +257,8 @@ impl View {
     }
 }
 
-/// Emits a product of type `ty` whose terms are summed in `splits` runs by one dispatch, which `product` makes for a target and the elements
-/// from run to run. See [`in_dispatches`].
+/// Emits a product of type `ty` whose terms are summed in `splits` runs by one dispatch, which
+/// `product` makes for a target and the elements from run to run. See [`in_dispatches`].
 pub(crate) fn in_splits(
     splits: usize,
     ty: &Type,
@@ -344,7 +348,8 @@ pub(crate) fn most_parts(caps: &Caps) -> usize {
     turns_within(caps.max_turns, 0).saturating_add(1)
 }
 
-/// Scratch for sums of `runs` runs of terms, of `elements` elements at most: one holds the sum so far, one the next term, one the next sum.
+/// Scratch for sums of `runs` runs of terms, of `elements` elements at most: one holds the sum so
+/// far, one the next term, one the next sum.
 pub(crate) fn run_scratch(out: &mut Lowering, runs: usize, elements: usize) -> Vec<Operand> {
     let count = if runs > 1 { runs.min(3) } else { 0 };
     (0..count)
@@ -375,8 +380,9 @@ pub(crate) fn reusing(base: usize, out: &mut Lowering, emit: impl FnOnce(&mut Lo
     }
 }
 
-/// A block of `[rows, columns]` whose terms lie in `runs` runs: `term` emits the sum of one of them into a target. Several go into `scratch`
-/// and are added up pair by pair, in order; what follows the product sees the last sum.
+/// A block of `[rows, columns]` whose terms lie in `runs` runs: `term` emits the sum of one of them
+/// into a target. Several go into `scratch` and are added up pair by pair, in order; what follows
+/// the product sees the last sum.
 pub(crate) fn sum_runs(
     runs: usize,
     [rows, columns]: [usize; 2],

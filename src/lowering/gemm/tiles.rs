@@ -1,4 +1,5 @@
-//! Products cut into tiles of workgroup memory, and the two bodies that multiply these, by the same providers.
+//! Products cut into tiles of workgroup memory, and the two bodies that multiply these, by the same
+//! providers.
 
 use crate::kernel::{
     Body, Caps, Dispatch, Kernel, Matrices, Overrides, Source, Tile, looped, source, turns_within,
@@ -102,7 +103,8 @@ const SHARED: &[Overrides] = &[
     &shared_variant(Tile::Large),
 ];
 
-/// Blocks of a tile of `gemm_cooperative` down and along y, and its workgroup's size. There is no medium one.
+/// Blocks of a tile of `gemm_cooperative` down and along y, and its workgroup's size. There is no
+/// medium one.
 const fn blocks(matrices: Matrices, large: bool) -> [u32; 3] {
     match (matrices, large) {
         (Matrices::Sixteen | Matrices::Eight, false) => [1, 2, 64],
@@ -227,7 +229,8 @@ impl Tiles {
         }
     }
 
-    /// Which variant `caps` forces, if there is one of its tile; else the large one where `width` is more than the small one's columns.
+    /// Which variant `caps` forces, if there is one of its tile; else the large one where `width`
+    /// is more than the small one's columns.
     fn variant(self, width: usize, caps: &Caps) -> usize {
         let (small, large) = (0, self.variants().len() - 1);
         match (caps.tile, self) {
@@ -269,10 +272,10 @@ impl Tiles {
 }
 
 impl Product {
-    /// Unless `caps` forces a tile: the large one where `width`, the smallest extent of the product that no batch enters, fills it, so that another batch
-    /// size needs no other kernel; and a split of long sums over few tiles if `may_split`. Sums
-    /// that take more turns than the device allows are
-    /// split all the same. `padded` is that of the map.
+    /// Unless `caps` forces a tile: the large one where `width`, the smallest extent of the product
+    /// that no batch enters, fills it, so that another batch size needs no other kernel; and a
+    /// split of long sums over few tiles if `may_split`. Sums that take more turns than the device
+    /// allows are split all the same. `padded` is that of the map.
     pub fn tiling(&self, width: usize, may_split: bool, padded: bool, caps: &Caps) -> Tiling {
         let own = Tiles::of(caps);
         let (variant, step) = (own.variant(width, caps), own.depth());

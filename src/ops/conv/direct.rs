@@ -1,4 +1,5 @@
-//! Convolutions without tiles, over three axes and with every padding: what the fast kernels leave, on every adapter.
+//! Convolutions without tiles, over three axes and with every padding: what the fast kernels leave,
+//! on every adapter.
 
 use std::borrow::Cow;
 
@@ -15,7 +16,8 @@ use crate::lowering::gemm::{
 };
 use crate::lowering::value;
 
-/// Invocations that fill any device: the rows of a gradient of a weight are cut into parts for as many.
+/// Invocations that fill any device: the rows of a gradient of a weight are cut into parts for as
+/// many.
 const FILLS_DEVICE: usize = 8192;
 /// Products per invocation below which cutting is not worth another pass.
 const ENOUGH_PRODUCTS: usize = 256;
@@ -100,7 +102,8 @@ impl Sizes {
         pieces(extents, caps.max_turns.saturating_sub(store))
     }
 
-    /// Emits the convolution or the gradient of its input by the filters of a weight, for runs of images.
+    /// Emits the convolution or the gradient of its input by the filters of a weight, for runs of
+    /// images.
     pub(super) fn lower_direct(
         &self,
         map: Map,
@@ -183,8 +186,9 @@ impl Sizes {
         }
     }
 
-    /// Elements from the start of an image to what these filters read and to what they write, and the first channel of the latter; for the
-    /// gradient of the weight, to what they read of x and of dy.
+    /// Elements from the start of an image to what these filters read and to what they write, and
+    /// the first channel of the latter; for the gradient of the weight, to what they read of x and
+    /// of dy.
     fn places(&self, map: Map, filters: &Filters) -> [usize; 3] {
         let (c, o) = (self.c / self.groups, self.o / self.groups);
         let plane = |[d, h, w]: [usize; 3]| d * h * w;

@@ -1,5 +1,6 @@
-//! Convolution (cross-correlation, as PyTorch's) over one, two or three axes and its two gradients, each an op of its own. A transposed
-//! convolution is the gradient of the input, with extents of its own.
+//! Convolution (cross-correlation, as PyTorch's) over one, two or three axes and its two gradients,
+//! each an op of its own. A transposed convolution is the gradient of the input, with extents of
+//! its own.
 
 mod direct;
 mod filters;
@@ -49,7 +50,8 @@ pub(super) fn kernels() -> Vec<Kernel> {
 
 // Parameters; the settings and builders are in `walk`.
 
-/// `y[n, o, i..] = bias[o] + sum over c, r.. of x[n, c, i * stride + r * dilation - padding ..] * weight[o, c, r..]`.
+/// `y[n, o, i..] = bias[o] + sum over c, r.. of x[n, c, i * stride + r * dilation - padding ..] *
+/// weight[o, c, r..]`.
 ///
 /// Inputs: x `[N, C, ..]`, weight `[O, C / groups, ..]`, then the bias `[O]` if `bias`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,8 +66,8 @@ pub struct ConvForward {
 
 /// The gradient of a convolution with respect to its input, and a transposed convolution.
 ///
-/// Inputs: dy `[N, O, ..]`, weight `[O, C / groups, ..]`, then the mask `[N, C, ..]` if `mask` or the bias `[C]` if `bias`.
-/// Output: dx `[N, C, ..]`.
+/// Inputs: dy `[N, O, ..]`, weight `[O, C / groups, ..]`, then the mask `[N, C, ..]` if `mask` or
+/// the bias `[C]` if `bias`. Output: dx `[N, C, ..]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConvGradInput {
     /// The walk of the forward convolution.
@@ -82,8 +84,8 @@ pub struct ConvGradInput {
 
 /// The gradient of a convolution with respect to its weight, and to its bias if it has one.
 ///
-/// Inputs: x `[N, C, ..]`, dy `[N, O, ..]`. Output 0: dweight `[O, C / groups, ..]`; output 1, if `bias`: dbias `[O]`, the sum of dy over
-/// all axes but that of the channels.
+/// Inputs: x `[N, C, ..]`, dy `[N, O, ..]`. Output 0: dweight `[O, C / groups, ..]`; output 1, if
+/// `bias`: dbias `[O]`, the sum of dy over all axes but that of the channels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConvGradWeight {
     /// The walk of the forward convolution.
@@ -389,7 +391,8 @@ impl Op for ConvGradWeight {
         }
         let parts = &io.output_parts[0];
         let blocks = sizes.filters(parts);
-        // In registers the sums of dy come from the same kernel, where one run of images makes all of both outputs.
+        // In registers the sums of dy come from the same kernel, where one run of images makes all
+        // of both outputs.
         let whole = runs.len() == 1 && io.output_parts.iter().all(|parts| parts.len() == 1);
         let in_registers = sizes.body(Map::GradWeight, caps) == Some(Body::Registers);
         let dbias = (self.bias && whole && in_registers).then_some(Operand::Output(1));
@@ -476,7 +479,8 @@ impl Sizes {
         }
     }
 
-    /// Whether products of few channels would leave most of a tile of the fast kernels empty: groups of one, depthwise.
+    /// Whether products of few channels would leave most of a tile of the fast kernels empty:
+    /// groups of one, depthwise.
     fn thin(&self, map: Map) -> bool {
         let (channels, outs) = (self.c / self.groups, self.o / self.groups);
         let wide = match map {
@@ -496,7 +500,8 @@ impl Sizes {
         fits.then_some(caps.body)
     }
 
-    /// Emits the convolution or the gradient of its input. A weight in parts, which few have, takes the kernels without tiles.
+    /// Emits the convolution or the gradient of its input. A weight in parts, which few have, takes
+    /// the kernels without tiles.
     fn lower(&self, map: Map, io: &Io, end: End, caps: &Caps, out: &mut Lowering) {
         let runs = overlaps(&[&io.input_parts[0], &io.output_parts[0]]);
         let weight = &io.input_parts[1];
@@ -511,7 +516,8 @@ impl Sizes {
         }
     }
 
-    /// Emits the gradient of some filters over one run of images of x and dy, and of the bias into `dbias` where the body is that in registers.
+    /// Emits the gradient of some filters over one run of images of x and dy, and of the bias into
+    /// `dbias` where the body is that in registers.
     fn lower_grad_weight(
         &self,
         run: &Rows,

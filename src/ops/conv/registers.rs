@@ -1,4 +1,5 @@
-//! Convolutions over two axes without workgroup memory, for CPU adapters and GL: forward and gradient of the input, one walk.
+//! Convolutions over two axes without workgroup memory, for CPU adapters and GL: forward and
+//! gradient of the input, one walk.
 
 use std::borrow::Cow;
 
@@ -12,8 +13,8 @@ use super::{Map, Sizes};
 use crate::lowering::gemm::{End, View};
 use crate::lowering::value;
 
-/// One convolution as `conv_registers` runs it. A forward convolution is one; a gradient of the input is one for each residue class
-/// of the stride, over dy, with the class's taps backwards.
+/// One convolution as `conv_registers` runs it. A forward convolution is one; a gradient of the
+/// input is one for each residue class of the stride, over dy, with the class's taps backwards.
 #[derive(Debug, Clone, Copy)]
 struct Class {
     /// Channels per group, height and width of what is read.
@@ -21,11 +22,14 @@ struct Class {
     /// Channels per group, rows and columns of what is written.
     output: [usize; 3],
     axes: [Axis; 2],
-    /// Elements of y: per channel, before the class's first, from row to row and from column to column.
+    /// Elements of y: per channel, before the class's first, from row to row and from column to
+    /// column.
     place: [usize; 4],
-    /// Elements of the weight from group to group, input to input and output channel to output channel.
+    /// Elements of the weight from group to group, input to input and output channel to output
+    /// channel.
     weight: [usize; 3],
-    /// Element of the weight of the first tap, and the steps from row to row and from column to column.
+    /// Element of the weight of the first tap, and the steps from row to row and from column to
+    /// column.
     first: usize,
     steps: [isize; 2],
 }
@@ -58,8 +62,9 @@ impl Axis {
         }
     }
 
-    /// Positions `class`, `class + stride`, ... of the input: dx[p] sums dy[(p + pad - r * dilation) / stride] over the taps r
-    /// for which that is whole. Those are `step` apart; the last of them comes first, so that dy is read forwards.
+    /// Positions `class`, `class + stride`, ... of the input: dx[p] sums dy[(p + pad - r *
+    /// dilation) / stride] over the taps r for which that is whole. Those are `step` apart; the
+    /// last of them comes first, so that dy is read forwards.
     fn grad(sizes: &Sizes, axis: usize, class: usize) -> Self {
         let window = &sizes.window[axis];
         let (kernel, stride, dilation) = (window.kernel, window.stride, window.dilation);
@@ -85,8 +90,8 @@ fn gcd(a: usize, b: usize) -> usize {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
-/// The taps of a row: `phases` of them lie between one tap and the next that sees the columns one place further; each phase is cut into
-/// `runs` of `taps`.
+/// The taps of a row: `phases` of them lie between one tap and the next that sees the columns one
+/// place further; each phase is cut into `runs` of `taps`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Runs {
     pub phases: usize,
@@ -211,7 +216,8 @@ impl Form {
     }
 }
 
-/// A set of `conv_registers` for windows, whose dispatches are small: few invocations per workgroup let the cores of a CPU share them.
+/// A set of `conv_registers` for windows, whose dispatches are small: few invocations per workgroup
+/// let the cores of a CPU share them.
 const fn window_variant(strip: u32, blocks: u32, taps: u32) -> [(&'static str, u32); 4] {
     [
         ("strip", strip),
@@ -684,7 +690,8 @@ impl Sizes {
     }
 }
 
-/// Residue classes, each of which takes a dispatch, up to which the gradient of an input goes through them.
+/// Residue classes, each of which takes a dispatch, up to which the gradient of an input goes
+/// through them.
 const MOST_CLASSES: usize = 64;
 
 static PACK: Kernel = Kernel::new(

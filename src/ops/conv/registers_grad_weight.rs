@@ -1,4 +1,5 @@
-//! The gradient of a convolution's weight over two axes without workgroup memory, for CPU adapters and GL.
+//! The gradient of a convolution's weight over two axes without workgroup memory, for CPU adapters
+//! and GL.
 
 use std::borrow::Cow;
 
@@ -13,7 +14,8 @@ use super::registers::{Axis, Runs, cheapest, wrapped, x_files};
 use crate::lowering::gemm::{Target, View, split_target, sum_parts};
 use crate::lowering::value;
 
-/// How the gradient of a weight is cut: invocations over runs of channels of dy, channels of x, and runs of taps.
+/// How the gradient of a weight is cut: invocations over runs of channels of dy, channels of x, and
+/// runs of taps.
 struct Tiles {
     strided: bool,
     /// x and dy through windows.
@@ -64,8 +66,8 @@ impl Tiles {
 }
 
 impl Sizes {
-    /// Cost of a variant for the gradient of the weight, in products of vec4s per row and four columns of dy, if a load of one costs as much
-    /// as `load` of them.
+    /// Cost of a variant for the gradient of the weight, in products of vec4s per row and four
+    /// columns of dy, if a load of one costs as much as `load` of them.
     fn grad_weight_cost(&self, overrides: Overrides, load: usize) -> usize {
         let [lines, taps, blocks, depth] =
             ["lines", "taps", "blocks", "depth"].map(|n| value(overrides, n));
@@ -198,7 +200,8 @@ impl Sizes {
             false => dy.last_quad(),
         };
         let workgroup_size = value(cut.overrides, "workgroup_size");
-        // Sums of dy: those who take the first channel of x and the first taps see, together, all of it once.
+        // Sums of dy: those who take the first channel of x and the first taps see, together, all
+        // of it once.
         let dbias = dbias.map(|dbias| Target::all(dbias, self.o));
         let totals = dbias.map(|to| split_target(parts, &Type::f32([self.o]), to, out));
         // Runs of the strips that a dispatch sees, as many as its parts sum.
@@ -329,18 +332,20 @@ const MENDS_ALONE: u64 = 1 + 2 * STORE;
 const FILLS_CPU: usize = 512;
 /// As many as one dispatch over a window's images should have, if it has so many strips.
 const FILLS_WINDOW: usize = 64;
-/// As many as it must have, two runs of eight lanes for each of two cores: with 42 of them LeNet-5's first layer takes 4.0 ms, from storage 7.2.
+/// As many as it must have, two runs of eight lanes for each of two cores: with 42 of them
+/// LeNet-5's first layer takes 4.0 ms, from storage 7.2.
 const KEEPS_BUSY: usize = 32;
 
 /// vec4s of sums below which the usual workgroups leave cores of a CPU without work.
 const FEW_SUMS: usize = 1024;
 
-/// What a load costs in products of vec4s, for the choice of tiles: on a GPU, or through a window; and from storage on a CPU adapter, where
-/// all that counts is how often each load is used.
+/// What a load costs in products of vec4s, for the choice of tiles: on a GPU, or through a window;
+/// and from storage on a CPU adapter, where all that counts is how often each load is used.
 const CHEAP_LOAD: usize = 2;
 const DEAR_LOAD: usize = 50;
 
-/// The tile of an override set of `conv_grad_weight_registers`: one tap, one row of taps, or several.
+/// The tile of an override set of `conv_grad_weight_registers`: one tap, one row of taps, or
+/// several.
 fn grad_weight_tile_of(overrides: Overrides) -> Tile {
     match ["lines", "taps"].map(|name| value(overrides, name)) {
         [_, 1] => Tile::Small,
@@ -371,7 +376,8 @@ const fn grad_weight_variant(
     ]
 }
 
-/// A set for windows, whose dispatches are small: few invocations per workgroup let the cores of a CPU share them.
+/// A set for windows, whose dispatches are small: few invocations per workgroup let the cores of a
+/// CPU share them.
 const fn grad_weight_window_variant(lines: u32, taps: u32) -> [(&'static str, u32); 5] {
     [
         ("lines", lines),

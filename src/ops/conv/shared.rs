@@ -1,4 +1,5 @@
-//! Convolutions over two axes as matrix products by tiles of workgroup memory, multiplied by invocations or by cooperative matrices.
+//! Convolutions over two axes as matrix products by tiles of workgroup memory, multiplied by
+//! invocations or by cooperative matrices.
 
 use std::borrow::Cow;
 

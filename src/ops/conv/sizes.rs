@@ -150,7 +150,8 @@ impl Sizes {
         self.c / self.groups * self.taps()
     }
 
-    /// Whether kernels for two axes and zeros around them compute it: the depth is one element that one tap sees once.
+    /// Whether kernels for two axes and zeros around them compute it: the depth is one element that
+    /// one tap sees once.
     pub fn flat(&self) -> bool {
         let window = &self.window[0];
         let flat = self.input[0] == 1 && self.output[0] == 1 && window.kernel == 1;

@@ -1,4 +1,5 @@
-//! The settings of convolutions and transposed convolutions, their builders, and the extents they lead to.
+//! The settings of convolutions and transposed convolutions, their builders, and the extents they
+//! lead to.
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Value};
@@ -127,7 +128,8 @@ impl<const D: usize> Conv<D> {
     }
 }
 
-/// How a transposed convolution over `D` axes walks over its output: it is the gradient of the convolution with these settings.
+/// How a transposed convolution over `D` axes walks over its output: it is the gradient of the
+/// convolution with these settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ConvTranspose<const D: usize> {
     /// Step in the output along each axis.
@@ -199,7 +201,8 @@ impl<const D: usize> ConvTranspose<D> {
     }
 }
 
-/// The settings of a convolution as its ops hold them, for three axes: those that are not there come first and change nothing.
+/// The settings of a convolution as its ops hold them, for three axes: those that are not there
+/// come first and change nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ConvWalk {
     pub(super) axes: Axes,
@@ -212,7 +215,8 @@ pub struct ConvWalk {
     pub(super) padding_mode: PaddingMode,
 }
 
-/// The settings of a transposed convolution, for three axes: those of the convolution whose gradient of the input it is.
+/// The settings of a transposed convolution, for three axes: those of the convolution whose
+/// gradient of the input it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ConvTransposeWalk(ConvWalk);
 
@@ -302,7 +306,8 @@ impl Graph {
         self.conv(x, weight, bias, conv)
     }
 
-    /// The convolution of x `[N, C, D, H, W]` with weight `[O, C / groups, T, R, S]` and bias `[O]`.
+    /// The convolution of x `[N, C, D, H, W]` with weight `[O, C / groups, T, R, S]` and bias
+    /// `[O]`.
     pub fn conv3d(
         &mut self,
         x: Value,
@@ -345,7 +350,8 @@ impl Graph {
         self.conv_transpose(x, weight, bias, conv)
     }
 
-    /// The transposed convolution of x `[N, C, H, W]` with weight `[C, O / groups, R, S]` and bias `[O]`.
+    /// The transposed convolution of x `[N, C, H, W]` with weight `[C, O / groups, R, S]` and bias
+    /// `[O]`.
     pub fn conv_transpose2d(
         &mut self,
         x: Value,
@@ -356,7 +362,8 @@ impl Graph {
         self.conv_transpose(x, weight, bias, conv)
     }
 
-    /// The transposed convolution of x `[N, C, D, H, W]` with weight `[C, O / groups, T, R, S]` and bias `[O]`.
+    /// The transposed convolution of x `[N, C, D, H, W]` with weight `[C, O / groups, T, R, S]` and
+    /// bias `[O]`.
     pub fn conv_transpose3d(
         &mut self,
         x: Value,
@@ -367,9 +374,10 @@ impl Graph {
         self.conv_transpose(x, weight, bias, conv)
     }
 
-    /// The transposed convolution over as many axes as `conv` says: [`ConvTranspose1d`], [`ConvTranspose2d`] or [`ConvTranspose3d`].
-    /// x without the axis N is one image, and so is the result, as in PyTorch.
-    /// An output has `(extent - 1) * stride - padding before - padding after + dilation * (kernel - 1) + output padding + 1` elements.
+    /// The transposed convolution over as many axes as `conv` says: [`ConvTranspose1d`],
+    /// [`ConvTranspose2d`] or [`ConvTranspose3d`]. x without the axis N is one image, and so is the
+    /// result, as in PyTorch. An output has `(extent - 1) * stride - padding before - padding after
+    /// + dilation * (kernel - 1) + output padding + 1` elements.
     pub fn conv_transpose(
         &mut self,
         x: Value,
@@ -447,7 +455,8 @@ impl ConvWalk {
                 let reach = kernel.saturating_sub(1).saturating_mul(dilation);
                 let Some(padded) = padded.filter(|&padded| reach < padded) else {
                     return Err(Error::shape(format!(
-                        "{op}: kernel {kernel} with dilation {dilation} does not fit {name} {extent} with padding {before} and {after} \
+                        "{op}: kernel {kernel} with dilation {dilation} does not fit {name} \
+                         {extent} with padding {before} and {after} \
                          less output padding {cut}"
                     )));
                 };
@@ -481,7 +490,8 @@ impl ConvWalk {
             let (extent, kernel) = (input[axis], kernel[axis]);
             if more > 0 && more >= stride.max(dilation) {
                 return Err(Error::shape(format!(
-                    "{op}: output padding {more} along {name} must be less than the stride {stride} or the dilation {dilation}"
+                    "{op}: output padding {more} along {name} must be less than the stride \
+                     {stride} or the dilation {dilation}"
                 )));
             }
             let all = || {
@@ -491,7 +501,8 @@ impl ConvWalk {
             };
             let refuse = |why: &str| {
                 Error::shape(format!(
-                    "{op}: {name} {extent} with kernel {kernel}, stride {stride}, dilation {dilation}, padding {before} and {after} \
+                    "{op}: {name} {extent} with kernel {kernel}, stride {stride}, dilation \
+                     {dilation}, padding {before} and {after} \
                      and output padding {more} {why}"
                 ))
             };

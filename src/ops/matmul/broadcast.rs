@@ -183,7 +183,8 @@ mod tests {
         );
         assert_eq!(
             message(&[2, 4, 3], &[3, 3, 5]),
-            "matmul: a [2, 4, 3] and b [3, 3, 5] have axes before their matrices that do not broadcast"
+            "matmul: a [2, 4, 3] and b [3, 3, 5] have axes before their matrices that do not \
+             broadcast"
         );
         assert_eq!(
             message(&[4, 3], &[4]),

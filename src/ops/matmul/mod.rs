@@ -19,8 +19,9 @@ use terms::Held;
 
 /// y = op(a) op(b), `[m, n]`, where op transposes or not; with what may follow in the same kernel.
 ///
-/// Inputs: a, b, then the bias `[n]` if `bias`, then the mask, of y's shape, if `mask`. With `batch`, a, b and y have the same axes before these
-/// two, and each matrix of a is multiplied by that of b.
+/// Inputs: a, b, then the bias `[n]` if `bias`, then the mask, of y's shape, if `mask`. With
+/// `batch`, a, b and y have the same axes before these two, and each matrix of a is multiplied by
+/// that of b.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct MatMul {
     /// a is given as `[k, m]` instead of `[m, k]`.
@@ -39,7 +40,8 @@ pub struct MatMul {
 
 /// # Linear layers
 impl Graph {
-    /// y = x weight^T + bias, with x `[..., in]`, weight `[out, in]`, bias `[out]` and y `[..., out]`, as PyTorch's Linear.
+    /// y = x weight^T + bias, with x `[..., in]`, weight `[out, in]`, bias `[out]` and y `[...,
+    /// out]`, as PyTorch's Linear.
     pub fn linear(&mut self, x: Value, weight: Value, bias: Option<Value>) -> Result<Value> {
         let (x_shape, w_shape) = (
             self.operand("linear", x)?.shape.clone(),
@@ -49,7 +51,8 @@ impl Graph {
             (Some(&features), &[_, k]) if k == features => features,
             _ => {
                 return Err(Error::shape(format!(
-                    "linear: weight {w_shape} must be [out, in] with in the last axis of x {x_shape}"
+                    "linear: weight {w_shape} must be [out, in] with in the last axis of x \
+                     {x_shape}"
                 )));
             }
         };
@@ -263,7 +266,8 @@ impl Op for MatMul {
                     first: m.first[1] * sizes.n + n.first[0],
                     row: sizes.n,
                     end,
-                    // A mask lies in the parts of y, a bias, which is no longer than a row of y, in one.
+                    // A mask lies in the parts of y, a bias, which is no longer than a row of y, in
+                    // one.
                     end_part: if self.mask { m.part[1] } else { 0 },
                     first_column: n.first[0],
                 };
@@ -354,8 +358,8 @@ struct Block {
 }
 
 impl MatMul {
-    /// The runs of m, n and k that lie in one part of each operand. In each run, operand 0 is all of the axis; of m, 1 is y and 2 is a; of n,
-    /// 1 is b; of k, 1 is a and 2 is b.
+    /// The runs of m, n and k that lie in one part of each operand. In each run, operand 0 is all
+    /// of the axis; of m, 1 is y and 2 is a; of n, 1 is b; of k, 1 is a and 2 is b.
     fn runs(&self, sizes: Sizes, end: End, io: &Io, caps: &Caps) -> [Vec<Rows>; 3] {
         let Sizes { m, n, k } = sizes;
         let whole = |rows: usize| vec![Part { start: 0, rows }];
@@ -383,7 +387,8 @@ impl MatMul {
         [along_m, along_n, along_k]
     }
 
-    /// Emits a batch: the bodies by tiles take all matrices that lie in one part of each operand at once, the one in registers one by one.
+    /// Emits a batch: the bodies by tiles take all matrices that lie in one part of each operand at
+    /// once, the one in registers one by one.
     fn lower_batch(
         &self,
         sizes: Sizes,
@@ -399,7 +404,8 @@ impl MatMul {
             return Err(Error::new(
                 ErrorKind::Limit,
                 format!(
-                    "matmul: a batch of {matrices} matrices takes as many dispatches on this device, {MOST_MATRICES} at most"
+                    "matmul: a batch of {matrices} matrices takes as many dispatches on this \
+                     device, {MOST_MATRICES} at most"
                 ),
             ));
         }
@@ -497,8 +503,8 @@ impl MatMul {
         }
     }
 
-    /// Appends the params that say where a block of a and b begins, and the elements from one row of A or column of B to the next and from
-    /// term to term.
+    /// Appends the params that say where a block of a and b begins, and the elements from one row
+    /// of A or column of B to the next and from term to term.
     fn strides(&self, block: &Block, dispatch: Dispatch) -> Dispatch {
         let [a, b] =
             [(block.a, self.transpose_a), (block.b, !self.transpose_b)].map(|(stored, across)| {

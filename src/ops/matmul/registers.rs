@@ -1,4 +1,5 @@
-//! Products without workgroup memory, for CPU adapters and GL: how their windows lie, and the kernel by vec4s.
+//! Products without workgroup memory, for CPU adapters and GL: how their windows lie, and the
+//! kernel by vec4s.
 
 use std::borrow::Cow;
 
@@ -13,8 +14,9 @@ use crate::lowering::value;
 use crate::shape::Type;
 
 impl MatMul {
-    /// Which of a and b are read through windows: those whose rows run along an axis of the product, and those whose rows lie along the sum,
-    /// which is then cut. Neither the batch nor where a block lies has a say in it, but that sums which wait apart must fit a binding.
+    /// Which of a and b are read through windows: those whose rows run along an axis of the
+    /// product, and those whose rows lie along the sum, which is then cut. Neither the batch nor
+    /// where a block lies has a say in it, but that sums which wait apart must fit a binding.
     fn windows(&self, whole: Sizes, may_split: bool, caps: &Caps) -> [bool; 2] {
         let Sizes { m, n, k } = whole;
         match (self.transpose_a, self.transpose_b) {
@@ -156,7 +158,8 @@ impl MatMul {
         let aligned = stored
             .iter()
             .all(|s| s.first.is_multiple_of(4) && s.row.is_multiple_of(4));
-        // By the size of the weight, into which no batch enters (see `product`): another one must not need another kernel.
+        // By the size of the weight, into which no batch enters (see `product`): another one must
+        // not need another kernel.
         let weight = match self.transpose_a {
             true => whole.m * whole.n,
             false => whole.n * whole.k,
@@ -283,14 +286,17 @@ impl Block {
     }
 }
 
-/// Vec4s of columns in a tile of the kernels in registers: the override `wide` of `matmul_registers`, which is left at its default.
+/// Vec4s of columns in a tile of the kernels in registers: the override `wide` of
+/// `matmul_registers`, which is left at its default.
 const WIDE: usize = 2;
 
-/// Rows in a window of b from which on a product reads it so, run by run of terms, though every run then reads and writes y again; and of a,
-/// if it is seen through windows too, so that there are not many runs of few rows.
+/// Rows in a window of b from which on a product reads it so, run by run of terms, though every run
+/// then reads and writes y again; and of a, if it is seen through windows too, so that there are
+/// not many runs of few rows.
 const RUN_ROWS: usize = 40;
 
-/// Elements of a linear layer's weight from which on the larger tile is worth a pipeline of its own.
+/// Elements of a linear layer's weight from which on the larger tile is worth a pipeline of its
+/// own.
 const LARGE_WEIGHT: usize = 2048;
 
 /// The override sets of `matmul_registers` for a and b stored transposed or not.

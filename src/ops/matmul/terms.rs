@@ -58,8 +58,8 @@ pub(super) enum Sum {
 }
 
 impl Sum {
-    /// Where run number `run` of `runs` runs of terms goes, and what it is summed with: all but the last stop short of the end, in `held` if y
-    /// is not free for them.
+    /// Where run number `run` of `runs` runs of terms goes, and what it is summed with: all but the
+    /// last stop short of the end, in `held` if y is not free for them.
     pub fn of(to: Target, run: usize, runs: usize, held: Option<Operand>) -> (Target, Self) {
         let last = run + 1 == runs;
         let sum = match held {
@@ -92,7 +92,8 @@ impl Sum {
     }
 }
 
-/// Where runs of terms are summed while y holds the mask: laid out as a part of y, and made when it is first wanted.
+/// Where runs of terms are summed while y holds the mask: laid out as a part of y, and made when it
+/// is first wanted.
 #[derive(Debug)]
 pub(super) struct Held {
     elements: usize,
@@ -117,8 +118,8 @@ impl Held {
     }
 }
 
-/// The override sets of `matmul_terms`. Windows make small blocks: with as many invocations per workgroup as llvmpipe has lanes, the cores of a
-/// CPU share them.
+/// The override sets of `matmul_terms`. Windows make small blocks: with as many invocations per
+/// workgroup as llvmpipe has lanes, the cores of a CPU share them.
 const TERMS: &[Overrides] = &[
     &[("high", 4), ("workgroup_size", 8)],
     &[("high", 2), ("workgroup_size", 8)],

@@ -1,4 +1,5 @@
-//! Adaptive and global pooling: windows given by their number. The ops are those of max and average pooling.
+//! Adaptive and global pooling: windows given by their number. The ops are those of max and average
+//! pooling.
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Value};
@@ -9,8 +10,9 @@ use super::average::{Average, AveragePool};
 use super::max::Indices;
 use super::windows::Windows;
 
-/// So many windows along each axis, outermost first, as PyTorch's `AdaptiveAvgPool1d`, `AdaptiveAvgPool2d` and `AdaptiveAvgPool3d`:
-/// window i of n from floor(i * extent / n) to ceil((i + 1) * extent / n).
+/// So many windows along each axis, outermost first, as PyTorch's `AdaptiveAvgPool1d`,
+/// `AdaptiveAvgPool2d` and `AdaptiveAvgPool3d`: window i of n from floor(i * extent / n) to ceil((i
+/// + 1) * extent / n).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AdaptiveAvgPool<const D: usize> {
     /// Extents of the output.
@@ -32,7 +34,8 @@ pub type AdaptiveAvgPool2d = AdaptiveAvgPool<2>;
 /// Adaptive average pooling over `[n, c, depth, height, width]`.
 pub type AdaptiveAvgPool3d = AdaptiveAvgPool<3>;
 
-/// As [`AdaptiveAvgPool`], for maxima: PyTorch's `AdaptiveMaxPool1d`, `AdaptiveMaxPool2d` and `AdaptiveMaxPool3d`.
+/// As [`AdaptiveAvgPool`], for maxima: PyTorch's `AdaptiveMaxPool1d`, `AdaptiveMaxPool2d` and
+/// `AdaptiveMaxPool3d`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AdaptiveMaxPool<const D: usize> {
     /// Extents of the output.
@@ -81,7 +84,8 @@ impl Graph {
         Ok(self.adaptive_max_pool_with_indices(x, pool)?.0)
     }
 
-    /// As [`Graph::adaptive_max_pool`], with the `u32` index (d * height + h) * width + w of each element in its plane.
+    /// As [`Graph::adaptive_max_pool`], with the `u32` index (d * height + h) * width + w of each
+    /// element in its plane.
     pub fn adaptive_max_pool_with_indices<const D: usize>(
         &mut self,
         x: Value,

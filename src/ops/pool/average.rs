@@ -16,7 +16,8 @@ use super::{CUT_VARIANTS, VARIANTS, WORKGROUP, into_scratch, operands};
 
 // Parameters and builder.
 
-/// Windows of an average pooling, outermost axis first, as PyTorch's `AvgPool1d`, `AvgPool2d` and `AvgPool3d`.
+/// Windows of an average pooling, outermost axis first, as PyTorch's `AvgPool1d`, `AvgPool2d` and
+/// `AvgPool3d`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AvgPool<const D: usize> {
     /// Taps of the window.
@@ -25,7 +26,8 @@ pub struct AvgPool<const D: usize> {
     pub stride: [usize; D],
     /// Elements of 0 added on each side, at most half the kernel.
     pub padding: [usize; D],
-    /// Whether the number of windows is rounded up, so that the last may reach beyond the padding; what lies there never counts.
+    /// Whether the number of windows is rounded up, so that the last may reach beyond the padding;
+    /// what lies there never counts.
     pub ceil_mode: bool,
     /// Whether the padding counts in the divisor (PyTorch's default).
     pub count_include_pad: bool,
@@ -102,10 +104,12 @@ impl<const D: usize> AvgPool<D> {
     }
 }
 
-/// Windows of an Lp pooling, outermost axis first, as PyTorch's `LPPool1d`, `LPPool2d` and `LPPool3d`.
+/// Windows of an Lp pooling, outermost axis first, as PyTorch's `LPPool1d`, `LPPool2d` and
+/// `LPPool3d`.
 ///
-/// y = (sum of x^p)^(1/p) over each window. As in PyTorch, x is not made positive: a power that has no real root is NaN, and a window
-/// that `ceil_mode` cuts short counts as if the elements that it lacks had the mean power of the others.
+/// y = (sum of x^p)^(1/p) over each window. As in PyTorch, x is not made positive: a power that has
+/// no real root is NaN, and a window that `ceil_mode` cuts short counts as if the elements that it
+/// lacks had the mean power of the others.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LpPool<const D: usize> {
     /// p, positive and finite; 1 sums.
@@ -194,7 +198,8 @@ impl Graph {
         self.batched1(x, 2 + D, |g, x| g.apply1(pool.average(), &[x]))
     }
 
-    /// (sum of x^p)^(1/p) of each window of x: `[n, c, length]`, `[n, c, height, width]` or `[n, c, depth, height, width]`.
+    /// (sum of x^p)^(1/p) of each window of x: `[n, c, length]`, `[n, c, height, width]` or `[n, c,
+    /// depth, height, width]`.
     pub fn lp_pool<const D: usize>(&mut self, x: Value, pool: LpPool<D>) -> Result<Value> {
         let (kernel, stride, norm_type) = (pool.kernel, pool.stride, pool.norm_type);
         let pool = AveragePool {

@@ -17,7 +17,8 @@ use super::{CUT_VARIANTS, VARIANTS, WORKGROUP};
 
 // Parameters and builder.
 
-/// Windows of a max pooling, outermost axis first, as PyTorch's `MaxPool1d`, `MaxPool2d` and `MaxPool3d`.
+/// Windows of a max pooling, outermost axis first, as PyTorch's `MaxPool1d`, `MaxPool2d` and
+/// `MaxPool3d`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MaxPool<const D: usize> {
     /// Taps of the window.
@@ -102,9 +103,10 @@ impl<const D: usize> MaxPool<D> {
 pub enum Indices {
     /// Not at all.
     None,
-    /// By its place in the window, `u8` (d * span_h + h) * span_w + w, counted in elements from the window's first: a span is
-    /// dilation * (kernel - 1) + 1. For windows that span at most 256 elements, and a multiple of 4 windows in each image: words
-    /// hold 4 bytes, and no image ends inside a word.
+    /// By its place in the window, `u8` (d * span_h + h) * span_w + w, counted in elements from the
+    /// window's first: a span is dilation * (kernel - 1) + 1. For windows that span at most 256
+    /// elements, and a multiple of 4 windows in each image: words hold 4 bytes, and no image ends
+    /// inside a word.
     Window,
     /// By its place in the plane, `u32` (d * height + h) * width + w: PyTorch's `return_indices`.
     Plane,
@@ -112,9 +114,10 @@ pub enum Indices {
 
 /// The largest element of each window of x `[n, c, ...]`, and where it lies.
 ///
-/// Output 0 is y `[n, c, ...]`; output 1, unless `indices` is `None`, the index of each element. The first of equal elements wins;
-/// NaN wins over all, the last NaN over others, as in PyTorch. A window of nothing but padding, which dilation permits, is -inf and has
-/// the index 2^32 - 1, or 0 in bytes: no element's.
+/// Output 0 is y `[n, c, ...]`; output 1, unless `indices` is `None`, the index of each element.
+/// The first of equal elements wins; NaN wins over all, the last NaN over others, as in PyTorch. A
+/// window of nothing but padding, which dilation permits, is -inf and has the index 2^32 - 1, or 0
+/// in bytes: no element's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MaxPoolForward {
     /// The windows.
@@ -125,14 +128,16 @@ pub struct MaxPoolForward {
 
 /// # Max pooling
 impl Graph {
-    /// The largest element of each window of x: `[n, c, length]`, `[n, c, height, width]` or `[n, c, depth, height, width]`.
+    /// The largest element of each window of x: `[n, c, length]`, `[n, c, height, width]` or `[n,
+    /// c, depth, height, width]`.
     pub fn max_pool<const D: usize>(&mut self, x: Value, pool: MaxPool<D>) -> Result<Value> {
         self.batched1(x, 2 + D, |g, x| {
             Ok(g.max_pool_for_gradient(x, pool.windows())?.0)
         })
     }
 
-    /// As [`Graph::max_pool`], with the `u32` index (d * height + h) * width + w of each element in its plane.
+    /// As [`Graph::max_pool`], with the `u32` index (d * height + h) * width + w of each element in
+    /// its plane.
     pub fn max_pool_with_indices<const D: usize>(
         &mut self,
         x: Value,
@@ -456,7 +461,8 @@ mod tests {
         };
         assert_eq!(
             message(g.apply1(window(3), &[x])),
-            "max_pool2d: indices in bytes need a multiple of 4 windows per image, y [1, 2, 1, 1] has 2"
+            "max_pool2d: indices in bytes need a multiple of 4 windows per image, y [1, 2, 1, 1] \
+             has 2"
         );
         let large = g.input("large", Type::f32([1, 4, 17, 17])).unwrap();
         assert_eq!(

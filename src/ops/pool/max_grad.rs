@@ -17,9 +17,11 @@ use super::{CUT_VARIANTS, VARIANTS, WORKGROUP, into_scratch, operands};
 
 // Parameters.
 
-/// dx `[n, c, ...]` of a max pooling from dy and the indices (of either dtype): each dy goes to the element that its index names.
+/// dx `[n, c, ...]` of a max pooling from dy and the indices (of either dtype): each dy goes to the
+/// element that its index names.
 ///
-/// The indices are those of a max pooling with these windows. Others never reach outside dx, but what they add where is not said.
+/// The indices are those of a max pooling with these windows. Others never reach outside dx, but
+/// what they add where is not said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MaxPoolGrad {
     /// The windows.
@@ -28,8 +30,8 @@ pub struct MaxPoolGrad {
     pub input: [usize; 3],
 }
 
-/// y `[n, c, ...]` from x and the indices of a max pooling: the element that each window's index names, 0 where it names none. The
-/// gradient of [`MaxPoolGrad`] by dy.
+/// y `[n, c, ...]` from x and the indices of a max pooling: the element that each window's index
+/// names, 0 where it names none. The gradient of [`MaxPoolGrad`] by dy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MaxPoolGather {
     /// The windows.

@@ -27,8 +27,9 @@ impl Form {
         }
     }
 
-    /// Form of 2 x 2 windows side by side, four of which are loaded and stored at once. Adapters with windows load the elements of a
-    /// quad one by one: there one kernel serves all even widths.
+    /// Form of 2 x 2 windows side by side, four of which are loaded and stored at once. Adapters
+    /// with windows load the elements of a quad one by one: there one kernel serves all even
+    /// widths.
     pub(super) fn of_pairs(width: usize, numbers: &Numbers, caps: &Caps) -> Self {
         let aligned = |to: usize| width.is_multiple_of(to) && numbers.x_base.is_multiple_of(to);
         let bases = [numbers.y_base, numbers.index_base];

@@ -1,6 +1,8 @@
-//! Pooling over one, two or three axes: max with indices, mean, Lp, adaptive and global forms, max unpooling.
+//! Pooling over one, two or three axes: max with indices, mean, Lp, adaptive and global forms, max
+//! unpooling.
 //!
-//! All but unpooling walk over [`Windows`]; their gradients are gathered, each element over the windows that reach over it.
+//! All but unpooling walk over [`Windows`]; their gradients are gathered, each element over the
+//! windows that reach over it.
 
 mod adaptive;
 mod average;
@@ -165,7 +167,8 @@ mod tests {
         }
     }
 
-    /// PyTorch's rule for `ceil_mode`: a last window starts in the input or in the padding before it.
+    /// PyTorch's rule for `ceil_mode`: a last window starts in the input or in the padding before
+    /// it.
     #[test]
     fn windows_are_counted_as_pytorch_does() {
         let mut g = Graph::new();

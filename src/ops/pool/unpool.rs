@@ -13,7 +13,8 @@ use super::{VARIANTS, WORKGROUP};
 
 // Parameters and builder.
 
-/// The pooling that an unpooling partly undoes, outermost axis first, as PyTorch's `MaxUnpool1d`, `MaxUnpool2d` and `MaxUnpool3d`.
+/// The pooling that an unpooling partly undoes, outermost axis first, as PyTorch's `MaxUnpool1d`,
+/// `MaxUnpool2d` and `MaxUnpool3d`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MaxUnpool<const D: usize> {
     /// Taps of the window.
@@ -22,7 +23,8 @@ pub struct MaxUnpool<const D: usize> {
     pub stride: [usize; D],
     /// Elements added on each side.
     pub padding: [usize; D],
-    /// Extents of the output; without them (extent - 1) * stride - 2 * padding + kernel, from which they differ by less than a stride.
+    /// Extents of the output; without them (extent - 1) * stride - 2 * padding + kernel, from which
+    /// they differ by less than a stride.
     pub output_size: Option<[usize; D]>,
 }
 
@@ -77,14 +79,16 @@ impl<const D: usize> MaxUnpool<D> {
             };
             let Some(default) = default() else {
                 return Err(Error::shape(format!(
-                    "{op}: x {x:?} with kernel {:?}, stride {:?} and padding {:?} comes from no output",
+                    "{op}: x {x:?} with kernel {:?}, stride {:?} and padding {:?} comes from no \
+                     output",
                     self.kernel, self.stride, self.padding
                 )));
             };
             output[axis] = self.output_size.map_or(default, |size| size[axis]);
             if output[axis].abs_diff(default) >= stride.max(1) {
                 return Err(Error::shape(format!(
-                    "{op}: output size {} must differ from {default} by less than the stride {stride}",
+                    "{op}: output size {} must differ from {default} by less than the stride \
+                     {stride}",
                     output[axis]
                 )));
             }
@@ -93,17 +97,19 @@ impl<const D: usize> MaxUnpool<D> {
     }
 }
 
-/// y `[n, c, ...]` from x and its `u32` indices in the planes of y: each element of x at its place, 0 elsewhere.
+/// y `[n, c, ...]` from x and its `u32` indices in the planes of y: each element of x at its place,
+/// 0 elsewhere.
 ///
-/// Where several elements of a plane have one index, the last of them is taken (PyTorch leaves the order open). Indices outside the plane
-/// are passed over (PyTorch: an error).
+/// Where several elements of a plane have one index, the last of them is taken (PyTorch leaves the
+/// order open). Indices outside the plane are passed over (PyTorch: an error).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MaxUnpoolForward {
     /// Extents of y from the third axis on.
     pub output: Shape,
 }
 
-/// dx of a [`MaxUnpoolForward`] from dy and the indices: the gradient of the place that each element went to, 0 where it went nowhere.
+/// dx of a [`MaxUnpoolForward`] from dy and the indices: the gradient of the place that each
+/// element went to, 0 where it went nowhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MaxUnpoolGrad {
     /// Extents of dx from the third axis on.
@@ -112,7 +118,8 @@ pub struct MaxUnpoolGrad {
 
 /// # Max unpooling
 impl Graph {
-    /// Puts each element of x `[n, c, ...]` at the place in its plane that `indices`, of its shape, names, as
+    /// Puts each element of x `[n, c, ...]` at the place in its plane that `indices`, of its shape,
+    /// names, as
     /// [`Graph::max_pool_with_indices`] gives them; the other places are 0.
     ///
     /// Of elements with one index the last is taken; an index outside the plane is passed over.
@@ -157,7 +164,8 @@ fn with_planes(like: &Type, planes: &Shape) -> Type {
     Type::f32([&like.shape[..2], &planes[..]].concat())
 }
 
-/// Fails unless `ty` is `[n, c, ...]` of floats with as many axes as planes of `other`, and those of neither are empty.
+/// Fails unless `ty` is `[n, c, ...]` of floats with as many axes as planes of `other`, and those
+/// of neither are empty.
 fn expect_planes(op: &str, operand: &str, ty: &Type, other: &Shape) -> Result<()> {
     expect_f32(op, operand, ty)?;
     let planes = ty.shape.get(2..).unwrap_or(&[]);
@@ -285,7 +293,8 @@ fn winners(index: &Array, planes: &Shape) -> Vec<Option<usize>> {
     winners
 }
 
-/// From x to y or, with `back`, from dy to dx: who wins each place of y, then what goes there or comes from there.
+/// From x to y or, with `back`, from dy to dx: who wins each place of y, then what goes there or
+/// comes from there.
 fn lower_unpool(io: &Io, back: bool, out: &mut Lowering) {
     let (input, output) = (&io.inputs[0], &io.outputs[0]);
     let (x, y) = if back {

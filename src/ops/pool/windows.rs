@@ -9,8 +9,8 @@ use crate::shape::{Type, Window};
 
 use super::{Indices, WORKGROUP};
 
-/// The windows of a pooling over the last one, two or three axes of `[n, c, ...]`; they are walked as three, with axes of extent 1
-/// in front.
+/// The windows of a pooling over the last one, two or three axes of `[n, c, ...]`; they are walked
+/// as three, with axes of extent 1 in front.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Windows {
     axes: Axes,
@@ -21,7 +21,8 @@ pub struct Windows {
 enum Walk {
     /// Of one span at equal steps, their number rounded up with `ceil_mode`.
     Strided { axes: [Window; 3], ceil_mode: bool },
-    /// So many along each axis: window i of n from floor(i * extent / n) to ceil((i + 1) * extent / n).
+    /// So many along each axis: window i of n from floor(i * extent / n) to ceil((i + 1) * extent /
+    /// n).
     Adaptive([usize; 3]),
 }
 
@@ -207,7 +208,8 @@ impl Windows {
 
     // Reference.
 
-    /// The elements that a window reads along an axis, in order, each with its distance from the window's first place.
+    /// The elements that a window reads along an axis, in order, each with its distance from the
+    /// window's first place.
     fn along(&self, axis: usize, window: usize, extent: usize) -> Vec<[usize; 2]> {
         match &self.walk {
             Walk::Strided { axes, .. } => {
@@ -258,7 +260,8 @@ impl Windows {
         taps
     }
 
-    /// How many elements of each window of a plane an average counts: those in the image or, with `padding`, in the padded image.
+    /// How many elements of each window of a plane an average counts: those in the image or, with
+    /// `padding`, in the padded image.
     pub(super) fn counted(&self, input: [usize; 3], output: [usize; 3], padding: bool) -> Vec<f64> {
         let along = |axis: usize, window: usize| match &self.walk {
             Walk::Strided { axes, .. } if padding => {

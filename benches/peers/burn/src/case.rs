@@ -1,5 +1,6 @@
-//! Cases by name: `matmul/[BATCHx]MxNxK`, `conv2d/NxCxHxW-FILTERSkKERNELsSTRIDEpPADDING[gGROUPS]/PASS`, `lenet5/bBATCH`, `resnet20/bBATCH`,
-//! `resnet50/bBATCH`.
+//! Cases by name: `matmul/[BATCHx]MxNxK`,
+//! `conv2d/NxCxHxW-FILTERSkKERNELsSTRIDEpPADDING[gGROUPS]/PASS`, `lenet5/bBATCH`,
+//! `resnet20/bBATCH`, `resnet50/bBATCH`.
 
 use crate::Result;
 

@@ -1,4 +1,5 @@
-//! Single products, over several copies of their operands that take turns, as striate's own bench runs them.
+//! Single products, over several copies of their operands that take turns, as striate's own bench
+//! runs them.
 
 use burn::backend::{Dispatch, ops::ModuleOps};
 use burn::tensor::module::{conv2d as forward, conv2d_weight_backward};
@@ -7,10 +8,12 @@ use burn::tensor::{Device, Distribution, Tensor, ops::ConvOptions};
 use crate::Subject;
 use crate::case::{Layer, Pass};
 
-/// Copies of a case's operands together exceed this, so that no cache holds what the next run reads.
+/// Copies of a case's operands together exceed this, so that no cache holds what the next run
+/// reads.
 const ROTATED_BYTES: f64 = 128e6;
 
-/// Results of so many bytes are kept until the device is waited for, so that none is dropped before it is made.
+/// Results of so many bytes are kept until the device is waited for, so that none is dropped before
+/// it is made.
 const KEPT_BYTES: f64 = 512e6;
 
 fn draw<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {

@@ -1,4 +1,5 @@
-//! The cases of `benches/peers/cases.txt` in burn, on its wgpu backend with autotune and fusion: `cargo run --release -- --help`.
+//! The cases of `benches/peers/cases.txt` in burn, on its wgpu backend with autotune and fusion:
+//! `cargo run --release -- --help`.
 //!
 //! burn tunes each shape when it first meets it and keeps what it found: quote the second run.
 

@@ -1,4 +1,5 @@
-//! Training steps: the networks of `src/models` with cross-entropy, SGD with momentum 0.9 and one batch that lies on the device.
+//! Training steps: the networks of `src/models` with cross-entropy, SGD with momentum 0.9 and one
+//! batch that lies on the device.
 
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
