@@ -61,9 +61,17 @@ pub fn matmul() -> Vec<Case> {
         let ends = ENDS.into_iter();
         cases.extend(ends.map(|end| product(&[], size, FORMS[0], end, Draw::Real)));
     }
+    // Thirteen runs of terms through windows, more than there are sums that lie apart.
+    cases.push(product(
+        &[],
+        [40, 1000, 200],
+        (true, false),
+        ENDS[0],
+        Draw::Real,
+    ));
     // More terms than one loop takes turns, of the product and of its gradients.
     for (lead, [m, n, k], form) in [
-        (&[][..], [1, 2, 270_000], FORMS[0]),
+        (&[][..], [1, 2, 281_000], FORMS[0]),
         (&[], [2, 1, 70_010], FORMS[1]),
         (&[], [1, 1, 70_010], FORMS[2]),
         (&[], [1, 1, 70_010], FORMS[3]),

@@ -76,6 +76,99 @@ fn every_loop_over_an_extent_has_a_long_case() {
     assert!(needless.is_empty(), "these have no loop: {needless:?}");
 }
 
+/// Bodies of kernels with a loop whose length no text fixes, whose turns no extent makes many, and
+/// why.
+const BOUNDED: &[(&str, &str)] = &[
+    ("gemm/sum_parts", PARTIAL),
+    ("loss/loss_sum", PARTIAL),
+    ("norm/moments_finish", PARTIAL),
+    ("norm/reduce", PARTIAL),
+    ("norm/sums_finish", PARTIAL),
+    ("optim/gradient_norm", PARTIAL),
+    ("pool/max_pool_join", PARTIAL),
+    ("reduce/sum_pieces", PARTIAL),
+    ("movement/pad_grad", IDLE),
+    ("pool/average_pool", IDLE),
+    ("pool/average_pool_grad", IDLE),
+    ("pool/max_pool", IDLE),
+    ("pool/max_pool_grad", IDLE),
+    ("resize/resize", IDLE),
+    ("norm/local_response_norm", WINDOW),
+    ("norm/local_response_norm_grad", WINDOW),
+    ("norm/response_level", WINDOW),
+    ("norm/response_window", WINDOW),
+    (
+        "pool/average_finish",
+        "a power takes as many turns as its exponent has digits",
+    ),
+    (
+        "random/shuffled_batch",
+        "cycles of the permutation are short whatever the extent",
+    ),
+];
+const PARTIAL: &str = "there are as many partial results as fill a device, or its turns ask for";
+const IDLE: &str = "long gathers of few outputs are cut on every device: src/lowering/pieces.rs";
+const WINDOW: &str = "windows over many channels take other kernels";
+
+/// Every kernel with a loop whose length no text fixes has a case in which an invocation would take
+/// more than 70,000 turns, were nothing cut: no device runs it without cuts, which the case proves.
+/// Kernels of one body take the same loops.
+#[test]
+fn every_kernel_with_a_loop_has_a_long_case() {
+    let mut loops: BTreeMap<String, bool> = BTreeMap::new();
+    let mut has_loop = |kernel: &Kernel| -> bool {
+        let found = loops.entry(kernel.name.to_string()).or_insert_with(|| {
+            let module = parse(&kernel.source(), kernel.extensions(), |_| String::new());
+            let (module, _) = module.unwrap();
+            !loops_of_unknown_length(&module).is_empty()
+        });
+        *found
+    };
+    let uncut = |body, windows| Caps {
+        body,
+        windows,
+        max_uniform: 64 << 10,
+        max_binding: (1 << 31) - 256,
+        max_turns: u64::MAX,
+        ..Caps::default()
+    };
+    let all = [
+        uncut(Body::Registers, true),
+        uncut(Body::Registers, false),
+        uncut(Body::Shared, false),
+    ];
+    let mut most: BTreeMap<&'static str, u64> = BTreeMap::new();
+    for case in cases() {
+        let built = build(&case).unwrap();
+        for node in built.graph.nodes() {
+            for caps in &all {
+                let (_, lowering) = lower(&built.graph, node, caps, false).unwrap();
+                for dispatch in lowering.dispatches {
+                    let Some(body) = dispatch.kernel.sources().first().copied() else {
+                        continue;
+                    };
+                    if has_loop(&dispatch.kernel) {
+                        let turns = most.entry(body.path()).or_default();
+                        *turns = dispatch.turns.unwrap_or(0).max(*turns);
+                    }
+                }
+            }
+        }
+    }
+    let path = |(body, _): &(&str, &str)| format!("shaders/{body}.wgsl");
+    let bounded: BTreeSet<String> = BOUNDED.iter().map(path).collect();
+    let short = most
+        .iter()
+        .filter(|&(body, &turns)| turns < 70_000 && !bounded.contains(*body));
+    let short: Vec<_> = short.collect();
+    assert!(short.is_empty(), "the most turns of any case: {short:#?}");
+    let needless = bounded
+        .iter()
+        .filter(|body| most.get(body.as_str()).is_none_or(|&turns| turns >= 70_000));
+    let needless: Vec<_> = needless.collect();
+    assert!(needless.is_empty(), "these need no exception: {needless:?}");
+}
+
 #[test]
 fn the_table_of_ops_is_current() {
     let path = table::path();

@@ -1,7 +1,7 @@
 //! Axes of shapes: the one, two or three after batch and channels, which are walked as three; and
 //! all those around one axis.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Value};
 
 /// How many axes follow the first two of `[first, second, ...]`. They are the last ones of three;
@@ -75,7 +75,10 @@ impl Graph {
         };
         let batch = self.reshape(x, [&[1][..], &shape].concat())?;
         // Messages name the batch's shape, which nobody gave.
-        let given = |error: Error| error.note(format!("x {shape} as a batch of one"));
+        let given = |error: Error| match error.kind() {
+            ErrorKind::Shape => error.note(format!("x {shape} as a batch of one")),
+            _ => error,
+        };
         let mut outputs = f(self, batch).map_err(given)?;
         for output in &mut outputs {
             let image = self.shape(*output)?[1..].to_vec();

@@ -129,7 +129,11 @@ impl Op for ClipGradNorm {
             out.push(part(dispatch, [count, invocations(count)], norms, first));
         }
         // The norm of norms is the norm of all.
-        while parts > LAST.min(4 * turns_within(caps.max_turns, 0)).max(4) {
+        while parts
+            > LAST
+                .min(turns_within(caps.max_turns, 0).saturating_mul(4))
+                .max(4)
+        {
             let stride = invocations(parts);
             let next = out.scratch(Type::f32([stride]));
             let dispatch = Dispatch::new(&GRADIENT_NORM_PART, VARIANTS[0]).read(norms);

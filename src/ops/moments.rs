@@ -51,9 +51,10 @@ pub struct Norm {
 
 /// # Variance, deviation, norm
 impl Graph {
-    /// The variance over `axes`: sum((x - mean)^2) / (count - `correction`); PyTorch's default is
-    /// 1. With `keep` the axes stay with extent 1. No axes ([`Dim::NONE`]) reduce nothing; in
-    /// PyTorch they mean all. Without a degree of freedom it is an error, where PyTorch gives NaN.
+    /// The variance over `axes`: sum((x - mean)^2) / (count - `correction`), which is 1 by default
+    /// in PyTorch. With `keep` the axes stay with extent 1. No axes ([`Dim::NONE`]) reduce nothing;
+    /// in PyTorch they mean all. Without a degree of freedom it is an error, where PyTorch gives
+    /// NaN.
     pub fn var(
         &mut self,
         x: Value,

@@ -97,8 +97,12 @@ impl Rewrite {
     }
 }
 
-/// Goes over all nodes once; whether the rule fitted any. A rewrite only adds reads of values that
-/// the nodes it replaces read, so that what is known of the others stays true.
+/// Goes over all nodes once; whether the rule fitted any.
+///
+/// Reads are counted before. A rewrite may add some: of what the nodes that it replaces read, of
+/// the output of a pool (`mask_through_max_pool`), of a variance (`batch_norm_into_conv`). None of
+/// these is a value whose only reader the same rule may replace: it asks for the producer of a
+/// gradient there, of a value that is normalised here. So no count that it goes by is too low.
 fn apply(program: &mut Program, rule: Rule) -> bool {
     let (uses, producers) = (program.use_counts(), program.producers());
     let nodes = std::mem::take(&mut program.nodes);

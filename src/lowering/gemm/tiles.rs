@@ -59,7 +59,7 @@ impl Turns {
         let least = self.of(0, mends);
         let each = self.of(self.step, mends) - least;
         turns_within(
-            (caps.max_turns + 1).saturating_sub(least),
+            caps.max_turns.saturating_add(1).saturating_sub(least),
             each.saturating_sub(1),
         ) * self.step
     }

@@ -289,8 +289,8 @@ impl Sizes {
             .read(Operand::Input(1))
             .part(run.part[1]);
         let size = [own.o, own.filter()];
-        let scratch = run_scratch(out, starts.len(), size[0] * size[1]);
         let split = (step > 1).then(|| split_target(step, &dweight, to, out));
+        let scratch = run_scratch(out, starts.len(), size[0] * size[1]);
         sum_runs(starts.len(), size, to, &scratch, out, |i, to, out| {
             let first_part = starts[i];
             let own_parts = step.min(parts - first_part);

@@ -112,8 +112,8 @@ impl Sizes {
         let step = tiling.splits.min(tiling.wanted).min(most_parts(caps));
         let starts: Vec<usize> = (0..tiling.splits).step_by(step).collect();
         let size = [self.o, self.filter()];
-        let scratch = run_scratch(out, starts.len(), size[0] * size[1]);
         let split = (step > 1).then(|| split_target(step, &dweight, to, out));
+        let scratch = run_scratch(out, starts.len(), size[0] * size[1]);
         sum_runs(starts.len(), size, to, &scratch, out, |i, to, out| {
             let own = step.min(tiling.splits - starts[i]);
             let (target, part) = match split {
