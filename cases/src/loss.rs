@@ -75,9 +75,9 @@ fn batches() -> Vec<Case> {
 }
 
 /// In units of 2^-24: an exponential of at least -2 is off by 14, their sum by n more, its
-/// logarithm by that and 6 of itself, the differences by 2 or 4: relative to a loss of log(1 + (n -
-/// 1) / e^2) or more, since all classes stay within 2 of each other. Then the sums over classes and
-/// positions.
+/// logarithm by that and 6 of itself, the differences by 2 or 4: relative to a loss of
+/// log(1 + (n - 1) / e^2) or more, since all classes stay within 2 of each other. Then the sums
+/// over classes and positions.
 fn of_rows(positions: usize, classes: usize) -> Bound {
     let (rows, n) = (positions as f64, classes as f64);
     let least = ((n - 1.0) * (-2f64).exp()).ln_1p();

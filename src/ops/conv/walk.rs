@@ -376,8 +376,9 @@ impl Graph {
 
     /// The transposed convolution over as many axes as `conv` says: [`ConvTranspose1d`],
     /// [`ConvTranspose2d`] or [`ConvTranspose3d`]. x without the axis N is one image, and so is the
-    /// result, as in PyTorch. An output has `(extent - 1) * stride - padding before - padding after
-    /// + dilation * (kernel - 1) + output padding + 1` elements.
+    /// result, as in PyTorch. An output has
+    /// `(extent - 1) * stride - padding before - padding after + dilation * (kernel - 1) +
+    /// output padding + 1` elements.
     pub fn conv_transpose(
         &mut self,
         x: Value,

@@ -11,8 +11,8 @@ use super::max::Indices;
 use super::windows::Windows;
 
 /// So many windows along each axis, outermost first, as PyTorch's `AdaptiveAvgPool1d`,
-/// `AdaptiveAvgPool2d` and `AdaptiveAvgPool3d`: window i of n from floor(i * extent / n) to ceil((i
-/// + 1) * extent / n).
+/// `AdaptiveAvgPool2d` and `AdaptiveAvgPool3d`: window i of n from `floor(i * extent / n)` to
+/// `ceil((i + 1) * extent / n)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AdaptiveAvgPool<const D: usize> {
     /// Extents of the output.
