@@ -2,7 +2,7 @@
 //
 // Layout: the output as collapsed axes, outermost first; a and b by a stride per axis, 0 where they
 // stretch.
-// Reference: src/ops/binary.rs. One invocation makes one element or quad, one workgroup
+// Reference: src/ops/elementwise/binary.rs. One invocation makes one element or quad, one workgroup
 // workgroup_size of them.
 // Overrides: function (see elementwise/binary_function.wgsl), workgroup_size.
 // Providers: Params, Element, WIDTH, place, strides, widen and narrow (broadcast_elements or

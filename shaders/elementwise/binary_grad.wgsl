@@ -2,7 +2,7 @@
 //
 // Layout: the output as collapsed axes, outermost first; a, b and dy by a stride per axis, 0 where
 // they stretch.
-// Reference: src/ops/binary.rs; of losses, src/ops/pointwise.rs. One invocation makes one element
+// Reference: src/ops/elementwise/binary.rs; of losses, src/ops/loss/pointwise.rs. One invocation makes one element
 // or quad, one workgroup workgroup_size of them.
 // Overrides: function (see the provider of apply), workgroup_size.
 // Providers: Params, Element, WIDTH, place, strides, widen and narrow (broadcast_elements or

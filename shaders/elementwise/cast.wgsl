@@ -2,7 +2,7 @@
 //
 // Layout: x and y are runs of the provider's Input and Output, from numbers read_base and
 // write_base on; where these are several elements, the last one may reach into the padding.
-// Reference: src/ops/cast.rs.
+// Reference: src/ops/elementwise/cast.rs.
 // One invocation makes one Output, one workgroup workgroup_size of them.
 // Overrides: float (see the provider), workgroup_size.
 // Providers: Input, Output and converted (cast_words, cast_from_bytes, cast_from_byte or

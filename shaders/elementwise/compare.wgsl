@@ -4,7 +4,7 @@
 // Layout: the output as collapsed axes, outermost first; a and b by a stride per axis, 0 where they
 // stretch. Floats are compared as integers in the same order, so that subnormal ones are not
 // flushed; NaN is found by its bits.
-// Reference: src/ops/compare.rs.
+// Reference: src/ops/elementwise/compare.rs.
 // One invocation makes one word or a quad of them, one workgroup workgroup_size of these.
 // Overrides: function (0 a = b, 1 a differs from b, 2 a < b, 3 a <= b), floats (1: words are f32,
 // 0: u32), workgroup_size.

@@ -1,6 +1,6 @@
 // y[i] = value.
 //
-// Layout: y is any shape, four elements at a time. Reference: src/ops/elementwise.rs.
+// Layout: y is any shape, four elements at a time. Reference: src/ops/elementwise/mod.rs.
 // One invocation makes 4 elements, one workgroup 4 * workgroup_size. Overrides: workgroup_size.
 // Providers: lib/grid.
 

@@ -1,6 +1,6 @@
 // y[i] = f(x[i]), elementwise.
 //
-// Layout: x and y are any shape, four elements at a time. Reference: src/ops/unary.rs.
+// Layout: x and y are any shape, four elements at a time. Reference: src/ops/elementwise/unary.rs.
 // One invocation makes 4 elements, one workgroup 4 * workgroup_size.
 // Overrides: function (see elementwise/unary_function.wgsl), workgroup_size.
 // Providers: load and store (lib/separate or lib/in_place), unary_function, lib/special, lib/grid,

@@ -1,4 +1,4 @@
-// Integers and floats as each other, bit for bit as src/ops/cast.rs has them: WGSL leaves open to
+// Integers and floats as each other, bit for bit as src/ops/elementwise/cast.rs has them: WGSL leaves open to
 // which neighbour an integer goes that no f32 is, and what becomes of floats out of range.
 
 // Integers as the nearest floats, of two that are as near the even one.

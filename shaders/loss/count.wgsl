@@ -1,7 +1,7 @@
 // y = counter + [sum(right), min(valid, rows)].
 //
 // Layout: right [terms] of 0 and 1, or sums of such, of rows in all, valid one word, counter and y
-// [2]. Reference: src/ops/accuracy.rs.
+// [2]. Reference: src/ops/loss/accuracy.rs.
 // One workgroup of 64 invocations makes all. Overrides: workgroup_size (64).
 // Providers: load and store (lib/separate or lib/in_place), lib/grid.
 

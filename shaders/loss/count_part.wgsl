@@ -2,7 +2,7 @@
 // many rows.
 //
 // Layout: right [rows] of 0 and 1, or sums of such; sums of all runs of rows, from `at` on.
-// Reference: src/ops/accuracy.rs.
+// Reference: src/ops/loss/accuracy.rs.
 // One invocation makes one sum, one workgroup workgroup_size of them. Overrides: workgroup_size.
 // Providers: lib/grid.
 

@@ -1,7 +1,7 @@
 // sums[base + chunk] = sum of f(x[i], t[i]) over every chunks-th quad from quad number chunk on.
 //
 // Layout: x and t are any shape of count elements; what lies beyond is masked. Reference:
-// src/ops/pointwise.rs.
+// src/ops/loss/pointwise.rs.
 // One invocation makes one chunk, one workgroup workgroup_size of them. Overrides: function (see
 // loss/loss_function.wgsl), workgroup_size.
 // Providers: loss_function, lib/special, lib/grid, lib/float.

@@ -2,7 +2,7 @@
 // its divisor.
 //
 // Layout: two floats, one word, one float, one float. rows is how many there are, valid or not.
-// Reference: src/ops/cross_entropy.rs. One invocation makes all.
+// Reference: src/ops/loss/cross_entropy.rs. One invocation makes all.
 // Overrides: workgroup_size. Providers: lib/grid.
 
 override workgroup_size: u32 = 64u;

@@ -1,6 +1,6 @@
 // y = x, sixteen bytes at a time, of any element type.
 //
-// Reference: src/ops/movement.rs and whoever copies. One invocation copies one vec4, one workgroup
+// Reference: src/ops/movement/mod.rs and whoever copies. One invocation copies one vec4, one workgroup
 // workgroup_size of them.
 // Overrides: workgroup_size. Providers: lib/grid.
 

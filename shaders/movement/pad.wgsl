@@ -1,7 +1,7 @@
 // y[i] = x[the element that stands at place i - before along each axis], for padding that repeats
 // elements.
 //
-// Layout: as pad_params says. Reference: src/ops/pad.rs.
+// Layout: as pad_params says. Reference: src/ops/movement/pad.rs.
 // One invocation makes one element, one workgroup workgroup_size of them. Overrides:
 // workgroup_size. Providers: pad_params, lib/pad, lib/grid.
 

@@ -1,7 +1,7 @@
 // dx[i] = sum of dy[j] over the places j at which element i of x stands, for padding that repeats
 // elements.
 //
-// Layout: as pad_params says. Reference: src/ops/pad.rs.
+// Layout: as pad_params says. Reference: src/ops/movement/pad.rs.
 // One invocation makes one element, one workgroup workgroup_size of them.
 // Overrides: cut (1: dx[j] is the sum over a piece of these places), workgroup_size.
 // Providers: pad_params, lib/pad, lib/pieces, lib/grid.

@@ -2,7 +2,7 @@
 // from one place to another.
 //
 // Layout: the box as strided_box says, in elements or in quads, as the provider of x and y says.
-// Reference: src/ops/movement.rs.
+// Reference: src/ops/movement/mod.rs.
 // One invocation moves one element or quad, one workgroup workgroup_size of them. Overrides:
 // workgroup_size.
 // Providers: x, y and params (strided_elements or strided_quads), strided_box, lib/grid.

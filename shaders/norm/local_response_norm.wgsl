@@ -3,7 +3,7 @@
 // Layout: x, factor and y [rows, channels, plane] in loads of one element or four neighbouring ones
 // of a plane; load i of this run of rows is load base + i of the part. The window of channel c is c
 // - before ..= c + after, as far as there are channels; alpha is divided by the window's size
-// already. Reference: src/ops/local_response_norm.rs.
+// already. Reference: src/ops/norm/local_response_norm.rs.
 // One invocation makes one load, one workgroup workgroup_size of them. Overrides: workgroup_size.
 // Providers: x, factor and store (response_forward or response_share), response_power, Element
 // (lib/elements or lib/quads), lib/grid, lib/float.

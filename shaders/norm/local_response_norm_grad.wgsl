@@ -5,7 +5,7 @@
 // the window's size.
 // Layout: dy, x and dx [rows, channels, plane] in loads of one element or four; load i of this run
 // of rows is load base + i of the part, and load i of the shares. Reference:
-// src/ops/local_response_norm.rs.
+// src/ops/norm/local_response_norm.rs.
 // One invocation makes one load, one workgroup workgroup_size of them. Overrides: workgroup_size.
 // Providers: response_power, Element (lib/elements or lib/quads), lib/grid, lib/float.
 

@@ -3,7 +3,7 @@
 //
 // Layout: x, y and the residual are loads of one element or four; load i of this run of rows is
 // load base + i of the part. Statistics and weights are in the table (see norm_table). Reference:
-// src/ops/norm.rs.
+// src/ops/norm/mod.rs.
 // One invocation makes one load, one workgroup workgroup_size of them. Overrides: workgroup_size.
 // Providers: load and store (lib/separate or lib/in_place), OLD and with_residual (norm_alone or
 // norm_residual), Element, Statistic, statistic_at, affine_at and relu (norm_elements or

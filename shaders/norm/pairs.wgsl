@@ -1,6 +1,6 @@
 // y[i] = (a[i], b[i]): means and variances as the statistics of a normalisation.
 //
-// Layout: a and b [count], y [count, 2]. Reference: src/ops/norm.rs. One invocation makes one pair,
+// Layout: a and b [count], y [count, 2]. Reference: src/ops/norm/mod.rs. One invocation makes one pair,
 // one workgroup workgroup_size.
 // Overrides: workgroup_size. Providers: lib/grid.
 

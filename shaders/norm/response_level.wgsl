@@ -2,7 +2,7 @@
 // for long windows.
 //
 // Layout: both levels [rows, blocks, plane]; block b holds those from 16 * b on of the level below,
-// whose blocks are the channels at level 0. Reference: src/ops/local_response_norm.rs.
+// whose blocks are the channels at level 0. Reference: src/ops/norm/local_response_norm.rs.
 // One invocation makes one element, one workgroup workgroup_size of them. Overrides:
 // workgroup_size. Providers: lib/grid.
 

@@ -2,7 +2,7 @@
 //
 // Layout: x, dy, y and dx [rows, channels, plane] counted from base; squares, sums and shares from
 // the first of these rows on.
-// alpha is divided by the window's size already. Reference: src/ops/local_response_norm.rs.
+// alpha is divided by the window's size already. Reference: src/ops/norm/local_response_norm.rs.
 // One invocation makes one element, one workgroup workgroup_size of them. Overrides:
 // workgroup_size.
 // Providers: make (response_wide_square, response_wide_forward, response_wide_share or

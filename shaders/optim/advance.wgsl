@@ -1,6 +1,6 @@
 // y = the clock, one step later.
 //
-// Layout: a clock is seed low, seed high, step, unused. Reference: src/ops/random.rs. One
+// Layout: a clock is seed low, seed high, step, unused. Reference: src/ops/random/mod.rs. One
 // invocation does all.
 // Overrides: workgroup_size. Providers: load and store (lib/separate or lib/in_place), lib/grid.
 

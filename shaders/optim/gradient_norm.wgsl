@@ -2,7 +2,7 @@
 //
 // Layout: x of `count` elements in vec4s, what lies beyond them is not looked at. Squares that a
 // float cannot hold are summed scaled: up by 2^80, as they are, and down by 2^80; one of the three
-// is right (Blue 1978). NaN gives NaN. Reference: src/ops/clip.rs.
+// is right (Blue 1978). NaN gives NaN. Reference: src/ops/optim/clip.rs.
 // One invocation makes one norm. Overrides: workgroup_size. Providers: store, Params and the other
 // bindings (gradient_norm_part or gradient_norm_clip), lib/grid.
 

@@ -1,6 +1,6 @@
 // y = table[min(step, count - 1)], the step taken from the clock.
 //
-// Layout: table [count], y [], clock as in src/graph/mod.rs. Reference: src/ops/schedule.rs.
+// Layout: table [count], y [], clock as in src/graph/mod.rs. Reference: src/ops/optim/schedule.rs.
 // One workgroup of one invocation. Providers: lib/grid.
 
 struct Params {

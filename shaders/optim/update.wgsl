@@ -2,7 +2,7 @@
 //
 // Layout: any shape, four elements at a time; one parameter, or a run of parameters that lie side
 // by side, each operand at the same distances. Where all operands are 0 they stay 0. Reference:
-// src/ops/update.rs, whose formulas are in src/ops/rule.rs.
+// src/ops/optim/update.rs, whose formulas are in src/ops/optim/rule.rs.
 // One invocation updates 4 elements, one workgroup 4 * workgroup_size. `clip` below 0 clips
 // nothing. Overrides: workgroup_size.
 // Providers: updated, Params and the bindings from 5 on, moments (sgd_plain, sgd_momentum, adam,

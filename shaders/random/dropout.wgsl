@@ -3,7 +3,7 @@
 // Layout: x and y are any shape, four elements at a time, from element 4 * block + offset of the
 // whole on; clock is seed low, seed high, step, unused. The four numbers of element 4b to 4b + 3 of
 // the whole are Philox block b of (stream, step).
-// Reference: src/ops/random.rs.
+// Reference: src/ops/random/mod.rs.
 // One invocation makes 4 elements, one workgroup 4 * workgroup_size. Overrides: workgroup_size.
 // Providers: load and store (lib/separate or lib/in_place), lib/philox, lib/grid.
 

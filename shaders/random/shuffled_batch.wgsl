@@ -6,7 +6,7 @@
 // `steps` steps; `made` rows are made of a batch. Where the data end, rows are not valid if padded
 // is 1, else they are the first of the order. The order is a balanced Feistel network of 8 rounds
 // on 2 * half_bits bits, applied until the result is below count; its round function is Philox,
-// keyed by the seed. Rows beyond valid get 0. Reference: src/ops/batches.rs.
+// keyed by the seed. Rows beyond valid get 0. Reference: src/ops/random/batches.rs.
 // One invocation makes one row, one workgroup workgroup_size of them.
 // Overrides: shuffle (0 leaves the order as it is), workgroup_size. Providers: lib/philox,
 // lib/grid.

@@ -1,7 +1,7 @@
 // dx = dy where index names the element, else 0.
 //
 // Layout: dx [outer, extent, inner], dy and index [outer, inner], each from its base on. Reference:
-// src/ops/along.rs.
+// src/ops/reduce/along.rs.
 // One invocation makes one element, one workgroup workgroup_size of them. Overrides:
 // workgroup_size. Providers: lib/grid.
 

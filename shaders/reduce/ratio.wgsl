@@ -1,6 +1,6 @@
 // q = scale * a / b, but 0 where b is 0.
 //
-// Layout: flat, in quads. Reference: src/ops/reduce.rs.
+// Layout: flat, in quads. Reference: src/ops/reduce/mod.rs.
 // One invocation makes one quad, one workgroup workgroup_size of them. Overrides: workgroup_size.
 // Providers: lib/grid.
 

@@ -11,7 +11,7 @@
 // reduction gives; accumulate adds what y holds already; root takes the square root of the result.
 // Terms that are made with another value of y's layout find it from other_base on, those made with
 // one of x's layout where x is.
-// Reference: src/ops/reduce.rs. One invocation makes one chunk of one output, one workgroup
+// Reference: src/ops/reduce/mod.rs. One invocation makes one chunk of one output, one workgroup
 // workgroup_size of them.
 // Overrides: function (0 sum, 1 largest), chunks_first (the innermost run is kept), workgroup_size.
 // Providers: Element, Bits, Result and fold (reduce_elements, reduce_row_quads or

@@ -2,7 +2,7 @@
 // reductions that x entered.
 //
 // Layout: a box of x as strided_box says, in elements; its strides in y are 0 where x was reduced.
-// Reference: src/ops/reduce.rs.
+// Reference: src/ops/reduce/mod.rs.
 // One invocation makes one element, one workgroup workgroup_size of them. Overrides: function (0
 // equal, 1 difference), workgroup_size. Providers: strided_box, lib/grid, lib/float.
 

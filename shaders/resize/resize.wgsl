@@ -4,7 +4,7 @@
 // Layout: planes of three axes, outermost first; read_base and write_base are where they begin.
 // Output o of an axis stands at the place max(o * scale + add - sub, 0) / divisor between the
 // elements of the input, of which it reads the one below and, if linear, the one above, each
-// weighted by its nearness. Elements of weight 0 are not read. Reference: src/ops/resize.rs.
+// weighted by its nearness. Elements of weight 0 are not read. Reference: src/ops/resize/mod.rs.
 // One invocation makes one element, one workgroup workgroup_size of them. Overrides: cut (1:
 // to_values[j] is the sum of a piece of what an element is made of), linear (0: the element below
 // alone), workgroup_size. Providers: Span, span, weight, reads and writes (resize_forward or

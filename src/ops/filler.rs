@@ -2,9 +2,9 @@
 
 use std::any::Any;
 
-use super::{GatherLabels, GatherRows, ShuffledBatch};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Source, Split, Value};
+use crate::ops::{GatherLabels, GatherRows, ShuffledBatch};
 use crate::shape::Type;
 
 /// The batch of a value whose last rows may be filler.

@@ -10,83 +10,58 @@ use crate::lowering;
 use crate::shape::{DType, Type};
 use crate::tensor::Array;
 
-mod accuracy;
-mod along;
 mod axes;
-mod batches;
-mod binary;
-mod blend;
-mod cast;
-mod clip;
-mod compare;
 mod conv;
-mod cross_entropy;
-mod cross_entropy_passes;
 mod dim;
 mod elementwise;
 mod filler;
-mod gather;
-mod in_place;
-mod join;
-mod local_response_norm;
-mod local_response_norm_wide;
+mod loss;
 mod matmul;
-mod moments;
 mod movement;
 mod norm;
-mod norm_passes;
-mod pad;
-mod pointwise;
+mod optim;
 mod pool;
 mod random;
 mod reduce;
 mod resize;
-mod resize_axes;
-mod rule;
-mod schedule;
-mod softmax;
-mod special;
-mod unary;
-mod unary_function;
-mod update;
 
-pub use accuracy::CountCorrect;
-pub use along::{Along, AlongGrad};
-pub use batches::{Batches, ShuffledBatch};
-pub use binary::{Binary, BinaryFunction, BinaryGrad};
-pub use blend::{Blend, Blending, Ema, Warmup};
-pub use cast::Cast;
-pub use clip::ClipGradNorm;
-pub use compare::{Compare, Comparison, Select};
 pub use conv::{
     Conv, Conv1d, Conv2d, Conv3d, ConvForward, ConvGradInput, ConvGradWeight, ConvTranspose,
     ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, ConvTransposeWalk, ConvWalk,
 };
-pub use cross_entropy::{CrossEntropy, CrossEntropyGrad, CrossEntropyLoss};
 pub use dim::Dim;
 pub use elementwise::Fill;
+pub use elementwise::binary::{Binary, BinaryFunction, BinaryGrad};
+pub use elementwise::cast::Cast;
+pub use elementwise::compare::{Compare, Comparison, Select};
+pub use elementwise::unary::{Saved, Unary, UnaryGrad};
+pub use elementwise::unary_function::UnaryFunction;
 pub(crate) use filler::refuse_filler;
-pub use gather::{GatherLabels, GatherRows};
-pub use join::{AxisRange, Concat, Slice, SliceGrad, Split};
-pub use local_response_norm::{LocalResponseNorm, LocalResponseNormGrad};
+pub use loss::accuracy::CountCorrect;
+pub use loss::cross_entropy::{CrossEntropy, CrossEntropyGrad, CrossEntropyLoss};
+pub use loss::pointwise::{LossFunction, PointwiseLoss, PointwiseLossGrad, Reduction};
+pub use loss::softmax::{Softmax, SoftmaxGrad};
 pub use matmul::MatMul;
-pub use moments::{MeanDifference, Norm, Var};
+pub use movement::gather::{GatherLabels, GatherRows};
+pub use movement::join::{AxisRange, Concat, Slice, SliceGrad, Split};
+pub use movement::pad::{Pad, PadGrad};
 pub use movement::{Expand, Permute, Reshape};
+pub use norm::local_response_norm::{LocalResponseNorm, LocalResponseNormGrad};
 pub use norm::{
     Moments, NormStatistics, Normalize, NormalizeGrad, Over, RunningStatistic, StatisticPairs,
 };
-pub use pad::{Pad, PadGrad};
-pub use pointwise::{LossFunction, PointwiseLoss, PointwiseLossGrad, Reduction};
+pub use optim::blend::{Blend, Blending, Ema, Warmup};
+pub use optim::clip::ClipGradNorm;
+pub use optim::rule::{AdagradRule, AdamRule, RmsPropRule, Rule, SgdRule};
+pub use optim::schedule::Lookup;
+pub use optim::update::{Update, Updated, Updating};
 pub use pool::*;
+pub use random::batches::{Batches, ShuffledBatch};
 pub use random::{Advance, Dropout};
+pub use reduce::along::{Along, AlongGrad};
+pub use reduce::moments::{MeanDifference, Norm, Var};
 pub use reduce::{Extreme, Ratio, Spread, Sum, Ties};
 pub use resize::{Interpolate, InterpolateGrad, InterpolateMode};
-pub use rule::{AdagradRule, AdamRule, RmsPropRule, Rule, SgdRule};
-pub use schedule::Lookup;
-pub use softmax::{Softmax, SoftmaxGrad};
-pub use unary::{Saved, Unary, UnaryGrad};
-pub use unary_function::UnaryFunction;
-pub use update::{Update, Updated, Updating};
 
 /// Whether `op` is one of this crate's. What these emit for types that their rules accept runs
 /// without run-time checks (`gpu/trusted.rs`); an op that is not listed here runs with all of them.
@@ -166,35 +141,35 @@ pub(crate) fn is_own(op: &dyn Op) -> bool {
 /// elsewhere runs with every check.
 pub fn kernels() -> Vec<Kernel> {
     let fixed = [
-        accuracy::KERNELS,
-        along::KERNELS,
-        batches::KERNELS,
-        binary::KERNELS,
-        blend::KERNELS,
-        cast::KERNELS,
-        clip::KERNELS,
-        compare::KERNELS,
-        gather::KERNELS,
-        local_response_norm::KERNELS,
-        local_response_norm_wide::KERNELS,
-        norm_passes::KERNELS,
-        pad::KERNELS,
-        pointwise::KERNELS,
+        loss::accuracy::KERNELS,
+        reduce::along::KERNELS,
+        random::batches::KERNELS,
+        elementwise::binary::KERNELS,
+        optim::blend::KERNELS,
+        elementwise::cast::KERNELS,
+        optim::clip::KERNELS,
+        elementwise::compare::KERNELS,
+        movement::gather::KERNELS,
+        norm::local_response_norm::KERNELS,
+        norm::local_response_norm_wide::KERNELS,
+        norm::lower::KERNELS,
+        movement::pad::KERNELS,
+        loss::pointwise::KERNELS,
         pool::KERNELS,
         random::KERNELS,
         reduce::KERNELS,
-        schedule::KERNELS,
-        resize_axes::KERNELS,
-        softmax::KERNELS,
-        unary::KERNELS,
-        update::KERNELS,
+        optim::schedule::KERNELS,
+        resize::lower::KERNELS,
+        loss::softmax::KERNELS,
+        elementwise::unary::KERNELS,
+        optim::update::KERNELS,
     ];
     let fixed = fixed.concat().into_iter().cloned();
     let composed = [
         conv::kernels(),
-        cross_entropy_passes::kernels(),
+        loss::cross_entropy_lower::kernels(),
         matmul::kernels(),
-        norm_passes::kernels(),
+        norm::lower::kernels(),
         pool::kernels(),
     ]
     .concat();

@@ -17,11 +17,11 @@ use crate::kernel::{Body, Caps, Io, Kernel, Lowering, Operand, Rows, overlaps};
 use crate::shape::{Shape, Type};
 use crate::tensor::Array;
 
-use super::reduce::Sum;
-use super::{expect_f32, expect_inputs, expect_type};
 use crate::lowering::Cut;
 use crate::lowering::gemm::{End, MASK_PAIR, Target, reusing, run_scratch, sum_runs};
 use crate::lowering::reduction::{Fold, lower_reduction};
+use crate::ops::reduce::Sum;
+use crate::ops::{expect_f32, expect_inputs, expect_type};
 use filters::Filters;
 use sizes::Sizes;
 pub use walk::{
@@ -156,14 +156,14 @@ impl Op for ConvForward {
         };
         let (x, weight) = (x.floats(), weight.floats());
         sizes.for_each(|at_x, at_w, at_y| y[at_y] += x[at_x] * weight[at_w]);
-        super::finish(&mut y, self.relu, None);
+        crate::ops::finish(&mut y, self.relu, None);
         vec![Array::float(sizes.y(), y)]
     }
 
     // Gradient.
 
     fn vjp(&self, g: &mut Graph, at: &Node, dy: &[Value]) -> Result<Vec<Option<Value>>> {
-        super::expect_unfused(self.name(), self.relu)?;
+        crate::ops::expect_unfused(self.name(), self.relu)?;
         let (x, weight, dy) = (at.inputs[0], at.inputs[1], dy[0]);
         let sizes = self.sizes(g.shape(x)?, g.shape(weight)?)?;
         let dx = sizes.grad_input(g, dy, weight)?;
@@ -252,14 +252,14 @@ impl Op for ConvGradInput {
             false => vec![0.0; sizes.x().count()],
         };
         sizes.for_each(|at_x, at_w, at_y| dx[at_x] += dy[at_y] * weight[at_w]);
-        super::finish(&mut dx, false, self.mask.then(|| inputs[2]));
+        crate::ops::finish(&mut dx, false, self.mask.then(|| inputs[2]));
         vec![Array::float(sizes.x(), dx)]
     }
 
     // Gradient.
 
     fn vjp(&self, g: &mut Graph, at: &Node, ddx: &[Value]) -> Result<Vec<Option<Value>>> {
-        super::expect_unfused(self.name(), self.mask)?;
+        crate::ops::expect_unfused(self.name(), self.mask)?;
         let (dy, weight, ddx) = (at.inputs[0], at.inputs[1], ddx[0]);
         let sizes = self.sizes(g.shape(dy)?, g.shape(weight)?)?;
         let mut gradients = vec![

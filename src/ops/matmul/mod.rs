@@ -11,8 +11,8 @@ use crate::kernel::{Body, Caps, Dispatch, Io, Kernel, Lowering, Operand, Part, R
 use crate::shape::{Shape, Type};
 use crate::tensor::Array;
 
-use super::{expect_f32, expect_inputs, expect_type};
 use crate::lowering::gemm::{End, MASK_PAIR, Product, Target, run_scratch, sum_pair, sum_runs};
+use crate::ops::{expect_f32, expect_inputs, expect_type};
 use terms::Held;
 
 // Parameters and builder.
@@ -183,14 +183,14 @@ impl Op for MatMul {
             }
         }
         let mask = self.mask.then(|| rest.next()).flatten();
-        super::finish(&mut y, self.relu, mask.copied());
+        crate::ops::finish(&mut y, self.relu, mask.copied());
         vec![Array::float([lead, &[m, n]].concat(), y)]
     }
 
     // Gradient.
 
     fn vjp(&self, g: &mut Graph, at: &Node, dy: &[Value]) -> Result<Vec<Option<Value>>> {
-        super::expect_unfused("matmul", self.relu || self.mask)?;
+        crate::ops::expect_unfused("matmul", self.relu || self.mask)?;
         let (a, b, dy) = (at.inputs[0], at.inputs[1], dy[0]);
         let (ta, tb) = (self.transpose_a, self.transpose_b);
         let da = if ta {

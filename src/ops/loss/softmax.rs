@@ -1,0 +1,379 @@
+//! Softmax and its logarithm over any axis.
+
+use crate::error::{Error, Result};
+use crate::graph::{Graph, Node, Op, Split, Value};
+use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, source};
+use crate::shape::Type;
+use crate::tensor::Array;
+
+use crate::lowering::Cut;
+use crate::lowering::broadcast::function;
+use crate::lowering::reduction::{Fold, Function, lower_reduction};
+use crate::lowering::rows::{Loops, by_rows, kept, lower_row_sums, row_places, whole};
+use crate::ops::dim::{self, Dim};
+use crate::ops::{expect_f32, expect_inputs, expect_type, no_second_derivative};
+use crate::shape::around;
+
+// Parameters and builder.
+
+/// exp(x) / sum(exp(x)) over one axis, or the logarithm of that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Softmax {
+    /// The axis that is summed.
+    pub axis: usize,
+    /// Whether the result is the logarithm.
+    pub logarithm: bool,
+}
+
+/// The gradient of [`Softmax`] from its output y and dy: y * (dy - sum(dy * y)), of the logarithm
+/// dy - exp(y) * sum(dy).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SoftmaxGrad(pub Softmax);
+
+/// # Softmax
+impl Graph {
+    /// exp(x) / sum(exp(x)) over `axis`. Where that sums a NaN, +inf, or nothing but -inf, all is
+    /// NaN.
+    pub fn softmax(&mut self, x: Value, axis: impl Into<Dim>) -> Result<Value> {
+        let axis = dim::axis("softmax", &self.operand("softmax", x)?.shape, axis)?;
+        let logarithm = false;
+        self.apply1(Softmax { axis, logarithm }, &[x])
+    }
+
+    /// log(exp(x) / sum(exp(x))) over `axis`, which neither overflows nor loses small terms. NaN as
+    /// in [`softmax`](Self::softmax).
+    pub fn log_softmax(&mut self, x: Value, axis: impl Into<Dim>) -> Result<Value> {
+        let axis = dim::axis("log_softmax", &self.operand("log_softmax", x)?.shape, axis)?;
+        let logarithm = true;
+        self.apply1(Softmax { axis, logarithm }, &[x])
+    }
+}
+
+// Shape rule.
+
+/// The elements' indices in each row of `[outer, columns, inner]`.
+pub(in crate::ops) fn rows(
+    [outer, columns, inner]: [usize; 3],
+) -> impl Iterator<Item = Vec<usize>> {
+    (0..outer * inner).map(move |row| {
+        let start = row / inner * columns * inner + row % inner;
+        (0..columns).map(|column| start + column * inner).collect()
+    })
+}
+
+impl Op for Softmax {
+    fn name(&self) -> &'static str {
+        match self.logarithm {
+            false => "softmax",
+            true => "log_softmax",
+        }
+    }
+
+    fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+        expect_inputs(self.name(), inputs, 1)?;
+        expect_f32(self.name(), "x", inputs[0])?;
+        if self.axis >= inputs[0].shape.len() {
+            return Err(Error::shape(format!(
+                "{}: x {} has no axis {}",
+                self.name(),
+                inputs[0].shape,
+                self.axis
+            )));
+        }
+        Ok(vec![inputs[0].clone()])
+    }
+
+    // Reference.
+
+    fn eval(&self, inputs: &[&Array]) -> Vec<Array> {
+        let x = inputs[0];
+        let mut y = vec![0.0; x.ty().count()];
+        for row in rows(around(x.shape(), self.axis)) {
+            let logs = log_softmax_row(row.iter().map(|&i| x.floats()[i]).collect());
+            for (i, log) in row.into_iter().zip(logs) {
+                y[i] = if self.logarithm { log } else { log.exp() };
+            }
+        }
+        vec![Array::float(x.shape().clone(), y)]
+    }
+
+    // Gradient.
+
+    fn vjp(&self, g: &mut Graph, at: &Node, dy: &[Value]) -> Result<Vec<Option<Value>>> {
+        let dx = g.apply1(SoftmaxGrad(*self), &[at.outputs[0], dy[0]])?;
+        Ok(vec![Some(dx)])
+    }
+
+    // Lowering.
+
+    fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
+        let [_, columns, inner] = self.around(self.name(), io)?;
+        let Some(lanes) = LOOPS.lanes(columns, inner, caps.max_turns) else {
+            let x = Cut::input(io, 0);
+            let y = |part| (Operand::Output(0), part);
+            let [top, sum] = lower_row_sums(self.name(), x, self.axis, caps, out)?;
+            let each = usize::from(self.logarithm);
+            lower_elements(x, self.axis, each, [top, sum], y, out);
+            return Ok(());
+        };
+        self.lower_rows([&SOFTMAX, &SOFTMAX_LONG], LOOPS, lanes, io, out);
+        Ok(())
+    }
+
+    fn split(&self) -> Split {
+        match self.axis {
+            0 => Split::Whole,
+            _ => Split::Rows(&[0]),
+        }
+    }
+
+    fn mixes_rows(&self, _: usize) -> bool {
+        self.axis == 0
+    }
+}
+
+/// The logarithm of the softmax of one row, stable by its maximum.
+pub(in crate::ops) fn log_softmax_row(x: Vec<f64>) -> Vec<f64> {
+    let max = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let sum: f64 = x.iter().map(|x| (x - max).exp()).sum();
+    x.iter().map(|x| (x - max) - sum.ln()).collect()
+}
+
+impl Op for SoftmaxGrad {
+    fn name(&self) -> &'static str {
+        match self.0.logarithm {
+            false => "softmax_grad",
+            true => "log_softmax_grad",
+        }
+    }
+
+    fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+        expect_inputs(self.name(), inputs, 2)?;
+        self.0.infer(&inputs[..1])?;
+        expect_type(self.name(), "dy", inputs[1], inputs[0])?;
+        Ok(vec![inputs[0].clone()])
+    }
+
+    // Reference.
+
+    fn eval(&self, inputs: &[&Array]) -> Vec<Array> {
+        let (y, dy) = (inputs[0].floats(), inputs[1].floats());
+        let mut dx = vec![0.0; y.len()];
+        for row in rows(around(inputs[0].shape(), self.0.axis)) {
+            let terms = row.iter().map(|&i| match self.0.logarithm {
+                false => y[i] * dy[i],
+                true => dy[i],
+            });
+            let sum: f64 = terms.sum();
+            for i in row {
+                dx[i] = match self.0.logarithm {
+                    false => y[i] * (dy[i] - sum),
+                    true => dy[i] - y[i].exp() * sum,
+                };
+            }
+        }
+        vec![Array::float(inputs[0].shape().clone(), dx)]
+    }
+
+    // Gradient.
+
+    fn vjp(&self, _: &mut Graph, _: &Node, _: &[Value]) -> Result<Vec<Option<Value>>> {
+        Err(no_second_derivative(self.0.name()))
+    }
+
+    // Lowering.
+
+    fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
+        let [_, columns, inner] = self.0.around(self.name(), io)?;
+        match GRAD_LOOPS.lanes(columns, inner, caps.max_turns) {
+            Some(lanes) => {
+                let kernels = [&SOFTMAX_GRAD, &SOFTMAX_GRAD_LONG];
+                self.0.lower_rows(kernels, GRAD_LOOPS, lanes, io, out);
+                Ok(())
+            }
+            None => self.lower_in_pieces(io, caps, out),
+        }
+    }
+
+    fn split(&self) -> Split {
+        match self.0.axis {
+            0 => Split::Whole,
+            _ => Split::Rows(&[0, 1]),
+        }
+    }
+}
+
+impl Softmax {
+    /// The output as `[outer, columns, inner]`; its rows lie in one part each.
+    fn around(&self, op: &str, io: &Io) -> Result<[usize; 3]> {
+        if self.axis == 0 {
+            io.whole(op)?;
+        }
+        Ok(around(&io.outputs[0].shape, self.axis))
+    }
+
+    /// Emits a kernel that makes each row of the output from that row of each input, all of one
+    /// shape.
+    fn lower_rows(
+        &self,
+        kernels: [&'static Kernel; 2],
+        loops: Loops,
+        lanes: usize,
+        io: &Io,
+        out: &mut Lowering,
+    ) {
+        let shape = &io.outputs[0].shape;
+        let [outer, columns, inner] = around(shape, self.axis);
+        let variant = VARIANTS[usize::from(self.logarithm)];
+        for (part, cut) in io.output_parts[0].iter().enumerate() {
+            let rows = match self.axis {
+                0 => inner,
+                _ => outer * inner / shape.rows().max(1) * cut.rows,
+            };
+            if columns == 0 {
+                continue;
+            }
+            let mut dispatch = by_rows(kernels, variant, rows, lanes);
+            for i in 0..io.inputs.len() {
+                dispatch = dispatch.read(Operand::Input(i)).part(part);
+            }
+            out.push(
+                dispatch
+                    .write(Operand::Output(0))
+                    .part(part)
+                    .param("rows", rows)
+                    .param("columns", columns)
+                    .param("inner", inner)
+                    .turns(loops.turns(columns, lanes)),
+            );
+        }
+    }
+}
+
+/// The largest element, the sum of the exponentials and the results.
+const LOOPS: Loops = Loops {
+    columns: 3,
+    combined: 2,
+};
+/// The sum and the results.
+const GRAD_LOOPS: Loops = Loops {
+    columns: 2,
+    combined: 1,
+};
+
+/// Emits the softmax of x (`each` 0), its logarithm (1), or exp(x - top) * sum, 0 where `sum` is 0
+/// (2), element by element, from what [`lower_row_sums`] made; `y` says where each part goes.
+pub(in crate::ops) fn lower_elements(
+    x: Cut,
+    axis: usize,
+    each: usize,
+    [top, sum]: [Operand; 2],
+    y: impl Fn(usize) -> (Operand, usize),
+    out: &mut Lowering,
+) {
+    for part in 0..x.parts.len() {
+        let (y, part_y) = y(part);
+        let dispatch = Dispatch::new(&SOFTMAX_ELEMENTS, ELEMENT_VARIANTS[each])
+            .read(x.operand)
+            .part(part)
+            .read(top)
+            .read(sum)
+            .write(y)
+            .part(part_y);
+        out.push(row_places(dispatch, x, part, axis));
+    }
+}
+
+impl SoftmaxGrad {
+    /// Emits the sums of all rows in stages, then the elements.
+    fn lower_in_pieces(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
+        let Softmax { axis, logarithm } = self.0;
+        let [y, dy] = [0, 1].map(|i| Cut::input(io, i));
+        let shape = kept(y.shape, axis);
+        let parts = whole(&shape);
+        let sum = out.scratch(Type::f32(shape.clone()));
+        let sums = Cut {
+            operand: sum,
+            shape: &shape,
+            parts: &parts,
+        };
+        let (function, summed) = match logarithm {
+            false => (Function::Products(dy.operand), y),
+            true => (Function::Sum, dy),
+        };
+        let fold = Fold::new(function, 1.0);
+        lower_reduction(self.name(), fold, summed, &[axis], sums, caps, out)?;
+        for part in 0..y.parts.len() {
+            let variant = VARIANTS[usize::from(logarithm)];
+            let dispatch = Dispatch::new(&SOFTMAX_GRAD_ELEMENTS, variant)
+                .read(y.operand)
+                .part(part)
+                .read(dy.operand)
+                .part(part)
+                .read(sum)
+                .write(Operand::Output(0))
+                .part(part);
+            out.push(row_places(dispatch, y, part, axis));
+        }
+        Ok(())
+    }
+}
+
+/// By whether the result is the logarithm.
+const VARIANTS: &[Overrides] = &[
+    &[("logarithm", 0), ("workgroup_size", 64)],
+    &[("logarithm", 1), ("workgroup_size", 64)],
+];
+
+static SOFTMAX: Kernel = Kernel::new(
+    "softmax",
+    &[
+        source!("loss/softmax"),
+        source!("lib/row_softmax"),
+        source!("lib/row_alone"),
+        source!("lib/special"),
+    ],
+    VARIANTS,
+);
+static SOFTMAX_LONG: Kernel = Kernel::new(
+    "softmax_long",
+    &[
+        source!("loss/softmax"),
+        source!("lib/row_softmax"),
+        source!("lib/row_shared"),
+        source!("lib/special"),
+    ],
+    VARIANTS,
+);
+static SOFTMAX_GRAD: Kernel = Kernel::new(
+    "softmax_grad",
+    &[source!("loss/softmax_grad"), source!("lib/row_alone")],
+    VARIANTS,
+);
+static SOFTMAX_GRAD_LONG: Kernel = Kernel::new(
+    "softmax_grad_long",
+    &[source!("loss/softmax_grad"), source!("lib/row_shared")],
+    VARIANTS,
+);
+
+const ELEMENT_VARIANTS: &[Overrides] = &[function::<0>(), function::<1>(), function::<2>()];
+
+static SOFTMAX_ELEMENTS: Kernel = Kernel::new(
+    "softmax_elements",
+    &[source!("loss/softmax_elements"), source!("lib/special")],
+    ELEMENT_VARIANTS,
+);
+static SOFTMAX_GRAD_ELEMENTS: Kernel = Kernel::new(
+    "softmax_grad_elements",
+    &[source!("loss/softmax_grad_elements")],
+    VARIANTS,
+);
+
+pub(in crate::ops) const KERNELS: &[&Kernel] = &[
+    &SOFTMAX,
+    &SOFTMAX_LONG,
+    &SOFTMAX_GRAD,
+    &SOFTMAX_GRAD_LONG,
+    &SOFTMAX_ELEMENTS,
+    &SOFTMAX_GRAD_ELEMENTS,
+];
