@@ -3,7 +3,7 @@
 // the gradient of the input.
 //
 // Layout: source [N, G * channels, ..], y [N, G * outs, ..], both perhaps among more channels,
-// weight as the steps in Params say. Reference: src/ops/conv/sizes.rs.
+// weight as the steps in Params say. Reference: src/ops/conv/geometry.rs.
 // One invocation makes four columns of one row, a quarter of the row apart, so that neighbours
 // touch neighbouring addresses, of `block` channels of y; one workgroup workgroup_size of these,
 // along the row first. A product counts where its element is read: padding never multiplies. A long

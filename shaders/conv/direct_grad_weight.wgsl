@@ -5,7 +5,7 @@
 // Layout: source = x [N, G * channels, ..], dy [N, G * outs, ..], dweight [G * outs, channels, ..].
 // The rows of all dy may be cut into parts of `share` rows, or of `reach` columns of one row, whose
 // sums are stored `part` elements apart.
-// Reference: src/ops/conv/sizes.rs.
+// Reference: src/ops/conv/geometry.rs.
 // One invocation sums four taps of `block` channels of dy and one channel of x over the rows of one
 // part; one workgroup workgroup_size of these. A product counts where its element is read: padding
 // never multiplies.

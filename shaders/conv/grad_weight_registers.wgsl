@@ -7,7 +7,7 @@
 // sums `share` strips of four columns of dy, all of an image before the next image's, into
 // parts[k][group][chunk][channel][band][phase][run][block][line][tap], vec4s of four channels of
 // dy; conv_grad_weight_sum adds the parts up and puts them in order. Phases and runs of taps: see
-// conv_registers. Reference: src/ops/conv/registers_grad_weight.rs. Dispatches one after the other
+// conv_registers. Reference: src/ops/conv/cpu/grad_weight.rs. Dispatches one after the other
 // may sum into the same parts: all but the first add to what the parts hold.
 // One invocation takes 4 * blocks channels of dy, `depth` channels of x, `lines` rows and `taps`
 // columns of the kernel. It walks down the strips of its part; the rows of x slide through

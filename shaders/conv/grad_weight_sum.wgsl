@@ -2,7 +2,7 @@
 // order of k.
 //
 // Layout of parts, x and dy: see conv_grad_weight_registers. dweight [O, C, R, S]. Reference:
-// src/ops/conv/registers_grad_weight.rs.
+// src/ops/conv/cpu/grad_weight.rs.
 // One invocation sums one vec4 of the parts, at most four elements of dweight; one workgroup
 // workgroup_size of them, side by side.
 // Overrides: workgroup_size (64, or 8 for few sums on a CPU adapter).

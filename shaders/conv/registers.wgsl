@@ -8,7 +8,7 @@
 // count within the class, and out_first, out_row and out_col place it in y. The taps of a row come
 // in `phases`, dilation_w apart, within which the next tap sees the columns of the one before it,
 // one place further; a phase is cut into `runs` of `taps`, filled up with zero weights. Reference:
-// src/ops/conv/registers.rs.
+// src/ops/conv/cpu/forward.rs.
 // One invocation makes `strip` columns of one row of 4 * blocks channels of y; it holds the columns
 // of x that a run needs in registers.
 // One workgroup makes workgroup_size such strips, along the row, then along the batch, so that rows

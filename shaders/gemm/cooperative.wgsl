@@ -2,7 +2,7 @@
 // summed in f32.
 //
 // Layout: as gemm_shared, with runs of a multiple of 32 terms. Reference: src/ops/matmul/mod.rs,
-// src/ops/conv/sizes.rs.
+// src/ops/conv/geometry.rs.
 // One workgroup makes down x along blocks of y, a subgroup one block of 4 x 2 matrices at a time. A
 // and B pass through workgroup memory thirty-two terms at a time, term by term, each term padded
 // against bank conflicts; so does y, matrix by matrix, since only its elements can be finished.

@@ -2,7 +2,7 @@
 //
 // Layout: as the providers map it. A is m x k, B is k x n, y is m x n, once per group; the k axis
 // may be cut into `splits` runs of `depth` terms (a multiple of 16) whose sums are stored apart.
-// Reference: src/ops/matmul/mod.rs, src/ops/conv/sizes.rs.
+// Reference: src/ops/matmul/mod.rs, src/ops/conv/geometry.rs.
 // One workgroup makes tile x tile elements of y, one invocation 4 * tall rows of 4 columns, in
 // registers; A and B pass through workgroup memory sixteen terms at a time, as vec4s along m and n,
 // so that neighbours read neighbouring words. A sum that is NaN is made again without the terms

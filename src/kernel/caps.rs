@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Body, GPU_TURNS, Matrices, Tile, Tuning, WINDOW};
+use super::{GPU_TURNS, Tuning, WINDOW};
 
 /// What the device offers, as far as lowering may depend on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,4 +59,54 @@ impl Caps {
             .unwrap_or(u64::MAX - 255);
         whole.saturating_add(more)
     }
+}
+
+/// Which body of the matrix-shaped kernels runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Body {
+    /// Registers only: software adapters, GL.
+    Registers,
+    /// Tiles in workgroup memory: GPUs and browsers.
+    Shared,
+    /// As `Shared`, with both factors rounded to `f16` and multiplied as cooperative matrices, in
+    /// `f32`: on request, where a device has them. Factors beyond 65,504 become infinite. No rule
+    /// and no table of measured choices takes it.
+    Cooperative,
+}
+
+/// The matrices that subgroups of a device multiply together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Matrices {
+    /// 16 x 16: GPUs on Vulkan.
+    Sixteen,
+    /// 8 x 8: Metal.
+    Eight,
+    /// 2 x 2, written out in WGSL without extensions: to try the kernels on any device, slowly.
+    Plain,
+}
+
+impl Matrices {
+    /// All of them, for lists of kernels.
+    pub const ALL: [Matrices; 3] = [Matrices::Sixteen, Matrices::Eight, Matrices::Plain];
+}
+
+/// Bytes of workgroup memory that a device needs for cooperative matrices other than plain ones.
+pub const COOPERATIVE_MEMORY: u32 = 32 << 10;
+
+/// Tile of a matrix-shaped kernel: how much work an invocation, or a workgroup, does for each load.
+/// A product and a convolution make a small or large block of the output; the gradient of a
+/// convolution's weight takes one tap, a row of taps or several rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Tile {
+    /// The least work: nothing is wasted on narrow shapes.
+    Small,
+    /// In between.
+    Medium,
+    /// The most.
+    Large,
+}
+
+impl Tile {
+    /// All of them.
+    pub const ALL: [Tile; 3] = [Tile::Small, Tile::Medium, Tile::Large];
 }

@@ -9,8 +9,10 @@ use crate::kernel::{
 };
 use crate::shape::{PaddingMode, Type};
 
+use super::Sizes;
+use super::choose::Map;
+use super::filters::Filters;
 use super::pieces::{Pieces, Range, pieces};
-use super::{Filters, Map, Sizes};
 use crate::lowering::gemm::{
     End, Target, most_parts, run_scratch, split_target, sum_parts, sum_runs,
 };

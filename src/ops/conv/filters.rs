@@ -1,6 +1,6 @@
 //! Filters that lie in one part of a weight, as a convolution of their own.
 
-use super::sizes::Sizes;
+use super::geometry::Sizes;
 use crate::kernel::Part;
 
 /// Filters in one part of a weight: those of whole groups, or some of one group.

@@ -2,14 +2,14 @@
 //! each an op of its own. A transposed convolution is the gradient of the input, with extents of
 //! its own.
 
+mod choose;
+mod cpu;
 mod direct;
 mod filters;
+mod geometry;
+mod implicit_gemm;
 mod pieces;
-mod registers;
-mod registers_grad_weight;
-mod shared;
-mod sizes;
-mod walk;
+mod settings;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
@@ -22,33 +22,24 @@ use crate::lowering::gemm::{End, MASK_PAIR, Target, reusing, run_scratch, sum_ru
 use crate::lowering::reduction::{Fold, lower_reduction};
 use crate::ops::reduce::Sum;
 use crate::ops::{expect_f32, expect_inputs, expect_type};
+use choose::Map;
 use filters::Filters;
-use sizes::Sizes;
-pub use walk::{
+use geometry::Sizes;
+pub use settings::{
     Conv, Conv1d, Conv2d, Conv3d, ConvTranspose, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d,
     ConvTransposeWalk, ConvWalk,
 };
-use walk::{FORWARD, GRAD_INPUT, GRAD_WEIGHT, TRANSPOSED};
+use settings::{FORWARD, GRAD_INPUT, GRAD_WEIGHT, TRANSPOSED};
 
 /// Every kernel of the family.
 pub(super) fn kernels() -> Vec<Kernel> {
-    let fixed = [
-        direct::KERNELS,
-        registers::KERNELS,
-        registers_grad_weight::KERNELS,
-    ]
-    .concat();
-    let composed = [
-        direct::kernels(),
-        registers::kernels(),
-        registers_grad_weight::kernels(),
-        shared::kernels(),
-    ]
-    .concat();
+    let [forward, grad_weight] = cpu::KERNELS;
+    let fixed = [direct::KERNELS, forward, grad_weight].concat();
+    let composed = [implicit_gemm::kernels(), direct::kernels(), cpu::kernels()].concat();
     fixed.into_iter().cloned().chain(composed).collect()
 }
 
-// Parameters; the settings and builders are in `walk`.
+// Parameters; the settings and builders are in `settings.rs`.
 
 /// `y[n, o, i..] = bias[o] + sum over c, r.. of x[n, c, i * stride + r * dilation - padding ..] *
 /// weight[o, c, r..]`.
@@ -440,25 +431,6 @@ impl ConvGradWeight {
     }
 }
 
-/// Which of the three ops is lowered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Map {
-    Forward,
-    GradInput,
-    GradWeight,
-}
-
-impl Map {
-    /// What may follow it.
-    fn ends(self) -> &'static [End] {
-        match self {
-            Map::Forward => &[End::None, End::Relu, End::Bias, End::BiasRelu],
-            Map::GradInput => &[End::None, End::Mask, End::MaskInPlace, End::Bias],
-            Map::GradWeight => &[End::None],
-        }
-    }
-}
-
 impl Sizes {
     fn grad_input(&self, g: &mut Graph, dy: Value, weight: Value) -> Result<Value> {
         let op = ConvGradInput {
@@ -476,65 +448,6 @@ impl Sizes {
             conv: self.walk,
             kernel: self.window.map(|window| window.kernel),
             bias,
-        }
-    }
-
-    /// Whether products of few channels would leave most of a tile of the fast kernels empty:
-    /// groups of one, depthwise.
-    fn thin(&self, map: Map) -> bool {
-        let (channels, outs) = (self.c / self.groups, self.o / self.groups);
-        let wide = match map {
-            Map::Forward => outs,
-            Map::GradInput => channels,
-            Map::GradWeight => channels.max(outs),
-        };
-        self.groups > 1 && wide == 1
-    }
-
-    /// The fast kernels that compute it, if any; the batch has no say in it.
-    fn body(&self, map: Map, caps: &Caps) -> Option<Body> {
-        if !self.flat() || self.thin(map) {
-            return None;
-        }
-        let fits = caps.body != Body::Registers || self.registers_fit(map, caps);
-        fits.then_some(caps.body)
-    }
-
-    /// Emits the convolution or the gradient of its input. A weight in parts, which few have, takes
-    /// the kernels without tiles.
-    fn lower(&self, map: Map, io: &Io, end: End, caps: &Caps, out: &mut Lowering) {
-        let runs = overlaps(&[&io.input_parts[0], &io.output_parts[0]]);
-        let weight = &io.input_parts[1];
-        match self.body(map, caps) {
-            Some(Body::Registers) if weight.len() == 1 => {
-                self.lower_registers(map, &runs, end, caps, out);
-            }
-            Some(Body::Shared | Body::Cooperative) if weight.len() == 1 => {
-                self.lower_shared(map, &runs, end, caps, out);
-            }
-            _ => self.lower_direct(map, &runs, &self.filters(weight), end, caps, out),
-        }
-    }
-
-    /// Emits the gradient of some filters over one run of images of x and dy, and of the bias into
-    /// `dbias` where the body is that in registers.
-    fn lower_grad_weight(
-        &self,
-        run: &Rows,
-        filters: &Filters,
-        to: Target,
-        dbias: Option<Operand>,
-        caps: &Caps,
-        out: &mut Lowering,
-    ) {
-        match self.body(Map::GradWeight, caps) {
-            Some(Body::Registers) if filters.count() == self.o => {
-                self.lower_registers_grad_weight(run, to, dbias, caps, out);
-            }
-            Some(Body::Shared | Body::Cooperative) if filters.count() == self.o => {
-                self.lower_shared_grad_weight(run, to, caps, out);
-            }
-            _ => self.lower_direct_grad_weight(run, filters, to, caps, out),
         }
     }
 }

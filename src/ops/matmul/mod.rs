@@ -1,9 +1,8 @@
 //! Matrix product in all transposed forms, and the linear layer.
 
 mod broadcast;
-mod registers;
+mod cpu;
 mod shared;
-mod terms;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Node, Op, Split, Value};
@@ -13,7 +12,7 @@ use crate::tensor::Array;
 
 use crate::lowering::gemm::{End, MASK_PAIR, Product, Target, run_scratch, sum_pair, sum_runs};
 use crate::ops::{expect_f32, expect_inputs, expect_type};
-use terms::Held;
+use cpu::terms::Held;
 
 // Parameters and builder.
 
@@ -315,7 +314,7 @@ fn lead(shape: &[usize]) -> &[usize] {
 /// The most terms that a loop of the body gets through for a product with `n` columns.
 fn most_terms(n: usize, caps: &Caps) -> usize {
     match caps.body {
-        Body::Registers => registers::most_terms(caps),
+        Body::Registers => cpu::registers::most_terms(caps),
         Body::Shared | Body::Cooperative => Product::most_terms(n, false, caps),
     }
 }
@@ -540,6 +539,6 @@ fn letters(transposed: [bool; 2]) -> &'static str {
 pub(super) fn kernels() -> Vec<Kernel> {
     let mut kernels: Vec<Kernel> = End::ALL.into_iter().map(sum_pair).collect();
     kernels.extend(shared::kernels());
-    kernels.extend(registers::kernels());
+    kernels.extend(cpu::registers::kernels());
     kernels
 }

@@ -3,15 +3,15 @@
 use std::cell::Cell;
 
 use super::registers::{RegisterTiles, Seen, high};
-use super::{FEW_ROWS, MatMul, Sizes};
 use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Tile, source};
 use crate::lowering::gemm::{End, Target, View, flags};
 use crate::lowering::value;
+use crate::ops::matmul::{FEW_ROWS, MatMul, Sizes};
 use crate::shape::Type;
 
 impl MatMul {
     /// By `matmul_terms`.
-    pub(super) fn terms_dispatch(
+    pub(in crate::ops::matmul) fn terms_dispatch(
         &self,
         whole: Sizes,
         block: Seen,
@@ -49,7 +49,7 @@ impl MatMul {
 
 /// With what a dispatch of `matmul_terms` sums its terms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sum {
+pub(in crate::ops::matmul) enum Sum {
     Alone,
     /// What y holds.
     InPlace,
@@ -95,7 +95,7 @@ impl Sum {
 /// Where runs of terms are summed while y holds the mask: laid out as a part of y, and made when it
 /// is first wanted.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(in crate::ops::matmul) struct Held {
     elements: usize,
     scratch: Cell<Option<Operand>>,
 }
@@ -153,7 +153,7 @@ fn terms_kernel(windows: [bool; 2], pairs: bool) -> Kernel {
 }
 
 /// The kernels that are composed when an op lowers.
-pub(super) fn kernels() -> impl Iterator<Item = Kernel> {
+pub(in crate::ops::matmul) fn kernels() -> impl Iterator<Item = Kernel> {
     let units = [false, true].into_iter();
     units.flat_map(|pairs| WINDOWS.map(|windows| terms_kernel(windows, pairs)))
 }

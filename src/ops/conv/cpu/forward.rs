@@ -9,9 +9,10 @@ use crate::kernel::{
 };
 use crate::shape::Type;
 
-use super::{Map, Sizes};
 use crate::lowering::gemm::{End, View};
 use crate::lowering::value;
+use crate::ops::conv::Sizes;
+use crate::ops::conv::choose::Map;
 
 /// One convolution as `conv_registers` runs it. A forward convolution is one; a gradient of the
 /// input is one for each residue class of the stride, over dy, with the class's taps backwards.
@@ -36,7 +37,7 @@ struct Class {
 
 /// One axis of a [`Class`].
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Axis {
+pub(in crate::ops::conv) struct Axis {
     /// Positions that are written.
     pub outputs: usize,
     pub taps: usize,
@@ -93,7 +94,7 @@ fn gcd(a: usize, b: usize) -> usize {
 /// The taps of a row: `phases` of them lie between one tap and the next that sees the columns one
 /// place further; each phase is cut into `runs` of `taps`.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Runs {
+pub(in crate::ops::conv) struct Runs {
     pub phases: usize,
     pub runs: usize,
     taps: usize,
@@ -273,7 +274,7 @@ fn tile_of(overrides: Overrides) -> Tile {
 }
 
 /// The cheapest of `sets`, among those of the forced tile if there is one and any has it.
-pub(super) fn cheapest(
+pub(in crate::ops::conv) fn cheapest(
     sets: impl Iterator<Item = Overrides> + Clone,
     tile_of: fn(Overrides) -> Tile,
     caps: &Caps,
@@ -339,7 +340,7 @@ impl Turns {
 }
 
 /// A signed number as a `u32` that wraps.
-pub(super) fn wrapped(value: isize) -> usize {
+pub(in crate::ops::conv) fn wrapped(value: isize) -> usize {
     value as u32 as usize
 }
 
@@ -639,7 +640,7 @@ impl Class {
 
 impl Sizes {
     /// Emits the convolution or the gradient of its input for runs of images.
-    pub(super) fn lower_registers(
+    pub(in crate::ops::conv) fn lower_registers(
         &self,
         map: Map,
         runs: &[Rows],
@@ -657,7 +658,7 @@ impl Sizes {
 
     /// Whether it takes few dispatches of few turns, and what passes through scratch, padded to
     /// tiles, fits one binding.
-    pub(super) fn registers_fit(&self, map: Map, caps: &Caps) -> bool {
+    pub(in crate::ops::conv) fn registers_fit(&self, map: Map, caps: &Caps) -> bool {
         let quads = match map {
             Map::Forward => Class::forward(self).scratch_quads(self.groups, caps),
             Map::GradInput => {
@@ -700,10 +701,10 @@ static PACK: Kernel = Kernel::new(
     &[&[("workgroup_size", 64)]],
 );
 
-pub(super) const KERNELS: &[&Kernel] = &[&PACK];
+pub(in crate::ops::conv) const KERNELS: &[&Kernel] = &[&PACK];
 
 /// The files of `form`'s x and window, and the end of a kernel's name.
-pub(super) fn x_files(strided: bool, window: bool) -> ([Source; 2], &'static str) {
+pub(in crate::ops::conv) fn x_files(strided: bool, window: bool) -> ([Source; 2], &'static str) {
     let shown = source!("gemm/first_window");
     let flat = source!("conv/window_flat");
     let stepped = source!("conv/window_strided");
@@ -747,7 +748,7 @@ fn registers_kernel(form: Form, end: End) -> Kernel {
 }
 
 /// The kernels that are composed when an op lowers.
-pub(super) fn kernels() -> Vec<Kernel> {
+pub(in crate::ops::conv) fn kernels() -> Vec<Kernel> {
     let forms = Form::all().flat_map(|form| {
         let ends = match form.weights {
             Weights::Window => &[End::None],

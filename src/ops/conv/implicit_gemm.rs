@@ -6,7 +6,8 @@ use std::borrow::Cow;
 use crate::kernel::{Caps, Dispatch, Kernel, Lowering, Operand, Rows, source};
 use crate::shape::Type;
 
-use super::{Map, Sizes};
+use super::Sizes;
+use super::choose::Map;
 use crate::lowering::gemm::{
     ENOUGH_WORKGROUPS, End, Product, Target, Tiles, most_parts, run_scratch, split_target,
     sum_parts, sum_runs,

@@ -4,13 +4,13 @@
 use std::borrow::Cow;
 
 use super::terms::{self, Held, Sum};
-use super::{Block, MatMul, Sizes, Stored, letters};
 use crate::kernel::{
     Caps, Dispatch, Kernel, Lowering, Overrides, Shown, Tile, WINDOW_ELEMENTS, looped, source,
     turns_within, window_rows,
 };
 use crate::lowering::gemm::{APART, End, Target, View, in_dispatches};
 use crate::lowering::value;
+use crate::ops::matmul::{Block, MatMul, Sizes, Stored, letters};
 use crate::shape::Type;
 
 impl MatMul {
@@ -35,7 +35,7 @@ impl MatMul {
     }
 
     /// Emits one block; all of an op share `held`.
-    pub(super) fn lower_registers(
+    pub(in crate::ops::matmul) fn lower_registers(
         &self,
         whole: Sizes,
         block: Block,
@@ -200,7 +200,7 @@ fn around(high: usize) -> u64 {
 
 /// The most terms that a loop gets through, whatever the tile: one a turn through windows, else
 /// four.
-pub(super) fn most_terms(caps: &Caps) -> usize {
+pub(in crate::ops::matmul) fn most_terms(caps: &Caps) -> usize {
     let turns = turns_within(caps.max_turns.saturating_sub(around(high(Tile::Large))), 0);
     match caps.windows {
         true => turns,
@@ -209,7 +209,7 @@ pub(super) fn most_terms(caps: &Caps) -> usize {
 }
 
 /// `high` of the kernels in registers: vec4s of rows in a tile.
-pub(super) fn high(tile: Tile) -> usize {
+pub(in crate::ops::matmul) fn high(tile: Tile) -> usize {
     match tile {
         Tile::Small => 1,
         Tile::Medium => 2,
@@ -219,7 +219,7 @@ pub(super) fn high(tile: Tile) -> usize {
 
 /// How the kernels in registers cut a block of a product.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct RegisterTiles {
+pub(in crate::ops::matmul) struct RegisterTiles {
     high: usize,
     down: usize,
     across: usize,
@@ -264,7 +264,7 @@ impl RegisterTiles {
 
 /// A block of a product, and what a dispatch sees of a and b.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Seen {
+pub(in crate::ops::matmul) struct Seen {
     pub block: Block,
     a: Shown,
     b: Shown,
@@ -345,7 +345,7 @@ fn registers_kernel(transposed: [bool; 2], end: End) -> Kernel {
 }
 
 /// The kernels that are composed when an op lowers.
-pub(super) fn kernels() -> Vec<Kernel> {
+pub(in crate::ops::matmul) fn kernels() -> Vec<Kernel> {
     let mut kernels = Vec::new();
     for end in End::ALL {
         for transposed in [[false, false], [false, true], [true, false], [true, true]] {

@@ -9,10 +9,10 @@ use crate::kernel::{
 };
 use crate::shape::Type;
 
-use super::Sizes;
-use super::registers::{Axis, Runs, cheapest, wrapped, x_files};
+use super::forward::{Axis, Runs, cheapest, wrapped, x_files};
 use crate::lowering::gemm::{Target, View, split_target, sum_parts};
 use crate::lowering::value;
+use crate::ops::conv::Sizes;
 
 /// How the gradient of a weight is cut: invocations over runs of channels of dy, channels of x, and
 /// runs of taps.
@@ -141,7 +141,7 @@ impl Sizes {
 
     /// vec4s of the sums of a part; `None` where a strip alone, or a line that is mended, takes
     /// more turns than an invocation may.
-    pub(super) fn grad_weight_quads(&self, caps: &Caps) -> Option<usize> {
+    pub(in crate::ops::conv) fn grad_weight_quads(&self, caps: &Caps) -> Option<usize> {
         let tiles = self.grad_weight_tiles(caps);
         let mending = MENDS_ALONE + looped(1, self.line_turns());
         let turns = tiles.turns(self).of(1).max(mending);
@@ -154,7 +154,7 @@ impl Sizes {
     }
 
     /// Emits the gradient of the weight over one run of images, and that of the bias into `dbias`.
-    pub(super) fn lower_registers_grad_weight(
+    pub(in crate::ops::conv) fn lower_registers_grad_weight(
         &self,
         run: &Rows,
         to: Target,
@@ -466,10 +466,10 @@ static GRAD_WEIGHT_SUM: Kernel = Kernel::new(
     &[&[("workgroup_size", 64)], &[("workgroup_size", 8)]],
 );
 
-pub(super) const KERNELS: &[&Kernel] = &[&GRAD_WEIGHT_SUM];
+pub(in crate::ops::conv) const KERNELS: &[&Kernel] = &[&GRAD_WEIGHT_SUM];
 
 /// The kernels that are composed when an op lowers.
-pub(super) fn kernels() -> Vec<Kernel> {
+pub(in crate::ops::conv) fn kernels() -> Vec<Kernel> {
     let mut all = Vec::new();
     for [strided, window] in [[false, false], [false, true], [true, false], [true, true]] {
         all.extend([false, true].map(|bias| grad_weight_kernel(strided, window, bias)));
