@@ -1,6 +1,6 @@
 //! Layers and models: parameter names and sharing, train and inference forms over one store.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use striate::autodiff::{gradients, gradients_from};
 use striate::error::ErrorKind;
@@ -581,11 +581,13 @@ fn many_small_sets_take_few_dispatches_and_little_memory() {
     }
 }
 
-/// A chain whose plan is made in steps that grow as n log n: eight times its length within sixteen
-/// times its time, where one that grows as the square takes sixty-four times.
+/// A chain whose plan is made in steps that grow as n log n: eight times its length within
+/// twenty-four times its time, where one that grows as the square takes sixty-four times. Both take
+/// turns, and the shortest of their times counts: other tests run meanwhile.
 #[test]
 fn planning_time_grows_as_n_log_n() {
-    let time = |n: usize| {
+    let caps = Caps::default();
+    let chain = |n: usize| {
         let mut g = Graph::new();
         let x = g.input("x", Type::f32([64])).unwrap();
         let mut y = x;
@@ -600,15 +602,16 @@ fn planning_time_grows_as_n_log_n() {
         let trained = train::parameters(&g);
         let rate = learning_rate(&mut g, 0.1).unwrap();
         minimize_params(&mut g, loss, &trained, Rule::Sgd(SgdRule::default()), rate).unwrap();
-        let caps = Caps::default();
-        let round = |_| {
-            let start = Instant::now();
-            let states = StateLayout::new(&[&g], caps.max_binding).unwrap();
-            Plan::new(&g, &states, &[loss], &caps, PlanOptions::default()).unwrap();
-            start.elapsed()
-        };
-        (0..3).map(round).min().unwrap()
+        (g, loss)
     };
-    let (short, long) = (time(500), time(4000));
-    assert!(long < 16 * short, "{short:?} for 500, {long:?} for 4,000");
+    let time = |(g, loss): &(Graph, Value)| {
+        let start = Instant::now();
+        let states = StateLayout::new(&[g], caps.max_binding).unwrap();
+        Plan::new(g, &states, &[*loss], &caps, PlanOptions::default()).unwrap();
+        start.elapsed()
+    };
+    let chains = [chain(500), chain(4000)];
+    let rounds: Vec<[Duration; 2]> = (0..9).map(|_| chains.each_ref().map(time)).collect();
+    let [short, long] = [0, 1].map(|i| rounds.iter().map(|round| round[i]).min().unwrap());
+    assert!(long < 24 * short, "{short:?} for 500, {long:?} for 4,000");
 }
