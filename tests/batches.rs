@@ -162,7 +162,8 @@ fn counting_breaks_ties_low_and_refuses_nan() {
             // Right, wrong, tie won by the lower class, tie lost, NaN in the label's class, NaN
             // elsewhere, no such class, all -inf.
             ([1.0, 2.0, 0.0], 1), ([1.0, 2.0, 0.0], 0), ([3.0, 3.0, 1.0], 0), ([3.0, 3.0, 1.0], 1),
-            ([nan, 2.0, 1.0], 0), ([nan, 2.0, 1.0], 1), ([1.0, 2.0, 0.0], 3), ([f32::NEG_INFINITY; 3], 0),
+            ([nan, 2.0, 1.0], 0), ([nan, 2.0, 1.0], 1), ([1.0, 2.0, 0.0], 3),
+            ([f32::NEG_INFINITY; 3], 0),
             // Beyond valid.
             ([1.0, 0.0, 0.0], 0),
         ];

@@ -1046,7 +1046,9 @@ proptest! {
     }
 
     #[test]
-    fn states_lie_apart(sizes in prop::collection::vec((1usize..400, 0u8..3, any::<bool>()), 1..20)) {
+    fn states_lie_apart(
+        sizes in prop::collection::vec((1usize..400, 0u8..3, any::<bool>()), 1..20),
+    ) {
         let mut g = Graph::new();
         let mut parameters = Vec::new();
         for (i, &(rows, kind, twin)) in sizes.iter().enumerate() {
@@ -1078,7 +1080,8 @@ proptest! {
         spans.sort_unstable();
         prop_assert!(spans.windows(2).all(|w| w[0].0 != w[1].0 || w[0].2 <= w[1].1));
         for i in parameters {
-            let (own, twin) = (&layout.entries[&format!("s{i}")], &layout.entries[&format!("m{i}")]);
+            let entry = |name: String| &layout.entries[&name];
+            let (own, twin) = (entry(format!("s{i}")), entry(format!("m{i}")));
             for (a, b) in own.parts.iter().zip(&twin.parts) {
                 prop_assert_eq!((a.offset, a.bytes, a.rows), (b.offset, b.bytes, b.rows));
                 prop_assert_eq!(layout.chunks[b.chunk].like, Some(a.chunk));

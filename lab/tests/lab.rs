@@ -14,20 +14,10 @@ use striate_lab::translate::{Added, Language, Translated};
 use striate_lab::translation;
 
 /// A machine with two back ends: the rules choose the slower variant of the product through Vulkan.
-const HERE: &str = r#"
-{"case":"matmul/64x64x64","variant":"registers","chosen":true,"adapter":"llvmpipe (LLVM 15, <256> bits)","driver":"llvmpipe","backend":"vulkan","ms":2.0,"gflops":10.0,"gbps":1.0,"peak_gflops":20.0,"peak_gbps":8.0,"roofline":0.5,"error":0.25,"date":"2026-11-21","version":"0.1.0"}
-{"case":"matmul/64x64x64","variant":"shared","chosen":false,"adapter":"llvmpipe (LLVM 15, <256> bits)","driver":"llvmpipe","backend":"vulkan","ms":1.6,"gflops":12.5,"gbps":1.25,"peak_gflops":20.0,"peak_gbps":8.0,"roofline":0.625,"error":0.25,"date":"2026-11-21","version":"0.1.0"}
-{"case":"relu/64","variant":"registers","chosen":true,"adapter":"llvmpipe (LLVM 15, <256> bits)","driver":"llvmpipe","backend":"vulkan","ms":1.0,"gflops":0.5,"gbps":4.0,"peak_gflops":20.0,"peak_gbps":8.0,"roofline":0.5,"error":null,"wrong":"7 of 64 elements are wrong","date":"2026-11-21"}
-{"case":"matmul/64x64x64","variant":"registers","chosen":true,"adapter":"llvmpipe (LLVM 15, <256> bits)","driver":"llvmpipe","backend":"gl","ms":3.0,"gflops":6.666,"gbps":0.666,"peak_gflops":30.0,"peak_gbps":4.0,"date":"2026-11-21","timestamps":false}
-{"case":"matmul/64x64x64","variant":"shared","chosen":false,"adapter":"llvmpipe (LLVM 15, <256> bits)","driver":"llvmpipe","backend":"gl","ms":6.0,"peak_gflops":30.0,"peak_gbps":4.0,"date":"2026-11-21","timestamps":false}
-"#;
+const HERE: &str = include_str!("data/here.jsonl");
 
 /// Another machine, and a peer there and one here, which know little.
-const THERE: &str = r#"{"case":"matmul/64x64x64","variant":"shared","chosen":true,"adapter":"NVIDIA H200","driver":"NVIDIA 570","backend":"vulkan","ms":0.01,"gflops":2000.0,"gbps":200.0,"peak_gflops":60000.0,"peak_gbps":4000.0,"date":"2026-11-22","someday":[1]}
-
-{"case":"matmul/64x64x64","variant":"pytorch","adapter":"NVIDIA H200","backend":"cuda","ms":0.02}
-{"case":"matmul/64x64x64","variant":"burn","chosen":true,"adapter":"llvmpipe (LLVM 15, <256> bits)","backend":"vulkan","ms":8.0}
-"#;
+const THERE: &str = include_str!("data/there.jsonl");
 
 fn lab(texts: &[&str]) -> Lab {
     let lines: Vec<Line> = texts
@@ -178,9 +168,8 @@ fn choices_are_held_against_the_best_variant() {
 #[test]
 fn the_later_day_counts() {
     let line = |ms: f64, date: &str| {
-        format!(
-            r#"{{"case":"relu/64","variant":"registers","chosen":true,"adapter":"a","backend":"gl","ms":{ms}{date}}}"#
-        )
+        let case = r#""case":"relu/64","variant":"registers","chosen":true"#;
+        format!(r#"{{{case},"adapter":"a","backend":"gl","ms":{ms}{date}}}"#)
     };
     let on = |day: &str| format!(r#","date":"2026-11-{day}""#);
     for (texts, wanted) in [

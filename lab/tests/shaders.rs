@@ -369,6 +369,7 @@ fn the_rules_are_enforced() {
             .expect_err("a broken kernel was accepted")
     };
     let params = "struct Params { grid: Grid, n: u32 }";
+    let bound = "@group(0) @binding(0) var<uniform> params: Params;";
     let cases = [
         (
             format!("{params} @group(1) @binding(0) var<uniform> params: Params;"),
@@ -386,23 +387,25 @@ fn the_rules_are_enforced() {
             "params",
         ),
         (
-            "struct Params { n: u32 } @group(0) @binding(0) var<uniform> params: Params;".to_owned(),
+            format!("struct Params {{ n: u32 }} {bound}"),
             "fn main() { _ = params.n; }",
             "grid",
         ),
         (
-            "struct Params { grid: Grid, n: vec2<u32> } @group(0) @binding(0) var<uniform> params: Params;".to_owned(),
+            format!("struct Params {{ grid: Grid, n: vec2<u32> }} {bound}"),
             "fn main() { _ = params.n; }",
             "params.n",
         ),
         (
-            format!("{params} @group(0) @binding(0) var<uniform> params: Params; var<workgroup> tile: array<f32, 4089>;"),
+            format!("{params} {bound} var<workgroup> tile: array<f32, 4089>;"),
             "fn main() { tile[0] = f32(params.n); }",
             "workgroup memory",
         ),
         (
-            format!("{params} @group(0) @binding(0) var<uniform> params: Params; var<workgroup> tile: array<u32, 64>;"),
-            "fn main(@builtin(local_invocation_index) i: u32) { if (params.n == 3u) { return; } tile[i] = i; workgroupBarrier(); }",
+            format!("{params} {bound} var<workgroup> tile: array<u32, 64>;"),
+            "fn main(@builtin(local_invocation_index) i: u32) {
+                if (params.n == 3u) { return; } tile[i] = i; workgroupBarrier();
+            }",
             "returns early",
         ),
         (
@@ -418,7 +421,7 @@ fn the_rules_are_enforced() {
     let wide = Kernel {
         name: "wide".into(),
         wgsl: Wgsl::Module(format!(
-            "{GRID} {params} override size: u32 = 64u; @group(0) @binding(0) var<uniform> params: Params;
+            "{GRID} {params} override size: u32 = 64u; {bound}
              @compute @workgroup_size(size) fn main() {{ _ = params.n; }}"
         )),
         variants: &[],
@@ -461,7 +464,8 @@ fn loops_of_unknown_length_are_found() {
         "for (var i = params.k; i > 0u; i--) { s += i; }",
         "for (var i = 0u; i < 8u; i += params.k) { s += i; }",
         "let end = min(params.n, 8u); for (var i = 0u; i < end; i++) { s += i; }",
-        "var end = 8u; if (params.n > 8u) { end = 80u; } for (var i = 0u; i < end; i++) { s += i; }",
+        "var end = 8u; if (params.n > 8u) { end = 80u; }
+         for (var i = 0u; i < end; i++) { s += i; }",
         "var end = 8u; raise(&end); for (var i = 0u; i < end; i++) { s += i; }",
         "var end = vec2<u32>(8u); end.y = params.n; for (var i = 0u; i < end.y; i++) { s += i; }",
         "while (s < params.n) { s += 3u; }",
@@ -470,7 +474,10 @@ fn loops_of_unknown_length_are_found() {
         "loop { s += 1u; continuing { break if s > params.n; } }",
         "for (var i = 0u; i < 8u; i++) { for (var j = 0u; j < params.n; j++) { s += j; } }",
         "if (s == 0u) { switch local { default: { while (s < params.n) { s += 1u; } } } }",
-        "loop { switch x[s] { case 0u: { break; } default: { s += 1u; } } if (params.n == s) { break; } }",
+        "loop {
+            switch x[s] { case 0u: { break; } default: { s += 1u; } }
+            if (params.n == s) { break; }
+         }",
     ] {
         assert_eq!(loops(body), 1, "{body}");
     }

@@ -1,7 +1,8 @@
 // y[i] = f(a[i], b[i]), elementwise over one shape.
 //
-// Layout: a, b and y are any shape, four elements at a time. Reference: src/ops/elementwise/binary.rs, of
-// losses src/ops/loss/pointwise.rs, of gradients src/ops/elementwise/unary.rs.
+// Layout: a, b and y are any shape, four elements at a time. Reference:
+// src/ops/elementwise/binary.rs, of losses src/ops/loss/pointwise.rs, of gradients
+// src/ops/elementwise/unary.rs.
 // One invocation makes 4 elements, one workgroup 4 * workgroup_size.
 // Overrides: function (see the provider of apply), workgroup_size.
 // Providers: load of a and store (lib/separate or lib/in_place), apply (binary_function,

@@ -2,8 +2,8 @@
 //
 // Layout: the output as collapsed axes, outermost first; a, b and dy by a stride per axis, 0 where
 // they stretch.
-// Reference: src/ops/elementwise/binary.rs; of losses, src/ops/loss/pointwise.rs. One invocation makes one element
-// or quad, one workgroup workgroup_size of them.
+// Reference: src/ops/elementwise/binary.rs; of losses, src/ops/loss/pointwise.rs. One invocation
+// makes one element or quad, one workgroup workgroup_size of them.
 // Overrides: function (see the provider of apply), workgroup_size.
 // Providers: Params, Element, WIDTH, place, strides, widen and narrow (broadcast_elements or
 // broadcast_quads), broadcast_axis, load of a and store (lib/separate), apply (binary_gradient or

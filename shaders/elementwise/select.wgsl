@@ -1,8 +1,8 @@
 // y[i] = a[i] where mask[i] is not 0, b[i] elsewhere, with broadcasting (NumPy's rule).
 //
 // Layout: words of any element type; the output as collapsed axes, outermost first; mask, a and b
-// by a stride per axis, 0 where they stretch. Reference: src/ops/elementwise/compare.rs. One invocation makes
-// one word or a quad of them, one workgroup workgroup_size of these.
+// by a stride per axis, 0 where they stretch. Reference: src/ops/elementwise/compare.rs. One
+// invocation makes one word or a quad of them, one workgroup workgroup_size of these.
 // Overrides: workgroup_size. Providers: Params, WIDTH, place and strides (broadcast_elements or
 // broadcast_quads), Word, widened and narrowed (words_elements or words_quads), broadcast_axis,
 // lib/divide, lib/grid.

@@ -1,5 +1,5 @@
-// Integers and floats as each other, bit for bit as src/ops/elementwise/cast.rs has them: WGSL leaves open to
-// which neighbour an integer goes that no f32 is, and what becomes of floats out of range.
+// Integers and floats as each other, bit for bit as src/ops/elementwise/cast.rs has them. WGSL
+// leaves two things open: the rounding of integers beyond 2^24, and floats beyond all integers.
 
 // Integers as the nearest floats, of two that are as near the even one.
 fn nearest4(n: vec4<u32>) -> vec4<f32> {

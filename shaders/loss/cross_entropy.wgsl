@@ -8,8 +8,8 @@
 // sum of the weights of the rows' labels lies so far behind that of their losses; with params.mean
 // each loss is divided by the rows that count. Only shares of columns from `begin` to `until` - 1
 // are looked at. Where begin is not 0, the losses go on with what they hold.
-// Reference: src/ops/loss/cross_entropy.rs. A chunk is made by one invocation or by one workgroup, as
-// the provider says.
+// Reference: src/ops/loss/cross_entropy.rs. A chunk is made by one invocation or by one workgroup,
+// as the provider says.
 // Overrides: logarithm (1 where logits are logarithms of probabilities), every (1 where all columns
 // have a share), workgroup_size.
 // Providers: targets (target_labels or target_probabilities), lib/row_softmax, lib/row_alone or

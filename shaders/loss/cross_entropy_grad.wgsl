@@ -6,8 +6,8 @@
 // Layout, share and params as in loss/cross_entropy.wgsl; factor is one float, divided by the rows
 // that count with params.mean. A label that is not below columns gives a row of NaN; where all
 // shares are 0 the row is not read.
-// Reference: src/ops/loss/cross_entropy.rs. A row is made by one invocation or by one workgroup, as the
-// provider says.
+// Reference: src/ops/loss/cross_entropy.rs. A row is made by one invocation or by one workgroup, as
+// the provider says.
 // Overrides: logarithm (1 where logits are logarithms of probabilities, 2 where they are sum(share)
 // * softmax), every (1 where all columns have a share), workgroup_size.
 // Providers: targets (target_labels or target_probabilities), lib/row_softmax, lib/row_alone or

@@ -5,8 +5,8 @@
 // word. A row with a NaN, or with a label that is not below
 // columns, is wrong. Columns from `begin` to `until` - 1 are looked at; where begin is not 0, right
 // goes on with what it holds.
-// Reference: src/ops/loss/accuracy.rs. A row is judged by one invocation or by one workgroup, as the
-// provider says.
+// Reference: src/ops/loss/accuracy.rs. A row is judged by one invocation or by one workgroup, as
+// the provider says.
 // Overrides: workgroup_size. Providers: lib/row_alone or lib/row_shared, lib/grid, lib/float.
 
 override workgroup_size: u32 = 64u;

@@ -3,8 +3,8 @@
 //
 // Layout: x and y are rows of [outer, columns, inner], a row runs along the columns; top and sum
 // are [outer, inner], from element `first` on.
-// Reference: src/ops/loss/softmax.rs. One invocation makes one element, one workgroup workgroup_size of
-// them.
+// Reference: src/ops/loss/softmax.rs. One invocation makes one element, one workgroup
+// workgroup_size of them.
 // Overrides: function (0 softmax, 1 logarithm, 2 factor), workgroup_size. Providers: lib/special,
 // lib/divide, lib/grid, lib/float.
 

@@ -2,7 +2,8 @@
 // log_softmax dx = dy - exp(y) * sum(dy).
 //
 // Layout: y, dy and dx are [outer, columns, inner], a row runs along the columns. Reference:
-// src/ops/loss/softmax.rs. A row is made by one invocation or by one workgroup, as the provider says.
+// src/ops/loss/softmax.rs. A row is made by one invocation or by one workgroup, as the provider
+// says.
 // Overrides: logarithm (0 or 1), workgroup_size. Providers: lib/row_alone or lib/row_shared,
 // lib/divide, lib/grid, lib/float.
 

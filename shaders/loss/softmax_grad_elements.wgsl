@@ -3,8 +3,8 @@
 //
 // Layout: y, dy and dx are rows of [outer, columns, inner], a row runs along the columns; sum is
 // [outer, inner], from element `first` on.
-// Reference: src/ops/loss/softmax.rs. One invocation makes one element, one workgroup workgroup_size of
-// them.
+// Reference: src/ops/loss/softmax.rs. One invocation makes one element, one workgroup
+// workgroup_size of them.
 // Overrides: logarithm (0 or 1), workgroup_size. Providers: lib/divide, lib/grid, lib/float.
 
 override logarithm: u32 = 0u;

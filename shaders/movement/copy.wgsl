@@ -1,7 +1,7 @@
 // y = x, sixteen bytes at a time, of any element type.
 //
-// Reference: src/ops/movement/mod.rs and whoever copies. One invocation copies one vec4, one workgroup
-// workgroup_size of them.
+// Reference: src/ops/movement/mod.rs and whoever copies. One invocation copies one vec4, one
+// workgroup workgroup_size of them.
 // Overrides: workgroup_size. Providers: lib/grid.
 
 override workgroup_size: u32 = 64u;

@@ -4,7 +4,8 @@
 // Layout: data [held, columns], one part of it, as the provider of value_at reads it; indices
 // [batch]; valid one word; y [batch, columns] of the provider's elements, from number first_y on.
 // Rows first to first + held - 1 of the data are bound, of `rows` in all; output rows begin with
-// number `row`, whose index is element first_index of indices. Reference: src/ops/movement/gather.rs.
+// number `row`, whose index is element first_index of indices. Reference:
+// src/ops/movement/gather.rs.
 // One invocation makes one Element, one workgroup workgroup_size of them.
 // Overrides: workgroup_size. Providers: Element and value_at (gather_bytes, gather_words or
 // gather_labels), lib/grid.

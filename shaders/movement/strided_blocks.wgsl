@@ -3,9 +3,9 @@
 //
 // Layout: the box as strided_box says, in quads. The innermost axis of x and that of y are
 // divisible by 4 and counted in blocks of 4.
-// Reference: src/ops/movement/mod.rs. One invocation transposes a block of 4 x 4 words, one workgroup
-// workgroup_size of them. row_x and row_y are the strides, in quads, from one row of the block to
-// the next. Overrides: workgroup_size.
+// Reference: src/ops/movement/mod.rs. One invocation transposes a block of 4 x 4 words, one
+// workgroup workgroup_size of them. row_x and row_y are the strides, in quads, from one row of the
+// block to the next. Overrides: workgroup_size.
 // Providers: x, y and params (strided_quads), strided_box, lib/grid.
 
 override workgroup_size: u32 = 64u;

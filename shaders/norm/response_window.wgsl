@@ -5,7 +5,8 @@
 // Layout: sums [rows, channels, plane] counted from base; blocks [rows, level_blocks, plane] as
 // norm/response_level.wgsl makes them. The window of channel c is c - before ..= c + after, as far
 // as there are channels. Of each level it takes those blocks that lie within, but for those that
-// belong to a block of the next level which does too. Reference: src/ops/norm/local_response_norm.rs.
+// belong to a block of the next level which does too. Reference:
+// src/ops/norm/local_response_norm.rs.
 // One invocation makes one element, one workgroup workgroup_size of them. Overrides:
 // workgroup_size. Providers: lib/grid.
 

@@ -3,8 +3,8 @@
 // counts.
 //
 // Layout: any shape, four elements at a time; one state, or a run of states that lie side by side,
-// each operand at the same distances. Reference: src/ops/optim/blend.rs. One invocation takes 4 elements,
-// one workgroup 4 * workgroup_size.
+// each operand at the same distances. Reference: src/ops/optim/blend.rs. One invocation takes 4
+// elements, one workgroup 4 * workgroup_size.
 // Overrides: workgroup_size. Providers: lib/grid.
 
 override workgroup_size: u32 = 64u;

@@ -2,9 +2,9 @@
 // equal ones; the first NaN wins over all.
 //
 // Layout: x [outer, extent, inner], y and index [outer, inner], each from its base on. Reference:
-// src/ops/reduce/along.rs. Each output is made by one invocation, or by one workgroup whose invocations
-// take every lanes-th element, of those from `begin` to `until` - 1. Where begin is not 0 they go
-// on with what y and index hold.
+// src/ops/reduce/along.rs. Each output is made by one invocation, or by one workgroup whose
+// invocations take every lanes-th element, of those from `begin` to `until` - 1. Where begin is not
+// 0 they go on with what y and index hold.
 // Overrides: lanes (1 or workgroup_size), workgroup_size. Providers: lib/grid, lib/float.
 
 override lanes: u32 = 1u;

@@ -1,5 +1,5 @@
-//! The functions of one value that [`Unary`](crate::ops::Unary) applies: names, constants, formulas,
-//! derivatives.
+//! The functions of one value that [`Unary`](crate::ops::Unary) applies: names, constants,
+//! formulas, derivatives.
 //!
 //! NaN gives NaN, but for sign. An infinity gives the limit, except where PyTorch's formula
 //! multiplies an infinity by 0 and gives NaN: gelu, silu, mish and hard swish of -inf, softsign of

@@ -1,5 +1,5 @@
-//! Convolutions in registers, for CPU adapters and GL devices: `docs/kernels/convolution.md` explains
-//! their taps, phases and runs.
+//! Convolutions in registers, for CPU adapters and GL devices: `docs/kernels/convolution.md`
+//! explains their taps, phases and runs.
 
 mod forward;
 mod grad_weight;
