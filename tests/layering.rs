@@ -285,8 +285,7 @@ fn long_files_are_explained() {
 fn the_scanner_sees_code_and_nothing_else() {
     let text = r##"
         use crate::a::b; // crate::no
-        /* unsafe */ let s = "unsafe \" crate::no"; let c = '"';
-        let l: &'static str = r#"crate::"no"#;
+        /* unsafe */ let s = "unsafe \" no"; let c = '"'; let l: &'static str = r#"crate::"no"#;
         pub(crate) use crate::{c::{d, e}, f};
         unsafe_code; x.unsafely
     "##;
