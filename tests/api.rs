@@ -658,7 +658,7 @@ fn kernels_in_other_hands_are_checked() {
         let (own, before) = session(false);
         let (borrowed, after) = session(true);
         assert_eq!(own[0].kernel, borrowed[0].kernel);
-        assert_eq!(own[0].overrides, borrowed[0].overrides);
+        assert_eq!(own[0].constants, borrowed[0].constants);
         assert_eq!(after, before + 1, "another pipeline on {gpu:?}");
     }
 }

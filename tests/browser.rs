@@ -145,10 +145,7 @@ fn compile(name: &str, kernels: &[Kernel]) -> Option<Report> {
         return None;
     };
     let kernels = kernels.iter().map(|kernel| {
-        let variants = kernel.variants.iter().map(|overrides| {
-            let constants = overrides.iter();
-            Value::from_iter(constants.map(|&(name, value)| (name, value)))
-        });
+        let variants = kernel.constants().map(Value::from_iter);
         json!({
             "name": kernel.name,
             "source": kernel.source(),
@@ -207,7 +204,10 @@ fn every_variant_becomes_a_pipeline() {
     };
     let messages = &report.messages;
     assert!(messages.is_empty(), "{}", messages.join("\n"));
-    let wanted: usize = kernels.iter().map(|kernel| kernel.variants.len()).sum();
+    let wanted: usize = kernels
+        .iter()
+        .map(|kernel| kernel.constants().count())
+        .sum();
     assert_eq!(report.pipelines, wanted);
     println!(
         "{} pipelines of {} kernels on {} in {:.1} s",

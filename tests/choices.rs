@@ -48,7 +48,7 @@ fn lines(steps: &[Step]) -> Vec<String> {
     let mut groups: Vec<(String, usize, u64)> = Vec::new();
     for step in steps {
         let overrides: Vec<String> = step
-            .overrides
+            .constants
             .iter()
             .map(|(name, value)| format!("{name}={value}"))
             .collect();

@@ -93,7 +93,7 @@ fn every_product_is_measured_and_a_table_takes_the_place_of_the_rules() {
                 steps.retain(|step| step.op == op);
                 steps
                     .into_iter()
-                    .map(|step| (step.kernel, step.overrides, step.count))
+                    .map(|step| (step.kernel, step.constants, step.count))
                     .collect::<Vec<_>>()
             };
             assert_eq!(of("matmul", &given), of("matmul", &forced));

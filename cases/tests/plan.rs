@@ -145,6 +145,7 @@ fn probe_kernel() -> Kernel {
         name: "probe".into(),
         wgsl: Wgsl::Module(String::new()),
         variants: &[&[]],
+        epilogues: &[&[]],
     }
 }
 

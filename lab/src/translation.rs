@@ -95,7 +95,7 @@ pub fn run(args: &Args) -> Result<()> {
 pub fn list(kernels: &[Kernel]) -> String {
     let mut text = String::new();
     for kernel in kernels {
-        let sets: Vec<String> = kernel.variants.iter().map(|set| spelled(set)).collect();
+        let sets: Vec<String> = kernel.constants().map(|set| spelled(&set)).collect();
         let sets = sets.iter().filter(|set| !set.is_empty());
         let sets: Vec<String> = sets.map(|set| format!("\n    {set}")).collect();
         // Writing to a string does not fail.

@@ -13,8 +13,8 @@ use striate::error::ErrorKind;
 use striate::gpu::GpuOptions;
 use striate::graph::{Graph, Init, Value};
 use striate::kernel::{
-    Access, Body, COOPERATIVE_MEMORY, Caps, Dispatch, Io, Kernel, Matrices, Operand, Overrides,
-    Param, Tile, WINDOW, Wgsl,
+    Access, Body, COOPERATIVE_MEMORY, Caps, Dispatch, Io, Kernel, Matrices, Operand, Param, Tile,
+    WINDOW, Wgsl,
 };
 use striate::ops::kernels;
 use striate::plan::{Plan, PlanOptions, StateLayout};
@@ -254,6 +254,10 @@ fn check_convention(module: &Module) -> Result<(), String> {
         ));
     }
     params(module)?;
+    // naga 30 panics where another one comes after it, in a provider.
+    if let Some((_, unnamed)) = module.overrides.iter().find(|(_, o)| o.name.is_none()) {
+        return Err(format!("an override has no name: {unnamed:?}"));
+    }
     if returns_early(module) {
         return Err("it has a barrier and returns early".to_owned());
     }
@@ -264,7 +268,7 @@ fn check_variant(
     kernel: &Kernel,
     module: &Module,
     info: &ModuleInfo,
-    overrides: Overrides,
+    constants: &[(&str, u32)],
 ) -> Result<(), String> {
     let (most, languages) = match kernel.extensions() {
         [] => (MAX_WORKGROUP_BYTES, &LANGUAGES[..]),
@@ -272,9 +276,9 @@ fn check_variant(
         ["f16", "wgpu_cooperative_matrix"] => (COOPERATIVE_MEMORY, &LANGUAGES[..2]),
         other => return Err(format!("it enables {other:?}")),
     };
-    let overrides = overrides.iter();
-    let overrides = overrides.map(|&(name, value)| (name.to_owned(), value));
-    let (module, info) = specialize(module, info, overrides)?;
+    let constants = constants.iter();
+    let constants = constants.map(|&(name, value)| (name.to_owned(), value));
+    let (module, info) = specialize(module, info, constants)?;
     let size = module.entry_points[0].workgroup_size;
     let invocations: u32 = size.iter().product();
     if invocations > MAX_INVOCATIONS || invocations == 0 {
@@ -325,10 +329,10 @@ fn kernels_are_valid_and_translate_in_every_variant() {
         findings.require(!kernel.variants.is_empty(), || {
             format!("kernel {} has no variants", kernel.name)
         });
-        for overrides in kernel.variants {
+        for constants in kernel.constants() {
             variants += 1;
-            if let Err(message) = check_variant(&kernel, &module, &info, overrides) {
-                findings.add(format!("kernel {} {overrides:?}: {message}", kernel.name));
+            if let Err(message) = check_variant(&kernel, &module, &info, &constants) {
+                findings.add(format!("kernel {} {constants:?}: {message}", kernel.name));
             }
         }
     }
@@ -360,6 +364,7 @@ fn the_rules_are_enforced() {
             name: "broken".into(),
             wgsl: Wgsl::Module(text),
             variants: &[&[]],
+            epilogues: &[&[]],
         };
         parse(&kernel)
             .and_then(|(module, info)| {
@@ -409,6 +414,11 @@ fn the_rules_are_enforced() {
             "returns early",
         ),
         (
+            format!("{params} {bound} override a: u32 = 2u; var<workgroup> b: array<u32, 2u * a>;"),
+            "fn main() { b[0] = params.n; }",
+            "no name",
+        ),
+        (
             format!("enable f16; {params} @group(0) @binding(0) var<uniform> params: Params;"),
             "fn main() { _ = params.n; }",
             "enable",
@@ -425,6 +435,7 @@ fn the_rules_are_enforced() {
              @compute @workgroup_size(size) fn main() {{ _ = params.n; }}"
         )),
         variants: &[],
+        epilogues: &[],
     };
     let (module, info) = parse(&wide).unwrap();
     check_variant(&wide, &module, &info, &[("size", 256)]).unwrap();
@@ -725,6 +736,9 @@ fn check_dispatch(dispatch: &Dispatch, io: &Io, module: &Module, findings: &mut 
     findings.require(kernel.variants.contains(&dispatch.overrides), || {
         format!("{:?} is none of its variants", dispatch.overrides)
     });
+    findings.require(kernel.epilogues.contains(&dispatch.epilogue), || {
+        format!("{:?} is none of its epilogues", dispatch.epilogue)
+    });
     let accesses: Vec<Access> = dispatch.bindings.iter().map(|b| b.access).collect();
     check_against(module, &dispatch.params, &accesses, findings);
     // Outputs that share an input's buffer are that buffer: bound once, for reading and writing.
@@ -799,15 +813,15 @@ fn cases_reach_every_variant_with_dispatches_that_fit() {
     let mut findings = Findings::default();
     let mut modules: BTreeMap<String, Module> = BTreeMap::new();
     let mut loops: BTreeMap<String, Vec<(String, usize)>> = BTreeMap::new();
-    let mut missed: BTreeSet<(String, Overrides)> = BTreeSet::new();
+    let mut missed: BTreeSet<(String, Vec<(&str, u32)>)> = BTreeSet::new();
     for kernel in kernels() {
         if let Ok((module, _)) = parse(&kernel) {
             let found = loops_of_unknown_length(&module);
             loops.insert(kernel.name.to_string(), found);
             modules.insert(kernel.name.to_string(), module);
         }
-        for &overrides in kernel.variants {
-            missed.insert((kernel.name.to_string(), overrides));
+        for constants in kernel.constants() {
+            missed.insert((kernel.name.to_string(), constants));
         }
     }
     for case in cases() {
@@ -843,7 +857,8 @@ fn cases_reach_every_variant_with_dispatches_that_fit() {
                     for what in own.0 {
                         findings.add(format!("{}: kernel {name}: {what}", case.name));
                     }
-                    missed.remove(&(name, dispatch.overrides));
+                    let constants = [dispatch.overrides, dispatch.epilogue].concat();
+                    missed.remove(&(name, constants));
                 }
             }
         }
@@ -860,13 +875,13 @@ fn cases_reach_every_variant_with_dispatches_that_fit() {
             for what in own.0 {
                 findings.add(format!("{name}: kernel {kernel}: {what}"));
             }
-            missed.remove(&(kernel, step.overrides));
+            missed.remove(&(kernel, step.constants));
         }
     }
     findings.0.sort();
     findings.0.dedup();
-    for (name, overrides) in missed {
-        findings.add(format!("no case reaches kernel {name} {overrides:?}"));
+    for (name, constants) in missed {
+        findings.add(format!("no case reaches kernel {name} {constants:?}"));
     }
     findings.none();
 }

@@ -10,7 +10,7 @@
 // sum is cut into pieces, one a dispatch, of some channels, taps and places.
 // Overrides: block (1 for groups of one channel, or 4), workgroup_size.
 // Providers: Params (conv_direct_params), sums (conv_direct_forward or conv_direct_grad_input),
-// source and gather (conv_gather), end_*, y and finish (y_elements), lib/pad, lib/grid, lib/divide,
+// source and gather (conv_gather), end, y and finish (y_elements), lib/pad, lib/grid, lib/divide,
 // lib/float.
 
 @group(0) @binding(1) var<storage, read> weight: array<f32>;

@@ -15,9 +15,9 @@
 // outside of x are skipped together.
 // Overrides: strip (8, 12 or 16), blocks (1 or 2), taps (1 to 5), workgroup_size.
 // Providers: first_* for x, second_quad (second_*) for the weights, window (conv_window_*), y (y_*,
-// by as many elements as the rows of y are multiples of), finish_row and finish_unit (end_*),
-// first_sums (sums_zero; end_flags has its own; where it adds a bias, a group has so many channels
-// of y that they fill units), lib/grid, lib/divide, lib/float.
+// by as many elements as the rows of y are multiples of), first_sums, finish_row and finish_unit
+// (end or end_flags; where end_flags adds a bias, a group has so many channels of y that they fill
+// units), lib/grid, lib/divide, lib/float.
 
 struct Params {
     grid: Grid,

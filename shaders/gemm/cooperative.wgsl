@@ -10,12 +10,16 @@
 // subgroups than blocks: then the workgroup walks over the terms several times. Where there are
 // more, the last ones repeat what another does.
 // Overrides: down and along (blocks per workgroup), workgroup_size (a multiple of the subgroup's
-// and of along * EDGE / 2).
+// and of along * EDGE / 2). From these follow extent_a, extent_b and extent_y, the elements of the
+// tiles of A, B and y.
 // Providers: as gemm_shared, and cooperative_*, which says what matrices and subgroups are.
 
 override down: u32 = 2u;
 override along: u32 = 4u;
 override workgroup_size: u32 = 256u;
+override extent_a: u32 = (down * BLOCK_ROWS + PADDING) * DEPTH;
+override extent_b: u32 = (along * BLOCK_COLUMNS + PADDING) * DEPTH;
+override extent_y: u32 = down * along * AREA;
 
 const DEPTH: u32 = 32u;
 const PADDING: u32 = 8u;
@@ -23,9 +27,9 @@ const BLOCK_ROWS: u32 = 4u * EDGE;
 const BLOCK_COLUMNS: u32 = 2u * EDGE;
 const AREA: u32 = EDGE * EDGE;
 
-var<workgroup> tile_a: array<Half, (down * BLOCK_ROWS + PADDING) * DEPTH>;
-var<workgroup> tile_b: array<Half, (along * BLOCK_COLUMNS + PADDING) * DEPTH>;
-var<workgroup> results: array<f32, down * along * AREA>;
+var<workgroup> tile_a: array<Half, extent_a>;
+var<workgroup> tile_b: array<Half, extent_b>;
+var<workgroup> results: array<f32, extent_y>;
 
 // What a workgroup makes: its group and split, the first row and column.
 struct Place {

@@ -1,5 +1,6 @@
-// Provider of Y, the binding of y, finish_row, finish_unit and first_sums: what params.end says,
-// one bit each (END_*), so that all products, or convolutions, share a kernel.
+// Provider of third, first_sums, finish_row and finish_unit: the epilogue that params.end says, one
+// bit each (END_*), so that all products, or convolutions, share a pipeline: making one is most of
+// a first step on a CPU adapter.
 //
 // Runs of terms are summed by one dispatch after the other: in y, or in the third operand, laid out
 // as y, where y holds the mask until the end. Otherwise the third operand is the bias, one element
@@ -15,7 +16,6 @@ const END_MASK: u32 = 16u;
 const END_MASK_IN_PLACE: u32 = 32u; // the same, where y takes the place of the mask
 
 @group(0) @binding(2) var<storage, read> third: array<Unit>;
-const Y: u32 = 3u;
 
 fn asks(bits: u32) -> bool {
     return (params.end & bits) != 0u;

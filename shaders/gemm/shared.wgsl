@@ -8,18 +8,20 @@
 // so that neighbours read neighbouring words. A sum that is NaN is made again without the terms
 // whose B is padding: NaN or Inf times that zero is no part of it.
 // Overrides: tile (64 or 32), tall (2 or 1), workgroup_size = tile * tile / (16 * tall).
+// From these follows tile_quads, the vec4s of a tile of A or B.
 // Providers: Params, rows, columns, load_a, load_b, inside_b, store_one, rows_first (whether rows
 // of A, not its terms, lie side by side), PADDED (whether B has padding, which inside_b tells);
-// end_*; y and finish (y_elements); lib/grid, lib/float.
+// end; y and finish (y_elements); lib/grid, lib/float.
 
 override tile: u32 = 64u;
 override tall: u32 = 2u;
 override workgroup_size: u32 = 128u;
+override tile_quads: u32 = tile * 4u;
 
 const DEPTH: u32 = 16u;
 
-var<workgroup> tile_a: array<vec4<f32>, tile * 4u>;
-var<workgroup> tile_b: array<vec4<f32>, tile * 4u>;
+var<workgroup> tile_a: array<vec4<f32>, tile_quads>;
+var<workgroup> tile_b: array<vec4<f32>, tile_quads>;
 
 // Four columns of a row of y, as far as they lie inside.
 fn store(group: u32, split: u32, row: u32, column: u32, value: vec4<f32>) {

@@ -5,7 +5,7 @@
 // rows of row_y elements.
 // Reference: src/lowering/gemm/mod.rs and whoever cuts a sum. One invocation makes one element, one
 // workgroup workgroup_size of them.
-// Overrides: workgroup_size. Providers: end_*, y and finish (y_elements), lib/grid.
+// Overrides: workgroup_size. Providers: end, y and finish (y_elements), lib/grid.
 
 override workgroup_size: u32 = 64u;
 

@@ -1,12 +1,12 @@
-// Provider of y, params, Unit, UNIT, is_nan_unit, first_unit, after_unit, push_unit, y_at, put and
-// finish, where y is written element by element. Y, finish_row and finish_unit come from end_*,
-// which use Unit, is_nan_unit and y.
+// Provider of y, params, Unit, UNIT, is_nan_unit, first_unit, after_unit, push_unit, third_at,
+// y_at, put and finish, where y is written element by element. third, finish_row and finish_unit
+// come from end or end_flags, which use Unit, is_nan_unit, third_at and y.
 
 alias Unit = f32;
 const UNIT: u32 = 1u; // elements of one
 
-@group(0) @binding(Y) var<storage, read_write> y: array<Unit>;
-@group(0) @binding(Y + 1u) var<uniform> params: Params;
+@group(0) @binding(3) var<storage, read_write> y: array<Unit>;
+@group(0) @binding(4) var<uniform> params: Params;
 
 fn is_nan_unit(value: Unit) -> bool {
     return is_nan(value);
@@ -25,6 +25,10 @@ fn after_unit(values: vec4<f32>) -> vec4<f32> {
 // Four elements, the first unit left out and another one put behind the rest.
 fn push_unit(values: vec4<f32>, unit: Unit) -> vec4<f32> {
     return vec4<f32>(values.yzw, unit);
+}
+
+fn third_at(at: u32) -> f32 {
+    return third[at];
 }
 
 fn y_at(at: u32) -> f32 {

@@ -1,12 +1,12 @@
-// Provider of y, params, Unit, UNIT, is_nan_unit, first_unit, after_unit, push_unit, y_at and put
-// where y is written two elements at a time. Y, finish_row and finish_unit come from end_*, which
-// use Unit, is_nan_unit and y.
+// Provider of y, params, Unit, UNIT, is_nan_unit, first_unit, after_unit, push_unit, third_at, y_at
+// and put, where y is written two elements at a time. third, finish_row and finish_unit come from
+// end or end_flags, which use Unit, is_nan_unit, third_at and y.
 
 alias Unit = vec2<f32>;
 const UNIT: u32 = 2u; // elements of one
 
-@group(0) @binding(Y) var<storage, read_write> y: array<Unit>;
-@group(0) @binding(Y + 1u) var<uniform> params: Params;
+@group(0) @binding(3) var<storage, read_write> y: array<Unit>;
+@group(0) @binding(4) var<uniform> params: Params;
 
 fn is_nan_unit(value: Unit) -> vec2<bool> {
     return is_nan2(value);
@@ -25,6 +25,10 @@ fn after_unit(values: vec4<f32>) -> vec4<f32> {
 // Four elements, the first unit left out and another one put behind the rest.
 fn push_unit(values: vec4<f32>, unit: Unit) -> vec4<f32> {
     return vec4<f32>(values.zw, unit);
+}
+
+fn third_at(at: u32) -> f32 {
+    return third[at / 2u][at % 2u];
 }
 
 fn y_at(at: u32) -> f32 {

@@ -8,7 +8,7 @@
 // Overrides: high (1, 2 or 4), wide (1 or 2), aligned (1 where first_* and row_* of a and b are
 // multiples of 4, so that every vec4 begins at one), transpose_a, transpose_b (1 where the matrix
 // is stored transposed), workgroup_size.
-// Providers: first_quad (first_quads) for a, second_quad (second_quads) for b, end_*, y and finish
+// Providers: first_quad (first_quads) for a, second_quad (second_quads) for b, end, y and finish
 // (y_elements), lib/grid, lib/divide.
 
 struct Params {

@@ -1,4 +1,4 @@
-//! Compute pipelines, built once per kernel, override set and binding layout.
+//! Compute pipelines, built once per kernel, set of override constants and binding layout.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::first_use::FirstUses;
 use super::{Gpu, cache, trusted};
 use crate::error::{Error, Result};
-use crate::kernel::{Access, Kernel, Overrides, Wgsl};
+use crate::kernel::{Access, Kernel, Wgsl};
 
 /// A pipeline and the layout of its bind group.
 pub(crate) struct Pipeline {
@@ -18,7 +18,7 @@ pub(crate) struct Pipeline {
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     pub kernel: Kernel,
-    overrides: Overrides,
+    constants: Vec<(&'static str, u32)>,
     pub accesses: Vec<Access>,
     checks: Checks,
 }
@@ -67,7 +67,7 @@ pub(crate) struct Pipelines {
 /// One use of a kernel.
 pub(crate) struct Use<'a> {
     pub kernel: &'a Kernel,
-    pub overrides: Overrides,
+    pub constants: &'a [(&'static str, u32)],
     pub accesses: Vec<Access>,
     /// Whether an op of this crate emitted it, given types that its rule accepted.
     pub trusted: bool,
@@ -98,7 +98,7 @@ impl Pipelines {
             .into_iter()
             .map(|used| Key {
                 kernel: used.kernel.clone(),
-                overrides: used.overrides,
+                constants: used.constants.to_vec(),
                 accesses: used.accesses,
                 checks: match used.trusted {
                     true => gpu.0.checks,
@@ -163,7 +163,7 @@ impl Pipelines {
     pub(super) fn build(&self, device: &wgpu::Device, key: &Key) -> Pipeline {
         let Key {
             kernel,
-            overrides,
+            constants,
             accesses,
             checks,
         } = key;
@@ -207,7 +207,7 @@ impl Pipelines {
             bind_group_layouts: &[Some(&layout)],
             immediate_size: 0,
         });
-        let constants: Vec<(&str, f64)> = overrides
+        let constants: Vec<(&str, f64)> = constants
             .iter()
             .map(|&(name, value)| (name, f64::from(value)))
             .collect();

@@ -63,6 +63,8 @@ pub struct Dispatch {
     pub kernel: Cow<'static, Kernel>,
     /// Override constants, one of `kernel.variants`.
     pub overrides: Overrides,
+    /// Further override constants, one of `kernel.epilogues`.
+    pub epilogue: Overrides,
     /// Bindings in order of their WGSL numbers.
     pub bindings: Vec<Binding>,
     /// Fields of the uniform block in order.
@@ -84,11 +86,18 @@ impl Dispatch {
         Self {
             kernel,
             overrides,
+            epilogue: &[],
             bindings: Vec::new(),
             params: Vec::new(),
             workgroups: 0,
             turns: None,
         }
+    }
+
+    /// Chooses what follows the sums.
+    pub fn epilogue(mut self, epilogue: Overrides) -> Self {
+        self.epilogue = epilogue;
+        self
     }
 
     fn bind(mut self, operand: Operand, access: Access) -> Self {
@@ -115,6 +124,19 @@ impl Dispatch {
     /// Binds a small operand as a uniform.
     pub fn uniform(self, operand: Operand) -> Self {
         self.bind(operand, Access::Uniform)
+    }
+
+    /// Binds for reading what the last binding binds, all of its part: in a place that a kernel has
+    /// and does not read.
+    pub(crate) fn read_again(mut self) -> Self {
+        if let Some(last) = self.bindings.last().cloned() {
+            self.bindings.push(Binding {
+                window: None,
+                access: Access::Read,
+                ..last
+            });
+        }
+        self
     }
 
     /// Makes the last binding refer to part `part` of its operand.

@@ -78,7 +78,13 @@ pub struct Kernel {
     pub wgsl: Wgsl,
     /// Every override set that a dispatch may choose.
     pub variants: &'static [Overrides],
+    /// The further overrides by which a dispatch chooses what follows the sums, one of these with
+    /// any of the variants; the empty set alone where nothing does.
+    pub epilogues: &'static [Overrides],
 }
+
+/// The epilogues of a kernel without any.
+const NO_EPILOGUE: &[Overrides] = &[&[]];
 
 impl Kernel {
     /// A kernel made of files that are compiled in.
@@ -91,6 +97,7 @@ impl Kernel {
             name: Cow::Borrowed(name),
             wgsl: Wgsl::Files(Files::plain(Cow::Borrowed(files))),
             variants,
+            epilogues: NO_EPILOGUE,
         }
     }
 
@@ -104,6 +111,7 @@ impl Kernel {
             name: Cow::Owned(name),
             wgsl: Wgsl::Files(Files::plain(Cow::Owned(files))),
             variants,
+            epilogues: NO_EPILOGUE,
         }
     }
 
@@ -128,7 +136,20 @@ impl Kernel {
             name: name.into(),
             wgsl: Wgsl::Module(text.into()),
             variants,
+            epilogues: NO_EPILOGUE,
         }
+    }
+
+    /// The same kernel with these epilogues.
+    pub(crate) fn with_epilogues(mut self, epilogues: &'static [Overrides]) -> Self {
+        self.epilogues = epilogues;
+        self
+    }
+
+    /// Every set of override constants that it is built with: each variant with each epilogue.
+    pub fn constants(&self) -> impl Iterator<Item = Vec<(&'static str, u32)>> {
+        let variants = self.variants.iter();
+        variants.flat_map(|variant| self.epilogues.iter().map(|end| [*variant, *end].concat()))
     }
 
     /// Extensions of WGSL without which it is not valid; those of a module from elsewhere are in

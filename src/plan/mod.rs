@@ -21,8 +21,8 @@ use std::sync::Arc;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Op, Value};
 use crate::kernel::{
-    Access, Binding, Caps, Dispatch, Io, Kernel, Location, Lowering, Operand, Overrides, Param,
-    Part, WINDOW, parts_of,
+    Access, Binding, Caps, Dispatch, Io, Kernel, Location, Lowering, Operand, Param, Part, WINDOW,
+    parts_of,
 };
 use crate::lowering::copy::{copy, copy_parts};
 use crate::ops::is_own;
@@ -72,8 +72,8 @@ pub struct Step {
     pub trusted: bool,
     /// What runs.
     pub kernel: Cow<'static, Kernel>,
-    /// Override constants.
-    pub overrides: Overrides,
+    /// Override constants: those of the kernel's variant, and of what follows its sums.
+    pub constants: Vec<(&'static str, u32)>,
     /// Buffer ranges in order of their binding numbers.
     pub bindings: Vec<(Span, Access)>,
     /// Fields of the uniform block after `grid`.
@@ -609,10 +609,13 @@ impl Builder<'_> {
             });
         }
         for dispatch in lowering.dispatches {
-            if !dispatch.kernel.variants.contains(&dispatch.overrides) {
+            let kernel = &dispatch.kernel;
+            if !kernel.variants.contains(&dispatch.overrides)
+                || !kernel.epilogues.contains(&dispatch.epilogue)
+            {
                 return Err(Error::graph(format!(
-                    "{op}: kernel {} does not list the overrides {:?}",
-                    dispatch.kernel.name, dispatch.overrides
+                    "{op}: kernel {} does not list the overrides {:?} with the epilogue {:?}",
+                    kernel.name, dispatch.overrides, dispatch.epilogue
                 )));
             }
             if let Some(turns) = dispatch.turns
@@ -733,7 +736,7 @@ fn cut(
             op: draft.op,
             trusted: draft.trusted,
             kernel: draft.dispatch.kernel.clone(),
-            overrides: draft.dispatch.overrides,
+            constants: [draft.dispatch.overrides, draft.dispatch.epilogue].concat(),
             bindings: bindings.clone(),
             params: draft.dispatch.params.clone(),
             base: base as u32,
@@ -749,7 +752,7 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for step in &self.steps {
             write!(f, "{} {}", step.op, step.kernel.name)?;
-            for (name, value) in step.overrides {
+            for (name, value) in &step.constants {
                 write!(f, " {name}={value}")?;
             }
             write!(f, " [{}x{}]", step.grid[0], step.grid[1])?;

@@ -55,7 +55,7 @@ impl GpuForm {
             let accesses = step.bindings.iter().map(|b| b.1).collect();
             Use {
                 kernel: step.kernel.as_ref(),
-                overrides: step.overrides,
+                constants: &step.constants,
                 accesses,
                 trusted: step.trusted,
             }

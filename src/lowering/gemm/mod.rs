@@ -7,8 +7,8 @@ use std::borrow::Cow;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::{
-    Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Shown, Source, WINDOW, looped,
-    source, turns_within, windows,
+    Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Shown, WINDOW, looped, source,
+    turns_within, windows,
 };
 use crate::shape::Type;
 pub(crate) use tiles::{ENOUGH_WORKGROUPS, Product, Tiles};
@@ -29,14 +29,16 @@ pub(crate) enum End {
 pub(crate) const MASK_PAIR: &[(usize, usize)] = &[(2, 0)];
 
 impl End {
-    /// All of them, for lists of kernels.
-    pub const ALL: [End; 6] = [
-        End::None,
-        End::Relu,
-        End::Bias,
-        End::BiasRelu,
-        End::Mask,
-        End::MaskInPlace,
+    /// The epilogues of a kernel that takes none.
+    pub const NO: &[Overrides] = &[End::None.overrides()];
+    /// All of them, as epilogues of a kernel.
+    pub const ALL: &[Overrides] = &[
+        End::None.overrides(),
+        End::Relu.overrides(),
+        End::Bias.overrides(),
+        End::BiasRelu.overrides(),
+        End::Mask.overrides(),
+        End::MaskInPlace.overrides(),
     ];
 
     /// The end for these flags of an op.
@@ -55,15 +57,15 @@ impl End {
         }
     }
 
-    /// Name and provider file.
-    pub fn file(self) -> (&'static str, Source) {
+    /// What the provider `end` is built with.
+    pub const fn overrides(self) -> Overrides {
         match self {
-            End::None => ("", source!("gemm/end_none")),
-            End::Relu => ("_relu", source!("gemm/end_relu")),
-            End::Bias => ("_bias", source!("gemm/end_bias")),
-            End::BiasRelu => ("_bias_relu", source!("gemm/end_bias_relu")),
-            End::Mask => ("_mask", source!("gemm/end_mask")),
-            End::MaskInPlace => ("_mask_in_place", source!("gemm/end_mask_in_place")),
+            End::None => &[],
+            End::Relu => &[("relu", 1)],
+            End::Bias => &[("bias", 1)],
+            End::BiasRelu => &[("bias", 1), ("relu", 1)],
+            End::Mask => &[("mask", 1)],
+            End::MaskInPlace => &[("mask", 2)],
         }
     }
 
@@ -103,7 +105,7 @@ impl End {
     pub fn bind_parts(self, dispatch: Dispatch, third: usize, y: Operand, part: usize) -> Dispatch {
         let dispatch = match self.reads_third() {
             true => dispatch.read(Operand::Input(2)).part(third),
-            false => dispatch,
+            false => dispatch.read_again(),
         };
         dispatch.write(y).part(part)
     }
@@ -112,22 +114,6 @@ impl End {
     pub fn bind_rows(self, dispatch: Dispatch, y: Operand, part: usize) -> Dispatch {
         let third = if self == End::Mask { part } else { 0 };
         self.bind_parts(dispatch, third, y, part)
-    }
-
-    /// As `bind_rows`, for `end_flags`: where nothing is read, `unread` is bound in the third
-    /// input's place.
-    pub fn bind_flags(
-        self,
-        dispatch: Dispatch,
-        unread: Operand,
-        y: Operand,
-        part: usize,
-    ) -> Dispatch {
-        let dispatch = match self.reads_third() {
-            true => dispatch,
-            false => dispatch.read(unread),
-        };
-        self.bind_rows(dispatch, y, part)
     }
 }
 
@@ -185,8 +171,14 @@ impl Target {
             .param("first_column", self.first_column)
     }
 
-    /// Binds what the end reads, and the target after it.
+    /// Binds the target of a kernel without an end.
+    pub fn write(&self, dispatch: Dispatch) -> Dispatch {
+        dispatch.write(self.operand).part(self.part)
+    }
+
+    /// Chooses the end, binds what it reads, and the target after it.
     pub fn bind(&self, dispatch: Dispatch) -> Dispatch {
+        let dispatch = dispatch.epilogue(self.end.overrides());
         self.end
             .bind_parts(dispatch, self.end_part, self.operand, self.part)
     }
@@ -404,7 +396,7 @@ pub(crate) fn sum_runs(
     for run in 1..runs {
         term(run, next, out);
         let target = if run + 1 == runs { to } else { free };
-        let dispatch = Dispatch::of(Cow::Owned(sum_pair(target.end)), VARIANTS[0]);
+        let dispatch = Dispatch::of(Cow::Owned(sum_pair()), VARIANTS[0]);
         let count = rows * columns;
         let dispatch = target
             .bind(dispatch.read(sum.operand).read(next.operand))
@@ -416,13 +408,13 @@ pub(crate) fn sum_runs(
 }
 
 /// The kernel that adds two sums of a product, and what follows.
-pub(crate) fn sum_pair(end: End) -> Kernel {
-    let (end_name, end) = end.file();
-    Kernel::composed(
-        format!("sum_pair{end_name}"),
-        vec![source!("gemm/sum_pair"), end, source!("gemm/y_elements")],
-        VARIANTS,
-    )
+pub(crate) fn sum_pair() -> Kernel {
+    let files = [
+        source!("gemm/sum_pair"),
+        source!("gemm/end"),
+        source!("gemm/y_elements"),
+    ];
+    Kernel::composed("sum_pair".into(), files.into(), VARIANTS).with_epilogues(End::ALL)
 }
 
 const VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];

@@ -242,8 +242,13 @@ impl Tiles {
         }
     }
 
-    /// The kernel `{map}_{body}{end}` with these providers.
-    pub fn kernel(self, map: &str, end: &str, providers: &[Source]) -> Kernel {
+    /// The kernel `{map}_{body}` with these providers and epilogues.
+    pub fn kernel(
+        self,
+        map: &str,
+        providers: &[Source],
+        epilogues: &'static [Overrides],
+    ) -> Kernel {
         let cooperative = source!("gemm/cooperative");
         let units = source!("gemm/cooperative_units");
         let (body, own) = match self {
@@ -261,8 +266,10 @@ impl Tiles {
                 vec![cooperative, source!("gemm/cooperative_plain")],
             ),
         };
-        let files = [&own, providers].concat();
-        let kernel = Kernel::composed(format!("{map}_{body}{end}"), files, self.variants());
+        let epilogue = [source!("gemm/end"), source!("gemm/y_elements")];
+        let files = [&own, providers, &epilogue].concat();
+        let kernel = Kernel::composed(format!("{map}_{body}"), files, self.variants())
+            .with_epilogues(epilogues);
         match self {
             Tiles::Shared => kernel,
             Tiles::Cooperative(Matrices::Plain) => kernel.in_halves(&[]),

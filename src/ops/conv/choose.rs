@@ -10,7 +10,7 @@
 
 use super::Sizes;
 use super::filters::Filters;
-use crate::kernel::{Body, Caps, Io, Lowering, Operand, Rows, overlaps};
+use crate::kernel::{Body, Caps, Io, Lowering, Operand, Overrides, Rows, overlaps};
 use crate::lowering::gemm::{End, Target};
 
 /// Which of the three ops is lowered.
@@ -23,11 +23,23 @@ pub(super) enum Map {
 
 impl Map {
     /// What may follow it.
-    pub(super) fn ends(self) -> &'static [End] {
+    pub(super) fn epilogues(self) -> &'static [Overrides] {
+        const FORWARD: &[Overrides] = &[
+            End::None.overrides(),
+            End::Relu.overrides(),
+            End::Bias.overrides(),
+            End::BiasRelu.overrides(),
+        ];
+        const GRAD_INPUT: &[Overrides] = &[
+            End::None.overrides(),
+            End::Mask.overrides(),
+            End::MaskInPlace.overrides(),
+            End::Bias.overrides(),
+        ];
         match self {
-            Map::Forward => &[End::None, End::Relu, End::Bias, End::BiasRelu],
-            Map::GradInput => &[End::None, End::Mask, End::MaskInPlace, End::Bias],
-            Map::GradWeight => &[End::None],
+            Map::Forward => FORWARD,
+            Map::GradInput => GRAD_INPUT,
+            Map::GradWeight => End::NO,
         }
     }
 }

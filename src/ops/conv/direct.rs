@@ -227,7 +227,7 @@ impl Sizes {
         let from_step = self.direct_steps(map)[0];
         let rows = run.count * own.groups * cut.chunks * extents[0] * extents[1];
         let count = rows * extents[2].div_ceil(4);
-        let dispatch = Dispatch::of(Cow::Owned(kernel(map, to.end)), overrides)
+        let dispatch = Dispatch::of(Cow::Owned(kernel(map)), overrides)
             .read(Operand::Input(0))
             .part(run.part[0])
             .read(Operand::Input(1))
@@ -311,7 +311,7 @@ impl Sizes {
             };
             let cut = Cut { shares, ..cut };
             let dispatch = target
-                .bind(dispatch.clone())
+                .write(dispatch.clone())
                 .param("count", invocations)
                 .param("from_base", run.first[0] * self.x_row() + from_first)
                 .param("from_image", self.x_row())
@@ -426,25 +426,25 @@ const VARIANTS: &[Overrides] = &[
     &[("block", 1), ("workgroup_size", 64)],
 ];
 
-fn kernel(map: Map, end: End) -> Kernel {
-    let (name, map) = match map {
+fn kernel(map: Map) -> Kernel {
+    let (name, file) = match map {
         Map::GradInput => ("conv_direct_grad_input", source!("conv/direct_grad_input")),
         Map::Forward | Map::GradWeight => ("conv_direct_forward", source!("conv/direct_forward")),
     };
-    let (end_name, end) = end.file();
     Kernel::composed(
-        format!("{name}{end_name}"),
+        name.into(),
         vec![
             source!("conv/direct"),
             source!("conv/direct_params"),
             source!("conv/gather"),
-            map,
-            end,
+            file,
+            source!("gemm/end"),
             source!("gemm/y_elements"),
             source!("lib/pad"),
         ],
         VARIANTS,
     )
+    .with_epilogues(map.epilogues())
 }
 
 static GRAD_WEIGHT: Kernel = Kernel::new(
@@ -462,6 +462,5 @@ pub(super) const KERNELS: &[&Kernel] = &[&GRAD_WEIGHT];
 
 /// The kernels that are composed when an op lowers.
 pub(super) fn kernels() -> Vec<Kernel> {
-    let ends = |map: Map| map.ends().iter().map(move |&end| kernel(map, end));
-    ends(Map::Forward).chain(ends(Map::GradInput)).collect()
+    [Map::Forward, Map::GradInput].map(kernel).into()
 }

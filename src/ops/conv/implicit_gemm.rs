@@ -70,7 +70,7 @@ impl Sizes {
             let size = [run.count, to_row];
             sum_runs(splits, size, to, &scratch, out, |split, to, out| {
                 let end = if split == 0 { first_end } else { End::None };
-                let kernel = Cow::Owned(kernel(Tiles::of(caps), map, end));
+                let kernel = Cow::Owned(kernel(Tiles::of(caps), map));
                 let dispatch = Dispatch::of(kernel, tiling.overrides)
                     .read(Operand::Input(0))
                     .part(run.part[0])
@@ -101,7 +101,7 @@ impl Sizes {
         let width = product.m.min(product.n);
         let may_split = dweight.bytes() * ENOUGH_WORKGROUPS as u64 <= caps.max_binding;
         let tiling = product.tiling(width, may_split, true, caps);
-        let kernel = kernel(Tiles::of(caps), Map::GradWeight, End::None);
+        let kernel = kernel(Tiles::of(caps), Map::GradWeight);
         let dispatch = Dispatch::of(Cow::Owned(kernel), tiling.overrides)
             .read(Operand::Input(0))
             .part(run.part[0])
@@ -152,24 +152,14 @@ impl Sizes {
     }
 }
 
-fn kernel(tiles: Tiles, map: Map, end: End) -> Kernel {
-    let (name, map) = match map {
+fn kernel(tiles: Tiles, map: Map) -> Kernel {
+    let (name, file) = match map {
         Map::Forward => ("conv_forward", source!("conv/forward_shared")),
         Map::GradInput => ("conv_grad_input", source!("conv/grad_input_shared")),
         Map::GradWeight => ("conv_grad_weight", source!("conv/grad_weight_shared")),
     };
-    let (end_name, end) = end.file();
-    tiles.kernel(
-        name,
-        end_name,
-        &[
-            source!("conv/params"),
-            source!("conv/gather"),
-            map,
-            end,
-            source!("gemm/y_elements"),
-        ],
-    )
+    let files = [source!("conv/params"), source!("conv/gather"), file];
+    tiles.kernel(name, &files, map.epilogues())
 }
 
 /// The kernels that are composed when an op lowers.
@@ -177,7 +167,7 @@ pub(super) fn kernels() -> Vec<Kernel> {
     let mut kernels = Vec::new();
     for tiles in Tiles::all() {
         for map in [Map::Forward, Map::GradInput, Map::GradWeight] {
-            kernels.extend(map.ends().iter().map(|&end| kernel(tiles, map, end)));
+            kernels.push(kernel(tiles, map));
         }
     }
     kernels

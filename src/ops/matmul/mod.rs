@@ -537,7 +537,7 @@ fn letters(transposed: [bool; 2]) -> &'static str {
 
 /// Every kernel of the family.
 pub(super) fn kernels() -> Vec<Kernel> {
-    let mut kernels: Vec<Kernel> = End::ALL.into_iter().map(sum_pair).collect();
+    let mut kernels = vec![sum_pair()];
     kernels.extend(shared::kernels());
     kernels.extend(cpu::registers::kernels());
     kernels

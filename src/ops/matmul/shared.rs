@@ -26,7 +26,7 @@ impl MatMul {
         if tiling.splits as u64 * ty.bytes() > caps.max_binding {
             tiling = product.tiling(whole.n, false, false, caps);
         }
-        let kernel = Cow::Owned(kernel(Tiles::of(caps), to.end));
+        let kernel = Cow::Owned(kernel(Tiles::of(caps)));
         let dispatch = block.read(Dispatch::of(kernel, tiling.overrides));
         in_splits(tiling.splits, &ty, to, caps, out, |to, part| {
             let dispatch = product.params(&tiling, part, caps, to.bind(dispatch));
@@ -50,17 +50,11 @@ impl Block {
     }
 }
 
-fn kernel(tiles: Tiles, end: End) -> Kernel {
-    let (end_name, end) = end.file();
-    tiles.kernel(
-        "matmul",
-        end_name,
-        &[source!("matmul/shared"), end, source!("gemm/y_elements")],
-    )
+fn kernel(tiles: Tiles) -> Kernel {
+    tiles.kernel("matmul", &[source!("matmul/shared")], End::ALL)
 }
 
 /// The kernels that are composed when a product lowers.
 pub(super) fn kernels() -> Vec<Kernel> {
-    let ends = |tiles| End::ALL.map(|end| kernel(tiles, end));
-    Tiles::all().flat_map(ends).collect()
+    Tiles::all().map(kernel).collect()
 }

@@ -537,18 +537,15 @@ impl Class {
                 for shown in &blocks_shown {
                     let count = shown.count * rows * strips * images.count;
                     let y_base = (run.first[1] + images.start) * groups * outs * out_plane;
-                    let kernel = Cow::Owned(registers_kernel(form, end));
+                    let kernel = Cow::Owned(registers_kernel(form));
                     let dispatch = x.bind(Dispatch::of(kernel, overrides), images);
-                    let (y, part) = (Operand::Output(0), run.part[1]);
                     let dispatch = match form.weights {
-                        Weights::Storage => end.bind_rows(dispatch.read(weights), y, part),
-                        Weights::Uniform => end.bind_rows(dispatch.uniform(weights), y, part),
-                        Weights::Window => {
-                            let dispatch = dispatch.uniform(weights).window(shown.at);
-                            end.bind_flags(dispatch, weights, y, part)
-                        }
+                        Weights::Storage => dispatch.read(weights).epilogue(end.overrides()),
+                        Weights::Uniform => dispatch.uniform(weights).epilogue(end.overrides()),
+                        Weights::Window => dispatch.uniform(weights).window(shown.at),
                     };
-                    let dispatch = dispatch
+                    let dispatch = end
+                        .bind_rows(dispatch, Operand::Output(0), run.part[1])
                         .param("count", count)
                         .param("strips", strips)
                         .param("batch", images.count)
@@ -716,7 +713,7 @@ pub(in crate::ops::conv) fn x_files(strided: bool, window: bool) -> ([Source; 2]
     }
 }
 
-fn registers_kernel(form: Form, end: End) -> Kernel {
+fn registers_kernel(form: Form) -> Kernel {
     let ([x, columns], x_name) = x_files(form.strided, form.x_window);
     let (weights_name, weights) = match form.weights {
         Weights::Storage => ("", source!("gemm/second_quads")),
@@ -727,37 +724,21 @@ fn registers_kernel(form: Form, end: End) -> Kernel {
         2 => ("_pairs", source!("gemm/y_pairs")),
         _ => ("", source!("gemm/y_elements")),
     };
-    let mut files = vec![source!("conv/registers"), x, columns, weights, y];
-    let end_name = match form.weights {
-        // One kernel for all ends: compiling is most of a first step on a CPU adapter.
-        Weights::Window => {
-            files.push(source!("gemm/end_flags"));
-            ""
-        }
-        _ => {
-            let (name, end) = end.file();
-            files.extend([end, source!("gemm/sums_zero")]);
-            name
-        }
+    // The gradient of an input, which takes the mask, never strides.
+    let (end, epilogues) = match (form.weights, form.strided) {
+        (Weights::Window, _) => (source!("gemm/end_flags"), End::NO),
+        (_, false) => (source!("gemm/end"), End::ALL),
+        (_, true) => (source!("gemm/end"), Map::Forward.epilogues()),
     };
     Kernel::composed(
-        format!("conv_registers{x_name}{weights_name}{unit_name}{end_name}"),
-        files,
+        format!("conv_registers{x_name}{weights_name}{unit_name}"),
+        vec![source!("conv/registers"), x, columns, weights, y, end],
         form.variants(),
     )
+    .with_epilogues(epilogues)
 }
 
 /// The kernels that are composed when an op lowers.
 pub(in crate::ops::conv) fn kernels() -> Vec<Kernel> {
-    let forms = Form::all().flat_map(|form| {
-        let ends = match form.weights {
-            Weights::Window => &[End::None],
-            _ => End::ALL.as_slice(),
-        };
-        // The gradient of an input, which takes the mask, never strides.
-        let ends = (ends.iter().copied())
-            .filter(move |end| !form.strided || !matches!(end, End::Mask | End::MaskInPlace));
-        ends.map(move |end| registers_kernel(form, end))
-    });
-    forms.collect()
+    Form::all().map(registers_kernel).collect()
 }

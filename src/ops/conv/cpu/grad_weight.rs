@@ -268,7 +268,7 @@ impl Sizes {
             .read(Operand::Input(1))
             .part(run.part[1]);
         let sum = to
-            .bind(sum)
+            .write(sum)
             .param("quads", cut.quads)
             .param("chunks", cut.chunks)
             .param("blocks", cut.blocks)

@@ -168,7 +168,7 @@ impl MatMul {
             true => Tile::Small,
             false => Tile::Large,
         };
-        let kernel = registers_kernel(self.transposed(), to.end);
+        let kernel = registers_kernel(self.transposed());
         let high = high(caps.tile.unwrap_or(rule));
         let tiles = RegisterTiles::new(&block, high);
         // The small one has no fast path.
@@ -323,35 +323,31 @@ impl<const A: bool, const B: bool> Variants<A, B> {
     }
 }
 
-fn registers_kernel(transposed: [bool; 2], end: End) -> Kernel {
+fn registers_kernel(transposed: [bool; 2]) -> Kernel {
     let variants = match transposed {
         [false, false] => Variants::<false, false>::ALL,
         [false, true] => Variants::<false, true>::ALL,
         [true, false] => Variants::<true, false>::ALL,
         [true, true] => Variants::<true, true>::ALL,
     };
-    let (form, (end_name, end)) = (letters(transposed), end.file());
     Kernel::composed(
-        format!("matmul_registers_{form}{end_name}"),
+        format!("matmul_registers_{}", letters(transposed)),
         vec![
             source!("matmul/registers"),
             source!("gemm/first_quads"),
             source!("gemm/second_quads"),
-            end,
+            source!("gemm/end"),
             source!("gemm/y_elements"),
         ],
         variants,
     )
+    .with_epilogues(End::ALL)
 }
 
 /// The kernels that are composed when an op lowers.
 pub(in crate::ops::matmul) fn kernels() -> Vec<Kernel> {
-    let mut kernels = Vec::new();
-    for end in End::ALL {
-        for transposed in [[false, false], [false, true], [true, false], [true, true]] {
-            kernels.push(registers_kernel(transposed, end));
-        }
-    }
+    let all = [[false, false], [false, true], [true, false], [true, true]];
+    let mut kernels: Vec<Kernel> = all.map(registers_kernel).into();
     kernels.extend(terms::kernels());
     kernels
 }

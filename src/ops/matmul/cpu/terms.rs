@@ -37,8 +37,7 @@ impl MatMul {
         let dispatch = match (sum, to.end.reads_third()) {
             (Sum::With(sum), _) => dispatch.read(sum),
             (_, true) => dispatch.read(Operand::Input(2)).part(to.end_part),
-            // Bound in its place, and not read.
-            (_, false) => b.bind_storage(dispatch),
+            (_, false) => dispatch.read_again(),
         };
         to.params(self.strides(&block.block, dispatch))
             .write(to.operand)
