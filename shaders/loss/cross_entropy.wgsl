@@ -9,11 +9,11 @@
 // each loss is divided by the rows that count. Only shares of columns from `begin` to `until` - 1
 // are looked at. Where begin is not 0, the losses go on with what they hold.
 // Reference: src/ops/loss/cross_entropy.rs. A chunk is made by one invocation or by one workgroup,
-// as the provider says.
+// as lanes says.
 // Overrides: logarithm (1 where logits are logarithms of probabilities), every (1 where all columns
 // have a share), workgroup_size.
-// Providers: targets (target_labels or target_probabilities), lib/row_softmax, lib/row_alone or
-// lib/row_shared, lib/special, lib/divide, lib/grid, lib/float.
+// Providers: targets (target_labels or target_probabilities), lib/row_softmax, lib/rows,
+// lib/special, lib/divide, lib/grid, lib/float.
 
 override logarithm: u32 = 0u;
 override every: u32 = 0u;
@@ -73,7 +73,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         var loss = 0.0;
         if (every == 1u) {
-            for (var c = params.begin + lane; c < min(end, params.until); c += LANES) {
+            for (var c = params.begin + lane; c < min(end, params.until); c += lanes) {
                 let i = start + c * step;
                 let share = weight[c] * (params.keep * probability(i) + params.even);
                 loss += select(share * (log_sum - (logits[i] - top)), 0.0, share == 0.0);

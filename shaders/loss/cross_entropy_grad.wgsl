@@ -7,11 +7,11 @@
 // that count with params.mean. A label that is not below columns gives a row of NaN; where all
 // shares are 0 the row is not read.
 // Reference: src/ops/loss/cross_entropy.rs. A row is made by one invocation or by one workgroup, as
-// the provider says.
+// lanes says.
 // Overrides: logarithm (1 where logits are logarithms of probabilities, 2 where they are sum(share)
 // * softmax), every (1 where all columns have a share), workgroup_size.
-// Providers: targets (target_labels or target_probabilities), lib/row_softmax, lib/row_alone or
-// lib/row_shared, lib/divide, lib/grid, lib/float.
+// Providers: targets (target_labels or target_probabilities), lib/row_softmax, lib/rows,
+// lib/divide, lib/grid, lib/float.
 
 override logarithm: u32 = 0u;
 override every: u32 = 0u;
@@ -81,13 +81,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     var total = 0.0;
     if (every == 1u && logarithm == 0u) {
-        for (var c = lane; c < read; c += LANES) {
+        for (var c = lane; c < read; c += lanes) {
             total += weight[c] * (params.keep * probability(start + c * step) + params.even);
         }
         total = row_sum(total, local);
     }
     total += own;
-    for (var c = params.begin + lane; c < min(end, params.until); c += LANES) {
+    for (var c = params.begin + lane; c < min(end, params.until); c += lanes) {
         let i = start + c * step;
         var gradient = 0.0;
         if (counts) {

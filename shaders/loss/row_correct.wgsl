@@ -6,8 +6,8 @@
 // columns, is wrong. Columns from `begin` to `until` - 1 are looked at; where begin is not 0, right
 // goes on with what it holds.
 // Reference: src/ops/loss/accuracy.rs. A row is judged by one invocation or by one workgroup, as
-// the provider says.
-// Overrides: workgroup_size. Providers: lib/row_alone or lib/row_shared, lib/grid, lib/float.
+// lanes says.
+// Overrides: workgroup_size. Providers: lib/rows, lib/grid, lib/float.
 
 override workgroup_size: u32 = 64u;
 
@@ -50,7 +50,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     if (end > start) {
         let own = logits[at];
-        for (var i = start + params.begin + lane; i < end; i += LANES) {
+        for (var i = start + params.begin + lane; i < end; i += lanes) {
             let other = logits[i];
             if (is_nan(other) || other > own || (other == own && i < at)) {
                 wrong = 1.0;

@@ -2,10 +2,10 @@
 // max(x) - log(sum(exp(x - max(x)))).
 //
 // Layout: logits and y are [outer, columns, inner], a row runs along the columns. Reference:
-// src/ops/loss/softmax.rs. A row is made by one invocation or by one workgroup, as the provider
+// src/ops/loss/softmax.rs. A row is made by one invocation or by one workgroup, as lanes
 // says.
-// Overrides: logarithm (0 or 1), workgroup_size. Providers: lib/row_softmax, lib/row_alone or
-// lib/row_shared, lib/special, lib/divide, lib/grid, lib/float.
+// Overrides: logarithm (0 or 1), workgroup_size. Providers: lib/row_softmax, lib/rows, lib/special,
+// lib/divide, lib/grid, lib/float.
 
 override logarithm: u32 = 0u;
 override workgroup_size: u32 = 64u;
@@ -29,7 +29,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let start = outer * (params.columns - 1u) * params.inner + select(0u, row, inside);
     let end = start + select(0u, params.columns * params.inner, inside);
     let first = start + row_lane(local) * params.inner;
-    let step = LANES * params.inner;
+    let step = lanes * params.inner;
 
     let soft = row_softmax(start, end, params.inner, local);
     if (logarithm == 1u) {

@@ -2,9 +2,9 @@
 // log_softmax dx = dy - exp(y) * sum(dy).
 //
 // Layout: y, dy and dx are [outer, columns, inner], a row runs along the columns. Reference:
-// src/ops/loss/softmax.rs. A row is made by one invocation or by one workgroup, as the provider
+// src/ops/loss/softmax.rs. A row is made by one invocation or by one workgroup, as lanes
 // says.
-// Overrides: logarithm (0 or 1), workgroup_size. Providers: lib/row_alone or lib/row_shared,
+// Overrides: logarithm (0 or 1), workgroup_size. Providers: lib/rows,
 // lib/divide, lib/grid, lib/float.
 
 override logarithm: u32 = 0u;
@@ -30,7 +30,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let start = outer * (params.columns - 1u) * params.inner + select(0u, row, inside);
     let end = start + select(0u, params.columns * params.inner, inside);
     let first = start + row_lane(local) * params.inner;
-    let step = LANES * params.inner;
+    let step = lanes * params.inner;
 
     var sum = 0.0;
     for (var i = first; i < end; i += step) {

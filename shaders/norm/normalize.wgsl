@@ -4,12 +4,13 @@
 // Layout: x, y and the residual are loads of one element or four; load i of this run of rows is
 // load base + i of the part. Statistics and weights are in the table (see norm_table). Reference:
 // src/ops/norm/mod.rs.
-// One invocation makes one load, one workgroup workgroup_size of them. Overrides: workgroup_size.
-// Providers: load and store (lib/separate or lib/in_place), OLD and with_residual (norm_alone or
-// norm_residual), Element, Statistic, statistic_at, affine_at and relu (norm_elements or
-// norm_quads), table (norm_table_storage or norm_table_window), norm_place, lib/divide, lib/float,
-// lib/grid.
+// One invocation makes one load, one workgroup workgroup_size of them. Overrides: adds_residual (1
+// where there is one; else something else is bound in its place), workgroup_size.
+// Providers: load and store (lib/separate or lib/in_place), Element, Statistic, statistic_at,
+// affine_at and relu (norm_elements or norm_quads), table (norm_table_storage or
+// norm_table_window), norm_place, lib/divide, lib/float, lib/grid.
 
+override adds_residual: u32 = 0u;
 override workgroup_size: u32 = 64u;
 
 struct Params {
@@ -26,16 +27,22 @@ struct Params {
 }
 
 const TABLE: u32 = 0u;
+const OLD: u32 = 2u;
+
+@group(0) @binding(1) var<storage, read> residual: array<Element>;
 
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let i = workgroup_index(group) * workgroup_size + local;
-    if (i < params.count) {
+    if i < params.count {
         let own = statistic_at(i);
         let weight = affine_at(params.weights, i);
         let bias = affine_at(params.biases, i);
         let x = load(params.base + i);
-        let y = with_residual((x - own.mean) * (own.scale * weight) + bias, params.base + i);
+        var y = (x - own.mean) * (own.scale * weight) + bias;
+        if adds_residual != 0u {
+            y += residual[params.base + i];
+        }
         store(params.base + i, select(y, relu(y), params.relu == 1u));
     }
 }

@@ -5,7 +5,7 @@
 // Reference: src/ops/pool/average.rs. One invocation makes one output, one workgroup
 // workgroup_size.
 // Overrides: workgroup_size.
-// Providers: average (average_mean or average_lp), counted (pool_strided or pool_adaptive),
+// Providers: average (average_mean or average_lp), counted (pool_windows),
 // pool_params, pool_place, lib/grid, lib/divide; for average_lp lib/float.
 
 override workgroup_size: u32 = 64u;

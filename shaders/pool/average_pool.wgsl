@@ -5,9 +5,8 @@
 // Reference: src/ops/pool/average.rs. One invocation makes one output, one workgroup
 // workgroup_size.
 // Overrides: cut (1: y[j] is the sum of a piece of a window), workgroup_size.
-// Providers: term and average (average_mean or average_lp), elements and counted (pool_strided or
-// pool_adaptive), pool_params, pool_place, pool_pieces, lib/pieces, lib/grid, lib/divide; for
-// average_lp lib/float.
+// Providers: term and average (average_mean or average_lp), elements and counted (pool_windows),
+// pool_params, pool_place, pool_pieces, lib/pieces, lib/grid, lib/divide; for average_lp lib/float.
 
 override cut: u32 = 0u;
 override workgroup_size: u32 = 64u;

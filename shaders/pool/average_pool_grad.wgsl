@@ -6,7 +6,7 @@
 // makes one element of dx, one workgroup workgroup_size.
 // Overrides: cut (1: dx[j] is the sum of a piece of these windows), workgroup_size.
 // Providers: derivative (average_mean_grad or average_lp_grad) with its average_mean or average_lp,
-// windows_over and counted (pool_strided or pool_adaptive), pool_params, pool_pieces, lib/pieces,
+// windows_over and counted (pool_windows), pool_params, pool_pieces, lib/pieces,
 // lib/grid; for average_lp lib/float.
 
 override cut: u32 = 0u;

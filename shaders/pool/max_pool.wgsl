@@ -10,7 +10,7 @@
 // Overrides: cut (1: y[j] is the maximum of a piece of a window, whose index is 0xffffffff if it
 // has no elements), workgroup_size.
 // Providers: store_indices (max_pool_values, max_pool_window or max_pool_plane), elements
-// (pool_strided or pool_adaptive), pool_params, pool_place, pool_pieces, lib/pieces, lib/grid,
+// (pool_windows), pool_params, pool_place, pool_pieces, lib/pieces, lib/grid,
 // lib/divide, lib/float.
 
 override cut: u32 = 0u;

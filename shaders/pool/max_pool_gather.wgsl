@@ -5,7 +5,7 @@
 // src/ops/pool/max_grad.rs.
 // One invocation makes one output, one workgroup workgroup_size.
 // Overrides: workgroup_size.
-// Providers: index_at (index_window or index_plane), pool_strided, pool_params, pool_place,
+// Providers: index_at (index_window or index_plane), pool_windows, pool_params, pool_place,
 // lib/grid, lib/divide.
 
 override workgroup_size: u32 = 64u;

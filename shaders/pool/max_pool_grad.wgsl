@@ -5,7 +5,7 @@
 // Reference: src/ops/pool/max_grad.rs.
 // One invocation makes one element of dx, one workgroup workgroup_size.
 // Overrides: cut (1: dx[j] is the sum over a piece of these windows), workgroup_size.
-// Providers: index_at (index_window or index_plane), windows_over (pool_strided or pool_adaptive),
+// Providers: index_at (index_window or index_plane), windows_over (pool_windows),
 // pool_params, pool_pieces, lib/pieces, lib/grid.
 
 override cut: u32 = 0u;

@@ -13,14 +13,24 @@
 // one of x's layout where x is.
 // Reference: src/ops/reduce/mod.rs. One invocation makes one chunk of one output, one workgroup
 // workgroup_size of them.
-// Overrides: function (0 sum, 1 largest), chunks_first (the innermost run is kept), workgroup_size.
-// Providers: Element, Bits, Result and fold (reduce_elements, reduce_row_quads or
-// reduce_column_quads), bindings and term (reduce_values, reduce_squares, reduce_deviations,
-// reduce_ties, reduce_exponentials or reduce_products), lib/grid, lib/divide.
+// Overrides: function (the largest, or the sum of which terms), chunks_first (the innermost run is
+// kept), workgroup_size.
+// Providers: Element, Bits, Result and fold (elements, row_quads or column_quads), bindings and
+// term (terms, terms_by_output or terms_by_element), lib/grid, lib/divide.
 
 override function: u32 = 0u;
 override chunks_first: u32 = 0u;
 override workgroup_size: u32 = 64u;
+
+// Functions. All but LARGEST are sums.
+const SUM: u32 = 0u; // of the elements
+const LARGEST: u32 = 1u;
+const SQUARES: u32 = 2u; // of the elements
+const DIFFERENCES: u32 = 3u; // from another value of each output
+const DEVIATIONS: u32 = 4u; // squares of these differences
+const TIES: u32 = 5u; // 1 where an element equals that value; NaN equals NaN
+const EXPONENTIALS: u32 = 6u; // exp of these differences; NaN stays
+const PRODUCTS: u32 = 7u; // with another value of x's layout
 
 struct Params {
     grid: Grid,
@@ -64,11 +74,11 @@ fn larger(a: Element, b: Element) -> Element {
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let i = workgroup_index(group) * workgroup_size + local;
-    if (i < params.count) {
+    if i < params.count {
         let chunks = params.outer_chunks * params.inner_chunks;
         var output = quotient(i, chunks);
         var chunk = i - output * chunks;
-        if (chunks_first == 1u) {
+        if chunks_first == 1u {
             chunk = quotient(i, params.outputs);
             output = i - chunk * params.outputs;
         }
@@ -94,7 +104,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             + m * params.reduced_stride0 + l * params.reduced_stride2;
         let at_y = params.y_base + i;
         var total = Element(params.start);
-        if (function == 1u && params.accumulate == 1u) {
+        if function == LARGEST && params.accumulate == 1u {
             total = Element(params.scale * y[at_y]);
         }
         for (var r0 = m; r0 < extent0; r0 += step0) {
@@ -102,7 +112,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             for (var r1 = 0u; r1 < extent1; r1++) {
                 var at = at1;
                 for (var r2 = l; r2 < extent2; r2 += step2) {
-                    if (function == 1u) {
+                    if function == LARGEST {
                         total = larger(total, params.scale * x[at]);
                     } else {
                         total += term(x[at], at, params.other_base + output);
@@ -114,10 +124,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             at0 += jump0;
         }
         var result = params.scale * fold(total);
-        if (function == 0u && params.accumulate == 1u) {
+        if function != LARGEST && params.accumulate == 1u {
             result += y[at_y];
         }
-        if (params.root == 1u) {
+        if params.root == 1u {
             result = sqrt(result);
         }
         y[at_y] = result;

@@ -5,7 +5,7 @@ alias Bits = vec4<u32>;
 alias Result = f32;
 
 fn fold(total: vec4<f32>) -> f32 {
-    if (function == 1u) {
+    if function == LARGEST {
         let pairs = larger(total, total.zwxy);
         return larger(pairs, pairs.yxwz).x;
     }

@@ -34,6 +34,13 @@ pub(crate) fn value(overrides: Overrides, name: &str) -> usize {
     found.map_or(1, |&(_, value)| value as usize)
 }
 
+/// The variant of a kernel whose overrides have these values.
+pub(crate) fn variant(kernel: &Kernel, wanted: &[(&str, usize)]) -> Overrides {
+    let is_wanted = |set: &&Overrides| wanted.iter().all(|&(name, n)| value(set, name) == n);
+    let found = kernel.variants.iter().find(is_wanted);
+    *found.expect("a kernel lists what its ops choose")
+}
+
 /// Number of `vec4`s that hold `rows` rows of `ty`.
 pub(crate) fn quads(ty: &Type, rows: usize) -> usize {
     (ty.row() * rows).div_ceil(4)

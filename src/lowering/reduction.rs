@@ -9,8 +9,8 @@ use crate::kernel::{
 };
 use crate::shape::{Shape, Type};
 
-use super::Cut;
 use super::strided::{box_params, box_variant};
+use super::{Cut, variant};
 
 /// What becomes of the elements over which an output reduces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -444,13 +444,17 @@ fn lower_runs(
         }
     };
     let width_y = if last.reduced { 1 } else { width };
-    let (largest, start) = match reduction.function {
-        Function::Largest => (true, f32::NEG_INFINITY),
-        _ => (false, 0.0),
+    let start = match reduction.function {
+        Function::Largest => f32::NEG_INFINITY,
+        _ => 0.0,
     };
-    let variant = VARIANTS[usize::from(chunks_first) + 2 * usize::from(largest)];
-    let kernel = kernel(form, Term::of(reduction.function));
-    let mut dispatch = Dispatch::of(Cow::Owned(kernel), variant)
+    let kernel = kernel(form, reduction.function.terms());
+    let wanted = [
+        ("function", reduction.function.number()),
+        ("chunks_first", chunks_first.into()),
+    ];
+    let chosen = variant(&kernel, &wanted);
+    let mut dispatch = Dispatch::of(Cow::Owned(kernel), chosen)
         .read(x.operand)
         .part(x.part);
     dispatch = match reduction.function {
@@ -560,85 +564,110 @@ const REDUCED: [[&str; 2]; 3] = [
     ["reduced2", "reduced_stride2"],
 ];
 
-/// How the terms of a sum are made of the elements.
+/// What the terms of a sum are made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Term {
-    Value,
-    Square,
-    Difference,
-    Deviation,
-    Tie,
-    Exponential,
-    Product,
+enum Terms {
+    Elements,
+    /// Also another value of each output.
+    ByOutput,
+    /// Also another value of each element.
+    ByElement,
 }
 
-impl Term {
-    const ALL: [Term; 7] = [
-        Term::Value,
-        Term::Square,
-        Term::Difference,
-        Term::Deviation,
-        Term::Tie,
-        Term::Exponential,
-        Term::Product,
-    ];
+impl Function {
+    fn terms(self) -> Terms {
+        match self {
+            Function::Sum | Function::Largest | Function::Squares => Terms::Elements,
+            Function::Differences(_)
+            | Function::Deviations(_)
+            | Function::Ties(_)
+            | Function::Exponentials(_) => Terms::ByOutput,
+            Function::Products(_) => Terms::ByElement,
+        }
+    }
 
-    fn of(function: Function) -> Self {
-        match function {
-            Function::Sum | Function::Largest => Term::Value,
-            Function::Squares => Term::Square,
-            Function::Differences(_) => Term::Difference,
-            Function::Deviations(_) => Term::Deviation,
-            Function::Ties(_) => Term::Tie,
-            Function::Exponentials(_) => Term::Exponential,
-            Function::Products(_) => Term::Product,
+    /// Its number in `reduce.wgsl`.
+    fn number(self) -> usize {
+        match self {
+            Function::Sum => 0,
+            Function::Largest => 1,
+            Function::Squares => 2,
+            Function::Differences(_) => 3,
+            Function::Deviations(_) => 4,
+            Function::Ties(_) => 5,
+            Function::Exponentials(_) => 6,
+            Function::Products(_) => 7,
         }
     }
 }
 
-/// Those where the chunks of an output lie side by side come before those where the outputs of a
-/// chunk do; sums before the largest.
-const VARIANTS: [Overrides; 4] = [
-    &[("function", 0), ("chunks_first", 0), ("workgroup_size", 64)],
-    &[("function", 0), ("chunks_first", 1), ("workgroup_size", 64)],
-    &[("function", 1), ("chunks_first", 0), ("workgroup_size", 64)],
-    &[("function", 1), ("chunks_first", 1), ("workgroup_size", 64)],
-];
-const ROW_VARIANTS: [Overrides; 2] = [VARIANTS[0], VARIANTS[2]];
-const COLUMN_VARIANTS: [Overrides; 2] = [VARIANTS[1], VARIANTS[3]];
+const fn overrides(function: u32, chunks_first: u32) -> [(&'static str, u32); 3] {
+    [
+        ("function", function),
+        ("chunks_first", chunks_first),
+        ("workgroup_size", WORKGROUP as u32),
+    ]
+}
 
-fn kernel(form: Form, term: Term) -> Kernel {
-    let elements = source!("reduce/elements");
-    let rows = source!("reduce/row_quads");
-    let columns = source!("reduce/column_quads");
-    // Terms other than the elements themselves are summed.
-    let summed = term != Term::Value;
-    let (form_name, form, variants): (_, _, &'static [Overrides]) = match form {
-        Form::Elements if summed => ("", elements, &VARIANTS.as_slice()[..2]),
-        Form::Elements => ("", elements, &VARIANTS),
-        Form::RowQuads if summed => ("_row_quads", rows, &ROW_VARIANTS.as_slice()[..1]),
-        Form::RowQuads => ("_row_quads", rows, &ROW_VARIANTS),
-        Form::ColumnQuads if summed => ("_column_quads", columns, &COLUMN_VARIANTS.as_slice()[..1]),
-        Form::ColumnQuads => ("_column_quads", columns, &COLUMN_VARIANTS),
+/// The variants of each kind of terms: first those where the chunks of an output lie side by side,
+/// then as many where the outputs of a chunk do.
+const ELEMENTS: &[Overrides] = &[
+    &overrides(0, 0),
+    &overrides(1, 0),
+    &overrides(2, 0),
+    &overrides(0, 1),
+    &overrides(1, 1),
+    &overrides(2, 1),
+];
+const BY_OUTPUT: &[Overrides] = &[
+    &overrides(3, 0),
+    &overrides(4, 0),
+    &overrides(5, 0),
+    &overrides(6, 0),
+    &overrides(3, 1),
+    &overrides(4, 1),
+    &overrides(5, 1),
+    &overrides(6, 1),
+];
+const BY_ELEMENT: &[Overrides] = &[&overrides(7, 0), &overrides(7, 1)];
+
+fn kernel(form: Form, terms: Terms) -> Kernel {
+    let (name, file, variants) = match terms {
+        Terms::Elements => ("reduce", source!("reduce/terms"), ELEMENTS),
+        Terms::ByOutput => (
+            "reduce_by_output",
+            source!("reduce/terms_by_output"),
+            BY_OUTPUT,
+        ),
+        Terms::ByElement => (
+            "reduce_by_element",
+            source!("reduce/terms_by_element"),
+            BY_ELEMENT,
+        ),
     };
-    let (term_name, term) = match term {
-        Term::Value => ("values", source!("reduce/values")),
-        Term::Square => ("squares", source!("reduce/squares")),
-        Term::Difference => ("differences", source!("reduce/differences")),
-        Term::Deviation => ("deviations", source!("reduce/deviations")),
-        Term::Tie => ("ties", source!("reduce/ties")),
-        Term::Exponential => ("exponentials", source!("reduce/exponentials")),
-        Term::Product => ("products", source!("reduce/products")),
+    let (chunks_side_by_side, outputs_side_by_side) = variants.split_at(variants.len() / 2);
+    let (form_name, form, variants) = match form {
+        Form::Elements => ("", source!("reduce/elements"), variants),
+        Form::RowQuads => (
+            "_row_quads",
+            source!("reduce/row_quads"),
+            chunks_side_by_side,
+        ),
+        Form::ColumnQuads => (
+            "_column_quads",
+            source!("reduce/column_quads"),
+            outputs_side_by_side,
+        ),
     };
-    let files = vec![source!("reduce/reduce"), form, term];
-    Kernel::composed(format!("reduce_{term_name}{form_name}"), files, variants)
+    let files = vec![source!("reduce/reduce"), form, file];
+    Kernel::composed(format!("{name}{form_name}"), files, variants)
 }
 
 /// The kernels that are composed when an op lowers.
 pub(crate) fn kernels() -> Vec<Kernel> {
     let mut all = Vec::new();
     for form in [Form::Elements, Form::RowQuads, Form::ColumnQuads] {
-        all.extend(Term::ALL.map(|term| kernel(form, term)));
+        all.extend([Terms::Elements, Terms::ByOutput, Terms::ByElement].map(|t| kernel(form, t)));
     }
     all
 }

@@ -2,13 +2,11 @@
 //! and the sums of rows that are too long for that.
 
 use crate::error::Result;
-use crate::kernel::{
-    Caps, Dispatch, Kernel, Lowering, Operand, Overrides, Part, looped, turns_within,
-};
+use crate::kernel::{Caps, Dispatch, Kernel, Lowering, Operand, Part, looped, turns_within};
 use crate::shape::{Shape, Type};
 
-use super::Cut;
 use super::reduction::{Fold, Function, lower_reduction};
+use super::{Cut, variant};
 use crate::shape::around;
 
 /// What the loops of a kernel over a row are.
@@ -20,7 +18,7 @@ pub(crate) struct Loops {
     pub combined: u64,
 }
 
-/// Turns of `row_max` and `row_sum` of `lib/row_shared`: 32, 16, ... 1, and the end.
+/// Turns of `row_max` and `row_sum` of `lib/rows`: 32, 16, ... 1, and the end.
 const COMBINE: u64 = 7;
 
 /// Longest row that one invocation handles alone; above, a workgroup shares a row.
@@ -66,18 +64,20 @@ impl Loops {
     }
 }
 
-/// A dispatch of the kernel in which each row has one invocation, or of the one in which 64 share
-/// it.
+/// A dispatch of a kernel over rows, each of which has one invocation or 64, `lanes` of them, and
+/// of that variant whose other overrides have these values.
 pub(crate) fn by_rows(
-    [alone, shared]: [&'static Kernel; 2],
-    overrides: Overrides,
+    kernel: &'static Kernel,
+    overrides: &[(&str, usize)],
     rows: usize,
     lanes: usize,
 ) -> Dispatch {
-    match lanes {
-        1 => Dispatch::new(alone, overrides).workgroups(rows.div_ceil(64)),
-        _ => Dispatch::new(shared, overrides).workgroups(rows),
-    }
+    let chosen = variant(kernel, &[overrides, &[("lanes", lanes)]].concat());
+    let workgroups = match lanes {
+        1 => rows.div_ceil(64),
+        _ => rows,
+    };
+    Dispatch::new(kernel, chosen).workgroups(workgroups)
 }
 
 /// The largest element of each row of x along `axis`, and the sum of exp(element - largest), both

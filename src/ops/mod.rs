@@ -149,6 +149,7 @@ pub fn kernels() -> Vec<Kernel> {
         elementwise::cast::KERNELS,
         optim::clip::KERNELS,
         elementwise::compare::KERNELS,
+        loss::cross_entropy_lower::KERNELS,
         movement::gather::KERNELS,
         norm::local_response_norm::KERNELS,
         norm::local_response_norm_wide::KERNELS,
@@ -167,7 +168,6 @@ pub fn kernels() -> Vec<Kernel> {
     let fixed = fixed.concat().into_iter().cloned();
     let composed = [
         conv::kernels(),
-        loss::cross_entropy_lower::kernels(),
         matmul::kernels(),
         norm::lower::kernels(),
         pool::kernels(),

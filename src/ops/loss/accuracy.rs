@@ -113,7 +113,6 @@ impl Op for CountCorrect {
         let mut first = 0;
         for run in overlaps(&[&io.input_parts[0], &io.input_parts[1]]) {
             let right = out.scratch(Type::u32([run.count]));
-            let kernels = [&ROW_CORRECT, &ROW_CORRECT_LONG];
             let most = match lanes {
                 Some(_) => u64::MAX,
                 None => caps.max_turns,
@@ -121,7 +120,7 @@ impl Op for CountCorrect {
             let lanes = lanes.unwrap_or(64);
             for [from, to] in ROW_LOOPS.windows(columns, most) {
                 out.push(
-                    by_rows(kernels, ROW_VARIANTS[0], run.count, lanes)
+                    by_rows(&ROW_CORRECT, &[], run.count, lanes)
                         .read(Operand::Input(0))
                         .part(run.part[0])
                         .read(Operand::Input(1))
@@ -203,17 +202,15 @@ const LAST: u64 = 64;
 /// Sums of a first stage, where the rows are that many: enough invocations to fill a device.
 const FEW: usize = 4096;
 
-const ROW_VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
+const ROW_VARIANTS: &[Overrides] = &[
+    &[("lanes", 1), ("workgroup_size", 64)],
+    &[("lanes", 64), ("workgroup_size", 64)],
+];
 const COUNT_VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
 
 static ROW_CORRECT: Kernel = Kernel::new(
     "row_correct",
-    &[source!("loss/row_correct"), source!("lib/row_alone")],
-    ROW_VARIANTS,
-);
-static ROW_CORRECT_LONG: Kernel = Kernel::new(
-    "row_correct_long",
-    &[source!("loss/row_correct"), source!("lib/row_shared")],
+    &[source!("loss/row_correct"), source!("lib/rows")],
     ROW_VARIANTS,
 );
 static COUNT: Kernel = Kernel::new(
@@ -229,10 +226,5 @@ static COUNT_IN_PLACE: Kernel = Kernel::new(
     COUNT_VARIANTS,
 );
 
-pub(in crate::ops) const KERNELS: &[&Kernel] = &[
-    &ROW_CORRECT,
-    &ROW_CORRECT_LONG,
-    &COUNT_PART,
-    &COUNT,
-    &COUNT_IN_PLACE,
-];
+pub(in crate::ops) const KERNELS: &[&Kernel] =
+    &[&ROW_CORRECT, &COUNT_PART, &COUNT, &COUNT_IN_PLACE];

@@ -24,8 +24,8 @@ const MOST_CHUNKS: usize = 65_536;
 
 /// What one dispatch for each run of rows, and each window of columns, reads.
 struct Pass {
-    kernels: [&'static Kernel; 2],
-    overrides: Overrides,
+    kernel: &'static Kernel,
+    form: Form,
     loops: Loops,
     lanes: usize,
     /// First and end of each run of columns.
@@ -62,12 +62,12 @@ pub(in crate::ops) fn lower_losses(
     let by_weights = op.divides_by_weights(target);
     let none = op.reduction == Reduction::None;
     let turns = caps.max_turns.saturating_sub(AROUND);
-    let (kernels, overrides) = op.kernels(target, [&FORWARD, &SOFT_FORWARD]);
+    let (kernel, form) = op.kernel(target, [&CROSS_ENTROPY, &SOFT_CROSS_ENTROPY]);
     let loops = op.loops(target);
     let pass = match loops.lanes(columns, inner, turns) {
         Some(lanes) => Pass {
-            kernels,
-            overrides,
+            kernel,
+            form,
             loops,
             lanes,
             windows: vec![[0, columns]],
@@ -148,17 +148,17 @@ impl CrossEntropy {
         }
     }
 
-    /// The kernels for short and long rows, of labels or of probabilities, and their overrides.
-    fn kernels(
+    /// The kernel of labels or of probabilities, and its form.
+    fn kernel(
         &self,
         target: &Type,
-        [labels, probabilities]: [&[&'static Kernel; 2]; 2],
-    ) -> ([&'static Kernel; 2], Overrides) {
+        [labels, probabilities]: [&'static Kernel; 2],
+    ) -> (&'static Kernel, Form) {
         match (target.dtype, self.logarithm, self.label_smoothing == 0.0) {
-            (DType::F32, _, _) => (*probabilities, SMOOTHED),
-            (_, true, _) => (*labels, LOGARITHM),
-            (_, false, true) => (*labels, PLAIN),
-            (_, false, false) => (*labels, SMOOTHED),
+            (DType::F32, _, _) => (probabilities, SMOOTHED),
+            (_, true, _) => (labels, LOGARITHM),
+            (_, false, true) => (labels, PLAIN),
+            (_, false, false) => (labels, SMOOTHED),
         }
     }
 
@@ -176,15 +176,15 @@ impl CrossEntropy {
     /// The pass over logarithms of probabilities, in windows of columns where all classes have a
     /// share.
     fn in_windows(&self, target: &Type, turns: u64, columns: usize, logs: Vec<Operand>) -> Pass {
-        let (kernels, overrides) = self.kernels(target, [&FORWARD, &SOFT_FORWARD]);
-        let every = overrides == SMOOTHED;
+        let (kernel, form) = self.kernel(target, [&CROSS_ENTROPY, &SOFT_CROSS_ENTROPY]);
+        let every = form == SMOOTHED;
         let loops = Loops {
             columns: every.into(),
             combined: every.into(),
         };
         Pass {
-            kernels,
-            overrides: if every { SMOOTHED_LOGARITHM } else { LOGARITHM },
+            kernel,
+            form: if every { SMOOTHED_LOGARITHM } else { LOGARITHM },
             loops,
             lanes: 64,
             windows: match every {
@@ -212,7 +212,7 @@ impl CrossEntropy {
         for run in runs {
             let (rows, chunks) = (run.count * inner, chunks(run));
             for &[from, to] in &pass.windows {
-                let dispatch = by_rows(pass.kernels, pass.overrides, chunks, pass.lanes);
+                let dispatch = by_rows(pass.kernel, &pass.form, chunks, pass.lanes);
                 let dispatch = pass
                     .logits(dispatch, run.part[0])
                     .read(Operand::Input(1))
@@ -316,7 +316,7 @@ pub(in crate::ops) fn lower_gradient(
 ) -> Result<()> {
     let target = &io.inputs[1];
     let [_, columns, inner] = around(&io.inputs[0].shape, 1);
-    let (kernels, overrides) = op.kernels(target, [&GRAD, &SOFT_GRAD]);
+    let (kernel, form) = op.kernel(target, [&CROSS_ENTROPY_GRAD, &SOFT_CROSS_ENTROPY_GRAD]);
     // As forward, and the elements.
     let Loops {
         columns: sums,
@@ -333,16 +333,16 @@ pub(in crate::ops) fn lower_gradient(
     };
     let pass = match lanes {
         Some(lanes) => Pass {
-            kernels,
-            overrides,
+            kernel,
+            form,
             loops,
             lanes,
             windows: vec![[0, columns]],
             instead: None,
         },
         None => Pass {
-            kernels,
-            overrides: match overrides {
+            kernel,
+            form: match form {
                 PLAIN => GIVEN,
                 SMOOTHED => SMOOTHED_GIVEN,
                 other => other,
@@ -360,7 +360,7 @@ pub(in crate::ops) fn lower_gradient(
     for run in overlaps(&[&io.input_parts[0], &io.input_parts[1]]) {
         let rows = run.count * inner;
         for &[from, to] in &pass.windows {
-            let dispatch = by_rows(pass.kernels, pass.overrides, rows, pass.lanes);
+            let dispatch = by_rows(pass.kernel, &pass.form, rows, pass.lanes);
             let dispatch = pass
                 .logits(dispatch, run.part[0])
                 .read(Operand::Input(1))
@@ -384,22 +384,58 @@ pub(in crate::ops) fn lower_gradient(
     Ok(())
 }
 
-const PLAIN: Overrides = &[("logarithm", 0), ("every", 0), ("workgroup_size", 64)];
-const SMOOTHED: Overrides = &[("logarithm", 0), ("every", 1), ("workgroup_size", 64)];
-const LOGARITHM: Overrides = &[("logarithm", 1), ("every", 0), ("workgroup_size", 64)];
+/// Values of the overrides `logarithm` and `every`.
+type Form = [(&'static str, usize); 2];
 
+const PLAIN: Form = [("logarithm", 0), ("every", 0)];
+const SMOOTHED: Form = [("logarithm", 0), ("every", 1)];
+const LOGARITHM: Form = [("logarithm", 1), ("every", 0)];
 /// Of logarithms, which all have a share.
-const SMOOTHED_LOGARITHM: Overrides = &[("logarithm", 1), ("every", 1), ("workgroup_size", 64)];
+const SMOOTHED_LOGARITHM: Form = [("logarithm", 1), ("every", 1)];
 /// Of products of softmax and share.
-const GIVEN: Overrides = &[("logarithm", 2), ("every", 0), ("workgroup_size", 64)];
-const SMOOTHED_GIVEN: Overrides = &[("logarithm", 2), ("every", 1), ("workgroup_size", 64)];
+const GIVEN: Form = [("logarithm", 2), ("every", 0)];
+const SMOOTHED_GIVEN: Form = [("logarithm", 2), ("every", 1)];
 
-const LABEL_VARIANTS: &[Overrides] = &[PLAIN, SMOOTHED, LOGARITHM];
-const PROBABILITY_VARIANTS: &[Overrides] = &[SMOOTHED];
-const LONG_LABEL_VARIANTS: &[Overrides] = &[PLAIN, SMOOTHED, LOGARITHM, SMOOTHED_LOGARITHM];
-const LONG_PROBABILITY_VARIANTS: &[Overrides] = &[SMOOTHED, SMOOTHED_LOGARITHM];
-const LONG_LABEL_GRAD_VARIANTS: &[Overrides] = &[PLAIN, SMOOTHED, LOGARITHM, GIVEN, SMOOTHED_GIVEN];
-const LONG_PROBABILITY_GRAD_VARIANTS: &[Overrides] = &[SMOOTHED, SMOOTHED_GIVEN];
+/// A form, each row with as many invocations.
+const fn rows_of(lanes: u32, form: Form) -> [(&'static str, u32); 4] {
+    let [(logarithm, a), (every, b)] = form;
+    [
+        ("lanes", lanes),
+        (logarithm, a as u32),
+        (every, b as u32),
+        ("workgroup_size", 64),
+    ]
+}
+
+const LABELS: &[Overrides] = &[
+    &rows_of(1, PLAIN),
+    &rows_of(1, SMOOTHED),
+    &rows_of(1, LOGARITHM),
+    &rows_of(64, PLAIN),
+    &rows_of(64, SMOOTHED),
+    &rows_of(64, LOGARITHM),
+    &rows_of(64, SMOOTHED_LOGARITHM),
+];
+const PROBABILITIES: &[Overrides] = &[
+    &rows_of(1, SMOOTHED),
+    &rows_of(64, SMOOTHED),
+    &rows_of(64, SMOOTHED_LOGARITHM),
+];
+const LABELS_GRAD: &[Overrides] = &[
+    &rows_of(1, PLAIN),
+    &rows_of(1, SMOOTHED),
+    &rows_of(1, LOGARITHM),
+    &rows_of(64, PLAIN),
+    &rows_of(64, SMOOTHED),
+    &rows_of(64, LOGARITHM),
+    &rows_of(64, GIVEN),
+    &rows_of(64, SMOOTHED_GIVEN),
+];
+const PROBABILITIES_GRAD: &[Overrides] = &[
+    &rows_of(1, SMOOTHED),
+    &rows_of(64, SMOOTHED),
+    &rows_of(64, SMOOTHED_GIVEN),
+];
 const DIVIDE_VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
 
 static CROSS_ENTROPY: Kernel = Kernel::new(
@@ -408,100 +444,52 @@ static CROSS_ENTROPY: Kernel = Kernel::new(
         source!("loss/cross_entropy"),
         source!("loss/target_labels"),
         source!("lib/row_softmax"),
-        source!("lib/row_alone"),
+        source!("lib/rows"),
         source!("lib/special"),
     ],
-    LABEL_VARIANTS,
+    LABELS,
 );
-static CROSS_ENTROPY_LONG: Kernel = Kernel::new(
-    "cross_entropy_long",
-    &[
-        source!("loss/cross_entropy"),
-        source!("loss/target_labels"),
-        source!("lib/row_softmax"),
-        source!("lib/row_shared"),
-        source!("lib/special"),
-    ],
-    LONG_LABEL_VARIANTS,
-);
-static FORWARD: [&Kernel; 2] = [&CROSS_ENTROPY, &CROSS_ENTROPY_LONG];
-
 static SOFT_CROSS_ENTROPY: Kernel = Kernel::new(
     "soft_cross_entropy",
     &[
         source!("loss/cross_entropy"),
         source!("loss/target_probabilities"),
         source!("lib/row_softmax"),
-        source!("lib/row_alone"),
+        source!("lib/rows"),
         source!("lib/special"),
     ],
-    PROBABILITY_VARIANTS,
+    PROBABILITIES,
 );
-static SOFT_CROSS_ENTROPY_LONG: Kernel = Kernel::new(
-    "soft_cross_entropy_long",
-    &[
-        source!("loss/cross_entropy"),
-        source!("loss/target_probabilities"),
-        source!("lib/row_softmax"),
-        source!("lib/row_shared"),
-        source!("lib/special"),
-    ],
-    LONG_PROBABILITY_VARIANTS,
-);
-static SOFT_FORWARD: [&Kernel; 2] = [&SOFT_CROSS_ENTROPY, &SOFT_CROSS_ENTROPY_LONG];
-
 static CROSS_ENTROPY_GRAD: Kernel = Kernel::new(
     "cross_entropy_grad",
     &[
         source!("loss/cross_entropy_grad"),
         source!("loss/target_labels"),
         source!("lib/row_softmax"),
-        source!("lib/row_alone"),
+        source!("lib/rows"),
     ],
-    LABEL_VARIANTS,
+    LABELS_GRAD,
 );
-static CROSS_ENTROPY_GRAD_LONG: Kernel = Kernel::new(
-    "cross_entropy_grad_long",
-    &[
-        source!("loss/cross_entropy_grad"),
-        source!("loss/target_labels"),
-        source!("lib/row_softmax"),
-        source!("lib/row_shared"),
-    ],
-    LONG_LABEL_GRAD_VARIANTS,
-);
-static GRAD: [&Kernel; 2] = [&CROSS_ENTROPY_GRAD, &CROSS_ENTROPY_GRAD_LONG];
-
 static SOFT_CROSS_ENTROPY_GRAD: Kernel = Kernel::new(
     "soft_cross_entropy_grad",
     &[
         source!("loss/cross_entropy_grad"),
         source!("loss/target_probabilities"),
         source!("lib/row_softmax"),
-        source!("lib/row_alone"),
+        source!("lib/rows"),
     ],
-    PROBABILITY_VARIANTS,
+    PROBABILITIES_GRAD,
 );
-static SOFT_CROSS_ENTROPY_GRAD_LONG: Kernel = Kernel::new(
-    "soft_cross_entropy_grad_long",
-    &[
-        source!("loss/cross_entropy_grad"),
-        source!("loss/target_probabilities"),
-        source!("lib/row_softmax"),
-        source!("lib/row_shared"),
-    ],
-    LONG_PROBABILITY_GRAD_VARIANTS,
-);
-static SOFT_GRAD: [&Kernel; 2] = [&SOFT_CROSS_ENTROPY_GRAD, &SOFT_CROSS_ENTROPY_GRAD_LONG];
-
 static DIVIDE: Kernel = Kernel::new(
     "weighted_mean",
     &[source!("loss/weighted_mean")],
     DIVIDE_VARIANTS,
 );
 
-/// All of them.
-pub(in crate::ops) fn kernels() -> Vec<Kernel> {
-    let pairs = [FORWARD, SOFT_FORWARD, GRAD, SOFT_GRAD].concat();
-    pairs.into_iter().chain([&DIVIDE]).cloned().collect()
-}
+pub(in crate::ops) const KERNELS: &[&Kernel] = &[
+    &CROSS_ENTROPY,
+    &SOFT_CROSS_ENTROPY,
+    &CROSS_ENTROPY_GRAD,
+    &SOFT_CROSS_ENTROPY_GRAD,
+    &DIVIDE,
+];

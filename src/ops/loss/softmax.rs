@@ -116,7 +116,7 @@ impl Op for Softmax {
             lower_elements(x, self.axis, each, [top, sum], y, out);
             return Ok(());
         };
-        self.lower_rows([&SOFTMAX, &SOFTMAX_LONG], LOOPS, lanes, io, out);
+        self.lower_rows(&SOFTMAX, LOOPS, lanes, io, out);
         Ok(())
     }
 
@@ -187,8 +187,7 @@ impl Op for SoftmaxGrad {
         let [_, columns, inner] = self.0.around(self.name(), io)?;
         match GRAD_LOOPS.lanes(columns, inner, caps.max_turns) {
             Some(lanes) => {
-                let kernels = [&SOFTMAX_GRAD, &SOFTMAX_GRAD_LONG];
-                self.0.lower_rows(kernels, GRAD_LOOPS, lanes, io, out);
+                self.0.lower_rows(&SOFTMAX_GRAD, GRAD_LOOPS, lanes, io, out);
                 Ok(())
             }
             None => self.lower_in_pieces(io, caps, out),
@@ -216,7 +215,7 @@ impl Softmax {
     /// shape.
     fn lower_rows(
         &self,
-        kernels: [&'static Kernel; 2],
+        kernel: &'static Kernel,
         loops: Loops,
         lanes: usize,
         io: &Io,
@@ -224,7 +223,7 @@ impl Softmax {
     ) {
         let shape = &io.outputs[0].shape;
         let [outer, columns, inner] = around(shape, self.axis);
-        let variant = VARIANTS[usize::from(self.logarithm)];
+        let overrides = [("logarithm", self.logarithm.into())];
         for (part, cut) in io.output_parts[0].iter().enumerate() {
             let rows = match self.axis {
                 0 => inner,
@@ -233,7 +232,7 @@ impl Softmax {
             if columns == 0 {
                 continue;
             }
-            let mut dispatch = by_rows(kernels, variant, rows, lanes);
+            let mut dispatch = by_rows(kernel, &overrides, rows, lanes);
             for i in 0..io.inputs.len() {
                 dispatch = dispatch.read(Operand::Input(i)).part(part);
             }
@@ -319,6 +318,21 @@ impl SoftmaxGrad {
     }
 }
 
+const fn row_variant(lanes: u32, logarithm: u32) -> [(&'static str, u32); 3] {
+    [
+        ("lanes", lanes),
+        ("logarithm", logarithm),
+        ("workgroup_size", 64),
+    ]
+}
+
+const ROW_VARIANTS: &[Overrides] = &[
+    &row_variant(1, 0),
+    &row_variant(1, 1),
+    &row_variant(64, 0),
+    &row_variant(64, 1),
+];
+
 /// By whether the result is the logarithm.
 const VARIANTS: &[Overrides] = &[
     &[("logarithm", 0), ("workgroup_size", 64)],
@@ -330,30 +344,15 @@ static SOFTMAX: Kernel = Kernel::new(
     &[
         source!("loss/softmax"),
         source!("lib/row_softmax"),
-        source!("lib/row_alone"),
+        source!("lib/rows"),
         source!("lib/special"),
     ],
-    VARIANTS,
-);
-static SOFTMAX_LONG: Kernel = Kernel::new(
-    "softmax_long",
-    &[
-        source!("loss/softmax"),
-        source!("lib/row_softmax"),
-        source!("lib/row_shared"),
-        source!("lib/special"),
-    ],
-    VARIANTS,
+    ROW_VARIANTS,
 );
 static SOFTMAX_GRAD: Kernel = Kernel::new(
     "softmax_grad",
-    &[source!("loss/softmax_grad"), source!("lib/row_alone")],
-    VARIANTS,
-);
-static SOFTMAX_GRAD_LONG: Kernel = Kernel::new(
-    "softmax_grad_long",
-    &[source!("loss/softmax_grad"), source!("lib/row_shared")],
-    VARIANTS,
+    &[source!("loss/softmax_grad"), source!("lib/rows")],
+    ROW_VARIANTS,
 );
 
 const ELEMENT_VARIANTS: &[Overrides] = &[function::<0>(), function::<1>(), function::<2>()];
@@ -371,9 +370,7 @@ static SOFTMAX_GRAD_ELEMENTS: Kernel = Kernel::new(
 
 pub(in crate::ops) const KERNELS: &[&Kernel] = &[
     &SOFTMAX,
-    &SOFTMAX_LONG,
     &SOFTMAX_GRAD,
-    &SOFTMAX_GRAD_LONG,
     &SOFTMAX_ELEMENTS,
     &SOFTMAX_GRAD_ELEMENTS,
 ];

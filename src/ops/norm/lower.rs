@@ -525,21 +525,19 @@ pub(in crate::ops) fn lower_normalize(
     )?;
     let loads = Loads::of(map);
     let scratch = given.scratch(map, &runs, caps, out);
-    let pass = Pass::Normalize {
-        residual: op.residual,
-    };
     let mut shared = None;
     for run in &runs {
         let table = shared.unwrap_or_else(|| given.table(map, run, scratch, caps, out));
         shared = map.across.then_some(table);
         let table = &table;
-        let dispatch = pass.dispatch(loads, table, io.in_place[0].is_some(), false);
+        let dispatch = Pass::Normalize.dispatch(loads, table, io.in_place[0].is_some(), false);
         let dispatch = table.bind(dispatch);
         let dispatch = match op.residual {
             true => dispatch
+                .epilogue(ADDS_RESIDUAL)
                 .read(Operand::Input(op.residual_at()))
                 .part(run.part),
-            false => dispatch,
+            false => dispatch.read_again(),
         };
         let dispatch = bind_places(dispatch, io, 0, run.part);
         out.push(
@@ -794,14 +792,14 @@ fn moments_kernel(loads: Loads, columns: bool) -> Dispatch {
     }
 }
 
+/// Another operand is added to what is normalised.
+const ADDS_RESIDUAL: Overrides = &[("adds_residual", 1)];
+
 /// A kernel that reads the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pass {
     Sums,
-    Normalize {
-        /// Whether another operand is added.
-        residual: bool,
-    },
+    Normalize,
     NormalizeGrad,
 }
 
@@ -809,7 +807,6 @@ impl Pass {
     /// By four elements or one by one, with the table through a window or not; `in_place` is for
     /// the maps only.
     fn kernel(self, by_four: bool, through_window: bool, in_place: bool) -> Kernel {
-        let normalize = source!("norm/normalize");
         let put_sums = if by_four {
             source!("norm/sums_quads")
         } else {
@@ -825,13 +822,7 @@ impl Pass {
                 "norm_sums",
                 vec![source!("norm/reduce"), source!("norm/sums"), put_sums],
             ),
-            Pass::Normalize { residual: false } => {
-                ("normalize", vec![normalize, source!("norm/alone"), places])
-            }
-            Pass::Normalize { residual: true } => (
-                "normalize_residual",
-                vec![normalize, source!("norm/residual"), places],
-            ),
+            Pass::Normalize => ("normalize", vec![source!("norm/normalize"), places]),
             Pass::NormalizeGrad => (
                 "normalize_grad",
                 vec![source!("norm/normalize_grad"), places],
@@ -857,6 +848,10 @@ impl Pass {
             [own, shared].concat(),
             variants,
         )
+        .with_epilogues(match self {
+            Pass::Normalize => &[&[], ADDS_RESIDUAL],
+            Pass::Sums | Pass::NormalizeGrad => &[&[]],
+        })
     }
 
     /// Sums along columns take another variant.
@@ -876,9 +871,7 @@ pub(in crate::ops) fn kernels() -> Vec<Kernel> {
     for by_four in [false, true] {
         for through_window in [false, true] {
             kernels.push(Pass::Sums.kernel(by_four, through_window, false));
-            let [normalize, with_residual] =
-                [false, true].map(|residual| Pass::Normalize { residual });
-            for pass in [normalize, with_residual, Pass::NormalizeGrad] {
+            for pass in [Pass::Normalize, Pass::NormalizeGrad] {
                 let forms = [false, true].map(|place| pass.kernel(by_four, through_window, place));
                 kernels.extend(forms);
             }

@@ -10,9 +10,9 @@ use crate::ops::{expect_inputs, expect_type, no_second_derivative};
 use crate::shape::{PerAxis, Type};
 use crate::tensor::Array;
 
-use super::average_kernels::{Stage, kernel};
+use super::average_kernels::{Stage, finishes, kernel};
 use super::windows::{Numbers, Windows};
-use super::{CUT_VARIANTS, VARIANTS, WORKGROUP, into_scratch, operands};
+use super::{WORKGROUP, gathers, into_scratch, operands};
 
 // Parameters and builder.
 
@@ -368,14 +368,17 @@ impl Op for AveragePool {
                 ..self.numbers()
             };
             let dispatch = |stage, overrides| {
-                let kernel = kernel(&self.average, self.windows.is_adaptive(), stage);
+                let kernel = kernel(&self.average, stage);
                 Dispatch::of(Cow::Owned(kernel), overrides)
             };
             let most = self.windows.most_elements(input);
             let inner = self.power_turns(0.0);
             let turns = nested(&most, inner);
             let Some(pieces) = Pieces::new(&most, inner, numbers.count, turns, caps) else {
-                let dispatch = operands(dispatch(Stage::Forward, CUT_VARIANTS[0]), &rows.part);
+                let dispatch = operands(
+                    dispatch(Stage::Forward, gathers(&self.windows, false)),
+                    &rows.part,
+                );
                 let workgroups = numbers.count.div_ceil(WORKGROUP);
                 let dispatch = self.windows.params(dispatch, input, output, &numbers);
                 out.push(dispatch.turns(turns).workgroups(workgroups));
@@ -384,12 +387,12 @@ impl Op for AveragePool {
             let scratch = pieces.scratch(out, Type::f32);
             let sums = pieces.sums(out);
             for outputs in pieces.slices(numbers.count) {
-                let own = dispatch(Stage::Forward, CUT_VARIANTS[1]);
+                let own = dispatch(Stage::Forward, gathers(&self.windows, true));
                 let own = into_scratch(own, &rows.part[..1], scratch[0]);
                 let windows = (&pieces, outputs);
                 out.push((self.windows).gather(own, [input, output], &numbers, windows));
                 pieces.sum(&scratch, outputs[1], (sums, 0, 0), out);
-                let own = dispatch(Stage::Finish, VARIANTS[0])
+                let own = dispatch(Stage::Finish, finishes(&self.windows))
                     .read(sums)
                     .write(Operand::Output(0))
                     .part(rows.part[1]);
@@ -493,7 +496,7 @@ impl Op for AveragePoolGrad {
                 ..self.pool.numbers()
             };
             let dispatch = |overrides| {
-                let kernel = kernel(&self.pool.average, windows.is_adaptive(), Stage::Grad);
+                let kernel = kernel(&self.pool.average, Stage::Grad);
                 Dispatch::of(Cow::Owned(kernel), overrides)
             };
             let most = windows.most_windows(self.input, output);
@@ -504,7 +507,7 @@ impl Op for AveragePoolGrad {
             };
             let turns = nested(&most, inner);
             let Some(pieces) = Pieces::new(&most, inner, numbers.count, turns, caps) else {
-                let dispatch = operands(dispatch(CUT_VARIANTS[0]), &rows.part);
+                let dispatch = operands(dispatch(gathers(windows, false)), &rows.part);
                 let workgroups = numbers.count.div_ceil(WORKGROUP);
                 let dispatch = windows.params(dispatch, self.input, output, &numbers);
                 out.push(dispatch.turns(turns).workgroups(workgroups));
@@ -513,7 +516,7 @@ impl Op for AveragePoolGrad {
             let (inputs, part) = (&rows.part[..parts.len() - 1], rows.part[parts.len() - 1]);
             let to = (Operand::Output(0), part, numbers.x_base);
             pieces.lower_sums(numbers.count, to, out, |scratch, outputs| {
-                let own = into_scratch(dispatch(CUT_VARIANTS[1]), inputs, scratch);
+                let own = into_scratch(dispatch(gathers(windows, true)), inputs, scratch);
                 windows.gather(own, [self.input, output], &numbers, (&pieces, outputs))
             });
         }

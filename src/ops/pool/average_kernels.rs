@@ -1,10 +1,10 @@
 //! The kernels of average and Lp pooling, composed when an op lowers.
 
-use crate::kernel::Kernel;
-use crate::kernel::source;
+use crate::kernel::{Kernel, Overrides, source};
 
 use super::average::Average;
-use super::{CUT_VARIANTS, VARIANTS};
+use super::windows::Windows;
+use super::{GATHERING, STRIDED_GATHERING, VARIANTS};
 
 /// What a kernel makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,8 +17,16 @@ pub(super) enum Stage {
     Grad,
 }
 
+/// The last stage of windows at equal steps, and of adaptive ones.
+const FINISHING: [Overrides; 2] = [VARIANTS[0], &[("adaptive", 1), ("workgroup_size", 64)]];
+
+/// Which variant makes y of the sums of windows.
+pub(super) fn finishes(windows: &Windows) -> Overrides {
+    FINISHING[usize::from(windows.is_adaptive())]
+}
+
 /// What makes y or dx, or a stage of that.
-pub(super) fn kernel(average: &Average, adaptive: bool, stage: Stage) -> Kernel {
+pub(super) fn kernel(average: &Average, stage: Stage) -> Kernel {
     let place = source!("pool/place");
     let within = source!("pool/pieces");
     let pieces = source!("lib/pieces");
@@ -40,19 +48,18 @@ pub(super) fn kernel(average: &Average, adaptive: bool, stage: Stage) -> Kernel 
             "lp_pool"
         }
     };
-    files.push(if adaptive {
-        source!("pool/adaptive")
-    } else {
-        source!("pool/strided")
-    });
-    files.extend(&[source!("pool/params")]);
-    let adaptive = if adaptive { "adaptive_" } else { "" };
-    let (stage, variants) = match stage {
-        Stage::Forward => ("", CUT_VARIANTS),
-        Stage::Finish => ("_finish", VARIANTS),
-        Stage::Grad => ("_grad", CUT_VARIANTS),
+    files.extend([source!("pool/windows"), source!("pool/params")]);
+    // Windows of Lp pooling are never adaptive.
+    let (gathering, finishing): (&[Overrides], &[Overrides]) = match average {
+        Average::Mean { .. } => (&GATHERING, &FINISHING),
+        Average::Lp { .. } => (&STRIDED_GATHERING, VARIANTS),
     };
-    Kernel::composed(format!("{adaptive}{name}{stage}"), files, variants)
+    let (stage, variants) = match stage {
+        Stage::Forward => ("", gathering),
+        Stage::Finish => ("_finish", finishing),
+        Stage::Grad => ("_grad", gathering),
+    };
+    Kernel::composed(format!("{name}{stage}"), files, variants)
 }
 
 /// The kernels that are composed when an op lowers.
@@ -62,9 +69,8 @@ pub(super) fn kernels() -> Vec<Kernel> {
         divisor_override: None,
     };
     let norm = Average::Lp { norm_type: 2.0 };
-    let kinds = [(mean, false), (mean, true), (norm, false)];
     let stages = [Stage::Forward, Stage::Finish, Stage::Grad];
-    let all =
-        kinds.map(|(average, adaptive)| stages.map(|stage| kernel(&average, adaptive, stage)));
-    all.concat()
+    [mean, norm]
+        .map(|average| stages.map(|stage| kernel(&average, stage)))
+        .concat()
 }

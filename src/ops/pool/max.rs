@@ -13,7 +13,7 @@ use crate::tensor::Array;
 use super::max_grad::MaxPoolGrad;
 use super::max_kernels::{Form, max_pool, max_pool_join};
 use super::windows::{Numbers, Tap, Windows};
-use super::{CUT_VARIANTS, VARIANTS, WORKGROUP};
+use super::{VARIANTS, WORKGROUP, gathers};
 
 // Parameters and builder.
 
@@ -289,7 +289,7 @@ impl Op for MaxPoolForward {
             };
             let form = match self.windows.are_pairs(input, output) {
                 true => Form::of_pairs(input[2], &numbers, caps),
-                false => Form::any(&self.windows),
+                false => Form::Any,
             };
             let most = self.windows.most_elements(input);
             let turns = looped(4, nested(&most, 0));
@@ -300,9 +300,8 @@ impl Op for MaxPoolForward {
                 self.lower_pieces([input, output], &rows, &numbers, &pieces, out);
                 continue;
             }
-            let kernel = max_pool(form, self.indices);
-            let overrides = kernel.variants[0];
-            let mut dispatch = Dispatch::of(Cow::Owned(kernel), overrides)
+            let kernel = Cow::Owned(max_pool(form, self.indices));
+            let mut dispatch = Dispatch::of(kernel, form.variant(&self.windows))
                 .read(Operand::Input(0))
                 .part(rows.part[0])
                 .write(Operand::Output(0))
@@ -333,8 +332,8 @@ impl MaxPoolForward {
         let places = pieces.scratch(out, Type::u32);
         let stages = pieces.stages();
         for outputs in pieces.slices(numbers.count) {
-            let kernel = max_pool(Form::any(&self.windows), Indices::Plane);
-            let dispatch = Dispatch::of(Cow::Owned(kernel), CUT_VARIANTS[1])
+            let kernel = Cow::Owned(max_pool(Form::Any, Indices::Plane));
+            let dispatch = Dispatch::of(kernel, gathers(&self.windows, true))
                 .read(Operand::Input(0))
                 .part(rows.part[0])
                 .write(values[0])

@@ -13,7 +13,7 @@ use crate::tensor::Array;
 use super::max::{Indices, Planes, check_window_indices, output_shape};
 use super::max_kernels::{Form, max_pool_gather, max_pool_grad};
 use super::windows::{Numbers, Windows};
-use super::{CUT_VARIANTS, VARIANTS, WORKGROUP, into_scratch, operands};
+use super::{VARIANTS, WORKGROUP, gathers, into_scratch, operands};
 
 // Parameters.
 
@@ -129,15 +129,16 @@ impl Op for MaxPoolGrad {
             };
             let form = match tiled {
                 true => Form::of_pairs(self.input[2], &numbers, caps),
-                false => Form::any(&self.windows),
+                false => Form::Any,
             };
             let most = self.windows.most_windows(self.input, output);
             let turns = nested(&most, 0);
             if let Some(pieces) = Pieces::new(&most, 0, numbers.count, turns, caps) {
-                let kernel = max_pool_grad(Form::any(&self.windows), indices);
+                let kernel = max_pool_grad(Form::Any, indices);
                 let to = (Operand::Output(0), rows.part[2], numbers.x_base);
                 pieces.lower_sums(numbers.count, to, out, |scratch, outputs| {
-                    let own = Dispatch::of(Cow::Owned(kernel.clone()), CUT_VARIANTS[1]);
+                    let own =
+                        Dispatch::of(Cow::Owned(kernel.clone()), gathers(&self.windows, true));
                     let own = into_scratch(own, &rows.part[..2], scratch);
                     let whole = [self.input, output];
                     (self.windows).gather(own, whole, &numbers, (&pieces, outputs))
@@ -145,7 +146,7 @@ impl Op for MaxPoolGrad {
                 continue;
             }
             let (count, invocations) = match form {
-                Form::Strided | Form::Adaptive => (numbers.count, numbers.count),
+                Form::Any => (numbers.count, numbers.count),
                 Form::Pairs | Form::Quads => {
                     let windows = rows.count * dy.row();
                     (windows, windows.div_ceil(4))
@@ -153,7 +154,7 @@ impl Op for MaxPoolGrad {
             };
             let numbers = Numbers { count, ..numbers };
             let kernel = max_pool_grad(form, indices);
-            let overrides = kernel.variants[0];
+            let overrides = form.variant(&self.windows);
             let dispatch = Dispatch::of(Cow::Owned(kernel), overrides).turns(turns);
             let dispatch = operands(dispatch, &rows.part);
             let dispatch = (self.windows).params(dispatch, self.input, output, &numbers);

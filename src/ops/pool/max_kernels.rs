@@ -4,15 +4,13 @@ use crate::kernel::{Caps, Kernel, Overrides, Source, source};
 
 use super::max::Indices;
 use super::windows::{Numbers, Windows};
-use super::{CUT_VARIANTS, VARIANTS};
+use super::{GATHERING, STRIDED_GATHERING, VARIANTS, gathers};
 
 /// How the windows of a max pooling lie in x.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
-    /// At equal steps.
-    Strided,
-    /// Sharing each axis.
-    Adaptive,
+    /// Anyhow.
+    Any,
     /// 2 x 2 side by side, in rows of aligned pairs of elements.
     Pairs,
     /// 2 x 2 side by side, in rows of aligned quads of elements.
@@ -20,13 +18,6 @@ pub(super) enum Form {
 }
 
 impl Form {
-    pub(super) fn any(windows: &Windows) -> Self {
-        match windows.is_adaptive() {
-            true => Form::Adaptive,
-            false => Form::Strided,
-        }
-    }
-
     /// Form of 2 x 2 windows side by side, four of which are loaded and stored at once. Adapters
     /// with windows load the elements of a quad one by one: there one kernel serves all even
     /// widths.
@@ -36,21 +27,21 @@ impl Form {
         match bases.iter().all(|base| base.is_multiple_of(4)) {
             true if aligned(4) && !caps.windows => Form::Quads,
             true if aligned(2) => Form::Pairs,
-            _ => Form::Strided,
+            _ => Form::Any,
         }
     }
 
-    fn variants(self) -> &'static [Overrides] {
+    /// The variant that gathers whole windows.
+    pub(super) fn variant(self, windows: &Windows) -> Overrides {
         match self {
-            Form::Strided | Form::Adaptive => CUT_VARIANTS,
-            Form::Pairs | Form::Quads => VARIANTS,
+            Form::Any => gathers(windows, false),
+            Form::Pairs | Form::Quads => VARIANTS[0],
         }
     }
 
     fn name(self) -> &'static str {
         match self {
-            Form::Strided => "",
-            Form::Adaptive => "_adaptive",
+            Form::Any => "",
             Form::Pairs => "_pairs",
             Form::Quads => "_quads",
         }
@@ -63,8 +54,7 @@ pub(super) fn max_pool(form: Form, indices: Indices) -> Kernel {
     let within = source!("pool/pieces");
     let pieces = source!("lib/pieces");
     let mut files = match form {
-        Form::Strided => vec![any, source!("pool/strided"), within, pieces],
-        Form::Adaptive => vec![any, source!("pool/adaptive"), within, pieces],
+        Form::Any => vec![any, source!("pool/windows"), within, pieces],
         Form::Pairs => vec![two, source!("pool/max_pool2d_pairs")],
         Form::Quads => vec![two, source!("pool/max_pool2d_quads")],
     };
@@ -72,10 +62,14 @@ pub(super) fn max_pool(form: Form, indices: Indices) -> Kernel {
     files.push(store);
     files.extend(&[source!("pool/params"), source!("pool/place")]);
     let name = format!("max_pool{}{store_name}", form.name());
-    // Pieces are joined by their places in the plane.
-    let variants = match indices {
-        Indices::Plane => form.variants(),
-        Indices::None | Indices::Window => form.variants().split_at(1).0,
+    let (whole, _) = GATHERING.split_at(2);
+    let variants = match (form, indices) {
+        (Form::Pairs | Form::Quads, _) => VARIANTS,
+        // Pieces are joined by their places in the plane.
+        (Form::Any, Indices::Plane) => &GATHERING,
+        (Form::Any, Indices::None) => whole,
+        // Adaptive windows have indices in the plane.
+        (Form::Any, Indices::Window) => &whole[..1],
     };
     Kernel::composed(name, files, variants)
 }
@@ -94,8 +88,7 @@ pub(super) fn max_pool_grad(form: Form, indices: Indices) -> Kernel {
     let two = source!("pool/max_pool2d_2x2_grad");
     let place = source!("pool/place");
     let mut files = match form {
-        Form::Strided => vec![any, source!("pool/strided"), within, pieces],
-        Form::Adaptive => vec![any, source!("pool/adaptive"), within, pieces],
+        Form::Any => vec![any, source!("pool/windows"), within, pieces],
         Form::Pairs => vec![two, source!("pool/max_pool2d_grad_pairs"), place],
         Form::Quads => vec![two, source!("pool/max_pool2d_grad_quads"), place],
     };
@@ -103,15 +96,19 @@ pub(super) fn max_pool_grad(form: Form, indices: Indices) -> Kernel {
     files.push(index);
     files.extend(&[source!("pool/params")]);
     let name = format!("max_pool_grad{}{index_name}", form.name());
-    Kernel::composed(name, files, form.variants())
+    let variants: &'static [Overrides] = match (form, indices) {
+        (Form::Pairs | Form::Quads, _) => VARIANTS,
+        (Form::Any, Indices::Plane) => &GATHERING,
+        (Form::Any, Indices::None | Indices::Window) => &STRIDED_GATHERING,
+    };
+    Kernel::composed(name, files, variants)
 }
 
-/// Adaptive windows have indices in the plane, which need no windows.
 pub(super) fn max_pool_gather(indices: Indices) -> Kernel {
     let (index_name, index) = index_reader(indices);
     let mut files = vec![
         source!("pool/max_pool_gather"),
-        source!("pool/strided"),
+        source!("pool/windows"),
         source!("pool/place"),
     ];
     files.push(index);
@@ -141,11 +138,8 @@ pub(super) fn kernels() -> Vec<Kernel> {
     let read = [Indices::Window, Indices::Plane];
     let mut all: Vec<Kernel> = read.map(max_pool_gather).to_vec();
     all.extend([Indices::None, Indices::Window, Indices::Plane].map(max_pool_join));
-    for form in [Form::Strided, Form::Adaptive, Form::Pairs, Form::Quads] {
+    for form in [Form::Any, Form::Pairs, Form::Quads] {
         for indices in [Indices::None, Indices::Window, Indices::Plane] {
-            if form == Form::Adaptive && indices == Indices::Window {
-                continue;
-            }
             all.push(max_pool(form, indices));
             if indices != Indices::None {
                 all.push(max_pool_grad(form, indices));

@@ -32,11 +32,24 @@ pub use windows::Windows;
 
 const WORKGROUP: usize = 64;
 const VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
-/// Windows that an invocation gathers whole, and in pieces.
-const CUT_VARIANTS: &[Overrides] = &[
-    &[("cut", 0), ("workgroup_size", 64)],
-    &[("cut", 1), ("workgroup_size", 64)],
+
+const fn gathering(adaptive: u32, cut: u32) -> [(&'static str, u32); 3] {
+    [("adaptive", adaptive), ("cut", cut), ("workgroup_size", 64)]
+}
+
+/// How an invocation gathers windows: at equal steps or adaptive ones, whole or in pieces.
+const GATHERING: [Overrides; 4] = [
+    &gathering(0, 0),
+    &gathering(1, 0),
+    &gathering(0, 1),
+    &gathering(1, 1),
 ];
+/// Those of windows at equal steps.
+const STRIDED_GATHERING: [Overrides; 2] = [GATHERING[0], GATHERING[2]];
+
+fn gathers(windows: &Windows, cut: bool) -> Overrides {
+    GATHERING[usize::from(windows.is_adaptive()) + 2 * usize::from(cut)]
+}
 
 /// Binds the inputs of an op and its output, in this order, each in its part of a run of rows.
 fn operands(dispatch: Dispatch, parts: &[usize]) -> Dispatch {

@@ -10,7 +10,7 @@ use crate::kernel::{
 };
 use crate::lowering::gemm::{APART, End, Target, View, in_dispatches};
 use crate::lowering::value;
-use crate::ops::matmul::{Block, MatMul, Sizes, Stored, letters};
+use crate::ops::matmul::{Block, MatMul, Sizes, Stored};
 use crate::shape::Type;
 
 impl MatMul {
@@ -168,13 +168,19 @@ impl MatMul {
             true => Tile::Small,
             false => Tile::Large,
         };
-        let kernel = registers_kernel(self.transposed());
+        let kernel = registers_kernel();
         let high = high(caps.tile.unwrap_or(rule));
         let tiles = RegisterTiles::new(&block, high);
         // The small one has no fast path.
         let aligned = usize::from(aligned && high > 1);
-        let is_wanted =
-            |set: &&Overrides| value(set, "high") == high && value(set, "aligned") == aligned;
+        let [transpose_a, transpose_b] = self.transposed().map(usize::from);
+        let wanted = [
+            ("high", high),
+            ("aligned", aligned),
+            ("transpose_a", transpose_a),
+            ("transpose_b", transpose_b),
+        ];
+        let is_wanted = |set: &&Overrides| wanted.iter().all(|&(name, n)| value(set, name) == n);
         let dispatch = tiles
             .dispatch(kernel, is_wanted, &block, [a, b], 4)
             .param("last_a", a.last_quad())
@@ -323,15 +329,26 @@ impl<const A: bool, const B: bool> Variants<A, B> {
     }
 }
 
-fn registers_kernel(transposed: [bool; 2]) -> Kernel {
-    let variants = match transposed {
-        [false, false] => Variants::<false, false>::ALL,
-        [false, true] => Variants::<false, true>::ALL,
-        [true, false] => Variants::<true, false>::ALL,
-        [true, true] => Variants::<true, true>::ALL,
-    };
+/// All of them.
+const VARIANTS: [Overrides; 20] = {
+    let lists = [
+        Variants::<false, false>::ALL,
+        Variants::<false, true>::ALL,
+        Variants::<true, false>::ALL,
+        Variants::<true, true>::ALL,
+    ];
+    let mut all: [Overrides; 20] = [&[]; 20];
+    let mut i = 0;
+    while i < all.len() {
+        all[i] = lists[i / 5][i % 5];
+        i += 1;
+    }
+    all
+};
+
+fn registers_kernel() -> Kernel {
     Kernel::composed(
-        format!("matmul_registers_{}", letters(transposed)),
+        "matmul_registers".into(),
         vec![
             source!("matmul/registers"),
             source!("gemm/first_quads"),
@@ -339,15 +356,14 @@ fn registers_kernel(transposed: [bool; 2]) -> Kernel {
             source!("gemm/end"),
             source!("gemm/y_elements"),
         ],
-        variants,
+        &VARIANTS,
     )
     .with_epilogues(End::ALL)
 }
 
 /// The kernels that are composed when an op lowers.
 pub(in crate::ops::matmul) fn kernels() -> Vec<Kernel> {
-    let all = [[false, false], [false, true], [true, false], [true, true]];
-    let mut kernels: Vec<Kernel> = all.map(registers_kernel).into();
+    let mut kernels = vec![registers_kernel()];
     kernels.extend(terms::kernels());
     kernels
 }

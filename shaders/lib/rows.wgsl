@@ -1,26 +1,35 @@
-// Provider of LANES, row_index, row_lane, row_max and row_sum: each row has a workgroup of 64
-// invocations.
+// Provider of row_index, row_lane, row_max and row_sum: how many invocations a row has.
 //
-// row_max and row_sum combine the values of all lanes in fixed order. They hold barriers: every
-// invocation calls them.
+// row_max and row_sum combine the values of all lanes in fixed order. They hold barriers where a
+// row has a workgroup: then every invocation calls them.
+// Overrides: lanes (1: each row has one invocation; 64: it has a workgroup of as many).
 
-const LANES: u32 = 64u;
+override lanes: u32 = 1u;
 
 var<workgroup> row_values: array<f32, 64>;
 
 fn row_index(group: u32, local: u32) -> u32 {
+    if lanes == 1u {
+        return group * workgroup_size + local;
+    }
     return group;
 }
 
 fn row_lane(local: u32) -> u32 {
+    if lanes == 1u {
+        return 0u;
+    }
     return local;
 }
 
 fn row_max(value: f32, local: u32) -> f32 {
+    if lanes == 1u {
+        return value;
+    }
     row_values[local] = value;
     workgroupBarrier();
     for (var half = 32u; half > 0u; half = half / 2u) {
-        if (local < half) {
+        if local < half {
             row_values[local] = max(row_values[local], row_values[local + half]);
         }
         workgroupBarrier();
@@ -31,10 +40,13 @@ fn row_max(value: f32, local: u32) -> f32 {
 }
 
 fn row_sum(value: f32, local: u32) -> f32 {
+    if lanes == 1u {
+        return value;
+    }
     row_values[local] = value;
     workgroupBarrier();
     for (var half = 32u; half > 0u; half = half / 2u) {
-        if (local < half) {
+        if local < half {
             row_values[local] += row_values[local + half];
         }
         workgroupBarrier();

@@ -1,0 +1,70 @@
+// Provider of origin, elements, counted and windows_over: where the windows along an axis lie.
+//
+//   strided, span 3, stride 2, pad 1      adaptive, 5 elements in 3 windows
+//   . 0 1 2 3 4 .                         0 1 2 3 4
+//   [---]                                 [-]
+//       [---]                               [---]
+//           [---]                               [-]
+// Overrides: adaptive (0: windows of one span at equal steps, padded; 1: windows that share the
+// axis, window i from floor(i * extent / windows) to ceil((i + 1) * extent / windows)).
+
+override adaptive: u32 = 0u;
+
+// The first place of a window; it wraps where that lies in the padding. Indices of adaptive windows
+// count in the plane.
+fn origin(axis: Axis, window: u32) -> u32 {
+    if adaptive == 1u {
+        return 0u;
+    }
+    return window * axis.stride - axis.pad;
+}
+
+fn share(i: u32, extent: u32, parts: u32) -> Run {
+    return Run(i * extent / parts, ((i + 1u) * extent + parts - 1u) / parts);
+}
+
+// The elements of a window: begin, begin + step and so on, below end.
+fn elements(axis: Axis, window: u32) -> Run {
+    if adaptive == 1u {
+        return share(window, axis.extent, axis.windows);
+    }
+    // In padded coordinates the image begins at pad.
+    let first = window * axis.stride;
+    var skipped = max(first, axis.pad) - first;
+    if axis.step > 1u {
+        skipped = (skipped + axis.step - 1u) / axis.step * axis.step;
+    }
+    let end = max(first + axis.span, axis.pad) - axis.pad;
+    return Run(first + skipped - axis.pad, min(end, axis.extent));
+}
+
+// How many elements of a window an average counts: those in the image, or in the padded image.
+fn counted(axis: Axis, window: u32) -> f32 {
+    if adaptive == 1u {
+        let run = share(window, axis.extent, axis.windows);
+        return f32(run.end - run.begin);
+    }
+    let first = window * axis.stride;
+    let padding = axis.pad * params.include_pad;
+    return f32(
+        min(first + axis.span, axis.pad + axis.extent + padding) - max(first, axis.pad - padding)
+    );
+}
+
+// The windows that reach over a place; with a step above 1, they may pass between their elements.
+fn windows_over(axis: Axis, place: u32) -> Run {
+    if adaptive == 1u {
+        // Windows and elements exchanged: begin(o) <= i where o < (i + 1) * windows / extent, and
+        // i < end(o) where o + 1 > i * windows / extent.
+        return share(place, axis.windows, axis.extent);
+    }
+    let at = place + axis.pad;
+    let before = at < axis.span;
+    if axis.windows == 1u {
+        return Run(0u, u32(before));
+    }
+    return Run(
+        select((at - axis.span) / axis.stride + 1u, 0u, before),
+        min(at / axis.stride + 1u, axis.windows),
+    );
+}
