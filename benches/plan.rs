@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use striate::kernel::{Body, Caps, WINDOW};
 use striate::models::resnet_cifar;
-use striate::nn::Mode;
+use striate::nn::{Build, Module};
 use striate::plan::{Plan, PlanOptions, StateLayout};
 use striate::prelude::*;
 use striate::train::{Sgd, minimize};
@@ -52,7 +52,7 @@ fn residual(depth: usize) -> Result<(Graph, Vec<Value>)> {
     let mut g = Graph::new();
     let x = g.input("x", Type::f32([128, 3, 32, 32]))?;
     let labels = g.input("labels", Type::u32([128]))?;
-    let logits = resnet_cifar(&mut g, depth, x, Mode::Train)?;
+    let logits = resnet_cifar(depth, 10)?.build(&mut Build::train(&mut g), x)?;
     let loss = g.cross_entropy(logits, labels)?;
     minimize(&mut g, loss, Sgd::new().lr(0.1).momentum(0.9))?;
     Ok((g, vec![loss]))

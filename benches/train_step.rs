@@ -17,8 +17,7 @@ use serde_json::json;
 use striate::data::{Dataset, Split, digits};
 use striate::interop::read_file;
 use striate::kernel::Tuning;
-use striate::models::{lenet5, resnet20, resnet50};
-use striate::nn::Mode;
+use striate::models::{Model, lenet5, resnet20, resnet50};
 use striate::prelude::*;
 use striate::rng::Stream;
 use striate::train::{Classifier, ClassifierOptions, Sgd};
@@ -81,7 +80,7 @@ impl From<Backend> for Backends {
 /// A network, what it is fed, and how many steps make a round.
 struct Case {
     name: &'static str,
-    model: fn(&mut Graph, Value, Mode) -> Result<Value>,
+    model: fn() -> Model,
     data: fn(usize, u64) -> Result<Dataset>,
     batch: usize,
     steps: usize,
@@ -93,7 +92,7 @@ struct Case {
 const CASES: [Case; 4] = [
     Case {
         name: "lenet5/b128",
-        model: lenet5,
+        model: || lenet5(10),
         data: digits,
         batch: 128,
         steps: 40,
@@ -101,7 +100,7 @@ const CASES: [Case; 4] = [
     },
     Case {
         name: "lenet5/b512",
-        model: lenet5,
+        model: || lenet5(10),
         data: digits,
         batch: 512,
         steps: 10,
@@ -109,7 +108,7 @@ const CASES: [Case; 4] = [
     },
     Case {
         name: "resnet20/b32",
-        model: resnet20,
+        model: || resnet20(10),
         data: |count, seed| noise(count, seed, 32, 10),
         batch: 32,
         steps: 8,
@@ -117,7 +116,7 @@ const CASES: [Case; 4] = [
     },
     Case {
         name: "resnet50/b64",
-        model: |g, x, mode| resnet50(g, 1000, x, mode),
+        model: || resnet50(1000),
         data: |count, seed| noise(count.min(128), seed, 224, 1000),
         batch: 64,
         steps: 4,
@@ -251,7 +250,7 @@ fn measure(args: &Args, gpu: &Gpu, case: &Case, data: &Split) -> Result<String> 
         seed: 1,
     };
     let engine = Engine::from(gpu.clone());
-    let mut classifier = Classifier::new(&engine, case.model, data, &options)?;
+    let mut classifier = Classifier::new(&engine, (case.model)(), data, &options)?;
     classifier.train(1)?;
     classifier.metrics()?;
     let first_step_ms = start.elapsed().as_secs_f64() * 1e3;

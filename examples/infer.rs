@@ -11,7 +11,7 @@ use striate::data::digits;
 use striate::data::idx::read_images;
 use striate::interop::load_parameters;
 use striate::models::lenet5;
-use striate::nn::Mode;
+use striate::nn::{Build, Module};
 use striate::prelude::*;
 
 /// Rows and columns of a picture.
@@ -43,7 +43,7 @@ fn run(args: &Args) -> Result<()> {
     // The network of one picture, for evaluation: without loss or gradients.
     let mut g = Graph::new();
     let x = g.input("picture", Type::f32([1, 1, SIDE, SIDE]))?;
-    let logits = lenet5(&mut g, x, Mode::Eval)?;
+    let logits = lenet5(10).build(&mut Build::eval(&mut g), x)?;
     let shares = g.softmax(logits, 1)?;
 
     let engine = Engine::new()?;

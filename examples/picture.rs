@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use striate::data::{Dataset, load_dir};
 use striate::models::lenet5;
-use striate::nn::Mode;
+use striate::nn::{Build, Module};
 use striate::prelude::*;
 use striate::train::{Adam, Classifier, ClassifierOptions, Optimizer, warmup_cosine};
 
@@ -45,7 +45,7 @@ fn train(dir: &Path) -> Result<(Told, Dataset)> {
         seed: 1,
         ..ClassifierOptions::default()
     };
-    let mut classifier = Classifier::new(&engine, lenet5, &data, &options)?;
+    let mut classifier = Classifier::new(&engine, lenet5(10), &data, &options)?;
     let mut told = Told {
         device: engine.describe(),
         losses: Vec::new(),
@@ -74,7 +74,7 @@ fn answers(store: &Store, train: &Dataset, test: &Dataset) -> Result<Vec<u32>> {
     let shape = [ASKED, test.channels, test.height, test.width];
     let mut g = Graph::new();
     let x = g.input("pictures", Type::f32(shape))?;
-    let logits = lenet5(&mut g, x, Mode::Eval)?;
+    let logits = lenet5(10).build(&mut Build::eval(&mut g), x)?;
     let classes = g.argmax(logits, 1, false)?;
     let mut session = Session::new(store, &g, &[classes])?;
 

@@ -82,6 +82,7 @@ pub mod prelude {
     pub use crate::error::{Error, ErrorKind, Result};
     pub use crate::gpu::{Engine, Gpu, GpuOptions};
     pub use crate::graph::{Graph, Init, StateKind, Value};
+    pub use crate::nn::{Build, Module};
     pub use crate::session::Session;
     pub use crate::shape::{DType, Shape, Type};
     pub use crate::store::Store;

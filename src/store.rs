@@ -20,7 +20,7 @@ use turns::{Turn, Turns};
 /// Cloning shares it.
 ///
 /// ```
-/// use striate::nn::{Linear, Mode, Module};
+/// use striate::nn::{Build, Linear};
 /// use striate::prelude::*;
 ///
 /// # fn main() -> Result<()> {
@@ -28,9 +28,9 @@ use turns::{Turn, Turns};
 /// let layer = Linear::new(3, 2);
 /// let (mut many, mut one) = (Graph::new(), Graph::new());
 /// let x = many.input("x", Type::f32([8, 3]))?;
-/// layer.build(&mut many, "fc", x, Mode::Train)?;
+/// Build::train(&mut many).layer("fc", &layer, x)?;
 /// let x = one.input("x", Type::f32([1, 3]))?;
-/// let y = layer.build(&mut one, "fc", x, Mode::Eval)?;
+/// let y = Build::eval(&mut one).layer("fc", &layer, x)?;
 ///
 /// let store = Store::new(&Engine::cpu(), &[&many, &one], 42)?;
 /// assert!(store.names().eq(["fc.weight", "fc.bias"]));

@@ -15,7 +15,7 @@ use striate::kernel::{
     Body, CPU_TURNS, Caps, Dispatch, GRID, Io, Kernel, Lowering, Operand, Overrides, Part,
     overlaps, parts_of,
 };
-use striate::nn::{self, Mode, Module, Sequential};
+use striate::nn::{self, Build, Module, Sequential};
 use striate::ops::{
     AdamRule, AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, AxisRange, Batches, Blending, Concat,
     Conv, ConvTranspose, CrossEntropyLoss, Ema, Expand, Interpolate, InterpolateMode,
@@ -1402,7 +1402,7 @@ fn layers_name_themselves() {
     let x = g.input("x", Type::f32([2, 4, 6, 5])).unwrap();
     let conv = nn::Conv2d::new(3, 16, 3);
     let message = |g: &mut Graph, module: &dyn Module, name: &str| {
-        let error = module.build(g, name, x, Mode::Train).unwrap_err();
+        let error = Build::train(g).layer(name, &module, x).unwrap_err();
         error.to_string()
     };
     let told = "conv2d: weight [16, 3, 3, 3] expects 3 input channels, input [2, 4, 6, 5] has 4";

@@ -9,8 +9,8 @@ use striate::graph::{Graph, Init, StateKind, Value};
 use striate::kernel::{Body, CPU_TURNS, Caps, WINDOW};
 use striate::models::{lenet5, resnet_cifar, resnet20, resnet50};
 use striate::nn::{
-    AvgPool2d, BatchNorm2d, Conv2d, Dropout, Dropout2d, Flatten, GlobalAvgPool, Linear, MaxPool2d,
-    Mode, Module, Relu, Sequential,
+    AvgPool2d, BatchNorm2d, Build, Conv2d, Dropout, Dropout2d, Flatten, GlobalAvgPool, Linear,
+    MaxPool2d, Mode, Module, Relu, Sequential,
 };
 use striate::ops::{CrossEntropyLoss, Rule, SgdRule};
 use striate::plan::{Plan, PlanOptions, StateLayout};
@@ -34,7 +34,7 @@ fn parameters(g: &Graph) -> Vec<(&str, &[usize])> {
 fn lenet5_has_the_parameters_of_its_state_dict() {
     let mut g = Graph::new();
     let x = input(&mut g, [4, 1, 28, 28]);
-    let logits = lenet5(&mut g, x, Mode::Train).unwrap();
+    let logits = lenet5(10).build(&mut Build::train(&mut g), x).unwrap();
     assert_eq!(g.shape(logits).unwrap()[..], [4, 10]);
     let wanted: [(&str, &[usize]); 10] = [
         ("conv1.weight", &[6, 1, 5, 5]),
@@ -68,7 +68,10 @@ fn residual_networks_have_as_many_parameters_as_the_paper_says() {
     ] {
         let mut g = Graph::new();
         let x = input(&mut g, [2, 3, 32, 32]);
-        let logits = resnet_cifar(&mut g, depth, x, Mode::Train).unwrap();
+        let logits = resnet_cifar(depth, 10)
+            .unwrap()
+            .build(&mut Build::train(&mut g), x)
+            .unwrap();
         assert_eq!(g.shape(logits).unwrap()[..], [2, 10]);
         let counts = parameters(&g).into_iter();
         let count: usize = counts.map(|(_, s)| s.iter().product::<usize>()).sum();
@@ -85,7 +88,7 @@ fn residual_networks_have_as_many_parameters_as_the_paper_says() {
 fn resnet20_names_its_parameters_like_a_state_dict() {
     let mut g = Graph::new();
     let x = input(&mut g, [2, 3, 32, 32]);
-    resnet20(&mut g, x, Mode::Train).unwrap();
+    resnet20(10).build(&mut Build::train(&mut g), x).unwrap();
     let found = parameters(&g);
     // A weight, and a weight and a bias of its normalisation, for each of 19 convolutions; the
     // linear layer's two.
@@ -114,7 +117,7 @@ fn resnet20_names_its_parameters_like_a_state_dict() {
 fn resnet50_is_torchvisions() {
     let mut g = Graph::new();
     let x = input(&mut g, [1, 3, 224, 224]);
-    let logits = resnet50(&mut g, 1000, x, Mode::Train).unwrap();
+    let logits = resnet50(1000).build(&mut Build::train(&mut g), x).unwrap();
     assert_eq!(g.shape(logits).unwrap()[..], [1, 1000]);
     let found = parameters(&g);
     let count: usize = found.iter().map(|(_, s)| s.iter().product::<usize>()).sum();
@@ -145,7 +148,7 @@ fn resnet50_trains_on_any_device() {
     let mut g = Graph::new();
     let x = input(&mut g, [64, 3, 224, 224]);
     let labels = g.input("labels", Type::u32([64])).unwrap();
-    let logits = resnet50(&mut g, 1000, x, Mode::Train).unwrap();
+    let logits = resnet50(1000).build(&mut Build::train(&mut g), x).unwrap();
     let loss = g.cross_entropy(logits, labels).unwrap();
     let rate = learning_rate(&mut g, 0.1).unwrap();
     let trained = train::parameters(&g);
@@ -175,7 +178,10 @@ fn resnet50_trains_on_any_device() {
 fn shortcuts_drop_every_second_pixel_and_add_planes_of_zeros() {
     let mut g = Graph::new();
     let x = input(&mut g, [1, 3, 8, 8]);
-    resnet_cifar(&mut g, 8, x, Mode::Eval).unwrap();
+    resnet_cifar(8, 10)
+        .unwrap()
+        .build(&mut Build::eval(&mut g), x)
+        .unwrap();
     // The relu after the first normalisation, and the one that ends each block.
     let ends: Vec<Value> = g
         .nodes()
@@ -226,16 +232,16 @@ fn shortcuts_drop_every_second_pixel_and_add_planes_of_zeros() {
 #[test]
 fn a_depth_that_does_not_divide_into_blocks_is_an_error() {
     for depth in [0, 2, 18, 21] {
-        let mut g = Graph::new();
-        let x = input(&mut g, [2, 3, 32, 32]);
-        let error = resnet_cifar(&mut g, depth, x, Mode::Train).unwrap_err();
+        let error = resnet_cifar(depth, 10).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Shape);
         let start = format!("resnet_cifar: depth {depth} is not 8, 14, 20");
         assert!(error.to_string().starts_with(&start), "{error}");
     }
     let mut g = Graph::new();
     let grey = input(&mut g, [2, 1, 32, 32]);
-    let error = resnet20(&mut g, grey, Mode::Train).unwrap_err();
+    let error = resnet20(10)
+        .build(&mut Build::train(&mut g), grey)
+        .unwrap_err();
     let message = error.to_string();
     assert!(
         message.starts_with("resnet20: conv1: conv2d: "),
@@ -248,7 +254,7 @@ fn train_and_inference_forms_agree_over_one_store() {
     let graph = |mode, batch: usize| {
         let mut g = Graph::new();
         let x = input(&mut g, [batch, 1, 28, 28]);
-        let logits = lenet5(&mut g, x, mode).unwrap();
+        let logits = lenet5(10).build(&mut Build::new(&mut g, mode), x).unwrap();
         (g, x, logits)
     };
     let (train, infer) = (graph(Mode::Train, 3), graph(Mode::Eval, 1));
@@ -278,7 +284,7 @@ fn train_and_inference_forms_agree_over_one_store() {
 fn a_wrong_image_is_an_error_that_names_the_layer() {
     let mut g = Graph::new();
     let x = input(&mut g, [4, 3, 28, 28]);
-    let error = lenet5(&mut g, x, Mode::Eval).unwrap_err();
+    let error = lenet5(10).build(&mut Build::eval(&mut g), x).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Shape);
     let message = error.to_string();
     assert!(message.starts_with("lenet5: conv1: conv2d: "), "{message}");
@@ -289,15 +295,14 @@ fn a_module_built_twice_under_one_name_shares_its_parameters() {
     let mut g = Graph::new();
     let x = input(&mut g, [2, 6]);
     let layer = Linear::new(6, 6);
-    let once = layer.build(&mut g, "fc", x, Mode::Train).unwrap();
-    layer.build(&mut g, "fc", once, Mode::Train).unwrap();
+    let once = Build::train(&mut g).layer("fc", &layer, x).unwrap();
+    Build::train(&mut g).layer("fc", &layer, once).unwrap();
     assert_eq!(
         parameters(&g),
         [("fc.weight", &[6, 6][..]), ("fc.bias", &[6])]
     );
-    let error = Linear::new(6, 7)
-        .build(&mut g, "fc", x, Mode::Train)
-        .unwrap_err();
+    let other = Linear::new(6, 7);
+    let error = Build::train(&mut g).layer("fc", &other, x).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Graph);
     assert_eq!(
         error.to_string(),
@@ -306,7 +311,8 @@ fn a_module_built_twice_under_one_name_shares_its_parameters() {
     let zero = Init::Constant(0.0);
     g.state("table", Type::f32([3]), StateKind::Data, zero.clone(), None)
         .unwrap();
-    assert!(striate::nn::parameter(&mut g, "table", [3], zero).is_err());
+    let mut cx = Build::train(&mut g);
+    assert!(cx.parameter("table", [3], zero).is_err());
 }
 
 #[test]
@@ -314,7 +320,7 @@ fn sequential_names_by_number_and_by_name() {
     let mut g = Graph::new();
     let x = input(&mut g, [2, 4, 8, 8]);
     let inner = Sequential::new()
-        .then(Conv2d::new(4, 8, 3).padding(1).groups(2).without_bias())
+        .then(Conv2d::new(4, 8, 3).padding(1).groups(2).bias(false))
         .then(Relu)
         .then(AvgPool2d::new(2));
     let net = Sequential::new()
@@ -322,8 +328,8 @@ fn sequential_names_by_number_and_by_name() {
         .then(MaxPool2d::new(2))
         .then(GlobalAvgPool)
         .then(Flatten)
-        .named("head", Linear::new(8, 3).without_bias());
-    let y = net.build(&mut g, "net", x, Mode::Eval).unwrap();
+        .named("head", Linear::new(8, 3).bias(false));
+    let y = Build::eval(&mut g).layer("net", &net, x).unwrap();
     assert_eq!(g.shape(y).unwrap()[..], [2, 3]);
     assert_eq!(
         parameters(&g),
@@ -339,9 +345,9 @@ fn dropout_is_nothing_in_inference() {
     for module in [&Dropout { p: 0.5 } as &dyn Module, &Dropout2d { p: 0.5 }] {
         let mut g = Graph::new();
         let x = input(&mut g, [2, 4, 3, 3]);
-        assert_eq!(module.build(&mut g, "", x, Mode::Eval).unwrap(), x);
+        assert_eq!(module.build(&mut Build::eval(&mut g), x).unwrap(), x);
         assert!(g.find_state("clock").is_none());
-        let y = module.build(&mut g, "", x, Mode::Train).unwrap();
+        let y = module.build(&mut Build::train(&mut g), x).unwrap();
         assert_ne!(y, x);
         assert_eq!(g.ty(y).unwrap(), g.ty(x).unwrap());
     }
@@ -353,7 +359,7 @@ fn basic_block(g: &mut Graph, name: &str, x: Value, from: usize, to: usize) -> V
     let stride = if from == to { 1 } else { 2 };
     let conv = |from, to, kernel: usize, stride| {
         let conv = Conv2d::new(from, to, kernel).stride(stride);
-        conv.padding(kernel / 2).without_bias()
+        conv.padding(kernel / 2).bias(false)
     };
     let residual = Sequential::new()
         .named("conv1", conv(from, to, 3, stride))
@@ -361,14 +367,16 @@ fn basic_block(g: &mut Graph, name: &str, x: Value, from: usize, to: usize) -> V
         .then(Relu)
         .named("conv2", conv(to, to, 3, 1))
         .named("bn2", BatchNorm2d::new(to));
-    let y = residual.build(g, name, x, Mode::Train).unwrap();
+    let y = Build::train(g).layer(name, &residual, x).unwrap();
     let shortcut = match from == to {
         true => x,
-        false => Sequential::new()
-            .then(conv(from, to, 1, stride))
-            .then(BatchNorm2d::new(to))
-            .build(g, &format!("{name}.downsample"), x, Mode::Train)
-            .unwrap(),
+        false => {
+            let shrink = Sequential::new()
+                .then(conv(from, to, 1, stride))
+                .then(BatchNorm2d::new(to));
+            let name = format!("{name}.downsample");
+            Build::train(g).layer(&name, &shrink, x).unwrap()
+        }
     };
     let sum = g.add(y, shortcut).unwrap();
     g.relu(sum).unwrap()
@@ -381,10 +389,10 @@ fn resnet18_cifar(batch: usize) -> (Graph, Value) {
     let labels = g.input("labels", Type::u32([batch])).unwrap();
     let rows = g.input("rows", Type::u32([1])).unwrap();
     let stem = Sequential::new()
-        .named("conv1", Conv2d::new(3, 64, 3).padding(1).without_bias())
+        .named("conv1", Conv2d::new(3, 64, 3).padding(1).bias(false))
         .named("bn1", BatchNorm2d::new(64))
         .then(Relu);
-    let mut y = stem.build(&mut g, "", x, Mode::Train).unwrap();
+    let mut y = stem.build(&mut Build::train(&mut g), x).unwrap();
     let mut from = 64;
     for (stage, to) in [64, 128, 256, 512].into_iter().enumerate() {
         for block in 0..2 {
@@ -397,7 +405,7 @@ fn resnet18_cifar(batch: usize) -> (Graph, Value) {
         .then(GlobalAvgPool)
         .then(Flatten)
         .named("fc", Linear::new(512, 10));
-    let logits = head.build(&mut g, "", y, Mode::Train).unwrap();
+    let logits = head.build(&mut Build::train(&mut g), y).unwrap();
     let loss = g
         .cross_entropy_with(logits, labels, CrossEntropyLoss::new().valid(rows))
         .unwrap();
@@ -521,7 +529,7 @@ fn another_batch_size_compiles_nothing() {
                 let x = g.input("x", Type::f32([batch, 1, 28, 28])).unwrap();
                 let labels = g.input("labels", Type::u32([batch])).unwrap();
                 let valid = g.input("valid", Type::u32([1])).unwrap();
-                let logits = lenet5(&mut g, x, Mode::Train).unwrap();
+                let logits = lenet5(10).build(&mut Build::train(&mut g), x).unwrap();
                 let loss = g
                     .cross_entropy_with(logits, labels, CrossEntropyLoss::new().valid(valid))
                     .unwrap();
@@ -614,4 +622,80 @@ fn planning_time_grows_as_n_log_n() {
     let rounds: Vec<[Duration; 2]> = (0..9).map(|_| chains.each_ref().map(time)).collect();
     let [short, long] = [0, 1].map(|i| rounds.iter().map(|round| round[i]).min().unwrap());
     assert!(long < 24 * short, "{short:?} for 500, {long:?} for 4,000");
+}
+
+/// Frozen layers are built for evaluation, have no gradients and no moments, and stay as they are;
+/// the others train.
+#[test]
+fn frozen_layers_stay_as_they_are() {
+    let net = Sequential::new()
+        .named("conv", Conv2d::new(1, 4, 3))
+        .named("bn", BatchNorm2d::new(4))
+        .then(Relu)
+        .then(Flatten)
+        .named("drop", striate::nn::Dropout::new(0.5))
+        .named("fc", Linear::new(4 * 36, 3));
+    let mut g = Graph::new();
+    let x = input(&mut g, [6, 1, 8, 8]);
+    let labels = g.input("labels", Type::u32([6])).unwrap();
+    let mut cx = Build::train(&mut g).frozen(|layer| ["conv", "bn"].contains(&layer));
+    let logits = net.build(&mut cx, x).unwrap();
+    let normal = cx.find("bn").unwrap();
+    assert_eq!(cx.find("fc"), Some(logits));
+    assert_eq!(cx.find("nothing"), None);
+    let names: Vec<&str> = cx.layers().iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["conv", "bn", "2", "3", "drop", "fc"]);
+    let loss = g.cross_entropy(logits, labels).unwrap();
+    striate::train::minimize(&mut g, loss, striate::train::Adam::new().lr(0.1)).unwrap();
+    let ops = || g.nodes().iter().map(|node| node.op.name());
+    assert!(!ops().any(|op| op == "conv2d_grad_weight" || op == "batch_norm_train"));
+    // The head's dropout is still there.
+    assert!(ops().any(|op| op == "dropout"));
+    let moments = |name: &str| {
+        g.states()
+            .iter()
+            .any(|s| s.name.ends_with(name) && s.like.is_some())
+    };
+    assert!(moments("fc.weight") && !moments("conv.weight") && !moments("bn.weight"));
+
+    let store = Store::new(&Engine::cpu(), &[&g], 3).unwrap();
+    let states = ["conv.weight", "bn.weight", "bn.running_mean", "fc.weight"];
+    let read = || states.map(|name| store.get(name).unwrap());
+    let before = read();
+    let mut session = Session::new(&store, &g, &[normal]).unwrap();
+    let pixels = (0..6 * 64).map(|i| (i % 7) as f32).collect();
+    session
+        .write(x, &Tensor::f32([6, 1, 8, 8], pixels).unwrap())
+        .unwrap();
+    let classes = Tensor::u32([6], vec![0, 1, 2, 0, 1, 2]).unwrap();
+    session.write(labels, &classes).unwrap();
+    session.run(2).unwrap();
+    let after = read();
+    assert_eq!(before[..3], after[..3]);
+    assert_ne!(before[3], after[3]);
+}
+
+/// Further heads are registered by name, and a function is a module.
+#[test]
+fn a_network_has_further_outputs() {
+    let net = striate::nn::from_fn(|cx, x| {
+        let y = cx.layer("trunk", &Linear::new(4, 4), x)?;
+        let aux = cx.layer("aux", &Linear::new(4, 2), y)?;
+        cx.output("aux", aux);
+        assert_eq!(cx.name(), "net");
+        cx.layer("fc", &Linear::new(4, 3), y)
+    });
+    let mut g = Graph::new();
+    let x = input(&mut g, [2, 4]);
+    let mut cx = Build::eval(&mut g);
+    let y = cx.layer("net", &net, x).unwrap();
+    let [(name, aux)] = cx.outputs() else {
+        panic!("{:?}", cx.outputs());
+    };
+    assert_eq!(name, "aux");
+    let (aux, again) = (*aux, cx.find("net.aux"));
+    assert_eq!(again, Some(aux));
+    assert_eq!(g.shape(aux).unwrap()[..], [2, 2]);
+    assert_eq!(g.shape(y).unwrap()[..], [2, 3]);
+    assert!(g.find_state("net.trunk.weight").is_some());
 }

@@ -7,8 +7,9 @@ use striate::gpu::{Engine, Gpu, GpuOptions};
 use striate::graph::{Graph, Init, StateKind, Value};
 use striate::kernel::Caps;
 use striate::nn::{
-    BatchNorm1d, BatchNorm2d, BatchNorm3d, Conv2d, GroupNorm, InstanceNorm1d, InstanceNorm2d,
-    InstanceNorm3d, LayerNorm, LocalResponseNorm, Mode, Module, Relu, RmsNorm, Sequential,
+    BatchNorm1d, BatchNorm2d, BatchNorm3d, Build, Conv2d, GroupNorm, InstanceNorm1d,
+    InstanceNorm2d, InstanceNorm3d, LayerNorm, LocalResponseNorm, Mode, Module, Relu, RmsNorm,
+    Sequential,
 };
 use striate::plan::{Plan, PlanOptions, StateLayout};
 use striate::session::Session;
@@ -92,7 +93,7 @@ fn layers_have_the_states_of_their_state_dicts() {
         for mode in [Mode::Train, Mode::Eval] {
             let mut g = Graph::new();
             let x = input(&mut g, shape.clone());
-            let y = module.build(&mut g, "norm", x, mode).unwrap();
+            let y = Build::new(&mut g, mode).layer("norm", &module, x).unwrap();
             assert_eq!(g.shape(y).unwrap()[..], shape);
             assert_eq!(states(&g), wanted, "{module:?}");
             let tracked = wanted.iter().any(|(_, kind, _)| *kind == Statistic);
@@ -102,12 +103,9 @@ fn layers_have_the_states_of_their_state_dicts() {
     }
     let mut g = Graph::new();
     let x = input(&mut g, [2, 6, 4]);
-    RmsNorm::new([4])
-        .build(&mut g, "rms", x, Mode::Eval)
-        .unwrap();
-    LocalResponseNorm::new(5)
-        .build(&mut g, "response", x, Mode::Eval)
-        .unwrap();
+    let mut cx = Build::eval(&mut g);
+    cx.layer("rms", &RmsNorm::new([4]), x).unwrap();
+    cx.layer("response", &LocalResponseNorm::new(5), x).unwrap();
     assert_eq!(states(&g), [("rms.weight", Parameter, &[4][..])]);
 }
 
@@ -116,7 +114,7 @@ fn a_wrong_x_is_told() {
     let mut g = Graph::new();
     let x = input(&mut g, [2, 6, 4]);
     let mut message = |module: &dyn Module| {
-        let error = module.build(&mut g, "", x, Mode::Eval).unwrap_err();
+        let error = module.build(&mut Build::eval(&mut g), x).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Shape);
         error.to_string()
     };
@@ -138,9 +136,8 @@ fn a_wrong_x_is_told() {
     );
     let zero = Init::Constant(0.0);
     g.parameter("norm.running_mean", [6], zero).unwrap();
-    let error = BatchNorm1d::new(6)
-        .build(&mut g, "norm", x, Mode::Eval)
-        .unwrap_err();
+    let norm = BatchNorm1d::new(6);
+    let error = Build::eval(&mut g).layer("norm", &norm, x).unwrap_err();
     assert_eq!(
         error.to_string(),
         "norm: statistic \"norm.running_mean\" f32 [6]: the graph has a Parameter of this name, \
@@ -180,7 +177,8 @@ fn running_statistics_are_learned_and_used() {
     let graph = |mode, batch: usize| {
         let mut g = Graph::new();
         let x = input(&mut g, [batch, c, 2, 2]);
-        let y = BatchNorm2d::new(c).build(&mut g, "bn", x, mode).unwrap();
+        let norm = BatchNorm2d::new(c);
+        let y = Build::new(&mut g, mode).layer("bn", &norm, x).unwrap();
         (g, x, y)
     };
     let (train, infer, nothing) = (
@@ -234,7 +232,7 @@ fn a_shared_layer_learns_from_each_of_its_inputs() {
     let second = g.input("second", Type::f32([2, 1])).unwrap();
     for x in [first, second] {
         let layer = BatchNorm1d::new(1);
-        layer.build(&mut g, "bn", x, Mode::Train).unwrap();
+        Build::train(&mut g).layer("bn", &layer, x).unwrap();
     }
     assert_eq!(g.assigns().len(), 2);
     // Means 2.5 and 20, unbiased variances 5 / 3 and 200.
@@ -271,7 +269,7 @@ fn another_batch_size_compiles_nothing() {
             let mut g = Graph::new();
             let x = input(&mut g, [batch, 3, 12, 12]);
             let net = Sequential::new()
-                .then(Conv2d::new(3, 8, 3).without_bias())
+                .then(Conv2d::new(3, 8, 3).bias(false))
                 .then(BatchNorm2d::new(8))
                 .then(Relu)
                 .then(Conv2d::new(8, 6, 3))
@@ -279,7 +277,7 @@ fn another_batch_size_compiles_nothing() {
                 .then(InstanceNorm2d::new(6))
                 .then(LayerNorm::new([8, 8]))
                 .then(LocalResponseNorm::new(3));
-            let y = net.build(&mut g, "", x, Mode::Train).unwrap();
+            let y = net.build(&mut Build::train(&mut g), x).unwrap();
             let loss = g.sum(y, &[0, 1, 2, 3], false).unwrap();
             let parameters: Vec<Value> = g
                 .states()
@@ -307,10 +305,10 @@ fn inference_folds_batch_norms_into_convolutions() {
         let mut g = Graph::new();
         let x = input(&mut g, [2, 8, extent, extent]);
         let net = Sequential::new()
-            .then(Conv2d::new(8, 8, 3).padding(1).without_bias())
+            .then(Conv2d::new(8, 8, 3).padding(1).bias(false))
             .then(BatchNorm2d::new(8))
             .then(Relu);
-        let y = net.build(&mut g, "", x, Mode::Eval).unwrap();
+        let y = net.build(&mut Build::eval(&mut g), x).unwrap();
         let caps = Caps::default();
         let states = StateLayout::new(&[&g], caps.max_binding).unwrap();
         let options = PlanOptions {
@@ -337,9 +335,9 @@ fn sums_and_relus_join_the_normalisation_before_them() {
         let rows = if same_shape { 2 } else { 1 };
         let residual = g.input("residual", Type::f32([rows, 8, 4, 4])).unwrap();
         let layers = Sequential::new()
-            .then(Conv2d::new(8, 8, 3).padding(1).without_bias())
+            .then(Conv2d::new(8, 8, 3).padding(1).bias(false))
             .then(BatchNorm2d::new(8));
-        let normal = layers.build(&mut g, "", x, mode).unwrap();
+        let normal = layers.build(&mut Build::new(&mut g, mode), x).unwrap();
         let sum = g.add(residual, normal).unwrap();
         let y = g.relu(sum).unwrap();
         let fetched = if read { vec![normal, y] } else { vec![y] };

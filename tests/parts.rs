@@ -5,7 +5,7 @@ use striate::error::ErrorKind;
 use striate::gpu::{Engine, Gpu, GpuOptions};
 use striate::graph::{Graph, Init, StateKind, Value};
 use striate::kernel::Body;
-use striate::nn::{self, Dropout, Linear, Mode, Module, Relu, Sequential};
+use striate::nn::{self, Build, Dropout, Linear, Relu, Sequential};
 use striate::ops::{
     AdamRule, AvgPool2d, Conv, Conv1d, Conv2d, Conv3d, ConvTranspose, ConvTransposeWalk, ConvWalk,
     CrossEntropyLoss, MaxPool2d, Rule, SgdRule,
@@ -380,7 +380,7 @@ fn a_perceptron_trains_in_parts_as_it_does_whole() {
             .then(Linear::new(64, 33))
             .then(Relu)
             .then(Linear::new(33, 10));
-        let logits = net.build(&mut g, "net", x, Mode::Train).unwrap();
+        let logits = Build::train(&mut g).layer("net", &net, x).unwrap();
         let loss = g
             .cross_entropy_with(logits, labels, CrossEntropyLoss::new().valid(valid))
             .unwrap();
@@ -401,7 +401,7 @@ fn a_convolutional_net_trains_in_parts_as_it_does_whole() {
     let valid = g.constant(Tensor::u32([1], vec![8]).unwrap()).unwrap();
     let net = Sequential::new()
         // The gradient of a bias before a batch normalisation is 0, but for rounding.
-        .then(nn::Conv2d::new(3, 8, 3).padding(1).without_bias())
+        .then(nn::Conv2d::new(3, 8, 3).padding(1).bias(false))
         .then(nn::BatchNorm2d::new(8))
         .then(Relu)
         .then(nn::MaxPool2d::new(2))
@@ -412,7 +412,7 @@ fn a_convolutional_net_trains_in_parts_as_it_does_whole() {
         .then(Linear::new(108, 40))
         .then(Relu)
         .then(Linear::new(40, 10));
-    let logits = net.build(&mut g, "net", x, Mode::Train).unwrap();
+    let logits = Build::train(&mut g).layer("net", &net, x).unwrap();
     let loss = g
         .cross_entropy_with(logits, labels, CrossEntropyLoss::new().valid(valid))
         .unwrap();

@@ -13,7 +13,7 @@ use striate::graph::{Graph, Init, Node, Op, StateKind, Value};
 use striate::kernel::{Caps, Io, Lowering};
 use striate::models::lenet5;
 use striate::nn::{
-    BatchNorm2d, Conv2d, Flatten, Linear, MaxPool2d, Mode, Module, Relu, Sequential,
+    BatchNorm2d, Build, Conv2d, Flatten, Linear, MaxPool2d, Mode, Module, Relu, Sequential, from_fn,
 };
 use striate::ops::{AdamRule, Batches, Ema, Rule, SgdRule};
 use striate::session::Session;
@@ -24,14 +24,13 @@ use striate::train::{Adam, Classifier, ClassifierOptions, Group, Optimizer, cons
 use striate_cases::devices::gpus;
 
 /// Logits of x `[n, 1, 28, 28]` by a network that software adapters train in no time.
-fn small(g: &mut Graph, x: Value, mode: Mode) -> Result<Value> {
+fn small() -> impl Module {
     Sequential::new()
         .named("conv", Conv2d::new(1, 4, 5).stride(2))
         .then(Relu)
         .then(MaxPool2d::new(2))
         .then(Flatten)
         .named("fc", Linear::new(4 * 6 * 6, 10))
-        .build(g, "", x, mode)
 }
 
 /// Adapters, by their engines.
@@ -77,7 +76,7 @@ fn adam() -> Rule {
 /// The losses of single steps, and the share of the test set that is right after them.
 fn losses(engine: &Engine, rule: Rule, steps: usize) -> Result<(Vec<f64>, f64)> {
     // 40 images in batches of 12: every fourth batch is partly filled.
-    let mut classifier = Classifier::new(engine, lenet5, &split(40, 30), &options(rule, 12))?;
+    let mut classifier = Classifier::new(engine, lenet5(10), &split(40, 30), &options(rule, 12))?;
     let mut losses = Vec::new();
     for _ in 0..steps {
         classifier.train(1)?;
@@ -119,7 +118,8 @@ fn fingerprint(seed: u64) -> u64 {
                 seed,
                 ..options(rule, 12)
             };
-            let mut classifier = Classifier::new(&engine, small, &split(40, 30), &options).unwrap();
+            let mut classifier =
+                Classifier::new(&engine, small(), &split(40, 30), &options).unwrap();
             classifier.train(25).unwrap();
             let store = classifier.store();
             for name in store.names() {
@@ -179,7 +179,7 @@ fn batches_that_do_not_divide_the_set_count_every_image_once() {
                 test_batch,
                 ..options(momentum(), batch)
             };
-            let mut classifier = Classifier::new(&engine, small, &data, &options).unwrap();
+            let mut classifier = Classifier::new(&engine, small(), &data, &options).unwrap();
             let steps = classifier.steps_per_epoch();
             assert_eq!(steps, 50usize.div_ceil(batch));
             // Before any step, the accuracy depends on the seed alone.
@@ -203,7 +203,7 @@ fn batches_that_do_not_divide_the_set_count_every_image_once() {
 fn it_learns() {
     for engine in engines() {
         let mut classifier =
-            Classifier::new(&engine, small, &split(400, 100), &options(adam(), 32)).unwrap();
+            Classifier::new(&engine, small(), &split(400, 100), &options(adam(), 32)).unwrap();
         classifier.train(1).unwrap();
         let before = classifier.metrics().unwrap();
         classifier.train(60).unwrap();
@@ -237,7 +237,7 @@ fn accumulated_batches_update_as_one_large_batch() {
                 optimizer: everything(momentum()).schedule(vec![0.05, 0.04, 0.03]),
                 ..options(momentum(), batch)
             };
-            let mut classifier = Classifier::new(&engine, small, &data, &options).unwrap();
+            let mut classifier = Classifier::new(&engine, small(), &data, &options).unwrap();
             // Two epochs of updates with 12 images each.
             classifier.train(6 * accumulate).unwrap();
             let store = classifier.store();
@@ -294,7 +294,7 @@ fn a_run_that_was_saved_goes_on_to_the_bit() {
                     seed,
                     ..options(adam(), 8)
                 };
-                Classifier::new(engine, small, &data, &options).unwrap()
+                Classifier::new(engine, small(), &data, &options).unwrap()
             };
             let state = |classifier: &Classifier| -> Vec<(String, Vec<u8>)> {
                 let store = classifier.store();
@@ -387,14 +387,13 @@ fn ten() -> Dataset {
     Dataset::new(pixels.collect(), labels, [1, 6, 6], 4).unwrap()
 }
 
-fn normalised(g: &mut Graph, x: Value, mode: Mode) -> Result<Value> {
+fn normalised() -> impl Module {
     Sequential::new()
         .named("conv", Conv2d::new(1, 3, 3))
         .named("bn", BatchNorm2d::new(3))
         .then(Relu)
         .then(Flatten)
         .named("fc", Linear::new(3 * 16, 4))
-        .build(g, "", x, mode)
 }
 
 /// What `tests/oracle/epochs.py` prints.
@@ -486,7 +485,7 @@ fn the_last_batch_is_as_in_pytorch() {
         let steps = trained.losses.len();
         let shown = order(10, 4, trained.drop_last, options.seed, steps);
         assert_eq!(shown, trained.order, "drop_last {}", trained.drop_last);
-        let mut classifier = Classifier::new(engine, normalised, &data, &options).unwrap();
+        let mut classifier = Classifier::new(engine, normalised(), &data, &options).unwrap();
         assert_eq!(2 * classifier.steps_per_epoch(), steps);
         let store = classifier.store().clone();
         let names = [
@@ -530,12 +529,11 @@ fn the_last_batch_is_as_in_pytorch() {
 }
 
 /// Normalises images and classifies them linearly.
-fn straight(g: &mut Graph, x: Value, mode: Mode) -> Result<Value> {
+fn straight() -> impl Module {
     Sequential::new()
         .named("bn", BatchNorm2d::new(1))
         .then(Flatten)
         .named("fc", Linear::new(28 * 28, 10))
-        .build(g, "", x, mode)
 }
 
 #[test]
@@ -567,7 +565,7 @@ fn statistics_of_65_images_in_batches_of_64_hold_no_filler() {
     }
     for engine in engines {
         let mut classifier =
-            Classifier::new(&engine, straight, &data, &options(momentum(), 64)).unwrap();
+            Classifier::new(&engine, straight(), &data, &options(momentum(), 64)).unwrap();
         classifier.train(2).unwrap();
         let found = classifier
             .store()
@@ -582,20 +580,17 @@ fn statistics_of_65_images_in_batches_of_64_hold_no_filler() {
 
 #[test]
 fn a_last_batch_of_one_value_per_channel_is_refused() {
-    let flat = |g: &mut Graph, x: Value, mode: Mode| {
-        Sequential::new()
-            .then(Flatten)
-            .named("fc1", Linear::new(36, 5))
-            .named("bn", striate::nn::BatchNorm1d::new(5))
-            .named("fc2", Linear::new(5, 4))
-            .build(g, "", x, mode)
-    };
+    let flat = Sequential::new()
+        .then(Flatten)
+        .named("fc1", Linear::new(36, 5))
+        .named("bn", striate::nn::BatchNorm1d::new(5))
+        .named("fc2", Linear::new(5, 4));
     let data = Split {
         train: ten(),
         test: ten(),
     };
     let all = options(momentum(), 3);
-    let error = Classifier::new(&Engine::cpu(), flat, &data, &all).unwrap_err();
+    let error = Classifier::new(&Engine::cpu(), &flat, &data, &all).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Shape);
     let text = error.to_string();
     assert!(
@@ -610,7 +605,7 @@ fn a_last_batch_of_one_value_per_channel_is_refused() {
         drop_last: true,
         ..all
     };
-    let mut classifier = Classifier::new(&Engine::cpu(), flat, &data, &dropped).unwrap();
+    let mut classifier = Classifier::new(&Engine::cpu(), &flat, &data, &dropped).unwrap();
     assert_eq!(classifier.steps_per_epoch(), 3);
     classifier.train(4).unwrap();
     assert_eq!(classifier.metrics().unwrap().images, 12);
@@ -618,7 +613,7 @@ fn a_last_batch_of_one_value_per_channel_is_refused() {
         batch: 11,
         ..dropped
     };
-    let error = Classifier::new(&Engine::cpu(), flat, &data, &none).unwrap_err();
+    let error = Classifier::new(&Engine::cpu(), &flat, &data, &none).unwrap_err();
     assert!(
         error
             .to_string()
@@ -634,7 +629,7 @@ fn the_remainder_of_an_epoch_needs_no_pipeline() {
         let engine = Engine::from(gpu.clone());
         let build = |images: usize| {
             let data = split(images, 16);
-            Classifier::new(&engine, small, &data, &options(adam(), 16)).unwrap()
+            Classifier::new(&engine, small(), &data, &options(adam(), 16)).unwrap()
         };
         let mut whole = build(32);
         let pipelines = gpu.pipeline_count();
@@ -651,7 +646,7 @@ fn the_remainder_of_an_epoch_needs_no_pipeline() {
 fn labels_and_outputs_are_held_against_the_classes() {
     let engine = Engine::cpu();
     let refused = |data: &Split, words: &str, kind: ErrorKind| {
-        let built = Classifier::new(&engine, normalised, data, &options(momentum(), 4));
+        let built = Classifier::new(&engine, normalised(), data, &options(momentum(), 4));
         let error = built.unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");
         assert!(
@@ -703,12 +698,9 @@ fn labels_may_exceed_255() {
         train: set.clone(),
         test: set,
     };
-    let model = |g: &mut Graph, x: Value, mode: Mode| {
-        Sequential::new()
-            .then(Flatten)
-            .named("fc", Linear::new(16, CLASSES))
-            .build(g, "", x, mode)
-    };
+    let model = Sequential::new()
+        .then(Flatten)
+        .named("fc", Linear::new(16, CLASSES));
     let mut engines = engines();
     engines.push(Engine::Cpu { threads: 2 });
     for engine in engines {
@@ -716,7 +708,7 @@ fn labels_may_exceed_255() {
             optimizer: Adam::new().lr(0.05).into(),
             ..options(adam(), 5)
         };
-        let mut classifier = Classifier::new(&engine, model, &data, &options).unwrap();
+        let mut classifier = Classifier::new(&engine, &model, &data, &options).unwrap();
         classifier.train(120).unwrap();
         let share = classifier.test().unwrap();
         assert!(share > 0.9, "{}: {share}", engine.describe());
@@ -740,7 +732,7 @@ fn a_loss_that_is_not_finite_stops_training() {
             ]),
             ..options(momentum(), 16)
         };
-        let new = || Classifier::new(&engine, small, &split(40, 12), &options).unwrap();
+        let new = || Classifier::new(&engine, small(), &split(40, 12), &options).unwrap();
         // Three steps make an epoch. Found step by step, and in a run of steps.
         let mut single = new();
         let steps = (0..20).take_while(|_| {
@@ -817,7 +809,7 @@ fn a_checkpoint_that_is_loaded_is_not_blamed_for_what_came_before() {
             optimizer: Optimizer::new(momentum()).schedule(diverging(4)),
             ..options(momentum(), 16)
         };
-        let mut run = Classifier::new(&engine, small, &split(40, 12), &options).unwrap();
+        let mut run = Classifier::new(&engine, small(), &split(40, 12), &options).unwrap();
         run.train(2).unwrap();
         let good = encode_training_async(run.store());
         let good = pollster::block_on(good).unwrap();
@@ -845,7 +837,7 @@ fn training_that_is_not_looked_at_is_not_saved() {
             optimizer: Optimizer::new(momentum()).schedule(diverging(4)),
             ..options(momentum(), 4)
         };
-        let new = || Classifier::new(engine, tiny, &split(8, 4), &options).unwrap();
+        let new = || Classifier::new(engine, from_fn(tiny), &split(8, 4), &options).unwrap();
         let mut run = new();
         let file = format!("striate-unseen-{}-{number}.safetensors", std::process::id());
         let path = std::env::temp_dir().join(file);
@@ -874,8 +866,9 @@ fn training_that_is_not_looked_at_is_not_saved() {
 }
 
 /// One layer, whose steps are counted as PyTorch counts those of batch normalisation.
-fn tiny(g: &mut Graph, x: Value, mode: Mode) -> Result<Value> {
-    if mode == Mode::Train {
+fn tiny(cx: &mut Build, x: Value) -> Result<Value> {
+    if cx.mode() == Mode::Train {
+        let g = cx.graph();
         let (ty, first) = (Type::u32([4]), Init::Constant(0.0));
         let tracked = g.state("tracked", ty, StateKind::Statistic, first, None)?;
         let next = g.advance(tracked)?;
@@ -884,7 +877,7 @@ fn tiny(g: &mut Graph, x: Value, mode: Mode) -> Result<Value> {
     Sequential::new()
         .then(Flatten)
         .named("fc", Linear::new(28 * 28, 10))
-        .build(g, "", x, mode)
+        .build(cx, x)
 }
 
 /// Moments and averages are looked at too, and integers are not taken for floats.
@@ -897,7 +890,7 @@ fn all_that_is_kept_is_held_to_be_finite() {
             optimizer: everything(adam()),
             ..options(adam(), 4)
         };
-        let mut run = Classifier::new(&engine, tiny, &split(8, 4), &options).unwrap();
+        let mut run = Classifier::new(&engine, from_fn(tiny), &split(8, 4), &options).unwrap();
         run.train(3).unwrap();
         run.expect_finite().unwrap();
         let store = run.store().clone();
@@ -960,14 +953,14 @@ fn a_step_that_fails_costs_only_itself() {
     let data = split(20, 8);
     for accumulate in [1, 3] {
         let calls = Arc::new(AtomicUsize::new(usize::MAX / 2));
-        let model = |g: &mut Graph, x: Value, mode: Mode| {
+        let model = from_fn(|cx: &mut Build, x| {
             let op = Faulty(calls.clone());
-            let x = match mode {
-                Mode::Train => g.apply(op, &[x])?[0],
-                _ => x,
+            let x = match cx.mode() {
+                Mode::Train => cx.graph().apply(op, &[x])?[0],
+                Mode::Eval => x,
             };
-            tiny(g, x, mode)
-        };
+            tiny(cx, x)
+        });
         let options = ClassifierOptions {
             accumulate,
             ..options(momentum(), 8)

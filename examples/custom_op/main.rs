@@ -14,7 +14,7 @@ use striate::error::{Error, ErrorKind, Result};
 use striate::gpu::{Engine, GpuOptions};
 use striate::graph::{Graph, Node, Op, Value};
 use striate::kernel::{Caps, Dispatch, GRID, Io, Kernel, Lowering, Operand, Overrides, overlaps};
-use striate::nn::{Conv2d, Flatten, Linear, MaxPool2d, Mode, Module, Sequential};
+use striate::nn::{Build, Conv2d, Flatten, Linear, MaxPool2d, Module, Sequential};
 use striate::shape::{DType, Type};
 use striate::tensor::Array;
 use striate::train::{Adam, Classifier, ClassifierOptions};
@@ -40,8 +40,8 @@ impl Squareplus {
 }
 
 impl Module for Squareplus {
-    fn build(&self, g: &mut Graph, _name: &str, x: Value, _mode: Mode) -> Result<Value> {
-        self.apply(g, x)
+    fn build(&self, cx: &mut Build, x: Value) -> Result<Value> {
+        self.apply(cx.graph(), x)
     }
 }
 
@@ -257,8 +257,7 @@ fn train() -> Result<()> {
         seed: 1,
         ..ClassifierOptions::default()
     };
-    let model = |g: &mut Graph, x, mode| net.build(g, "", x, mode);
-    let mut classifier = Classifier::new(&engine, model, &data, &options)?;
+    let mut classifier = Classifier::new(&engine, &net, &data, &options)?;
     println!("training on {}", engine.describe());
     for epoch in 1..=3 {
         classifier.train(classifier.steps_per_epoch())?;

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use striate::models::lenet5_of;
+use striate::models::lenet5;
 use striate::prelude::*;
 use striate::train::{Classifier, ClassifierOptions};
 
@@ -41,8 +41,7 @@ fn run(args: &Args) -> Result<ExitCode> {
         seed: args.seed,
         ..ClassifierOptions::default()
     };
-    let classes = data.train.classes;
-    let model = |g: &mut Graph, x, mode| lenet5_of(g, classes, x, mode);
+    let model = lenet5(data.train.classes);
     let builder = Classifier::builder(&engine, model, &data).options(options);
     let mut classifier = building(|bar| builder.progress(bar).build())?;
     keep_pipelines(args, &engine)?;

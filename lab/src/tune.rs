@@ -5,8 +5,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use striate::data::{Dataset, Split};
-use striate::models::{lenet5, resnet20};
-use striate::nn::Mode;
+use striate::models;
 use striate::prelude::*;
 use striate::train::{Classifier, ClassifierOptions, Sgd};
 use striate::tune::{Measured, TuneOptions, tune};
@@ -40,14 +39,11 @@ enum Model {
     Resnet20,
 }
 
-/// A network, and channels, height and width of its images.
-type Network = (fn(&mut Graph, Value, Mode) -> Result<Value>, [usize; 3]);
-
 impl Model {
-    fn network(self) -> Network {
+    fn network(self) -> models::Model {
         match self {
-            Model::Lenet5 => (lenet5, [1, 28, 28]),
-            Model::Resnet20 => (resnet20, [3, 32, 32]),
+            Model::Lenet5 => models::lenet5(10),
+            Model::Resnet20 => models::resnet20(10),
         }
     }
 }
@@ -62,8 +58,7 @@ pub fn run(args: &Args) -> Result<()> {
         ..GpuOptions::default()
     })?;
     println!("device: {}", Engine::from(gpu.clone()).describe());
-    let (model, image) = args.model.network();
-    let classifier = classifier(&gpu, model, image, args.batch)?;
+    let classifier = classifier(&gpu, &args.model.network(), args.batch)?;
     let options = TuneOptions {
         rounds: args.rounds,
         seconds: args.seconds,
@@ -84,15 +79,11 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 /// A step over images that are all black: kernels take their time whatever they compute.
-fn classifier(
-    gpu: &Gpu,
-    model: fn(&mut Graph, Value, Mode) -> Result<Value>,
-    [channels, height, width]: [usize; 3],
-    batch: usize,
-) -> Result<Classifier> {
+fn classifier(gpu: &Gpu, model: &models::Model, batch: usize) -> Result<Classifier> {
+    let image = model.input();
     let images = |count: usize| {
-        let pixels = vec![0; count * channels * height * width];
-        Dataset::new(pixels, vec![0; count], [channels, height, width], 10)
+        let pixels = vec![0; count * image.iter().product::<usize>()];
+        Dataset::new(pixels, vec![0; count], image, model.classes())
     };
     let data = Split {
         train: images(batch)?,

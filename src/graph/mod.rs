@@ -103,6 +103,8 @@ pub struct State {
     pub like: Option<usize>,
     /// States of one kind and group are packed together (see [`Graph::set_group`]).
     pub group: u8,
+    /// Whether optimizers leave it as it is (see [`Graph::freeze`]).
+    pub frozen: bool,
     /// The value that reads it.
     pub value: Value,
 }
@@ -258,6 +260,7 @@ impl Graph {
             init,
             like,
             group: 0,
+            frozen: false,
             value,
         });
         Ok(value)
@@ -304,6 +307,26 @@ impl Graph {
         };
         self.states[index].group = group;
         Ok(())
+    }
+
+    /// Leaves a parameter as it is: optimizers make no gradient for it, and keep no moments or
+    /// averages. It lies apart from those that are trained.
+    ///
+    /// # Errors
+    /// `Graph` if `parameter` is none.
+    pub fn freeze(&mut self, parameter: Value) -> Result<()> {
+        self.operand("freeze", parameter)?;
+        if let Source::State(index) = self.definition(parameter)?.source
+            && self.states[index].kind == StateKind::Parameter
+        {
+            self.states[index].frozen = true;
+            self.states[index].group = u8::MAX;
+            return Ok(());
+        }
+        Err(Error::graph(format!(
+            "freeze: {} is not a parameter",
+            self.describe(parameter)
+        )))
     }
 
     /// The state of this name.

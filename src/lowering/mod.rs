@@ -38,7 +38,7 @@ pub(crate) fn value(overrides: Overrides, name: &str) -> usize {
 pub(crate) fn variant(kernel: &Kernel, wanted: &[(&str, usize)]) -> Overrides {
     let is_wanted = |set: &&Overrides| wanted.iter().all(|&(name, n)| value(set, name) == n);
     let found = kernel.variants.iter().find(is_wanted);
-    *found.expect("a kernel lists what its ops choose")
+    found.expect("a kernel lists what its ops choose")
 }
 
 /// Number of `vec4`s that hold `rows` rows of `ty`.

@@ -1,7 +1,77 @@
 //! Networks known by name, built from [`crate::nn`].
+//!
+//! A constructor gives a [`Model`], which is a [`Module`]: it is built into a graph as any layer is.
+//! Names of parameters are torchvision's.
+//!
+//! ```
+//! use striate::models;
+//! use striate::nn::{Build, Module};
+//! use striate::prelude::*;
+//!
+//! # fn main() -> Result<()> {
+//! let net = models::lenet5(10);
+//! let mut g = Graph::new();
+//! let images = g.input("images", Type::f32([4, 1, 28, 28]))?;
+//! let logits = net.build(&mut Build::eval(&mut g), images)?;
+//! assert_eq!(g.shape(logits)?[..], [4, 10]);
+//! # Ok(())
+//! # }
+//! ```
 
 mod lenet;
 mod resnet;
 
-pub use lenet::{lenet5, lenet5_of};
+use crate::error::Result;
+use crate::graph::Value;
+use crate::nn::{Build, Module};
+
+pub use lenet::lenet5;
 pub use resnet::{resnet_cifar, resnet20, resnet50};
+
+/// A network known by name.
+#[derive(Debug)]
+pub struct Model {
+    name: String,
+    input: [usize; 3],
+    classes: usize,
+    net: Box<dyn Module>,
+}
+
+impl Model {
+    fn new(
+        name: impl Into<String>,
+        input: [usize; 3],
+        classes: usize,
+        net: impl Module + 'static,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            input,
+            classes,
+            net: Box::new(net),
+        }
+    }
+
+    /// Its name, such as `resnet50`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Channels, height and width of the images that it was made for. Height and width may be
+    /// others where a network takes the mean of each plane.
+    pub fn input(&self) -> [usize; 3] {
+        self.input
+    }
+
+    /// How many logits it makes of an image.
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+}
+
+impl Module for Model {
+    fn build(&self, cx: &mut Build, x: Value) -> Result<Value> {
+        let built = self.net.build(cx, x);
+        built.map_err(|e| e.context(&self.name))
+    }
+}

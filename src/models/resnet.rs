@@ -1,12 +1,12 @@
 //! Residual networks (He et al. 2015, "Deep residual learning for image recognition"): for small
 //! images, section 4.2, and ResNet-50.
 
+use super::Model;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Value};
 use crate::nn::init::Scheme;
-use crate::nn::join;
 use crate::nn::{
-    BatchNorm2d, Conv2d, Flatten, GlobalAvgPool, Linear, MaxPool2d, Mode, Module, Relu, Sequential,
+    BatchNorm2d, Build, Conv2d, Flatten, GlobalAvgPool, Linear, MaxPool2d, Module, Relu, Sequential,
 };
 use crate::ops::AxisRange;
 use crate::shape::PaddingMode;
@@ -14,13 +14,13 @@ use crate::shape::PaddingMode;
 /// Channels of the three stages.
 const CHANNELS: [usize; 3] = [16, 32, 64];
 
-/// Logits `[n, 10]` of images x `[n, 3, 32, 32]`; 269,722 parameters.
-pub fn resnet20(g: &mut Graph, x: Value, mode: Mode) -> Result<Value> {
-    resnet_cifar(g, 20, x, mode)
+/// [`resnet_cifar`] of depth 20; 269,722 parameters for 10 classes.
+pub fn resnet20(classes: usize) -> Model {
+    of_blocks(3, classes)
 }
 
-/// The network of `depth` = 6 b + 2 layers: logits `[n, 10]` of images x `[n, 3, 32, 32]`, or of
-/// another size.
+/// The network of `depth` = 6 b + 2 layers: logits `[n, classes]` of images x `[n, 3, 32, 32]`, or
+/// of another size.
 ///
 /// A convolution, three stages of b basic blocks with 16, 32 and 64 channels, the mean of each
 /// plane, and a linear layer. Every convolution is 3x3, without bias, drawn by Kaiming's rule and
@@ -30,13 +30,18 @@ pub fn resnet20(g: &mut Graph, x: Value, mode: Mode) -> Result<Value> {
 /// `layer1.0.conv1`, ..., `fc`.
 ///
 /// # Errors
-/// `Shape` if `depth` is not 6 b + 2 with b at least 1, and if x is not `[n, 3, height, width]`.
-pub fn resnet_cifar(g: &mut Graph, depth: usize, x: Value, mode: Mode) -> Result<Value> {
+/// `Shape` if `depth` is not 6 b + 2 with b at least 1.
+pub fn resnet_cifar(depth: usize, classes: usize) -> Result<Model> {
     if depth < 8 || depth % 6 != 2 {
         return Err(Error::shape(format!(
             "resnet_cifar: depth {depth} is not 8, 14, 20 or another 6 b + 2"
         )));
     }
+    Ok(of_blocks((depth - 2) / 6, classes))
+}
+
+/// Three stages of so many basic blocks.
+fn of_blocks(blocks: usize, classes: usize) -> Model {
     let mut net = Sequential::new()
         .named("conv1", conv(3, CHANNELS[0], 3, 1))
         .named("bn1", BatchNorm2d::new(CHANNELS[0]))
@@ -44,7 +49,7 @@ pub fn resnet_cifar(g: &mut Graph, depth: usize, x: Value, mode: Mode) -> Result
     let mut channels = CHANNELS[0];
     for (number, out) in (1..).zip(CHANNELS) {
         let mut stage = Sequential::new();
-        for _ in 0..(depth - 2) / 6 {
+        for _ in 0..blocks {
             let stride = if out == channels { 1 } else { 2 };
             stage = stage.then(BasicBlock {
                 channels,
@@ -55,11 +60,12 @@ pub fn resnet_cifar(g: &mut Graph, depth: usize, x: Value, mode: Mode) -> Result
         }
         net = net.named(&format!("layer{number}"), stage);
     }
-    net.then(GlobalAvgPool)
+    let net = net
+        .then(GlobalAvgPool)
         .then(Flatten)
-        .named("fc", Linear::new(channels, 10))
-        .build(g, "", x, mode)
-        .map_err(|e| e.context(format!("resnet{depth}")))
+        .named("fc", Linear::new(channels, classes));
+    let name = format!("resnet{}", 6 * blocks + 2);
+    Model::new(name, [3, 32, 32], classes, net)
 }
 
 /// Padded so that stride 1 keeps the extents; without bias.
@@ -67,7 +73,7 @@ fn conv(channels: usize, out: usize, kernel: usize, stride: usize) -> Conv2d {
     Conv2d::new(channels, out, kernel)
         .stride(stride)
         .padding(kernel / 2)
-        .without_bias()
+        .bias(false)
         .init(Scheme::kaiming_relu())
 }
 
@@ -80,17 +86,18 @@ struct BasicBlock {
 }
 
 impl Module for BasicBlock {
-    fn build(&self, g: &mut Graph, name: &str, x: Value, mode: Mode) -> Result<Value> {
+    fn build(&self, cx: &mut Build, x: Value) -> Result<Value> {
         let residual = Sequential::new()
             .named("conv1", conv(self.channels, self.out, 3, self.stride))
             .named("bn1", BatchNorm2d::new(self.out))
             .then(Relu)
             .named("conv2", conv(self.out, self.out, 3, 1))
             .named("bn2", BatchNorm2d::new(self.out));
-        let y = residual.build(g, name, x, mode)?;
-        let shortcut = self.shortcut(g, x).map_err(|e| e.context("shortcut"))?;
-        let sum = g.add(y, shortcut)?;
-        g.relu(sum)
+        let y = residual.build(cx, x)?;
+        let shortcut = self.shortcut(cx.graph(), x);
+        let shortcut = shortcut.map_err(|e| e.context("shortcut"))?;
+        let sum = cx.graph().add(y, shortcut)?;
+        cx.graph().relu(sum)
     }
 }
 
@@ -121,10 +128,7 @@ const BOTTLENECKS: [(usize, usize); 4] = [(3, 64), (4, 128), (6, 256), (3, 512)]
 /// (where the paper has it in the 1x1 before), shortcuts that change shape are convolutions 1x1,
 /// the others have no parameters. Names are torchvision's too, so that a state dict fits: `conv1`,
 /// `bn1`, `layer1.0.conv1`, `layer1.0.downsample.0`, ..., `fc`.
-///
-/// # Errors
-/// `Shape` if x is not `[n, 3, height, width]`.
-pub fn resnet50(g: &mut Graph, classes: usize, x: Value, mode: Mode) -> Result<Value> {
+pub fn resnet50(classes: usize) -> Model {
     let pool = MaxPool2d::new(3).stride(2).padding(1);
     let mut channels = 64;
     let mut net = Sequential::new()
@@ -144,11 +148,11 @@ pub fn resnet50(g: &mut Graph, classes: usize, x: Value, mode: Mode) -> Result<V
         }
         net = net.named(&format!("layer{number}"), stage);
     }
-    net.then(GlobalAvgPool)
+    let net = net
+        .then(GlobalAvgPool)
         .then(Flatten)
-        .named("fc", Linear::new(channels, classes))
-        .build(g, "", x, mode)
-        .map_err(|e| e.context("resnet50"))
+        .named("fc", Linear::new(channels, classes));
+    Model::new("resnet50", [3, 224, 224], classes, net)
 }
 
 /// relu(bn3(conv3(relu(bn2(conv2(relu(bn1(conv1(x)))))))) + shortcut(x)).
@@ -160,7 +164,7 @@ struct Bottleneck {
 }
 
 impl Module for Bottleneck {
-    fn build(&self, g: &mut Graph, name: &str, x: Value, mode: Mode) -> Result<Value> {
+    fn build(&self, cx: &mut Build, x: Value) -> Result<Value> {
         let out = 4 * self.width;
         let residual = Sequential::new()
             .named("conv1", conv(self.channels, self.width, 1, 1))
@@ -171,15 +175,17 @@ impl Module for Bottleneck {
             .then(Relu)
             .named("conv3", conv(self.width, out, 1, 1))
             .named("bn3", BatchNorm2d::new(out));
-        let y = residual.build(g, name, x, mode)?;
+        let y = residual.build(cx, x)?;
         let shortcut = match self.stride == 1 && self.channels == out {
             true => x,
-            false => Sequential::new()
-                .then(conv(self.channels, out, 1, self.stride))
-                .then(BatchNorm2d::new(out))
-                .build(g, &join(name, "downsample"), x, mode)?,
+            false => {
+                let shrink = Sequential::new()
+                    .then(conv(self.channels, out, 1, self.stride))
+                    .then(BatchNorm2d::new(out));
+                cx.layer("downsample", &shrink, x)?
+            }
         };
-        let sum = g.add(y, shortcut)?;
-        g.relu(sum)
+        let sum = cx.graph().add(y, shortcut)?;
+        cx.graph().relu(sum)
     }
 }

@@ -4,16 +4,16 @@
 //! `Activation::LEAKY_RELU` with PyTorch's default, `Activation::LeakyRelu { negative_slope: 0.2
 //! }`.
 
-use super::{Mode, Module, join, parameter, within};
+use super::{Build, Module};
 use crate::error::Result;
-use crate::graph::{Graph, Init, Value};
+use crate::graph::{Init, Value};
 use crate::ops::Dim;
 
 pub use crate::ops::UnaryFunction as Activation;
 
 impl Module for Activation {
-    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
-        within(name, "Activation", || g.unary(x, *self))
+    fn build(&self, cx: &mut Build, x: Value) -> Result<Value> {
+        cx.within("Activation", |cx| cx.graph().unary(x, *self))
     }
 }
 
@@ -38,11 +38,11 @@ impl Default for PRelu {
 }
 
 impl Module for PRelu {
-    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
-        within(name, "PRelu", || {
+    fn build(&self, cx: &mut Build, x: Value) -> Result<Value> {
+        cx.within("PRelu", |cx| {
             let init = Init::Constant(self.init);
-            let weight = parameter(g, &join(name, "weight"), [self.num_parameters], init)?;
-            g.prelu(x, weight)
+            let weight = cx.parameter("weight", [self.num_parameters], init)?;
+            cx.graph().prelu(x, weight)
         })
     }
 }
@@ -62,8 +62,8 @@ impl Softmax {
 }
 
 impl Module for Softmax {
-    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
-        within(name, "Softmax", || g.softmax(x, self.dim))
+    fn build(&self, cx: &mut Build, x: Value) -> Result<Value> {
+        cx.within("Softmax", |cx| cx.graph().softmax(x, self.dim))
     }
 }
 
@@ -82,7 +82,7 @@ impl LogSoftmax {
 }
 
 impl Module for LogSoftmax {
-    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
-        within(name, "LogSoftmax", || g.log_softmax(x, self.dim))
+    fn build(&self, cx: &mut Build, x: Value) -> Result<Value> {
+        cx.within("LogSoftmax", |cx| cx.graph().log_softmax(x, self.dim))
     }
 }

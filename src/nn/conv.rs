@@ -1,9 +1,9 @@
 //! Convolution and transposed convolution over one, two or three axes.
 
 use super::init::Scheme;
-use super::{Mode, Module, weight_and_bias, within};
+use super::{Build, Module, weight_and_bias};
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Value};
+use crate::graph::Value;
 use crate::ops::{self, ConvTransposeWalk, ConvWalk};
 use crate::shape::{BothSides, PaddingMode, PerAxis, Shape};
 
@@ -121,9 +121,9 @@ impl<const D: usize, K> ConvLayer<D, K> {
         self
     }
 
-    /// Without bias, as before a normalisation.
-    pub fn without_bias(mut self) -> Self {
-        self.bias = false;
+    /// Whether there is a bias; before a normalisation it has no effect.
+    pub fn bias(mut self, bias: bool) -> Self {
+        self.bias = bias;
         self
     }
 
@@ -134,15 +134,10 @@ impl<const D: usize, K> ConvLayer<D, K> {
     }
 
     /// The parameters `weight` and, if there is one, `bias`.
-    fn parameters(
-        &self,
-        g: &mut Graph,
-        name: &str,
-        channels: [usize; 2],
-    ) -> Result<(Value, Option<Value>)> {
+    fn parameters(&self, cx: &mut Build, channels: [usize; 2]) -> Result<(Value, Option<Value>)> {
         let shape: Shape = [&channels[..], &self.kernel].concat().into();
         let bias = self.bias.then_some(self.out_channels);
-        weight_and_bias(g, name, &shape, &self.init, bias)
+        weight_and_bias(cx, &shape, &self.init, bias)
     }
 }
 
@@ -175,11 +170,11 @@ impl<const D: usize> Module for Conv<D>
 where
     ops::Conv<D>: Into<ConvWalk>,
 {
-    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
-        within(name, format_args!("Conv{D}d"), || {
+    fn build(&self, cx: &mut Build, x: Value) -> Result<Value> {
+        cx.within(format_args!("Conv{D}d"), |cx| {
             let per_group = divide("conv", D, self.in_channels, "input", self.groups)?;
-            let (weight, bias) = self.parameters(g, name, [self.out_channels, per_group])?;
-            g.conv(x, weight, bias, self.settings())
+            let (weight, bias) = self.parameters(cx, [self.out_channels, per_group])?;
+            cx.graph().conv(x, weight, bias, self.settings())
         })
     }
 }
@@ -196,11 +191,11 @@ impl<const D: usize> Module for ConvTranspose<D>
 where
     ops::ConvTranspose<D>: Into<ConvTransposeWalk>,
 {
-    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
-        within(name, format_args!("ConvTranspose{D}d"), || {
+    fn build(&self, cx: &mut Build, x: Value) -> Result<Value> {
+        cx.within(format_args!("ConvTranspose{D}d"), |cx| {
             let out = self.out_channels;
             let per_group = divide("conv_transpose", D, out, "output", self.groups)?;
-            let (weight, bias) = self.parameters(g, name, [self.in_channels, per_group])?;
+            let (weight, bias) = self.parameters(cx, [self.in_channels, per_group])?;
             let conv = ops::ConvTranspose {
                 stride: self.stride,
                 padding: self.padding,
@@ -208,7 +203,7 @@ where
                 dilation: self.dilation,
                 groups: self.groups,
             };
-            g.conv_transpose(x, weight, bias, conv)
+            cx.graph().conv_transpose(x, weight, bias, conv)
         })
     }
 }

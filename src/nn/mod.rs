@@ -1,12 +1,12 @@
 //! Layers as thin builders over the graph, named as in PyTorch's `torch.nn`.
 //!
-//! A module is a recipe: it holds sizes, no state. [`Module::build`] appends its ops to a graph and
-//! declares its parameters there by name (`conv1.weight`, `fc1.bias`, as in a `state_dict`). A
-//! parameter that the graph has already is used again: a module built twice under one name shares
-//! its weights.
+//! A module is a recipe: it holds sizes, no state. [`Module::build`] appends its ops to the graph of
+//! a context ([`Build`]) and declares its parameters there by name (`conv1.weight`, `fc1.bias`, as
+//! in a `state_dict`). A parameter that the graph has already is used again: a module built twice
+//! under one name shares its weights.
 //!
 //! ```
-//! use striate::nn::{Conv2d, Flatten, Linear, MaxPool2d, Mode, Module, Relu, Sequential};
+//! use striate::nn::{Build, Conv2d, Flatten, Linear, MaxPool2d, Module, Relu, Sequential};
 //! use striate::prelude::*;
 //!
 //! # fn main() -> Result<()> {
@@ -19,7 +19,7 @@
 //!
 //! let mut g = Graph::new();
 //! let images = g.input("images", Type::f32([5, 1, 28, 28]))?;
-//! let logits = net.build(&mut g, "", images, Mode::Eval)?;
+//! let logits = net.build(&mut Build::eval(&mut g), images)?;
 //! assert_eq!(g.shape(logits)?[..], [5, 10]);
 //! assert!(g.find_state("conv.weight").is_some());
 //! # Ok(())
@@ -27,20 +27,22 @@
 //! ```
 
 mod activation;
+mod build;
 mod conv;
 pub mod init;
 mod norm;
 mod pool;
 mod resize;
 
-use std::fmt::{self, Debug};
+use std::fmt::Debug;
 
-use crate::error::{Error, Result};
-use crate::graph::{Graph, Init, Source, StateKind, Value};
-use crate::shape::{Shape, Type};
+use crate::error::Result;
+use crate::graph::Value;
+use crate::shape::Shape;
 use init::Scheme;
 
 pub use activation::{Activation, LogSoftmax, PRelu, Softmax};
+pub use build::{Build, FromFn, from_fn};
 pub use conv::{
     Conv, Conv1d, Conv2d, Conv3d, ConvLayer, ConvOptions, ConvTranspose, ConvTranspose1d,
     ConvTranspose2d, ConvTranspose3d, ConvTransposeOptions,
@@ -63,73 +65,12 @@ pub enum Mode {
 
 /// Something that turns one value into another, with parameters named after it.
 pub trait Module: Debug {
-    /// Appends the module to the graph. Its parameters are called `name.weight` and so on; with an
-    /// empty name, `weight`.
-    fn build(&self, g: &mut Graph, name: &str, x: Value, mode: Mode) -> Result<Value>;
-}
-
-/// `name.child`, or `child` if the name is empty.
-pub fn join(name: &str, child: &str) -> String {
-    match name {
-        "" => child.to_owned(),
-        _ => format!("{name}.{child}"),
-    }
-}
-
-/// What `build` makes, or its error with the name of a layer in front, or with its kind if it has
-/// no name. An error that names the layer already, or one inside it, stays as it is.
-pub fn within<T>(
-    name: &str,
-    kind: impl fmt::Display,
-    build: impl FnOnce() -> Result<T>,
-) -> Result<T> {
-    build().map_err(|error| {
-        let layer = match name {
-            "" => kind.to_string(),
-            _ => name.to_owned(),
-        };
-        let message = error.to_string();
-        match message.strip_prefix(&layer) {
-            Some(rest) if rest.starts_with([':', '.']) => error,
-            _ => error.context(layer),
-        }
-    })
-}
-
-/// The parameter of this name: a new one, or the one that the graph has.
-///
-/// # Errors
-/// `Graph` if the graph has a state of this name that is no parameter of this shape.
-pub fn parameter(g: &mut Graph, name: &str, shape: impl Into<Shape>, init: Init) -> Result<Value> {
-    state(g, name, shape, StateKind::Parameter, init)
-}
-
-/// The `f32` state of this name and kind: a new one, or the one that the graph has.
-///
-/// # Errors
-/// `Graph` if the graph has a state of this name that is of another kind or shape.
-pub fn state(
-    g: &mut Graph,
-    name: &str,
-    shape: impl Into<Shape>,
-    kind: StateKind,
-    init: Init,
-) -> Result<Value> {
-    let ty = Type::f32(shape);
-    let Some(value) = g.find_state(name) else {
-        return g.state(name, ty, kind, init, None);
-    };
-    if let Source::State(index) = *g.source(value)? {
-        let state = &g.states()[index];
-        if state.kind != kind || state.ty != ty {
-            let what = format!("{kind:?}").to_lowercase();
-            return Err(Error::graph(format!(
-                "{what} \"{name}\" {ty}: the graph has a {:?} of this name, {}",
-                state.kind, state.ty
-            )));
-        }
-    }
-    Ok(value)
+    /// Appends the module to the graph of the context. Its parameters are called after the layer at
+    /// hand: `conv1.weight`, or `weight` outside of all layers.
+    ///
+    /// # Errors
+    /// What building its ops returns, with the name of the layer in front.
+    fn build(&self, cx: &mut Build, x: Value) -> Result<Value>;
 }
 
 /// y = x weight^T + bias over the last axis, with parameters `weight` `[out_features, in_features]`
@@ -157,9 +98,9 @@ impl Linear {
         }
     }
 
-    /// Without bias.
-    pub fn without_bias(mut self) -> Self {
-        self.bias = false;
+    /// Whether there is a bias.
+    pub fn bias(mut self, bias: bool) -> Self {
+        self.bias = bias;
         self
     }
 
@@ -171,30 +112,29 @@ impl Linear {
 }
 
 impl Module for Linear {
-    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
-        within(name, "Linear", || {
+    fn build(&self, cx: &mut Build, x: Value) -> Result<Value> {
+        cx.within("Linear", |cx| {
             let shape = [self.out_features, self.in_features].into();
             let bias = self.bias.then_some(self.out_features);
-            let (weight, bias) = weight_and_bias(g, name, &shape, &self.init, bias)?;
-            g.linear(x, weight, bias)
+            let (weight, bias) = weight_and_bias(cx, &shape, &self.init, bias)?;
+            cx.graph().linear(x, weight, bias)
         })
     }
 }
 
-/// The parameters `name.weight` of this shape and, if wanted, `name.bias` of so many elements,
-/// drawn by the weight's fan in.
+/// The parameters `weight` of this shape and, if wanted, `bias` of so many elements, drawn by the
+/// weight's fan in.
 fn weight_and_bias(
-    g: &mut Graph,
-    name: &str,
+    cx: &mut Build,
     shape: &Shape,
     scheme: &Scheme,
     bias: Option<usize>,
 ) -> Result<(Value, Option<Value>)> {
-    let weight = parameter(g, &join(name, "weight"), shape.clone(), scheme.init(shape)?)?;
+    let weight = cx.parameter("weight", shape.clone(), scheme.init(shape)?)?;
     let bias = match bias {
         Some(count) => {
             let init = Scheme::Default.init(shape)?;
-            Some(parameter(g, &join(name, "bias"), [count], init)?)
+            Some(cx.parameter("bias", [count], init)?)
         }
         None => None,
     };
@@ -206,8 +146,8 @@ fn weight_and_bias(
 pub struct Relu;
 
 impl Module for Relu {
-    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
-        within(name, "Relu", || g.relu(x))
+    fn build(&self, cx: &mut Build, x: Value) -> Result<Value> {
+        cx.within("Relu", |cx| cx.graph().relu(x))
     }
 }
 
@@ -227,13 +167,13 @@ impl Dropout {
 }
 
 impl Module for Dropout {
-    fn build(&self, g: &mut Graph, name: &str, x: Value, mode: Mode) -> Result<Value> {
-        within(name, "Dropout", || {
-            if mode == Mode::Eval {
+    fn build(&self, cx: &mut Build, x: Value) -> Result<Value> {
+        cx.within("Dropout", |cx| {
+            if cx.mode() == Mode::Eval {
                 return Ok(x);
             }
-            let clock = g.clock()?;
-            g.dropout(x, self.p, clock)
+            let clock = cx.graph().clock()?;
+            cx.graph().dropout(x, self.p, clock)
         })
     }
 }
@@ -253,13 +193,13 @@ impl Dropout2d {
 }
 
 impl Module for Dropout2d {
-    fn build(&self, g: &mut Graph, name: &str, x: Value, mode: Mode) -> Result<Value> {
-        within(name, "Dropout2d", || {
-            if mode == Mode::Eval {
+    fn build(&self, cx: &mut Build, x: Value) -> Result<Value> {
+        cx.within("Dropout2d", |cx| {
+            if cx.mode() == Mode::Eval {
                 return Ok(x);
             }
-            let clock = g.clock()?;
-            g.dropout2d(x, self.p, clock)
+            let clock = cx.graph().clock()?;
+            cx.graph().dropout2d(x, self.p, clock)
         })
     }
 }
@@ -269,8 +209,20 @@ impl Module for Dropout2d {
 pub struct Flatten;
 
 impl Module for Flatten {
-    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
-        within(name, "Flatten", || g.flatten(x, 1))
+    fn build(&self, cx: &mut Build, x: Value) -> Result<Value> {
+        cx.within("Flatten", |cx| cx.graph().flatten(x, 1))
+    }
+}
+
+impl<M: Module + ?Sized> Module for &M {
+    fn build(&self, cx: &mut Build, x: Value) -> Result<Value> {
+        (**self).build(cx, x)
+    }
+}
+
+impl<M: Module + ?Sized> Module for Box<M> {
+    fn build(&self, cx: &mut Build, x: Value) -> Result<Value> {
+        (**self).build(cx, x)
     }
 }
 
@@ -300,10 +252,8 @@ impl Sequential {
 }
 
 impl Module for Sequential {
-    fn build(&self, g: &mut Graph, name: &str, x: Value, mode: Mode) -> Result<Value> {
-        self.children.iter().try_fold(x, |x, (child, module)| {
-            let name = join(name, child);
-            within(&name, "module", || module.build(g, &name, x, mode))
-        })
+    fn build(&self, cx: &mut Build, x: Value) -> Result<Value> {
+        let mut children = self.children.iter();
+        children.try_fold(x, |x, (child, module)| cx.layer(child, &**module, x))
     }
 }

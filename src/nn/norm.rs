@@ -1,6 +1,6 @@
 //! Normalisation layers.
 
-use super::{Mode, Module, join, parameter, state, within};
+use super::{Build, Mode, Module};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Init, StateKind, Value};
 use crate::shape::Shape;
@@ -75,31 +75,32 @@ impl<const D: usize> BatchNorm<D> {
 }
 
 impl<const D: usize> Module for BatchNorm<D> {
-    fn build(&self, g: &mut Graph, name: &str, x: Value, mode: Mode) -> Result<Value> {
-        within(name, format_args!("BatchNorm{D}d"), || {
-            expect_images("batch_norm", g, x, self.features, D)?;
-            let [weight, bias] = affine(g, name, &[self.features].into(), [self.affine; 2])?;
+    fn build(&self, cx: &mut Build, x: Value) -> Result<Value> {
+        cx.within(format_args!("BatchNorm{D}d"), |cx| {
+            expect_images("batch_norm", cx.graph(), x, self.features, D)?;
+            let [weight, bias] = affine(cx, &[self.features].into(), [self.affine; 2])?;
             let mut running = None;
             if self.track_running_stats {
                 let mut statistic = |child, begin| {
                     let init = Init::Constant(begin);
-                    let name = join(name, child);
-                    state(g, &name, [self.features], StateKind::Statistic, init)
+                    cx.state(child, [self.features], StateKind::Statistic, init)
                 };
                 running = Some([
                     statistic("running_mean", 0.0)?,
                     statistic("running_var", 1.0)?,
                 ]);
             }
-            if let (Mode::Eval, Some(running)) = (mode, running) {
-                return g.batch_norm(x, running, weight, bias, self.eps);
+            if let (Mode::Eval, Some(running)) = (cx.mode(), running) {
+                return cx.graph().batch_norm(x, running, weight, bias, self.eps);
             }
-            let (y, statistics) = g.batch_norm_train(x, weight, bias, self.eps)?;
+            let (y, statistics) = cx.graph().batch_norm_train(x, weight, bias, self.eps)?;
             if let Some(running) = running {
-                let latest = running.map(|state| g.unassign(state).unwrap_or(state));
-                let renewed = g.running_statistics(latest, statistics, x, self.momentum)?;
+                let latest = running.map(|state| cx.graph().unassign(state).unwrap_or(state));
+                let renewed =
+                    cx.graph()
+                        .running_statistics(latest, statistics, x, self.momentum)?;
                 for (state, value) in running.into_iter().zip(renewed) {
-                    g.assign(state, value)?;
+                    cx.graph().assign(state, value)?;
                 }
             }
             Ok(y)
@@ -151,11 +152,11 @@ impl<const D: usize> InstanceNorm<D> {
 }
 
 impl<const D: usize> Module for InstanceNorm<D> {
-    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
-        within(name, format_args!("InstanceNorm{D}d"), || {
-            expect_images("instance_norm", g, x, self.features, D)?;
-            let [weight, bias] = affine(g, name, &[self.features].into(), [self.affine; 2])?;
-            g.instance_norm(x, weight, bias, self.eps)
+    fn build(&self, cx: &mut Build, x: Value) -> Result<Value> {
+        cx.within(format_args!("InstanceNorm{D}d"), |cx| {
+            expect_images("instance_norm", cx.graph(), x, self.features, D)?;
+            let [weight, bias] = affine(cx, &[self.features].into(), [self.affine; 2])?;
+            cx.graph().instance_norm(x, weight, bias, self.eps)
         })
     }
 }
@@ -199,17 +200,18 @@ impl GroupNorm {
 }
 
 impl Module for GroupNorm {
-    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
-        within(name, "GroupNorm", || {
-            let shape = g.shape(x)?;
+    fn build(&self, cx: &mut Build, x: Value) -> Result<Value> {
+        cx.within("GroupNorm", |cx| {
+            let shape = cx.graph().shape(x)?;
             if shape.get(1) != Some(&self.channels) {
                 return Err(Error::shape(format!(
                     "group_norm: x {shape} is not [batch, {}, ...]",
                     self.channels
                 )));
             }
-            let [weight, bias] = affine(g, name, &[self.channels].into(), [self.affine; 2])?;
-            g.group_norm(x, self.groups, weight, bias, self.eps)
+            let [weight, bias] = affine(cx, &[self.channels].into(), [self.affine; 2])?;
+            cx.graph()
+                .group_norm(x, self.groups, weight, bias, self.eps)
         })
     }
 }
@@ -259,13 +261,13 @@ impl LayerNorm {
 }
 
 impl Module for LayerNorm {
-    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
-        within(name, "LayerNorm", || {
+    fn build(&self, cx: &mut Build, x: Value) -> Result<Value> {
+        cx.within("LayerNorm", |cx| {
             let last = &self.normalized_shape;
-            expect_last("layer_norm", g, x, last)?;
+            expect_last("layer_norm", cx.graph(), x, last)?;
             let has = self.elementwise_affine;
-            let [weight, bias] = affine(g, name, last, [has, has && self.bias])?;
-            g.layer_norm(x, last.len(), weight, bias, self.eps)
+            let [weight, bias] = affine(cx, last, [has, has && self.bias])?;
+            cx.graph().layer_norm(x, last.len(), weight, bias, self.eps)
         })
     }
 }
@@ -306,35 +308,30 @@ impl RmsNorm {
 }
 
 impl Module for RmsNorm {
-    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
-        within(name, "RmsNorm", || {
+    fn build(&self, cx: &mut Build, x: Value) -> Result<Value> {
+        cx.within("RmsNorm", |cx| {
             let last = &self.normalized_shape;
-            expect_last("rms_norm", g, x, last)?;
-            let [weight, _] = affine(g, name, last, [self.elementwise_affine, false])?;
-            g.rms_norm(x, last.len(), weight, self.eps)
+            expect_last("rms_norm", cx.graph(), x, last)?;
+            let [weight, _] = affine(cx, last, [self.elementwise_affine, false])?;
+            cx.graph().rms_norm(x, last.len(), weight, self.eps)
         })
     }
 }
 
 impl Module for LocalResponseNorm {
-    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
-        within(name, "LocalResponseNorm", || {
-            g.local_response_norm(x, *self)
+    fn build(&self, cx: &mut Build, x: Value) -> Result<Value> {
+        cx.within("LocalResponseNorm", |cx| {
+            cx.graph().local_response_norm(x, *self)
         })
     }
 }
 
-/// The parameters `name.weight`, of ones, and `name.bias`, of zeros, as far as they are wanted.
-fn affine(
-    g: &mut Graph,
-    name: &str,
-    shape: &Shape,
-    [weight, bias]: [bool; 2],
-) -> Result<[Option<Value>; 2]> {
+/// The parameters `weight`, of ones, and `bias`, of zeros, as far as they are wanted.
+fn affine(cx: &mut Build, shape: &Shape, [weight, bias]: [bool; 2]) -> Result<[Option<Value>; 2]> {
     let mut of = |wanted, child, begin| match wanted {
         true => {
             let init = Init::Constant(begin);
-            parameter(g, &join(name, child), shape.clone(), init).map(Some)
+            cx.parameter(child, shape.clone(), init).map(Some)
         }
         false => Ok(None),
     };

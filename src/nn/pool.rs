@@ -1,9 +1,9 @@
 //! Pooling layers: the parameters of `ops`' poolings are the layers. Max unpooling needs indices
 //! beside x and is called on the graph.
 
-use super::{Mode, Module, within};
+use super::{Build, Module};
 use crate::error::Result;
-use crate::graph::{Graph, Value};
+use crate::graph::Value;
 
 pub use crate::ops::{
     AdaptiveAvgPool, AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d, AdaptiveMaxPool,
@@ -12,35 +12,41 @@ pub use crate::ops::{
 };
 
 impl<const D: usize> Module for MaxPool<D> {
-    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
-        within(name, format_args!("MaxPool{D}d"), || g.max_pool(x, *self))
+    fn build(&self, cx: &mut Build, x: Value) -> Result<Value> {
+        cx.within(format_args!("MaxPool{D}d"), |cx| {
+            cx.graph().max_pool(x, *self)
+        })
     }
 }
 
 impl<const D: usize> Module for AvgPool<D> {
-    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
-        within(name, format_args!("AvgPool{D}d"), || g.avg_pool(x, *self))
+    fn build(&self, cx: &mut Build, x: Value) -> Result<Value> {
+        cx.within(format_args!("AvgPool{D}d"), |cx| {
+            cx.graph().avg_pool(x, *self)
+        })
     }
 }
 
 impl<const D: usize> Module for LpPool<D> {
-    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
-        within(name, format_args!("LpPool{D}d"), || g.lp_pool(x, *self))
+    fn build(&self, cx: &mut Build, x: Value) -> Result<Value> {
+        cx.within(format_args!("LpPool{D}d"), |cx| {
+            cx.graph().lp_pool(x, *self)
+        })
     }
 }
 
 impl<const D: usize> Module for AdaptiveAvgPool<D> {
-    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
-        within(name, format_args!("AdaptiveAvgPool{D}d"), || {
-            g.adaptive_avg_pool(x, *self)
+    fn build(&self, cx: &mut Build, x: Value) -> Result<Value> {
+        cx.within(format_args!("AdaptiveAvgPool{D}d"), |cx| {
+            cx.graph().adaptive_avg_pool(x, *self)
         })
     }
 }
 
 impl<const D: usize> Module for AdaptiveMaxPool<D> {
-    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
-        within(name, format_args!("AdaptiveMaxPool{D}d"), || {
-            g.adaptive_max_pool(x, *self)
+    fn build(&self, cx: &mut Build, x: Value) -> Result<Value> {
+        cx.within(format_args!("AdaptiveMaxPool{D}d"), |cx| {
+            cx.graph().adaptive_max_pool(x, *self)
         })
     }
 }
@@ -50,8 +56,8 @@ impl<const D: usize> Module for AdaptiveMaxPool<D> {
 pub struct GlobalAvgPool;
 
 impl Module for GlobalAvgPool {
-    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
-        within(name, "GlobalAvgPool", || g.global_avg_pool(x))
+    fn build(&self, cx: &mut Build, x: Value) -> Result<Value> {
+        cx.within("GlobalAvgPool", |cx| cx.graph().global_avg_pool(x))
     }
 }
 
@@ -60,7 +66,7 @@ impl Module for GlobalAvgPool {
 pub struct GlobalMaxPool;
 
 impl Module for GlobalMaxPool {
-    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
-        within(name, "GlobalMaxPool", || g.global_max_pool(x))
+    fn build(&self, cx: &mut Build, x: Value) -> Result<Value> {
+        cx.within("GlobalMaxPool", |cx| cx.graph().global_max_pool(x))
     }
 }

@@ -1,8 +1,8 @@
 //! Layers that change the extents of images: padding, upsampling, pixel shuffling.
 
-use super::{Mode, Module, within};
+use super::{Build, Module};
 use crate::error::Result;
-use crate::graph::{Graph, Value};
+use crate::graph::Value;
 use crate::shape::PaddingMode;
 
 pub use crate::ops::InterpolateMode;
@@ -41,10 +41,10 @@ impl Pad {
 }
 
 impl Module for Pad {
-    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
-        within(name, "Pad", || match self.mode {
-            PaddingMode::Zeros => g.pad_constant(x, &self.padding, self.value),
-            mode => g.pad(x, &self.padding, mode),
+    fn build(&self, cx: &mut Build, x: Value) -> Result<Value> {
+        cx.within("Pad", |cx| match self.mode {
+            PaddingMode::Zeros => cx.graph().pad_constant(x, &self.padding, self.value),
+            mode => cx.graph().pad(x, &self.padding, mode),
         })
     }
 }
@@ -83,10 +83,10 @@ impl Upsample {
 }
 
 impl Module for Upsample {
-    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
-        within(name, "Upsample", || match &self.target {
-            Target::Size(size) => g.interpolate(x, size, self.mode),
-            Target::Factors(factors) => g.interpolate_by(x, factors, self.mode),
+    fn build(&self, cx: &mut Build, x: Value) -> Result<Value> {
+        cx.within("Upsample", |cx| match &self.target {
+            Target::Size(size) => cx.graph().interpolate(x, size, self.mode),
+            Target::Factors(factors) => cx.graph().interpolate_by(x, factors, self.mode),
         })
     }
 }
@@ -96,8 +96,8 @@ impl Module for Upsample {
 pub struct PixelShuffle(pub usize);
 
 impl Module for PixelShuffle {
-    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
-        within(name, "PixelShuffle", || g.pixel_shuffle(x, self.0))
+    fn build(&self, cx: &mut Build, x: Value) -> Result<Value> {
+        cx.within("PixelShuffle", |cx| cx.graph().pixel_shuffle(x, self.0))
     }
 }
 
@@ -106,7 +106,7 @@ impl Module for PixelShuffle {
 pub struct PixelUnshuffle(pub usize);
 
 impl Module for PixelUnshuffle {
-    fn build(&self, g: &mut Graph, name: &str, x: Value, _: Mode) -> Result<Value> {
-        within(name, "PixelUnshuffle", || g.pixel_unshuffle(x, self.0))
+    fn build(&self, cx: &mut Build, x: Value) -> Result<Value> {
+        cx.within("PixelUnshuffle", |cx| cx.graph().pixel_unshuffle(x, self.0))
     }
 }

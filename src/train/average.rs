@@ -5,6 +5,7 @@ use crate::graph::{Graph, State, StateKind, Value};
 use crate::ops::Blending;
 
 use super::optimizer::{advance, assign, average_of, counter};
+use super::trained;
 
 /// The state that holds the moving average of the parameter `name`.
 pub fn average_name(name: &str) -> String {
@@ -20,7 +21,7 @@ const PREFIX: &str = "ema.";
 pub fn averaging(g: &Graph, blending: Blending) -> Result<Graph> {
     let mut averaging = Graph::new();
     let (mut params, mut averages) = (Vec::new(), Vec::new());
-    for state in g.states().iter().filter(|s| s.kind == StateKind::Parameter) {
+    for state in trained(g) {
         let param = same(&mut averaging, state)?;
         averaging.set_group(param, state.group)?;
         averages.push(average_of(&mut averaging, param)?);

@@ -4,7 +4,7 @@ use crate::data::Split;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::{Engine, Progress};
 use crate::graph::{Graph, Init, StateKind, Value};
-use crate::nn::Mode;
+use crate::nn::{Build, Module};
 use crate::ops::{Batches, CrossEntropyLoss};
 use crate::session::Session;
 use crate::shape::Type;
@@ -28,7 +28,7 @@ pub struct ClassifierBuilder<'a, M, P = fn(Progress<'_>)> {
 
 impl<'a, M> ClassifierBuilder<'a, M>
 where
-    M: Fn(&mut Graph, Value, Mode) -> Result<Value>,
+    M: Module,
 {
     pub(super) fn new(engine: &'a Engine, model: M, data: &'a Split) -> Self {
         Self {
@@ -43,7 +43,7 @@ where
 
 impl<'a, M, P> ClassifierBuilder<'a, M, P>
 where
-    M: Fn(&mut Graph, Value, Mode) -> Result<Value>,
+    M: Module,
     P: FnMut(Progress<'_>),
 {
     /// How it is trained.
@@ -144,7 +144,7 @@ where
         };
         let resident = Resident::new("test", &data.test, normalise)?;
         let batch = resident.batch(&mut test, clock, batches, None)?;
-        let logits = model(&mut test, batch.images, Mode::Eval)?;
+        let logits = model.build(&mut Build::eval(&mut test), batch.images)?;
         batch.expect_logits(&test, logits)?;
         batch.count(&mut test, logits, None)?;
         let next = test.advance(clock)?;
@@ -197,7 +197,7 @@ where
 /// over several batches the graph that applies them.
 fn training(
     data: &Resident,
-    model: impl Fn(&mut Graph, Value, Mode) -> Result<Value>,
+    model: &impl Module,
     batches: Batches,
     rows: usize,
     options: &ClassifierOptions,
@@ -205,7 +205,7 @@ fn training(
     let mut g = Graph::new();
     let clock = g.clock()?;
     let batch = data.batch(&mut g, clock, batches, Some(rows))?;
-    let logits = model(&mut g, batch.images, Mode::Train)?;
+    let logits = model.build(&mut Build::train(&mut g), batch.images)?;
     batch.expect_logits(&g, logits)?;
     let valid = CrossEntropyLoss::new().valid(batch.valid);
     let loss = g.cross_entropy_with(logits, batch.labels, valid)?;

@@ -7,8 +7,7 @@ pub use counts::Metrics;
 use crate::data::Split;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::Engine;
-use crate::graph::{Graph, Value};
-use crate::nn::Mode;
+use crate::nn::Module;
 #[cfg(not(target_arch = "wasm32"))]
 use crate::session::Profile;
 use crate::session::Session;
@@ -63,7 +62,7 @@ impl Default for ClassifierOptions {
 ///
 /// ```
 /// use striate::data::{Split, digits};
-/// use striate::nn::{Flatten, Linear, Module, Sequential};
+/// use striate::nn::{Flatten, Linear, Sequential};
 /// use striate::prelude::*;
 /// use striate::train::{Classifier, ClassifierOptions, Sgd};
 ///
@@ -75,8 +74,7 @@ impl Default for ClassifierOptions {
 ///     optimizer: Sgd::new().lr(0.1).momentum(0.9).into(),
 ///     ..ClassifierOptions::default()
 /// };
-/// let model = |g: &mut Graph, x, mode| net.build(g, "", x, mode);
-/// let mut classifier = Classifier::new(&Engine::cpu(), model, &data, &options)?;
+/// let mut classifier = Classifier::new(&Engine::cpu(), &net, &data, &options)?;
 /// classifier.train(classifier.steps_per_epoch())?;
 /// assert_eq!(classifier.metrics()?.images, 40);
 /// println!("{:.0} % are right", 100.0 * classifier.test()?);
@@ -114,14 +112,14 @@ impl Classifier {
     /// Builds the graphs, uploads the data and compiles the sessions.
     ///
     /// `model` makes logits `[batch, classes]` from normalised images `[batch, channels, height,
-    /// width]`. It is called for each batch size and mode.
+    /// width]`. It is built for each batch size and mode; a reference to a module is one too.
     ///
     /// # Errors
     /// As [`ClassifierBuilder::build`].
     #[cfg(not(target_arch = "wasm32"))]
     pub fn new(
         engine: &Engine,
-        model: impl Fn(&mut Graph, Value, Mode) -> Result<Value>,
+        model: impl Module,
         data: &Split,
         options: &ClassifierOptions,
     ) -> Result<Self> {
@@ -132,7 +130,7 @@ impl Classifier {
     /// The long form of [`new`](Self::new): with progress told, or not blocking.
     pub fn builder<'a, M>(engine: &'a Engine, model: M, data: &'a Split) -> ClassifierBuilder<'a, M>
     where
-        M: Fn(&mut Graph, Value, Mode) -> Result<Value>,
+        M: Module,
     {
         ClassifierBuilder::new(engine, model, data)
     }

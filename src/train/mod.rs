@@ -24,7 +24,7 @@ pub use schedule::{constant, warmup_cosine};
 pub use settings::{Adagrad, RmsProp, Sgd};
 
 use crate::error::Result;
-use crate::graph::{Graph, Init, StateKind, Value};
+use crate::graph::{Graph, Init, State, StateKind, Value};
 use crate::ops::Rule;
 use crate::shape::Type;
 use crate::tensor::Tensor;
@@ -105,8 +105,12 @@ pub fn scheduled(g: &mut Graph, table: Vec<f32>) -> Result<Value> {
     g.lookup(table)
 }
 
-/// The parameters that a graph declares, in order.
+/// The parameters that a graph declares and that are not frozen, in order.
 pub fn parameters(g: &Graph) -> Vec<Value> {
-    let parameters = g.states().iter().filter(|s| s.kind == StateKind::Parameter);
-    parameters.map(|s| s.value).collect()
+    trained(g).map(|state| state.value).collect()
+}
+
+fn trained(g: &Graph) -> impl Iterator<Item = &State> {
+    let parameters = g.states().iter();
+    parameters.filter(|state| state.kind == StateKind::Parameter && !state.frozen)
 }

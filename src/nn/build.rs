@@ -1,0 +1,277 @@
+//! Where modules are built: a graph, the name of the layer at hand, and what the graph is for.
+
+use std::fmt::{self, Debug};
+
+use super::{Mode, Module};
+use crate::error::{Error, Result};
+use crate::graph::{Graph, Init, Source, StateKind, Value};
+use crate::shape::{Shape, Type};
+
+/// The context in which [modules](Module) are built.
+///
+/// It names layers: [`layer`](Self::layer) builds a child under the name of its parent, and
+/// parameters are called after the layer that declares them (`layer1.0.conv1.weight`). It keeps the
+/// output of every layer by that name, so that any can be looked at ([`find`](Self::find)), and
+/// [further outputs](Self::output) of a network, such as auxiliary heads.
+///
+/// ```
+/// use striate::nn::{Build, Conv2d, Flatten, Linear, Module, Relu, Sequential};
+/// use striate::prelude::*;
+///
+/// # fn main() -> Result<()> {
+/// let net = Sequential::new()
+///     .named("conv", Conv2d::new(1, 4, 3))
+///     .then(Relu)
+///     .then(Flatten)
+///     .named("fc", Linear::new(4 * 26 * 26, 10));
+/// let mut g = Graph::new();
+/// let images = g.input("images", Type::f32([2, 1, 28, 28]))?;
+/// let mut cx = Build::train(&mut g).frozen(|layer| layer == "conv");
+/// let logits = net.build(&mut cx, images)?;
+/// let maps = cx.find("conv").unwrap();
+/// assert_eq!(g.shape(maps)?[..], [2, 4, 26, 26]);
+/// // Only the head is trained.
+/// assert_eq!(striate::train::parameters(&g).len(), 2);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Build<'g> {
+    graph: &'g mut Graph,
+    mode: Mode,
+    scope: String,
+    frozen: Option<Box<Chosen>>,
+    layers: Vec<(String, Value)>,
+    outputs: Vec<(String, Value)>,
+}
+
+/// Whether the layer of a name is meant.
+type Chosen = dyn Fn(&str) -> bool;
+
+impl<'g> Build<'g> {
+    /// For this use of the graph, outside of all layers.
+    pub fn new(graph: &'g mut Graph, mode: Mode) -> Self {
+        Self {
+            graph,
+            mode,
+            scope: String::new(),
+            frozen: None,
+            layers: Vec::new(),
+            outputs: Vec::new(),
+        }
+    }
+
+    /// For training.
+    pub fn train(graph: &'g mut Graph) -> Self {
+        Self::new(graph, Mode::Train)
+    }
+
+    /// For evaluation.
+    pub fn eval(graph: &'g mut Graph) -> Self {
+        Self::new(graph, Mode::Eval)
+    }
+
+    /// Freezes the layers whose names are chosen: their parameters are not trained
+    /// ([`Graph::freeze`]), and they are built for evaluation, whatever the others are built for.
+    pub fn frozen(mut self, chosen: impl Fn(&str) -> bool + 'static) -> Self {
+        self.frozen = Some(Box::new(chosen));
+        self
+    }
+
+    /// The graph.
+    pub fn graph(&mut self) -> &mut Graph {
+        self.graph
+    }
+
+    /// What the layer at hand is built for: evaluation if it is frozen.
+    pub fn mode(&self) -> Mode {
+        match self.is_frozen() {
+            true => Mode::Eval,
+            false => self.mode,
+        }
+    }
+
+    /// Whether the layer at hand is frozen.
+    pub fn is_frozen(&self) -> bool {
+        let chosen = self.frozen.as_ref();
+        chosen.is_some_and(|chosen| chosen(&self.scope))
+    }
+
+    /// The name of the layer at hand; empty outside of all layers.
+    pub fn name(&self) -> &str {
+        &self.scope
+    }
+
+    /// `name` below the layer at hand: `layer.name`.
+    pub fn join(&self, name: &str) -> String {
+        match (self.scope.as_str(), name) {
+            ("", name) => name.to_owned(),
+            (scope, "") => scope.to_owned(),
+            (scope, name) => format!("{scope}.{name}"),
+        }
+    }
+
+    /// Builds a layer below the one at hand, and keeps its output by its full name.
+    ///
+    /// # Errors
+    /// Those of the module, with the full name in front.
+    pub fn layer(
+        &mut self,
+        name: &str,
+        module: &(impl Module + ?Sized),
+        x: Value,
+    ) -> Result<Value> {
+        let outer = std::mem::take(&mut self.scope);
+        self.scope = match outer.as_str() {
+            "" => name.to_owned(),
+            _ => format!("{outer}.{name}"),
+        };
+        let built = self.within("module", |cx| module.build(cx, x));
+        let inner = std::mem::replace(&mut self.scope, outer);
+        let y = built?;
+        self.layers.push((inner, y));
+        Ok(y)
+    }
+
+    /// What `build` makes, or its error with the name of the layer at hand in front; with `kind` if
+    /// it has no name. An error that names the layer already, or one inside it, stays as it is.
+    ///
+    /// # Errors
+    /// Those of `build`.
+    pub fn within<T>(
+        &mut self,
+        kind: impl fmt::Display,
+        build: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<T> {
+        build(self).map_err(|error| {
+            let layer = match self.scope.as_str() {
+                "" => kind.to_string(),
+                name => name.to_owned(),
+            };
+            let message = error.to_string();
+            match message.strip_prefix(&layer) {
+                Some(rest) if rest.starts_with([':', '.']) => error,
+                _ => error.context(layer),
+            }
+        })
+    }
+
+    /// The parameter `name` of the layer at hand: a new one, or the one that the graph has.
+    ///
+    /// # Errors
+    /// `Graph` if the graph has a state of this name that is no parameter of this shape.
+    pub fn parameter(&mut self, name: &str, shape: impl Into<Shape>, init: Init) -> Result<Value> {
+        let parameter = self.state(name, shape, StateKind::Parameter, init)?;
+        if self.is_frozen() {
+            self.graph.freeze(parameter)?;
+        }
+        Ok(parameter)
+    }
+
+    /// The `f32` state `name` of the layer at hand, of this kind: a new one, or the one that the
+    /// graph has.
+    ///
+    /// # Errors
+    /// `Graph` if the graph has a state of this name that is of another kind or shape.
+    pub fn state(
+        &mut self,
+        name: &str,
+        shape: impl Into<Shape>,
+        kind: StateKind,
+        init: Init,
+    ) -> Result<Value> {
+        let (name, ty) = (self.join(name), Type::f32(shape));
+        let g = &mut *self.graph;
+        let Some(value) = g.find_state(&name) else {
+            return g.state(&name, ty, kind, init, None);
+        };
+        if let Source::State(index) = *g.source(value)? {
+            let state = &g.states()[index];
+            if state.kind != kind || state.ty != ty {
+                let what = format!("{kind:?}").to_lowercase();
+                return Err(Error::graph(format!(
+                    "{what} \"{name}\" {ty}: the graph has a {:?} of this name, {}",
+                    state.kind, state.ty
+                )));
+            }
+        }
+        Ok(value)
+    }
+
+    /// Registers a further output of the network under a name.
+    pub fn output(&mut self, name: &str, value: Value) {
+        self.outputs.push((name.to_owned(), value));
+    }
+
+    /// The further outputs, in the order in which they were registered.
+    pub fn outputs(&self) -> &[(String, Value)] {
+        &self.outputs
+    }
+
+    /// The output of the layer of this full name; of one that was built more than once, the last.
+    pub fn find(&self, layer: &str) -> Option<Value> {
+        let found = self.layers.iter().rev().find(|(name, _)| name == layer);
+        found.map(|&(_, value)| value)
+    }
+
+    /// Every layer's full name and output, inner layers before those around them.
+    pub fn layers(&self) -> &[(String, Value)] {
+        &self.layers
+    }
+}
+
+impl Debug for Build<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Build")
+            .field("name", &self.scope)
+            .field("mode", &self.mode)
+            .field("frozen", &self.is_frozen())
+            .field("layers", &self.layers)
+            .field("outputs", &self.outputs)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A module that is a function.
+///
+/// ```
+/// use striate::nn::{Build, Linear, Module, from_fn};
+/// use striate::prelude::*;
+///
+/// # fn main() -> Result<()> {
+/// // y = x + fc(x)
+/// let residual = from_fn(|cx, x| {
+///     let y = cx.layer("fc", &Linear::new(8, 8), x)?;
+///     cx.graph().add(x, y)
+/// });
+/// let mut g = Graph::new();
+/// let x = g.input("x", Type::f32([2, 8]))?;
+/// let y = residual.build(&mut Build::eval(&mut g), x)?;
+/// assert_eq!(g.shape(y)?[..], [2, 8]);
+/// # Ok(())
+/// # }
+/// ```
+pub fn from_fn<F>(build: F) -> FromFn<F>
+where
+    F: Fn(&mut Build, Value) -> Result<Value>,
+{
+    FromFn(build)
+}
+
+/// What [`from_fn`] makes.
+#[derive(Clone, Copy)]
+pub struct FromFn<F>(F);
+
+impl<F> Debug for FromFn<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FromFn")
+    }
+}
+
+impl<F> Module for FromFn<F>
+where
+    F: Fn(&mut Build, Value) -> Result<Value>,
+{
+    fn build(&self, cx: &mut Build, x: Value) -> Result<Value> {
+        (self.0)(cx, x)
+    }
+}
