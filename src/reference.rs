@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Op, Source, Split, Value};
+use crate::graph::{EvalSplit, Graph, Op, Origin, Value};
 use crate::shape::Type;
 use crate::tensor::{Array, room};
 
@@ -48,10 +48,10 @@ pub fn evaluate(
     let mut arrays: Vec<Option<Arc<Array>>> = vec![None; graph.value_count()];
     for value in graph.values().filter(|v| uses[v.index()] > 0) {
         arrays[value.index()] = match graph.source(value)? {
-            Source::Node { .. } => None,
-            Source::Constant(tensor) => Some(Arc::new(tensor.to_array()?)),
-            Source::Input(name) => Some(find(given, value, graph.ty(value)?, "input", name)?),
-            Source::State(index) => Some(find(
+            Origin::Node { .. } => None,
+            Origin::Constant(tensor) => Some(Arc::new(tensor.to_array()?)),
+            Origin::Input(name) => Some(find(given, value, graph.ty(value)?, "input", name)?),
+            Origin::State(index) => Some(find(
                 given,
                 value,
                 graph.ty(value)?,
@@ -142,9 +142,9 @@ fn find(
 
 fn eval_split(op: &dyn Op, inputs: &[&Array], threads: usize) -> Result<Vec<Array>> {
     let (split, sum) = match op.split() {
-        Split::Whole => return Ok(op.eval(inputs)),
-        Split::Rows(split) => (split, false),
-        Split::Sum(split) => (split, true),
+        EvalSplit::Whole => return Ok(op.eval(inputs)),
+        EvalSplit::Rows(split) => (split, false),
+        EvalSplit::Sum(split) => (split, true),
     };
     let name = op.name();
     let rows_of = |&i: &usize| inputs.get(i).map(|array| array.shape().first().copied());

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::gpu::{Engine, Gpu, Piece, Range, ReadFuture, Staging};
+use crate::gpu::{BufferRange, Engine, Gpu, Piece, ReadFuture, Staging};
 use crate::graph::{Graph, Init, StateKind};
 use crate::kernel::Part;
 use crate::plan::{Entry, StateLayout};
@@ -45,9 +45,9 @@ use turns::{Turn, Turns};
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Store(Arc<Inner>);
+pub struct Store(Arc<StoreInner>);
 
-struct Inner {
+struct StoreInner {
     engine: Engine,
     layout: StateLayout,
     content: Content,
@@ -55,12 +55,12 @@ struct Inner {
     /// GPU the queue orders submits.
     turns: Turns,
     /// What the host last gave each step scalar.
-    given: Mutex<HashMap<String, Given>>,
+    given: Mutex<HashMap<String, GivenState>>,
 }
 
 /// What the host last gave a step scalar.
 #[derive(Clone)]
-pub(crate) struct Given {
+pub(crate) struct GivenState {
     /// How many times it gave something before.
     pub before: u64,
     pub tensor: Tensor,
@@ -119,7 +119,7 @@ impl Store {
                 }
             }
         };
-        let store = Self(Arc::new(Inner {
+        let store = Self(Arc::new(StoreInner {
             engine: engine.clone(),
             layout,
             content,
@@ -224,13 +224,13 @@ impl Store {
             let mut given = self.0.given.lock().unwrap_or_else(PoisonError::into_inner);
             let before = given.get(name).map_or(0, |last| last.before + 1);
             let tensor = tensor.clone();
-            given.insert(name.to_owned(), Given { before, tensor });
+            given.insert(name.to_owned(), GivenState { before, tensor });
         }
     }
 
     /// What the host last gave the step scalar `name`. Whoever counts the steps that run since then
     /// knows a clock without reading it.
-    pub(crate) fn given(&self, name: &str) -> Option<Given> {
+    pub(crate) fn given(&self, name: &str) -> Option<GivenState> {
         let given = self.0.given.lock().unwrap_or_else(PoisonError::into_inner);
         given.get(name).cloned()
     }
@@ -251,7 +251,7 @@ impl Store {
     }
 
     /// Where the parts of a state lie on the device.
-    fn places<'a>(&'a self, entry: &'a Entry) -> impl Iterator<Item = Place<'a>> {
+    fn places<'a>(&'a self, entry: &'a Entry) -> impl Iterator<Item = StatePlace<'a>> {
         let parts = entry.parts.iter();
         parts.filter_map(|p| Some((self.chunk(p.chunk)?, p.offset, p.rows)))
     }
@@ -358,12 +358,12 @@ pub(crate) fn expect_own(engine: &Engine) -> Result<()> {
 }
 
 /// Where a run of rows of a value lies: buffer, first byte, rows.
-pub(crate) type Place<'a> = (&'a wgpu::Buffer, u64, Part);
+pub(crate) type StatePlace<'a> = (&'a wgpu::Buffer, u64, Part);
 
 /// The bytes of a tensor, by the places of its parts; parts without any are left out.
 pub(crate) fn pieces<'a>(
     tensor: &'a Tensor,
-    places: impl IntoIterator<Item = Place<'a>>,
+    places: impl IntoIterator<Item = StatePlace<'a>>,
 ) -> impl Iterator<Item = Piece<'a>> {
     let row = tensor.ty().row() * tensor.ty().dtype.size();
     places
@@ -378,13 +378,13 @@ pub(crate) fn pieces<'a>(
 /// What is to be read of a tensor that lies in parts.
 pub(crate) struct Ranges<'a> {
     ty: Type,
-    pub ranges: Vec<Range<'a>>,
+    pub ranges: Vec<BufferRange<'a>>,
     /// Bytes of each part, without padding.
     sizes: Vec<usize>,
 }
 
 impl<'a> Ranges<'a> {
-    pub fn new(ty: &Type, places: impl IntoIterator<Item = Place<'a>>) -> Self {
+    pub fn new(ty: &Type, places: impl IntoIterator<Item = StatePlace<'a>>) -> Self {
         let row = ty.row();
         let (mut ranges, mut sizes) = (Vec::new(), Vec::new());
         for (buffer, offset, part) in places {

@@ -10,7 +10,7 @@ use striate::autodiff::{gradients, gradients_from};
 use striate::check::Case;
 use striate::error::{Error, ErrorKind, Result};
 use striate::gpu::{Engine, GpuOptions};
-use striate::graph::{Graph, Init, Node, Op, Split, StateKind, Value};
+use striate::graph::{EvalSplit, Graph, Init, Node, Op, StateKind, Value};
 use striate::kernel::{
     Body, CPU_TURNS, Caps, Dispatch, GRID, Io, Kernel, Lowering, Operand, Overrides, Part,
     overlaps, parts_of,
@@ -326,12 +326,12 @@ impl Op for Liar {
         matches!(self.0, Lie::ViewOfMore | Lie::ViewOfNothing)
     }
 
-    fn split(&self) -> Split {
+    fn split(&self) -> EvalSplit {
         match self.0 {
-            Lie::SplitAbsent => Split::Rows(&[0, 3]),
-            Lie::SplitUneven => Split::Sum(&[0, 1]),
-            Lie::SplitScalars => Split::Rows(&[0]),
-            _ => Split::Whole,
+            Lie::SplitAbsent => EvalSplit::Rows(&[0, 3]),
+            Lie::SplitUneven => EvalSplit::Sum(&[0, 1]),
+            Lie::SplitScalars => EvalSplit::Rows(&[0]),
+            _ => EvalSplit::Whole,
         }
     }
 
@@ -1135,7 +1135,7 @@ fn call(which: usize, g: &mut Graph, s: &mut Settings) -> Option<Result<Value>> 
         }
         74 => g.apply1(Concat { axis, sizes: axes }, &[x2, x2]),
         75 => any(g.apply(
-            striate::ops::Split {
+            striate::ops::SplitAxis {
                 axis: s.0.below(5),
                 sizes: axes,
             },

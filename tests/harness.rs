@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use striate::check::{Bound, Built, Case, Draw, Input, Numbers, build, compare, draw};
 use striate::error::{ErrorKind, Result};
-use striate::graph::{Graph, Node, Source, Split, Value};
+use striate::graph::{EvalSplit, Graph, Node, Origin, Value};
 use striate::kernel::{Body, Caps};
 use striate::plan::{Plan, PlanOptions, StateLayout};
 use striate::shape::{DType, Type};
@@ -660,7 +660,7 @@ fn evaluated(case: &Case, built: &Built) -> HashMap<Value, Array> {
         found.insert(value, tensor.to_array().unwrap());
     }
     for value in built.graph.values() {
-        if let Source::Constant(tensor) = built.graph.source(value).unwrap() {
+        if let Origin::Constant(tensor) = built.graph.source(value).unwrap() {
             found.insert(value, tensor.to_array().unwrap());
         }
     }
@@ -744,7 +744,7 @@ fn ops_say_whether_they_mix_rows() {
                 let made = node.op.eval(&changed);
                 let mut pairs = outputs.iter().zip(&made);
                 let apart = pairs.all(|(a, b)| same_but_the_last(a, b));
-                let cut = matches!(node.op.split(), Split::Rows(cut) if cut.contains(&at));
+                let cut = matches!(node.op.split(), EvalSplit::Rows(cut) if cut.contains(&at));
                 let says = !cut && node.op.mixes_rows_of(at, &types);
                 let name = node.op.name();
                 seen.insert(name);

@@ -13,7 +13,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use proptest::prelude::*;
 use striate::autodiff::{gradients, gradients_from};
 use striate::error::{ErrorKind, Result};
-use striate::graph::{Graph, Init, Node, Op, Source, StateKind, Value};
+use striate::graph::{Graph, Init, Node, Op, Origin, StateKind, Value};
 use striate::kernel::{
     Access, Body, CPU_TURNS, Caps, Dispatch, GPU_TURNS, Io, Kernel, Lowering, Operand, Part,
     WINDOW, Wgsl, looped, parts_of,
@@ -499,8 +499,8 @@ fn expected(
     let mut content = HashMap::new();
     for value in graph.values() {
         match graph.source(value).unwrap() {
-            Source::State(_) => content.insert(value, states[&value].clone()),
-            Source::Node { .. } => None,
+            Origin::State(_) => content.insert(value, states[&value].clone()),
+            Origin::Node { .. } => None,
             _ => {
                 let parts = parts(value).into_iter().enumerate();
                 let given = parts
@@ -587,7 +587,7 @@ fn verify(random: &Random, plan: &Plan, states: &StateLayout) -> Result<(), Stri
     for (value, placed) in &plan.places {
         if matches!(
             graph.source(*value).unwrap(),
-            Source::Input(_) | Source::Constant(_)
+            Origin::Input(_) | Origin::Constant(_)
         ) {
             for (placed, content) in placed.iter().zip(&content[value]) {
                 memory.write(placed.span, content.clone());

@@ -23,12 +23,12 @@ use crate::tensor::{Array, Tensor};
 pub struct Prepared<'a> {
     case: &'a Case,
     built: Built,
-    runs: Vec<Run>,
+    runs: Vec<AdapterRun>,
 }
 
 /// One run's numbers.
 #[derive(Debug)]
-struct Run {
+struct AdapterRun {
     numbers: Numbers,
     given: Vec<(Value, Tensor)>,
     want: Vec<Arc<Array>>,
@@ -52,7 +52,7 @@ impl<'a> Prepared<'a> {
                 let given = built.draw(case, numbers)?;
                 let exact = arrays(&[given.clone(), built.states()?].concat())?;
                 let threads = 2;
-                Ok(Run {
+                Ok(AdapterRun {
                     numbers,
                     want: evaluate(&built.graph, &exact, &results, threads)?,
                     sums: evaluate(
@@ -120,7 +120,7 @@ impl<'a> Prepared<'a> {
     }
 
     /// The bound of a result where so many products round their factors to `f16`.
-    fn bound(&self, run: &Run, result: usize, halves: usize) -> Bound {
+    fn bound(&self, run: &AdapterRun, result: usize, halves: usize) -> Bound {
         match run.numbers {
             Numbers::Integers => Bound::Exact,
             Numbers::Real if result < self.built.outputs.len() => self.case.bound.in_halves(halves),
@@ -136,7 +136,7 @@ impl<'a> Prepared<'a> {
     }
 
     /// The largest error of what a GPU gave, in units of its bound.
-    fn compare(&self, run: &Run, got: &[Tensor], halves: usize) -> Result<f64> {
+    fn compare(&self, run: &AdapterRun, got: &[Tensor], halves: usize) -> Result<f64> {
         let mut worst: f64 = 0.0;
         for (i, got) in got.iter().enumerate() {
             let bound = self.bound(run, i, halves);
@@ -148,7 +148,7 @@ impl<'a> Prepared<'a> {
     }
 
     /// <f(x), dy> == <x, f^T(dy)> on the GPU's own results, as far as their bounds permit.
-    fn adjoint(&self, run: &Run, got: &[Tensor], halves: usize) -> Result<()> {
+    fn adjoint(&self, run: &AdapterRun, got: &[Tensor], halves: usize) -> Result<()> {
         let floats = |tensor: &Tensor| -> Result<Vec<f64>> {
             Ok(tensor.as_f32()?.iter().map(|&x| f64::from(x)).collect())
         };

@@ -80,7 +80,7 @@ pub struct Input {
 }
 
 /// What puts a case into a graph: from its inputs to the outputs that are compared.
-pub type Build = Box<dyn Fn(&mut Graph, &[Value]) -> Result<Vec<Value>> + Send + Sync>;
+pub type BuildGraph = Box<dyn Fn(&mut Graph, &[Value]) -> Result<Vec<Value>> + Send + Sync>;
 
 /// One use of one op, with what it must hold.
 pub struct Case {
@@ -89,7 +89,7 @@ pub struct Case {
     /// What `build` receives.
     pub inputs: Vec<Input>,
     /// Makes the outputs that are compared.
-    pub build: Build,
+    pub build: BuildGraph,
     /// Bound of the outputs on real-valued inputs.
     pub bound: Bound,
     /// Inputs whose gradients are compared, for a random gradient of the outputs.

@@ -73,7 +73,7 @@ pub fn read_labels(path: &Path) -> Result<Vec<u8>> {
 fn read_idx<const N: usize>(path: &Path, magic: u32) -> Result<([usize; N], Vec<u8>)> {
     let fail = |message| Err(error(ErrorKind::Data, path, message));
     let (file, bytes) = open_regular(path, MAX_BYTES)?;
-    let mut content = Content::new(&file, path)?;
+    let mut content = IdxBytes::new(&file, path)?;
     let mut head = [0; HEAD];
     let read = content.fill(&mut head, path, "header", 0)?;
     let head = &head[..read];
@@ -140,7 +140,7 @@ fn read_idx<const N: usize>(path: &Path, magic: u32) -> Result<([usize; N], Vec<
         error(ErrorKind::OutOfMemory, path, message).with_source(e)
     })?;
     elements.resize(count, 0);
-    let mut content = Content::new(&file, path)?;
+    let mut content = IdxBytes::new(&file, path)?;
     let mut again = [0; HEAD];
     let read = content.fill(&mut again[..header], path, "header", 0)?
         + content.fill(&mut elements, path, "elements", 0)?;
@@ -151,12 +151,12 @@ fn read_idx<const N: usize>(path: &Path, magic: u32) -> Result<([usize; N], Vec<
 }
 
 /// The content of a file, gunzipped if it begins as gzip does.
-enum Content<'a> {
+enum IdxBytes<'a> {
     Raw(&'a File),
-    Gzip(Box<Members<'a>>),
+    Gzip(Box<GzipMembers<'a>>),
 }
 
-impl<'a> Content<'a> {
+impl<'a> IdxBytes<'a> {
     /// The content from its beginning.
     fn new(mut file: &'a File, path: &Path) -> Result<Self> {
         let fail = |e| io_error(path, e);
@@ -165,7 +165,7 @@ impl<'a> Content<'a> {
         let read = fill(&mut file, &mut magic).map_err(|(_, e)| fail(e))?;
         file.rewind().map_err(fail)?;
         Ok(match read == 2 && magic == GZIP_MAGIC {
-            true => Self::Gzip(Members::new(file).into()),
+            true => Self::Gzip(GzipMembers::new(file).into()),
             false => Self::Raw(file),
         })
     }
@@ -227,12 +227,12 @@ fn fill(reader: &mut impl Read, bytes: &mut [u8]) -> Result<usize, (usize, io::E
 
 /// The members of a gzip file, one after the other. Zeros between and behind them are padding, as
 /// tapes leave it and `gzip` takes it.
-struct Members<'a> {
+struct GzipMembers<'a> {
     /// `None` once there are no more, or after an error.
     member: Option<GzDecoder<BufReader<&'a File>>>,
 }
 
-impl<'a> Members<'a> {
+impl<'a> GzipMembers<'a> {
     fn new(file: &'a File) -> Self {
         let reader = BufReader::with_capacity(BLOCK, file);
         Self {
@@ -241,7 +241,7 @@ impl<'a> Members<'a> {
     }
 }
 
-impl Read for Members<'_> {
+impl Read for GzipMembers<'_> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         while let Some(member) = &mut self.member {
             let read = member.read(bytes)?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Common, Gpu, Inner, advice, cooperative, limits, trusted};
+use super::{Common, Gpu, GpuInner, advice, cooperative, limits, trusted};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::{Body, CPU_TURNS, Caps, GPU_TURNS, Matrices, Tile, Tuning, WINDOW};
 
@@ -168,7 +168,7 @@ impl Gpu {
         let (device, queue) = opened.map_err(unsupported)?;
         let common = Common::new(&device, Some(adapter), options).map_err(unsupported)?;
         let loss = common.loss.clone();
-        let inner = Inner::new(device, queue, options, common).map_err(unsupported)?;
+        let inner = GpuInner::new(device, queue, options, common).map_err(unsupported)?;
         let gpu = Self(Arc::new(inner));
         gpu.0
             .device
@@ -190,7 +190,7 @@ impl Gpu {
         };
         let (features, limits) = (self.device().features(), self.device().limits());
         let (device, queue) = open(adapter, features, limits).await?;
-        Ok(Self(Arc::new(Inner {
+        Ok(Self(Arc::new(GpuInner {
             common: Common::new(&device, Some(adapter), &GpuOptions::default())?,
             device,
             queue,

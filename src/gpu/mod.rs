@@ -30,7 +30,7 @@ use lost::Probe;
 pub use pipeline::Progress;
 use pipeline::{Checks, Pipelines};
 pub(crate) use pipeline::{Pipeline, Use};
-pub(crate) use readback::Range;
+pub(crate) use readback::BufferRange;
 pub use readback::ReadFuture;
 pub(crate) use readback::is_refused;
 pub(crate) use staging::{Order, Piece, Staging};
@@ -55,9 +55,9 @@ pub(crate) use timing::Timestamps;
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Gpu(Arc<Inner>);
+pub struct Gpu(Arc<GpuInner>);
 
-struct Inner {
+struct GpuInner {
     device: wgpu::Device,
     queue: wgpu::Queue,
     info: wgpu::AdapterInfo,
@@ -114,7 +114,7 @@ impl std::fmt::Debug for Gpu {
     }
 }
 
-impl Inner {
+impl GpuInner {
     fn new(
         device: wgpu::Device,
         queue: wgpu::Queue,
@@ -201,7 +201,7 @@ impl Gpu {
         options: &GpuOptions,
     ) -> Result<Self> {
         let common = Common::new(&device, None, options)?;
-        let inner = Inner::new(device, queue, options, common)?;
+        let inner = GpuInner::new(device, queue, options, common)?;
         let gpu = Self(Arc::new(inner));
         gpu.check_lost()?;
         Ok(gpu)
@@ -215,7 +215,7 @@ impl Gpu {
         if let Some(data) = &options.pipeline_cache {
             common.pipelines = Pipelines::new(&device, Some(data));
         }
-        let inner = Inner::new(device, queue, options, common)?;
+        let inner = GpuInner::new(device, queue, options, common)?;
         Ok(Self(Arc::new(inner)))
     }
 
@@ -233,7 +233,7 @@ impl Gpu {
 
     fn with_caps(&self, caps: Caps) -> Self {
         let inner = &self.0;
-        Self(Arc::new(Inner {
+        Self(Arc::new(GpuInner {
             device: inner.device.clone(),
             queue: inner.queue.clone(),
             info: inner.info.clone(),

@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::Tensor;
 
 /// A range of a buffer: first byte and length, both multiples of 4.
-pub(crate) type Range<'a> = (&'a wgpu::Buffer, u64, u64);
+pub(crate) type BufferRange<'a> = (&'a wgpu::Buffer, u64, u64);
 
 /// What became of a map.
 #[derive(Clone, Copy)]
@@ -24,14 +24,14 @@ enum Outcome {
 }
 
 #[derive(Default)]
-struct Shared {
+struct SharedRead {
     outcome: Option<Outcome>,
     waker: Option<Waker>,
 }
 
 /// Held by the callback of a map.
 struct Notify {
-    shared: Arc<Mutex<Shared>>,
+    shared: Arc<Mutex<SharedRead>>,
     told: bool,
 }
 
@@ -65,13 +65,13 @@ impl Drop for Notify {
 }
 
 /// Resolves once the map is over. Whoever owns the device polls it: that is its host, or this.
-struct Over {
-    shared: Arc<Mutex<Shared>>,
+struct Finished {
+    shared: Arc<Mutex<SharedRead>>,
     /// The device, if it is one's own and has no event loop.
     own: Option<Gpu>,
 }
 
-impl Over {
+impl Finished {
     fn outcome(&self, context: &Context<'_>) -> Option<Outcome> {
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         if shared.outcome.is_none() {
@@ -81,7 +81,7 @@ impl Over {
     }
 }
 
-impl Future for Over {
+impl Future for Finished {
     type Output = Outcome;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
@@ -108,7 +108,7 @@ impl Future for Over {
 
 /// Maps that an encoder of the host's asks for on its submission.
 #[derive(Default)]
-pub(crate) struct Unsubmitted(Vec<(wgpu::Buffer, Arc<Mutex<Shared>>)>);
+pub(crate) struct Unsubmitted(Vec<(wgpu::Buffer, Arc<Mutex<SharedRead>>)>);
 
 impl Unsubmitted {
     /// # Errors
@@ -151,14 +151,14 @@ pub(crate) fn is_refused(buffer: &wgpu::Buffer) -> bool {
 /// A buffer that is copied into and then mapped.
 struct Readback {
     buffer: wgpu::Buffer,
-    over: Over,
+    over: Finished,
 }
 
 impl Readback {
     fn new(gpu: &Gpu, buffer: wgpu::Buffer) -> (Self, Notify) {
-        let shared = Arc::new(Mutex::new(Shared::default()));
+        let shared = Arc::new(Mutex::new(SharedRead::default()));
         let polled = gpu.is_owned() && cfg!(not(target_arch = "wasm32"));
-        let over = Over {
+        let over = Finished {
             shared: shared.clone(),
             own: polled.then(|| gpu.clone()),
         };
@@ -218,7 +218,7 @@ impl Gpu {
     pub(crate) fn read(
         &self,
         writes: &[&Staging],
-        ranges: &[Range<'_>],
+        ranges: &[BufferRange<'_>],
     ) -> impl Future<Output = Result<Vec<Vec<u8>>>> + use<> {
         let started = self.readbacks(ranges).and_then(|buffers| {
             self.guarded("readback", || {
@@ -242,7 +242,7 @@ impl Gpu {
         &self,
         encoder: &mut wgpu::CommandEncoder,
         writes: &[&Staging],
-        ranges: &[Range<'_>],
+        ranges: &[BufferRange<'_>],
     ) -> Result<(
         impl Future<Output = Result<Vec<Vec<u8>>>> + use<>,
         Unsubmitted,
@@ -260,8 +260,8 @@ impl Gpu {
         Ok((self.clone().arrival(Ok(started)), unsubmitted))
     }
 
-    fn readbacks(&self, ranges: &[Range<'_>]) -> Result<Vec<wgpu::Buffer>> {
-        let make = |&(_, _, bytes): &Range<'_>| {
+    fn readbacks(&self, ranges: &[BufferRange<'_>]) -> Result<Vec<wgpu::Buffer>> {
+        let make = |&(_, _, bytes): &BufferRange<'_>| {
             self.device().create_buffer(&wgpu::BufferDescriptor {
                 label: Some("readback"),
                 size: bytes,
@@ -281,7 +281,7 @@ impl Gpu {
     }
 }
 
-fn copy(encoder: &mut wgpu::CommandEncoder, ranges: &[Range<'_>], buffers: &[wgpu::Buffer]) {
+fn copy(encoder: &mut wgpu::CommandEncoder, ranges: &[BufferRange<'_>], buffers: &[wgpu::Buffer]) {
     for (&(from, offset, bytes), to) in ranges.iter().zip(buffers) {
         encoder.copy_buffer_to_buffer(from, offset, to, 0, bytes);
     }

@@ -29,7 +29,7 @@ const WAITS: usize = 16;
 /// An encoder that is dropped without being submitted gives its writes back: they wait again,
 /// unless later ones to the same ranges have been staged or submitted.
 #[derive(Clone)]
-pub(crate) struct Staging(Arc<Shared>);
+pub(crate) struct Staging(Arc<SharedRing>);
 
 /// Bytes that go to a buffer: which, from which of its bytes on.
 pub(crate) type Piece<'a> = (&'a wgpu::Buffer, u64, &'a [u8]);
@@ -37,16 +37,16 @@ pub(crate) type Piece<'a> = (&'a wgpu::Buffer, u64, &'a [u8]);
 /// Held from taking writes to submitting them.
 pub(crate) type Order<'a> = MutexGuard<'a, ()>;
 
-struct Shared {
+struct SharedRing {
     /// Held from taking writes to submitting them, so that who finds none may rely on them.
     order: Mutex<()>,
-    state: Mutex<State>,
+    state: Mutex<RingState>,
     /// Bytes that a borrowed device may stage, unless its options say otherwise.
     room: u64,
 }
 
 #[derive(Default)]
-struct State {
+struct RingState {
     waiting: Vec<Write>,
     /// Bytes that wait or are on their way.
     held: u64,
@@ -69,7 +69,7 @@ impl Write {
     }
 }
 
-impl State {
+impl RingState {
     /// Bytes of the writes to exactly this range that wait.
     fn replaced(&self, buffer: &wgpu::Buffer, offset: u64, bytes: u64) -> u64 {
         let same = self.waiting.iter();
@@ -117,14 +117,14 @@ impl State {
 impl Staging {
     /// No writes yet. A borrowed device stages up to `room` bytes, and up to 64 MiB in any case.
     pub fn new(room: u64) -> Self {
-        Self(Arc::new(Shared {
+        Self(Arc::new(SharedRing {
             order: Mutex::default(),
             state: Mutex::default(),
             room,
         }))
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, RingState> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Graph, Source};
+use super::{Graph, Origin};
 
 impl fmt::Display for Graph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -10,12 +10,12 @@ impl fmt::Display for Graph {
             let definition = &self.values[value.index()];
             let ty = &definition.ty;
             match &definition.source {
-                Source::Input(name) => writeln!(f, "{value}: {ty} = input \"{name}\"")?,
-                Source::State(index) => {
+                Origin::Input(name) => writeln!(f, "{value}: {ty} = input \"{name}\"")?,
+                Origin::State(index) => {
                     writeln!(f, "{value}: {ty} = state \"{}\"", self.states[*index].name)?;
                 }
-                Source::Constant(_) => writeln!(f, "{value}: {ty} = constant")?,
-                Source::Node { node, output: 0 } => {
+                Origin::Constant(_) => writeln!(f, "{value}: {ty} = constant")?,
+                Origin::Node { node, output: 0 } => {
                     let node = &self.nodes[*node];
                     for (i, output) in node.outputs.iter().enumerate() {
                         let ty = &self.values[output.index()].ty;
@@ -27,7 +27,7 @@ impl fmt::Display for Graph {
                     }
                     writeln!(f, ")")?;
                 }
-                Source::Node { .. } => {}
+                Origin::Node { .. } => {}
             }
         }
         for (state, value) in &self.assigns {

@@ -4,7 +4,7 @@ mod display;
 mod op;
 mod value;
 
-pub use op::{Op, Split};
+pub use op::{EvalSplit, Op};
 pub use value::Value;
 
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub struct Node {
 
 /// Where a value comes from.
 #[derive(Debug, Clone)]
-pub enum Source {
+pub enum Origin {
     /// Written by the host before a run.
     Input(String),
     /// The state of this index in [`Graph::states`], as it was before the step.
@@ -112,7 +112,7 @@ pub struct State {
 #[derive(Debug, Clone)]
 struct Definition {
     ty: Type,
-    source: Source,
+    source: Origin,
 }
 
 /// A static graph of ops over typed values.
@@ -177,7 +177,7 @@ impl Graph {
         Self::default()
     }
 
-    fn define(&mut self, ty: Type, source: Source) -> Result<Value> {
+    fn define(&mut self, ty: Type, source: Origin) -> Result<Value> {
         ty.check()?;
         let value = self.identity.value(self.values.len());
         self.values.push(Definition { ty, source });
@@ -200,16 +200,16 @@ impl Graph {
 
     /// A value that the host writes before it runs a session.
     pub fn input(&mut self, name: &str, ty: Type) -> Result<Value> {
-        let taken = |d: &Definition| matches!(&d.source, Source::Input(other) if other == name);
+        let taken = |d: &Definition| matches!(&d.source, Origin::Input(other) if other == name);
         if self.values.iter().any(taken) {
             return Err(Error::graph(format!("input \"{name}\" exists already")));
         }
-        self.define(ty, Source::Input(name.to_owned()))
+        self.define(ty, Origin::Input(name.to_owned()))
     }
 
     /// A value that never changes.
     pub fn constant(&mut self, tensor: Tensor) -> Result<Value> {
-        self.define(tensor.ty().clone(), Source::Constant(Arc::new(tensor)))
+        self.define(tensor.ty().clone(), Origin::Constant(Arc::new(tensor)))
     }
 
     /// A named state. `like` places it at the offset of that state (a parameter) within its own
@@ -237,7 +237,7 @@ impl Graph {
             None => None,
             Some(twin) => {
                 let context = |e: Error| e.context(format!("state \"{name}\""));
-                let Source::State(index) = self.definition(twin).map_err(context)?.source else {
+                let Origin::State(index) = self.definition(twin).map_err(context)?.source else {
                     return Err(Error::graph(format!(
                         "state \"{name}\" can only be stored like a state, not {}",
                         self.describe(twin)
@@ -252,7 +252,7 @@ impl Graph {
                 Some(index)
             }
         };
-        let value = self.define(ty.clone(), Source::State(self.states.len()))?;
+        let value = self.define(ty.clone(), Origin::State(self.states.len()))?;
         self.states.push(State {
             name: name.to_owned(),
             ty,
@@ -299,7 +299,7 @@ impl Graph {
     /// highest number counts.
     pub fn set_group(&mut self, state: Value, group: u8) -> Result<()> {
         self.operand("set_group", state)?;
-        let Source::State(index) = self.definition(state)?.source else {
+        let Origin::State(index) = self.definition(state)?.source else {
             return Err(Error::graph(format!(
                 "set_group: {} is not a state",
                 self.describe(state)
@@ -316,7 +316,7 @@ impl Graph {
     /// `Graph` if `parameter` is none.
     pub fn freeze(&mut self, parameter: Value) -> Result<()> {
         self.operand("freeze", parameter)?;
-        if let Source::State(index) = self.definition(parameter)?.source
+        if let Origin::State(index) = self.definition(parameter)?.source
             && self.states[index].kind == StateKind::Parameter
         {
             self.states[index].frozen = true;
@@ -362,7 +362,7 @@ impl Graph {
         let outputs = outputs
             .into_iter()
             .enumerate()
-            .map(|(output, ty)| self.define(ty, Source::Node { node, output }))
+            .map(|(output, ty)| self.define(ty, Origin::Node { node, output }))
             .collect::<Result<Vec<_>>>()?;
         self.nodes.push(Node {
             op,
@@ -384,7 +384,7 @@ impl Graph {
     /// from before it.
     pub fn assign(&mut self, state: Value, value: Value) -> Result<()> {
         self.operand("assign", state)?;
-        let Source::State(index) = self.definition(state)?.source else {
+        let Origin::State(index) = self.definition(state)?.source else {
             return Err(Error::graph(format!(
                 "assign: {} is not a state",
                 self.describe(state)
@@ -451,16 +451,16 @@ impl Graph {
             return format!("{value} (of another graph)");
         };
         match &definition.source {
-            Source::Input(name) => format!("input \"{name}\""),
-            Source::State(index) => {
+            Origin::Input(name) => format!("input \"{name}\""),
+            Origin::State(index) => {
                 let State { name, kind, .. } = &self.states[*index];
                 match kind {
                     StateKind::Parameter => format!("parameter \"{name}\""),
                     _ => format!("state \"{name}\""),
                 }
             }
-            Source::Constant(_) => format!("{value} (a constant)"),
-            Source::Node { node, output } => {
+            Origin::Constant(_) => format!("{value} (a constant)"),
+            Origin::Node { node, output } => {
                 let Node { op, outputs, .. } = &self.nodes[*node];
                 match outputs.len() {
                     1 => format!("{value} (of {})", op.name()),
@@ -471,14 +471,14 @@ impl Graph {
     }
 
     /// Where a value comes from.
-    pub fn source(&self, value: Value) -> Result<&Source> {
+    pub fn source(&self, value: Value) -> Result<&Origin> {
         Ok(&self.definition(value)?.source)
     }
 
     /// The node that makes a value, if one does.
     pub fn producer(&self, value: Value) -> Option<usize> {
         match self.definition(value).ok()?.source {
-            Source::Node { node, .. } => Some(node),
+            Origin::Node { node, .. } => Some(node),
             _ => None,
         }
     }
@@ -514,7 +514,7 @@ impl Graph {
     /// The input of this name.
     pub fn find_input(&self, name: &str) -> Option<Value> {
         self.values().find(
-            |v| matches!(&self.values[v.index()].source, Source::Input(other) if other == name),
+            |v| matches!(&self.values[v.index()].source, Origin::Input(other) if other == name),
         )
     }
 }

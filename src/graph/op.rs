@@ -11,7 +11,7 @@ use crate::tensor::Array;
 
 /// How the CPU executor may cut an `eval` into runs of rows (axis 0) that are computed apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Split {
+pub enum EvalSplit {
     /// Not at all.
     Whole,
     /// The listed inputs are cut, the others passed whole, the outputs laid one after the other.
@@ -60,8 +60,8 @@ pub trait Op: Debug + Any + Send + Sync {
     }
 
     /// How the CPU executor may split `eval`.
-    fn split(&self) -> Split {
-        Split::Whole
+    fn split(&self) -> EvalSplit {
+        EvalSplit::Whole
     }
 
     /// Whether rows (axis 0) of the outputs depend on other rows of this input, or stand elsewhere,

@@ -35,7 +35,7 @@ pub(super) fn no_hash() -> String {
 /// The tensors of a file, in the order in which they lie in it.
 #[derive(Default)]
 pub(super) struct Header {
-    pub entries: Vec<Entry>,
+    pub entries: Vec<HeaderEntry>,
     /// What the metadata say of the hash.
     pub hash: Option<String>,
     /// How many tensors there are, also where they are too many to be kept.
@@ -43,7 +43,7 @@ pub(super) struct Header {
 }
 
 /// A tensor's place.
-pub(super) struct Entry {
+pub(super) struct HeaderEntry {
     pub name: Box<str>,
     pub dtype: Dtype,
     pub shape: Box<[usize]>,
@@ -84,9 +84,10 @@ impl Header {
         }
         drop(names);
         // In place: a stable sort takes as much memory again.
-        let place = |entry: &Entry| entry.range;
+        let place = |entry: &HeaderEntry| entry.range;
         if !header.entries.is_sorted_by_key(place) {
-            let by_place = |a: &Entry, b: &Entry| (a.range, &a.name).cmp(&(b.range, &b.name));
+            let by_place =
+                |a: &HeaderEntry, b: &HeaderEntry| (a.range, &a.name).cmp(&(b.range, &b.name));
             header.entries.sort_unstable_by(by_place);
         }
         let mut end = 0;
@@ -104,7 +105,7 @@ impl Header {
     }
 }
 
-impl Entry {
+impl HeaderEntry {
     /// Fails unless the tensor begins at `start` and takes the bytes that its type says.
     fn check(&self, start: u64) -> Result<()> {
         let mut extents = self.shape.iter();
@@ -167,7 +168,7 @@ impl<'de> Visitor<'de> for Entries {
                 continue;
             }
             let info: Info = map.next_value()?;
-            header.entries.push(Entry {
+            header.entries.push(HeaderEntry {
                 name,
                 dtype: info.dtype,
                 shape: info.shape.0,
@@ -182,24 +183,24 @@ impl<'de> Visitor<'de> for Entries {
 #[derive(Deserialize)]
 struct Info {
     dtype: Dtype,
-    shape: Extents,
+    shape: FewExtents,
     data_offsets: (u64, u64),
 }
 
-struct Extents(Box<[usize]>);
+struct FewExtents(Box<[usize]>);
 
-impl<'de> Deserialize<'de> for Extents {
+impl<'de> Deserialize<'de> for FewExtents {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Axes;
+        struct AxisList;
 
-        impl<'de> Visitor<'de> for Axes {
-            type Value = Extents;
+        impl<'de> Visitor<'de> for AxisList {
+            type Value = FewExtents;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("extents")
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Extents, A::Error> {
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<FewExtents, A::Error> {
                 let mut extents = Vec::new();
                 while let Some(extent) = seq.next_element()? {
                     if extents.len() == MAX_AXES {
@@ -207,11 +208,11 @@ impl<'de> Deserialize<'de> for Extents {
                     }
                     extents.push(extent);
                 }
-                Ok(Extents(extents.into()))
+                Ok(FewExtents(extents.into()))
             }
         }
 
-        deserializer.deserialize_seq(Axes)
+        deserializer.deserialize_seq(AxisList)
     }
 }
 

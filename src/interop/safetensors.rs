@@ -17,7 +17,7 @@ use safetensors::{Dtype, View};
 use super::convert::own;
 #[cfg(not(target_arch = "wasm32"))]
 use super::file;
-use super::header::{Entry, HASH_KEY, Hash, Header, no_hash, sign};
+use super::header::{HASH_KEY, Hash, Header, HeaderEntry, no_hash, sign};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::{HEAD, SAFETENSORS, described};
 #[cfg(not(target_arch = "wasm32"))]
@@ -75,7 +75,9 @@ pub fn encode(tensors: &[(String, Tensor)]) -> Result<Vec<u8>> {
             return Err(wrong(format!("two tensors are called \"{name}\"")));
         }
     }
-    let views = tensors.iter().map(|(name, tensor)| (name, Saved(tensor)));
+    let views = tensors
+        .iter()
+        .map(|(name, tensor)| (name, SavedTensor(tensor)));
     let metadata = [(HASH_KEY.to_owned(), no_hash())];
     let mut bytes = safetensors::serialize(views, Some(metadata.into_iter().collect()))
         .map_err(|e| wrong("the tensors cannot be encoded".to_owned()).with_source(e))?;
@@ -100,7 +102,7 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<(String, Tensor)>> {
     read_bytes(bytes, decoded)
 }
 
-fn decoded(entry: Entry, bytes: Vec<u8>) -> Result<(String, Tensor)> {
+fn decoded(entry: HeaderEntry, bytes: Vec<u8>) -> Result<(String, Tensor)> {
     let wrong = |message: String| Error::new(ErrorKind::Data, message);
     let name = entry.name;
     let Some(dtype) = own(entry.dtype) else {
@@ -117,7 +119,7 @@ fn decoded(entry: Entry, bytes: Vec<u8>) -> Result<(String, Tensor)> {
 /// Goes through the bytes of a file, tensor by tensor.
 pub(super) fn read_bytes<T>(
     bytes: &[u8],
-    each: impl FnMut(Entry, Vec<u8>) -> Result<T>,
+    each: impl FnMut(HeaderEntry, Vec<u8>) -> Result<T>,
 ) -> Result<Vec<T>> {
     let failed = |e| Error::new(ErrorKind::Data, "the bytes end early").with_source(e);
     let head = &bytes[..bytes.len().min(HEAD)];
@@ -128,7 +130,7 @@ pub(super) fn read_bytes<T>(
 #[cfg(not(target_arch = "wasm32"))]
 pub(super) fn read_file<T>(
     path: &Path,
-    each: impl FnMut(Entry, Vec<u8>) -> Result<T>,
+    each: impl FnMut(HeaderEntry, Vec<u8>) -> Result<T>,
 ) -> Result<Vec<T>> {
     let (mut file, length) = open_regular(path, u64::MAX)?;
     let mut head = Vec::with_capacity(HEAD);
@@ -150,7 +152,7 @@ fn read<T>(
     head: &[u8],
     length: u64,
     failed: impl Fn(io::Error) -> Error + Copy,
-    mut each: impl FnMut(Entry, Vec<u8>) -> Result<T>,
+    mut each: impl FnMut(HeaderEntry, Vec<u8>) -> Result<T>,
 ) -> Result<Vec<T>> {
     let wrong = |message: String| Error::new(ErrorKind::Data, message);
     let other = |message: String| match described(head) {
@@ -248,9 +250,9 @@ fn listed(names: &[String]) -> String {
     }
 }
 
-struct Saved<'a>(&'a Tensor);
+struct SavedTensor<'a>(&'a Tensor);
 
-impl View for Saved<'_> {
+impl View for SavedTensor<'_> {
     fn dtype(&self) -> Dtype {
         match self.0.ty().dtype {
             DType::F32 => Dtype::F32,

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::checkpoint::network_names;
 use super::convert::convert;
-use super::header::Entry;
+use super::header::HeaderEntry;
 use super::safetensors::{misfit, read_bytes};
 use crate::error::{Error, ErrorKind, Result};
 use crate::shape::{Shape, Type};
@@ -191,7 +191,7 @@ impl<'a> Loading<'a> {
         })
     }
 
-    fn take(&mut self, entry: Entry, bytes: &[u8]) -> Result<()> {
+    fn take(&mut self, entry: HeaderEntry, bytes: &[u8]) -> Result<()> {
         let report = &mut self.report;
         let name = match &self.options.rename {
             None => Some(entry.name.clone().into()),

@@ -32,21 +32,21 @@ pub(crate) fn broadcast_strides(shape: &Shape, target: &Shape) -> Vec<usize> {
 
 /// An axis of a broadcast output with each operand's stride.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Axis {
+struct BroadcastAxis {
     extent: usize,
     strides: [usize; 3],
 }
 
 /// The output's axes, neighbours merged where all strides allow. Extents of 1 are dropped, but for
 /// the batch's: another batch size gives the same axes.
-fn collapse(operands: [Option<&Shape>; 3], y: &Shape) -> Vec<Axis> {
+fn collapse(operands: [Option<&Shape>; 3], y: &Shape) -> Vec<BroadcastAxis> {
     let strides = operands.map(|shape| match shape {
         Some(shape) => broadcast_strides(shape, y),
         None => vec![0; y.len()],
     });
-    let mut axes: Vec<Axis> = Vec::new();
+    let mut axes: Vec<BroadcastAxis> = Vec::new();
     for axis in (0..y.len()).filter(|&axis| axis == 0 || y[axis] != 1) {
-        let inner = Axis {
+        let inner = BroadcastAxis {
             extent: y[axis],
             strides: [0, 1, 2].map(|operand| strides[operand][axis]),
         };
@@ -120,7 +120,7 @@ pub(crate) fn lower_broadcast(
     for _ in 0..missing {
         axes.insert(
             0,
-            Axis {
+            BroadcastAxis {
                 extent: 1,
                 strides: [0; 3],
             },

@@ -4,11 +4,11 @@ use crate::kernel::{Dispatch, Io, Kernel, Lowering, Operand, Overrides, Part, ov
 use crate::shape::Type;
 
 /// A part of an operand.
-type Place = (Operand, usize);
+type CopyPlace = (Operand, usize);
 
 /// A dispatch that copies `bytes` (a multiple of 16) from the start of one place to that of
 /// another.
-pub(crate) fn copy(from: Place, to: Place, bytes: u64) -> Dispatch {
+pub(crate) fn copy(from: CopyPlace, to: CopyPlace, bytes: u64) -> Dispatch {
     let quads = (bytes / 16) as usize;
     between(&COPY, from, to)
         .param("quads", quads)
@@ -43,7 +43,7 @@ pub(crate) fn copy_parts(io: &Io, out: &mut Lowering) {
 }
 
 /// A dispatch that copies `bytes` from byte `first_x` of one place to byte `first_y` of another.
-fn copy_bytes(from: Place, to: Place, [first_x, first_y, bytes]: [usize; 3]) -> Dispatch {
+fn copy_bytes(from: CopyPlace, to: CopyPlace, [first_x, first_y, bytes]: [usize; 3]) -> Dispatch {
     let words = (first_y + bytes).div_ceil(4) - first_y / 4;
     between(&COPY_BYTES, from, to)
         .param("words", words)
@@ -53,7 +53,7 @@ fn copy_bytes(from: Place, to: Place, [first_x, first_y, bytes]: [usize; 3]) -> 
         .workgroups(words.div_ceil(64))
 }
 
-fn between(kernel: &'static Kernel, from: Place, to: Place) -> Dispatch {
+fn between(kernel: &'static Kernel, from: CopyPlace, to: CopyPlace) -> Dispatch {
     Dispatch::new(kernel, VARIANTS[0])
         .read(from.0)
         .part(from.1)

@@ -143,9 +143,9 @@ pub(crate) fn lower_reduction(
 
 /// Elements of one part of x that enter the outputs of one part of y.
 struct Region {
-    x: Place,
+    x: BasePlace,
     runs: Vec<AxisRun>,
-    y: Place,
+    y: BasePlace,
     /// Whether elements before these entered the same outputs.
     accumulate: bool,
     /// Whether none after these do.
@@ -161,7 +161,7 @@ fn regions(x: Cut, axes: &[usize], y: Cut) -> Vec<Region> {
         }
         runs(&shape, axes)
     };
-    let place = |cut: &Cut, part, base| Place {
+    let place = |cut: &Cut, part, base| BasePlace {
         operand: cut.operand,
         part,
         base,
@@ -284,13 +284,13 @@ fn merged(axes: impl Iterator<Item = (usize, bool)>) -> Vec<AxisRun> {
 
 /// Where an operand is read or written: a part of it, from this element on.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct BasePlace {
     operand: Operand,
     part: usize,
     base: usize,
 }
 
-impl Place {
+impl BasePlace {
     fn scratch(operand: Operand) -> Self {
         Self {
             operand,
@@ -327,17 +327,20 @@ const INVOCATIONS: usize = 16_384;
 const ADJACENT: usize = 16;
 
 /// Extents of the reduced runs, outermost first, of which the first and the last are cut.
-type Extents = [usize; 3];
+type ReducedExtents = [usize; 3];
 
 /// Turns of an invocation that makes one of so many chunks.
-fn turns([outer, middle, inner]: Extents, (outer_chunks, inner_chunks): (usize, usize)) -> u64 {
+fn turns(
+    [outer, middle, inner]: ReducedExtents,
+    (outer_chunks, inner_chunks): (usize, usize),
+) -> u64 {
     let [outer, inner] = [outer.div_ceil(outer_chunks), inner.div_ceil(inner_chunks)];
     looped(outer, looped(middle, looped(inner, 0)))
 }
 
 /// Into how many strided chunks the outermost and the innermost reduced run are cut: a pure
 /// function of the shapes and of the most turns that an invocation may take.
-fn chunks(outputs: usize, extents: Extents, max_turns: u64) -> (usize, usize) {
+fn chunks(outputs: usize, extents: ReducedExtents, max_turns: u64) -> (usize, usize) {
     let [outer, _, inner] = extents;
     let length: usize = extents.iter().product();
     // Nothing is not cut.
@@ -376,9 +379,9 @@ fn chunks(outputs: usize, extents: Extents, max_turns: u64) -> (usize, usize) {
 fn lower_runs(
     op: &str,
     staged: Staged,
-    x: Place,
+    x: BasePlace,
     runs: &[AxisRun],
-    y: Place,
+    y: BasePlace,
     caps: &Caps,
     out: &mut Lowering,
 ) -> Result<()> {
@@ -398,9 +401,9 @@ fn lower_runs(
         && outer.iter().all(|run| run.stride.is_multiple_of(4))
         && (last.reduced || y.base.is_multiple_of(4));
     let (form, width) = match (quads, last.reduced) {
-        (false, _) => (Form::Elements, 1),
-        (true, true) => (Form::RowQuads, 4),
-        (true, false) => (Form::ColumnQuads, 4),
+        (false, _) => (LoadForm::Elements, 1),
+        (true, true) => (LoadForm::RowQuads, 4),
+        (true, false) => (LoadForm::ColumnQuads, 4),
     };
     let chunks_first = !last.reduced;
     let (mut kept, mut summed) = (Vec::new(), Vec::new());
@@ -440,7 +443,7 @@ fn lower_runs(
         1 => (reduction, y, accumulate),
         _ => {
             let stage = out.scratch(Type::f32([chunks, elements]));
-            (reduction.first_stage(), Place::scratch(stage), false)
+            (reduction.first_stage(), BasePlace::scratch(stage), false)
         }
     };
     let width_y = if last.reduced { 1 } else { width };
@@ -496,7 +499,7 @@ fn lower_runs(
         false => [(elements, false), (chunks, true)],
     };
     let runs = merged(runs.into_iter());
-    let scratch = Place::scratch(stage.operand);
+    let scratch = BasePlace::scratch(stage.operand);
     lower_runs(op, staged.second(), scratch, &runs, y, caps, out)
 }
 
@@ -505,9 +508,9 @@ fn lower_runs(
 fn lower_innermost(
     op: &str,
     staged: Staged,
-    x: Place,
+    x: BasePlace,
     runs: &[AxisRun],
-    y: Place,
+    y: BasePlace,
     caps: &Caps,
     out: &mut Lowering,
 ) -> Result<()> {
@@ -531,7 +534,7 @@ fn lower_innermost(
     let stage = [kept(outer), (runs[innermost].extent, true), kept(inner)];
     let rest = merged([axes(outer), axes(inner)].concat().into_iter());
     let elements = rest.iter().map(|run| run.extent).product();
-    let scratch = Place::scratch(out.scratch(Type::f32([elements])));
+    let scratch = BasePlace::scratch(out.scratch(Type::f32([elements])));
     let first = Staged {
         reduction: staged.reduction.first_stage(),
         accumulate: false,
@@ -543,7 +546,7 @@ fn lower_innermost(
 
 /// How the elements are loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
+enum LoadForm {
     /// One by one.
     Elements,
     /// Four neighbours that are reduced.
@@ -631,7 +634,7 @@ const BY_OUTPUT: &[Overrides] = &[
 ];
 const BY_ELEMENT: &[Overrides] = &[&overrides(7, 0), &overrides(7, 1)];
 
-fn kernel(form: Form, terms: Terms) -> Kernel {
+fn kernel(form: LoadForm, terms: Terms) -> Kernel {
     let (name, file, variants) = match terms {
         Terms::Elements => ("reduce", source!("reduce/terms"), ELEMENTS),
         Terms::ByOutput => (
@@ -647,13 +650,13 @@ fn kernel(form: Form, terms: Terms) -> Kernel {
     };
     let (chunks_side_by_side, outputs_side_by_side) = variants.split_at(variants.len() / 2);
     let (form_name, form, variants) = match form {
-        Form::Elements => ("", source!("reduce/elements"), variants),
-        Form::RowQuads => (
+        LoadForm::Elements => ("", source!("reduce/elements"), variants),
+        LoadForm::RowQuads => (
             "_row_quads",
             source!("reduce/row_quads"),
             chunks_side_by_side,
         ),
-        Form::ColumnQuads => (
+        LoadForm::ColumnQuads => (
             "_column_quads",
             source!("reduce/column_quads"),
             outputs_side_by_side,
@@ -666,7 +669,11 @@ fn kernel(form: Form, terms: Terms) -> Kernel {
 /// The kernels that are composed when an op lowers.
 pub(crate) fn kernels() -> Vec<Kernel> {
     let mut all = Vec::new();
-    for form in [Form::Elements, Form::RowQuads, Form::ColumnQuads] {
+    for form in [
+        LoadForm::Elements,
+        LoadForm::RowQuads,
+        LoadForm::ColumnQuads,
+    ] {
         all.extend([Terms::Elements, Terms::ByOutput, Terms::ByElement].map(|t| kernel(form, t)));
     }
     all

@@ -1,7 +1,7 @@
 //! Networks known by name, built from [`crate::nn`].
 //!
-//! A constructor gives a [`Model`], which is a [`Module`]: it is built into a graph as any layer is.
-//! Names of parameters are torchvision's.
+//! A constructor gives a [`Model`], which is a [`Module`]: it is built into a graph as any layer
+//! is. Names of parameters are torchvision's.
 //!
 //! ```
 //! use striate::models;

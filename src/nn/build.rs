@@ -4,7 +4,7 @@ use std::fmt::{self, Debug};
 
 use super::{Mode, Module};
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Init, Source, StateKind, Value};
+use crate::graph::{Graph, Init, Origin, StateKind, Value};
 use crate::shape::{Shape, Type};
 
 /// The context in which [modules](Module) are built.
@@ -184,7 +184,7 @@ impl<'g> Build<'g> {
         let Some(value) = g.find_state(&name) else {
             return g.state(&name, ty, kind, init, None);
         };
-        if let Source::State(index) = *g.source(value)? {
+        if let Origin::State(index) = *g.source(value)? {
             let state = &g.states()[index];
             if state.kind != kind || state.ty != ty {
                 let what = format!("{kind:?}").to_lowercase();

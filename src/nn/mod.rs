@@ -1,8 +1,8 @@
 //! Layers as thin builders over the graph, named as in PyTorch's `torch.nn`.
 //!
-//! A module is a recipe: it holds sizes, no state. [`Module::build`] appends its ops to the graph of
-//! a context ([`Build`]) and declares its parameters there by name (`conv1.weight`, `fc1.bias`, as
-//! in a `state_dict`). A parameter that the graph has already is used again: a module built twice
+//! A module is a recipe: it holds sizes, no state. [`Module::build`] appends its ops to the graph
+//! of a context ([`Build`]) and declares its parameters there by name (`conv1.weight`, `fc1.bias`,
+//! as in a `state_dict`). A parameter that the graph has already is used again: a module built twice
 //! under one name shares its weights.
 //!
 //! ```

@@ -52,13 +52,13 @@ impl Module for Pad {
 /// Resizing of the axes after batch and channels, to a size or by factors.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Upsample {
-    target: Target,
+    target: ResizeTarget,
     /// How the elements between those of an image are found.
     pub mode: InterpolateMode,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-enum Target {
+enum ResizeTarget {
     Size(Vec<usize>),
     Factors(Vec<f64>),
 }
@@ -71,13 +71,13 @@ impl Upsample {
 
     /// Each axis by its factor.
     pub fn by_each(factors: &[f64], mode: InterpolateMode) -> Self {
-        let target = Target::Factors(factors.to_vec());
+        let target = ResizeTarget::Factors(factors.to_vec());
         Self { target, mode }
     }
 
     /// To these extents.
     pub fn to(size: &[usize], mode: InterpolateMode) -> Self {
-        let target = Target::Size(size.to_vec());
+        let target = ResizeTarget::Size(size.to_vec());
         Self { target, mode }
     }
 }
@@ -85,8 +85,8 @@ impl Upsample {
 impl Module for Upsample {
     fn build(&self, cx: &mut Build, x: Value) -> Result<Value> {
         cx.within("Upsample", |cx| match &self.target {
-            Target::Size(size) => cx.graph().interpolate(x, size, self.mode),
-            Target::Factors(factors) => cx.graph().interpolate_by(x, factors, self.mode),
+            ResizeTarget::Size(size) => cx.graph().interpolate(x, size, self.mode),
+            ResizeTarget::Factors(factors) => cx.graph().interpolate_by(x, factors, self.mode),
         })
     }
 }

@@ -3,7 +3,7 @@
 use std::any::Any;
 
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Node, Source, Split, Value};
+use crate::graph::{EvalSplit, Graph, Node, Origin, Value};
 use crate::ops::{GatherLabels, GatherRows, ShuffledBatch};
 use crate::shape::Type;
 
@@ -61,8 +61,8 @@ fn gathered(node: &Node) -> Option<Value> {
 /// batches that are always full.
 fn may_be_fewer(g: &Graph, valid: Value, rows: usize) -> Result<Option<Padded>> {
     let full = match g.source(valid)? {
-        Source::Constant(tensor) => tensor.as_u32()?.iter().all(|&count| count as usize >= rows),
-        Source::Node { node, .. } => {
+        Origin::Constant(tensor) => tensor.as_u32()?.iter().all(|&count| count as usize >= rows),
+        Origin::Node { node, .. } => {
             let op: &dyn Any = g.nodes()[*node].op.as_ref();
             op.downcast_ref::<ShuffledBatch>()
                 .is_some_and(|op| op.rows >= rows && (!op.padded || op.batches.remainder() == 0))
@@ -89,7 +89,7 @@ fn passed(g: &Graph, node: &Node, padded: &[Option<Padded>]) -> Result<Option<Pa
             // A view may cut each row of the batch into several, but not join them.
             stays &= first == rows || (node.op.view() && first.is_multiple_of(batch.rows.max(1)));
         }
-        let apart = matches!(node.op.split(), Split::Rows(cut) if cut.contains(&input));
+        let apart = matches!(node.op.split(), EvalSplit::Rows(cut) if cut.contains(&input));
         if !apart && (!stays || mixes(g, node, input)?) {
             return Err(Error::graph(format!(
                 "{}: it mixes {rows} rows, and of the batch that they come from fewer may be \

@@ -43,7 +43,7 @@ pub use loss::pointwise::{LossFunction, PointwiseLoss, PointwiseLossGrad, Reduct
 pub use loss::softmax::{Softmax, SoftmaxGrad};
 pub use matmul::MatMul;
 pub use movement::gather::{GatherLabels, GatherRows};
-pub use movement::join::{AxisRange, Concat, Slice, SliceGrad, Split};
+pub use movement::join::{AxisRange, Concat, Slice, SliceGrad, SplitAxis};
 pub use movement::pad::{Pad, PadGrad};
 pub use movement::{Expand, Permute, Reshape};
 pub use norm::local_response_norm::{LocalResponseNorm, LocalResponseNormGrad};
@@ -123,7 +123,7 @@ pub(crate) fn is_own(op: &dyn Op) -> bool {
         of::<SliceGrad>(),
         of::<Softmax>(),
         of::<SoftmaxGrad>(),
-        of::<Split>(),
+        of::<SplitAxis>(),
         of::<Spread>(),
         of::<StatisticPairs>(),
         of::<MeanDifference>(),

@@ -19,7 +19,7 @@ use crate::shape::{Shape, Type};
 /// Applies all rewrites until none applies: each rule to all nodes that it fits, in order, before
 /// the rules after it have a turn.
 pub(super) fn fuse(program: &mut Program) {
-    let rules: [Rule; 8] = [
+    let rules: [FusionRule; 8] = [
         sum_into_norm,
         batch_norm_into_conv,
         relu_into_producer,
@@ -35,7 +35,7 @@ pub(super) fn fuse(program: &mut Program) {
 }
 
 /// What a rule makes of a node, if it fits.
-type Rule = for<'a> fn(&mut Rewriter<'a>, &'a Node) -> Option<Rewrite>;
+type FusionRule = for<'a> fn(&mut Rewriter<'a>, &'a Node) -> Option<Rewrite>;
 
 fn op<T: Op>(node: &Node) -> Option<&T> {
     (node.op.as_ref() as &dyn Any).downcast_ref()
@@ -103,7 +103,7 @@ impl Rewrite {
 /// the output of a pool (`mask_through_max_pool`), of a variance (`batch_norm_into_conv`). None of
 /// these is a value whose only reader the same rule may replace: it asks for the producer of a
 /// gradient there, of a value that is normalised here. So no count that it goes by is too low.
-fn apply(program: &mut Program, rule: Rule) -> bool {
+fn apply(program: &mut Program, rule: FusionRule) -> bool {
     let (uses, producers) = (program.use_counts(), program.producers());
     let nodes = std::mem::take(&mut program.nodes);
     let mut rewriter = Rewriter {

@@ -27,7 +27,7 @@ use crate::kernel::{
 use crate::lowering::copy::{copy, copy_parts};
 use crate::ops::is_own;
 use crate::shape::Type;
-use program::{Origin, Program};
+use program::{Program, ValueOrigin};
 use schedule::{Home, Storage};
 
 /// A buffer of a plan.
@@ -241,10 +241,10 @@ impl Plan {
         let fetched: HashSet<Value> = fetched.iter().copied().collect();
         for value in graph.values() {
             match program.origins[value.index()] {
-                Origin::Input | Origin::Constant if !used[value.index()] => continue,
-                Origin::Input | Origin::Constant | Origin::State(_) => {}
-                Origin::Node if fetched.contains(&value) => {}
-                Origin::Node => continue,
+                ValueOrigin::Input | ValueOrigin::Constant if !used[value.index()] => continue,
+                ValueOrigin::Input | ValueOrigin::Constant | ValueOrigin::State(_) => {}
+                ValueOrigin::Node if fetched.contains(&value) => {}
+                ValueOrigin::Node => continue,
             }
             let placed = builder
                 .parts(value)?

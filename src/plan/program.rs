@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 
 use crate::error::Result;
-use crate::graph::{Graph, Node, Source, Value};
+use crate::graph::{Graph, Node, Origin, Value};
 use crate::kernel::parts_of;
 use crate::shape::Type;
 
 /// Where the content of a value comes from, once the graph is cut down to what runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(super) enum ValueOrigin {
     Input,
     Constant,
     State(usize),
@@ -24,7 +24,7 @@ pub(super) struct Program {
     /// The graph's own values, by their indices.
     pub of_graph: Vec<Value>,
     pub types: Vec<Type>,
-    pub origins: Vec<Origin>,
+    pub origins: Vec<ValueOrigin>,
     /// Values that must be readable after a step.
     pub fetched: Vec<Value>,
     /// Assignments (state index, value), in order.
@@ -44,10 +44,10 @@ impl Program {
         for value in graph.values() {
             types.push(graph.ty(value)?.clone());
             origins.push(match graph.source(value)? {
-                Source::Input(_) => Origin::Input,
-                Source::Constant(_) => Origin::Constant,
-                Source::State(index) => Origin::State(*index),
-                Source::Node { .. } => Origin::Node,
+                Origin::Input(_) => ValueOrigin::Input,
+                Origin::Constant(_) => ValueOrigin::Constant,
+                Origin::State(index) => ValueOrigin::State(*index),
+                Origin::Node { .. } => ValueOrigin::Node,
             });
         }
         for &value in fetched {
@@ -56,7 +56,7 @@ impl Program {
         let own = |value: &Value| Value::from_index(value.index());
         let mut assigns = Vec::new();
         for (state, value) in graph.assigns() {
-            if let Source::State(index) = graph.source(*state)? {
+            if let Origin::State(index) = graph.source(*state)? {
                 assigns.push((*index, own(value)));
             }
         }
@@ -156,7 +156,7 @@ impl Program {
     /// A new value of this type, to be made by a node.
     pub fn new_value(&mut self, ty: Type) -> Value {
         self.types.push(ty);
-        self.origins.push(Origin::Node);
+        self.origins.push(ValueOrigin::Node);
         Value::from_index(self.types.len() - 1)
     }
 

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::graph::{Node, Value};
 
-use super::program::{Origin, Program, cut_alike};
+use super::program::{Program, ValueOrigin, cut_alike};
 
 /// Reorders the nodes so that states can be written in place where the graph permits: for each
 /// assignment, the nodes that read the old value come before the node that makes the new one,
@@ -17,7 +17,7 @@ pub(super) fn schedule(program: &mut Program) {
         let made = |v: &Value| producers[v.index()];
         node.inputs.iter().filter_map(made).collect()
     };
-    let mut order = Order::new(program.nodes.iter().map(makers).collect());
+    let mut order = ReadyOrder::new(program.nodes.iter().map(makers).collect());
     let readers = readers(program, &roots);
     for &(state, value) in &program.assigns {
         let Some(writer) = producers[roots[value.index()].index()] else {
@@ -56,7 +56,7 @@ fn readers(program: &Program, roots: &[Value]) -> Vec<Vec<usize>> {
 /// What must come before what, and an order in which it does. Further demands move only the nodes
 /// between those that they name (Pearce and Kelly 2006, "A dynamic topological sort algorithm for
 /// directed acyclic graphs").
-struct Order {
+struct ReadyOrder {
     /// For each node, those that must come before it.
     before: Vec<Vec<usize>>,
     /// The inverse.
@@ -65,7 +65,7 @@ struct Order {
     rank: Vec<usize>,
 }
 
-impl Order {
+impl ReadyOrder {
     /// Nodes that are in order as they are numbered.
     fn new(before: Vec<Vec<usize>>) -> Self {
         let mut after = vec![Vec::new(); before.len()];
@@ -185,10 +185,10 @@ impl Storage {
         };
         for (index, origin) in program.origins.iter().enumerate() {
             storage.homes[index] = match origin {
-                Origin::Input => Some(Home::Input),
-                Origin::Constant => Some(Home::Constant),
-                Origin::State(state) => Some(Home::State(*state)),
-                Origin::Node => None,
+                ValueOrigin::Input => Some(Home::Input),
+                ValueOrigin::Constant => Some(Home::Constant),
+                ValueOrigin::State(state) => Some(Home::State(*state)),
+                ValueOrigin::Node => None,
             };
         }
         let targets = storage.targets(program, &roots, &chunks_of);
@@ -306,7 +306,9 @@ impl Storage {
             let paired = |input: usize| {
                 let root = roots[node.inputs[input].index()];
                 match program.origins[root.index()] {
-                    Origin::State(state) => times[&root] == 1 && pairs.contains(&(input, state)),
+                    ValueOrigin::State(state) => {
+                        times[&root] == 1 && pairs.contains(&(input, state))
+                    }
                     _ => false,
                 }
             };
@@ -316,7 +318,7 @@ impl Storage {
                 .filter_map(|input| {
                     let root = roots[node.inputs[input].index()].index();
                     match program.origins[root] {
-                        Origin::State(state) => Some(state),
+                        ValueOrigin::State(state) => Some(state),
                         _ => targets[root],
                     }
                 })

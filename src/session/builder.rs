@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::gpu_form::GpuForm;
 use super::recorded::Recorded;
-use super::{Form, Session, self_test};
+use super::{Compiled, Session, self_test};
 use crate::error::Result;
 use crate::gpu::{Engine, Progress};
 use crate::graph::{Graph, Value};
@@ -110,7 +110,7 @@ impl<'a, P: FnMut(Progress<'_>)> SessionBuilder<'a, P> {
             graph.operand("session", value)?;
         }
         let form = match store.engine() {
-            Engine::Cpu { threads } => Form::Cpu {
+            Engine::Cpu { threads } => Compiled::Cpu {
                 threads: *threads,
                 fetched,
                 arrays: HashMap::new(),
@@ -122,7 +122,7 @@ impl<'a, P: FnMut(Progress<'_>)> SessionBuilder<'a, P> {
                 }
                 let plan = Plan::new(graph, store.layout(), &fetched, gpu.caps(), options)?;
                 let form = GpuForm::new(gpu, store, graph, plan, progress).await?;
-                Form::Gpu(Box::new(form))
+                Compiled::Gpu(Box::new(form))
             }
         };
         Ok(Session {

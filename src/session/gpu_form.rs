@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::{Gpu, Order, Piece, Pipeline, Progress, ReadFuture, Staging, Use};
-use crate::graph::{Graph, Source, Value};
+use crate::graph::{Graph, Origin, Value};
 use crate::plan::{Buffer, Plan, Step, UNIFORM_STRIDE};
-use crate::store::{Place, Ranges, Store, pieces};
+use crate::store::{Ranges, StatePlace, Store, pieces};
 use crate::tensor::Tensor;
 
 /// Steps that go to the queue together.
@@ -139,7 +139,7 @@ impl GpuForm {
 
     fn fill_constants(&self, store: &Store, graph: &Graph) -> Result<()> {
         for &value in self.plan.places.keys() {
-            if let Source::Constant(tensor) = graph.source(value)? {
+            if let Origin::Constant(tensor) = graph.source(value)? {
                 for (buffer, offset, bytes) in pieces(tensor, self.places(store, value)?) {
                     self.gpu.fill(&self.writes[1], buffer, offset, bytes)?;
                 }
@@ -201,7 +201,7 @@ impl GpuForm {
     }
 
     /// Where the parts of an input, constant or fetched value lie.
-    pub fn places<'a>(&'a self, store: &'a Store, value: Value) -> Result<Vec<Place<'a>>> {
+    pub fn places<'a>(&'a self, store: &'a Store, value: Value) -> Result<Vec<StatePlace<'a>>> {
         let placed = self.plan.places.get(&value).into_iter().flatten();
         placed
             .map(|p| Ok((self.buffer(store, p.span.buffer)?, p.span.offset, p.rows)))

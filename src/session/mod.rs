@@ -15,7 +15,7 @@ use std::sync::Arc;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::Engine;
 pub use crate::gpu::ReadFuture;
-use crate::graph::{Graph, Source, Value};
+use crate::graph::{Graph, Origin, Value};
 use crate::plan::Plan;
 use crate::reference::evaluate;
 use crate::store::Store;
@@ -47,7 +47,7 @@ use recorded::Recorded;
 pub struct Session {
     store: Store,
     graph: Graph,
-    form: Form,
+    form: Compiled,
     /// Inputs that the host has set.
     written: HashSet<Value>,
     /// Whether a step has run, or was submitted by `run`.
@@ -55,7 +55,7 @@ pub struct Session {
     recorded: Recorded,
 }
 
-enum Form {
+enum Compiled {
     Gpu(Box<GpuForm>),
     Cpu {
         threads: usize,
@@ -95,8 +95,8 @@ impl Session {
     /// The plan; the CPU reference has none.
     pub fn plan(&self) -> Option<&Plan> {
         match &self.form {
-            Form::Gpu(form) => Some(&form.plan),
-            Form::Cpu { .. } => None,
+            Compiled::Gpu(form) => Some(&form.plan),
+            Compiled::Cpu { .. } => None,
         }
     }
 
@@ -104,8 +104,8 @@ impl Session {
     /// [`Bytes::total`](crate::plan::Bytes::total) of its plan says. The CPU reference has none.
     pub fn bytes(&self) -> u64 {
         match &self.form {
-            Form::Gpu(form) => form.bytes(),
-            Form::Cpu { .. } => 0,
+            Compiled::Gpu(form) => form.bytes(),
+            Compiled::Cpu { .. } => 0,
         }
     }
 
@@ -120,7 +120,7 @@ impl Session {
     /// submit and poll ([`GpuOptions::max_staging`](crate::gpu::GpuOptions::max_staging)).
     pub fn write(&mut self, input: Value, tensor: &Tensor) -> Result<()> {
         self.graph.operand("write", input)?;
-        let Source::Input(name) = self.graph.source(input)? else {
+        let Origin::Input(name) = self.graph.source(input)? else {
             return Err(Error::graph(format!(
                 "write: {} is not an input",
                 self.graph.describe(input)
@@ -134,10 +134,10 @@ impl Session {
             )));
         }
         match &mut self.form {
-            Form::Cpu { arrays, .. } => {
+            Compiled::Cpu { arrays, .. } => {
                 arrays.insert(input, Arc::new(tensor.to_array()?));
             }
-            Form::Gpu(form) => {
+            Compiled::Gpu(form) => {
                 form.gpu.check_lost()?;
                 // An input that nothing reads has no place.
                 if form.plan.places.contains_key(&input) {
@@ -152,9 +152,9 @@ impl Session {
 
     /// Fails if an input that the plan reads was never set.
     fn begin(&self) -> Result<()> {
-        if let Form::Gpu(form) = &self.form {
+        if let Compiled::Gpu(form) = &self.form {
             for &value in form.plan.places.keys() {
-                if let Source::Input(name) = self.graph.source(value)?
+                if let Origin::Input(name) = self.graph.source(value)?
                     && !self.written.contains(&value)
                 {
                     return Err(Error::graph(format!("input \"{name}\" has no value")));
@@ -180,11 +180,11 @@ impl Session {
         let mut done = 0;
         while done < steps {
             let (now, ran) = match &mut self.form {
-                Form::Gpu(form) => {
+                Compiled::Gpu(form) => {
                     let now = STEPS_PER_SUBMIT.min(steps - done);
                     (now, form.submit(now))
                 }
-                Form::Cpu {
+                Compiled::Cpu {
                     threads,
                     fetched,
                     arrays,
@@ -236,13 +236,13 @@ impl Session {
     pub fn record(&mut self, encoder: &mut wgpu::CommandEncoder, steps: usize) -> Result<()> {
         self.begin()?;
         match &self.form {
-            Form::Gpu(form) => {
+            Compiled::Gpu(form) => {
                 form.gpu.check_lost()?;
                 self.recorded.mark(&form.gpu, encoder, steps)?;
                 let _order = form.record(encoder, steps);
                 Ok(())
             }
-            Form::Cpu { .. } => Err(Error::new(
+            Compiled::Cpu { .. } => Err(Error::new(
                 ErrorKind::Unsupported,
                 "record: the session runs on the CPU reference",
             )),
@@ -265,20 +265,20 @@ impl Session {
 
     fn reading(&self, value: Value) -> Result<ReadFuture> {
         self.graph.operand("read", value)?;
-        if let Form::Gpu(form) = &self.form {
+        if let Compiled::Gpu(form) = &self.form {
             form.gpu.check_lost()?;
         }
         self.recorded.expect_submitted()?;
-        if let Source::State(index) = self.graph.source(value)? {
+        if let Origin::State(index) = self.graph.source(value)? {
             return Ok(self.store.get_async(&self.graph.states()[*index].name));
         }
         self.expect_there(value, self.ran || self.recorded.ran())?;
         match &self.form {
-            Form::Cpu { arrays, .. } => {
+            Compiled::Cpu { arrays, .. } => {
                 let array = arrays.get(&value).ok_or_else(|| self.absent(value))?;
                 Ok(ReadFuture::ready(Ok(array.to_tensor())))
             }
-            Form::Gpu(form) => form.read(&self.store, &self.graph, value),
+            Compiled::Gpu(form) => form.read(&self.store, &self.graph, value),
         }
     }
 
@@ -286,12 +286,12 @@ impl Session {
     /// step comes before the read.
     fn expect_there(&self, value: Value, ran: bool) -> Result<()> {
         let there = match self.graph.source(value)? {
-            Source::Input(_) => self.written.contains(&value),
+            Origin::Input(_) => self.written.contains(&value),
             _ => ran,
         };
         let placed = match &self.form {
-            Form::Cpu { arrays, .. } => arrays.contains_key(&value),
-            Form::Gpu(form) => form.plan.places.contains_key(&value),
+            Compiled::Cpu { arrays, .. } => arrays.contains_key(&value),
+            Compiled::Gpu(form) => form.plan.places.contains_key(&value),
         };
         match there && placed {
             true => Ok(()),
@@ -317,7 +317,7 @@ impl Session {
         encoder: &mut wgpu::CommandEncoder,
         value: Value,
     ) -> Result<ReadFuture> {
-        let Form::Gpu(form) = &self.form else {
+        let Compiled::Gpu(form) = &self.form else {
             return Err(Error::new(
                 ErrorKind::Unsupported,
                 "record_read: the session runs on the CPU reference",
@@ -325,7 +325,7 @@ impl Session {
         };
         self.graph.operand("record_read", value)?;
         form.gpu.check_lost()?;
-        if let Source::State(index) = self.graph.source(value)? {
+        if let Origin::State(index) = self.graph.source(value)? {
             let name = &self.graph.states()[*index].name;
             return self.store.record_get(encoder, name);
         }
@@ -347,7 +347,7 @@ impl Session {
     /// tests.
     #[doc(hidden)]
     pub fn poison(&self) -> Result<()> {
-        if let Form::Gpu(form) = &self.form {
+        if let Compiled::Gpu(form) = &self.form {
             for slot in &form.slots {
                 let words = vec![f32::NAN; (slot.size() / 4) as usize];
                 form.stage(&[(slot, 0, bytemuck::cast_slice(&words))])?;
@@ -380,7 +380,7 @@ fn run_reference(
         arrays.insert(value, array);
     }
     for (&(state, _), array) in graph.assigns().iter().zip(values) {
-        if let Source::State(index) = graph.source(state)? {
+        if let Origin::State(index) = graph.source(state)? {
             store.set_array(&graph.states()[*index].name, array)?;
         }
     }

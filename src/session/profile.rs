@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use super::gpu_form::{GpuForm, encode_steps};
-use super::{Form, Session};
+use super::{Compiled, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::Timestamps;
 
@@ -101,11 +101,11 @@ impl Session {
     fn measured(&self, what: &str) -> Result<&GpuForm> {
         self.begin()?;
         match &self.form {
-            Form::Gpu(form) => {
+            Compiled::Gpu(form) => {
                 form.flush_writes()?;
                 Ok(form)
             }
-            Form::Cpu { .. } => Err(Error::new(
+            Compiled::Cpu { .. } => Err(Error::new(
                 ErrorKind::Unsupported,
                 format!("{what}: the session runs on the CPU reference"),
             )),

@@ -6,12 +6,12 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 /// after step would keep a snapshot waiting for as long as it runs.
 #[derive(Default)]
 pub(crate) struct Turns {
-    numbers: Mutex<Numbers>,
+    numbers: Mutex<StepNumbers>,
     given_back: Condvar,
 }
 
 #[derive(Default)]
-struct Numbers {
+struct StepNumbers {
     /// The next one to be handed out.
     next: u64,
     /// The one whose turn it is.
@@ -22,7 +22,7 @@ struct Numbers {
 pub(crate) struct Turn<'a>(&'a Turns);
 
 impl Turns {
-    fn numbers(&self) -> MutexGuard<'_, Numbers> {
+    fn numbers(&self) -> MutexGuard<'_, StepNumbers> {
         self.numbers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -2,7 +2,7 @@
 
 use crate::autodiff::gradients_where_used;
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::{Graph, Init, Source, StateKind, Value};
+use crate::graph::{Graph, Init, Origin, StateKind, Value};
 use crate::ops::{Blending, Ema, Rule, Update, Updating};
 use crate::shape::Type;
 
@@ -412,7 +412,7 @@ pub(super) fn average_of(g: &mut Graph, param: Value) -> Result<Value> {
 pub(super) fn name(g: &Graph, state: Value) -> Result<String> {
     g.operand("optimizer", state)?;
     match *g.source(state)? {
-        Source::State(index) => Ok(g.states()[index].name.clone()),
+        Origin::State(index) => Ok(g.states()[index].name.clone()),
         _ => Err(Error::graph(format!(
             "optimizer: {} is not a state",
             g.describe(state)

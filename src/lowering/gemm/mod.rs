@@ -11,7 +11,7 @@ use crate::kernel::{
     turns_within, windows,
 };
 use crate::shape::Type;
-pub(crate) use tiles::{ENOUGH_WORKGROUPS, Product, Tiles};
+pub(crate) use tiles::{ENOUGH_WORKGROUPS, TileProduct, Tiles};
 
 /// What follows a product before it is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use crate::lowering::value;
 
 /// A product y = A B of `m x k` and `k x n` per group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Product {
+pub(crate) struct TileProduct {
     pub m: usize,
     pub n: usize,
     pub k: usize,
@@ -25,12 +25,12 @@ pub(crate) struct Tiling {
     /// How many of them fill the device: more, if the turns of the device ask for them.
     pub wanted: usize,
     depth: usize,
-    turns: Turns,
+    turns: TileTurns,
 }
 
 /// Turns of an invocation's loops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Turns {
+struct TileTurns {
     /// Terms that pass through workgroup memory at a time, times that an invocation walks over all
     /// of them, turns of the loops within.
     step: usize,
@@ -45,7 +45,7 @@ struct Turns {
     may_stay: bool,
 }
 
-impl Turns {
+impl TileTurns {
     /// Over `depth` terms; where `mends`, with NaN made again.
     fn of(&self, depth: usize, mends: bool) -> u64 {
         let walk = looped(depth.div_ceil(self.step), self.inner) + self.store;
@@ -188,14 +188,14 @@ impl Tiles {
     }
 
     /// Turns of an invocation of one of its variants, which mends NaN where B is `padded`.
-    fn turns(self, variant: usize, padded: bool) -> Turns {
+    fn turns(self, variant: usize, padded: bool) -> TileTurns {
         let overrides = self.variants()[variant];
         let workgroup = value(overrides, "workgroup_size");
         let [rows, columns] = self.extents(variant);
         let step = self.depth();
         let loads = |lines: usize| looped((lines / 4 * step).div_ceil(workgroup), 0);
         match self {
-            Tiles::Shared => Turns {
+            Tiles::Shared => TileTurns {
                 step,
                 walks: 1,
                 // The loads of A, from whichever side, and of B, and the products.
@@ -217,7 +217,7 @@ impl Tiles {
                 let walks = count.div_ceil(busy);
                 let area = edge * edge;
                 let stored = (count * area).div_ceil(workgroup);
-                Turns {
+                TileTurns {
                     step,
                     walks,
                     inner: loads(rows) + loads(columns) + looped(step / edge, 0),
@@ -278,7 +278,7 @@ impl Tiles {
     }
 }
 
-impl Product {
+impl TileProduct {
     /// Unless `caps` forces a tile: the large one where `width`, the smallest extent of the product
     /// that no batch enters, fills it, so that another batch size needs no other kernel; and a
     /// split of long sums over few tiles if `may_split`. Sums that take more turns than the device

@@ -12,7 +12,7 @@ use crate::shape::{PaddingMode, Type};
 use super::Sizes;
 use super::choose::Map;
 use super::filters::Filters;
-use super::pieces::{Pieces, Range, pieces};
+use super::pieces::{PieceRange, SumPieces, pieces};
 use crate::lowering::gemm::{
     End, Target, most_parts, run_scratch, split_target, sum_parts, sum_runs,
 };
@@ -25,7 +25,7 @@ const FILLS_DEVICE: usize = 8192;
 const ENOUGH_PRODUCTS: usize = 256;
 
 /// How the work of a kernel is cut.
-struct Cut {
+struct ChannelCut {
     /// Channels per group of what is read and what is written.
     channels: usize,
     outs: usize,
@@ -50,7 +50,7 @@ struct Shares {
 
 /// What one dispatch sums, forward or for the gradient of the input: numbers of places and taps
 /// along each axis, depth first, each axis' places before its taps, and then channels.
-type Summed = [Range; 7];
+type Summed = [PieceRange; 7];
 
 /// Turns of the loops that store up to four channels of four columns.
 fn store_turns(block: usize) -> u64 {
@@ -59,14 +59,14 @@ fn store_turns(block: usize) -> u64 {
 
 impl Sizes {
     /// The variant of a kernel, and the cut of all but rows.
-    fn cut(&self, map: Map) -> (Overrides, Cut) {
+    fn cut(&self, map: Map) -> (Overrides, ChannelCut) {
         let (c, o) = (self.c / self.groups, self.o / self.groups);
         let (channels, outs) = match map {
             Map::Forward | Map::GradWeight => (c, o),
             Map::GradInput => (o, c),
         };
         let overrides = VARIANTS[usize::from(outs == 1)];
-        let cut = Cut {
+        let cut = ChannelCut {
             channels,
             outs,
             chunks: outs.div_ceil(value(overrides, "block")),
@@ -90,7 +90,7 @@ impl Sizes {
 
     /// The sum of an element of y, or of dx, cut so that each piece stays within the turns of the
     /// device.
-    fn summed(&self, map: Map, caps: &Caps) -> Pieces<7> {
+    fn summed(&self, map: Map, caps: &Caps) -> SumPieces<7> {
         let (overrides, cut) = self.cut(map);
         let mut extents = [1; 7];
         for axis in 0..3 {
@@ -309,7 +309,7 @@ impl Sizes {
                 first_part,
                 part,
             };
-            let cut = Cut { shares, ..cut };
+            let cut = ChannelCut { shares, ..cut };
             let dispatch = target
                 .write(dispatch.clone())
                 .param("count", invocations)
@@ -319,7 +319,7 @@ impl Sizes {
                 .param("to_image", self.y_row())
                 .param("to_channel", 0)
                 .param("filter_base", target.first);
-            let none = [Range { start: 0, end: 0 }; 7];
+            let none = [PieceRange { start: 0, end: 0 }; 7];
             out.push(
                 own.direct_params(Map::GradWeight, &cut, &none, dispatch)
                     .turns(turns)
@@ -339,7 +339,13 @@ impl Sizes {
     }
 
     /// Appends what follows the bases in the `Params` of all three.
-    fn direct_params(&self, map: Map, cut: &Cut, summed: &Summed, dispatch: Dispatch) -> Dispatch {
+    fn direct_params(
+        &self,
+        map: Map,
+        cut: &ChannelCut,
+        summed: &Summed,
+        dispatch: Dispatch,
+    ) -> Dispatch {
         let filter = self.filter();
         let [from_step, to_step] = self.direct_steps(map);
         let (from, to) = match map {

@@ -9,12 +9,12 @@ use crate::shape::Type;
 use super::Sizes;
 use super::choose::Map;
 use crate::lowering::gemm::{
-    ENOUGH_WORKGROUPS, End, Product, Target, Tiles, most_parts, run_scratch, split_target,
+    ENOUGH_WORKGROUPS, End, Target, TileProduct, Tiles, most_parts, run_scratch, split_target,
     sum_parts, sum_runs,
 };
 
 impl Sizes {
-    fn product(&self, map: Map, images: usize) -> Product {
+    fn product(&self, map: Map, images: usize) -> TileProduct {
         let (channels, outs) = (self.c / self.groups, self.o / self.groups);
         let [_, h, w] = self.input;
         let [_, oh, ow] = self.output;
@@ -23,7 +23,7 @@ impl Sizes {
             Map::GradInput => (channels, images * h * w, outs * self.taps()),
             Map::GradWeight => (outs, channels * self.taps(), images * oh * ow),
         };
-        Product {
+        TileProduct {
             m,
             n,
             k,

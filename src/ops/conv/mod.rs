@@ -12,7 +12,7 @@ mod pieces;
 mod settings;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::{Graph, Node, Op, Split, Value};
+use crate::graph::{EvalSplit, Graph, Node, Op, Value};
 use crate::kernel::{Body, Caps, Io, Kernel, Lowering, Operand, Rows, overlaps};
 use crate::shape::{Shape, Type};
 use crate::tensor::Array;
@@ -167,8 +167,8 @@ impl Op for ConvForward {
         Some(sizes.named(self.name()))
     }
 
-    fn split(&self) -> Split {
-        Split::Rows(&[0])
+    fn split(&self) -> EvalSplit {
+        EvalSplit::Rows(&[0])
     }
 
     // Lowering.
@@ -272,11 +272,11 @@ impl Op for ConvGradInput {
         if self.mask { MASK_PAIR } else { &[] }
     }
 
-    fn split(&self) -> Split {
+    fn split(&self) -> EvalSplit {
         if self.mask {
-            Split::Rows(&[0, 2])
+            EvalSplit::Rows(&[0, 2])
         } else {
-            Split::Rows(&[0])
+            EvalSplit::Rows(&[0])
         }
     }
 
@@ -359,8 +359,8 @@ impl Op for ConvGradWeight {
         Some(sizes.named(self.name()))
     }
 
-    fn split(&self) -> Split {
-        Split::Sum(&[0, 1])
+    fn split(&self) -> EvalSplit {
+        EvalSplit::Sum(&[0, 1])
     }
 
     // Lowering.

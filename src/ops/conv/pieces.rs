@@ -4,15 +4,15 @@ use crate::kernel::{AROUND, looped, turns_within};
 
 /// Turns of a loop, from `start` up to `end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Range {
+pub(super) struct PieceRange {
     pub start: usize,
     pub end: usize,
 }
 
 /// Nested loops in pieces, and the most turns of one of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Pieces<const N: usize> {
-    pub all: Vec<[Range; N]>,
+pub(super) struct SumPieces<const N: usize> {
+    pub all: Vec<[PieceRange; N]>,
     pub turns: u64,
 }
 
@@ -22,9 +22,9 @@ const MOST: usize = 1 << 14;
 /// Loops over these extents, the last one innermost, cut into as few pieces within `turns` as go by
 /// cutting the inner loops last. A piece takes more only where one turn of each loop does. Loops
 /// that would take more than [`MOST`] pieces are not cut: the plan refuses their turns.
-pub(super) fn pieces<const N: usize>(extents: [usize; N], turns: u64) -> Pieces<N> {
+pub(super) fn pieces<const N: usize>(extents: [usize; N], turns: u64) -> SumPieces<N> {
     let mut inner = 0;
-    let mut all = vec![[Range { start: 0, end: 0 }; N]];
+    let mut all = vec![[PieceRange { start: 0, end: 0 }; N]];
     for axis in (0..N).rev() {
         let extent = extents[axis];
         // Each loop around it takes a turn and the test that ends it.
@@ -33,13 +33,13 @@ pub(super) fn pieces<const N: usize>(extents: [usize; N], turns: u64) -> Pieces<
         let count = extent.div_ceil(most).max(1);
         let step = extent.div_ceil(count);
         inner = looped(step, inner);
-        let ranges = (0..count).map(|i| Range {
+        let ranges = (0..count).map(|i| PieceRange {
             start: (i * step).min(extent),
             end: ((i + 1) * step).min(extent),
         });
         let with = |range| {
             let pieces = all.iter().copied();
-            pieces.map(move |mut piece: [Range; N]| {
+            pieces.map(move |mut piece: [PieceRange; N]| {
                 piece[axis] = range;
                 piece
             })
@@ -50,14 +50,14 @@ pub(super) fn pieces<const N: usize>(extents: [usize; N], turns: u64) -> Pieces<
         all = ranges.flat_map(with).collect();
     }
     all.retain(|piece| extents.contains(&0) || piece.iter().all(|r| r.start < r.end));
-    Pieces { all, turns: inner }
+    SumPieces { all, turns: inner }
 }
 
 /// Loops in one piece.
-fn whole<const N: usize>(extents: [usize; N]) -> Pieces<N> {
+fn whole<const N: usize>(extents: [usize; N]) -> SumPieces<N> {
     let loops = extents.iter().rev();
-    Pieces {
-        all: vec![extents.map(|end| Range { start: 0, end })],
+    SumPieces {
+        all: vec![extents.map(|end| PieceRange { start: 0, end })],
         turns: loops.fold(0, |inner, &extent| looped(extent, inner)),
     }
 }

@@ -1,7 +1,7 @@
 //! Conversion between element types.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::{Graph, Node, Op, Split, Value};
+use crate::graph::{EvalSplit, Graph, Node, Op, Value};
 use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, overlaps, source};
 use crate::shape::{DType, Type};
 use crate::tensor::Array;
@@ -89,8 +89,8 @@ impl Op for Cast {
 
     // Lowering.
 
-    fn split(&self) -> Split {
-        Split::Rows(&[0])
+    fn split(&self) -> EvalSplit {
+        EvalSplit::Rows(&[0])
     }
 
     fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {

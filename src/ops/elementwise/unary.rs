@@ -2,7 +2,7 @@
 //! `unary_function.rs`.
 
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Node, Op, Split, Value};
+use crate::graph::{EvalSplit, Graph, Node, Op, Value};
 use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Overrides, source};
 use crate::shape::Type;
 use crate::tensor::Array;
@@ -242,8 +242,8 @@ impl Op for Unary {
         &[(0, 0)]
     }
 
-    fn split(&self) -> Split {
-        Split::Rows(&[0])
+    fn split(&self) -> EvalSplit {
+        EvalSplit::Rows(&[0])
     }
 
     fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
@@ -327,8 +327,8 @@ impl Op for UnaryGrad {
         &[(0, 0)]
     }
 
-    fn split(&self) -> Split {
-        Split::Rows(&[0, 1])
+    fn split(&self) -> EvalSplit {
+        EvalSplit::Rows(&[0, 1])
     }
 
     fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {

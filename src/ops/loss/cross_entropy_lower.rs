@@ -23,9 +23,9 @@ use crate::shape::around;
 const MOST_CHUNKS: usize = 65_536;
 
 /// What one dispatch for each run of rows, and each window of columns, reads.
-struct Pass {
+struct LossPass {
     kernel: &'static Kernel,
-    form: Form,
+    form: ShareForm,
     loops: Loops,
     lanes: usize,
     /// First and end of each run of columns.
@@ -34,7 +34,7 @@ struct Pass {
     instead: Option<Vec<Operand>>,
 }
 
-impl Pass {
+impl LossPass {
     /// Turns of an invocation for one row.
     fn turns(&self) -> u64 {
         let widths = self.windows.iter().map(|[from, to]| to - from);
@@ -65,7 +65,7 @@ pub(in crate::ops) fn lower_losses(
     let (kernel, form) = op.kernel(target, [&CROSS_ENTROPY, &SOFT_CROSS_ENTROPY]);
     let loops = op.loops(target);
     let pass = match loops.lanes(columns, inner, turns) {
-        Some(lanes) => Pass {
+        Some(lanes) => LossPass {
             kernel,
             form,
             loops,
@@ -153,7 +153,7 @@ impl CrossEntropy {
         &self,
         target: &Type,
         [labels, probabilities]: [&'static Kernel; 2],
-    ) -> (&'static Kernel, Form) {
+    ) -> (&'static Kernel, ShareForm) {
         match (target.dtype, self.logarithm, self.label_smoothing == 0.0) {
             (DType::F32, _, _) => (probabilities, SMOOTHED),
             (_, true, _) => (labels, LOGARITHM),
@@ -175,14 +175,20 @@ impl CrossEntropy {
 
     /// The pass over logarithms of probabilities, in windows of columns where all classes have a
     /// share.
-    fn in_windows(&self, target: &Type, turns: u64, columns: usize, logs: Vec<Operand>) -> Pass {
+    fn in_windows(
+        &self,
+        target: &Type,
+        turns: u64,
+        columns: usize,
+        logs: Vec<Operand>,
+    ) -> LossPass {
         let (kernel, form) = self.kernel(target, [&CROSS_ENTROPY, &SOFT_CROSS_ENTROPY]);
         let every = form == SMOOTHED;
         let loops = Loops {
             columns: every.into(),
             combined: every.into(),
         };
-        Pass {
+        LossPass {
             kernel,
             form: if every { SMOOTHED_LOGARITHM } else { LOGARITHM },
             loops,
@@ -199,7 +205,7 @@ impl CrossEntropy {
     /// rows; with a second number of what they go to also those of the weights, so far behind.
     fn lower_chunks(
         &self,
-        pass: &Pass,
+        pass: &LossPass,
         io: &Io,
         runs: &[Rows],
         chunks: impl Fn(&Rows) -> usize,
@@ -332,7 +338,7 @@ pub(in crate::ops) fn lower_gradient(
         combined: 0,
     };
     let pass = match lanes {
-        Some(lanes) => Pass {
+        Some(lanes) => LossPass {
             kernel,
             form,
             loops,
@@ -340,7 +346,7 @@ pub(in crate::ops) fn lower_gradient(
             windows: vec![[0, columns]],
             instead: None,
         },
-        None => Pass {
+        None => LossPass {
             kernel,
             form: match form {
                 PLAIN => GIVEN,
@@ -385,19 +391,19 @@ pub(in crate::ops) fn lower_gradient(
 }
 
 /// Values of the overrides `logarithm` and `every`.
-type Form = [(&'static str, usize); 2];
+type ShareForm = [(&'static str, usize); 2];
 
-const PLAIN: Form = [("logarithm", 0), ("every", 0)];
-const SMOOTHED: Form = [("logarithm", 0), ("every", 1)];
-const LOGARITHM: Form = [("logarithm", 1), ("every", 0)];
+const PLAIN: ShareForm = [("logarithm", 0), ("every", 0)];
+const SMOOTHED: ShareForm = [("logarithm", 0), ("every", 1)];
+const LOGARITHM: ShareForm = [("logarithm", 1), ("every", 0)];
 /// Of logarithms, which all have a share.
-const SMOOTHED_LOGARITHM: Form = [("logarithm", 1), ("every", 1)];
+const SMOOTHED_LOGARITHM: ShareForm = [("logarithm", 1), ("every", 1)];
 /// Of products of softmax and share.
-const GIVEN: Form = [("logarithm", 2), ("every", 0)];
-const SMOOTHED_GIVEN: Form = [("logarithm", 2), ("every", 1)];
+const GIVEN: ShareForm = [("logarithm", 2), ("every", 0)];
+const SMOOTHED_GIVEN: ShareForm = [("logarithm", 2), ("every", 1)];
 
 /// A form, each row with as many invocations.
-const fn rows_of(lanes: u32, form: Form) -> [(&'static str, u32); 4] {
+const fn rows_of(lanes: u32, form: ShareForm) -> [(&'static str, u32); 4] {
     let [(logarithm, a), (every, b)] = form;
     [
         ("lanes", lanes),

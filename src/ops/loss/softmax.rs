@@ -1,7 +1,7 @@
 //! Softmax and its logarithm over any axis.
 
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Node, Op, Split, Value};
+use crate::graph::{EvalSplit, Graph, Node, Op, Value};
 use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, source};
 use crate::shape::Type;
 use crate::tensor::Array;
@@ -120,10 +120,10 @@ impl Op for Softmax {
         Ok(())
     }
 
-    fn split(&self) -> Split {
+    fn split(&self) -> EvalSplit {
         match self.axis {
-            0 => Split::Whole,
-            _ => Split::Rows(&[0]),
+            0 => EvalSplit::Whole,
+            _ => EvalSplit::Rows(&[0]),
         }
     }
 
@@ -194,10 +194,10 @@ impl Op for SoftmaxGrad {
         }
     }
 
-    fn split(&self) -> Split {
+    fn split(&self) -> EvalSplit {
         match self.0.axis {
-            0 => Split::Whole,
-            _ => Split::Rows(&[0, 1]),
+            0 => EvalSplit::Whole,
+            _ => EvalSplit::Rows(&[0, 1]),
         }
     }
 }

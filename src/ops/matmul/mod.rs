@@ -5,12 +5,12 @@ mod cpu;
 mod shared;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::{Graph, Node, Op, Split, Value};
+use crate::graph::{EvalSplit, Graph, Node, Op, Value};
 use crate::kernel::{Body, Caps, Dispatch, Io, Kernel, Lowering, Operand, Part, Rows, overlaps};
 use crate::shape::{Shape, Type};
 use crate::tensor::Array;
 
-use crate::lowering::gemm::{End, MASK_PAIR, Product, Target, run_scratch, sum_pair, sum_runs};
+use crate::lowering::gemm::{End, MASK_PAIR, Target, TileProduct, run_scratch, sum_pair, sum_runs};
 use crate::ops::{expect_f32, expect_inputs, expect_type};
 use cpu::terms::Held;
 
@@ -72,7 +72,7 @@ impl Graph {
 
 /// Sizes m, n, k of a product, of each of a batch of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Sizes {
+struct ProductSizes {
     m: usize,
     n: usize,
     k: usize,
@@ -94,7 +94,7 @@ impl MatMul {
         ))
     }
 
-    fn sizes(&self, a: &Type, b: &Type) -> Result<Sizes> {
+    fn sizes(&self, a: &Type, b: &Type) -> Result<ProductSizes> {
         let (Some((lead_a, [a0, a1])), Some((lead_b, [b0, b1]))) =
             (a.shape.split_last_chunk(), b.shape.split_last_chunk())
         else {
@@ -108,7 +108,7 @@ impl MatMul {
         let (other, n) = if self.transpose_b { (b1, b0) } else { (b0, b1) };
         let transposed = [self.transpose_a, self.transpose_b];
         expect_sums([&a.shape, &b.shape], transposed, [k, other])?;
-        Ok(Sizes { m, n, k })
+        Ok(ProductSizes { m, n, k })
     }
 }
 
@@ -139,7 +139,7 @@ impl Op for MatMul {
         expect_inputs("matmul", inputs, count)?;
         expect_f32("matmul", "a", inputs[0])?;
         expect_f32("matmul", "b", inputs[1])?;
-        let Sizes { m, n, .. } = self.sizes(inputs[0], inputs[1])?;
+        let ProductSizes { m, n, .. } = self.sizes(inputs[0], inputs[1])?;
         let shape = [lead(&inputs[0].shape), &[m, n]].concat();
         let y = Type::f32(shape);
         if self.bias {
@@ -155,7 +155,7 @@ impl Op for MatMul {
 
     fn eval(&self, inputs: &[&Array]) -> Vec<Array> {
         let (a, b) = (inputs[0], inputs[1]);
-        let Sizes { m, n, k } = self
+        let ProductSizes { m, n, k } = self
             .sizes(a.ty(), b.ty())
             .expect("infer accepted the shapes");
         let (a_row, a_column) = if self.transpose_a { (1, m) } else { (k, 1) };
@@ -219,7 +219,7 @@ impl Op for MatMul {
     }
 
     fn product(&self, inputs: &[&Type]) -> Option<String> {
-        let Sizes { m, n, k } = self.sizes(inputs[0], inputs[1]).ok()?;
+        let ProductSizes { m, n, k } = self.sizes(inputs[0], inputs[1]).ok()?;
         let form = match self.batch {
             true => format!("batch {}", letters(self.transposed())),
             false => letters(self.transposed()).to_owned(),
@@ -231,13 +231,13 @@ impl Op for MatMul {
         })
     }
 
-    fn split(&self) -> Split {
+    fn split(&self) -> EvalSplit {
         match (self.transpose_a, self.transpose_b) {
-            _ if self.bias || self.mask || self.relu => Split::Whole,
-            _ if self.batch => Split::Rows(&[0, 1]),
-            (false, _) => Split::Rows(&[0]),
-            (true, false) => Split::Sum(&[0, 1]),
-            (true, true) => Split::Whole,
+            _ if self.bias || self.mask || self.relu => EvalSplit::Whole,
+            _ if self.batch => EvalSplit::Rows(&[0, 1]),
+            (false, _) => EvalSplit::Rows(&[0]),
+            (true, false) => EvalSplit::Sum(&[0, 1]),
+            (true, true) => EvalSplit::Whole,
         }
     }
 
@@ -315,13 +315,13 @@ fn lead(shape: &[usize]) -> &[usize] {
 fn most_terms(n: usize, caps: &Caps) -> usize {
     match caps.body {
         Body::Registers => cpu::registers::most_terms(caps),
-        Body::Shared | Body::Cooperative => Product::most_terms(n, false, caps),
+        Body::Shared | Body::Cooperative => TileProduct::most_terms(n, false, caps),
     }
 }
 
 /// The runs of k terms, at least one, that a loop of the body gets through. Bodies by tiles cut a
 /// product that is whole and `plain` themselves.
-fn turns(Sizes { m, n, k }: Sizes, plain: bool, caps: &Caps) -> Vec<Part> {
+fn turns(ProductSizes { m, n, k }: ProductSizes, plain: bool, caps: &Caps) -> Vec<Part> {
     let most = most_terms(n, caps);
     let bytes = Type::f32([m, n]).bytes() * k.div_ceil(most) as u64;
     let most = match caps.body {
@@ -351,7 +351,7 @@ struct Stored {
 /// A block of a product that touches one part of each operand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Block {
-    sizes: Sizes,
+    sizes: ProductSizes,
     a: Stored,
     b: Stored,
 }
@@ -359,8 +359,8 @@ struct Block {
 impl MatMul {
     /// The runs of m, n and k that lie in one part of each operand. In each run, operand 0 is all
     /// of the axis; of m, 1 is y and 2 is a; of n, 1 is b; of k, 1 is a and 2 is b.
-    fn runs(&self, sizes: Sizes, end: End, io: &Io, caps: &Caps) -> [Vec<Rows>; 3] {
-        let Sizes { m, n, k } = sizes;
+    fn runs(&self, sizes: ProductSizes, end: End, io: &Io, caps: &Caps) -> [Vec<Rows>; 3] {
+        let ProductSizes { m, n, k } = sizes;
         let whole = |rows: usize| vec![Part { start: 0, rows }];
         let (a, b) = (&io.input_parts[0], &io.input_parts[1]);
         let cut = |cut: bool, parts: &Vec<Part>, extent: usize| match cut {
@@ -390,13 +390,13 @@ impl MatMul {
     /// once, the one in registers one by one.
     fn lower_batch(
         &self,
-        sizes: Sizes,
+        sizes: ProductSizes,
         end: End,
         io: &Io,
         caps: &Caps,
         out: &mut Lowering,
     ) -> Result<()> {
-        let Sizes { m, n, k } = sizes;
+        let ProductSizes { m, n, k } = sizes;
         let axes = lead(&io.inputs[0].shape);
         let matrices: usize = axes.iter().product();
         if caps.body == Body::Registers && matrices > MOST_MATRICES {
@@ -418,7 +418,7 @@ impl MatMul {
             Body::Shared | Body::Cooperative => longest * per_row,
         };
         let plain = end == End::None && runs.len() == 1;
-        let all = Sizes {
+        let all = ProductSizes {
             m: most * m,
             ..sizes
         };
@@ -453,7 +453,7 @@ impl MatMul {
                     if self.transpose_b { [n, k] } else { [k, n] },
                 );
                 Block {
-                    sizes: Sizes {
+                    sizes: ProductSizes {
                         k: terms.rows,
                         ..sizes
                     },
@@ -478,7 +478,7 @@ impl MatMul {
         Ok(())
     }
 
-    fn block(&self, sizes: Sizes, [m, n, k]: [&Rows; 3], io: &Io) -> Block {
+    fn block(&self, sizes: ProductSizes, [m, n, k]: [&Rows; 3], io: &Io) -> Block {
         let stored = |input: usize, row: usize, (part, first), column| Stored {
             part,
             first: first * row + column,
@@ -486,7 +486,7 @@ impl MatMul {
             count: io.input_parts[input][part].rows * row,
         };
         Block {
-            sizes: Sizes {
+            sizes: ProductSizes {
                 m: m.count,
                 n: n.count,
                 k: k.count,

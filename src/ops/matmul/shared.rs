@@ -2,24 +2,24 @@
 
 use std::borrow::Cow;
 
-use super::{Block, MatMul, Sizes};
+use super::{Block, MatMul, ProductSizes};
 use crate::kernel::{Caps, Dispatch, Kernel, Lowering, Operand, source};
-use crate::lowering::gemm::{End, Product, Target, Tiles, in_splits};
+use crate::lowering::gemm::{End, Target, TileProduct, Tiles, in_splits};
 use crate::shape::Type;
 
 impl MatMul {
     /// The products of `groups` matrices side by side, the first of which are `block`.
     pub(super) fn lower_shared(
         &self,
-        whole: Sizes,
+        whole: ProductSizes,
         block: Block,
         groups: usize,
         to: Target,
         caps: &Caps,
         out: &mut Lowering,
     ) {
-        let Sizes { m, n, k } = block.sizes;
-        let product = Product { m, n, k, groups };
+        let ProductSizes { m, n, k } = block.sizes;
+        let product = TileProduct { m, n, k, groups };
         let may_split = to.splits(n);
         let mut tiling = product.tiling(whole.n, may_split, false, caps);
         let ty = Type::f32([groups * m, n]);

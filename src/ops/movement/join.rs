@@ -27,7 +27,7 @@ pub struct Concat {
 
 /// A value cut along an axis into one output for each size.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Split {
+pub struct SplitAxis {
     /// The axis.
     pub axis: usize,
     /// Extent of each output along it.
@@ -116,7 +116,7 @@ impl Graph {
     pub fn split(&mut self, x: Value, sizes: &[usize], axis: impl Into<Dim>) -> Result<Vec<Value>> {
         let axis = dim::axis("split", &self.operand("split", x)?.shape, axis)?;
         let sizes = sizes.to_vec();
-        self.apply(Split { axis, sizes }, &[x])
+        self.apply(SplitAxis { axis, sizes }, &[x])
     }
 
     /// `x` cut along `axis` into `chunks` values, all of extent / `chunks` rounded up but the last
@@ -304,7 +304,7 @@ impl Op for Concat {
     }
 }
 
-impl Op for Split {
+impl Op for SplitAxis {
     fn name(&self) -> &'static str {
         "split"
     }

@@ -2,7 +2,7 @@
 //! the channels.
 
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Node, Op, Split, Value};
+use crate::graph::{EvalSplit, Graph, Node, Op, Value};
 use crate::kernel::{
     Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Rows, looped, overlaps, source,
 };
@@ -164,8 +164,8 @@ impl Op for LocalResponseNorm {
 
     // Lowering.
 
-    fn split(&self) -> Split {
-        Split::Rows(&[0])
+    fn split(&self) -> EvalSplit {
+        EvalSplit::Rows(&[0])
     }
 
     fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
@@ -176,7 +176,7 @@ impl Op for LocalResponseNorm {
                 Wide::new(self, x, &rows).lower_forward(&rows.part, out);
                 continue;
             }
-            let walk = Walk::new(x, &rows);
+            let walk = ChannelWalk::new(x, &rows);
             let dispatch = walk
                 .dispatch([&RESPONSE, &RESPONSE_QUADS])
                 .read(Operand::Input(0))
@@ -231,8 +231,8 @@ impl Op for LocalResponseNormGrad {
 
     // Lowering.
 
-    fn split(&self) -> Split {
-        Split::Rows(&[0, 1])
+    fn split(&self) -> EvalSplit {
+        EvalSplit::Rows(&[0, 1])
     }
 
     fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
@@ -245,7 +245,7 @@ impl Op for LocalResponseNormGrad {
                 Wide::new(norm, x, &rows).lower_grad(&rows.part, out);
                 continue;
             }
-            let walk = Walk::new(x, &rows);
+            let walk = ChannelWalk::new(x, &rows);
             let shares = out.scratch(Type::f32([rows.count * x.row()]));
             let both = |dispatch: Dispatch| {
                 let dispatch = dispatch.read(dy).part(rows.part[0]);
@@ -274,7 +274,7 @@ impl Op for LocalResponseNormGrad {
 }
 
 /// A run of rows in loads of one element or four.
-struct Walk {
+struct ChannelWalk {
     lanes: usize,
     count: usize,
     base: usize,
@@ -282,7 +282,7 @@ struct Walk {
     plane: usize,
 }
 
-impl Walk {
+impl ChannelWalk {
     /// x, its gradients and y are cut alike.
     fn new(x: &Type, rows: &Rows) -> Self {
         let [channels, plane] = image(x);

@@ -11,7 +11,7 @@ use crate::kernel::{
 use crate::shape::Type;
 
 use crate::ops::elementwise::in_place::{bind_places, form};
-use crate::ops::norm::{Map, Moments, NormStatistics, Normalize, RunningStatistic};
+use crate::ops::norm::{Moments, NormStatistics, Normalize, RunningStatistic, SetMap};
 
 /// How a kernel loads elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,7 @@ fn quads(span: usize, count: usize) -> Option<bool> {
 }
 
 impl Loads {
-    fn of(map: &Map) -> Self {
+    fn of(map: &SetMap) -> Self {
         let statistics = match map.across || map.length != 1 {
             true => quads(map.length, map.per_row),
             false => None,
@@ -78,7 +78,7 @@ impl Loads {
 
 /// A run of rows of x that lies in one part, and where its statistics lie.
 #[derive(Debug, Clone, Copy)]
-struct Run {
+struct MapRun {
     rows: usize,
     part: usize,
     /// First row within the part.
@@ -88,14 +88,14 @@ struct Run {
     statistics_first: usize,
 }
 
-impl Run {
+impl MapRun {
     /// Elements of x.
-    fn count(&self, map: &Map) -> usize {
+    fn count(&self, map: &SetMap) -> usize {
         self.rows * map.row()
     }
 
     /// Number of sets that the run has to itself, or shares with the others.
-    fn sets(&self, map: &Map) -> usize {
+    fn sets(&self, map: &SetMap) -> usize {
         map.per_row * if map.across { 1 } else { self.rows }
     }
 }
@@ -112,13 +112,13 @@ const WINDOW_WORTH: usize = 16_384;
 const MOST_QUADS: usize = 1 << 20;
 
 /// Rows whose statistics fit into a table of `quads` quads beside the weights and biases.
-fn table_rows(map: &Map, quads: usize) -> usize {
+fn table_rows(map: &SetMap, quads: usize) -> usize {
     quads.saturating_sub(2 * map.affines.div_ceil(4)) / map.per_row.max(1)
 }
 
 /// Whether tables are read through a window: on CPU adapters, where one holds those of all rows, or
 /// of enough of them to be worth a run of its own. The answer is the same for every batch.
-fn through_window(map: &Map, caps: &Caps) -> bool {
+fn through_window(map: &SetMap, caps: &Caps) -> bool {
     let rows = table_rows(map, TABLE_WINDOW);
     let shared = map.is_one_set() || map.across;
     caps.windows && rows > 0 && (shared || rows * map.row() >= WINDOW_WORTH)
@@ -128,15 +128,15 @@ fn through_window(map: &Map, caps: &Caps) -> bool {
 /// to be bound.
 fn runs(
     op: &str,
-    map: &Map,
+    map: &SetMap,
     io: &Io,
     [x, statistics]: [Operand; 2],
     caps: &Caps,
-) -> Result<Vec<Run>> {
+) -> Result<Vec<MapRun>> {
     let x = io.parts(x);
     if map.is_one_set() || map.across {
         io.in_one_part(op, &[statistics])?;
-        let run = |(part, rows): (usize, &Part)| Run {
+        let run = |(part, rows): (usize, &Part)| MapRun {
             rows: if map.across { rows.rows } else { 1 },
             part,
             first: 0,
@@ -152,7 +152,7 @@ fn runs(
     let room = table_rows(map, quads).max(1);
     let cut = |rows: Rows| {
         let starts = (0..rows.count).step_by(room);
-        starts.map(move |start| Run {
+        starts.map(move |start| MapRun {
             rows: room.min(rows.count - start),
             part: rows.part[0],
             first: rows.first[0] + start,
@@ -175,7 +175,7 @@ struct Sets {
 
 impl Sets {
     /// Those that have a statistic in common.
-    fn of_statistics(map: &Map, run: &Run) -> Self {
+    fn of_statistics(map: &SetMap, run: &MapRun) -> Self {
         Self {
             sets: run.sets(map),
             length: map.length,
@@ -184,7 +184,7 @@ impl Sets {
     }
 
     /// Those that have a weight in common.
-    fn of_weights(map: &Map, run: &Run) -> Self {
+    fn of_weights(map: &SetMap, run: &MapRun) -> Self {
         let round = map.affines * map.span;
         Self {
             sets: map.affines,
@@ -236,7 +236,7 @@ struct Partials {
 
 /// What a first stage sums.
 #[derive(Debug, Clone, Copy)]
-enum Sum {
+enum SumKind {
     /// Mean and squares of x.
     Moments(Operand, Moments),
     /// Gradients dy of x, by the table of a run; weighted or not.
@@ -245,18 +245,18 @@ enum Sum {
 
 /// How x is summed: over which sets, in which loads, into how many numbers each.
 #[derive(Clone, Copy)]
-struct Stage<'a> {
+struct SumStage<'a> {
     loads: Loads,
-    map: &'a Map,
-    sets_of: fn(&Map, &Run) -> Sets,
+    map: &'a SetMap,
+    sets_of: fn(&SetMap, &MapRun) -> Sets,
     words: usize,
     caps: &'a Caps,
 }
 
-impl Stage<'_> {
+impl SumStage<'_> {
     /// Sets and chunks of partial results that begin with `run`; further runs that continue them
     /// are no longer.
-    fn extents(&self, run: Option<&Run>) -> [usize; 2] {
+    fn extents(&self, run: Option<&MapRun>) -> [usize; 2] {
         let sets = run.map(|run| (self.sets_of)(self.map, run));
         // Without rows, what goes across them is still there.
         let all_sets = sets.map_or(self.map.affines, |sets| sets.sets);
@@ -268,7 +268,7 @@ impl Stage<'_> {
     }
 
     /// Scratch for the partial results of any one of `runs`.
-    fn scratch(&self, runs: &[Run], out: &mut Lowering) -> Operand {
+    fn scratch(&self, runs: &[MapRun], out: &mut Lowering) -> Operand {
         let words = |run| {
             let [sets, chunks] = self.extents(run);
             sets * chunks * self.words
@@ -278,7 +278,7 @@ impl Stage<'_> {
     }
 
     /// The partial results, in `partials`, that begin with `run`.
-    fn partials(&self, partials: Operand, run: Option<&Run>) -> Partials {
+    fn partials(&self, partials: Operand, run: Option<&MapRun>) -> Partials {
         let [sets, chunks] = self.extents(run);
         Partials {
             partials,
@@ -288,7 +288,14 @@ impl Stage<'_> {
     }
 
     /// Emits the sums of a run; with `resume` they continue those of the runs before it.
-    fn reduce(&self, sum: Sum, run: &Run, found: &Partials, resume: bool, out: &mut Lowering) {
+    fn reduce(
+        &self,
+        sum: SumKind,
+        run: &MapRun,
+        found: &Partials,
+        resume: bool,
+        out: &mut Lowering,
+    ) {
         let (loads, map, chunks) = (self.loads, self.map, found.chunks);
         let lanes = loads.lanes();
         let sets = (self.sets_of)(map, run);
@@ -304,9 +311,9 @@ impl Stage<'_> {
             sets.sets
         };
         let bound = match sum {
-            Sum::Moments(x, _) => moments_kernel(loads, columns).read(x).part(run.part),
-            Sum::Gradients(dy, x, table, _) => table.bind(
-                Pass::Sums
+            SumKind::Moments(x, _) => moments_kernel(loads, columns).read(x).part(run.part),
+            SumKind::Gradients(dy, x, table, _) => table.bind(
+                TablePass::Sums
                     .dispatch(loads, &table, false, columns)
                     .read(dy)
                     .part(run.part)
@@ -315,8 +322,8 @@ impl Stage<'_> {
             ),
         };
         let (flag, weights) = match sum {
-            Sum::Moments(_, moments) => (moments == Moments::MeanVariance, 0),
-            Sum::Gradients(_, _, table, weighted) => (weighted, table.weights),
+            SumKind::Moments(_, moments) => (moments == Moments::MeanVariance, 0),
+            SumKind::Gradients(_, _, table, weighted) => (weighted, table.weights),
         };
         let all = sets.loads(lanes);
         for from in (0..all.max(1)).step_by(most) {
@@ -349,7 +356,7 @@ impl Stage<'_> {
 }
 
 /// Which statistic and which weight a load has.
-fn places(dispatch: Dispatch, loads: Loads, map: &Map, run: &Run) -> Dispatch {
+fn places(dispatch: Dispatch, loads: Loads, map: &SetMap, run: &MapRun) -> Dispatch {
     let [wide_statistics, wide_affine] = loads.wide();
     let [length, statistics] = loads.units(map.length, run.sets(map), wide_statistics);
     let [span, affines] = loads.units(map.span, map.affines, wide_affine);
@@ -382,16 +389,16 @@ impl Table {
 }
 
 /// Statistics, weight and bias of a normalisation.
-struct Given {
+struct GivenStatistics {
     statistics: Operand,
     weight: Option<Operand>,
     bias: Option<Operand>,
     eps: f32,
 }
 
-impl Given {
+impl GivenStatistics {
     /// Scratch for the table of any one of `runs`, which have it in turn.
-    fn scratch(&self, map: &Map, runs: &[Run], caps: &Caps, out: &mut Lowering) -> Operand {
+    fn scratch(&self, map: &SetMap, runs: &[MapRun], caps: &Caps, out: &mut Lowering) -> Operand {
         let sets = runs.iter().map(|run| run.sets(map)).max().unwrap_or(0);
         let quads = match through_window(map, caps) {
             true => TABLE_WINDOW,
@@ -403,8 +410,8 @@ impl Given {
     /// Emits the table of a run, in `operand`.
     fn table(
         &self,
-        map: &Map,
-        run: &Run,
+        map: &SetMap,
+        run: &MapRun,
         operand: Operand,
         caps: &Caps,
         out: &mut Lowering,
@@ -450,7 +457,7 @@ impl Given {
 
 pub(in crate::ops) fn lower_statistics(
     op: &NormStatistics,
-    map: &Map,
+    map: &SetMap,
     io: &Io,
     caps: &Caps,
     out: &mut Lowering,
@@ -462,9 +469,9 @@ pub(in crate::ops) fn lower_statistics(
         .without_affine();
     let runs = runs(op.over.op(Some(op.moments)), map, io, [x, statistics], caps)?;
     let loads = Loads::of(map);
-    let sum = Sum::Moments(x, op.moments);
+    let sum = SumKind::Moments(x, op.moments);
     let share = 1.0 / map.set_count().max(1) as f32;
-    let stage = Stage {
+    let stage = SumStage {
         loads,
         map,
         sets_of: Sets::of_statistics,
@@ -499,13 +506,13 @@ pub(in crate::ops) fn lower_statistics(
 
 pub(in crate::ops) fn lower_normalize(
     op: &Normalize,
-    map: &Map,
+    map: &SetMap,
     io: &Io,
     caps: &Caps,
     out: &mut Lowering,
 ) -> Result<()> {
     let affine = |has: bool, i: usize| has.then_some(Operand::Input(i));
-    let given = Given {
+    let given = GivenStatistics {
         statistics: Operand::Input(1),
         weight: affine(op.weight, 2),
         bias: affine(op.bias, 2 + usize::from(op.weight)),
@@ -530,7 +537,7 @@ pub(in crate::ops) fn lower_normalize(
         let table = shared.unwrap_or_else(|| given.table(map, run, scratch, caps, out));
         shared = map.across.then_some(table);
         let table = &table;
-        let dispatch = Pass::Normalize.dispatch(loads, table, io.in_place[0].is_some(), false);
+        let dispatch = TablePass::Normalize.dispatch(loads, table, io.in_place[0].is_some(), false);
         let dispatch = table.bind(dispatch);
         let dispatch = match op.residual {
             true => dispatch
@@ -551,13 +558,13 @@ pub(in crate::ops) fn lower_normalize(
 
 pub(in crate::ops) fn lower_normalize_grad(
     op: &Normalize,
-    map: &Map,
+    map: &SetMap,
     io: &Io,
     caps: &Caps,
     out: &mut Lowering,
 ) -> Result<()> {
     let (dy, x) = (Operand::Input(0), Operand::Input(1));
-    let given = Given {
+    let given = GivenStatistics {
         statistics: Operand::Input(2),
         weight: op.weight.then_some(Operand::Input(3)),
         bias: None,
@@ -572,7 +579,7 @@ pub(in crate::ops) fn lower_normalize_grad(
     let runs = runs("norm_grad", map, io, [x, given.statistics], caps)?;
     let loads = Loads::of(map);
     let scratch = given.scratch(map, &runs, caps, out);
-    let stage = |sets_of| Stage {
+    let stage = |sets_of| SumStage {
         loads,
         map,
         sets_of,
@@ -581,9 +588,9 @@ pub(in crate::ops) fn lower_normalize_grad(
     };
     let of_statistics = stage(Sets::of_statistics);
     let of_weights = stage(Sets::of_weights);
-    let change = |run: &Run, table: &Table, out: &mut Lowering| {
+    let change = |run: &MapRun, table: &Table, out: &mut Lowering| {
         let in_place = io.in_place[0].is_some();
-        let dispatch = Pass::NormalizeGrad.dispatch(loads, table, in_place, false);
+        let dispatch = TablePass::NormalizeGrad.dispatch(loads, table, in_place, false);
         let dispatch = table.bind(dispatch.read(x).part(run.part));
         let dispatch = bind_places(dispatch, io, 0, run.part);
         out.push(map_over(dispatch, loads, map, run, table));
@@ -598,7 +605,7 @@ pub(in crate::ops) fn lower_normalize_grad(
             let partials = of_statistics.scratch(&runs, out);
             let found = of_statistics.partials(partials, runs.first());
             for (i, (run, table)) in runs.iter().zip(table.iter().cycle()).enumerate() {
-                let sum = Sum::Gradients(dy, x, *table, false);
+                let sum = SumKind::Gradients(dy, x, *table, false);
                 of_statistics.reduce(sum, run, &found, i > 0, out);
             }
             if has_affine {
@@ -626,12 +633,18 @@ pub(in crate::ops) fn lower_normalize_grad(
         let table = given.table(map, run, scratch, caps, out);
         if let Some((moments, partials)) = own {
             let found = of_statistics.partials(partials, Some(run));
-            let sum = Sum::Gradients(dy, x, table, op.weight);
+            let sum = SumKind::Gradients(dy, x, table, op.weight);
             of_statistics.reduce(sum, run, &found, false, out);
             finish_table(&found, &table, false, moments, map, out);
         }
         if let Some(found) = &weights {
-            of_weights.reduce(Sum::Gradients(dy, x, table, false), run, found, i > 0, out);
+            of_weights.reduce(
+                SumKind::Gradients(dy, x, table, false),
+                run,
+                found,
+                i > 0,
+                out,
+            );
         }
         change(run, &table, out);
     }
@@ -642,7 +655,13 @@ pub(in crate::ops) fn lower_normalize_grad(
 }
 
 /// The parameters of a map over the elements of a run, as far as both maps have them.
-fn map_over(dispatch: Dispatch, loads: Loads, map: &Map, run: &Run, table: &Table) -> Dispatch {
+fn map_over(
+    dispatch: Dispatch,
+    loads: Loads,
+    map: &SetMap,
+    run: &MapRun,
+    table: &Table,
+) -> Dispatch {
     let count = run.count(map) / loads.lanes();
     let base = run.first * map.row() / loads.lanes();
     let dispatch = dispatch.param("count", count).param("base", base);
@@ -671,7 +690,7 @@ fn finish_table(
     table: &Table,
     weigh: bool,
     moments: Moments,
-    map: &Map,
+    map: &SetMap,
     out: &mut Lowering,
 ) {
     if map.set_count() == 0 {
@@ -797,13 +816,13 @@ const ADDS_RESIDUAL: Overrides = &[("adds_residual", 1)];
 
 /// A kernel that reads the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Pass {
+enum TablePass {
     Sums,
     Normalize,
     NormalizeGrad,
 }
 
-impl Pass {
+impl TablePass {
     /// By four elements or one by one, with the table through a window or not; `in_place` is for
     /// the maps only.
     fn kernel(self, by_four: bool, through_window: bool, in_place: bool) -> Kernel {
@@ -818,12 +837,12 @@ impl Pass {
             source!("lib/separate")
         };
         let (name, own) = match self {
-            Pass::Sums => (
+            TablePass::Sums => (
                 "norm_sums",
                 vec![source!("norm/reduce"), source!("norm/sums"), put_sums],
             ),
-            Pass::Normalize => ("normalize", vec![source!("norm/normalize"), places]),
-            Pass::NormalizeGrad => (
+            TablePass::Normalize => ("normalize", vec![source!("norm/normalize"), places]),
+            TablePass::NormalizeGrad => (
                 "normalize_grad",
                 vec![source!("norm/normalize_grad"), places],
             ),
@@ -839,7 +858,7 @@ impl Pass {
         let place_name = if in_place { "_in_place" } else { "" };
         let variants = match (by_four, self) {
             (false, _) => VARIANTS,
-            (true, Pass::Sums) => SUM_VARIANTS,
+            (true, TablePass::Sums) => SUM_VARIANTS,
             (true, _) => WIDE_VARIANTS,
         };
         let shared = vec![loads, table, source!("norm/place")];
@@ -849,8 +868,8 @@ impl Pass {
             variants,
         )
         .with_epilogues(match self {
-            Pass::Normalize => &[&[], ADDS_RESIDUAL],
-            Pass::Sums | Pass::NormalizeGrad => &[&[]],
+            TablePass::Normalize => &[&[], ADDS_RESIDUAL],
+            TablePass::Sums | TablePass::NormalizeGrad => &[&[]],
         })
     }
 
@@ -870,8 +889,8 @@ pub(in crate::ops) fn kernels() -> Vec<Kernel> {
     let mut kernels = Vec::new();
     for by_four in [false, true] {
         for through_window in [false, true] {
-            kernels.push(Pass::Sums.kernel(by_four, through_window, false));
-            for pass in [Pass::Normalize, Pass::NormalizeGrad] {
+            kernels.push(TablePass::Sums.kernel(by_four, through_window, false));
+            for pass in [TablePass::Normalize, TablePass::NormalizeGrad] {
                 let forms = [false, true].map(|place| pass.kernel(by_four, through_window, place));
                 kernels.extend(forms);
             }

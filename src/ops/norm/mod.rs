@@ -9,7 +9,7 @@ pub(in crate::ops) mod local_response_norm_wide;
 pub(in crate::ops) mod lower;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::{Graph, Node, Op, Split, Value};
+use crate::graph::{EvalSplit, Graph, Node, Op, Value};
 use crate::kernel::{Caps, Io, Lowering, Part};
 use crate::shape::{Shape, Type};
 use crate::tensor::Array;
@@ -134,7 +134,7 @@ impl Graph {
         eps: f32,
     ) -> Result<(Value, Value)> {
         let ty = self.operand("batch_norm", x)?.clone();
-        let map = Map::new("batch_norm", Over::Batch, &ty)?;
+        let map = SetMap::new("batch_norm", Over::Batch, &ty)?;
         several("batch_norm", "channel", map.set_count(), &ty)?;
         let own = (Over::Batch, Moments::MeanVariance);
         self.normalize_by_own(own, x, [weight, bias], eps)
@@ -151,7 +151,7 @@ impl Graph {
         momentum: f32,
     ) -> Result<[Value; 2]> {
         let op = "running_statistics";
-        let map = Map::new(op, Over::Batch, self.operand(op, x)?)?;
+        let map = SetMap::new(op, Over::Batch, self.operand(op, x)?)?;
         let pairs = Type::f32(map.statistics.clone());
         expect_type(op, "statistics", self.operand(op, statistics)?, &pairs)?;
         let count = map.set_count() as f64;
@@ -185,7 +185,7 @@ impl Graph {
         eps: f32,
     ) -> Result<Value> {
         let ty = self.operand("instance_norm", x)?.clone();
-        let map = Map::new("instance_norm", Over::Instance, &ty)?;
+        let map = SetMap::new("instance_norm", Over::Instance, &ty)?;
         several("instance_norm", "channel of an image", map.length, &ty)?;
         let own = (Over::Instance, Moments::MeanVariance);
         Ok(self.normalize_by_own(own, x, [weight, bias], eps)?.0)
@@ -203,7 +203,7 @@ impl Graph {
     ) -> Result<Value> {
         let over = Over::Groups(groups);
         let ty = self.operand("group_norm", x)?.clone();
-        let map = Map::new("group_norm", over, &ty)?;
+        let map = SetMap::new("group_norm", over, &ty)?;
         several("group_norm", "group", ty.shape[0] * map.set_count(), &ty)?;
         let own = (over, Moments::MeanVariance);
         Ok(self.normalize_by_own(own, x, [weight, bias], eps)?.0)
@@ -246,7 +246,7 @@ impl Graph {
     ) -> Result<(Value, Value)> {
         let statistics = self.apply1(NormStatistics { over, moments }, &[x])?;
         let own = Some(moments);
-        let map = Map::new(over.op(own), over, self.operand(over.op(own), x)?)?;
+        let map = SetMap::new(over.op(own), over, self.operand(over.op(own), x)?)?;
         if !map.is_one_set() {
             let y = self.normalize(over, x, statistics, own, affine, eps)?;
             return Ok((y, statistics));
@@ -328,7 +328,7 @@ impl Over {
 /// The sets of x and the weights of its elements, as numbers: x is rows (axis 0), a row is
 /// `per_row` runs of `length` neighbours.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::ops) struct Map {
+pub(in crate::ops) struct SetMap {
     /// Rows of x: 1 if a set holds all of axis 0 and more.
     pub rows: usize,
     /// Whether the runs of one place in all rows are one set; if not, each run is a set.
@@ -347,7 +347,7 @@ pub(in crate::ops) struct Map {
     pub affine: Shape,
 }
 
-impl Map {
+impl SetMap {
     pub fn new(op: &str, over: Over, x: &Type) -> Result<Self> {
         expect_f32(op, "x", x)?;
         x.check().map_err(|e| e.context(op))?;
@@ -494,7 +494,7 @@ impl Op for NormStatistics {
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
         expect_inputs(self.name(), inputs, 1)?;
         let op = self.over.op(Some(self.moments));
-        let map = Map::new(op, self.over, inputs[0])?;
+        let map = SetMap::new(op, self.over, inputs[0])?;
         Ok(vec![Type::f32(map.statistics)])
     }
 
@@ -532,7 +532,7 @@ impl Op for NormStatistics {
 
     fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         let op = self.over.op(Some(self.moments));
-        let map = Map::new(op, self.over, &io.inputs[0])?;
+        let map = SetMap::new(op, self.over, &io.inputs[0])?;
         lower_statistics(self, &map, io, caps, out)
     }
 
@@ -542,8 +542,8 @@ impl Op for NormStatistics {
 }
 
 /// The sets of an x that a shape rule accepted.
-fn map_of(over: Over, x: &Type) -> Map {
-    Map::new("normalisation", over, x).expect("infer accepted x")
+fn map_of(over: Over, x: &Type) -> SetMap {
+    SetMap::new("normalisation", over, x).expect("infer accepted x")
 }
 
 impl Normalize {
@@ -561,7 +561,7 @@ impl Op for Normalize {
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
         let op = self.name();
         expect_inputs(op, inputs, self.residual_at() + usize::from(self.residual))?;
-        let map = Map::new(op, self.over, inputs[0])?;
+        let map = SetMap::new(op, self.over, inputs[0])?;
         expect_type(op, "statistics", inputs[1], &Type::f32(map.statistics))?;
         let names = [(self.weight, "weight"), (self.bias, "bias")];
         let names = names.into_iter().filter(|(has, _)| *has);
@@ -613,15 +613,15 @@ impl Op for Normalize {
         &[(0, 0)]
     }
 
-    fn split(&self) -> Split {
+    fn split(&self) -> EvalSplit {
         match self.over {
-            Over::Batch if !self.residual => Split::Rows(&[0]),
-            _ => Split::Whole,
+            Over::Batch if !self.residual => EvalSplit::Rows(&[0]),
+            _ => EvalSplit::Whole,
         }
     }
 
     fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
-        let map = Map::new(self.name(), self.over, &io.inputs[0])?;
+        let map = SetMap::new(self.name(), self.over, &io.inputs[0])?;
         lower_normalize(self, &map, io, caps, out)
     }
 
@@ -643,7 +643,7 @@ impl Op for NormalizeGrad {
         let norm = &self.0;
         crate::ops::expect_unfused(norm.name(), norm.residual || norm.relu)?;
         expect_inputs(self.name(), inputs, 3 + usize::from(norm.weight))?;
-        let map = Map::new(norm.name(), norm.over, inputs[1])?;
+        let map = SetMap::new(norm.name(), norm.over, inputs[1])?;
         expect_type(self.name(), "dy", inputs[0], inputs[1])?;
         let forward = Normalize {
             bias: false,
@@ -711,7 +711,7 @@ impl Op for NormalizeGrad {
     }
 
     fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
-        let map = Map::new(self.name(), self.0.over, &io.inputs[1])?;
+        let map = SetMap::new(self.name(), self.0.over, &io.inputs[1])?;
         lower_normalize_grad(&self.0, &map, io, caps, out)
     }
 

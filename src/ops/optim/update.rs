@@ -278,7 +278,7 @@ impl Op for Update {
 }
 
 /// One dispatch of a rule: the kernel, the moments that it binds, and its own params.
-struct Stage {
+struct UpdateStage {
     kernel: &'static Kernel,
     moments: &'static [(usize, Access)],
     params: Vec<(&'static str, f64)>,
@@ -298,9 +298,9 @@ impl Update {
     /// The dispatches of a run. A rule whose states would take more than four storage buffers needs
     /// two: the first one updates averages and leaves the parameter as it is, the second one takes
     /// them as given.
-    fn stages(&self) -> Vec<Stage> {
+    fn stages(&self) -> Vec<UpdateStage> {
         let flag = |set: bool| f64::from(u8::from(set));
-        let stage = |kernel, moments, params| Stage {
+        let stage = |kernel, moments, params| UpdateStage {
             kernel,
             moments,
             params,
@@ -390,7 +390,7 @@ impl Update {
     }
 
     /// One stage of the update of a run.
-    fn dispatch(&self, run: &Run, stage: &Stage) -> Dispatch {
+    fn dispatch(&self, run: &Run, stage: &UpdateStage) -> Dispatch {
         let n = self.count;
         let mut dispatch = Dispatch::new(stage.kernel, VARIANTS[0]);
         dispatch = run.bind(dispatch, Access::ReadWrite, Operand::Output);
@@ -414,8 +414,8 @@ impl Update {
 }
 
 /// The stage of a rule that divides by the root of one sum of squares.
-fn square(kept: f64, rest: f64, lr_decay: f64, eps: f64) -> Stage {
-    Stage {
+fn square(kept: f64, rest: f64, lr_decay: f64, eps: f64) -> UpdateStage {
+    UpdateStage {
         kernel: &ADAGRAD,
         moments: FIRST,
         params: vec![

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Node, Op, Split, Value};
+use crate::graph::{EvalSplit, Graph, Node, Op, Value};
 use crate::kernel::{Caps, Dispatch, Io, Lowering, Operand, looped, overlaps};
 use crate::lowering::pieces::{Pieces, nested};
 use crate::ops::{expect_inputs, expect_type, no_second_derivative};
@@ -11,7 +11,7 @@ use crate::shape::{PerAxis, Type};
 use crate::tensor::Array;
 
 use super::average_kernels::{Stage, finishes, kernel};
-use super::windows::{Numbers, Windows};
+use super::windows::{PoolNumbers, Windows};
 use super::{WORKGROUP, gathers, into_scratch, operands};
 
 // Parameters and builder.
@@ -277,19 +277,19 @@ impl AveragePool {
     }
 
     /// What both kernels know.
-    fn numbers(&self) -> Numbers {
+    fn numbers(&self) -> PoolNumbers {
         match self.average {
             Average::Mean {
                 count_include_pad,
                 divisor_override,
-            } => Numbers {
+            } => PoolNumbers {
                 include_pad: count_include_pad,
                 divisor: divisor_override.unwrap_or(0),
-                ..Numbers::default()
+                ..PoolNumbers::default()
             },
-            Average::Lp { norm_type } => Numbers {
+            Average::Lp { norm_type } => PoolNumbers {
                 power: norm_type,
-                ..Numbers::default()
+                ..PoolNumbers::default()
             },
         }
     }
@@ -353,15 +353,15 @@ impl Op for AveragePool {
 
     // Lowering.
 
-    fn split(&self) -> Split {
-        Split::Rows(&[0])
+    fn split(&self) -> EvalSplit {
+        EvalSplit::Rows(&[0])
     }
 
     fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         let (x, y) = (&io.inputs[0], &io.outputs[0]);
         let (input, output) = (self.windows.extents(x), self.windows.extents(y));
         for rows in overlaps(&[&io.input_parts[0], &io.output_parts[0]]) {
-            let numbers = Numbers {
+            let numbers = PoolNumbers {
                 count: rows.count * y.row(),
                 x_base: rows.first[0] * x.row(),
                 y_base: rows.first[1] * y.row(),
@@ -396,7 +396,7 @@ impl Op for AveragePool {
                     .read(sums)
                     .write(Operand::Output(0))
                     .part(rows.part[1]);
-                let whole = Numbers {
+                let whole = PoolNumbers {
                     count: outputs[1],
                     ..numbers
                 };
@@ -474,10 +474,10 @@ impl Op for AveragePoolGrad {
 
     // Lowering.
 
-    fn split(&self) -> Split {
+    fn split(&self) -> EvalSplit {
         match self.pool.average {
-            Average::Mean { .. } => Split::Rows(&[0]),
-            Average::Lp { .. } => Split::Rows(&[0, 1, 2]),
+            Average::Mean { .. } => EvalSplit::Rows(&[0]),
+            Average::Lp { .. } => EvalSplit::Rows(&[0, 1, 2]),
         }
     }
 
@@ -489,7 +489,7 @@ impl Op for AveragePoolGrad {
         let parts: Vec<_> = inputs.chain([&io.output_parts[0][..]]).collect();
         for rows in overlaps(&parts) {
             // x is cut like dx, y like dy.
-            let numbers = Numbers {
+            let numbers = PoolNumbers {
                 count: rows.count * dx.row(),
                 y_base: rows.first[0] * dy.row(),
                 x_base: rows.first[parts.len() - 1] * dx.row(),

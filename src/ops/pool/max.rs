@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Node, Op, Split, Value};
+use crate::graph::{EvalSplit, Graph, Node, Op, Value};
 use crate::kernel::{Caps, Dispatch, Io, Lowering, Operand, Rows, looped, overlaps};
 use crate::lowering::pieces::{Pieces, groups, join_params, joined, nested};
 use crate::ops::expect_inputs;
@@ -11,8 +11,8 @@ use crate::shape::{DType, PerAxis, Type};
 use crate::tensor::Array;
 
 use super::max_grad::MaxPoolGrad;
-use super::max_kernels::{Form, max_pool, max_pool_join};
-use super::windows::{Numbers, Tap, Windows};
+use super::max_kernels::{WindowForm, max_pool, max_pool_join};
+use super::windows::{PoolNumbers, Tap, Windows};
 use super::{VARIANTS, WORKGROUP, gathers};
 
 // Parameters and builder.
@@ -268,8 +268,8 @@ impl Op for MaxPoolForward {
 
     // Lowering.
 
-    fn split(&self) -> Split {
-        Split::Rows(&[0])
+    fn split(&self) -> EvalSplit {
+        EvalSplit::Rows(&[0])
     }
 
     fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
@@ -279,17 +279,17 @@ impl Op for MaxPoolForward {
         // Bytes are cut at other rows than floats.
         parts.extend(io.output_parts.get(1).map(|parts| &parts[..]));
         for rows in overlaps(&parts) {
-            let numbers = Numbers {
+            let numbers = PoolNumbers {
                 count: rows.count * y.row(),
                 x_base: rows.first[0] * x.row(),
                 y_base: rows.first[1] * y.row(),
                 index_base: rows.first.get(2).map_or(0, |row| row * y.row()),
                 indices: self.indices,
-                ..Numbers::default()
+                ..PoolNumbers::default()
             };
             let form = match self.windows.are_pairs(input, output) {
-                true => Form::of_pairs(input[2], &numbers, caps),
-                false => Form::Any,
+                true => WindowForm::of_pairs(input[2], &numbers, caps),
+                false => WindowForm::Any,
             };
             let most = self.windows.most_elements(input);
             let turns = looped(4, nested(&most, 0));
@@ -324,7 +324,7 @@ impl MaxPoolForward {
         &self,
         extents: [[usize; 3]; 2],
         rows: &Rows,
-        numbers: &Numbers,
+        numbers: &PoolNumbers,
         pieces: &Pieces,
         out: &mut Lowering,
     ) {
@@ -332,13 +332,13 @@ impl MaxPoolForward {
         let places = pieces.scratch(out, Type::u32);
         let stages = pieces.stages();
         for outputs in pieces.slices(numbers.count) {
-            let kernel = Cow::Owned(max_pool(Form::Any, Indices::Plane));
+            let kernel = Cow::Owned(max_pool(WindowForm::Any, Indices::Plane));
             let dispatch = Dispatch::of(kernel, gathers(&self.windows, true))
                 .read(Operand::Input(0))
                 .part(rows.part[0])
                 .write(values[0])
                 .write(places[0]);
-            let into_scratch = Numbers {
+            let into_scratch = PoolNumbers {
                 y_base: 0,
                 index_base: 0,
                 ..*numbers

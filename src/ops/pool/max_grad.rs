@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Node, Op, Split, Value};
+use crate::graph::{EvalSplit, Graph, Node, Op, Value};
 use crate::kernel::{Caps, Dispatch, Io, Lowering, Operand, overlaps};
 use crate::lowering::pieces::{Pieces, nested};
 use crate::ops::{expect_dtype, expect_inputs};
@@ -11,8 +11,8 @@ use crate::shape::{DType, Type};
 use crate::tensor::Array;
 
 use super::max::{Indices, Planes, check_window_indices, output_shape};
-use super::max_kernels::{Form, max_pool_gather, max_pool_grad};
-use super::windows::{Numbers, Windows};
+use super::max_kernels::{WindowForm, max_pool_gather, max_pool_grad};
+use super::windows::{PoolNumbers, Windows};
 use super::{VARIANTS, WORKGROUP, gathers, into_scratch, operands};
 
 // Parameters.
@@ -107,8 +107,8 @@ impl Op for MaxPoolGrad {
 
     // Lowering.
 
-    fn split(&self) -> Split {
-        Split::Rows(&[0, 1])
+    fn split(&self) -> EvalSplit {
+        EvalSplit::Rows(&[0, 1])
     }
 
     fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
@@ -119,22 +119,22 @@ impl Op for MaxPoolGrad {
         let tiled = self.windows.are_pairs(self.input, output)
             && self.input == [1, 2 * output[1], 2 * output[2]];
         for rows in overlaps(&[&io.input_parts[0], &io.input_parts[1], &io.output_parts[0]]) {
-            let numbers = Numbers {
+            let numbers = PoolNumbers {
                 count: rows.count * dx.row(),
                 y_base: rows.first[0] * dy.row(),
                 index_base: rows.first[1] * dy.row(),
                 x_base: rows.first[2] * dx.row(),
                 indices,
-                ..Numbers::default()
+                ..PoolNumbers::default()
             };
             let form = match tiled {
-                true => Form::of_pairs(self.input[2], &numbers, caps),
-                false => Form::Any,
+                true => WindowForm::of_pairs(self.input[2], &numbers, caps),
+                false => WindowForm::Any,
             };
             let most = self.windows.most_windows(self.input, output);
             let turns = nested(&most, 0);
             if let Some(pieces) = Pieces::new(&most, 0, numbers.count, turns, caps) {
-                let kernel = max_pool_grad(Form::Any, indices);
+                let kernel = max_pool_grad(WindowForm::Any, indices);
                 let to = (Operand::Output(0), rows.part[2], numbers.x_base);
                 pieces.lower_sums(numbers.count, to, out, |scratch, outputs| {
                     let own =
@@ -146,13 +146,13 @@ impl Op for MaxPoolGrad {
                 continue;
             }
             let (count, invocations) = match form {
-                Form::Any => (numbers.count, numbers.count),
-                Form::Pairs | Form::Quads => {
+                WindowForm::Any => (numbers.count, numbers.count),
+                WindowForm::Pairs | WindowForm::Quads => {
                     let windows = rows.count * dy.row();
                     (windows, windows.div_ceil(4))
                 }
             };
-            let numbers = Numbers { count, ..numbers };
+            let numbers = PoolNumbers { count, ..numbers };
             let kernel = max_pool_grad(form, indices);
             let overrides = form.variant(&self.windows);
             let dispatch = Dispatch::of(Cow::Owned(kernel), overrides).turns(turns);
@@ -203,8 +203,8 @@ impl Op for MaxPoolGather {
 
     // Lowering.
 
-    fn split(&self) -> Split {
-        Split::Rows(&[0, 1])
+    fn split(&self) -> EvalSplit {
+        EvalSplit::Rows(&[0, 1])
     }
 
     fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
@@ -212,13 +212,13 @@ impl Op for MaxPoolGather {
         let (input, output) = (self.windows.extents(x), self.windows.extents(y));
         let indices = indices_of(&io.inputs[1]);
         for rows in overlaps(&[&io.input_parts[0], &io.input_parts[1], &io.output_parts[0]]) {
-            let numbers = Numbers {
+            let numbers = PoolNumbers {
                 count: rows.count * y.row(),
                 x_base: rows.first[0] * x.row(),
                 index_base: rows.first[1] * y.row(),
                 y_base: rows.first[2] * y.row(),
                 indices,
-                ..Numbers::default()
+                ..PoolNumbers::default()
             };
             let dispatch = Dispatch::of(Cow::Owned(max_pool_gather(indices)), VARIANTS[0]);
             let dispatch = operands(dispatch, &rows.part);

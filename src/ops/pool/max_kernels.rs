@@ -3,12 +3,12 @@
 use crate::kernel::{Caps, Kernel, Overrides, Source, source};
 
 use super::max::Indices;
-use super::windows::{Numbers, Windows};
+use super::windows::{PoolNumbers, Windows};
 use super::{GATHERING, STRIDED_GATHERING, VARIANTS, gathers};
 
 /// How the windows of a max pooling lie in x.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum WindowForm {
     /// Anyhow.
     Any,
     /// 2 x 2 side by side, in rows of aligned pairs of elements.
@@ -17,46 +17,46 @@ pub(super) enum Form {
     Quads,
 }
 
-impl Form {
+impl WindowForm {
     /// Form of 2 x 2 windows side by side, four of which are loaded and stored at once. Adapters
     /// with windows load the elements of a quad one by one: there one kernel serves all even
     /// widths.
-    pub(super) fn of_pairs(width: usize, numbers: &Numbers, caps: &Caps) -> Self {
+    pub(super) fn of_pairs(width: usize, numbers: &PoolNumbers, caps: &Caps) -> Self {
         let aligned = |to: usize| width.is_multiple_of(to) && numbers.x_base.is_multiple_of(to);
         let bases = [numbers.y_base, numbers.index_base];
         match bases.iter().all(|base| base.is_multiple_of(4)) {
-            true if aligned(4) && !caps.windows => Form::Quads,
-            true if aligned(2) => Form::Pairs,
-            _ => Form::Any,
+            true if aligned(4) && !caps.windows => WindowForm::Quads,
+            true if aligned(2) => WindowForm::Pairs,
+            _ => WindowForm::Any,
         }
     }
 
     /// The variant that gathers whole windows.
     pub(super) fn variant(self, windows: &Windows) -> Overrides {
         match self {
-            Form::Any => gathers(windows, false),
-            Form::Pairs | Form::Quads => VARIANTS[0],
+            WindowForm::Any => gathers(windows, false),
+            WindowForm::Pairs | WindowForm::Quads => VARIANTS[0],
         }
     }
 
     fn name(self) -> &'static str {
         match self {
-            Form::Any => "",
-            Form::Pairs => "_pairs",
-            Form::Quads => "_quads",
+            WindowForm::Any => "",
+            WindowForm::Pairs => "_pairs",
+            WindowForm::Quads => "_quads",
         }
     }
 }
 
-pub(super) fn max_pool(form: Form, indices: Indices) -> Kernel {
+pub(super) fn max_pool(form: WindowForm, indices: Indices) -> Kernel {
     let any = source!("pool/max_pool");
     let two = source!("pool/max_pool2d_2x2");
     let within = source!("pool/pieces");
     let pieces = source!("lib/pieces");
     let mut files = match form {
-        Form::Any => vec![any, source!("pool/windows"), within, pieces],
-        Form::Pairs => vec![two, source!("pool/max_pool2d_pairs")],
-        Form::Quads => vec![two, source!("pool/max_pool2d_quads")],
+        WindowForm::Any => vec![any, source!("pool/windows"), within, pieces],
+        WindowForm::Pairs => vec![two, source!("pool/max_pool2d_pairs")],
+        WindowForm::Quads => vec![two, source!("pool/max_pool2d_quads")],
     };
     let (store_name, store) = index_writer(indices);
     files.push(store);
@@ -64,12 +64,12 @@ pub(super) fn max_pool(form: Form, indices: Indices) -> Kernel {
     let name = format!("max_pool{}{store_name}", form.name());
     let (whole, _) = GATHERING.split_at(2);
     let variants = match (form, indices) {
-        (Form::Pairs | Form::Quads, _) => VARIANTS,
+        (WindowForm::Pairs | WindowForm::Quads, _) => VARIANTS,
         // Pieces are joined by their places in the plane.
-        (Form::Any, Indices::Plane) => &GATHERING,
-        (Form::Any, Indices::None) => whole,
+        (WindowForm::Any, Indices::Plane) => &GATHERING,
+        (WindowForm::Any, Indices::None) => whole,
         // Adaptive windows have indices in the plane.
-        (Form::Any, Indices::Window) => &whole[..1],
+        (WindowForm::Any, Indices::Window) => &whole[..1],
     };
     Kernel::composed(name, files, variants)
 }
@@ -81,25 +81,25 @@ pub(super) fn max_pool_join(indices: Indices) -> Kernel {
     Kernel::composed(format!("max_pool_join{store_name}"), files, VARIANTS)
 }
 
-pub(super) fn max_pool_grad(form: Form, indices: Indices) -> Kernel {
+pub(super) fn max_pool_grad(form: WindowForm, indices: Indices) -> Kernel {
     let within = source!("pool/pieces");
     let pieces = source!("lib/pieces");
     let any = source!("pool/max_pool_grad");
     let two = source!("pool/max_pool2d_2x2_grad");
     let place = source!("pool/place");
     let mut files = match form {
-        Form::Any => vec![any, source!("pool/windows"), within, pieces],
-        Form::Pairs => vec![two, source!("pool/max_pool2d_grad_pairs"), place],
-        Form::Quads => vec![two, source!("pool/max_pool2d_grad_quads"), place],
+        WindowForm::Any => vec![any, source!("pool/windows"), within, pieces],
+        WindowForm::Pairs => vec![two, source!("pool/max_pool2d_grad_pairs"), place],
+        WindowForm::Quads => vec![two, source!("pool/max_pool2d_grad_quads"), place],
     };
     let (index_name, index) = index_reader(indices);
     files.push(index);
     files.extend(&[source!("pool/params")]);
     let name = format!("max_pool_grad{}{index_name}", form.name());
     let variants: &'static [Overrides] = match (form, indices) {
-        (Form::Pairs | Form::Quads, _) => VARIANTS,
-        (Form::Any, Indices::Plane) => &GATHERING,
-        (Form::Any, Indices::None | Indices::Window) => &STRIDED_GATHERING,
+        (WindowForm::Pairs | WindowForm::Quads, _) => VARIANTS,
+        (WindowForm::Any, Indices::Plane) => &GATHERING,
+        (WindowForm::Any, Indices::None | Indices::Window) => &STRIDED_GATHERING,
     };
     Kernel::composed(name, files, variants)
 }
@@ -138,7 +138,7 @@ pub(super) fn kernels() -> Vec<Kernel> {
     let read = [Indices::Window, Indices::Plane];
     let mut all: Vec<Kernel> = read.map(max_pool_gather).to_vec();
     all.extend([Indices::None, Indices::Window, Indices::Plane].map(max_pool_join));
-    for form in [Form::Any, Form::Pairs, Form::Quads] {
+    for form in [WindowForm::Any, WindowForm::Pairs, WindowForm::Quads] {
         for indices in [Indices::None, Indices::Window, Indices::Plane] {
             all.push(max_pool(form, indices));
             if indices != Indices::None {

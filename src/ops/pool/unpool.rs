@@ -1,7 +1,7 @@
 //! Max unpooling: elements go back to the places that indices name.
 
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Node, Op, Split, Value};
+use crate::graph::{EvalSplit, Graph, Node, Op, Value};
 use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Part, overlaps, source};
 use crate::lowering::Cut;
 use crate::lowering::fill::lower_fill;
@@ -218,8 +218,8 @@ impl Op for MaxUnpoolForward {
 
     // Lowering.
 
-    fn split(&self) -> Split {
-        Split::Rows(&[0, 1])
+    fn split(&self) -> EvalSplit {
+        EvalSplit::Rows(&[0, 1])
     }
 
     fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
@@ -270,8 +270,8 @@ impl Op for MaxUnpoolGrad {
 
     // Lowering.
 
-    fn split(&self) -> Split {
-        Split::Rows(&[0, 1])
+    fn split(&self) -> EvalSplit {
+        EvalSplit::Rows(&[0, 1])
     }
 
     fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {

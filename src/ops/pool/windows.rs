@@ -289,7 +289,7 @@ impl Windows {
         dispatch: Dispatch,
         input: [usize; 3],
         output: [usize; 3],
-        numbers: &Numbers,
+        numbers: &PoolNumbers,
     ) -> Dispatch {
         let dispatch = self.walk_params(dispatch, input, output, numbers);
         Pieces::WHOLE.params(dispatch, [0, numbers.count])
@@ -301,7 +301,7 @@ impl Windows {
         dispatch: Dispatch,
         input: [usize; 3],
         output: [usize; 3],
-        numbers: &Numbers,
+        numbers: &PoolNumbers,
     ) -> Dispatch {
         let spans = self.spans();
         let axes = match self.walk {
@@ -354,10 +354,10 @@ impl Windows {
         &self,
         dispatch: Dispatch,
         [input, output]: [[usize; 3]; 2],
-        numbers: &Numbers,
+        numbers: &PoolNumbers,
         (pieces, outputs): (&Pieces, [usize; 2]),
     ) -> Dispatch {
-        let numbers = Numbers {
+        let numbers = PoolNumbers {
             count: pieces.count() * outputs[1],
             ..*numbers
         };
@@ -390,7 +390,7 @@ fn check_adaptive(op: &str, axis: &str, extent: usize, windows: usize) -> Result
 
 /// What a dispatch knows beside its windows.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Numbers {
+pub(super) struct PoolNumbers {
     /// Elements that it makes.
     pub(super) count: usize,
     /// First element of x, and of dx.
@@ -409,7 +409,7 @@ pub(super) struct Numbers {
     pub(super) power: f32,
 }
 
-impl Default for Numbers {
+impl Default for PoolNumbers {
     fn default() -> Self {
         Self {
             count: 0,

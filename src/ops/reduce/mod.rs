@@ -4,7 +4,7 @@ pub(in crate::ops) mod along;
 pub(in crate::ops) mod moments;
 
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Node, Op, Split, Value};
+use crate::graph::{EvalSplit, Graph, Node, Op, Value};
 use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, source};
 use crate::shape::{Shape, Type};
 use crate::tensor::Array;
@@ -389,8 +389,8 @@ impl Op for Ratio {
 
     // Lowering.
 
-    fn split(&self) -> Split {
-        Split::Rows(&[0, 1])
+    fn split(&self) -> EvalSplit {
+        EvalSplit::Rows(&[0, 1])
     }
 
     fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {

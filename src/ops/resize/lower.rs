@@ -8,7 +8,7 @@ use crate::lowering::pieces::{Pieces, nested};
 /// How the outputs of an axis stand between its inputs: output o at max(o * scale + shift, 0) /
 /// divisor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::ops) struct Axis {
+pub(in crate::ops) struct ResizedAxis {
     pub input: usize,
     pub output: usize,
     pub scale: usize,
@@ -17,7 +17,7 @@ pub(in crate::ops) struct Axis {
     pub linear: bool,
 }
 
-impl Axis {
+impl ResizedAxis {
     /// The axis that is not there.
     const NONE: Self = Self {
         input: 1,
@@ -75,7 +75,7 @@ impl Axis {
 pub(in crate::ops) fn lower_resize(
     back: bool,
     io: &Io,
-    axes: &[Axis],
+    axes: &[ResizedAxis],
     most: &[usize],
     caps: &Caps,
     out: &mut Lowering,
@@ -120,10 +120,10 @@ pub(in crate::ops) fn lower_resize(
 }
 
 /// Appends the fields of all axes.
-fn axis_params(mut dispatch: Dispatch, axes: &[Axis]) -> Dispatch {
+fn axis_params(mut dispatch: Dispatch, axes: &[ResizedAxis]) -> Dispatch {
     for (i, names) in AXES.into_iter().enumerate() {
         let own = (i + axes.len()).checked_sub(AXES.len());
-        let axis = own.map_or(Axis::NONE, |own| axes[own]);
+        let axis = own.map_or(ResizedAxis::NONE, |own| axes[own]);
         let values = [
             axis.input,
             axis.output,

@@ -3,12 +3,12 @@
 pub(in crate::ops) mod lower;
 
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Node, Op, Split, Value};
+use crate::graph::{EvalSplit, Graph, Node, Op, Value};
 use crate::kernel::{Caps, Io, Lowering};
 use crate::shape::{Shape, Type};
 use crate::tensor::Array;
 
-use crate::ops::resize::lower::{Axis, lower_resize};
+use crate::ops::resize::lower::{ResizedAxis, lower_resize};
 use crate::ops::{expect_f32, expect_inputs, expect_type};
 
 // Parameters and builder.
@@ -240,7 +240,7 @@ impl Interpolate {
     }
 
     /// The axes, for inputs of these extents.
-    fn axes(&self, input: &[usize]) -> Vec<Axis> {
+    fn axes(&self, input: &[usize]) -> Vec<ResizedAxis> {
         let axes = input.iter().zip(&self.size).zip(&self.step);
         axes.map(|((&input, &output), &[over, under])| {
             let (scale, shift, divisor) = match self.mode {
@@ -252,7 +252,7 @@ impl Interpolate {
                 InterpolateMode::Linear { .. } if output == 1 => (0, 0, 1),
                 InterpolateMode::Linear { .. } => (input - 1, 0, output - 1),
             };
-            Axis {
+            ResizedAxis {
                 input,
                 output,
                 scale,
@@ -323,8 +323,8 @@ impl Op for Interpolate {
 
     // Lowering.
 
-    fn split(&self) -> Split {
-        Split::Rows(&[0])
+    fn split(&self) -> EvalSplit {
+        EvalSplit::Rows(&[0])
     }
 
     fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
@@ -376,13 +376,13 @@ impl Op for InterpolateGrad {
 
     // Lowering.
 
-    fn split(&self) -> Split {
-        Split::Rows(&[0])
+    fn split(&self) -> EvalSplit {
+        EvalSplit::Rows(&[0])
     }
 
     fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         let axes = self.interpolate.axes(&self.input);
-        let most = axes.iter().map(Axis::most_outputs);
+        let most = axes.iter().map(ResizedAxis::most_outputs);
         lower_resize(true, io, &axes, &most.collect::<Vec<_>>(), caps, out);
         Ok(())
     }

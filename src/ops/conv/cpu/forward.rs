@@ -22,7 +22,7 @@ struct Class {
     input: [usize; 3],
     /// Channels per group, rows and columns of what is written.
     output: [usize; 3],
-    axes: [Axis; 2],
+    axes: [TapAxis; 2],
     /// Elements of y: per channel, before the class's first, from row to row and from column to
     /// column.
     place: [usize; 4],
@@ -37,7 +37,7 @@ struct Class {
 
 /// One axis of a [`Class`].
 #[derive(Debug, Clone, Copy)]
-pub(in crate::ops::conv) struct Axis {
+pub(in crate::ops::conv) struct TapAxis {
     /// Positions that are written.
     pub outputs: usize,
     pub taps: usize,
@@ -50,7 +50,7 @@ pub(in crate::ops::conv) struct Axis {
     step: isize,
 }
 
-impl Axis {
+impl TapAxis {
     pub fn forward(sizes: &Sizes, axis: usize) -> Self {
         Self {
             outputs: sizes.output[axis],
@@ -101,7 +101,7 @@ pub(in crate::ops::conv) struct Runs {
 }
 
 impl Runs {
-    pub fn new(axis: &Axis, taps: usize) -> Self {
+    pub fn new(axis: &TapAxis, taps: usize) -> Self {
         let phases = match axis.stride % axis.dilation {
             0 => axis.stride / axis.dilation,
             _ => axis.taps,
@@ -119,7 +119,7 @@ impl Runs {
     }
 }
 
-/// Where the weights of [`Form`] lie.
+/// Where the weights of [`RegistersForm`] lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Weights {
     Storage,
@@ -131,7 +131,7 @@ enum Weights {
 
 /// How x and the weights are read, and y written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Form {
+struct RegistersForm {
     /// Columns of x one by one, not as they lie.
     strided: bool,
     /// Images of x through windows, not from storage.
@@ -141,26 +141,26 @@ struct Form {
     unit: usize,
 }
 
-impl Form {
+impl RegistersForm {
     /// Few weights, on any adapter.
-    const UNIFORM: Form = Form {
+    const UNIFORM: RegistersForm = RegistersForm {
         strided: false,
         x_window: false,
         weights: Weights::Uniform,
         unit: 2,
     };
-    const FLAT: Form = Form {
+    const FLAT: RegistersForm = RegistersForm {
         weights: Weights::Storage,
         unit: 1,
-        ..Form::UNIFORM
+        ..RegistersForm::UNIFORM
     };
-    const STRIDED: Form = Form {
+    const STRIDED: RegistersForm = RegistersForm {
         strided: true,
-        ..Form::FLAT
+        ..RegistersForm::FLAT
     };
 
     /// All that are chosen.
-    fn all() -> impl Iterator<Item = Form> {
+    fn all() -> impl Iterator<Item = RegistersForm> {
         let windows = [
             (false, true, 2),
             (false, true, 1),
@@ -169,15 +169,19 @@ impl Form {
             (true, true, 1),
             (true, false, 1),
         ];
-        let windows = windows.map(|(strided, x_window, unit)| Form {
+        let windows = windows.map(|(strided, x_window, unit)| RegistersForm {
             strided,
             x_window,
             weights: Weights::Window,
             unit,
         });
-        [Form::UNIFORM, Form::FLAT, Form::STRIDED]
-            .into_iter()
-            .chain(windows)
+        [
+            RegistersForm::UNIFORM,
+            RegistersForm::FLAT,
+            RegistersForm::STRIDED,
+        ]
+        .into_iter()
+        .chain(windows)
     }
 
     /// Override sets of `conv_registers`.
@@ -287,7 +291,7 @@ pub(in crate::ops::conv) fn cheapest(
 }
 
 /// Turns of an invocation's loops.
-struct Turns {
+struct MendingTurns {
     /// Of those of all dispatches, where nothing is summed, stored or mended.
     least: u64,
     /// More where it sums and stores.
@@ -306,7 +310,7 @@ struct Mending {
     turns: u64,
 }
 
-impl Turns {
+impl MendingTurns {
     /// Of a dispatch that sums and stores, or not, and mends so many blocks.
     fn of(&self, stores: bool, mends: usize) -> u64 {
         let products = if stores { self.products } else { 0 };
@@ -356,7 +360,7 @@ impl Class {
         Self {
             input: [channels, h, w],
             output: [outs, oh, ow],
-            axes: [1, 2].map(|axis| Axis::forward(sizes, axis)),
+            axes: [1, 2].map(|axis| TapAxis::forward(sizes, axis)),
             place: [oh * ow, 0, ow, 1],
             weight: [outs * channels * r * s, r * s, channels * r * s],
             first: 0,
@@ -370,7 +374,10 @@ impl Class {
         let [_, oh, ow] = sizes.output;
         let [_, stride_h, stride_w] = sizes.window.map(|window| window.stride);
         let (channels, outs) = (sizes.c / sizes.groups, sizes.o / sizes.groups);
-        let axes = [Axis::grad(sizes, 1, row), Axis::grad(sizes, 2, column)];
+        let axes = [
+            TapAxis::grad(sizes, 1, row),
+            TapAxis::grad(sizes, 2, column),
+        ];
         Self {
             input: [outs, oh, ow],
             output: [channels, axes[0].outputs, axes[1].outputs],
@@ -418,8 +425,8 @@ impl Class {
     }
 
     /// Its form, and the cheapest variant. The batch has no say in it.
-    fn choose(&self, groups: usize, end: End, caps: &Caps) -> (Form, Overrides) {
-        let cheapest = |form: Form| {
+    fn choose(&self, groups: usize, end: End, caps: &Caps) -> (RegistersForm, Overrides) {
+        let cheapest = |form: RegistersForm| {
             let sets = form.variants().iter().copied();
             cheapest(sets, tile_of, caps, |set| self.cost(set))
         };
@@ -431,7 +438,7 @@ impl Class {
         let by_pairs = out_col == 1 && places.iter().all(|place| place % 2 == 0);
         if caps.windows {
             let x_window = window_rows(self.image(groups)) >= 1;
-            let form = Form {
+            let form = RegistersForm {
                 strided,
                 x_window,
                 weights: Weights::Window,
@@ -447,16 +454,16 @@ impl Class {
             }
         }
         if strided {
-            return (Form::STRIDED, cheapest(Form::STRIDED));
+            return (RegistersForm::STRIDED, cheapest(RegistersForm::STRIDED));
         }
-        let overrides = cheapest(Form::UNIFORM);
+        let overrides = cheapest(RegistersForm::UNIFORM);
         let packed = self.packed(groups, overrides);
         let binds = caps.max_uniform.min(caps.max_binding) >= 4 * UNIFORM_FLOATS as u64;
         let narrow = self.quads() < 2 || self.axes[1].taps < 3;
         if binds && by_pairs && !narrow && (1..=UNIFORM_FLOATS).contains(&packed) {
-            return (Form::UNIFORM, overrides);
+            return (RegistersForm::UNIFORM, overrides);
         }
-        (Form::FLAT, cheapest(Form::FLAT))
+        (RegistersForm::FLAT, cheapest(RegistersForm::FLAT))
     }
 
     /// Blocks of four columns of four channels that an invocation stores.
@@ -465,7 +472,7 @@ impl Class {
     }
 
     /// Turns of the loops that an invocation takes.
-    fn turns(&self, overrides: Overrides) -> Turns {
+    fn turns(&self, overrides: Overrides) -> MendingTurns {
         let runs = Runs::new(&self.axes[1], value(overrides, "taps"));
         let [channels, lines] = [self.input[0], self.axes[0].taps];
         let stores = Self::stores(overrides);
@@ -474,7 +481,7 @@ impl Class {
         let products = looped(channels * lines * runs.phases * runs.runs, 0);
         let slots = runs.phases * runs.positions();
         let again = looped(channels, looped(lines, looped(slots, 0))) + first_sums;
-        Turns {
+        MendingTurns {
             // Loops that take no turn are entered.
             least: 2 * first_sums + looped(0, 0) + looped(0, block),
             products: products + looped(stores, block),
@@ -484,7 +491,7 @@ impl Class {
     }
 
     /// The packed weights as a type.
-    fn packed_type(&self, groups: usize, form: Form, overrides: Overrides) -> Type {
+    fn packed_type(&self, groups: usize, form: RegistersForm, overrides: Overrides) -> Type {
         let packed = self.packed(groups, overrides);
         Type::f32([match form.weights {
             Weights::Storage => packed,
@@ -598,7 +605,7 @@ impl Class {
         &self,
         groups: usize,
         runs: &Runs,
-        form: Form,
+        form: RegistersForm,
         overrides: Overrides,
         out: &mut Lowering,
     ) -> Operand {
@@ -713,7 +720,7 @@ pub(in crate::ops::conv) fn x_files(strided: bool, window: bool) -> ([Source; 2]
     }
 }
 
-fn registers_kernel(form: Form) -> Kernel {
+fn registers_kernel(form: RegistersForm) -> Kernel {
     let ([x, columns], x_name) = x_files(form.strided, form.x_window);
     let (weights_name, weights) = match form.weights {
         Weights::Storage => ("", source!("gemm/second_quads")),
@@ -740,5 +747,5 @@ fn registers_kernel(form: Form) -> Kernel {
 
 /// The kernels that are composed when an op lowers.
 pub(in crate::ops::conv) fn kernels() -> Vec<Kernel> {
-    Form::all().map(registers_kernel).collect()
+    RegistersForm::all().map(registers_kernel).collect()
 }

@@ -9,14 +9,14 @@ use crate::kernel::{
 };
 use crate::shape::Type;
 
-use super::forward::{Axis, Runs, cheapest, wrapped, x_files};
+use super::forward::{Runs, TapAxis, cheapest, wrapped, x_files};
 use crate::lowering::gemm::{Target, View, split_target, sum_parts};
 use crate::lowering::value;
 use crate::ops::conv::Sizes;
 
 /// How the gradient of a weight is cut: invocations over runs of channels of dy, channels of x, and
 /// runs of taps.
-struct Tiles {
+struct WeightTiles {
     strided: bool,
     /// x and dy through windows.
     window: bool,
@@ -40,25 +40,25 @@ struct Tiles {
 }
 
 /// Turns of an invocation's loops.
-struct Turns {
+struct WeightTurns {
     /// Of those within that over strips.
     strip: u64,
     /// Of those that store.
     store: u64,
 }
 
-impl Turns {
+impl WeightTurns {
     fn of(&self, strips: usize) -> u64 {
         looped(strips, self.strip) + self.store
     }
 }
 
-impl Tiles {
-    fn turns(&self, sizes: &Sizes) -> Turns {
+impl WeightTiles {
+    fn turns(&self, sizes: &Sizes) -> WeightTurns {
         let stores = looped(self.lines, 0) * self.blocks as u64;
         // Each of up to two blocks stores the sums of four channels of dy.
         let totals = looped(4, 0) * self.blocks as u64;
-        Turns {
+        WeightTurns {
             strip: looped(self.lines - 1, 0) + looped(sizes.output[1], 0),
             store: looped(self.depth, stores) + totals,
         }
@@ -71,7 +71,7 @@ impl Sizes {
     fn grad_weight_cost(&self, overrides: Overrides, load: usize) -> usize {
         let [lines, taps, blocks, depth] =
             ["lines", "taps", "blocks", "depth"].map(|n| value(overrides, n));
-        let runs = Runs::new(&Axis::forward(self, 2), taps);
+        let runs = Runs::new(&TapAxis::forward(self, 2), taps);
         let bands = self.window[1].kernel.div_ceil(lines);
         let chunks = (self.o / self.groups).div_ceil(4 * blocks);
         let depths = (self.c / self.groups).div_ceil(depth);
@@ -81,9 +81,9 @@ impl Sizes {
     }
 
     /// The cheapest tiles for the gradient of the weight.
-    fn grad_weight_tiles(&self, caps: &Caps) -> Tiles {
+    fn grad_weight_tiles(&self, caps: &Caps) -> WeightTiles {
         let (channels, outs) = (self.c / self.groups, self.o / self.groups);
-        let [vertical, horizontal] = [1, 2].map(|axis| Axis::forward(self, axis));
+        let [vertical, horizontal] = [1, 2].map(|axis| TapAxis::forward(self, axis));
         let strided = horizontal.stride > 1;
         let aligned = usize::from(!strided && horizontal.outputs % 4 == 0);
         let slides = vertical.stride == vertical.dilation;
@@ -102,7 +102,7 @@ impl Sizes {
             let chunks = outs.div_ceil(4 * blocks);
             let depths = channels.div_ceil(depth);
             let runs_of_taps = bands * runs.phases * runs.runs;
-            Tiles {
+            WeightTiles {
                 strided,
                 window,
                 overrides,
@@ -164,7 +164,7 @@ impl Sizes {
     ) {
         let (channels, outs) = (self.c / self.groups, self.o / self.groups);
         let [_, kernel_h, kernel_w] = self.window.map(|window| window.kernel);
-        let [vertical, horizontal] = [1, 2].map(|axis| Axis::forward(self, axis));
+        let [vertical, horizontal] = [1, 2].map(|axis| TapAxis::forward(self, axis));
         let [_, height, width] = self.input;
         let [_, rows, cols] = self.output;
         let batch = run.count;

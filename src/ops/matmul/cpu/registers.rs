@@ -3,22 +3,22 @@
 
 use std::borrow::Cow;
 
-use super::terms::{self, Held, Sum};
+use super::terms::{self, Held, SumWith};
 use crate::kernel::{
     Caps, Dispatch, Kernel, Lowering, Overrides, Shown, Tile, WINDOW_ELEMENTS, looped, source,
     turns_within, window_rows,
 };
 use crate::lowering::gemm::{APART, End, Target, View, in_dispatches};
 use crate::lowering::value;
-use crate::ops::matmul::{Block, MatMul, Sizes, Stored};
+use crate::ops::matmul::{Block, MatMul, ProductSizes, Stored};
 use crate::shape::Type;
 
 impl MatMul {
     /// Which of a and b are read through windows: those whose rows run along an axis of the
     /// product, and those whose rows lie along the sum, which is then cut. Neither the batch nor
     /// where a block lies has a say in it, but that sums which wait apart must fit a binding.
-    fn windows(&self, whole: Sizes, may_split: bool, caps: &Caps) -> [bool; 2] {
-        let Sizes { m, n, k } = whole;
+    fn windows(&self, whole: ProductSizes, may_split: bool, caps: &Caps) -> [bool; 2] {
+        let ProductSizes { m, n, k } = whole;
         match (self.transpose_a, self.transpose_b) {
             _ if !caps.windows => [false, false],
             // Windows of both make small blocks of y: they should keep a CPU busy.
@@ -37,14 +37,14 @@ impl MatMul {
     /// Emits one block; all of an op share `held`.
     pub(in crate::ops::matmul) fn lower_registers(
         &self,
-        whole: Sizes,
+        whole: ProductSizes,
         block: Block,
         to: Target,
         held: &Held,
         caps: &Caps,
         out: &mut Lowering,
     ) {
-        let Sizes { m, n, k } = block.sizes;
+        let ProductSizes { m, n, k } = block.sizes;
         // Rows that windows of both show where they run along the sum, and whether the sums of so
         // many runs that lie apart fit a binding.
         let most = rows(block.a.row.max(block.b.row));
@@ -62,7 +62,7 @@ impl MatMul {
             let (along_a, along_b) = (shown(&a, block.a, k, most), shown(&b, block.b, k, most));
             let product = |run: usize, part: usize, to: Target, elements: usize| {
                 let (a_shown, b_shown) = (along_a[run], along_b[run]);
-                let sizes = Sizes {
+                let sizes = ProductSizes {
                     k: a_shown.count,
                     ..block.sizes
                 };
@@ -72,9 +72,9 @@ impl MatMul {
                 };
                 let block = block.within(sizes, a_shown, b_shown);
                 let sum = if run == part {
-                    Sum::Alone
+                    SumWith::Alone
                 } else {
-                    Sum::InPlace
+                    SumWith::InPlace
                 };
                 self.registers_dispatch(whole, block, [&a, &b], to, sum, caps)
             };
@@ -108,8 +108,8 @@ impl MatMul {
                     ..to
                 };
                 for (run, terms) in along_k.iter().enumerate() {
-                    let (to, sum) = Sum::of(corner, run, along_k.len(), held);
-                    let sizes = Sizes {
+                    let (to, sum) = SumWith::of(corner, run, along_k.len(), held);
+                    let sizes = ProductSizes {
                         m: a_shown.count,
                         n: columns.count,
                         k: terms.count,
@@ -129,17 +129,17 @@ impl MatMul {
     /// One block through the views of a and b.
     fn registers_dispatch(
         &self,
-        whole: Sizes,
+        whole: ProductSizes,
         block: Seen,
         views: [&View; 2],
         to: Target,
-        sum: Sum,
+        sum: SumWith,
         caps: &Caps,
     ) -> Dispatch {
         match caps.windows {
             true => self.terms_dispatch(whole, block, views, to, sum, caps),
             false => {
-                debug_assert_eq!(sum, Sum::Alone, "only windows cut the sum");
+                debug_assert_eq!(sum, SumWith::Alone, "only windows cut the sum");
                 self.quads_dispatch(whole, block, views, to, caps)
             }
         }
@@ -148,7 +148,7 @@ impl MatMul {
     /// By `matmul_registers`.
     fn quads_dispatch(
         &self,
-        whole: Sizes,
+        whole: ProductSizes,
         block: Seen,
         [a, b]: [&View; 2],
         to: Target,
@@ -233,7 +233,7 @@ pub(in crate::ops::matmul) struct RegisterTiles {
 
 impl RegisterTiles {
     pub fn new(block: &Seen, high: usize) -> Self {
-        let Sizes { m, n, .. } = block.block.sizes;
+        let ProductSizes { m, n, .. } = block.block.sizes;
         Self {
             high,
             down: m.div_ceil(4 * high),
@@ -253,7 +253,7 @@ impl RegisterTiles {
     ) -> Dispatch {
         let overrides = *(kernel.variants.iter().find(is_wanted)).expect("every tile has a set");
         let dispatch = a.bind(Dispatch::of(Cow::Owned(kernel), overrides), &block.a);
-        let Sizes { m, n, k } = block.block.sizes;
+        let ProductSizes { m, n, k } = block.block.sizes;
         let tiles = self.down * self.across;
         b.bind(dispatch, &block.b)
             .param("tiles", tiles)
@@ -278,7 +278,7 @@ pub(in crate::ops::matmul) struct Seen {
 
 impl Block {
     /// The block of these sizes that begins where `a` and `b` show it.
-    fn within(&self, sizes: Sizes, a: Shown, b: Shown) -> Seen {
+    fn within(&self, sizes: ProductSizes, a: Shown, b: Shown) -> Seen {
         let stored = |stored: Stored, shown: Shown| Stored {
             first: shown.first,
             ..stored

@@ -6,18 +6,18 @@ use super::registers::{RegisterTiles, Seen, high};
 use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Tile, source};
 use crate::lowering::gemm::{End, Target, View, flags};
 use crate::lowering::value;
-use crate::ops::matmul::{FEW_ROWS, MatMul, Sizes};
+use crate::ops::matmul::{FEW_ROWS, MatMul, ProductSizes};
 use crate::shape::Type;
 
 impl MatMul {
     /// By `matmul_terms`.
     pub(in crate::ops::matmul) fn terms_dispatch(
         &self,
-        whole: Sizes,
+        whole: ProductSizes,
         block: Seen,
         [a, b]: [&View; 2],
         to: Target,
-        sum: Sum,
+        sum: SumWith,
         caps: &Caps,
     ) -> Dispatch {
         let rule = match whole.m <= FEW_ROWS && !self.transpose_a {
@@ -35,7 +35,7 @@ impl MatMul {
             .param("last_a", a.last_element())
             .param("last_b", b.last_element());
         let dispatch = match (sum, to.end.reads_third()) {
-            (Sum::With(sum), _) => dispatch.read(sum),
+            (SumWith::With(sum), _) => dispatch.read(sum),
             (_, true) => dispatch.read(Operand::Input(2)).part(to.end_part),
             (_, false) => dispatch.read_again(),
         };
@@ -48,7 +48,7 @@ impl MatMul {
 
 /// With what a dispatch of `matmul_terms` sums its terms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::ops::matmul) enum Sum {
+pub(in crate::ops::matmul) enum SumWith {
     Alone,
     /// What y holds.
     InPlace,
@@ -56,15 +56,15 @@ pub(in crate::ops::matmul) enum Sum {
     With(Operand),
 }
 
-impl Sum {
+impl SumWith {
     /// Where run number `run` of `runs` runs of terms goes, and what it is summed with: all but the
     /// last stop short of the end, in `held` if y is not free for them.
     pub fn of(to: Target, run: usize, runs: usize, held: Option<Operand>) -> (Target, Self) {
         let last = run + 1 == runs;
         let sum = match held {
-            _ if run == 0 => Sum::Alone,
-            Some(held) if last => Sum::With(held),
-            _ => Sum::InPlace,
+            _ if run == 0 => SumWith::Alone,
+            Some(held) if last => SumWith::With(held),
+            _ => SumWith::InPlace,
         };
         let to = match (last, held) {
             (true, _) => to,
@@ -84,9 +84,9 @@ impl Sum {
 
     fn flags(self) -> usize {
         match self {
-            Sum::Alone => 0,
-            Sum::With(_) => flags::SUM,
-            Sum::InPlace => flags::SUM_IN_PLACE,
+            SumWith::Alone => 0,
+            SumWith::With(_) => flags::SUM,
+            SumWith::InPlace => flags::SUM_IN_PLACE,
         }
     }
 }
