@@ -643,7 +643,7 @@ fn frozen_layers_stay_as_they_are() {
     let normal = cx.find("bn").unwrap();
     assert_eq!(cx.find("fc"), Some(logits));
     assert_eq!(cx.find("nothing"), None);
-    let names: Vec<&str> = cx.layers().iter().map(|(name, _)| name.as_str()).collect();
+    let names: Vec<&str> = cx.layers().map(|(name, _)| name).collect();
     assert_eq!(names, ["conv", "bn", "2", "3", "drop", "fc"]);
     let loss = g.cross_entropy(logits, labels).unwrap();
     striate::train::minimize(&mut g, loss, striate::train::Adam::new().lr(0.1)).unwrap();

@@ -18,15 +18,29 @@
 //! # }
 //! ```
 
+mod alexnet;
+mod googlenet;
 mod lenet;
+mod mobilenet;
 mod resnet;
+mod resnet_cifar;
+mod summary;
+mod unet;
+mod vgg;
 
 use crate::error::Result;
 use crate::graph::Value;
 use crate::nn::{Build, Module};
 
-pub use lenet::lenet5;
-pub use resnet::{resnet_cifar, resnet20, resnet50};
+pub use alexnet::alexnet;
+pub use googlenet::googlenet;
+pub use lenet::{lenet5, lenet5_1998};
+pub use mobilenet::mobilenet_v2;
+pub use resnet::{resnet18, resnet34, resnet50, resnet101, resnet152};
+pub use resnet_cifar::{resnet_cifar, resnet20};
+pub use summary::{Row, Summary};
+pub use unet::unet;
+pub use vgg::{vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16_bn, vgg19, vgg19_bn};
 
 /// A network known by name.
 #[derive(Debug)]
@@ -34,6 +48,7 @@ pub struct Model {
     name: String,
     input: [usize; 3],
     classes: usize,
+    outputs: Vec<(&'static str, f32)>,
     net: Box<dyn Module>,
 }
 
@@ -48,8 +63,15 @@ impl Model {
             name: name.into(),
             input,
             classes,
+            outputs: Vec::new(),
             net: Box::new(net),
         }
+    }
+
+    /// The same with an output that adds so much of its loss in training.
+    fn with_output(mut self, name: &'static str, weight: f32) -> Self {
+        self.outputs.push((name, weight));
+        self
     }
 
     /// Its name, such as `resnet50`.
@@ -63,9 +85,15 @@ impl Model {
         self.input
     }
 
-    /// How many logits it makes of an image.
+    /// How many logits it makes of an image, or of a pixel.
     pub fn classes(&self) -> usize {
         self.classes
+    }
+
+    /// Its further outputs in training, which have logits of their own ([`Build::outputs`]), and
+    /// how much of the loss of each is added to that of the logits.
+    pub fn weighted_outputs(&self) -> &[(&'static str, f32)] {
+        &self.outputs
     }
 }
 

@@ -1,75 +1,80 @@
-//! Residual networks (He et al. 2015, "Deep residual learning for image recognition"): for small
-//! images, section 4.2, and ResNet-50.
+//! Residual networks (He et al. 2015, "Deep residual learning for image recognition") as
+//! torchvision builds them.
+//!
+//! The stride of a stage lies in the first 3x3 convolution of its first block (where the paper has
+//! it, in bottlenecks, in the 1x1 before). Shortcuts that change shape are convolutions 1x1, the
+//! others have no parameters. Names are torchvision's, so that a state dict fits: `conv1`, `bn1`,
+//! `layer1.0.conv1`, `layer1.0.downsample.0`, ..., `fc`.
 
 use super::Model;
-use crate::error::{Error, Result};
-use crate::graph::{Graph, Value};
+use crate::error::Result;
+use crate::graph::Value;
 use crate::nn::init::Scheme;
 use crate::nn::{
     BatchNorm2d, Build, Conv2d, Flatten, GlobalAvgPool, Linear, MaxPool2d, Module, Relu, Sequential,
 };
-use crate::ops::AxisRange;
-use crate::shape::PaddingMode;
 
-/// Channels of the three stages.
-const CHANNELS: [usize; 3] = [16, 32, 64];
+/// Widths of the four stages.
+const WIDTHS: [usize; 4] = [64, 128, 256, 512];
 
-/// [`resnet_cifar`] of depth 20; 269,722 parameters for 10 classes.
-pub fn resnet20(classes: usize) -> Model {
-    of_blocks(3, classes)
+/// ResNet-18: logits `[n, classes]` of images x `[n, 3, 224, 224]`, or of another size; 11,689,512
+/// parameters for 1000 classes.
+pub fn resnet18(classes: usize) -> Model {
+    resnet("resnet18", [2, 2, 2, 2], false, classes)
 }
 
-/// The network of `depth` = 6 b + 2 layers: logits `[n, classes]` of images x `[n, 3, 32, 32]`, or
-/// of another size.
-///
-/// A convolution, three stages of b basic blocks with 16, 32 and 64 channels, the mean of each
-/// plane, and a linear layer. Every convolution is 3x3, without bias, drawn by Kaiming's rule and
-/// batch-normalised; the second and the third stage begin with stride 2. Shortcuts have no
-/// parameters (the paper's option A): where the shape changes, every second row and column, and
-/// zeros for the new channels. Names are those of torchvision's residual networks: `conv1`, `bn1`,
-/// `layer1.0.conv1`, ..., `fc`.
-///
-/// # Errors
-/// `Shape` if `depth` is not 6 b + 2 with b at least 1.
-pub fn resnet_cifar(depth: usize, classes: usize) -> Result<Model> {
-    if depth < 8 || depth % 6 != 2 {
-        return Err(Error::shape(format!(
-            "resnet_cifar: depth {depth} is not 8, 14, 20 or another 6 b + 2"
-        )));
-    }
-    Ok(of_blocks((depth - 2) / 6, classes))
+/// ResNet-34; 21,797,672 parameters for 1000 classes.
+pub fn resnet34(classes: usize) -> Model {
+    resnet("resnet34", [3, 4, 6, 3], false, classes)
 }
 
-/// Three stages of so many basic blocks.
-fn of_blocks(blocks: usize, classes: usize) -> Model {
+/// ResNet-50; 25,557,032 parameters for 1000 classes.
+pub fn resnet50(classes: usize) -> Model {
+    resnet("resnet50", [3, 4, 6, 3], true, classes)
+}
+
+/// ResNet-101; 44,549,160 parameters for 1000 classes.
+pub fn resnet101(classes: usize) -> Model {
+    resnet("resnet101", [3, 4, 23, 3], true, classes)
+}
+
+/// ResNet-152; 60,192,808 parameters for 1000 classes.
+pub fn resnet152(classes: usize) -> Model {
+    resnet("resnet152", [3, 8, 36, 3], true, classes)
+}
+
+/// Four stages of so many blocks.
+fn resnet(name: &str, blocks: [usize; 4], bottleneck: bool, classes: usize) -> Model {
+    let pool = MaxPool2d::new(3).stride(2).padding(1);
+    let mut channels = WIDTHS[0];
     let mut net = Sequential::new()
-        .named("conv1", conv(3, CHANNELS[0], 3, 1))
-        .named("bn1", BatchNorm2d::new(CHANNELS[0]))
-        .then(Relu);
-    let mut channels = CHANNELS[0];
-    for (number, out) in (1..).zip(CHANNELS) {
+        .named("conv1", conv(3, channels, 7, 2))
+        .named("bn1", BatchNorm2d::new(channels))
+        .named("relu", Relu)
+        .named("maxpool", pool);
+    for (number, (blocks, width)) in (1..).zip(blocks.into_iter().zip(WIDTHS)) {
         let mut stage = Sequential::new();
-        for _ in 0..blocks {
-            let stride = if out == channels { 1 } else { 2 };
-            stage = stage.then(BasicBlock {
+        for block in 0..blocks {
+            let block = Block {
                 channels,
-                out,
-                stride,
-            });
-            channels = out;
+                width,
+                stride: if number > 1 && block == 0 { 2 } else { 1 },
+                bottleneck,
+            };
+            channels = block.out();
+            stage = stage.then(block);
         }
         net = net.named(&format!("layer{number}"), stage);
     }
     let net = net
-        .then(GlobalAvgPool)
-        .then(Flatten)
+        .named("avgpool", GlobalAvgPool)
+        .named("flatten", Flatten)
         .named("fc", Linear::new(channels, classes));
-    let name = format!("resnet{}", 6 * blocks + 2);
-    Model::new(name, [3, 32, 32], classes, net)
+    Model::new(name, [3, 224, 224], classes, net)
 }
 
 /// Padded so that stride 1 keeps the extents; without bias.
-fn conv(channels: usize, out: usize, kernel: usize, stride: usize) -> Conv2d {
+pub(super) fn conv(channels: usize, out: usize, kernel: usize, stride: usize) -> Conv2d {
     Conv2d::new(channels, out, kernel)
         .stride(stride)
         .padding(kernel / 2)
@@ -77,110 +82,54 @@ fn conv(channels: usize, out: usize, kernel: usize, stride: usize) -> Conv2d {
         .init(Scheme::kaiming_relu())
 }
 
-/// relu(bn2(conv2(relu(bn1(conv1(x))))) + shortcut(x)).
+/// relu(bn2(conv2(relu(bn1(conv1(x))))) + shortcut(x)) with two kernels of 3; as a bottleneck with
+/// kernels of 1, 3 and 1, the last one four times as wide.
 #[derive(Debug)]
-struct BasicBlock {
-    channels: usize,
-    out: usize,
-    stride: usize,
-}
-
-impl Module for BasicBlock {
-    fn build(&self, cx: &mut Build, x: Value) -> Result<Value> {
-        let residual = Sequential::new()
-            .named("conv1", conv(self.channels, self.out, 3, self.stride))
-            .named("bn1", BatchNorm2d::new(self.out))
-            .then(Relu)
-            .named("conv2", conv(self.out, self.out, 3, 1))
-            .named("bn2", BatchNorm2d::new(self.out));
-        let y = residual.build(cx, x)?;
-        let shortcut = self.shortcut(cx.graph(), x);
-        let shortcut = shortcut.map_err(|e| e.context("shortcut"))?;
-        let sum = cx.graph().add(y, shortcut)?;
-        cx.graph().relu(sum)
-    }
-}
-
-impl BasicBlock {
-    /// x, or every `stride`-th row and column of it with as many planes of zeros before as after
-    /// its channels.
-    fn shortcut(&self, g: &mut Graph, x: Value) -> Result<Value> {
-        if self.stride == 1 && self.channels == self.out {
-            return Ok(x);
-        }
-        let shape = g.shape(x)?.clone();
-        let ranges = [2, 3].map(|axis| AxisRange::new(axis, 0, shape[axis]).step(self.stride));
-        let fewer = g.slice(x, &ranges)?;
-        let before = (self.out - self.channels) / 2;
-        let after = self.out - self.channels - before;
-        let planes = [0, 0, 0, 0, before as isize, after as isize];
-        g.pad(fewer, &planes, PaddingMode::Zeros)
-    }
-}
-
-/// Blocks and width of the four stages of ResNet-50; a stage's output has four times its width.
-const BOTTLENECKS: [(usize, usize); 4] = [(3, 64), (4, 128), (6, 256), (3, 512)];
-
-/// ResNet-50: logits `[n, classes]` of images x `[n, 3, 224, 224]`, or of another size; 25,557,032
-/// parameters for 1000 classes.
-///
-/// As torchvision builds it: the stride of a stage lies in the 3x3 convolution of its first block
-/// (where the paper has it in the 1x1 before), shortcuts that change shape are convolutions 1x1,
-/// the others have no parameters. Names are torchvision's too, so that a state dict fits: `conv1`,
-/// `bn1`, `layer1.0.conv1`, `layer1.0.downsample.0`, ..., `fc`.
-pub fn resnet50(classes: usize) -> Model {
-    let pool = MaxPool2d::new(3).stride(2).padding(1);
-    let mut channels = 64;
-    let mut net = Sequential::new()
-        .named("conv1", conv(3, channels, 7, 2))
-        .named("bn1", BatchNorm2d::new(channels))
-        .then(Relu)
-        .then(pool);
-    for (number, (blocks, width)) in (1..).zip(BOTTLENECKS) {
-        let mut stage = Sequential::new();
-        for block in 0..blocks {
-            stage = stage.then(Bottleneck {
-                channels,
-                width,
-                stride: if number > 1 && block == 0 { 2 } else { 1 },
-            });
-            channels = 4 * width;
-        }
-        net = net.named(&format!("layer{number}"), stage);
-    }
-    let net = net
-        .then(GlobalAvgPool)
-        .then(Flatten)
-        .named("fc", Linear::new(channels, classes));
-    Model::new("resnet50", [3, 224, 224], classes, net)
-}
-
-/// relu(bn3(conv3(relu(bn2(conv2(relu(bn1(conv1(x)))))))) + shortcut(x)).
-#[derive(Debug)]
-struct Bottleneck {
+struct Block {
     channels: usize,
     width: usize,
     stride: usize,
+    bottleneck: bool,
 }
 
-impl Module for Bottleneck {
+impl Block {
+    fn out(&self) -> usize {
+        match self.bottleneck {
+            true => 4 * self.width,
+            false => self.width,
+        }
+    }
+}
+
+impl Module for Block {
     fn build(&self, cx: &mut Build, x: Value) -> Result<Value> {
-        let out = 4 * self.width;
-        let residual = Sequential::new()
-            .named("conv1", conv(self.channels, self.width, 1, 1))
-            .named("bn1", BatchNorm2d::new(self.width))
-            .then(Relu)
-            .named("conv2", conv(self.width, self.width, 3, self.stride))
-            .named("bn2", BatchNorm2d::new(self.width))
-            .then(Relu)
-            .named("conv3", conv(self.width, out, 1, 1))
-            .named("bn3", BatchNorm2d::new(out));
-        let y = residual.build(cx, x)?;
-        let shortcut = match self.stride == 1 && self.channels == out {
+        let (channels, width, out) = (self.channels, self.width, self.out());
+        let convolutions = match self.bottleneck {
+            true => vec![
+                conv(channels, width, 1, 1),
+                conv(width, width, 3, self.stride),
+                conv(width, out, 1, 1),
+            ],
+            false => vec![
+                conv(channels, width, 3, self.stride),
+                conv(width, width, 3, 1),
+            ],
+        };
+        let mut y = x;
+        for (number, conv) in (1..).zip(convolutions) {
+            let norm = BatchNorm2d::new(conv.out_channels);
+            // Each but the last has a relu before it.
+            if number > 1 {
+                y = cx.graph().relu(y)?;
+            }
+            y = cx.layer(&format!("conv{number}"), &conv, y)?;
+            y = cx.layer(&format!("bn{number}"), &norm, y)?;
+        }
+        let shortcut = match self.stride == 1 && channels == out {
             true => x,
             false => {
                 let shrink = Sequential::new()
-                    .then(conv(self.channels, out, 1, self.stride))
+                    .then(conv(channels, out, 1, self.stride))
                     .then(BatchNorm2d::new(out));
                 cx.layer("downsample", &shrink, x)?
             }

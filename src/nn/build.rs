@@ -1,6 +1,7 @@
 //! Where modules are built: a graph, the name of the layer at hand, and what the graph is for.
 
 use std::fmt::{self, Debug};
+use std::ops::Range;
 
 use super::{Mode, Module};
 use crate::error::{Error, Result};
@@ -40,7 +41,7 @@ pub struct Build<'g> {
     mode: Mode,
     scope: String,
     frozen: Option<Box<Chosen>>,
-    layers: Vec<(String, Value)>,
+    layers: Vec<(String, Value, Range<usize>)>,
     outputs: Vec<(String, Value)>,
 }
 
@@ -125,10 +126,12 @@ impl<'g> Build<'g> {
             "" => name.to_owned(),
             _ => format!("{outer}.{name}"),
         };
+        let before = self.graph.nodes().len();
         let built = self.within("module", |cx| module.build(cx, x));
         let inner = std::mem::replace(&mut self.scope, outer);
         let y = built?;
-        self.layers.push((inner, y));
+        self.layers
+            .push((inner, y, before..self.graph.nodes().len()));
         Ok(y)
     }
 
@@ -209,13 +212,20 @@ impl<'g> Build<'g> {
 
     /// The output of the layer of this full name; of one that was built more than once, the last.
     pub fn find(&self, layer: &str) -> Option<Value> {
-        let found = self.layers.iter().rev().find(|(name, _)| name == layer);
-        found.map(|&(_, value)| value)
+        let found = self.layers.iter().rev().find(|(name, ..)| name == layer);
+        found.map(|&(_, value, _)| value)
     }
 
     /// Every layer's full name and output, inner layers before those around them.
-    pub fn layers(&self) -> &[(String, Value)] {
-        &self.layers
+    pub fn layers(&self) -> impl Iterator<Item = (&str, Value)> {
+        self.layers
+            .iter()
+            .map(|(name, value, _)| (name.as_str(), *value))
+    }
+
+    /// The same, each with the nodes of the graph that it added.
+    pub(crate) fn into_layers(self) -> Vec<(String, Value, Range<usize>)> {
+        self.layers
     }
 }
 

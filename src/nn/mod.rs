@@ -2,8 +2,8 @@
 //!
 //! A module is a recipe: it holds sizes, no state. [`Module::build`] appends its ops to the graph
 //! of a context ([`Build`]) and declares its parameters there by name (`conv1.weight`, `fc1.bias`,
-//! as in a `state_dict`). A parameter that the graph has already is used again: a module built twice
-//! under one name shares its weights.
+//! as in a `state_dict`). A parameter that the graph has already is used again: a module built
+//! twice under one name shares its weights.
 //!
 //! ```
 //! use striate::nn::{Build, Conv2d, Flatten, Linear, MaxPool2d, Module, Relu, Sequential};
