@@ -127,7 +127,10 @@ impl<'g> Build<'g> {
             _ => format!("{outer}.{name}"),
         };
         let before = self.graph.nodes().len();
-        let built = self.within("module", |cx| module.build(cx, x));
+        let built = match self.scope.is_empty() {
+            true => module.build(self, x),
+            false => self.within("module", |cx| module.build(cx, x)),
+        };
         let inner = std::mem::replace(&mut self.scope, outer);
         let y = built?;
         self.layers
