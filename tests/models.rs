@@ -689,11 +689,11 @@ fn a_network_has_further_outputs() {
     let x = input(&mut g, [2, 4]);
     let mut cx = Build::eval(&mut g);
     let y = cx.layer("net", &net, x).unwrap();
-    let [(name, aux)] = cx.outputs() else {
+    let [head] = cx.outputs() else {
         panic!("{:?}", cx.outputs());
     };
-    assert_eq!(name, "aux");
-    let (aux, again) = (*aux, cx.find("net.aux"));
+    assert_eq!((head.name.as_str(), head.weight), ("aux", 0.0));
+    let (aux, again) = (head.value, cx.find("net.aux"));
     assert_eq!(again, Some(aux));
     assert_eq!(g.shape(aux).unwrap()[..], [2, 2]);
     assert_eq!(g.shape(y).unwrap()[..], [2, 3]);

@@ -994,3 +994,71 @@ fn a_step_that_fails_costs_only_itself() {
         }
     }
 }
+
+/// Frozen layers keep their parameters through epochs, a pattern that matches nothing is told, and
+/// auxiliary classifiers count in the loss.
+#[test]
+fn layers_are_frozen_and_auxiliary_heads_count() {
+    let data = split(40, 20);
+    let engine = Engine::Cpu { threads: 2 };
+    let all = options(adam(), 16);
+    let net = Sequential::new()
+        .named("features", small_trunk())
+        .named("fc", Linear::new(4 * 6 * 6, 10));
+    let builder = Classifier::builder(&engine, &net, &data).options(all.clone());
+    let mut run = builder.freeze("features").build().unwrap();
+    let read = |run: &Classifier, name: &str| run.store().get(name).unwrap();
+    let names = ["features.conv.weight", "fc.weight"];
+    let before = names.map(|name| read(&run, name));
+    run.train(6).unwrap();
+    let after = names.map(|name| read(&run, name));
+    assert_eq!(before[0], after[0]);
+    assert_ne!(before[1], after[1]);
+    let names_of = |freeze: bool| {
+        let builder = Classifier::builder(&engine, &net, &data).options(all.clone());
+        let builder = if freeze {
+            builder.freeze("features")
+        } else {
+            builder
+        };
+        let run = builder.build().unwrap();
+        run.store().names().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let moments = |names: Vec<String>| names.iter().filter(|n| n.contains("conv.weight")).count();
+    // The parameter alone, and beside it what the optimizer keeps.
+    assert_eq!(moments(names_of(true)), 1);
+    assert!(moments(names_of(false)) >= 3);
+
+    let builder = Classifier::builder(&engine, &net, &data).options(all.clone());
+    let error = builder.freeze("feature").build().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Graph);
+    assert_eq!(
+        error.to_string(),
+        "freeze \"feature\": no layer is called so; there are features, fc"
+    );
+
+    // The loss with a head of weight 0.5 over the same logits is half as large again.
+    let losses = [0.0, 0.5].map(|weight| {
+        let model = from_fn(move |cx, x| {
+            let y = cx.layer("net", &small(), x)?;
+            cx.auxiliary("again", y, weight);
+            Ok(y)
+        });
+        let sgd = ClassifierOptions {
+            optimizer: striate::train::Sgd::new().lr(0.0).into(),
+            ..all.clone()
+        };
+        let mut run = Classifier::new(&engine, model, &data, &sgd).unwrap();
+        run.train(1).unwrap();
+        run.metrics().unwrap().loss
+    });
+    assert!((losses[1] / losses[0] - 1.5).abs() < 1e-6, "{losses:?}");
+}
+
+fn small_trunk() -> Sequential {
+    Sequential::new()
+        .named("conv", Conv2d::new(1, 4, 5).stride(2))
+        .then(Relu)
+        .then(MaxPool2d::new(2))
+        .then(Flatten)
+}

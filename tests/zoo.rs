@@ -250,11 +250,7 @@ fn gradients_are_pytorchs() {
         let mut cx = Build::train(&mut g).frozen(move |layer| dropout.contains(&layer));
         let logits = model.build(&mut cx, x).unwrap();
         let mut heads = vec![(logits, 1.0)];
-        for (output, value) in cx.outputs() {
-            let weights = model.weighted_outputs().iter();
-            let weight = weights.copied().find(|(name, _)| name == output).unwrap().1;
-            heads.push((*value, weight));
-        }
+        heads.extend(cx.outputs().iter().map(|head| (head.value, head.weight)));
         let ty = g.shape(logits).unwrap().clone();
         let mut label_shape = ty.to_vec();
         let classes = label_shape.remove(1) as u32;

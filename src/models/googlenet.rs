@@ -13,13 +13,11 @@ use crate::nn::{
 ///
 /// As torchvision builds it: batch-normalised, with kernels of 3 where the paper has 5. In training
 /// the two auxiliary classifiers are the outputs `aux1` and `aux2` of the context
-/// ([`Build::outputs`]); the paper adds 0.3 times the loss of each to that of the logits
-/// ([`Model::weighted_outputs`]).
+/// ([`Build::outputs`]); as in the paper, 0.3 times the loss of each is to be added to that of the
+/// logits, as [`Classifier`](crate::train::Classifier) does.
 pub fn googlenet(classes: usize) -> Model {
     let net = GoogLeNet { classes };
     Model::new("googlenet", [3, 224, 224], classes, net)
-        .with_output("aux1", 0.3)
-        .with_output("aux2", 0.3)
 }
 
 #[derive(Debug)]
@@ -76,7 +74,7 @@ impl Module for GoogLeNet {
             };
             if cx.mode() == Mode::Train {
                 let head = cx.layer(aux, &auxiliary(channels, self.classes), x)?;
-                cx.output(aux, head);
+                cx.auxiliary(aux, head, 0.3);
             }
         }
         let head = Sequential::new()

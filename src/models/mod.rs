@@ -48,7 +48,6 @@ pub struct Model {
     name: String,
     input: [usize; 3],
     classes: usize,
-    outputs: Vec<(&'static str, f32)>,
     net: Box<dyn Module>,
 }
 
@@ -63,15 +62,8 @@ impl Model {
             name: name.into(),
             input,
             classes,
-            outputs: Vec::new(),
             net: Box::new(net),
         }
-    }
-
-    /// The same with an output that adds so much of its loss in training.
-    fn with_output(mut self, name: &'static str, weight: f32) -> Self {
-        self.outputs.push((name, weight));
-        self
     }
 
     /// Its name, such as `resnet50`.
@@ -88,12 +80,6 @@ impl Model {
     /// How many logits it makes of an image, or of a pixel.
     pub fn classes(&self) -> usize {
         self.classes
-    }
-
-    /// Its further outputs in training, which have logits of their own ([`Build::outputs`]), and
-    /// how much of the loss of each is added to that of the logits.
-    pub fn weighted_outputs(&self) -> &[(&'static str, f32)] {
-        &self.outputs
     }
 }
 

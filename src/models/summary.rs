@@ -77,7 +77,7 @@ impl Model {
         let x = g.input("x", ty)?;
         let mut cx = Build::train(&mut g);
         let logits = self.build(&mut cx, x)?;
-        let heads: Vec<Value> = cx.outputs().iter().map(|&(_, value)| value).collect();
+        let heads: Vec<Value> = cx.outputs().iter().map(|output| output.value).collect();
         let mut loss = None;
         for head in [vec![logits], heads].concat() {
             let axes: Vec<isize> = (0..g.shape(head)?.len() as isize).collect();

@@ -41,8 +41,21 @@ pub struct Build<'g> {
     mode: Mode,
     scope: String,
     frozen: Option<Box<Chosen>>,
+    patterns: Vec<String>,
     layers: Vec<(String, Value, Range<usize>)>,
-    outputs: Vec<(String, Value)>,
+    outputs: Vec<Output>,
+}
+
+/// A further output of a network.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Output {
+    /// Its name.
+    pub name: String,
+    /// The value.
+    pub value: Value,
+    /// How much of its loss is added to that of the network's own output; 0 unless it is an
+    /// auxiliary classifier.
+    pub weight: f32,
 }
 
 /// Whether the layer of a name is meant.
@@ -56,6 +69,7 @@ impl<'g> Build<'g> {
             mode,
             scope: String::new(),
             frozen: None,
+            patterns: Vec::new(),
             layers: Vec::new(),
             outputs: Vec::new(),
         }
@@ -78,6 +92,39 @@ impl<'g> Build<'g> {
         self
     }
 
+    /// Freezes the layers whose full names match a pattern, and those inside them. `*` stands for
+    /// any text: `features` freezes `features.0.conv` too, `layer*` all four stages of a residual
+    /// network, `*.bn1` one normalisation in each of its blocks.
+    pub fn freeze(mut self, pattern: &str) -> Self {
+        self.patterns.push(pattern.to_owned());
+        self
+    }
+
+    /// Checks that each pattern that was [frozen](Self::freeze) matches a layer that was built.
+    ///
+    /// # Errors
+    /// `Graph`, with the pattern and the names of the outermost layers.
+    pub fn expect_frozen(&self) -> Result<()> {
+        let built = |pattern: &&String| {
+            let mut layers = self.layers.iter();
+            !layers.any(|(name, ..)| covers(pattern, name))
+        };
+        let Some(pattern) = self.patterns.iter().find(built) else {
+            return Ok(());
+        };
+        let mut known: Vec<&str> = Vec::new();
+        for (name, ..) in &self.layers {
+            let outer = name.split('.').next().unwrap_or_default();
+            if !known.contains(&outer) {
+                known.push(outer);
+            }
+        }
+        Err(Error::graph(format!(
+            "freeze \"{pattern}\": no layer is called so; there are {}",
+            known.join(", ")
+        )))
+    }
+
     /// The graph.
     pub fn graph(&mut self) -> &mut Graph {
         self.graph
@@ -94,7 +141,9 @@ impl<'g> Build<'g> {
     /// Whether the layer at hand is frozen.
     pub fn is_frozen(&self) -> bool {
         let chosen = self.frozen.as_ref();
+        let mut patterns = self.patterns.iter();
         chosen.is_some_and(|chosen| chosen(&self.scope))
+            || patterns.any(|pattern| covers(pattern, &self.scope))
     }
 
     /// The name of the layer at hand; empty outside of all layers.
@@ -205,11 +254,21 @@ impl<'g> Build<'g> {
 
     /// Registers a further output of the network under a name.
     pub fn output(&mut self, name: &str, value: Value) {
-        self.outputs.push((name.to_owned(), value));
+        self.auxiliary(name, value, 0.0);
+    }
+
+    /// Registers the logits of an auxiliary classifier under a name: so much of their loss is added
+    /// to that of the network's own.
+    pub fn auxiliary(&mut self, name: &str, value: Value, weight: f32) {
+        self.outputs.push(Output {
+            name: name.to_owned(),
+            value,
+            weight,
+        });
     }
 
     /// The further outputs, in the order in which they were registered.
-    pub fn outputs(&self) -> &[(String, Value)] {
+    pub fn outputs(&self) -> &[Output] {
         &self.outputs
     }
 
@@ -229,6 +288,24 @@ impl<'g> Build<'g> {
     /// The same, each with the nodes of the graph that it added.
     pub(crate) fn into_layers(self) -> Vec<(String, Value, Range<usize>)> {
         self.layers
+    }
+}
+
+/// Whether a pattern matches a layer's name, or that of a layer around it.
+fn covers(pattern: &str, name: &str) -> bool {
+    let ends = name.match_indices('.').map(|(end, _)| end);
+    ends.chain([name.len()])
+        .any(|end| matches(pattern, &name[..end]))
+}
+
+/// Whether a pattern, in which `*` stands for any text, matches all of a name.
+fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == name,
+        Some((before, after)) => name.strip_prefix(before).is_some_and(|rest| {
+            let ends = rest.char_indices().map(|(at, _)| at).chain([rest.len()]);
+            ends.into_iter().any(|at| matches(after, &rest[at..]))
+        }),
     }
 }
 
@@ -286,5 +363,35 @@ where
 {
     fn build(&self, cx: &mut Build, x: Value) -> Result<Value> {
         (self.0)(cx, x)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_cover_layers_and_what_is_inside() {
+        for (pattern, name) in [
+            ("features", "features"),
+            ("features", "features.0.conv"),
+            ("features.0", "features.0.conv"),
+            ("layer*", "layer3.1.conv2"),
+            ("*.bn1", "layer1.0.bn1"),
+            ("*", "fc"),
+            ("l*r*.1", "layer2.1.conv1"),
+        ] {
+            assert!(covers(pattern, name), "{pattern} {name}");
+        }
+        for (pattern, name) in [
+            ("features", "features2.0"),
+            ("features.0", "features.01"),
+            ("layer1", "layer10.0"),
+            ("bn1", "layer1.0.bn1"),
+            ("*.bn1", "bn1"),
+            ("", "fc"),
+        ] {
+            assert!(!covers(pattern, name), "{pattern} {name}");
+        }
     }
 }

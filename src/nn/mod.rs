@@ -42,7 +42,7 @@ use crate::shape::Shape;
 use init::Scheme;
 
 pub use activation::{Activation, LogSoftmax, PRelu, Softmax};
-pub use build::{Build, FromFn, from_fn};
+pub use build::{Build, FromFn, Output, from_fn};
 pub use conv::{
     Conv, Conv1d, Conv2d, Conv3d, ConvLayer, ConvOptions, ConvTranspose, ConvTranspose1d,
     ConvTranspose2d, ConvTranspose3d, ConvTransposeOptions,

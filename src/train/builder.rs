@@ -23,6 +23,7 @@ pub struct ClassifierBuilder<'a, M, P = fn(Progress<'_>)> {
     model: M,
     data: &'a Split,
     options: ClassifierOptions,
+    frozen: Vec<String>,
     progress: P,
 }
 
@@ -36,6 +37,7 @@ where
             model,
             data,
             options: ClassifierOptions::default(),
+            frozen: Vec::new(),
             progress: |_| (),
         }
     }
@@ -52,6 +54,14 @@ where
         self
     }
 
+    /// Freezes the layers whose names match a pattern, and those inside them
+    /// ([`Build::freeze`]): they keep their parameters and running statistics, and cost no
+    /// gradients, moments or averages.
+    pub fn freeze(mut self, pattern: &str) -> Self {
+        self.frozen.push(pattern.to_owned());
+        self
+    }
+
     /// Tells `progress` which pipelines are to be built before each of them is, session by session.
     pub fn progress<Q: FnMut(Progress<'_>)>(self, progress: Q) -> ClassifierBuilder<'a, M, Q> {
         ClassifierBuilder {
@@ -59,6 +69,7 @@ where
             model: self.model,
             data: self.data,
             options: self.options,
+            frozen: self.frozen,
             progress,
         }
     }
@@ -86,6 +97,7 @@ where
             model,
             data,
             options,
+            frozen,
             mut progress,
         } = self;
         for (name, set) in [("training", &data.train), ("test", &data.test)] {
@@ -114,16 +126,18 @@ where
         };
         let steps_per_epoch = batches.steps().map_err(|e| e.context("classifier"))?;
         let resident = Resident::new("train", &data.train, normalise)?;
-        let (train, loss, apply) = training(&resident, &model, batches, batches.batch, &options)?;
+        let (train, loss, apply) =
+            training(&resident, &model, &frozen, batches, batches.batch, &options)?;
         let remainder = match batches.remainder() {
             0 => None,
             rows => {
-                let last = training(&resident, &model, batches, rows, &options).map_err(|e| {
-                    e.context(format!(
+                let last =
+                    training(&resident, &model, &frozen, batches, rows, &options).map_err(|e| {
+                        e.context(format!(
                         "the last batch of an epoch has {rows} of {} rows, drop_last leaves it out",
                         batches.batch
                     ))
-                })?;
+                    })?;
                 Some((last.0, last.1))
             }
         };
@@ -198,6 +212,7 @@ where
 fn training(
     data: &Resident,
     model: &impl Module,
+    frozen: &[String],
     batches: Batches,
     rows: usize,
     options: &ClassifierOptions,
@@ -205,10 +220,23 @@ fn training(
     let mut g = Graph::new();
     let clock = g.clock()?;
     let batch = data.batch(&mut g, clock, batches, Some(rows))?;
-    let logits = model.build(&mut Build::train(&mut g), batch.images)?;
+    let mut cx = Build::train(&mut g);
+    for pattern in frozen {
+        cx = cx.freeze(pattern);
+    }
+    let logits = model.build(&mut cx, batch.images)?;
+    cx.expect_frozen()?;
+    let heads = cx.outputs().to_vec();
     batch.expect_logits(&g, logits)?;
-    let valid = CrossEntropyLoss::new().valid(batch.valid);
-    let loss = g.cross_entropy_with(logits, batch.labels, valid)?;
+    let valid = || CrossEntropyLoss::new().valid(batch.valid);
+    let mut loss = g.cross_entropy_with(logits, batch.labels, valid())?;
+    for head in heads.iter().filter(|head| head.weight != 0.0) {
+        let named = |e: Error| e.context(&head.name);
+        batch.expect_logits(&g, head.value).map_err(named)?;
+        let own = g.cross_entropy_with(head.value, batch.labels, valid())?;
+        let own = g.scale(own, head.weight)?;
+        loss = g.add(loss, own)?;
+    }
     batch.count(&mut g, logits, Some(loss))?;
     let optimizer = &options.optimizer;
     // A constant rate is a table too, of one entry.
