@@ -244,7 +244,7 @@ fn a_depth_that_does_not_divide_into_blocks_is_an_error() {
         .unwrap_err();
     let message = error.to_string();
     assert!(
-        message.starts_with("resnet20: conv1: conv2d: "),
+        message.starts_with("resnet20_cifar: conv1: conv2d: "),
         "{message}"
     );
 }

@@ -48,6 +48,7 @@ pub fn digits(count: usize, seed: u64) -> Result<Dataset> {
         height: SIDE,
         width: SIDE,
         classes: CLASSES,
+        class_names: (0..10).map(|digit: u8| digit.to_string()).collect(),
     })
 }
 

@@ -1,15 +1,26 @@
-//! Sets of labelled images: read from files of the MNIST family ([`load_mnist`], [`load_emnist`])
-//! or drawn on the spot ([`digits()`]).
+//! Sets of labelled images: read from files of the MNIST family ([`load_mnist`], [`load_emnist`]),
+//! of CIFAR or from folders of pictures, or drawn on the spot ([`digits()`]).
 
+#[cfg(feature = "data")]
+mod cifar;
 pub mod digits;
+mod fit;
+#[cfg(feature = "images")]
+mod folder;
 #[cfg(feature = "data")]
 pub mod idx;
 #[cfg(feature = "data")]
 mod mnist;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::rng::{Stream, stream_of};
 
+#[cfg(feature = "data")]
+pub use cifar::{CIFAR10_NAMES, Cifar100, load_cifar10, load_cifar100};
 pub use digits::digits;
+pub use fit::Fit;
+#[cfg(feature = "images")]
+pub use folder::{Folder, FolderOptions, decode_picture, load_folder, read_picture, write_picture};
 #[cfg(feature = "data")]
 pub use mnist::{Emnist, load_dir, load_emnist, load_mnist};
 
@@ -32,6 +43,8 @@ pub struct Dataset {
     pub width: usize,
     /// Number of classes.
     pub classes: usize,
+    /// The classes' names, if they are known.
+    pub class_names: Vec<String>,
 }
 
 /// Images to train on, and others of the same size and classes to test on.
@@ -74,9 +87,135 @@ impl Dataset {
             height,
             width,
             classes,
+            class_names: Vec::new(),
         };
         set.check()?;
         Ok(set)
+    }
+
+    /// The same set with names of its classes.
+    ///
+    /// # Errors
+    /// `Data` if they are more or fewer than the classes.
+    pub fn with_names<S: Into<String>>(
+        mut self,
+        names: impl IntoIterator<Item = S>,
+    ) -> Result<Self> {
+        self.class_names = names.into_iter().map(S::into).collect();
+        self.check()?;
+        Ok(self)
+    }
+
+    /// Bytes of one image.
+    fn pixels(&self) -> usize {
+        self.channels * self.height * self.width
+    }
+
+    /// The images of these numbers, in this order.
+    ///
+    /// # Errors
+    /// `Data` if there is no image of a number.
+    pub fn subset(&self, indices: &[usize]) -> Result<Self> {
+        if let Some(index) = indices.iter().find(|&&index| index >= self.count) {
+            let message = format!("image {index} of {}", self.count);
+            return Err(Error::new(ErrorKind::Data, message));
+        }
+        let size = self.pixels();
+        let image = |&index: &usize| self.images[index * size..][..size].iter().copied();
+        Ok(Self {
+            images: indices.iter().flat_map(image).collect(),
+            labels: indices.iter().map(|&index| self.labels[index]).collect(),
+            count: indices.len(),
+            class_names: self.class_names.clone(),
+            ..*self
+        })
+    }
+
+    /// The images of some classes, which take the numbers 0, 1, ... in the order in which they are
+    /// listed.
+    ///
+    /// # Errors
+    /// `Data` if a class is listed twice or does not exist.
+    pub fn of_classes(&self, classes: &[usize]) -> Result<Self> {
+        self.check()?;
+        for (i, &class) in classes.iter().enumerate() {
+            if class >= self.classes || classes[..i].contains(&class) {
+                let message = format!("class {class}, of {} classes, once each", self.classes);
+                return Err(Error::new(ErrorKind::Data, message));
+            }
+        }
+        let new = |label: u32| classes.iter().position(|&class| class == label as usize);
+        let kept: Vec<usize> = (0..self.count)
+            .filter(|&index| new(self.labels[index]).is_some())
+            .collect();
+        let mut set = self.subset(&kept)?;
+        for label in &mut set.labels {
+            *label = new(*label).unwrap_or_default() as u32;
+        }
+        set.classes = classes.len();
+        let names = classes
+            .iter()
+            .filter_map(|&class| self.class_names.get(class));
+        set.class_names = names.cloned().collect();
+        Ok(set)
+    }
+
+    /// At most so many images of each class, the first ones.
+    ///
+    /// # Errors
+    /// `Data` if the set is not sound ([`check`](Self::check)).
+    pub fn first_of_each(&self, most: usize) -> Result<Self> {
+        self.check()?;
+        let mut counts = vec![0; self.classes];
+        let mut kept = Vec::new();
+        for (index, &label) in self.labels.iter().enumerate() {
+            let count = &mut counts[label as usize];
+            if *count < most {
+                *count += 1;
+                kept.push(index);
+            }
+        }
+        self.subset(&kept)
+    }
+
+    /// Keeps a share of the images of each class, rounded to whole ones and at least one, apart as
+    /// the test set; which ones, `seed` says.
+    ///
+    /// # Errors
+    /// `Data` if `share` is not between 0 and 1, or if a class has fewer than two images.
+    pub fn split(&self, share: f64, seed: u64) -> Result<Split> {
+        let wrong = |message: String| Err(Error::new(ErrorKind::Data, message));
+        self.check()?;
+        if !(share > 0.0 && share < 1.0) {
+            return wrong(format!("a test share of {share} is not between 0 and 1"));
+        }
+        let stream = Stream::new(seed, stream_of("split"), 0);
+        let (mut train, mut test) = (Vec::new(), Vec::new());
+        for class in 0..self.classes {
+            let of_class = |&index: &usize| self.labels[index] as usize == class;
+            let mut own: Vec<usize> = (0..self.count).filter(of_class).collect();
+            if own.len() < 2 {
+                return wrong(format!(
+                    "class {} has {} images, two are needed to split",
+                    self.class_names
+                        .get(class)
+                        .cloned()
+                        .unwrap_or(class.to_string()),
+                    own.len()
+                ));
+            }
+            own.sort_by_key(|&index| (stream.word(index as u64), index));
+            let count = (share * own.len() as f64).round() as usize;
+            let (first, rest) = own.split_at(count.clamp(1, own.len() - 1));
+            test.extend_from_slice(first);
+            train.extend_from_slice(rest);
+        }
+        train.sort_unstable();
+        test.sort_unstable();
+        Ok(Split {
+            train: self.subset(&train)?,
+            test: self.subset(&test)?,
+        })
     }
 
     /// Checks what [`new`](Self::new) checks: for a set whose fields were changed since.
@@ -87,6 +226,10 @@ impl Dataset {
         let wrong = |message: String| Err(Error::new(ErrorKind::Data, message));
         let Self { count, classes, .. } = *self;
         let [channels, height, width] = [self.channels, self.height, self.width];
+        if !self.class_names.is_empty() && self.class_names.len() != classes {
+            let names = self.class_names.len();
+            return wrong(format!("{names} names for {classes} classes"));
+        }
         if self.labels.len() != count {
             return wrong(format!("{} labels for {count} images", self.labels.len()));
         }

@@ -54,6 +54,11 @@ pub async fn encode_parameters_async(store: &Store) -> Result<Vec<u8>> {
 /// # Errors
 /// As [`encode_parameters_async`].
 pub async fn encode_averaged_async(store: &Store) -> Result<Vec<u8>> {
+    encode(&averaged(store).await?)
+}
+
+/// Parameters, or their moving averages, and running statistics.
+pub(super) async fn averaged(store: &Store) -> Result<Vec<(String, Tensor)>> {
     let names = network_names(store);
     let averaged = names.iter().map(|name| {
         let average = average_name(name);
@@ -62,7 +67,7 @@ pub async fn encode_averaged_async(store: &Store) -> Result<Vec<u8>> {
     });
     let states = store.snapshot_async(&averaged.collect::<Vec<_>>()).await?;
     let tensors = states.into_iter().map(|(_, tensor)| tensor);
-    encode(&names.into_iter().zip(tensors).collect::<Vec<_>>())
+    Ok(names.into_iter().zip(tensors).collect())
 }
 
 /// The file of [`save_training`] as bytes, for borrowed devices and browsers.

@@ -4,6 +4,8 @@
 pub mod safetensors;
 
 #[cfg(feature = "interop")]
+mod card;
+#[cfg(feature = "interop")]
 mod checkpoint;
 #[cfg(all(feature = "interop", not(target_arch = "wasm32")))]
 mod classifier;
@@ -13,11 +15,15 @@ mod convert;
 mod file;
 #[cfg(feature = "interop")]
 mod header;
+#[cfg(all(feature = "interop", not(target_arch = "wasm32")))]
+mod predictor;
 #[cfg(feature = "interop")]
 mod state_dict;
 
 #[cfg(not(target_arch = "wasm32"))]
 pub use crate::file::read_file;
+#[cfg(feature = "interop")]
+pub use card::ModelCard;
 #[cfg(feature = "interop")]
 pub use checkpoint::{
     encode_averaged_async, encode_parameters_async, encode_training_async, load_parameters_bytes,
@@ -30,6 +36,8 @@ pub use checkpoint::{
 };
 #[cfg(all(feature = "interop", not(target_arch = "wasm32")))]
 pub use file::{expect_replaceable, replace_file};
+#[cfg(all(feature = "interop", not(target_arch = "wasm32")))]
+pub use predictor::{Prediction, Predictor};
 #[cfg(all(feature = "interop", not(target_arch = "wasm32")))]
 pub use state_dict::load_state_dict;
 #[cfg(feature = "interop")]

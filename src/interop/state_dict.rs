@@ -6,6 +6,7 @@ use std::fmt;
 #[cfg(not(target_arch = "wasm32"))]
 use std::path::Path;
 
+use super::card::CARD;
 use super::checkpoint::network_names;
 use super::convert::convert;
 use super::header::HeaderEntry;
@@ -193,6 +194,10 @@ impl<'a> Loading<'a> {
 
     fn take(&mut self, entry: HeaderEntry, bytes: &[u8]) -> Result<()> {
         let report = &mut self.report;
+        if *entry.name == *CARD {
+            report.skipped.push(entry.name.into());
+            return Ok(());
+        }
         let name = match &self.options.rename {
             None => Some(entry.name.clone().into()),
             Some(rule) => rule(&entry.name),

@@ -28,7 +28,7 @@ mod summary;
 mod unet;
 mod vgg;
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Value;
 use crate::nn::{Build, Module};
 
@@ -41,6 +41,58 @@ pub use resnet_cifar::{resnet_cifar, resnet20};
 pub use summary::{Row, Summary};
 pub use unet::unet;
 pub use vgg::{vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16_bn, vgg19, vgg19_bn};
+
+/// Makes a network for so many classes.
+type Constructor = fn(usize) -> Model;
+
+/// The networks of one channel, and those of three.
+const NAMED: [(&str, Constructor); 19] = [
+    ("lenet5", lenet5),
+    ("lenet5_1998", lenet5_1998),
+    ("alexnet", alexnet),
+    ("vgg11", vgg11),
+    ("vgg11_bn", vgg11_bn),
+    ("vgg13", vgg13),
+    ("vgg13_bn", vgg13_bn),
+    ("vgg16", vgg16),
+    ("vgg16_bn", vgg16_bn),
+    ("vgg19", vgg19),
+    ("vgg19_bn", vgg19_bn),
+    ("googlenet", googlenet),
+    ("resnet18", resnet18),
+    ("resnet34", resnet34),
+    ("resnet50", resnet50),
+    ("resnet101", resnet101),
+    ("resnet152", resnet152),
+    ("resnet20_cifar", resnet20),
+    ("mobilenet_v2", mobilenet_v2),
+];
+
+/// The names that [`by_name`] knows, apart from `resnet*_cifar` of other depths.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    NAMED.into_iter().map(|(name, _)| name)
+}
+
+/// The classifier of a name, as [`Model::name`] gives it, for so many classes.
+///
+/// # Errors
+/// `Unsupported` if there is none, with the names that there are.
+pub fn by_name(name: &str, classes: usize) -> Result<Model> {
+    if let Some((_, constructor)) = NAMED.into_iter().find(|(own, _)| *own == name) {
+        return Ok(constructor(classes));
+    }
+    let depth = name
+        .strip_prefix("resnet")
+        .and_then(|rest| rest.strip_suffix("_cifar"));
+    if let Some(depth) = depth.and_then(|depth| depth.parse().ok()) {
+        return resnet_cifar(depth, classes);
+    }
+    let known: Vec<&str> = names().collect();
+    Err(Error::new(
+        ErrorKind::Unsupported,
+        format!("no network \"{name}\"; there are {}", known.join(", ")),
+    ))
+}
 
 /// A network known by name.
 #[derive(Debug)]

@@ -62,7 +62,7 @@ fn of_blocks(blocks: usize, classes: usize) -> Model {
         .then(GlobalAvgPool)
         .then(Flatten)
         .named("fc", Linear::new(channels, classes));
-    let name = format!("resnet{}", 6 * blocks + 2);
+    let name = format!("resnet{}_cifar", 6 * blocks + 2);
     Model::new(name, [3, 32, 32], classes, net)
 }
 

@@ -17,12 +17,12 @@ pub(super) const LOSS: &str = "loss";
 /// The state that counts steps: those at whose end the sum of losses was finite, all.
 pub(super) const FINITE: &str = "finite";
 
-/// Pixels are multiplied by `scale`, then `shift` is added: mean 0 and deviation 1 over the
-/// training set.
+/// Pixels are shifted and scaled to mean 0 and deviation 1 over the training set.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Normalise {
-    scale: f32,
-    shift: f32,
+pub(crate) struct Normalise {
+    /// Of bytes from 0 to 255.
+    pub mean: f64,
+    pub deviation: f64,
 }
 
 impl Normalise {
@@ -35,10 +35,13 @@ impl Normalise {
         }
         let mean = sum as f64 / count;
         let deviation = (squares as f64 / count - mean * mean).sqrt().max(1.0);
-        Self {
-            scale: (1.0 / deviation) as f32,
-            shift: (-mean / deviation) as f32,
-        }
+        Self { mean, deviation }
+    }
+
+    /// By what pixels are multiplied, and what is added then.
+    pub fn factors(self) -> [f32; 2] {
+        let Self { mean, deviation } = self;
+        [(1.0 / deviation) as f32, (-mean / deviation) as f32]
     }
 }
 
@@ -89,7 +92,7 @@ impl Resident {
             Some(rows) => g.batch_rows(clock, batches, rows)?,
             None => g.shuffled_batch(clock, count, batch, shuffle)?,
         };
-        let Normalise { scale, shift } = self.normalise;
+        let [scale, shift] = self.normalise.factors();
         Ok(Batch {
             set: self,
             rows: rows.unwrap_or(batch),

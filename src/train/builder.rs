@@ -11,7 +11,7 @@ use crate::shape::Type;
 use crate::store::Store;
 
 use super::batch::{Normalise, Resident};
-use super::classifier::{Classifier, ClassifierOptions};
+use super::classifier::{About, Classifier, ClassifierOptions};
 use super::followed::Followed;
 use super::{scheduled, swap_averages};
 
@@ -200,6 +200,12 @@ where
             done: Followed::new("clock").now(&store)?,
             pending: Followed::new("accumulated").now(&store)?,
             store,
+            about: About {
+                normalise,
+                image: [data.train.channels, data.train.height, data.train.width],
+                classes: data.train.classes,
+                class_names: data.train.class_names.clone(),
+            },
             unread: 0,
             looked: 0,
             stopped: None,

@@ -16,6 +16,7 @@ use crate::store::Store;
 use crate::store::blocking;
 use crate::tensor::Tensor;
 
+use super::batch::Normalise;
 use super::builder::ClassifierBuilder;
 use super::followed::Followed;
 use super::{Adam, Optimizer};
@@ -55,6 +56,16 @@ impl Default for ClassifierOptions {
     }
 }
 
+/// What is known of the images of a training set.
+#[derive(Debug, Clone)]
+pub(crate) struct About {
+    pub normalise: Normalise,
+    /// Channels, height and width.
+    pub image: [usize; 3],
+    pub classes: usize,
+    pub class_names: Vec<String>,
+}
+
 /// A classifier, its data on the device, and sessions over one store: training and evaluation.
 ///
 /// Training makes no filler: where the batch size does not divide the training set, the last batch
@@ -84,6 +95,7 @@ impl Default for ClassifierOptions {
 #[derive(Debug)]
 pub struct Classifier {
     pub(super) store: Store,
+    pub(crate) about: About,
     pub(super) train: Session,
     /// The last step of an epoch, where it has fewer rows.
     pub(super) remainder: Option<Session>,

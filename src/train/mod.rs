@@ -16,6 +16,7 @@ mod settings;
 pub use accumulate::Applying;
 pub use adam::{Adam, AdamW};
 pub use average::{average_name, averaging, swap_averages};
+pub(crate) use batch::Normalise;
 pub use builder::ClassifierBuilder;
 pub use classifier::{Classifier, ClassifierOptions, Metrics};
 pub use group::Group;

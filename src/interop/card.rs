@@ -1,0 +1,111 @@
+//! What a file says of the network whose parameters it holds.
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::Fit;
+use crate::error::{Error, ErrorKind, Result};
+use crate::models::{self, Model};
+use crate::tensor::Tensor;
+
+/// The tensor of bytes in which a card lies, as JSON: so its place in a file is fixed, and its
+/// bytes are part of the file's hash.
+pub(super) const CARD: &str = "striate.model";
+
+/// The most classes that a card may name, and the most bytes that one takes.
+const MOST_CLASSES: usize = 1 << 20;
+const MOST_BYTES: usize = 16 << 20;
+
+/// What a file says of the network whose parameters it holds, and of the pictures that it takes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ModelCard {
+    /// Name of the network ([`Model::name`]).
+    pub model: String,
+    /// Number of classes.
+    pub classes: usize,
+    /// Names of the classes, if they are known.
+    pub class_names: Vec<String>,
+    /// Channels, height and width of its images.
+    pub input: [usize; 3],
+    /// How pictures of other sizes become these: `crop`, `pad` or `stretch`.
+    pub fit: String,
+    /// Mean of the pixels, from 0 to 255, that is taken off.
+    pub mean: f64,
+    /// Their deviation, by which they are divided then.
+    pub deviation: f64,
+}
+
+impl ModelCard {
+    /// The card as a tensor of a file.
+    pub(super) fn tensor(&self) -> Result<(String, Tensor)> {
+        let wrong = |message: String| Error::new(ErrorKind::Checkpoint, message);
+        let bytes = serde_json::to_vec(self)
+            .map_err(|e| wrong("the model's card cannot be written".to_owned()).with_source(e))?;
+        if bytes.len() > MOST_BYTES {
+            return Err(wrong(format!(
+                "the model's card takes {} bytes, {MOST_BYTES} at most fit",
+                bytes.len()
+            )));
+        }
+        Ok((CARD.to_owned(), Tensor::u8([bytes.len()], bytes)?))
+    }
+
+    /// The card among the tensors of a file, checked, and the others.
+    ///
+    /// # Errors
+    /// `Data` if there is none, or one that does not hold together.
+    pub(super) fn take(tensors: &mut Vec<(String, Tensor)>) -> Result<Self> {
+        let wrong = |message: String| Error::new(ErrorKind::Data, message);
+        let Some(at) = tensors.iter().position(|(name, _)| name == CARD) else {
+            return Err(wrong(
+                "the file does not say of which network it is (`Classifier::save_model` writes \
+                 that)"
+                    .to_owned(),
+            ));
+        };
+        let (_, tensor) = tensors.swap_remove(at);
+        let bytes = tensor.as_u8()?;
+        let card: Self = serde_json::from_slice(bytes)
+            .map_err(|e| wrong(format!("the model's card cannot be read: {e}")).with_source(e))?;
+        let names = card.class_names.len();
+        if card.classes > MOST_CLASSES || (names != 0 && names != card.classes) {
+            return Err(wrong(format!(
+                "the model's card has {names} names for {} classes",
+                card.classes
+            )));
+        }
+        if !(card.deviation.is_finite() && card.deviation > 0.0 && card.mean.is_finite()) {
+            return Err(wrong(format!(
+                "the model's card has mean {} and deviation {}",
+                card.mean, card.deviation
+            )));
+        }
+        card.fit()?;
+        Ok(card)
+    }
+
+    /// The network.
+    ///
+    /// # Errors
+    /// `Unsupported` if this library has none of its name.
+    pub fn model(&self) -> Result<Model> {
+        models::by_name(&self.model, self.classes)
+    }
+
+    /// How pictures become images.
+    ///
+    /// # Errors
+    /// `Data` if its word is none of this library's.
+    pub fn fit(&self) -> Result<Fit> {
+        Fit::by_name(&self.fit).ok_or_else(|| {
+            let message = format!("the model's card has the fit \"{}\"", self.fit);
+            Error::new(ErrorKind::Data, message)
+        })
+    }
+
+    /// The name of a class, or its number.
+    pub fn class_name(&self, class: usize) -> String {
+        let name = self.class_names.get(class);
+        name.cloned().unwrap_or_else(|| class.to_string())
+    }
+}

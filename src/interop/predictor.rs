@@ -1,0 +1,200 @@
+//! A trained classifier, from a file that says all of it.
+
+use std::path::Path;
+
+use super::card::ModelCard;
+use super::checkpoint::averaged;
+use super::file::replace_file;
+use super::safetensors::{encode, fit, load};
+use crate::data::Fit;
+use crate::error::{Error, Result};
+use crate::gpu::Engine;
+use crate::graph::{Graph, StateKind, Value};
+use crate::models::Model;
+use crate::nn::{Build, Module};
+use crate::session::Session;
+use crate::shape::Type;
+use crate::store::{Store, blocking};
+use crate::tensor::Tensor;
+use crate::train::{Classifier, Normalise};
+
+impl Classifier {
+    /// Writes the network, its moving averages in place of the parameters that have some, and all
+    /// that it takes to use it: its name, the size of images, their mean and deviation, and the
+    /// names of classes. [`Predictor::load`] needs nothing else. `model` is the network that was
+    /// trained, and `fit` how its pictures became images.
+    ///
+    /// # Errors
+    /// `NotFinite` as [`expect_finite`](Self::expect_finite), and the file is as it was; `Shape` if
+    /// `model` has other classes than the training set; as
+    /// [`save_parameters`](super::save_parameters).
+    pub fn save_model(&mut self, path: impl AsRef<Path>, model: &Model, fit: Fit) -> Result<()> {
+        self.expect_finite()?;
+        let about = &self.about;
+        if model.classes() != about.classes {
+            return Err(Error::shape(format!(
+                "save_model: {} has {} classes, the training set {}",
+                model.name(),
+                model.classes(),
+                about.classes
+            )));
+        }
+        let card = ModelCard {
+            model: model.name().to_owned(),
+            classes: about.classes,
+            class_names: about.class_names.clone(),
+            input: about.image,
+            fit: fit.name().to_owned(),
+            mean: about.normalise.mean,
+            deviation: about.normalise.deviation,
+        };
+        let mut tensors = blocking(self.store().engine(), averaged(self.store()))?;
+        tensors.push(card.tensor()?);
+        replace_file(path, &encode(&tensors)?)
+    }
+}
+
+/// A trained classifier that says what a picture shows.
+///
+/// ```
+/// use striate::data::{Fit, Split, digits};
+/// use striate::interop::Predictor;
+/// use striate::models::lenet5;
+/// use striate::prelude::*;
+/// use striate::train::{Classifier, ClassifierOptions};
+///
+/// # fn main() -> Result<()> {
+/// let data = Split { train: digits(40, 1)?, test: digits(20, 2)? };
+/// let options = ClassifierOptions { batch: 20, ..ClassifierOptions::default() };
+/// let model = lenet5(10);
+/// let mut classifier = Classifier::new(&Engine::cpu(), &model, &data, &options)?;
+/// classifier.train(2)?;
+/// # let path = std::env::temp_dir().join(format!("striate-doc-model-{}", std::process::id()));
+/// classifier.save_model(&path, &model, Fit::Crop)?;
+///
+/// let mut predictor = Predictor::load_on(&Engine::cpu(), &path)?;
+/// let prediction = predictor.predict(&data.test.images[..28 * 28])?;
+/// println!("{} with {:.0} %", prediction.name, 100.0 * prediction.share);
+/// assert_eq!(prediction.shares.len(), 10);
+/// # std::fs::remove_file(&path).ok();
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Predictor {
+    card: ModelCard,
+    normalise: Normalise,
+    session: Session,
+    images: Value,
+    shares: Value,
+}
+
+/// What a [`Predictor`] says of a picture.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prediction {
+    /// The class with the largest share.
+    pub class: usize,
+    /// Its name, or its number if it has none.
+    pub name: String,
+    /// Its share.
+    pub share: f32,
+    /// The share of each class; they add up to 1.
+    pub shares: Vec<f32>,
+}
+
+impl Predictor {
+    /// From a file that [`Classifier::save_model`] wrote, on the best GPU or, where there is none,
+    /// on the CPU.
+    ///
+    /// # Errors
+    /// `Io` and `Data` from the file; `Unsupported` if this library has no network of its name;
+    /// `Checkpoint` if it holds other parameters than that; those of the device.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        Self::load_on(&Engine::new()?, path)
+    }
+
+    /// As [`load`](Self::load), on an own device.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_on(engine: &Engine, path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let mut tensors = load(path)?;
+        Self::of(engine, &mut tensors).map_err(|e| e.context(path.display()))
+    }
+
+    fn of(engine: &Engine, tensors: &mut Vec<(String, Tensor)>) -> Result<Self> {
+        let card = ModelCard::take(tensors)?;
+        let model = card.model()?;
+        let [channels, height, width] = card.input;
+        let mut g = Graph::new();
+        let images = g.input("images", Type::f32([1, channels, height, width]))?;
+        let logits = model.build(&mut Build::eval(&mut g), images)?;
+        let shares = g.softmax(logits, 1)?;
+        // Those of heads that only training has are in the file too.
+        let kept = |kind| matches!(kind, StateKind::Parameter | StateKind::Statistic);
+        let states = g.states().iter().filter(|state| kept(state.kind));
+        let expected: Vec<_> = states.map(|s| (s.name.clone(), s.ty.clone())).collect();
+        tensors.retain(|(name, _)| expected.iter().any(|(own, _)| own == name));
+        let found = fit(std::mem::take(tensors), &expected)?;
+        let store = Store::new(engine, &[&g], 0)?;
+        let names = expected.into_iter().map(|(name, _)| name);
+        store.restore(&names.zip(found).collect::<Vec<_>>())?;
+        let normalise = Normalise {
+            mean: card.mean,
+            deviation: card.deviation,
+        };
+        Ok(Self {
+            session: Session::new(&store, &g, &[shares])?,
+            card,
+            normalise,
+            images,
+            shares,
+        })
+    }
+
+    /// What the file says of the network.
+    pub fn card(&self) -> &ModelCard {
+        &self.card
+    }
+
+    /// What an image shows: pixels `[channels, height, width]` of the network's size
+    /// ([`ModelCard::input`]).
+    ///
+    /// # Errors
+    /// `Shape` if there are more or fewer pixels; those of the device.
+    pub fn predict(&mut self, pixels: &[u8]) -> Result<Prediction> {
+        let [channels, height, width] = self.card.input;
+        if pixels.len() != channels * height * width {
+            return Err(Error::shape(format!(
+                "predict: {} pixels are no image of {channels}x{height}x{width}",
+                pixels.len()
+            )));
+        }
+        let [scale, shift] = self.normalise.factors();
+        let scaled = pixels.iter().map(|&pixel| f32::from(pixel) * scale + shift);
+        let image = Tensor::f32([1, channels, height, width], scaled.collect())?;
+        self.session.write(self.images, &image)?;
+        self.session.run(1)?;
+        let shares = self.session.read(self.shares)?.as_f32()?.to_vec();
+        let best = shares.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
+        let (class, share) = best.map_or((0, 0.0), |(class, &share)| (class, share));
+        Ok(Prediction {
+            class,
+            name: self.card.class_name(class),
+            share,
+            shares,
+        })
+    }
+
+    /// What a picture file (png, jpeg, webp) shows, of any size.
+    ///
+    /// # Errors
+    /// `Io` if it cannot be read, `Data` if it is no picture; as [`predict`](Self::predict).
+    #[cfg(feature = "images")]
+    pub fn predict_file(&mut self, path: impl AsRef<Path>) -> Result<Prediction> {
+        let fit = self.card.fit()?;
+        let pixels = crate::data::read_picture(path, self.card.input, fit)?;
+        self.predict(&pixels)
+    }
+}
