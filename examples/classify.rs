@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use striate::data::{Fit, FolderOptions, digits, load_folder, write_picture};
-use striate::interop::{LoadOptions, Predictor, load_state_dict};
+use striate::interop::{LoadOptions, Predictor, expect_replaceable, load_state_dict};
 use striate::models;
 use striate::prelude::*;
 use striate::train::{Adam, Classifier, ClassifierOptions, Optimizer, warmup_cosine};
@@ -19,23 +19,24 @@ use striate::train::{Adam, Classifier, ClassifierOptions, Optimizer, warmup_cosi
 struct Args {
     /// The folder of folders
     dir: Option<PathBuf>,
-    /// Which network, by torchvision's name
+    /// Which network: lenet5, alexnet, vgg11 to vgg19 (also _bn), googlenet, resnet18 to resnet152,
+    /// resnet20_cifar, mobilenet_v2
     #[arg(long, value_name = "NAME", default_value = "resnet20_cifar")]
     network: String,
     /// Height and width of the images; default what the network was made for, 64 at most
-    #[arg(long, value_name = "PIXELS")]
-    side: Option<usize>,
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    side: Option<u32>,
     /// Epochs at most
-    #[arg(long, default_value_t = 15)]
-    epochs: usize,
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    epochs: u32,
     /// Epochs without a better result after which it ends
     #[arg(long, value_name = "EPOCHS", default_value_t = 5)]
     patience: usize,
     /// Images per training step
-    #[arg(long, default_value_t = 32)]
-    batch: usize,
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    batch: u32,
     /// Highest learning rate
-    #[arg(long, default_value_t = 0.003)]
+    #[arg(long, default_value_t = 0.003, value_parser = rate)]
     rate: f32,
     /// Parameters to begin with: a safetensors file, also one of torchvision's network
     #[arg(long, value_name = "FILE")]
@@ -57,10 +58,18 @@ struct Args {
     demo: Option<PathBuf>,
 }
 
+fn rate(text: &str) -> std::result::Result<f32, String> {
+    match text.parse() {
+        Ok(rate) if rate > 0.0 && rate < f32::INFINITY => Ok(rate),
+        _ => Err("a rate is a number above 0".to_owned()),
+    }
+}
+
 fn train(args: &Args, dir: &Path) -> Result<()> {
     // Channels and size depend on the network, whose classes are the folders.
     let [channels, height, _] = models::by_name(&args.network, 2)?.input();
-    let side = args.side.unwrap_or(height.min(64));
+    let side = args.side.map_or(height.min(64), |side| side as usize);
+    expect_replaceable(&args.save)?;
     let options = FolderOptions::new([channels, side, side]).skip_corrupt(args.skip_corrupt);
     let folder = load_folder(dir, &options)?;
     for (_, why) in &folder.skipped {
@@ -75,12 +84,15 @@ fn train(args: &Args, dir: &Path) -> Result<()> {
         data.train.class_names.join(", ")
     );
 
-    let steps = args.epochs * data.train.count.div_ceil(args.batch.max(1));
+    let (epochs, batch) = (args.epochs as usize, args.batch as usize);
+    let steps = epochs * data.train.count.div_ceil(batch);
     let rates = warmup_cosine(args.rate, steps / 20, steps)?;
     let optimizer = Optimizer::new(Adam::new()).schedule(rates);
     let settings = ClassifierOptions {
-        batch: args.batch,
+        batch,
         test_batch: 100,
+        // Statistics of one picture are none.
+        drop_last: data.train.count > batch && data.train.count % batch == 1,
         optimizer,
         ..ClassifierOptions::default()
     };
@@ -96,7 +108,7 @@ fn train(args: &Args, dir: &Path) -> Result<()> {
     println!("{} on {}", model.name(), engine.describe());
 
     let (mut best, mut best_epoch) = (-1.0, 0);
-    for epoch in 1..=args.epochs {
+    for epoch in 1..=epochs {
         classifier.train(classifier.steps_per_epoch())?;
         let loss = classifier.metrics()?.loss;
         let accuracy = classifier.test()?;

@@ -638,7 +638,7 @@ fn frozen_layers_stay_as_they_are() {
     let mut g = Graph::new();
     let x = input(&mut g, [6, 1, 8, 8]);
     let labels = g.input("labels", Type::u32([6])).unwrap();
-    let mut cx = Build::train(&mut g).frozen(|layer| ["conv", "bn"].contains(&layer));
+    let mut cx = Build::train(&mut g).freeze_where(|layer| ["conv", "bn"].contains(&layer));
     let logits = net.build(&mut cx, x).unwrap();
     let normal = cx.find("bn").unwrap();
     assert_eq!(cx.find("fc"), Some(logits));

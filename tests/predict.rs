@@ -51,7 +51,7 @@ fn a_predictor_needs_the_file_alone() {
         classifier.save_model(&file, &model, Fit::Pad).unwrap();
         let mut predictor = Predictor::load_on(&engine, &file).unwrap();
         let card = predictor.card().clone();
-        assert_eq!((card.model.as_str(), card.fit.as_str()), ("lenet5", "pad"));
+        assert_eq!((card.model.as_str(), card.fit), ("lenet5", Fit::Pad));
         assert_eq!((card.classes, card.input), (10, [1, 28, 28]));
         assert_eq!(card.class_names[7], "7");
         let test = data().test;
@@ -74,6 +74,18 @@ fn a_predictor_needs_the_file_alone() {
             .save_model(&file, &lenet5(11), Fit::Crop)
             .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Shape);
+        let kept = fs::read(&file).unwrap();
+        let error = classifier
+            .save_model(&file, &models::lenet5_1998(10), Fit::Crop)
+            .unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("save_model: this is no lenet5_1998")
+                || error.kind() == ErrorKind::Shape,
+            "{error}"
+        );
+        assert!(fs::read(&file).unwrap() == kept);
     }
     fs::remove_file(&file).unwrap();
 }
@@ -137,6 +149,12 @@ fn files_that_say_too_little_are_told() {
     told(ErrorKind::Data, "1 names for 2 classes");
     card(&whole("lenet5", "[]", "squash", 1.0));
     told(ErrorKind::Data, "the fit \"squash\"");
+    card(&whole("lenet5", "[]", "crop", 1.0).replace("\"classes\":2", "\"classes\":0"));
+    told(ErrorKind::Data, "0 classes");
+    card(&whole("lenet5", "[]", "crop", 1.0).replace("28,28", "28,0"));
+    told(ErrorKind::Data, "images of [1, 28, 0]");
+    card(&whole("resnet6000000000000002_cifar", "[]", "crop", 1.0));
+    told(ErrorKind::Shape, "up to 2000");
     card(&whole("lenet5", "[]", "crop", 0.0));
     told(ErrorKind::Data, "deviation 0");
     card(&whole("lenet5", "[]", "crop", 1.0));

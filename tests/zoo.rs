@@ -247,7 +247,7 @@ fn gradients_are_pytorchs() {
             "mobilenet_v2" => &["classifier.0"],
             _ => &[],
         };
-        let mut cx = Build::train(&mut g).frozen(move |layer| dropout.contains(&layer));
+        let mut cx = Build::train(&mut g).freeze_where(move |layer| dropout.contains(&layer));
         let logits = model.build(&mut cx, x).unwrap();
         let mut heads = vec![(logits, 1.0)];
         heads.extend(cx.outputs().iter().map(|head| (head.value, head.weight)));

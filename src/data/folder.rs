@@ -4,18 +4,23 @@ use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
+use image::codecs::png::PngEncoder;
 use image::imageops::FilterType;
-use image::{DynamicImage, ImageReader, Limits};
+use image::{DynamicImage, ExtendedColorType, ImageEncoder, ImageFormat, ImageReader, Limits};
 
 use super::{Dataset, Fit};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::{described, error, io_error, read_file};
+use crate::tensor::room;
 
 /// The longest picture file that is read.
 const MOST_BYTES: u64 = 256 << 20;
 /// The most memory that decoding one takes, and its longest edge.
 const MOST_DECODED: u64 = 1 << 30;
 const MOST_EDGE: u32 = 1 << 16;
+
+/// How the names of picture files end.
+const PICTURES: [&str; 4] = ["png", "jpg", "jpeg", "webp"];
 
 /// How the pictures of a folder are read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +67,18 @@ pub struct Folder {
     pub skipped: Vec<(PathBuf, String)>,
 }
 
+/// Fails unless images may have this size; returns their pixels' count.
+fn checked_size([channels, height, width]: [usize; 3]) -> Result<usize> {
+    let edge = |extent: usize| (1..=MOST_EDGE as usize).contains(&extent);
+    if matches!(channels, 1 | 3) && edge(height) && edge(width) {
+        return Ok(channels * height * width);
+    }
+    Err(Error::shape(format!(
+        "images of {channels}x{height}x{width}: 1 or 3 channels, and 1 to {MOST_EDGE} pixels along \
+         each edge are read"
+    )))
+}
+
 /// Reads a folder that has one folder of pictures (png, jpeg, webp) for each class.
 ///
 /// ```no_run
@@ -98,12 +115,7 @@ pub struct Folder {
 pub fn load_folder(dir: impl AsRef<Path>, options: &FolderOptions) -> Result<Folder> {
     let dir = dir.as_ref();
     let wrong = |path: &Path, message: String| Err(error(ErrorKind::Data, path, message));
-    if !matches!(options.size[0], 1 | 3) || options.size.contains(&0) {
-        return Err(Error::shape(format!(
-            "images of {:?}: [channels, height, width] with 1 or 3 channels are read",
-            options.size
-        )));
-    }
+    let size = checked_size(options.size)?;
     let classes: Vec<PathBuf> = listed(dir)?
         .into_iter()
         .filter(|path| path.is_dir())
@@ -112,16 +124,20 @@ pub fn load_folder(dir: impl AsRef<Path>, options: &FolderOptions) -> Result<Fol
         return wrong(
             dir,
             format!(
-                "{} folders of pictures, a classifier needs two",
+                "a classifier needs two folders of pictures or more, one for each class; found {}",
                 classes.len()
             ),
         );
     }
-    let (mut images, mut labels, mut files) = (Vec::new(), Vec::new(), Vec::new());
+    let found = classes.iter().map(|class| pictures(class));
+    let found = found.collect::<Result<Vec<_>>>()?;
+    let count: usize = found.iter().map(Vec::len).sum();
+    let mut images: Vec<u8> = room(count.saturating_mul(size))?;
+    let (mut labels, mut files) = (Vec::new(), Vec::new());
     let (mut skipped, mut names) = (Vec::new(), Vec::new());
-    for (label, class) in classes.iter().enumerate() {
+    for (label, (class, paths)) in classes.iter().zip(found).enumerate() {
         let before = files.len();
-        for path in pictures(class)? {
+        for path in paths {
             match read_picture(&path, options.size, options.fit) {
                 Ok(pixels) => {
                     images.extend(pixels);
@@ -168,12 +184,22 @@ pub fn read_picture(path: impl AsRef<Path>, size: [usize; 3], fit: Fit) -> Resul
 /// `Data` if they are no picture.
 pub fn decode_picture(bytes: &[u8], size: [usize; 3], fit: Fit) -> Result<Vec<u8>> {
     let wrong = |message: String| Error::new(ErrorKind::Data, message);
+    let mut pixels = room(checked_size(size)?)?;
     let mut reader = ImageReader::new(Cursor::new(bytes))
         .with_guessed_format()
         .map_err(|e| wrong("it cannot be read".to_owned()).with_source(e))?;
-    if reader.format().is_none() {
-        let what = described(bytes).unwrap_or("no png, jpeg or webp");
-        return Err(wrong(format!("no picture: it is {what}")));
+    match reader.format() {
+        Some(ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::WebP) => {}
+        Some(other) => {
+            let name = other.extensions_str().first().copied().unwrap_or("other");
+            return Err(wrong(format!(
+                "no picture that is read: it is a {name}, not a png, jpeg or webp"
+            )));
+        }
+        None => {
+            let what = described(bytes).unwrap_or("no png, jpeg or webp");
+            return Err(wrong(format!("no picture: it is {what}")));
+        }
     }
     let mut limits = Limits::default();
     limits.max_alloc = Some(MOST_DECODED);
@@ -181,7 +207,9 @@ pub fn decode_picture(bytes: &[u8], size: [usize; 3], fit: Fit) -> Result<Vec<u8
     reader.limits(limits);
     let picture = reader.decode();
     let picture = picture.map_err(|e| wrong(format!("a picture that is corrupt: {e}")))?;
-    Ok(fitted(&picture, size, fit))
+    pixels.resize(checked_size(size)?, 0);
+    draw(&picture, size, fit, &mut pixels);
+    Ok(pixels)
 }
 
 /// Writes pixels `[channels, height, width]` (1 channel: grey, 3: red, green, blue) as a png file.
@@ -192,50 +220,54 @@ pub fn decode_picture(bytes: &[u8], size: [usize; 3], fit: Fit) -> Result<Vec<u8
 pub fn write_picture(path: impl AsRef<Path>, pixels: &[u8], size: [usize; 3]) -> Result<()> {
     let path = path.as_ref();
     let [channels, height, width] = size;
-    let count = size
-        .iter()
-        .try_fold(1usize, |n, &extent| n.checked_mul(extent));
-    let edges = u32::try_from(width).ok().zip(u32::try_from(height).ok());
-    let (true, Some((to_width, to_height))) = (count == Some(pixels.len()), edges) else {
+    if checked_size(size)? != pixels.len() {
         return Err(Error::shape(format!(
             "write_picture: {} pixels are no picture of {channels}x{height}x{width}",
             pixels.len()
         )));
-    };
+    }
     let plane = height * width;
     let interleaved: Vec<u8> = (0..pixels.len())
         .map(|at| pixels[at % channels * plane + at / channels])
         .collect();
-    let picture = match channels {
-        1 => image::GrayImage::from_raw(to_width, to_height, interleaved).map(DynamicImage::from),
-        3 => image::RgbImage::from_raw(to_width, to_height, interleaved).map(DynamicImage::from),
-        _ => None,
+    let color = match channels {
+        1 => ExtendedColorType::L8,
+        _ => ExtendedColorType::Rgb8,
     };
-    let Some(picture) = picture else {
-        return Err(Error::shape(format!(
-            "write_picture: {channels} channels, 1 or 3 are written"
-        )));
-    };
-    picture
-        .save_with_format(path, image::ImageFormat::Png)
-        .map_err(|e| error(ErrorKind::Io, path, "cannot be written").with_source(e))
+    // Whole before the file is opened: a failure leaves the old one.
+    let mut png = Vec::new();
+    PngEncoder::new(&mut png)
+        .write_image(&interleaved, width as u32, height as u32, color)
+        .map_err(|e| error(ErrorKind::Data, path, format!("cannot be encoded: {e}")))?;
+    fs::write(path, png).map_err(|e| {
+        let message = format!("cannot be written: {e}");
+        error(ErrorKind::Io, path, message).with_source(e)
+    })
 }
 
-/// A picture as an image of this size.
-fn fitted(picture: &DynamicImage, [channels, height, width]: [usize; 3], fit: Fit) -> Vec<u8> {
+/// Draws a picture as an image of this size, over black.
+fn draw(
+    picture: &DynamicImage,
+    [channels, height, width]: [usize; 3],
+    fit: Fit,
+    pixels: &mut [u8],
+) {
     let (to_width, to_height) = (width as u32, height as u32);
     let same = (picture.width(), picture.height()) == (to_width, to_height);
     let filter = FilterType::Triangle;
     let resized = match fit {
         _ if same => picture.clone(),
-        Fit::Crop => picture.resize_to_fill(to_width, to_height, filter),
+        Fit::Crop => {
+            let [x, y, own_width, own_height] = middle(picture, to_width, to_height);
+            let part = picture.crop_imm(x, y, own_width, own_height);
+            part.resize_exact(to_width, to_height, filter)
+        }
         Fit::Pad => picture.resize(to_width, to_height, filter),
         Fit::Stretch => picture.resize_exact(to_width, to_height, filter),
     };
     let (own_width, own_height) = (resized.width() as usize, resized.height() as usize);
     // Where it is smaller, in the middle.
     let (left, top) = ((width - own_width) / 2, (height - own_height) / 2);
-    let mut pixels = vec![0; channels * height * width];
     let interleaved = match channels {
         1 => resized.to_luma8().into_raw(),
         _ => resized.to_rgb8().into_raw(),
@@ -246,7 +278,25 @@ fn fitted(picture: &DynamicImage, [channels, height, width]: [usize; 3], fit: Fi
             pixels[(channel * height + row) * width + column] = value;
         }
     }
-    pixels
+}
+
+/// The largest part in the middle of a picture that has the proportions of another: left, top,
+/// width and height. Cut before it is resized, a long picture takes no more memory than a short
+/// one.
+fn middle(picture: &DynamicImage, to_width: u32, to_height: u32) -> [u32; 4] {
+    let (width, height) = (picture.width(), picture.height());
+    let [w, h, to_w, to_h] = [width, height, to_width, to_height].map(u64::from);
+    let rounded = |a: u64, b: u64, c: u64, most: u64| ((a * b + c / 2) / c).clamp(1, most) as u32;
+    let (own_width, own_height) = match w * to_h > h * to_w {
+        true => (rounded(h, to_w, to_h, w), height),
+        false => (width, rounded(w, to_h, to_w, h)),
+    };
+    [
+        (width - own_width) / 2,
+        (height - own_height) / 2,
+        own_width,
+        own_height,
+    ]
 }
 
 /// What a folder holds, by name, hidden files left out.
@@ -274,7 +324,7 @@ fn pictures(dir: &Path) -> Result<Vec<PathBuf>> {
             let extension = extension.to_ascii_lowercase();
             if path.is_dir() && !path.is_symlink() {
                 open.push(path);
-            } else if ["png", "jpg", "jpeg", "webp"].contains(&extension.as_str()) {
+            } else if path.is_file() && PICTURES.contains(&extension.as_str()) {
                 found.push(path);
             }
         }
@@ -361,7 +411,7 @@ mod tests {
         fs::remove_dir_all(dir.join("dog")).unwrap();
         let error = load_folder(&dir, &options).unwrap_err();
         assert!(
-            error.to_string().contains("1 folders of pictures"),
+            error.to_string().ends_with("one for each class; found 1"),
             "{error}"
         );
         fs::remove_dir_all(&dir).unwrap();
@@ -391,12 +441,30 @@ mod tests {
         for (bytes, words) in [
             (&b"not a picture"[..], "no picture: it is plain text"),
             (&png[..png.len() / 2], "corrupt"),
-            (&b""[..], "no png, jpeg or webp"),
+            (&b""[..], "no picture: it is empty"),
+            (&b"GIF89a\x01\0\x01\0"[..], "it is a gif, not a png"),
         ] {
             let error = decode_picture(bytes, [3, 4, 4], Fit::Crop).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Data);
             assert!(error.to_string().contains(words), "{error}");
         }
+        for size in [
+            [2, 4, 4],
+            [0, 4, 4],
+            [3, 0, 4],
+            [3, 4, 1 << 40],
+            [1, usize::MAX, 2],
+        ] {
+            let error = decode_picture(&png, size, Fit::Crop).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Shape, "{size:?}");
+        }
+        // Long and thin: cut before it is made larger.
+        let mut long = Cursor::new(Vec::new());
+        halves(60_000, 1)
+            .write_to(&mut long, ImageFormat::Png)
+            .unwrap();
+        let middle = decode_picture(long.get_ref(), [3, 64, 64], Fit::Crop).unwrap();
+        assert_eq!(middle.len(), 3 * 64 * 64);
         let dir = folder("written");
         let path = dir.join("one.png");
         let pixels: Vec<u8> = (0..60).collect();
@@ -410,6 +478,9 @@ mod tests {
             write_picture(&path, &pixels, [3, 4, 4]).unwrap_err().kind(),
             ErrorKind::Shape
         );
+        let error = write_picture(&path, &[], [1, 0, 5]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Shape);
+        assert_eq!(read_picture(&path, [1, 12, 5], Fit::Crop).unwrap(), pixels);
         let error = write_picture(dir.join("no/one.png"), &pixels, [3, 4, 5]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Io);
         fs::remove_dir_all(&dir).unwrap();

@@ -12,6 +12,8 @@ pub mod idx;
 #[cfg(feature = "data")]
 mod mnist;
 
+use std::collections::HashMap;
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::rng::{Stream, stream_of};
 
@@ -96,7 +98,7 @@ impl Dataset {
     /// The same set with names of its classes.
     ///
     /// # Errors
-    /// `Data` if they are more or fewer than the classes.
+    /// `Data` if they are more or fewer than the classes; none at all leave them unnamed.
     pub fn with_names<S: Into<String>>(
         mut self,
         names: impl IntoIterator<Item = S>,
@@ -116,6 +118,7 @@ impl Dataset {
     /// # Errors
     /// `Data` if there is no image of a number.
     pub fn subset(&self, indices: &[usize]) -> Result<Self> {
+        self.check()?;
         if let Some(index) = indices.iter().find(|&&index| index >= self.count) {
             let message = format!("image {index} of {}", self.count);
             return Err(Error::new(ErrorKind::Data, message));
@@ -166,10 +169,10 @@ impl Dataset {
     /// `Data` if the set is not sound ([`check`](Self::check)).
     pub fn first_of_each(&self, most: usize) -> Result<Self> {
         self.check()?;
-        let mut counts = vec![0; self.classes];
+        let mut counts: HashMap<u32, usize> = HashMap::new();
         let mut kept = Vec::new();
         for (index, &label) in self.labels.iter().enumerate() {
-            let count = &mut counts[label as usize];
+            let count = counts.entry(label).or_default();
             if *count < most {
                 *count += 1;
                 kept.push(index);
@@ -233,6 +236,11 @@ impl Dataset {
         if self.labels.len() != count {
             return wrong(format!("{} labels for {count} images", self.labels.len()));
         }
+        if count > 0 && [channels, height, width].contains(&0) {
+            return wrong(format!(
+                "images of {channels}x{height}x{width} have no pixels"
+            ));
+        }
         let factors = [count, channels, height, width];
         let pixels = factors.into_iter().try_fold(1, usize::checked_mul);
         if pixels != Some(self.images.len()) {
@@ -252,8 +260,16 @@ impl Dataset {
     }
 }
 
+/// The first names that differ, where both sets have some.
+fn differing<'a>(own: &'a [String], other: &'a [String]) -> Option<(&'a str, &'a str)> {
+    let mut pairs = own.iter().zip(other);
+    let (own, other) = pairs.find(|(own, other)| own != other)?;
+    Some((own, other))
+}
+
 impl Split {
-    /// Checks both sets, and that they agree in the size of images and the number of classes.
+    /// Checks both sets, and that they agree in the size of images, the number of classes and their
+    /// names, where both have some.
     ///
     /// # Errors
     /// `Data`, with the set and the numbers.
@@ -279,6 +295,8 @@ impl Split {
                 "the training set has {} classes, the test set {}",
                 train.classes, test.classes
             )
+        } else if let Some((own, other)) = differing(&train.class_names, &test.class_names) {
+            format!("a class is \"{own}\" in the training set and \"{other}\" in the test set")
         } else {
             return Ok(());
         };

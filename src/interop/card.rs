@@ -14,6 +14,8 @@ pub(super) const CARD: &str = "striate.model";
 /// The most classes that a card may name, and the most bytes that one takes.
 const MOST_CLASSES: usize = 1 << 20;
 const MOST_BYTES: usize = 16 << 20;
+/// The most channels, rows or columns of an image.
+const MOST_EXTENT: usize = 1 << 16;
 
 /// What a file says of the network whose parameters it holds, and of the pictures that it takes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,8 +29,9 @@ pub struct ModelCard {
     pub class_names: Vec<String>,
     /// Channels, height and width of its images.
     pub input: [usize; 3],
-    /// How pictures of other sizes become these: `crop`, `pad` or `stretch`.
-    pub fit: String,
+    /// How pictures of other sizes become these.
+    #[serde(with = "by_name")]
+    pub fit: Fit,
     /// Mean of the pixels, from 0 to 255, that is taken off.
     pub mean: f64,
     /// Their deviation, by which they are divided then.
@@ -64,11 +67,35 @@ impl ModelCard {
             ));
         };
         let (_, tensor) = tensors.swap_remove(at);
-        let bytes = tensor.as_u8()?;
+        let bytes = tensor.as_u8().map_err(|e| {
+            wrong("the model's card is no tensor of bytes".to_owned()).with_source(e)
+        })?;
+        if bytes.len() > MOST_BYTES {
+            return Err(wrong(format!(
+                "the model's card takes {} bytes, {MOST_BYTES} at most are read",
+                bytes.len()
+            )));
+        }
         let card: Self = serde_json::from_slice(bytes)
             .map_err(|e| wrong(format!("the model's card cannot be read: {e}")).with_source(e))?;
+        if !(1..=MOST_CLASSES).contains(&card.classes) {
+            return Err(wrong(format!(
+                "the model's card has {} classes, 1 to {MOST_CLASSES} are read",
+                card.classes
+            )));
+        }
+        if card
+            .input
+            .iter()
+            .any(|extent| !(1..=MOST_EXTENT).contains(extent))
+        {
+            return Err(wrong(format!(
+                "the model's card has images of {:?}, extents of 1 to {MOST_EXTENT} are read",
+                card.input
+            )));
+        }
         let names = card.class_names.len();
-        if card.classes > MOST_CLASSES || (names != 0 && names != card.classes) {
+        if names != 0 && names != card.classes {
             return Err(wrong(format!(
                 "the model's card has {names} names for {} classes",
                 card.classes
@@ -80,7 +107,6 @@ impl ModelCard {
                 card.mean, card.deviation
             )));
         }
-        card.fit()?;
         Ok(card)
     }
 
@@ -92,20 +118,27 @@ impl ModelCard {
         models::by_name(&self.model, self.classes)
     }
 
-    /// How pictures become images.
-    ///
-    /// # Errors
-    /// `Data` if its word is none of this library's.
-    pub fn fit(&self) -> Result<Fit> {
-        Fit::by_name(&self.fit).ok_or_else(|| {
-            let message = format!("the model's card has the fit \"{}\"", self.fit);
-            Error::new(ErrorKind::Data, message)
-        })
-    }
-
     /// The name of a class, or its number.
     pub fn class_name(&self, class: usize) -> String {
         let name = self.class_names.get(class);
         name.cloned().unwrap_or_else(|| class.to_string())
+    }
+}
+
+/// A fit as its name.
+mod by_name {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::data::Fit;
+
+    pub fn serialize<S: Serializer>(fit: &Fit, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(fit.name())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Fit, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let unknown = || D::Error::custom(format!("the fit \"{name}\""));
+        Fit::by_name(&name).ok_or_else(unknown)
     }
 }

@@ -7,7 +7,7 @@ use super::checkpoint::averaged;
 use super::file::replace_file;
 use super::safetensors::{encode, fit, load};
 use crate::data::Fit;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::Engine;
 use crate::graph::{Graph, StateKind, Value};
 use crate::models::Model;
@@ -26,8 +26,8 @@ impl Classifier {
     ///
     /// # Errors
     /// `NotFinite` as [`expect_finite`](Self::expect_finite), and the file is as it was; `Shape` if
-    /// `model` has other classes than the training set; as
-    /// [`save_parameters`](super::save_parameters).
+    /// `model` has other classes than the training set, `Checkpoint` if it has other parameters
+    /// than what was trained; as [`save_parameters`](super::save_parameters).
     pub fn save_model(&mut self, path: impl AsRef<Path>, model: &Model, fit: Fit) -> Result<()> {
         self.expect_finite()?;
         let about = &self.about;
@@ -44,14 +44,56 @@ impl Classifier {
             classes: about.classes,
             class_names: about.class_names.clone(),
             input: about.image,
-            fit: fit.name().to_owned(),
+            fit,
             mean: about.normalise.mean,
             deviation: about.normalise.deviation,
         };
         let mut tensors = blocking(self.store().engine(), averaged(self.store()))?;
+        let evaluated = Evaluated::new(model, about.image)?;
+        fit_states(tensors.clone(), &evaluated)
+            .map_err(|e| e.context(format!("save_model: this is no {}", model.name())))?;
         tensors.push(card.tensor()?);
         replace_file(path, &encode(&tensors)?)
     }
+}
+
+/// A network that evaluates one image.
+struct Evaluated {
+    graph: Graph,
+    images: Value,
+    shares: Value,
+}
+
+impl Evaluated {
+    fn new(model: &Model, [channels, height, width]: [usize; 3]) -> Result<Self> {
+        let mut g = Graph::new();
+        let images = g.input("images", Type::f32([1, channels, height, width]))?;
+        let logits = model.build(&mut Build::eval(&mut g), images)?;
+        let shares = g.softmax(logits, 1)?;
+        Ok(Self {
+            graph: g,
+            images,
+            shares,
+        })
+    }
+}
+
+/// What a network needs of some tensors; those of heads that only training has are left out.
+///
+/// # Errors
+/// `Checkpoint` if one is missing or of another shape.
+fn fit_states(
+    mut tensors: Vec<(String, Tensor)>,
+    evaluated: &Evaluated,
+) -> Result<Vec<(String, Tensor)>> {
+    let kept = |kind| matches!(kind, StateKind::Parameter | StateKind::Statistic);
+    let states = evaluated.graph.states().iter();
+    let states = states.filter(|state| kept(state.kind));
+    let expected: Vec<_> = states.map(|s| (s.name.clone(), s.ty.clone())).collect();
+    tensors.retain(|(name, _)| expected.iter().any(|(own, _)| own == name));
+    let found = fit(tensors, &expected)?;
+    let names = expected.into_iter().map(|(name, _)| name);
+    Ok(names.zip(found).collect())
 }
 
 /// A trained classifier that says what a picture shows.
@@ -108,7 +150,8 @@ impl Predictor {
     ///
     /// # Errors
     /// `Io` and `Data` from the file; `Unsupported` if this library has no network of its name;
-    /// `Checkpoint` if it holds other parameters than that; those of the device.
+    /// `Checkpoint` if it holds other parameters than that; `Shape` if the network takes no images
+    /// of the size that it says; those of the device.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         Self::load_on(&Engine::new()?, path)
     }
@@ -125,31 +168,20 @@ impl Predictor {
 
     fn of(engine: &Engine, tensors: &mut Vec<(String, Tensor)>) -> Result<Self> {
         let card = ModelCard::take(tensors)?;
-        let model = card.model()?;
-        let [channels, height, width] = card.input;
-        let mut g = Graph::new();
-        let images = g.input("images", Type::f32([1, channels, height, width]))?;
-        let logits = model.build(&mut Build::eval(&mut g), images)?;
-        let shares = g.softmax(logits, 1)?;
-        // Those of heads that only training has are in the file too.
-        let kept = |kind| matches!(kind, StateKind::Parameter | StateKind::Statistic);
-        let states = g.states().iter().filter(|state| kept(state.kind));
-        let expected: Vec<_> = states.map(|s| (s.name.clone(), s.ty.clone())).collect();
-        tensors.retain(|(name, _)| expected.iter().any(|(own, _)| own == name));
-        let found = fit(std::mem::take(tensors), &expected)?;
-        let store = Store::new(engine, &[&g], 0)?;
-        let names = expected.into_iter().map(|(name, _)| name);
-        store.restore(&names.zip(found).collect::<Vec<_>>())?;
+        let evaluated = Evaluated::new(&card.model()?, card.input)?;
+        let states = fit_states(std::mem::take(tensors), &evaluated)?;
+        let store = Store::new(engine, &[&evaluated.graph], 0)?;
+        store.restore(&states)?;
         let normalise = Normalise {
             mean: card.mean,
             deviation: card.deviation,
         };
         Ok(Self {
-            session: Session::new(&store, &g, &[shares])?,
+            session: Session::new(&store, &evaluated.graph, &[evaluated.shares])?,
             card,
             normalise,
-            images,
-            shares,
+            images: evaluated.images,
+            shares: evaluated.shares,
         })
     }
 
@@ -162,7 +194,8 @@ impl Predictor {
     /// ([`ModelCard::input`]).
     ///
     /// # Errors
-    /// `Shape` if there are more or fewer pixels; those of the device.
+    /// `Shape` if there are more or fewer pixels, `NotFinite` if the network makes NaN of them;
+    /// those of the device.
     pub fn predict(&mut self, pixels: &[u8]) -> Result<Prediction> {
         let [channels, height, width] = self.card.input;
         if pixels.len() != channels * height * width {
@@ -177,6 +210,10 @@ impl Predictor {
         self.session.write(self.images, &image)?;
         self.session.run(1)?;
         let shares = self.session.read(self.shares)?.as_f32()?.to_vec();
+        if !shares.iter().all(|share| share.is_finite()) {
+            let message = "predict: the network makes NaN of this image";
+            return Err(Error::new(ErrorKind::NotFinite, message));
+        }
         let best = shares.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
         let (class, share) = best.map_or((0, 0.0), |(class, &share)| (class, share));
         Ok(Prediction {
@@ -193,8 +230,7 @@ impl Predictor {
     /// `Io` if it cannot be read, `Data` if it is no picture; as [`predict`](Self::predict).
     #[cfg(feature = "images")]
     pub fn predict_file(&mut self, path: impl AsRef<Path>) -> Result<Prediction> {
-        let fit = self.card.fit()?;
-        let pixels = crate::data::read_picture(path, self.card.input, fit)?;
+        let pixels = crate::data::read_picture(path, self.card.input, self.card.fit)?;
         self.predict(&pixels)
     }
 }

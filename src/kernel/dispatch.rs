@@ -94,7 +94,7 @@ impl Dispatch {
         }
     }
 
-    /// Chooses what follows the sums.
+    /// Chooses what follows, one of `kernel.epilogues`.
     pub fn epilogue(mut self, epilogue: Overrides) -> Self {
         self.epilogue = epilogue;
         self

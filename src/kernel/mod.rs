@@ -78,13 +78,13 @@ pub struct Kernel {
     pub wgsl: Wgsl,
     /// Every override set that a dispatch may choose.
     pub variants: &'static [Overrides],
-    /// The further overrides by which a dispatch chooses what follows the sums, one of these with
-    /// any of the variants; the empty set alone where nothing does.
+    /// The further overrides by which a dispatch chooses what follows its own results, one of these
+    /// with any of the variants; the empty set alone where nothing does.
     pub epilogues: &'static [Overrides],
 }
 
 /// The epilogues of a kernel without any.
-const NO_EPILOGUE: &[Overrides] = &[&[]];
+pub(crate) const NO_EPILOGUE: &[Overrides] = &[&[]];
 
 impl Kernel {
     /// A kernel made of files that are compiled in.
@@ -141,7 +141,7 @@ impl Kernel {
     }
 
     /// The same kernel with these epilogues.
-    pub(crate) fn with_epilogues(mut self, epilogues: &'static [Overrides]) -> Self {
+    pub fn with_epilogues(mut self, epilogues: &'static [Overrides]) -> Self {
         self.epilogues = epilogues;
         self
     }

@@ -76,7 +76,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 /// The classifier of a name, as [`Model::name`] gives it, for so many classes.
 ///
 /// # Errors
-/// `Unsupported` if there is none, with the names that there are.
+/// `Unsupported` if there is none, with the names that there are; `Shape` as [`resnet_cifar`].
 pub fn by_name(name: &str, classes: usize) -> Result<Model> {
     if let Some((_, constructor)) = NAMED.into_iter().find(|(own, _)| *own == name) {
         return Ok(constructor(classes));

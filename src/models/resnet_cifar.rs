@@ -9,6 +9,9 @@ use crate::nn::{BatchNorm2d, Build, Flatten, GlobalAvgPool, Linear, Module, Relu
 use crate::ops::AxisRange;
 use crate::shape::PaddingMode;
 
+/// The deepest network that is built; the paper's has 1,202 layers.
+const MOST_DEPTH: usize = 2000;
+
 /// Channels of the three stages.
 const CHANNELS: [usize; 3] = [16, 32, 64];
 
@@ -28,11 +31,11 @@ pub fn resnet20(classes: usize) -> Model {
 /// `layer1.0.conv1`, ..., `fc`.
 ///
 /// # Errors
-/// `Shape` if `depth` is not 6 b + 2 with b at least 1.
+/// `Shape` if `depth` is not 6 b + 2 with b at least 1, or beyond 2,000.
 pub fn resnet_cifar(depth: usize, classes: usize) -> Result<Model> {
-    if depth < 8 || depth % 6 != 2 {
+    if !(8..=MOST_DEPTH).contains(&depth) || depth % 6 != 2 {
         return Err(Error::shape(format!(
-            "resnet_cifar: depth {depth} is not 8, 14, 20 or another 6 b + 2"
+            "resnet_cifar: depth {depth} is not 8, 14, 20 or another 6 b + 2 up to {MOST_DEPTH}"
         )));
     }
     Ok(of_blocks((depth - 2) / 6, classes))

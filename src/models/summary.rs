@@ -32,11 +32,12 @@ pub struct Row {
 pub struct Summary {
     /// Name of the network.
     pub name: String,
-    /// The innermost layers in order.
+    /// The innermost layers of evaluation, in order. What blocks do between their layers, such as
+    /// the sums of residual networks, is in no row.
     pub rows: Vec<Row>,
-    /// Elements of all parameters.
+    /// Elements of all parameters, those of auxiliary classifiers too.
     pub parameters: usize,
-    /// Products of all layers, each with its addition.
+    /// Products of evaluation, each with its addition.
     pub multiply_adds: u64,
     /// What a session of evaluation allocates on a GPU, without parameters.
     pub evaluation: Bytes,

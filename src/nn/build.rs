@@ -27,7 +27,7 @@ use crate::shape::{Shape, Type};
 ///     .named("fc", Linear::new(4 * 26 * 26, 10));
 /// let mut g = Graph::new();
 /// let images = g.input("images", Type::f32([2, 1, 28, 28]))?;
-/// let mut cx = Build::train(&mut g).frozen(|layer| layer == "conv");
+/// let mut cx = Build::train(&mut g).freeze("conv");
 /// let logits = net.build(&mut cx, images)?;
 /// let maps = cx.find("conv").unwrap();
 /// assert_eq!(g.shape(maps)?[..], [2, 4, 26, 26]);
@@ -40,7 +40,7 @@ pub struct Build<'g> {
     graph: &'g mut Graph,
     mode: Mode,
     scope: String,
-    frozen: Option<Box<Chosen>>,
+    chosen: Vec<Box<Chosen>>,
     patterns: Vec<String>,
     layers: Vec<(String, Value, Range<usize>)>,
     outputs: Vec<Output>,
@@ -68,7 +68,7 @@ impl<'g> Build<'g> {
             graph,
             mode,
             scope: String::new(),
-            frozen: None,
+            chosen: Vec::new(),
             patterns: Vec::new(),
             layers: Vec::new(),
             outputs: Vec::new(),
@@ -85,16 +85,18 @@ impl<'g> Build<'g> {
         Self::new(graph, Mode::Eval)
     }
 
-    /// Freezes the layers whose names are chosen: their parameters are not trained
-    /// ([`Graph::freeze`]), and they are built for evaluation, whatever the others are built for.
-    pub fn frozen(mut self, chosen: impl Fn(&str) -> bool + 'static) -> Self {
-        self.frozen = Some(Box::new(chosen));
+    /// Freezes the layers whose full names are chosen, and those inside them: their parameters are
+    /// not trained ([`Graph::freeze`]), and they are built for evaluation, whatever the others are
+    /// built for.
+    pub fn freeze_where(mut self, chosen: impl Fn(&str) -> bool + 'static) -> Self {
+        self.chosen.push(Box::new(chosen));
         self
     }
 
     /// Freezes the layers whose full names match a pattern, and those inside them. `*` stands for
     /// any text: `features` freezes `features.0.conv` too, `layer*` all four stages of a residual
-    /// network, `*.bn1` one normalisation in each of its blocks.
+    /// network, `*.bn1` one normalisation in each of its blocks. Whether there are such layers is
+    /// known once the network is built ([`expect_frozen`](Self::expect_frozen)).
     pub fn freeze(mut self, pattern: &str) -> Self {
         self.patterns.push(pattern.to_owned());
         self
@@ -115,7 +117,8 @@ impl<'g> Build<'g> {
         let mut known: Vec<&str> = Vec::new();
         for (name, ..) in &self.layers {
             let outer = name.split('.').next().unwrap_or_default();
-            if !known.contains(&outer) {
+            let numbered = outer.bytes().all(|byte| byte.is_ascii_digit());
+            if !numbered && !known.contains(&outer) {
                 known.push(outer);
             }
         }
@@ -140,10 +143,10 @@ impl<'g> Build<'g> {
 
     /// Whether the layer at hand is frozen.
     pub fn is_frozen(&self) -> bool {
-        let chosen = self.frozen.as_ref();
-        let mut patterns = self.patterns.iter();
-        chosen.is_some_and(|chosen| chosen(&self.scope))
-            || patterns.any(|pattern| covers(pattern, &self.scope))
+        around(&self.scope).any(|layer| {
+            self.chosen.iter().any(|chosen| chosen(layer))
+                || self.patterns.iter().any(|pattern| matches(pattern, layer))
+        })
     }
 
     /// The name of the layer at hand; empty outside of all layers.
@@ -170,11 +173,8 @@ impl<'g> Build<'g> {
         module: &(impl Module + ?Sized),
         x: Value,
     ) -> Result<Value> {
-        let outer = std::mem::take(&mut self.scope);
-        self.scope = match outer.as_str() {
-            "" => name.to_owned(),
-            _ => format!("{outer}.{name}"),
-        };
+        let inner = self.join(name);
+        let outer = std::mem::replace(&mut self.scope, inner);
         let before = self.graph.nodes().len();
         let built = match self.scope.is_empty() {
             true => module.build(self, x),
@@ -291,22 +291,35 @@ impl<'g> Build<'g> {
     }
 }
 
+/// The full names of the layers around one, and its own.
+fn around(name: &str) -> impl Iterator<Item = &str> {
+    let ends = name.match_indices('.').map(|(end, _)| end);
+    ends.chain([name.len()]).map(move |end| &name[..end])
+}
+
 /// Whether a pattern matches a layer's name, or that of a layer around it.
 fn covers(pattern: &str, name: &str) -> bool {
-    let ends = name.match_indices('.').map(|(end, _)| end);
-    ends.chain([name.len()])
-        .any(|end| matches(pattern, &name[..end]))
+    around(name).any(|layer| matches(pattern, layer))
 }
 
 /// Whether a pattern, in which `*` stands for any text, matches all of a name.
 fn matches(pattern: &str, name: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == name,
-        Some((before, after)) => name.strip_prefix(before).is_some_and(|rest| {
-            let ends = rest.char_indices().map(|(at, _)| at).chain([rest.len()]);
-            ends.into_iter().any(|at| matches(after, &rest[at..]))
-        }),
+    let mut pieces = pattern.split('*');
+    let first = pieces.next().unwrap_or_default();
+    let Some(last) = pieces.next_back() else {
+        return pattern == name;
+    };
+    let Some(mut rest) = name.strip_prefix(first) else {
+        return false;
+    };
+    // Each piece as early as it can be: what is left for the others is longest then.
+    for piece in pieces {
+        let Some(at) = rest.find(piece) else {
+            return false;
+        };
+        rest = &rest[at + piece.len()..];
     }
+    rest.ends_with(last)
 }
 
 impl Debug for Build<'_> {

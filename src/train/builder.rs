@@ -78,7 +78,8 @@ where
     ///
     /// # Errors
     /// `Data` if a set is empty, if a label is not below the number of classes or the sets differ
-    /// in it; `Shape` if the model makes something else than logits of these classes, and from the
+    /// in it; `Graph` if a pattern that is to be frozen matches no layer; `Shape` if the model
+    /// makes something else than logits of these classes, and from the
     /// model: as in PyTorch, batch normalisation refuses a last batch that has one value per
     /// channel. Whatever compiling returns.
     #[cfg(not(target_arch = "wasm32"))]

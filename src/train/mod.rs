@@ -24,7 +24,7 @@ pub use optimizer::Optimizer;
 pub use schedule::{constant, warmup_cosine};
 pub use settings::{Adagrad, RmsProp, Sgd};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::{Graph, Init, State, StateKind, Value};
 use crate::ops::Rule;
 use crate::shape::Type;
@@ -70,7 +70,7 @@ pub fn minimize(
 /// them.
 ///
 /// # Errors
-/// As [`Optimizer::minimize`]; `Graph` if one of `params` is not a state.
+/// As [`Optimizer::minimize`]; `Graph` if one of `params` is not a state, or is frozen.
 pub fn minimize_params(
     g: &mut Graph,
     loss: Value,
@@ -78,6 +78,16 @@ pub fn minimize_params(
     rule: impl Into<Rule>,
     learning_rate: Value,
 ) -> Result<()> {
+    if let Some(frozen) = g
+        .states()
+        .iter()
+        .find(|s| s.frozen && params.contains(&s.value))
+    {
+        return Err(Error::graph(format!(
+            "minimize_params: parameter \"{}\" is frozen",
+            frozen.name
+        )));
+    }
     let rule = rule.into();
     let members = [Member::new(rule, params)];
     Optimizer::new(rule).minimize_members(g, loss, &members, learning_rate)?;

@@ -233,9 +233,13 @@ impl Optimizer {
             g.set_group(param, number.min(255) as u8)?;
             names.push(name);
         }
+        // A frozen one is there too, and in no group.
+        let frozen = g.states().iter().filter(|state| state.frozen);
+        names.extend(frozen.map(|state| state.name.clone()));
+        let known = |name: &String| names.contains(name);
         for group in &self.groups {
             if let Members::Named(wanted) = &group.members
-                && let Some(absent) = wanted.iter().find(|name| !names.contains(name))
+                && let Some(absent) = wanted.iter().find(|name| !known(name))
             {
                 return Err(Error::graph(format!(
                     "optimizer: there is no parameter \"{absent}\""
@@ -355,15 +359,16 @@ pub(super) fn used(
             kept.push(member.with(own));
         }
     }
-    if grads.is_empty() && !skipped.is_empty() {
-        return Err(Error::new(
-            ErrorKind::NotDifferentiable,
-            format!(
+    if grads.is_empty() {
+        let message = match skipped.is_empty() {
+            true => "optimizer: there is nothing to train: no parameter that is not frozen".into(),
+            false => format!(
                 "optimizer: the loss {} has a differentiable path to no parameter: {}",
                 g.describe(loss),
                 skipped.join(", ")
             ),
-        ));
+        };
+        return Err(Error::new(ErrorKind::NotDifferentiable, message));
     }
     for param in skipped {
         log::warn!("optimizer: the loss does not depend on {param}, which is not trained");

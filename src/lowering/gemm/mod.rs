@@ -29,8 +29,6 @@ pub(crate) enum End {
 pub(crate) const MASK_PAIR: &[(usize, usize)] = &[(2, 0)];
 
 impl End {
-    /// The epilogues of a kernel that takes none.
-    pub const NO: &[Overrides] = &[End::None.overrides()];
     /// All of them, as epilogues of a kernel.
     pub const ALL: &[Overrides] = &[
         End::None.overrides(),

@@ -10,7 +10,7 @@
 
 use super::Sizes;
 use super::filters::Filters;
-use crate::kernel::{Body, Caps, Io, Lowering, Operand, Overrides, Rows, overlaps};
+use crate::kernel::{Body, Caps, Io, Lowering, NO_EPILOGUE, Operand, Overrides, Rows, overlaps};
 use crate::lowering::gemm::{End, Target};
 
 /// Which of the three ops is lowered.
@@ -39,7 +39,7 @@ impl Map {
         match self {
             Map::Forward => FORWARD,
             Map::GradInput => GRAD_INPUT,
-            Map::GradWeight => End::NO,
+            Map::GradWeight => NO_EPILOGUE,
         }
     }
 }

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 
 use crate::error::Result;
 use crate::kernel::{
-    Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Part, Rows, WINDOW, looped, overlaps,
-    source, turns_within,
+    Caps, Dispatch, Io, Kernel, Lowering, NO_EPILOGUE, Operand, Overrides, Part, Rows, WINDOW,
+    looped, overlaps, source, turns_within,
 };
 use crate::shape::Type;
 
@@ -869,7 +869,7 @@ impl TablePass {
         )
         .with_epilogues(match self {
             TablePass::Normalize => &[&[], ADDS_RESIDUAL],
-            TablePass::Sums | TablePass::NormalizeGrad => &[&[]],
+            TablePass::Sums | TablePass::NormalizeGrad => NO_EPILOGUE,
         })
     }
 

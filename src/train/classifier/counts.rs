@@ -16,7 +16,7 @@ const LOOK: usize = 256;
 /// What training counted since it was last asked.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Metrics {
-    /// Mean loss per step.
+    /// Mean loss per step, with those of auxiliary classifiers by their weights.
     pub loss: f64,
     /// Share of images that were classified correctly, 0 to 1.
     pub accuracy: f64,

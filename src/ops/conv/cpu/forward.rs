@@ -4,8 +4,8 @@
 use std::borrow::Cow;
 
 use crate::kernel::{
-    Caps, Dispatch, Kernel, Lowering, Operand, Overrides, Rows, Shown, Source, Tile, WINDOW,
-    looped, source, turns_within, window_rows, windows,
+    Caps, Dispatch, Kernel, Lowering, NO_EPILOGUE, Operand, Overrides, Rows, Shown, Source, Tile,
+    WINDOW, looped, source, turns_within, window_rows, windows,
 };
 use crate::shape::Type;
 
@@ -733,7 +733,7 @@ fn registers_kernel(form: RegistersForm) -> Kernel {
     };
     // The gradient of an input, which takes the mask, never strides.
     let (end, epilogues) = match (form.weights, form.strided) {
-        (Weights::Window, _) => (source!("gemm/end_flags"), End::NO),
+        (Weights::Window, _) => (source!("gemm/end_flags"), NO_EPILOGUE),
         (_, false) => (source!("gemm/end"), End::ALL),
         (_, true) => (source!("gemm/end"), Map::Forward.epilogues()),
     };

@@ -9,7 +9,7 @@ use crate::kernel::{
     turns_within, window_rows,
 };
 use crate::lowering::gemm::{APART, End, Target, View, in_dispatches};
-use crate::lowering::value;
+use crate::lowering::{value, variant};
 use crate::ops::matmul::{Block, MatMul, ProductSizes, Stored};
 use crate::shape::Type;
 
@@ -180,9 +180,8 @@ impl MatMul {
             ("transpose_a", transpose_a),
             ("transpose_b", transpose_b),
         ];
-        let is_wanted = |set: &&Overrides| wanted.iter().all(|&(name, n)| value(set, name) == n);
         let dispatch = tiles
-            .dispatch(kernel, is_wanted, &block, [a, b], 4)
+            .dispatch(kernel, &wanted, &block, [a, b], 4)
             .param("last_a", a.last_quad())
             .param("last_b", b.last_quad())
             .param("first_a", block.block.a.first)
@@ -246,12 +245,12 @@ impl RegisterTiles {
     pub fn dispatch(
         &self,
         kernel: Kernel,
-        is_wanted: impl FnMut(&&Overrides) -> bool,
+        wanted: &[(&str, usize)],
         block: &Seen,
         [a, b]: [&View; 2],
         step: usize,
     ) -> Dispatch {
-        let overrides = *(kernel.variants.iter().find(is_wanted)).expect("every tile has a set");
+        let overrides = variant(&kernel, wanted);
         let dispatch = a.bind(Dispatch::of(Cow::Owned(kernel), overrides), &block.a);
         let ProductSizes { m, n, k } = block.block.sizes;
         let tiles = self.down * self.across;

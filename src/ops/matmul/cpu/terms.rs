@@ -5,7 +5,6 @@ use std::cell::Cell;
 use super::registers::{RegisterTiles, Seen, high};
 use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, Tile, source};
 use crate::lowering::gemm::{End, Target, View, flags};
-use crate::lowering::value;
 use crate::ops::matmul::{FEW_ROWS, MatMul, ProductSizes};
 use crate::shape::Type;
 
@@ -29,9 +28,8 @@ impl MatMul {
         let kernel = terms_kernel([a.is_window(), b.is_window()], pairs);
         let high = high(caps.tile.unwrap_or(rule));
         let tiles = RegisterTiles::new(&block, high);
-        let is_wanted = |set: &&Overrides| value(set, "high") == high;
         let dispatch = tiles
-            .dispatch(kernel, is_wanted, &block, [a, b], 1)
+            .dispatch(kernel, &[("high", high)], &block, [a, b], 1)
             .param("last_a", a.last_element())
             .param("last_b", b.last_element());
         let dispatch = match (sum, to.end.reads_third()) {
