@@ -20,7 +20,7 @@ const OLD: u32 = 2u;
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let i = workgroup_index(group) * workgroup_size + local;
-    if (i < params.count) {
+    if i < params.count {
         let at = place(i);
         let stride = strides();
         let own = widen(load(at.x / WIDTH), at.x, stride.x);

@@ -25,7 +25,7 @@ struct Params {
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let i = workgroup_index(group) * workgroup_size + local;
-    if (i < params.count) {
+    if i < params.count {
         y[params.write_base + i] = converted(params.read_base + i);
     }
 }

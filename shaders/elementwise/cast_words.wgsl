@@ -6,7 +6,7 @@ alias Output = vec4<u32>;
 
 fn converted(at: u32) -> vec4<u32> {
     let words = x[at];
-    if (float == 1u) {
+    if float == 1u {
         return truncated4(words, 4294967040.0, 0xffffffffu);
     }
     return bitcast<vec4<u32>>(nearest4(words));

@@ -52,13 +52,13 @@ fn compared(a: vec4<u32>, b: vec4<u32>) -> vec4<bool> {
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let i = workgroup_index(group) * workgroup_size + local;
-    if (i < params.count) {
+    if i < params.count {
         let at = place(i);
         let stride = strides();
         let left = widened(a[at.x / WIDTH], at.x, stride.x);
         let right = widened(b[at.y / WIDTH], at.y, stride.y);
         var holds = compared(left, right);
-        if (floats == 1u) {
+        if floats == 1u {
             let nan = nan_bits(left) | nan_bits(right);
             holds = select(
                 compared(ordered(left), ordered(right)), vec4<bool>(function == 1u), nan

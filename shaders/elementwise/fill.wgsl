@@ -18,7 +18,7 @@ struct Params {
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let i = workgroup_index(group) * workgroup_size + local;
-    if (i < params.quads) {
+    if i < params.quads {
         y[i] = vec4<f32>(params.value);
     }
 }

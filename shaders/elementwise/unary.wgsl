@@ -24,7 +24,7 @@ const OLD: u32 = 0u;
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let i = workgroup_index(group) * workgroup_size + local;
-    if (i < params.quads) {
+    if i < params.quads {
         store(i, apply(load(i)));
     }
 }

@@ -22,9 +22,9 @@ struct Params {
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let i = workgroup_index(group) * workgroup_size + local;
-    if (i < params.quads) {
+    if i < params.quads {
         var sum = parts[i];
-        if (params.begin > 0u) {
+        if params.begin > 0u {
             sum = y[i];
         }
         for (var p = max(params.begin, 1u); p < params.end; p++) {

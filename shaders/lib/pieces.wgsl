@@ -12,7 +12,7 @@ struct Piece {
 }
 
 fn piece_of(j: u32) -> Piece {
-    if (cut == 0u) {
+    if cut == 0u {
         return Piece(j, vec4<u32>());
     }
     let piece = j / params.outputs;

@@ -30,7 +30,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     sums[local] = sum;
     workgroupBarrier();
-    if (workgroup_index(group) == 0u && local == 0u) {
+    if workgroup_index(group) == 0u && local == 0u {
         for (var i = 1u; i < 64u; i++) {
             sum += sums[i];
         }

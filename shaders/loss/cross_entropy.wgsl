@@ -66,13 +66,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         // Logits that are logarithms of probabilities need no softmax.
         var top = 0.0;
         var log_sum = 0.0;
-        if (logarithm == 0u) {
+        if logarithm == 0u {
             let soft = row_softmax(start, start + end * step, step, local);
             top = soft.top;
             log_sum = log4(vec4<f32>(soft.sum)).x;
         }
         var loss = 0.0;
-        if (every == 1u) {
+        if every == 1u {
             for (var c = params.begin + lane; c < min(end, params.until); c += lanes) {
                 let i = start + c * step;
                 let share = weight[c] * (params.keep * probability(i) + params.even);
@@ -80,13 +80,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             }
             loss = row_sum(loss, local);
         }
-        if (inside && lane == 0u) {
+        if inside && lane == 0u {
             let label = target_label(place);
-            if (LABELS && params.ignores == 1u && label == params.ignore_index) {
+            if LABELS && params.ignores == 1u && label == params.ignore_index {
                 loss = 0.0;
-            } else if (LABELS && label >= columns) {
+            } else if LABELS && label >= columns {
                 loss = params.nan;
-            } else if (LABELS && label >= params.begin && label < params.until) {
+            } else if LABELS && label >= params.begin && label < params.until {
                 let norm = weight[label];
                 let share = params.keep * norm;
                 loss += select(
@@ -97,11 +97,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             losses_sum += select(loss, loss / f32(count), params.mean == 1u);
         }
     }
-    if (chunk < params.chunks && lane == 0u) {
+    if chunk < params.chunks && lane == 0u {
         let at = params.at + chunk;
         let resume = params.begin > 0u;
         losses[at] = losses_sum + select(0.0, losses[at], resume);
-        if (params.norms > 0u) {
+        if params.norms > 0u {
             losses[params.norms + at] = norms_sum + select(0.0, losses[params.norms + at], resume);
         }
     }

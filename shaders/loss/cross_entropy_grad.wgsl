@@ -58,29 +58,29 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var counts = exists && params.first + row < count;
     var label = columns;
     var scale = factor;
-    if (counts && params.mean == 1u) {
+    if counts && params.mean == 1u {
         scale = factor / f32(count);
     }
-    if (counts && LABELS) {
+    if counts && LABELS {
         label = target_label(place);
-        if (params.ignores == 1u && label == params.ignore_index) {
+        if params.ignores == 1u && label == params.ignore_index {
             counts = false;
-        } else if (label >= columns) {
+        } else if label >= columns {
             scale = params.nan;
         }
     }
     let read = select(0u, columns, counts && logarithm == 0u);
 
     var soft = RowSoftmax(0.0, 1.0);
-    if (logarithm == 0u) {
+    if logarithm == 0u {
         soft = row_softmax(start, start + read * step, step, local);
     }
     var own = 0.0;
-    if (counts && label < columns) {
+    if counts && label < columns {
         own = params.keep * weight[label];
     }
     var total = 0.0;
-    if (every == 1u && logarithm == 0u) {
+    if every == 1u && logarithm == 0u {
         for (var c = lane; c < read; c += lanes) {
             total += weight[c] * (params.keep * probability(start + c * step) + params.even);
         }
@@ -90,16 +90,16 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var c = params.begin + lane; c < min(end, params.until); c += lanes) {
         let i = start + c * step;
         var gradient = 0.0;
-        if (counts) {
+        if counts {
             var share = select(0.0, own, c == label);
-            if (every == 1u) {
+            if every == 1u {
                 share += weight[c] * (params.keep * probability(i) + params.even);
             }
-            if (logarithm == 0u) {
+            if logarithm == 0u {
                 gradient = select(
                     total * (exp(logits[i] - soft.top) / soft.sum), 0.0, total == 0.0
                 );
-            } else if (logarithm == 2u) {
+            } else if logarithm == 2u {
                 gradient = logits[i];
             }
             gradient = (gradient - share) * scale;

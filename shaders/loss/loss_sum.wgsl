@@ -27,7 +27,7 @@ struct Params {
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let chunk = workgroup_index(group) * workgroup_size + local;
-    if (chunk < params.chunks) {
+    if chunk < params.chunks {
         let count = params.count;
         let step = params.chunks;
         var sum = vec4<f32>(0.0);

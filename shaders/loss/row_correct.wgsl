@@ -37,28 +37,28 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var end = start;
     var at = start;
     var wrong = 1.0;
-    if (inside) {
+    if inside {
         let label = labels[params.labels_base + row];
-        if (label < params.columns) {
+        if label < params.columns {
             at = start + label;
             end = start + params.until;
             wrong = 0.0;
-            if (params.begin > 0u && right[row] == 0u) {
+            if params.begin > 0u && right[row] == 0u {
                 wrong = 1.0;
             }
         }
     }
-    if (end > start) {
+    if end > start {
         let own = logits[at];
         for (var i = start + params.begin + lane; i < end; i += lanes) {
             let other = logits[i];
-            if (is_nan(other) || other > own || (other == own && i < at)) {
+            if is_nan(other) || other > own || (other == own && i < at) {
                 wrong = 1.0;
             }
         }
     }
     wrong = row_max(wrong, local);
-    if (row < params.rows && lane == 0u) {
+    if row < params.rows && lane == 0u {
         right[row] = select(0u, 1u, wrong == 0.0);
     }
 }

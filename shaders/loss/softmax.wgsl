@@ -32,7 +32,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let step = lanes * params.inner;
 
     let soft = row_softmax(start, end, params.inner, local);
-    if (logarithm == 1u) {
+    if logarithm == 1u {
         let log_sum = log4(vec4<f32>(soft.sum)).x;
         for (var i = first; i < end; i += step) {
             y[i] = (logits[i] - soft.top) - log_sum;

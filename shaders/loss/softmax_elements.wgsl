@@ -28,15 +28,15 @@ struct Params {
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let i = workgroup_index(group) * workgroup_size + local;
-    if (i < params.count) {
+    if i < params.count {
         let line = quotient(i, params.inner);
         let row = params.first
             + quotient(line, params.columns) * params.inner
             + (i - line * params.inner);
         let below = x[i] - top[row];
-        if (function == 1u) {
+        if function == 1u {
             y[i] = below - log4(vec4<f32>(sum[row])).x;
-        } else if (function == 2u) {
+        } else if function == 2u {
             y[i] = select(exp(below) * sum[row], 0.0, sum[row] == 0.0);
         } else {
             y[i] = exp(below) / sum[row];

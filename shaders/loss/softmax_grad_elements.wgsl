@@ -27,12 +27,12 @@ struct Params {
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let i = workgroup_index(group) * workgroup_size + local;
-    if (i < params.count) {
+    if i < params.count {
         let line = quotient(i, params.inner);
         let row = params.first
             + quotient(line, params.columns) * params.inner
             + (i - line * params.inner);
-        if (logarithm == 1u) {
+        if logarithm == 1u {
             dx[i] = dy[i] - exp_or_nan(y[i]) * sum[row];
         } else {
             dx[i] = y[i] * (dy[i] - sum[row]);

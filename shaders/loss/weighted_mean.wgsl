@@ -20,9 +20,9 @@ struct Params {
 
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    if (workgroup_index(group) == 0u && local == 0u) {
+    if workgroup_index(group) == 0u && local == 0u {
         var loss = 0.0;
-        if (min(valid, params.rows) > 0u) {
+        if min(valid, params.rows) > 0u {
             loss = sums[0] / sums[1];
         }
         mean[0] = loss;

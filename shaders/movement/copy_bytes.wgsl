@@ -28,17 +28,17 @@ fn byte(at: u32) -> u32 {
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let i = workgroup_index(group) * workgroup_size + local;
-    if (i < params.words) {
+    if i < params.words {
         let at = params.first_y / 4u + i;
         let end = params.first_y + params.bytes;
         let source = params.first_x + 4u * at - params.first_y;
-        if (4u * at >= params.first_y && 4u * at + 4u <= end && source % 4u == 0u) {
+        if 4u * at >= params.first_y && 4u * at + 4u <= end && source % 4u == 0u {
             y[at] = x[source / 4u];
         } else {
             var word = y[at];
             for (var lane = 0u; lane < 4u; lane++) {
                 let to = 4u * at + lane;
-                if (to >= params.first_y && to < end) {
+                if to >= params.first_y && to < end {
                     let shift = 8u * lane;
                     word = (word & ~(0xffu << shift))
                         | (byte(params.first_x + to - params.first_y) << shift);

@@ -40,7 +40,7 @@ const ELSEWHERE: u32 = 0xfffffffeu;
 // Where the data of an output row lie in the part at hand.
 fn place_of(row: u32) -> u32 {
     let index = indices[params.first_index + row];
-    if (params.row + row >= valid || index >= params.rows) {
+    if params.row + row >= valid || index >= params.rows {
         return NOWHERE;
     }
     let place = index - params.first;
@@ -50,13 +50,13 @@ fn place_of(row: u32) -> u32 {
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let i = workgroup_index(group) * workgroup_size + local;
-    if (i < params.count) {
+    if i < params.count {
         let place = place_of(i / params.columns);
         var value: Element;
-        if (place < ELSEWHERE) {
+        if place < ELSEWHERE {
             value = value_at(place * params.columns + i % params.columns);
         }
-        if (place != ELSEWHERE) {
+        if place != ELSEWHERE {
             y[params.first_y + i] = value;
         }
     }

@@ -16,7 +16,7 @@ override workgroup_size: u32 = 64u;
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let j = workgroup_index(group) * workgroup_size + local;
-    if (j < params.count) {
+    if j < params.count {
         let piece = piece_of(j);
         let i = piece.output;
         let i3 = i % params.x3;
@@ -41,7 +41,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let counts = vec4<u32>(count0, count1, count2, count3);
         var begin = vec4<u32>();
         var end = counts;
-        if (cut == 1u) {
+        if cut == 1u {
             let taps = vec4<u32>(params.taps0, params.taps1, params.taps2, params.taps3);
             begin = piece.along * taps;
             end = min(counts, begin + taps);

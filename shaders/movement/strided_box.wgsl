@@ -45,14 +45,14 @@ fn places(i: u32) -> Places {
     var rest = i / params.extent5;
     var x = params.base_x + i5 * params.x5;
     var y = params.base_y + i5 * params.y5;
-    if (axes > 2u) {
+    if axes > 2u {
         let i4 = rest % params.extent4;
         rest = rest / params.extent4;
         let i3 = rest % params.extent3;
         rest = rest / params.extent3;
         x += i4 * params.x4 + i3 * params.x3;
         y += i4 * params.y4 + i3 * params.y3;
-        if (axes > 4u) {
+        if axes > 4u {
             let i2 = rest % params.extent2;
             rest = rest / params.extent2;
             let i1 = rest % params.extent1;

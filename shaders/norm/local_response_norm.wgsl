@@ -27,7 +27,7 @@ struct Params {
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let i = workgroup_index(group) * workgroup_size + local;
-    if (i < params.count) {
+    if i < params.count {
         let channel = i / params.plane % params.channels;
         let d = divisor(params.base + i, channel);
         store(params.store_base + i, factor(params.base + i) * power(d, params.power));

@@ -34,7 +34,7 @@ fn store(i: u32, sums: Sums) {
 // Two chunks as one (Chan, Golub and LeVeque 1983), either of them possibly empty.
 fn put(i: u32, moments: vec3<f32>) {
     var before = vec4<f32>();
-    if (params.resume == 1u) {
+    if params.resume == 1u {
         before = partials[i];
     }
     let number = before.x + moments.x;

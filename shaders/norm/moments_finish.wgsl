@@ -25,11 +25,11 @@ struct Params {
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let own = workgroup_index(group) * workgroup_size + local;
-    if (own < params.sets) {
+    if own < params.sets {
         let sets = params.sets;
         let end = params.chunks * sets;
         var origin = 0.0;
-        if (own < end) {
+        if own < end {
             origin = partials[own].y;
         }
         var sum = 0.0;

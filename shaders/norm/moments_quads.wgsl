@@ -10,7 +10,7 @@ fn origin_of(x: vec4<f32>) -> vec4<f32> {
 }
 
 fn put_moments(i: u32, number: f32, origin: vec4<f32>, mean: vec4<f32>, squares: vec4<f32>) {
-    if (columns == 1u) {
+    if columns == 1u {
         for (var k = 0u; k < 4u; k++) {
             put(4u * i + k, vec3<f32>(number, origin[k] + mean[k], squares[k]));
         }

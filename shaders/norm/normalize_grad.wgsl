@@ -31,7 +31,7 @@ const OLD: u32 = 2u;
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let i = workgroup_index(group) * workgroup_size + local;
-    if (i < params.count) {
+    if i < params.count {
         let own = statistic_at(i);
         let g = affine_at(params.weights, i) * load(params.base + i);
         let normal = (x[params.base + i] - own.mean) * own.scale;

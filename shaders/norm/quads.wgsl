@@ -16,7 +16,7 @@ struct Statistic {
 
 fn statistic_at(at: u32) -> Statistic {
     let number = statistic_number(at);
-    if (wide_statistics == 1u) {
+    if wide_statistics == 1u {
         let a = table[4u * number];
         let b = table[4u * number + 1u];
         let c = table[4u * number + 2u];
@@ -34,7 +34,7 @@ fn statistic_at(at: u32) -> Statistic {
 
 fn affine_at(row: u32, at: u32) -> vec4<f32> {
     let number = affine_number(at);
-    if (wide_affine == 1u) {
+    if wide_affine == 1u {
         return table[row + number];
     }
     return vec4<f32>(table[row + number / 4u][number % 4u]);

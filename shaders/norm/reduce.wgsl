@@ -42,7 +42,7 @@ struct Params {
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let i = workgroup_index(group) * workgroup_size + local;
-    if (i < params.sets * params.chunks) {
+    if i < params.sets * params.chunks {
         let sets_first = params.sets_first == 1u;
         let inner = select(params.chunks, params.sets, sets_first);
         let high = i / inner;
@@ -63,7 +63,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             sums = add(sums, start + run * run_stride + load);
             run += step_runs;
             load += step_loads;
-            if (load >= length) {
+            if load >= length {
                 load -= length;
                 run += 1u;
             }

@@ -31,7 +31,7 @@ struct Params {
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let i = workgroup_index(group) * workgroup_size + local;
-    if (i < params.count) {
+    if i < params.count {
         let line = i / params.plane;
         let row = line / params.channels;
         let channel = line - row * params.channels;
@@ -46,7 +46,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         // to 30.
         var left = 16u * ((begin + 15u) / 16u);
         var right = 16u * (end / 16u);
-        if (left >= right) {
+        if left >= right {
             left = max(begin, end);
             right = left;
         }
@@ -59,7 +59,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         for (var block = right; block < end; block += 1u) {
             sum += blocks[first + block * params.plane];
         }
-        if (params.level > 0u) {
+        if params.level > 0u {
             sum += sums[at];
         }
         sums[at] = sum;

@@ -16,7 +16,7 @@ struct Sums {
 fn add(sums: Sums, at: u32) -> Sums {
     let own = statistic_at(at);
     var g = dy[params.base + at];
-    if (params.flag == 1u) {
+    if params.flag == 1u {
         g = g * affine_at(params.weights, at);
     }
     let normal = (x[params.base + at] - own.mean) * own.scale;
@@ -29,7 +29,7 @@ fn store(i: u32, sums: Sums) {
 
 fn put(i: u32, sums: vec2<f32>) {
     var before = vec2<f32>();
-    if (params.resume == 1u) {
+    if params.resume == 1u {
         before = partials[i];
     }
     partials[i] = before + sums;

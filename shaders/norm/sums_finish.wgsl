@@ -9,7 +9,7 @@ override workgroup_size: u32 = 64u;
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let own = workgroup_index(group) * workgroup_size + local;
-    if (own < params.sets) {
+    if own < params.sets {
         let sets = params.sets;
         let end = params.chunks * sets;
         var sums = vec2<f32>();

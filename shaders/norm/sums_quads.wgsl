@@ -4,7 +4,7 @@
 override columns: u32 = 0u;
 
 fn put_sums(i: u32, plain: vec4<f32>, scaled: vec4<f32>) {
-    if (columns == 1u) {
+    if columns == 1u {
         for (var k = 0u; k < 4u; k++) {
             put(4u * i + k, vec2<f32>(plain[k], scaled[k]));
         }

@@ -18,7 +18,7 @@ struct Params {
 
 fn put(own: u32, sums: vec2<f32>) {
     var weight = 1.0;
-    if (params.weigh == 1u) {
+    if params.weigh == 1u {
         weight = table[params.weights + own / 4u][own % 4u];
     }
     let factors = vec2<f32>(params.plain, params.scaled);

@@ -30,17 +30,17 @@ struct Params {
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let i = workgroup_index(group) * workgroup_size + local;
-    if (i < params.sets) {
+    if i < params.sets {
         let own = statistics[params.first + i];
         table[i] = vec4<f32>(own.x, inverseSqrt(own.y + params.eps), 0.0, 0.0);
     }
-    if (i < params.affine_quads) {
+    if i < params.affine_quads {
         var w = vec4<f32>(1.0);
-        if (params.has_weight == 1u) {
+        if params.has_weight == 1u {
             w = weight[i];
         }
         var b = vec4<f32>();
-        if (params.has_bias == 1u) {
+        if params.has_bias == 1u {
             b = bias[i];
         }
         table[params.weights + i] = w;

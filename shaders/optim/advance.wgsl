@@ -16,7 +16,7 @@ struct Params {
 
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    if (workgroup_index(group) == 0u && local == 0u) {
+    if workgroup_index(group) == 0u && local == 0u {
         store(0u, load(0u) + vec4<u32>(0u, 0u, 1u, 0u));
     }
 }

@@ -27,7 +27,7 @@ struct Params {
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let i = workgroup_index(group) * workgroup_size + local;
-    if (i < params.quads) {
+    if i < params.quads {
         let t = clock.z - min(clock.z, params.start);
         let base = 1.0 + f32(t) * params.per_gamma;
         let fall = select(exp2(-params.power * log2(base)), 1.0 / base, params.power == 1.0);

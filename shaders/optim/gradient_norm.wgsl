@@ -21,7 +21,7 @@ fn total(v: vec4<f32>) -> f32 {
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let j = workgroup_index(group) * workgroup_size + local;
-    if (j < params.stride) {
+    if j < params.stride {
         var small = vec4<f32>();
         var middle = vec4<f32>();
         var large = vec4<f32>();
@@ -35,9 +35,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             large += down * down;
         }
         let sum = total(middle);
-        if (sum > LARGE) {
+        if sum > LARGE {
             store(j, sqrt(total(large)) * UP);
-        } else if (sum < DOWN) {
+        } else if sum < DOWN {
             store(j, sqrt(total(small)) * DOWN);
         } else {
             store(j, sqrt(sum));

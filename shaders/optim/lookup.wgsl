@@ -15,7 +15,7 @@ struct Params {
 
 @compute @workgroup_size(1)
 fn main(@builtin(workgroup_id) group: vec3<u32>) {
-    if (workgroup_index(group) == 0u) {
+    if workgroup_index(group) == 0u {
         y[0] = table[min(clock.z, params.count - 1u)];
     }
 }

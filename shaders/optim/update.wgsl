@@ -26,7 +26,7 @@ fn gradient(i: u32, p: vec4<f32>) -> vec4<f32> {
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let i = workgroup_index(group) * workgroup_size + local;
-    if (i < params.quads) {
+    if i < params.quads {
         let p = param[i];
         param[i] = updated(i, p, gradient(i, p));
     }

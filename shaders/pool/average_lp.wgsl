@@ -10,13 +10,13 @@ fn window_share(count: f32) -> f32 {
 // x^p for p >= 0, as C's pow.
 fn power(x: f32, p: f32) -> f32 {
     var rest = u32(p);
-    if (f32(rest) != p) {
+    if f32(rest) != p {
         return real_power(x, p);
     }
     var result = 1.0;
     var factor = x;
-    while (rest > 0u) {
-        if ((rest & 1u) == 1u) {
+    while rest > 0u {
+        if (rest & 1u) == 1u {
             result *= factor;
         }
         factor *= factor;
@@ -41,10 +41,10 @@ fn term(x: f32) -> f32 {
 
 fn average(sum: f32, count: f32) -> f32 {
     let total = sum * window_share(count);
-    if (params.power == 1.0) {
+    if params.power == 1.0 {
         return total;
     }
-    if (params.power == 2.0) {
+    if params.power == 2.0 {
         return sqrt(total);
     }
     return real_power(total, params.root);

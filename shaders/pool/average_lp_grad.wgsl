@@ -8,7 +8,7 @@
 
 fn derivative(o: u32, i: u32, count: f32) -> f32 {
     let norm = y[o];
-    if (norm == 0.0) {
+    if norm == 0.0 {
         return 0.0;
     }
     let ratio = x[i] / norm;

@@ -18,7 +18,7 @@ override workgroup_size: u32 = 64u;
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let j = workgroup_index(group) * workgroup_size + local;
-    if (j < params.count) {
+    if j < params.count {
         let piece = piece_of(j);
         let o = piece.output;
         let at = place(o);
@@ -40,7 +40,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let count = counted(depth_axis(), slice)
             * counted(height_axis(), at.row)
             * counted(width_axis(), at.column);
-        if (cut == 1u) {
+        if cut == 1u {
             y[j] = sum;
         } else {
             y[params.y_base + o] = average(sum, count);

@@ -25,7 +25,7 @@ const INDEX: u32 = 2u;
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let each = select(4u, 1u, cut == 1u);
     let first = each * (workgroup_index(group) * workgroup_size + local);
-    if (first < params.count) {
+    if first < params.count {
         let outputs = min(each, params.count - first);
         let piece = piece_of(first);
         var at = place(piece.output);
@@ -59,7 +59,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                         + ((plane * params.depth + d) * params.height + h) * params.width;
                     for (var w = ws.begin; w < ws.end; w += params.step_width) {
                         let value = x[line + w];
-                        if (!found || is_nan(value) || (value > best && !is_nan(best))) {
+                        if !found || is_nan(value) || (value > best && !is_nan(best)) {
                             best = value;
                             index = index_of(d, h, w) - zero;
                             found = true;

@@ -31,21 +31,21 @@ fn wins(value: vec4<f32>, best: vec4<f32>) -> vec4<bool> {
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let first = 4u * (workgroup_index(group) * workgroup_size + local);
-    if (first < params.count) {
+    if first < params.count {
         let outputs = min(4u, params.count - first);
         // Where an output does not exist, the one before it is made again.
         var p: array<Place, 4>;
         p[0] = place(first);
         p[1] = p[0];
-        if (outputs > 1u) {
+        if outputs > 1u {
             p[1] = next(p[0]);
         }
         p[2] = p[1];
-        if (outputs > 2u) {
+        if outputs > 2u {
             p[2] = next(p[1]);
         }
         p[3] = p[2];
-        if (outputs > 3u) {
+        if outputs > 3u {
             p[3] = next(p[2]);
         }
         let x = windows(p[0], p[1], p[2], p[3]);

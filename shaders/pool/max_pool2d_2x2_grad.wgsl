@@ -26,7 +26,7 @@ struct Windows {
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let first = 4u * (workgroup_index(group) * workgroup_size + local);
-    if (first < params.count) {
+    if first < params.count {
         let p0 = place(first);
         let p1 = next(p0);
         let p2 = next(p1);

@@ -15,21 +15,21 @@ fn fill(p0: Place, p1: Place, p2: Place, p3: Place, by: Windows, outputs: u32) {
         vec2<f32>(by.upper_left.x, by.upper_right.x),
         vec2<f32>(by.lower_left.x, by.lower_right.x),
     );
-    if (outputs > 1u) {
+    if outputs > 1u {
         fill_one(
             p1,
             vec2<f32>(by.upper_left.y, by.upper_right.y),
             vec2<f32>(by.lower_left.y, by.lower_right.y),
         );
     }
-    if (outputs > 2u) {
+    if outputs > 2u {
         fill_one(
             p2,
             vec2<f32>(by.upper_left.z, by.upper_right.z),
             vec2<f32>(by.lower_left.z, by.lower_right.z),
         );
     }
-    if (outputs > 3u) {
+    if outputs > 3u {
         fill_one(
             p3,
             vec2<f32>(by.upper_left.w, by.upper_right.w),

@@ -18,7 +18,7 @@ fn fill(p0: Place, p1: Place, p2: Place, p3: Place, by: Windows, outputs: u32) {
         vec4<f32>(by.upper_left.x, by.upper_right.x, by.upper_left.y, by.upper_right.y),
         vec4<f32>(by.lower_left.x, by.lower_right.x, by.lower_left.y, by.lower_right.y),
     );
-    if (outputs > 2u) {
+    if outputs > 2u {
         fill_two(
             p2,
             vec4<f32>(by.upper_left.z, by.upper_right.z, by.upper_left.w, by.upper_right.w),

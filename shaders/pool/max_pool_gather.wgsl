@@ -18,7 +18,7 @@ override workgroup_size: u32 = 64u;
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let o = workgroup_index(group) * workgroup_size + local;
-    if (o < params.count) {
+    if o < params.count {
         let at = place(o);
         let plane = at.slab / params.out_depth;
         let own = index_at(params.index_base + o);
@@ -30,7 +30,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let w =
             rest - row * params.pitch_height + params.relative * origin(width_axis(), at.column);
         var value = 0.0;
-        if (d < params.depth && h < params.height && w < params.width) {
+        if d < params.depth && h < params.height && w < params.width {
             let row = (plane * params.depth + d) * params.height + h;
             value = x[params.x_base + row * params.width + w];
         }

@@ -24,7 +24,7 @@ fn counted_from(axis: Axis, place: u32, window: u32) -> u32 {
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let j = workgroup_index(group) * workgroup_size + local;
-    if (j < params.count) {
+    if j < params.count {
         let piece = piece_of(j);
         let i = piece.output;
         let line = i / params.width;

@@ -34,7 +34,7 @@ struct Params {
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let first = 4u * (workgroup_index(group) * workgroup_size + local);
-    if (first < params.count) {
+    if first < params.count {
         let results = min(4u, params.count - first);
         var indices = vec4<u32>();
         for (var k = 0u; k < results; k += 1u) {
@@ -49,7 +49,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 let at = p * params.outputs + i;
                 let value = parts[at];
                 let wins = !found || is_nan(value) || (value > best && !is_nan(best));
-                if (part_indices[at] != 0xffffffffu && wins) {
+                if part_indices[at] != 0xffffffffu && wins {
                     best = value;
                     index = part_indices[at];
                     found = true;

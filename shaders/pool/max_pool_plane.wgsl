@@ -5,13 +5,13 @@
 
 fn store_indices(o: u32, outputs: u32, indices: vec4<u32>) {
     index[o] = indices.x;
-    if (outputs > 1u) {
+    if outputs > 1u {
         index[o + 1u] = indices.y;
     }
-    if (outputs > 2u) {
+    if outputs > 2u {
         index[o + 2u] = indices.z;
     }
-    if (outputs > 3u) {
+    if outputs > 3u {
         index[o + 3u] = indices.w;
     }
 }

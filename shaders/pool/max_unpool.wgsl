@@ -16,10 +16,10 @@ override workgroup_size: u32 = 64u;
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let e = workgroup_index(group) * workgroup_size + local;
-    if (e < params.count) {
+    if e < params.count {
         let o = winner[e];
         var value = 0.0;
-        if (o > 0u) {
+        if o > 0u {
             value = x[params.x_base + o - 1u];
         }
         y[params.y_base + e] = value;

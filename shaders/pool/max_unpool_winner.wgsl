@@ -17,9 +17,9 @@ override workgroup_size: u32 = 64u;
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let o = workgroup_index(group) * workgroup_size + local;
-    if (o < params.count) {
+    if o < params.count {
         let at = index[params.index_base + o];
-        if (at < params.y_plane) {
+        if at < params.y_plane {
             atomicMax(&winner[o / params.x_plane * params.y_plane + at], o + 1u);
         }
     }

@@ -2,7 +2,7 @@
 // it unless cut.
 
 fn within(run: Run, step: u32, piece: u32, taps: u32) -> Run {
-    if (cut == 0u) {
+    if cut == 0u {
         return run;
     }
     let begin = run.begin + piece * taps * step;

@@ -32,15 +32,15 @@ fn units(block: u32) -> vec4<f32> {
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let i = workgroup_index(group) * workgroup_size + local;
-    if (i < params.quads) {
+    if i < params.quads {
         let block = params.block + i;
         var unit = units(block);
         // A part may begin inside a block.
-        if (params.offset != 0u) {
+        if params.offset != 0u {
             let next = units(block + 1u);
-            if (params.offset == 1u) {
+            if params.offset == 1u {
                 unit = vec4<f32>(unit.yzw, next.x);
-            } else if (params.offset == 2u) {
+            } else if params.offset == 2u {
                 unit = vec4<f32>(unit.zw, next.xy);
             } else {
                 unit = vec4<f32>(unit.w, next.xyz);

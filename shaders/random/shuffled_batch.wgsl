@@ -49,26 +49,26 @@ fn permute(value: u32, epoch: u32) -> u32 {
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let i = workgroup_index(group) * workgroup_size + local;
-    if (i < params.rows) {
+    if i < params.rows {
         let row = params.first + i;
         let epoch = clock.z / params.steps;
         let start = (clock.z % params.steps) * params.batch;
         let there = params.count - start;
         let rows = select(params.made, min(params.made, there), params.padded == 1u);
         var element = 0u;
-        if (row < rows) {
+        if row < rows {
             element = select(row - there, start + row, row < there);
-            if (shuffle == 1u) {
+            if shuffle == 1u {
                 loop {
                     element = permute(element, epoch);
-                    if (element < params.count) {
+                    if element < params.count {
                         break;
                     }
                 }
             }
         }
         indices[i] = element;
-        if (row == 0u) {
+        if row == 0u {
             valid[0] = rows;
         }
     }

@@ -35,10 +35,10 @@ var<workgroup> places: array<u32, 64>;
 
 // Whether b at place_b stands before a at place_a.
 fn wins(b: f32, place_b: u32, a: f32, place_a: u32) -> bool {
-    if (place_a == NOWHERE || place_b == NOWHERE) {
+    if place_a == NOWHERE || place_b == NOWHERE {
         return place_a == NOWHERE;
     }
-    if (is_nan(a) || is_nan(b)) {
+    if is_nan(a) || is_nan(b) {
         return is_nan(b) && (!is_nan(a) || place_b < place_a);
     }
     return b > a || (b == a && place_b < place_a);
@@ -48,7 +48,7 @@ fn wins(b: f32, place_b: u32, a: f32, place_a: u32) -> bool {
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     var output = workgroup_index(group);
     var lane = local;
-    if (lanes == 1u) {
+    if lanes == 1u {
         output = output * workgroup_size + local;
         lane = 0u;
     }
@@ -58,18 +58,18 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         + output % params.inner;
     var best = 0.0;
     var place = NOWHERE;
-    if (inside && lane == 0u && params.begin > 0u) {
+    if inside && lane == 0u && params.begin > 0u {
         best = params.sign * y[params.y_base + output];
         place = index[params.index_base + output];
     }
     for (var a = params.begin + lane; a < select(0u, params.until, inside); a += lanes) {
         let value = params.sign * x[first + a * params.inner];
-        if (wins(value, a, best, place)) {
+        if wins(value, a, best, place) {
             best = value;
             place = a;
         }
     }
-    if (lanes > 1u) {
+    if lanes > 1u {
         values[local] = best;
         places[local] = place;
         workgroupBarrier();
@@ -88,7 +88,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         best = values[0];
         place = places[0];
     }
-    if (inside && lane == 0u) {
+    if inside && lane == 0u {
         y[params.y_base + output] = params.sign * best;
         index[params.index_base + output] = place;
     }

@@ -20,7 +20,7 @@ struct Params {
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let i = workgroup_index(group) * workgroup_size + local;
-    if (i < params.quads) {
+    if i < params.quads {
         let under = b[i];
         // Both zeros, by their bits.
         let zero = (bitcast<vec4<u32>>(under) & vec4<u32>(0x7fffffffu)) == vec4<u32>();

@@ -18,11 +18,11 @@ override workgroup_size: u32 = 64u;
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let i = workgroup_index(group) * workgroup_size + local;
-    if (i < params.count) {
+    if i < params.count {
         let at = places(i);
         let value = x[at.x];
         let reduced = y[at.y];
-        if (function == 1u) {
+        if function == 1u {
             dx[at.x] = (value - reduced) * share[at.y];
         } else {
             let both_nan = is_nan(value) && is_nan(reduced);

@@ -25,7 +25,7 @@ struct Params {
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let j = workgroup_index(group) * workgroup_size + local;
-    if (j < params.count) {
+    if j < params.count {
         let own = j / params.outputs;
         let begin = own * params.joined;
         let end = min(begin + params.joined, params.parts);

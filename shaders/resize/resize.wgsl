@@ -73,10 +73,10 @@ struct Taps {
 fn taps(axis: Axis, o: u32) -> Taps {
     let place = max(o * axis.scale + axis.add, axis.sub) - axis.sub;
     let first = place / axis.divisor;
-    if (first + 1u >= axis.input) {
+    if first + 1u >= axis.input {
         return Taps(axis.input - 1u, 1.0, 0.0);
     }
-    if (linear == 0u) {
+    if linear == 0u {
         return Taps(first, 1.0, 0.0);
     }
     let above = place - first * axis.divisor;
@@ -87,7 +87,7 @@ fn taps(axis: Axis, o: u32) -> Taps {
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let j = workgroup_index(group) * workgroup_size + local;
-    if (j < params.count) {
+    if j < params.count {
         let piece = piece_of(j);
         let i = piece.output;
         let axis0 = Axis(
@@ -108,7 +108,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         var span0 = span(axis0, a0);
         var span1 = span(axis1, a1);
         var span2 = span(axis2, a2);
-        if (cut == 1u) {
+        if cut == 1u {
             span0.begin += piece.along.y * params.taps1;
             span0.end = min(span0.end, span0.begin + params.taps1);
             span1.begin += piece.along.z * params.taps2;
@@ -119,15 +119,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         var sum = 0.0;
         for (var b0 = span0.begin; b0 < span0.end; b0++) {
             let weight0 = weight(axis0, span0, a0, b0);
-            if (weight0 != 0.0) {
+            if weight0 != 0.0 {
                 let at0 = plane * reads(axis0) + b0;
                 for (var b1 = span1.begin; b1 < span1.end; b1++) {
                     let weight1 = weight0 * weight(axis1, span1, a1, b1);
-                    if (weight1 != 0.0) {
+                    if weight1 != 0.0 {
                         let at1 = params.read_base + (at0 * reads(axis1) + b1) * reads(axis2);
                         for (var b2 = span2.begin; b2 < span2.end; b2++) {
                             let weight2 = weight1 * weight(axis2, span2, a2, b2);
-                            if (weight2 != 0.0) {
+                            if weight2 != 0.0 {
                                 sum += weight2 * from_values[at1 + b2];
                             }
                         }

@@ -10,11 +10,11 @@ struct Span {
 // below for the first input and all those above for the last one.
 fn span(axis: Axis, i: u32) -> Span {
     var own = Span(0u, axis.output);
-    if (axis.scale > 0u) {
-        if (i > 0u) {
+    if axis.scale > 0u {
+        if i > 0u {
             own.begin = (max((i - 1u) * axis.divisor + axis.sub, axis.add) - axis.add) / axis.scale;
         }
-        if (i + 1u < axis.input) {
+        if i + 1u < axis.input {
             let end = max((i + 1u) * axis.divisor + axis.sub, axis.add) - axis.add;
             own.end = min(axis.output, (end + axis.scale - 1u) / axis.scale);
         }
