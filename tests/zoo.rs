@@ -335,3 +335,57 @@ fn gradients_are_pytorchs() {
         }
     }
 }
+
+/// AlexNet and VGG-16 on an image of 224 pixels: evaluation, and training steps in which the loss
+/// falls, though single weights exceed a binding of 128 MiB.
+#[test]
+fn networks_of_full_size_take_steps() {
+    if std::env::var_os("STRIATE_LONG").is_none() {
+        println!("SKIPPED: STRIATE_LONG is not set");
+        return;
+    }
+    for model in [models::alexnet(1000), models::vgg16(1000)] {
+        for engine in engines() {
+            let [channels, height, width] = model.input();
+            let shape = [1, channels, height, width];
+            let mut test = Graph::new();
+            let picture = test.input("images", Type::f32(shape)).unwrap();
+            let logits = model.build(&mut Build::eval(&mut test), picture).unwrap();
+            let mut g = Graph::new();
+            let x = g.input("images", Type::f32(shape)).unwrap();
+            let labels = g.input("labels", Type::u32([1])).unwrap();
+            let trained = model.build(&mut Build::train(&mut g), x).unwrap();
+            let loss = g.cross_entropy(trained, labels).unwrap();
+            minimize(&mut g, loss, Sgd::new().lr(0.001)).unwrap();
+            let store = Store::new(&engine, &[&g, &test], 1).unwrap();
+            let mut evaluation = Session::new(&store, &test, &[logits]).unwrap();
+            let mut training = Session::new(&store, &g, &[loss]).unwrap();
+            let image = draw("images", &shape);
+            evaluation.write(picture, &image).unwrap();
+            training.write(x, &image).unwrap();
+            training
+                .write(labels, &Tensor::u32([1], vec![7]).unwrap())
+                .unwrap();
+            let seventh = |evaluation: &mut Session| {
+                evaluation.run(1).unwrap();
+                let logits = evaluation.read(logits).unwrap();
+                let logits = logits.as_f32().unwrap().to_vec();
+                assert!(logits.iter().all(|x| x.is_finite()));
+                let mean = logits.iter().sum::<f32>() / 1000.0;
+                logits[7] - mean
+            };
+            let before = seventh(&mut evaluation);
+            let start = Instant::now();
+            training.run(2).unwrap();
+            let value = training.read(loss).unwrap().item().unwrap();
+            let seconds = start.elapsed().as_secs_f64() / 2.0;
+            let after = seventh(&mut evaluation);
+            println!(
+                "{} on {}: {seconds:.1} s a step, loss {value}, logit {before} to {after}",
+                model.name(),
+                engine.describe()
+            );
+            assert!(value.is_finite() && after > before);
+        }
+    }
+}
