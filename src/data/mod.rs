@@ -16,6 +16,7 @@ use std::collections::HashMap;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::rng::{Stream, stream_of};
+use crate::tensor::room;
 
 #[cfg(feature = "data")]
 pub use cifar::{CIFAR10_NAMES, Cifar100, load_cifar10, load_cifar100};
@@ -116,7 +117,7 @@ impl Dataset {
     /// The images of these numbers, in this order.
     ///
     /// # Errors
-    /// `Data` if there is no image of a number.
+    /// `Data` if there is no image of a number; `OutOfMemory`.
     pub fn subset(&self, indices: &[usize]) -> Result<Self> {
         self.check()?;
         if let Some(index) = indices.iter().find(|&&index| index >= self.count) {
@@ -124,9 +125,12 @@ impl Dataset {
             return Err(Error::new(ErrorKind::Data, message));
         }
         let size = self.pixels();
-        let image = |&index: &usize| self.images[index * size..][..size].iter().copied();
+        let mut images = room(indices.len().saturating_mul(size))?;
+        for &index in indices {
+            images.extend_from_slice(&self.images[index * size..][..size]);
+        }
         Ok(Self {
-            images: indices.iter().flat_map(image).collect(),
+            images,
             labels: indices.iter().map(|&index| self.labels[index]).collect(),
             count: indices.len(),
             class_names: self.class_names.clone(),
@@ -193,10 +197,13 @@ impl Dataset {
             return wrong(format!("a test share of {share} is not between 0 and 1"));
         }
         let stream = Stream::new(seed, stream_of("split"), 0);
+        let mut of_class: HashMap<usize, Vec<usize>> = HashMap::new();
+        for (index, &label) in self.labels.iter().enumerate() {
+            of_class.entry(label as usize).or_default().push(index);
+        }
         let (mut train, mut test) = (Vec::new(), Vec::new());
         for class in 0..self.classes {
-            let of_class = |&index: &usize| self.labels[index] as usize == class;
-            let mut own: Vec<usize> = (0..self.count).filter(of_class).collect();
+            let mut own = of_class.remove(&class).unwrap_or_default();
             if own.len() < 2 {
                 return wrong(format!(
                     "class {} has {} images, two are needed to split",
