@@ -1,6 +1,7 @@
 //! Sets of labelled images: read from files of the MNIST family ([`load_mnist`], [`load_emnist`]),
 //! of CIFAR or from folders of pictures, or drawn on the spot ([`digits()`]).
 
+mod chance;
 #[cfg(feature = "data")]
 mod cifar;
 pub mod digits;
@@ -11,6 +12,7 @@ mod folder;
 pub mod idx;
 #[cfg(feature = "data")]
 mod mnist;
+mod shapes;
 
 use std::collections::HashMap;
 
@@ -26,6 +28,7 @@ pub use fit::Fit;
 pub use folder::{Folder, FolderOptions, decode_picture, load_folder, read_picture, write_picture};
 #[cfg(feature = "data")]
 pub use mnist::{Emnist, load_dir, load_emnist, load_mnist};
+pub use shapes::Shapes;
 
 /// Labelled images of one size, as bytes. Made by [`Dataset::new`], which checks them.
 #[derive(Clone, Debug, PartialEq, Eq)]
