@@ -1,6 +1,6 @@
 //! Gathering of rows.
 
-use striate::check::{Bound, Case, Draw, Input, below};
+use striate::check::{Bound, Case, Draw, Input, below, drawn};
 use striate::shape::{Shape, Type};
 
 use super::words;
@@ -42,6 +42,28 @@ pub fn gather() -> Vec<Case> {
         cases.push(Case::new(name, inputs, |g, x| {
             Ok(vec![g.gather_rows(x[0], x[1], x[2], 2.0, -3.0)?])
         }));
+    }
+    let numbers: [(Shape, usize, &'static [u32]); 4] = [
+        ([5].into(), 7, &[6]),
+        ([7, 3].into(), 5, &[5]),
+        ([31, 2, 5, 7].into(), 67, &[131]),
+        ([3000, 4].into(), 700, &[650]),
+    ];
+    for (shape, batch, valid) in numbers {
+        cases.push(
+            Case::new(
+                format!("gather_rows/{batch} of f32 {shape}/valid {}", valid[0]),
+                vec![
+                    drawn(shape.clone(), Draw::Between(-100.0, 100.0)),
+                    below([batch], shape[0] as u32 + 1),
+                    words(valid),
+                ],
+                |g, x| Ok(vec![g.gather_rows(x[0], x[1], x[2], 2.0, -3.0)?]),
+            )
+            .inexact()
+            // As that of normalised bytes.
+            .bound(Bound::Norm(4.0 * 2f64.powi(-24))),
+        );
     }
     for (n, batch, valid) in [
         (1, 1, &[1]),

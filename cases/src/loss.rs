@@ -71,7 +71,34 @@ fn batches() -> Vec<Case> {
             |g, x| Ok(vec![g.count_correct(x[0], x[1], x[2], x[3])?]),
         ));
     }
+    cases.extend(confusion());
     cases
+}
+
+/// Of images and of pixels, with labels and answers beyond the classes.
+fn confusion() -> Vec<Case> {
+    let sizes: [(Shape, usize, &'static [u32]); 6] = [
+        ([1].into(), 1, &[1]),
+        ([67].into(), 10, &[66]),
+        ([5].into(), 3, &[0]),
+        ([301].into(), 65, &[400]),
+        ([7, 5, 3].into(), 4, &[5]),
+        ([3, 70, 11].into(), 2, &[3]),
+    ];
+    let case = |(shape, classes, valid): (Shape, usize, &'static [u32])| {
+        let inputs = vec![
+            below(shape.clone(), classes as u32 + 1),
+            below(shape.clone(), classes as u32 + 1),
+            words(valid),
+            below([classes, classes], u32::MAX),
+        ];
+        Case::new(
+            format!("confusion_matrix/{shape} of {classes}/valid {}", valid[0]),
+            inputs,
+            |g, x| Ok(vec![g.confusion_matrix(x[0], x[1], x[2], x[3])?]),
+        )
+    };
+    sizes.into_iter().map(case).collect()
 }
 
 /// In units of 2^-24: an exponential of at least -2 is off by 14, their sum by n more, its

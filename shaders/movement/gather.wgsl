@@ -7,8 +7,8 @@
 // number `row`, whose index is element first_index of indices. Reference:
 // src/ops/movement/gather.rs.
 // One invocation makes one Element, one workgroup workgroup_size of them.
-// Overrides: workgroup_size. Providers: Element and value_at (gather_bytes, gather_words or
-// gather_labels), lib/grid.
+// Overrides: workgroup_size. Providers: Element and value_at (gather_bytes, gather_words,
+// gather_floats or gather_labels), lib/grid.
 
 override workgroup_size: u32 = 64u;
 

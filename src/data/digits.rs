@@ -43,6 +43,7 @@ pub fn digits(count: usize, seed: u64) -> Result<Dataset> {
     Ok(Dataset {
         images,
         labels,
+        targets: super::Targets::Labels,
         count,
         channels: 1,
         height: SIDE,

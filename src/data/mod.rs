@@ -13,6 +13,7 @@ pub mod idx;
 #[cfg(feature = "data")]
 mod mnist;
 mod shapes;
+mod targets;
 
 use std::collections::HashMap;
 
@@ -29,16 +30,21 @@ pub use folder::{Folder, FolderOptions, decode_picture, load_folder, read_pictur
 #[cfg(feature = "data")]
 pub use mnist::{Emnist, load_dir, load_emnist, load_mnist};
 pub use shapes::Shapes;
+pub use targets::Targets;
 
-/// Labelled images of one size, as bytes. Made by [`Dataset::new`], which checks them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Images of one size, as bytes, and what is known of each: a label ([`Dataset::new`]), a mask
+/// ([`Dataset::of_masks`]) or values ([`Dataset::of_values`]).
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Dataset {
     /// Pixels `[count, channels, height, width]`, row by row from the top left; of grey images 0 is
     /// black, 255 is white.
     pub images: Vec<u8>,
-    /// The class of each image, `[count]`, each less than `classes`.
+    /// The class of each image, `[count]`, each less than `classes`; none where the targets are
+    /// others.
     pub labels: Vec<u32>,
+    /// What is known of each image: its label, or something else.
+    pub targets: Targets,
     /// Number of images.
     pub count: usize,
     /// Channels of each image: 1 if they are grey.
@@ -47,14 +53,14 @@ pub struct Dataset {
     pub height: usize,
     /// Columns of each image.
     pub width: usize,
-    /// Number of classes.
+    /// Number of classes; 0 of values.
     pub classes: usize,
     /// The classes' names, if they are known.
     pub class_names: Vec<String>,
 }
 
 /// Images to train on, and others of the same size and classes to test on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Split {
     /// What the network learns from.
     pub train: Dataset,
@@ -89,6 +95,7 @@ impl Dataset {
             count: labels.len(),
             images,
             labels,
+            targets: Targets::Labels,
             channels,
             height,
             width,
@@ -132,9 +139,15 @@ impl Dataset {
         for &index in indices {
             images.extend_from_slice(&self.images[index * size..][..size]);
         }
+        let labels = match &self.targets {
+            Targets::Labels => indices.iter().map(|&index| self.labels[index]).collect(),
+            _ => Vec::new(),
+        };
+        let pixels = self.height * self.width;
         Ok(Self {
             images,
-            labels: indices.iter().map(|&index| self.labels[index]).collect(),
+            labels,
+            targets: self.targets.subset(indices, pixels)?,
             count: indices.len(),
             class_names: self.class_names.clone(),
             ..*self
@@ -145,9 +158,10 @@ impl Dataset {
     /// listed.
     ///
     /// # Errors
-    /// `Data` if a class is listed twice or does not exist.
+    /// `Data` if a class is listed twice or does not exist, or if images have no labels.
     pub fn of_classes(&self, classes: &[usize]) -> Result<Self> {
         self.check()?;
+        self.expect_labels()?;
         for (i, &class) in classes.iter().enumerate() {
             if class >= self.classes || classes[..i].contains(&class) {
                 let message = format!("class {class}, of {} classes, once each", self.classes);
@@ -173,9 +187,10 @@ impl Dataset {
     /// At most so many images of each class, the first ones.
     ///
     /// # Errors
-    /// `Data` if the set is not sound ([`check`](Self::check)).
+    /// `Data` if the set is not sound ([`check`](Self::check)), or if images have no labels.
     pub fn first_of_each(&self, most: usize) -> Result<Self> {
         self.check()?;
+        self.expect_labels()?;
         let mut counts: HashMap<u32, usize> = HashMap::new();
         let mut kept = Vec::new();
         for (index, &label) in self.labels.iter().enumerate() {
@@ -189,7 +204,7 @@ impl Dataset {
     }
 
     /// Keeps a share of the images of each class, rounded to whole ones and at least one, apart as
-    /// the test set; which ones, `seed` says.
+    /// the test set; which ones, `seed` says. Where images have no labels, it is a share of all.
     ///
     /// # Errors
     /// `Data` if `share` is not between 0 and 1, or if a class has fewer than two images.
@@ -201,12 +216,18 @@ impl Dataset {
         }
         let stream = Stream::new(seed, stream_of("split"), 0);
         let mut of_class: HashMap<usize, Vec<usize>> = HashMap::new();
-        for (index, &label) in self.labels.iter().enumerate() {
-            of_class.entry(label as usize).or_default().push(index);
+        for index in 0..self.count {
+            let label = self.labels.get(index).map_or(0, |&label| label as usize);
+            of_class.entry(label).or_default().push(index);
         }
         let (mut train, mut test) = (Vec::new(), Vec::new());
-        for class in 0..self.classes {
+        let labelled = self.targets == Targets::Labels;
+        let classes = if labelled { self.classes } else { 1 };
+        for class in 0..classes {
             let mut own = of_class.remove(&class).unwrap_or_default();
+            if own.len() < 2 && !labelled {
+                return wrong(format!("{} images, two are needed to split", own.len()));
+            }
             if own.len() < 2 {
                 return wrong(format!(
                     "class {} has {} images, two are needed to split",
@@ -243,9 +264,6 @@ impl Dataset {
             let names = self.class_names.len();
             return wrong(format!("{names} names for {classes} classes"));
         }
-        if self.labels.len() != count {
-            return wrong(format!("{} labels for {count} images", self.labels.len()));
-        }
         if count > 0 && [channels, height, width].contains(&0) {
             return wrong(format!(
                 "images of {channels}x{height}x{width} have no pixels"
@@ -259,14 +277,7 @@ impl Dataset {
                 self.images.len()
             ));
         }
-        let beyond = |label: u32| usize::try_from(label).map_or(true, |label| label >= classes);
-        match self.labels.iter().position(|&label| beyond(label)) {
-            Some(index) => wrong(format!(
-                "label {} of image {index} is not below {classes}, the number of classes",
-                self.labels[index]
-            )),
-            None => Ok(()),
-        }
+        self.check_targets()
     }
 }
 
@@ -304,6 +315,14 @@ impl Split {
             format!(
                 "the training set has {} classes, the test set {}",
                 train.classes, test.classes
+            )
+        } else if train.target_type(1) != test.target_type(1) {
+            format!(
+                "the training set has {} as {}, the test set {} as {}",
+                train.targets.describe(),
+                train.target_type(1),
+                test.targets.describe(),
+                test.target_type(1)
             )
         } else if let Some((own, other)) = differing(&train.class_names, &test.class_names) {
             format!("a class is \"{own}\" in the training set and \"{other}\" in the test set")

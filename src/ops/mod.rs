@@ -38,6 +38,7 @@ pub use elementwise::unary::{Saved, Unary, UnaryGrad};
 pub use elementwise::unary_function::UnaryFunction;
 pub(crate) use filler::refuse_filler;
 pub use loss::accuracy::CountCorrect;
+pub use loss::confusion::ConfusionMatrix;
 pub use loss::cross_entropy::{CrossEntropy, CrossEntropyGrad, CrossEntropyLoss};
 pub use loss::pointwise::{LossFunction, PointwiseLoss, PointwiseLossGrad, Reduction};
 pub use loss::softmax::{Softmax, SoftmaxGrad};
@@ -142,6 +143,7 @@ pub(crate) fn is_own(op: &dyn Op) -> bool {
 pub fn kernels() -> Vec<Kernel> {
     let fixed = [
         loss::accuracy::KERNELS,
+        loss::confusion::KERNELS,
         reduce::along::KERNELS,
         random::batches::KERNELS,
         elementwise::binary::KERNELS,

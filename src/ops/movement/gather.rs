@@ -1,4 +1,4 @@
-//! Batches out of a data set on the device: rows of bytes as floats, and labels.
+//! Batches out of a data set on the device: rows of bytes or numbers as floats, and labels.
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Value};
@@ -12,10 +12,10 @@ use crate::ops::{expect_dtype, expect_inputs, expect_type};
 
 // Parameters and builder.
 
-/// Chosen rows of a data set of bytes, as byte * scale + shift.
+/// Chosen rows of a data set of bytes or of numbers, as element * scale + shift.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GatherRows {
-    /// Factor on each byte.
+    /// Factor on each element.
     pub scale: f32,
     /// What is added.
     pub shift: f32,
@@ -27,8 +27,8 @@ pub struct GatherLabels;
 
 /// # Gathering rows and labels
 impl Graph {
-    /// Rows `indices` u32 `[batch]` of `data` u8 `[n, ...]` as byte * scale + shift, f32 `[batch,
-    /// ...]`.
+    /// Rows `indices` u32 `[batch]` of `data` u8 or f32 `[n, ...]` as element * scale + shift, f32
+    /// `[batch, ...]`.
     ///
     /// Rows from `valid` u32 `[1]` on, and rows whose index is not below n, are 0.
     pub fn gather_rows(
@@ -79,7 +79,9 @@ impl Op for GatherRows {
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
         expect_inputs("gather_rows", inputs, 3)?;
         let data = inputs[0];
-        expect_dtype("gather_rows", "data", data, DType::U8)?;
+        if data.dtype != DType::F32 {
+            expect_dtype("gather_rows", "data", data, DType::U8)?;
+        }
         if data.shape.is_empty() {
             return Err(Error::shape("gather_rows: data [] has no rows"));
         }
@@ -99,8 +101,12 @@ impl Op for GatherRows {
         for row in 0..batch {
             if let Some(index) = row_of(row, n, indices, valid) {
                 for column in 0..width {
-                    let byte = data.u8s()[index * width + column];
-                    y[row * width + column] = f64::from(byte) * scale + shift;
+                    let at = index * width + column;
+                    let element = match data.ty().dtype {
+                        DType::U8 => f64::from(data.u8s()[at]),
+                        _ => data.floats()[at],
+                    };
+                    y[row * width + column] = element * scale + shift;
                 }
             }
         }
@@ -119,9 +125,10 @@ impl Op for GatherRows {
 
     fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
         let (_, width) = rows(&io.inputs[0].shape);
-        let (kernel, columns) = match width.is_multiple_of(4) {
-            true => (&GATHER_WORDS, width / 4),
-            false => (&GATHER_BYTES, width),
+        let (kernel, columns) = match io.inputs[0].dtype {
+            DType::F32 => (&GATHER_FLOATS, width),
+            _ if width.is_multiple_of(4) => (&GATHER_WORDS, width / 4),
+            _ => (&GATHER_BYTES, width),
         };
         each_part(kernel, columns, *self, io, out);
         Ok(())
@@ -130,7 +137,7 @@ impl Op for GatherRows {
 
 /// Emits a gathering from every part of the data into every run of output rows: each writes the
 /// rows that it finds in its part of the data, and those that no part has. `bytes` says what
-/// becomes of bytes; labels stay as they are.
+/// becomes of elements; labels stay as they are.
 fn each_part(
     kernel: &'static Kernel,
     columns: usize,
@@ -236,6 +243,14 @@ static GATHER_BYTES: Kernel = Kernel::new(
     &[source!("movement/gather"), source!("movement/gather_bytes")],
     VARIANTS,
 );
+static GATHER_FLOATS: Kernel = Kernel::new(
+    "gather_floats",
+    &[
+        source!("movement/gather"),
+        source!("movement/gather_floats"),
+    ],
+    VARIANTS,
+);
 static GATHER_LABELS: Kernel = Kernel::new(
     "gather_labels",
     &[
@@ -245,4 +260,5 @@ static GATHER_LABELS: Kernel = Kernel::new(
     VARIANTS,
 );
 
-pub(in crate::ops) const KERNELS: &[&Kernel] = &[&GATHER_WORDS, &GATHER_BYTES, &GATHER_LABELS];
+pub(in crate::ops) const KERNELS: &[&Kernel] =
+    &[&GATHER_WORDS, &GATHER_BYTES, &GATHER_FLOATS, &GATHER_LABELS];
