@@ -19,6 +19,8 @@ mod header;
 mod predictor;
 #[cfg(feature = "interop")]
 mod state_dict;
+#[cfg(all(feature = "interop", not(target_arch = "wasm32")))]
+mod trainer;
 
 #[cfg(not(target_arch = "wasm32"))]
 pub use crate::file::read_file;

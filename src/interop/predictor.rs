@@ -16,7 +16,7 @@ use crate::session::Session;
 use crate::shape::Type;
 use crate::store::{Store, blocking};
 use crate::tensor::Tensor;
-use crate::train::{Classifier, Normalise};
+use crate::train::{About, Classifier, Normalise};
 
 impl Classifier {
     /// Writes the network, its moving averages in place of the parameters that have some, and all
@@ -30,31 +30,41 @@ impl Classifier {
     /// than what was trained; as [`save_parameters`](super::save_parameters).
     pub fn save_model(&mut self, path: impl AsRef<Path>, model: &Model, fit: Fit) -> Result<()> {
         self.expect_finite()?;
-        let about = &self.about;
-        if model.classes() != about.classes {
-            return Err(Error::shape(format!(
-                "save_model: {} has {} classes, the training set {}",
-                model.name(),
-                model.classes(),
-                about.classes
-            )));
-        }
-        let card = ModelCard {
-            model: model.name().to_owned(),
-            classes: about.classes,
-            class_names: about.class_names.clone(),
-            input: about.image,
-            fit,
-            mean: about.normalise.mean,
-            deviation: about.normalise.deviation,
-        };
-        let mut tensors = blocking(self.store().engine(), averaged(self.store()))?;
-        let evaluated = Evaluated::new(model, about.image)?;
-        fit_states(tensors.clone(), &evaluated)
-            .map_err(|e| e.context(format!("save_model: this is no {}", model.name())))?;
-        tensors.push(card.tensor()?);
-        replace_file(path, &encode(&tensors)?)
+        save_network(path.as_ref(), self.store(), &self.about, model, fit)
     }
+}
+
+/// Writes a network of a store and what its images are, as [`Classifier::save_model`] says.
+pub(super) fn save_network(
+    path: &Path,
+    store: &Store,
+    about: &About,
+    model: &Model,
+    fit: Fit,
+) -> Result<()> {
+    if model.classes() != about.classes {
+        return Err(Error::shape(format!(
+            "save_model: {} has {} classes, the training set {}",
+            model.name(),
+            model.classes(),
+            about.classes
+        )));
+    }
+    let card = ModelCard {
+        model: model.name().to_owned(),
+        classes: about.classes,
+        class_names: about.class_names.clone(),
+        input: about.image,
+        fit,
+        mean: about.normalise.mean,
+        deviation: about.normalise.deviation,
+    };
+    let mut tensors = blocking(store.engine(), averaged(store))?;
+    let evaluated = Evaluated::new(model, about.image)?;
+    fit_states(tensors.clone(), &evaluated)
+        .map_err(|e| e.context(format!("save_model: this is no {}", model.name())))?;
+    tensors.push(card.tensor()?);
+    replace_file(path, &encode(&tensors)?)
 }
 
 /// A network that evaluates one image.

@@ -140,4 +140,8 @@ impl Module for Model {
         let built = self.net.build(cx, x);
         built.map_err(|e| e.context(&self.name))
     }
+
+    fn known_as(&self) -> Option<&str> {
+        Some(&self.name)
+    }
 }

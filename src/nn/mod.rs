@@ -71,6 +71,12 @@ pub trait Module: Debug {
     /// # Errors
     /// What building its ops returns, with the name of the layer in front.
     fn build(&self, cx: &mut Build, x: Value) -> Result<Value>;
+
+    /// The name by which [`models::by_name`](crate::models::by_name) makes this network, if it
+    /// does: so a file can say what it holds.
+    fn known_as(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// y = x weight^T + bias over the last axis, with parameters `weight` `[out_features, in_features]`
@@ -218,11 +224,19 @@ impl<M: Module + ?Sized> Module for &M {
     fn build(&self, cx: &mut Build, x: Value) -> Result<Value> {
         (**self).build(cx, x)
     }
+
+    fn known_as(&self) -> Option<&str> {
+        (**self).known_as()
+    }
 }
 
 impl<M: Module + ?Sized> Module for Box<M> {
     fn build(&self, cx: &mut Build, x: Value) -> Result<Value> {
         (**self).build(cx, x)
+    }
+
+    fn known_as(&self) -> Option<&str> {
+        (**self).known_as()
     }
 }
 

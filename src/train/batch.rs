@@ -1,18 +1,16 @@
-//! Batches of a data set that lies on the device, as graph values, and what is counted of them.
+//! Batches of a data set as graph values, and what is counted of them.
 
 use std::sync::Arc;
 
 use crate::data::Dataset;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::graph::{Graph, Init, StateKind, Value};
 use crate::ops::Batches;
-use crate::shape::Type;
+use crate::shape::{DType, Type};
 use crate::tensor::Tensor;
 
-/// The state that counts images: those that are classified rightly, all. A set's prefix comes
-/// before it.
-pub(super) const COUNTS: &str = "counts";
-/// The state that adds up the losses of steps.
+/// The state that adds up losses: of steps in training, of images in evaluation. A set's prefix
+/// comes before it.
 pub(super) const LOSS: &str = "loss";
 /// The state that counts steps: those at whose end the sum of losses was finite, all.
 pub(super) const FINITE: &str = "finite";
@@ -45,12 +43,79 @@ impl Normalise {
     }
 }
 
+/// What is known of a training set.
+#[derive(Debug, Clone)]
+pub(crate) struct About {
+    pub normalise: Normalise,
+    /// Channels, height and width.
+    pub image: [usize; 3],
+    pub classes: usize,
+    pub class_names: Vec<String>,
+    /// Images of each class, or pixels of masks.
+    pub class_counts: Vec<u64>,
+}
+
+impl About {
+    pub fn new(set: &Dataset) -> Self {
+        Self {
+            normalise: Normalise::of(set),
+            image: [set.channels, set.height, set.width],
+            classes: set.classes,
+            class_names: set.class_names.clone(),
+            class_counts: set.class_counts(),
+        }
+    }
+}
+
+/// Where rows of a set come from, as values of a graph: all of its images and targets, and which
+/// of them are meant.
+#[derive(Debug, Clone, Copy)]
+struct Picked {
+    /// u8 `[count, channels, height, width]`.
+    images: Value,
+    /// As [`Dataset::target_tensor`] gives them.
+    targets: Value,
+    /// u32 `[rows]`.
+    indices: Value,
+    /// u32 `[1]`.
+    valid: Value,
+}
+
+impl Picked {
+    /// The rows as a network takes them.
+    fn batch(self, g: &mut Graph, set: &'static str, normalise: Normalise) -> Result<Batch> {
+        let Self {
+            images,
+            targets,
+            indices,
+            valid,
+        } = self;
+        let [scale, shift] = normalise.factors();
+        let rows = g.shape(indices)?.first().copied().unwrap_or_default();
+        let images = g.gather_rows(images, indices, valid, scale, shift)?;
+        let targets = match g.ty(targets)?.dtype {
+            DType::U32 => g.gather_labels(targets, indices, valid)?,
+            DType::U8 => {
+                let masks = g.gather_rows(targets, indices, valid, 1.0, 0.0)?;
+                g.cast(masks, DType::U32)?
+            }
+            _ => g.gather_rows(targets, indices, valid, 1.0, 0.0)?,
+        };
+        Ok(Batch {
+            set,
+            rows,
+            images,
+            targets,
+            valid,
+        })
+    }
+}
+
 /// A data set as the states of graphs, which share its bytes.
 pub(super) struct Resident {
     set: &'static str,
     images: Arc<Tensor>,
-    labels: Arc<Tensor>,
-    classes: usize,
+    targets: Arc<Tensor>,
     normalise: Normalise,
 }
 
@@ -60,8 +125,7 @@ impl Resident {
         Ok(Self {
             set,
             images: Tensor::u8(shape, data.images.clone())?.into(),
-            labels: Tensor::u32([data.count], data.labels.clone())?.into(),
-            classes: data.classes,
+            targets: data.target_tensor()?.into(),
             normalise,
         })
     }
@@ -74,14 +138,14 @@ impl Resident {
         clock: Value,
         batches: Batches,
         rows: Option<usize>,
-    ) -> Result<Batch<'_>> {
+    ) -> Result<Batch> {
         let mut resident = |what: &str, tensor: &Arc<Tensor>| {
             let name = format!("{}.{what}", self.set);
             let (ty, init) = (tensor.ty().clone(), Init::Tensor(tensor.clone()));
             g.state(&name, ty, StateKind::Data, init, None)
         };
         let images = resident("images", &self.images)?;
-        let labels = resident("labels", &self.labels)?;
+        let targets = resident("labels", &self.targets)?;
         let Batches {
             count,
             batch,
@@ -92,67 +156,79 @@ impl Resident {
             Some(rows) => g.batch_rows(clock, batches, rows)?,
             None => g.shuffled_batch(clock, count, batch, shuffle)?,
         };
-        let [scale, shift] = self.normalise.factors();
-        Ok(Batch {
-            set: self,
-            rows: rows.unwrap_or(batch),
-            images: g.gather_rows(images, indices, valid, scale, shift)?,
-            labels: g.gather_labels(labels, indices, valid)?,
+        let rows = Picked {
+            images,
+            targets,
+            indices,
             valid,
-        })
+        };
+        rows.batch(g, self.set, self.normalise)
     }
 }
 
-/// One batch of a resident set, as graph values.
-pub(super) struct Batch<'a> {
-    set: &'a Resident,
-    rows: usize,
+/// A batch that the host writes before each step.
+#[derive(Debug, Clone)]
+pub(super) struct HostBatch {
+    /// Inputs of the graph: images and targets as bytes, and how many of their rows count.
     pub images: Value,
-    pub labels: Value,
+    pub targets: Value,
     pub valid: Value,
 }
 
-impl Batch<'_> {
-    /// Checks that a model's outputs are logits of the set's classes.
-    ///
-    /// # Errors
-    /// `Shape` with both.
-    pub fn expect_logits(&self, g: &Graph, logits: Value) -> Result<()> {
-        let (found, wanted) = (g.ty(logits)?, Type::f32([self.rows, self.set.classes]));
-        if found == &wanted {
-            return Ok(());
-        }
-        Err(Error::shape(format!(
-            "classifier: the model makes {found} of {} images, {wanted} is needed for {} classes",
-            self.rows, self.set.classes
-        )))
-    }
-
-    /// Adds the batch to the set's counts, and its loss to the sum of losses.
-    pub fn count(&self, g: &mut Graph, logits: Value, loss: Option<Value>) -> Result<()> {
-        let set = self.set.set;
-        let metric = |g: &mut Graph, what: &str, ty: Type| {
-            let name = format!("{set}.{what}");
-            g.state(&name, ty, StateKind::Metric, Init::Constant(0.0), None)
+impl HostBatch {
+    /// Inputs for `rows` images such as those of `like`, and the batch that they make.
+    pub fn batch(
+        g: &mut Graph,
+        set: &'static str,
+        like: &Dataset,
+        rows: usize,
+        normalise: Normalise,
+    ) -> Result<(Self, Batch)> {
+        let shape = [rows, like.channels, like.height, like.width];
+        let given = Self {
+            images: g.input(&format!("{set}.images"), Type::u8(shape))?,
+            targets: g.input(&format!("{set}.labels"), like.target_type(rows))?,
+            valid: g.input(&format!("{set}.valid"), Type::u32([1]))?,
         };
-        let counts = metric(g, COUNTS, Type::u32([2]))?;
-        if let Some(loss) = loss {
-            let sum = metric(g, LOSS, Type::f32([]))?;
-            let new = g.add(sum, loss)?;
-            g.assign(sum, new)?;
-            // The largest number of f32 is the largest of its row, and so classified rightly, until
-            // the sum of losses is infinite or NaN.
-            let most = g.constant(Tensor::f32([1], vec![f32::MAX])?)?;
-            let last = g.reshape(new, [1])?;
-            let row = g.concat(&[most, last], 0)?;
-            let row = g.reshape(row, [1, 2])?;
-            let label = g.constant(Tensor::u32([1], vec![0])?)?;
-            let one = g.constant(Tensor::u32([1], vec![1])?)?;
-            let finite = metric(g, FINITE, Type::u32([2]))?;
-            let counted = g.count_correct(row, label, one, finite)?;
-            g.assign(finite, counted)?;
-        }
-        let new = g.count_correct(logits, self.labels, self.valid, counts)?;
-        g.assign(counts, new)
+        let indices = Tensor::u32([rows], (0..rows as u32).collect())?;
+        let indices = g.constant(indices)?;
+        let rows = Picked {
+            images: given.images,
+            targets: given.targets,
+            indices,
+            valid: given.valid,
+        };
+        let batch = rows.batch(g, set, normalise)?;
+        Ok((given, batch))
+    }
+}
+
+/// One batch of a set, as graph values.
+#[derive(Debug, Clone)]
+pub(super) struct Batch {
+    pub set: &'static str,
+    pub rows: usize,
+    pub images: Value,
+    pub targets: Value,
+    pub valid: Value,
+}
+
+impl Batch {
+    /// Adds the loss of a training step to the sum of losses, and counts whether that is finite.
+    pub fn count_loss(&self, g: &mut Graph, loss: Value) -> Result<()> {
+        let sum = self.metric(g, LOSS, Type::f32([]))?;
+        let new = g.add(sum, loss)?;
+        g.assign(sum, new)?;
+        // The largest number of f32 is the largest of its row, and so classified rightly, until
+        // the sum of losses is infinite or NaN.
+        let most = g.constant(Tensor::f32([1], vec![f32::MAX])?)?;
+        let last = g.reshape(new, [1])?;
+        let row = g.concat(&[most, last], 0)?;
+        let row = g.reshape(row, [1, 2])?;
+        let label = g.constant(Tensor::u32([1], vec![0])?)?;
+        let one = g.constant(Tensor::u32([1], vec![1])?)?;
+        let finite = self.metric(g, FINITE, Type::u32([2]))?;
+        let counted = g.count_correct(row, label, one, finite)?;
+        g.assign(finite, counted)
     }
 }

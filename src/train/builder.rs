@@ -3,17 +3,14 @@
 use crate::data::Split;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::{Engine, Progress};
-use crate::graph::{Graph, Init, StateKind, Value};
-use crate::nn::{Build, Module};
-use crate::ops::{Batches, CrossEntropyLoss};
-use crate::session::Session;
-use crate::shape::Type;
+use crate::graph::Graph;
+use crate::nn::Module;
 use crate::store::Store;
 
-use super::batch::{Normalise, Resident};
-use super::classifier::{About, Classifier, ClassifierOptions};
-use super::followed::Followed;
-use super::{scheduled, swap_averages};
+use super::assemble::{Job, Training, compile};
+use super::batch::About;
+use super::classifier::{Classifier, ClassifierOptions};
+use super::task::{Classification, Task};
 
 /// A classifier that is still to be built ([`Classifier::builder`]).
 #[derive(Debug)]
@@ -113,146 +110,33 @@ where
             ));
         }
         data.check()?;
-        let normalise = Normalise::of(&data.train);
-        let test_batch = options.test_batch.min(data.test.count);
-
-        let batches = Batches {
-            count: data.train.count,
-            batch: match options.drop_last {
-                true => options.batch,
-                false => options.batch.min(data.train.count),
-            },
-            shuffle: true,
+        let task = Classification::plain();
+        for (name, set) in [("training", &data.train), ("test", &data.test)] {
+            task.expect(set)
+                .map_err(|e| e.context(format!("{name} set")))?;
+        }
+        let about = About::new(&data.train);
+        let job = Job {
+            model: &model,
+            task: &task,
+            about: &about,
+            frozen: &frozen,
+            optimizer: &options.optimizer,
+            batch: options.batch,
             drop_last: options.drop_last,
-        };
-        let steps_per_epoch = batches.steps().map_err(|e| e.context("classifier"))?;
-        let resident = Resident::new("train", &data.train, normalise)?;
-        let (train, loss, apply) =
-            training(&resident, &model, &frozen, batches, batches.batch, &options)?;
-        let remainder = match batches.remainder() {
-            0 => None,
-            rows => {
-                let last =
-                    training(&resident, &model, &frozen, batches, rows, &options).map_err(|e| {
-                        e.context(format!(
-                        "the last batch of an epoch has {rows} of {} rows, drop_last leaves it out",
-                        batches.batch
-                    ))
-                    })?;
-                Some((last.0, last.1))
-            }
-        };
-
-        let mut test = Graph::new();
-        let clock = test.state(
-            "test.clock",
-            Type::u32([4]),
-            StateKind::Scalar,
-            Init::Constant(0.0),
-            None,
-        )?;
-        let batches = Batches {
-            count: data.test.count,
-            batch: test_batch,
-            shuffle: false,
-            drop_last: false,
-        };
-        let resident = Resident::new("test", &data.test, normalise)?;
-        let batch = resident.batch(&mut test, clock, batches, None)?;
-        let logits = model.build(&mut Build::eval(&mut test), batch.images)?;
-        batch.expect_logits(&test, logits)?;
-        batch.count(&mut test, logits, None)?;
-        let next = test.advance(clock)?;
-        test.assign(clock, next)?;
-
-        let graphs: Vec<&Graph> = [&train, &test].into_iter().chain(&apply).collect();
-        let graphs: Vec<&Graph> = graphs
-            .into_iter()
-            .chain(remainder.as_ref().map(|(graph, _)| graph))
-            .collect();
-        let store = Store::new_async(engine, &graphs, options.seed).await?;
-        let swap = match options.optimizer.averages() {
-            true => Some(swap_averages(apply.as_ref().unwrap_or(&train))?),
-            false => None,
-        };
-        let mut session = async |graph: &Graph, fetched: &[Value]| {
-            let builder = Session::builder(&store, graph).fetch(fetched);
-            builder.progress(&mut progress).build_async().await
-        };
-        Ok(Classifier {
-            train: session(&train, &[loss]).await?,
-            remainder: match &remainder {
-                Some((graph, loss)) => Some(session(graph, &[*loss]).await?),
-                None => None,
-            },
-            apply: match &apply {
-                Some(graph) => Some(session(graph, &[]).await?),
-                None => None,
-            },
-            swap: match &swap {
-                Some(graph) => Some(session(graph, &[]).await?),
-                None => None,
-            },
-            test: session(&test, &[]).await?,
             accumulate: options.accumulate,
-            steps_per_epoch,
-            full_steps: steps_per_epoch - usize::from(remainder.is_some()),
+            factor: false,
+        };
+        let training = Training::new(&job, &data.train)?;
+        let test_batch = options.test_batch.min(data.test.count);
+        let test = job.evaluation("test", &data.test, test_batch)?;
+        let graphs: Vec<&Graph> = training.graphs().chain([&test]).collect();
+        let store = Store::new_async(engine, &graphs, options.seed).await?;
+        Ok(Classifier {
+            steps: training.compile(&store, &mut progress).await?,
+            test: compile(&store, &test, &[], &mut progress).await?,
+            about,
             steps_per_test: data.test.count.div_ceil(test_batch),
-            done: Followed::new("clock").now(&store)?,
-            pending: Followed::new("accumulated").now(&store)?,
-            store,
-            about: About {
-                normalise,
-                image: [data.train.channels, data.train.height, data.train.width],
-                classes: data.train.classes,
-                class_names: data.train.class_names.clone(),
-            },
-            unread: 0,
-            looked: 0,
-            stopped: None,
         })
     }
-}
-
-/// A step of training on `rows` rows of a batch: its graph, its loss, and if gradients are added up
-/// over several batches the graph that applies them.
-fn training(
-    data: &Resident,
-    model: &impl Module,
-    frozen: &[String],
-    batches: Batches,
-    rows: usize,
-    options: &ClassifierOptions,
-) -> Result<(Graph, Value, Option<Graph>)> {
-    let mut g = Graph::new();
-    let clock = g.clock()?;
-    let batch = data.batch(&mut g, clock, batches, Some(rows))?;
-    let mut cx = Build::train(&mut g);
-    for pattern in frozen {
-        cx = cx.freeze(pattern);
-    }
-    let logits = model.build(&mut cx, batch.images)?;
-    cx.expect_frozen()?;
-    let heads = cx.outputs().to_vec();
-    batch.expect_logits(&g, logits)?;
-    let valid = || CrossEntropyLoss::new().valid(batch.valid);
-    let mut loss = g.cross_entropy_with(logits, batch.labels, valid())?;
-    for head in heads.iter().filter(|head| head.weight != 0.0) {
-        let named = |e: Error| e.context(&head.name);
-        batch.expect_logits(&g, head.value).map_err(named)?;
-        let own = g.cross_entropy_with(head.value, batch.labels, valid())?;
-        let own = g.scale(own, head.weight)?;
-        loss = g.add(loss, own)?;
-    }
-    batch.count(&mut g, logits, Some(loss))?;
-    let optimizer = &options.optimizer;
-    // A constant rate is a table too, of one entry.
-    let rate = |g: &mut Graph| scheduled(g, optimizer.rates()?);
-    if options.accumulate == 1 {
-        let rate = rate(&mut g)?;
-        optimizer.minimize_at(&mut g, loss, rate)?;
-        return Ok((g, loss, None));
-    }
-    let applying = optimizer.accumulate_at(&mut g, loss, options.accumulate, rate)?;
-    Ok((g, loss, Some(applying.graph)))
 }

@@ -1,11 +1,7 @@
 //! A classifier of images trained on a data set that lies on the device.
 
-mod counts;
-
-pub use counts::Metrics;
-
 use crate::data::Split;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::gpu::Engine;
 use crate::nn::Module;
 #[cfg(not(target_arch = "wasm32"))]
@@ -16,9 +12,9 @@ use crate::store::Store;
 use crate::store::blocking;
 use crate::tensor::Tensor;
 
-use super::batch::Normalise;
+use super::batch::{About, FINITE, LOSS};
 use super::builder::ClassifierBuilder;
-use super::followed::Followed;
+use super::steps::Steps;
 use super::{Adam, Optimizer};
 
 /// How a [`Classifier`] is trained.
@@ -56,14 +52,15 @@ impl Default for ClassifierOptions {
     }
 }
 
-/// What is known of the images of a training set.
-#[derive(Debug, Clone)]
-pub(crate) struct About {
-    pub normalise: Normalise,
-    /// Channels, height and width.
-    pub image: [usize; 3],
-    pub classes: usize,
-    pub class_names: Vec<String>,
+/// What training counted since it was last asked.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Metrics {
+    /// Mean loss per step, with those of auxiliary classifiers by their weights.
+    pub loss: f64,
+    /// Share of images that were classified correctly, 0 to 1.
+    pub accuracy: f64,
+    /// Images seen.
+    pub images: usize,
 }
 
 /// A classifier, its data on the device, and sessions over one store: training and evaluation.
@@ -94,30 +91,10 @@ pub(crate) struct About {
 /// ```
 #[derive(Debug)]
 pub struct Classifier {
-    pub(super) store: Store,
+    pub(super) steps: Steps,
     pub(crate) about: About,
-    pub(super) train: Session,
-    /// The last step of an epoch, where it has fewer rows.
-    pub(super) remainder: Option<Session>,
-    /// Applies gradients that are added up over several batches.
-    pub(super) apply: Option<Session>,
-    /// Exchanges parameters and their moving averages.
-    pub(super) swap: Option<Session>,
     pub(super) test: Session,
-    /// Batches per update.
-    pub(super) accumulate: usize,
-    /// Steps of an epoch, and those of them that have full batches.
-    pub(super) steps_per_epoch: usize,
-    pub(super) full_steps: usize,
     pub(super) steps_per_test: usize,
-    /// Steps that are done, and batches since the last update, as the device counts them.
-    pub(super) done: Followed,
-    pub(super) pending: Followed,
-    /// Steps since the metrics were last read, and how many of them were looked at since.
-    pub(super) unread: usize,
-    pub(super) looked: usize,
-    /// Why training has stopped, until the clock is set.
-    pub(super) stopped: Option<String>,
 }
 
 impl Classifier {
@@ -149,17 +126,17 @@ impl Classifier {
 
     /// Parameters, moments, clock and data.
     pub fn store(&self) -> &Store {
-        &self.store
+        &self.steps.store
     }
 
     /// The training session of full batches.
     pub fn session(&self) -> &Session {
-        &self.train
+        &self.steps.train
     }
 
     /// Training steps that walk once over the data; the last one may have fewer rows.
     pub fn steps_per_epoch(&self) -> usize {
-        self.steps_per_epoch
+        self.steps.steps_per_epoch
     }
 
     /// Where training is: epochs that are done, and steps of the one that has begun. A checkpoint
@@ -168,57 +145,7 @@ impl Classifier {
     /// # Errors
     /// `Shape` if the clock was set to something else than a clock.
     pub fn position(&self) -> Result<(usize, usize)> {
-        let step = self.done.now(&self.store)?.step as usize;
-        Ok((step / self.steps_per_epoch, step % self.steps_per_epoch))
-    }
-
-    /// Looks whether the host has set the clocks, as loading a checkpoint does: what was counted
-    /// before is of another run then.
-    fn follow(&mut self) -> Result<()> {
-        let done = self.done.now(&self.store)?;
-        if done.set != self.done.set {
-            self.stopped = None;
-            self.forget()?;
-        }
-        self.done = done;
-        self.pending = self.pending.now(&self.store)?;
-        Ok(())
-    }
-
-    /// The session that makes the next step, and how many steps it may make before another is due.
-    fn due(&mut self) -> (&mut Session, usize) {
-        let position = self.done.step as usize % self.steps_per_epoch;
-        let (session, steps) = match &mut self.remainder {
-            Some(remainder) if position >= self.full_steps => (remainder, 1),
-            Some(_) => (&mut self.train, self.full_steps - position),
-            None => (&mut self.train, usize::MAX),
-        };
-        let pending = self.pending.step as usize;
-        match self.accumulate {
-            1 => (session, steps),
-            all => (session, steps.min(all.saturating_sub(pending).max(1))),
-        }
-    }
-
-    /// Counts steps that were made, and applies their gradients where they are due.
-    fn made(&mut self, steps: usize) -> Result<()> {
-        self.unread += steps;
-        self.done.step = self.done.step.wrapping_add(steps as u32);
-        if self.apply.is_some() {
-            self.pending.step += steps as u32;
-        }
-        self.apply_due()
-    }
-
-    /// Applies the gradients of the last batches if they are as many as make an update.
-    fn apply_due(&mut self) -> Result<()> {
-        if let Some(apply) = &mut self.apply
-            && self.pending.step as usize >= self.accumulate
-        {
-            apply.run(1)?;
-            self.pending.step = 0;
-        }
-        Ok(())
+        self.steps.position()
     }
 
     /// Trains for `steps` steps, one batch each; on a GPU they are submitted and not waited for,
@@ -230,22 +157,7 @@ impl Classifier {
     /// `NotFinite` once a loss was found that is not finite, until a checkpoint is loaded;
     /// `DeviceLost`, `OutOfMemory`. The steps before the one that failed are done and counted.
     pub fn train(&mut self, steps: usize) -> Result<()> {
-        self.follow()?;
-        if let Some(message) = &self.stopped {
-            return Err(Error::new(ErrorKind::NotFinite, message.clone()));
-        }
-        self.apply_due()?;
-        let mut left = steps;
-        while left > 0 {
-            let unlooked = self.look_if_due()?;
-            let (session, most) = self.due();
-            let (made, ran) = session.run_counted(left.min(most).min(unlooked));
-            let counted = self.made(made);
-            ran?;
-            counted?;
-            left -= made;
-        }
-        Ok(())
+        self.steps.train(steps)
     }
 
     /// Trains for one step and measures each of its dispatches.
@@ -255,11 +167,7 @@ impl Classifier {
     /// queries.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn profile(&mut self) -> Result<Profile> {
-        self.follow()?;
-        self.apply_due()?;
-        let profile = self.due().0.profile()?;
-        self.made(1)?;
-        Ok(profile)
+        self.steps.profile()
     }
 
     /// Classifies the whole test set, with the moving averages of the parameters if there are any,
@@ -269,24 +177,70 @@ impl Classifier {
     /// `Unsupported` on a borrowed device: await [`test_async`](Self::test_async) there.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn test(&mut self) -> Result<f64> {
-        let store = self.store.clone();
+        let store = self.store().clone();
         blocking(store.engine(), self.test_async())
     }
 
     /// As `test`, for hosts that cannot block.
     pub async fn test_async(&mut self) -> Result<f64> {
-        self.store
-            .set("test.clock", &Tensor::u32([4], vec![0; 4])?)?;
-        self.take_counts("test.counts").await?;
-        if let Some(swap) = &mut self.swap {
-            swap.run(1)?;
-        }
+        let zero = Tensor::u32([4], vec![0; 4])?;
+        self.store().set("test.clock", &zero)?;
+        self.steps.take_counts("test.counts").await?;
+        self.steps.swap()?;
         let tested = self.test.run(self.steps_per_test);
-        if let Some(swap) = &mut self.swap {
-            swap.run(1)?;
-        }
+        self.steps.swap()?;
         tested?;
-        let (correct, images) = self.take_counts("test.counts").await?;
+        let (correct, images) = self.steps.take_counts("test.counts").await?;
         Ok(f64::from(correct) / f64::from(images.max(1)))
+    }
+
+    /// What training counted since this was last called, or since the clock was set, as by loading
+    /// a checkpoint; waits for the steps submitted so far.
+    ///
+    /// # Errors
+    /// `NotFinite` if the loss of one of these steps is NaN or infinite, with its epoch and step,
+    /// both counted from 1. Training has stopped then: the parameters are worth nothing.
+    /// `Unsupported` on a borrowed device: await [`metrics_async`](Self::metrics_async) there.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn metrics(&mut self) -> Result<Metrics> {
+        let store = self.store().clone();
+        blocking(store.engine(), self.metrics_async())
+    }
+
+    /// As `metrics`, for hosts that cannot block.
+    pub async fn metrics_async(&mut self) -> Result<Metrics> {
+        self.steps.follow()?;
+        let sum = format!("train.{LOSS}");
+        let loss = self.store().get_async(&sum).await?.item()?;
+        let steps = self.steps.take_unread();
+        if !loss.is_finite() {
+            return Err(self.steps.not_finite(loss, steps).await?);
+        }
+        let (correct, images) = self.steps.take_counts("train.counts").await?;
+        self.store().set(&sum, &Tensor::scalar(0.0))?;
+        self.steps.take_counts(&format!("train.{FINITE}")).await?;
+        Ok(Metrics {
+            loss: f64::from(loss) / steps.max(1) as f64,
+            accuracy: f64::from(correct) / f64::from(images.max(1)),
+            images: images as usize,
+        })
+    }
+
+    /// Checks that what is to be saved is worth it: reads the metrics of the steps since they were
+    /// last read, which are lost, and all parameters, running statistics, moments and averages.
+    ///
+    /// # Errors
+    /// `NotFinite` as [`metrics`](Self::metrics), or with the first state that holds NaN or an
+    /// infinity.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn expect_finite(&mut self) -> Result<()> {
+        let store = self.store().clone();
+        blocking(store.engine(), self.expect_finite_async())
+    }
+
+    /// As `expect_finite`, for hosts that cannot block.
+    pub async fn expect_finite_async(&mut self) -> Result<()> {
+        self.metrics_async().await?;
+        self.steps.expect_finite_states().await
     }
 }

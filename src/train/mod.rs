@@ -3,28 +3,40 @@
 
 mod accumulate;
 mod adam;
+mod assemble;
 mod average;
 mod batch;
 mod builder;
 mod classifier;
+mod confusion;
 mod followed;
 mod group;
 mod observer;
 mod optimizer;
 pub mod schedule;
 mod settings;
+mod steps;
+mod task;
+#[cfg(not(target_arch = "wasm32"))]
+mod trainer;
 
 pub use accumulate::Applying;
 pub use adam::{Adam, AdamW};
 pub use average::{average_name, averaging, swap_averages};
-pub(crate) use batch::Normalise;
+pub(crate) use batch::{About, Normalise};
 pub use builder::ClassifierBuilder;
 pub use classifier::{Classifier, ClassifierOptions, Metrics};
+pub use confusion::Confusion;
 pub use group::Group;
 pub use observer::{Ended, EpochRecord, Event, Observer, RunInfo, Scalar, StepRecord};
 pub use optimizer::Optimizer;
 pub use schedule::{constant, warmup_cosine};
 pub use settings::{Adagrad, RmsProp, Sgd};
+pub use task::{Better, Classification, Counted, Objective, Regression, Segmentation, Task};
+#[cfg(not(target_arch = "wasm32"))]
+pub use trainer::{Evaluation, Fitted, Plateau, Stop, Trainer, TrainerBuilder};
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use trainer::{Keeper, Kept, PlateauState, TrainerState};
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Init, State, StateKind, Value};

@@ -1,0 +1,280 @@
+//! The graphs that a network is trained and evaluated by, and the sessions over them.
+
+use crate::error::{Error, Result};
+use crate::gpu::Progress;
+use crate::graph::{Graph, Init, StateKind, Value};
+use crate::nn::{Build, Module};
+use crate::ops::Batches;
+use crate::session::Session;
+use crate::shape::Type;
+use crate::store::Store;
+use crate::tensor::Tensor;
+
+use super::batch::{About, Batch, HostBatch, LOSS, Normalise, Resident};
+use super::followed::Followed;
+use super::optimizer::Optimizer;
+use super::steps::Steps;
+use super::task::{Objective, Task};
+use super::{scheduled, swap_averages};
+use crate::data::Dataset;
+
+/// A factor on the learning rate that the host sets.
+pub(super) const FACTOR: &str = "learning_rate_factor";
+
+/// What is trained, on what and how.
+pub(super) struct Job<'a> {
+    pub model: &'a dyn Module,
+    pub task: &'a dyn Task,
+    pub about: &'a About,
+    pub frozen: &'a [String],
+    pub optimizer: &'a Optimizer,
+    /// Images per step, and whether a last batch that is not full is left out.
+    pub batch: usize,
+    pub drop_last: bool,
+    /// Batches per update.
+    pub accumulate: usize,
+    /// Whether the host sets a factor on the learning rate, the state [`FACTOR`].
+    pub factor: bool,
+}
+
+/// The graphs of training.
+pub(super) struct Training {
+    pub train: Graph,
+    loss: Value,
+    /// Of the last batch of an epoch, where it is not full.
+    pub remainder: Option<(Graph, Value)>,
+    /// Of the update, where gradients are added up over several batches.
+    pub apply: Option<Graph>,
+    steps_per_epoch: usize,
+    batches: Batches,
+    accumulate: usize,
+    averages: bool,
+}
+
+impl Training {
+    /// # Errors
+    /// `Shape` for no images in a batch, no batch in an epoch, and from the model.
+    pub fn new(job: &Job<'_>, set: &Dataset) -> Result<Self> {
+        let batches = Batches {
+            count: set.count,
+            batch: match job.drop_last {
+                true => job.batch,
+                false => job.batch.min(set.count),
+            },
+            shuffle: true,
+            drop_last: job.drop_last,
+        };
+        let steps_per_epoch = batches.steps().map_err(|e| e.context("classifier"))?;
+        let resident = Resident::new("train", set, job.about.normalise)?;
+        let (train, loss, apply) = job.step(&resident, batches, batches.batch)?;
+        let remainder = match batches.remainder() {
+            0 => None,
+            rows => {
+                let (graph, loss, _) = job.step(&resident, batches, rows).map_err(|e| {
+                    e.context(format!(
+                        "the last batch of an epoch has {rows} of {} rows, drop_last leaves it out",
+                        batches.batch
+                    ))
+                })?;
+                Some((graph, loss))
+            }
+        };
+        Ok(Self {
+            train,
+            loss,
+            remainder,
+            apply,
+            steps_per_epoch,
+            batches,
+            accumulate: job.accumulate,
+            averages: job.optimizer.averages(),
+        })
+    }
+
+    /// All of them, which a store is made from.
+    pub fn graphs(&self) -> impl Iterator<Item = &Graph> {
+        let remainder = self.remainder.iter().map(|(graph, _)| graph);
+        [&self.train]
+            .into_iter()
+            .chain(&self.apply)
+            .chain(remainder)
+    }
+
+    /// Compiles them.
+    pub async fn compile(
+        &self,
+        store: &Store,
+        progress: &mut impl FnMut(Progress<'_>),
+    ) -> Result<Steps> {
+        let swap = match self.averages {
+            true => Some(swap_averages(self.apply.as_ref().unwrap_or(&self.train))?),
+            false => None,
+        };
+        let train = compile(store, &self.train, &[self.loss], progress).await?;
+        let remainder = match &self.remainder {
+            Some((graph, loss)) => Some(compile(store, graph, &[*loss], progress).await?),
+            None => None,
+        };
+        let apply = match &self.apply {
+            Some(graph) => Some(compile(store, graph, &[], progress).await?),
+            None => None,
+        };
+        let swap = match &swap {
+            Some(graph) => Some(compile(store, graph, &[], progress).await?),
+            None => None,
+        };
+        Ok(Steps {
+            full_steps: self.steps_per_epoch - usize::from(remainder.is_some()),
+            train,
+            remainder,
+            apply,
+            swap,
+            batches: self.batches,
+            accumulate: self.accumulate,
+            steps_per_epoch: self.steps_per_epoch,
+            done: Followed::new("clock").now(store)?,
+            pending: Followed::new("accumulated").now(store)?,
+            store: store.clone(),
+            unread: 0,
+            looked: 0,
+            stopped: None,
+        })
+    }
+}
+
+/// A session, with what it builds told to `progress`.
+pub(super) async fn compile(
+    store: &Store,
+    graph: &Graph,
+    fetched: &[Value],
+    progress: &mut impl FnMut(Progress<'_>),
+) -> Result<Session> {
+    let builder = Session::builder(store, graph).fetch(fetched);
+    builder.progress(progress).build_async().await
+}
+
+impl Job<'_> {
+    /// A step of training on `rows` rows of a batch: its graph, its loss, and if gradients are
+    /// added up over several batches the graph that applies them.
+    fn step(
+        &self,
+        data: &Resident,
+        batches: Batches,
+        rows: usize,
+    ) -> Result<(Graph, Value, Option<Graph>)> {
+        let mut g = Graph::new();
+        let clock = g.clock()?;
+        let batch = data.batch(&mut g, clock, batches, Some(rows))?;
+        let loss = self.training_loss(&mut g, &batch)?;
+        let rate = |g: &mut Graph| {
+            // A constant rate is a table too, of one entry.
+            let rate = scheduled(g, self.optimizer.rates()?)?;
+            if !self.factor {
+                return Ok(rate);
+            }
+            let one = Init::Constant(1.0);
+            let factor = g.state(FACTOR, Type::f32([]), StateKind::Scalar, one, None)?;
+            g.mul(rate, factor)
+        };
+        if self.accumulate == 1 {
+            let rate = rate(&mut g)?;
+            self.optimizer.minimize_at(&mut g, loss, rate)?;
+            return Ok((g, loss, None));
+        }
+        let applying = (self.optimizer).accumulate_at(&mut g, loss, self.accumulate, rate)?;
+        Ok((g, loss, Some(applying.graph)))
+    }
+
+    /// The loss of a batch of training, counted.
+    fn training_loss(&self, g: &mut Graph, batch: &Batch) -> Result<Value> {
+        let mut cx = Build::train(g);
+        for pattern in self.frozen {
+            cx = cx.freeze(pattern);
+        }
+        let outputs = self.model.build(&mut cx, batch.images)?;
+        cx.expect_frozen()?;
+        let heads = cx.outputs().to_vec();
+        let mut objective = Objective::new(g, self.about, batch, outputs, &heads, true);
+        self.task.measure(&mut objective)?;
+        let (loss, each) = objective.finish()?;
+        let Some(loss) = loss else {
+            return Err(Error::graph("task: there is no loss to make smaller"));
+        };
+        for (name, value) in each {
+            let sum = batch.metric(g, &format!("{LOSS}.{name}"), Type::f32([]))?;
+            let new = g.add(sum, value)?;
+            g.assign(sum, new)?;
+        }
+        batch.count_loss(g, loss)?;
+        Ok(loss)
+    }
+
+    /// A step of evaluation of a whole set that lies on the device, `batch` images at a time.
+    pub fn evaluation(&self, name: &'static str, set: &Dataset, batch: usize) -> Result<Graph> {
+        let mut g = Graph::new();
+        let clock = format!("{name}.clock");
+        let (ty, zero) = (Type::u32([4]), Init::Constant(0.0));
+        let clock = g.state(&clock, ty, StateKind::Scalar, zero, None)?;
+        let batches = Batches {
+            count: set.count,
+            batch,
+            shuffle: false,
+            drop_last: false,
+        };
+        let resident = Resident::new(name, set, self.about.normalise)?;
+        let batch = resident.batch(&mut g, clock, batches, None)?;
+        self.evaluated(&mut g, &batch)?;
+        let next = g.advance(clock)?;
+        g.assign(clock, next)?;
+        Ok(g)
+    }
+
+    /// A step of evaluation of images that the host writes, and what the network makes of them.
+    pub fn host(&self, name: &'static str, set: &Dataset, rows: usize) -> Result<HostGraph> {
+        let mut graph = Graph::new();
+        let normalise: Normalise = self.about.normalise;
+        let (given, batch) = HostBatch::batch(&mut graph, name, set, rows, normalise)?;
+        let outputs = self.evaluated(&mut graph, &batch)?;
+        Ok(HostGraph {
+            graph,
+            given,
+            outputs,
+            rows,
+        })
+    }
+
+    /// What the network makes of a batch, whose losses and counts are taken.
+    fn evaluated(&self, g: &mut Graph, batch: &Batch) -> Result<Value> {
+        let outputs = self.model.build(&mut Build::eval(g), batch.images)?;
+        let mut objective = Objective::new(g, self.about, batch, outputs, &[], false);
+        self.task.measure(&mut objective)?;
+        let valid = objective.valid_count()?;
+        let (loss, each) = objective.finish()?;
+        let each = each.into_iter();
+        let each = each.map(|(name, value)| (format!("{LOSS}.{name}"), value));
+        for (name, value) in loss
+            .map(|loss| (LOSS.to_owned(), loss))
+            .into_iter()
+            .chain(each)
+        {
+            let sum = batch.metric(g, &name, Type::f32([]))?;
+            let own = g.mul(value, valid)?;
+            // A mean of no rows may be NaN.
+            let zero = g.constant(Tensor::scalar(0.0))?;
+            let any = g.gt(valid, zero)?;
+            let own = g.select(any, own, zero)?;
+            let new = g.add(sum, own)?;
+            g.assign(sum, new)?;
+        }
+        Ok(outputs)
+    }
+}
+
+/// A step of evaluation of images that the host writes.
+#[derive(Debug)]
+pub(super) struct HostGraph {
+    pub graph: Graph,
+    pub given: HostBatch,
+    pub outputs: Value,
+    pub rows: usize,
+}
