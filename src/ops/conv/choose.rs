@@ -78,7 +78,7 @@ impl Sizes {
             Some(Body::Shared | Body::Cooperative) if weight.len() == 1 => {
                 self.lower_shared(map, &runs, end, caps, out);
             }
-            _ => self.lower_direct(map, &runs, &self.filters(weight), end, caps, out),
+            _ => self.lower_direct(map, &runs, &Filters::in_parts(self, weight), end, caps, out),
         }
     }
 

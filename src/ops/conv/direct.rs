@@ -135,10 +135,10 @@ impl Sizes {
         let blocks = filters.chunk_by(|_, next| sums && next.out > 0);
         let blocks: Vec<(usize, Vec<Term>)> = blocks
             .map(|block| {
-                let own = self.of(&block[0]);
+                let own = block[0].alone(self);
                 let channels = if sums { own.c } else { own.o };
                 let terms = block.iter().flat_map(|filters| {
-                    let summed = self.of(filters).summed(map, caps);
+                    let summed = filters.alone(self).summed(map, caps);
                     let turns = summed.turns;
                     let term = move |summed| Term {
                         filters: *filters,
@@ -215,7 +215,7 @@ impl Sizes {
         out: &mut Lowering,
     ) {
         let filters = &term.filters;
-        let own = self.of(filters);
+        let own = filters.alone(self);
         let (overrides, cut) = own.cut(map);
         let (from_row, from, extents) = match map {
             Map::GradInput => (self.y_row(), self.output, self.input),
@@ -258,7 +258,7 @@ impl Sizes {
         caps: &Caps,
         out: &mut Lowering,
     ) {
-        let own = self.of(filters);
+        let own = filters.alone(self);
         let (overrides, cut) = own.cut(Map::GradWeight);
         let dweight = Type::f32(own.weight());
         let tiles = own.groups * cut.chunks * cut.channels * own.taps().div_ceil(4);

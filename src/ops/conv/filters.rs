@@ -18,15 +18,9 @@ pub(super) struct Filters {
 }
 
 impl Filters {
-    pub fn count(&self) -> usize {
-        self.groups * self.outs
-    }
-}
-
-impl Sizes {
-    /// The filters of a weight in these parts, in order.
-    pub fn filters(&self, parts: &[Part]) -> Vec<Filters> {
-        let outs = self.o / self.groups;
+    /// Those of a weight in these parts, in order.
+    pub fn in_parts(sizes: &Sizes, parts: &[Part]) -> Vec<Self> {
+        let outs = sizes.o / sizes.groups;
         let mut found = Vec::new();
         for (part, rows) in parts.iter().enumerate() {
             let end = rows.start + rows.rows;
@@ -52,13 +46,17 @@ impl Sizes {
         found
     }
 
+    pub fn count(&self) -> usize {
+        self.groups * self.outs
+    }
+
     /// The convolution by these filters alone.
-    pub fn of(&self, filters: &Filters) -> Self {
-        Self {
-            c: self.c / self.groups * filters.groups,
-            o: filters.count(),
-            groups: filters.groups,
-            ..*self
+    pub fn alone(&self, sizes: &Sizes) -> Sizes {
+        Sizes {
+            c: sizes.c / sizes.groups * self.groups,
+            o: self.count(),
+            groups: self.groups,
+            ..*sizes
         }
     }
 }
@@ -95,7 +93,7 @@ mod tests {
         };
         // Part, first, group, groups, out, outs.
         let found = |filters, groups, ends: &[usize]| -> Vec<[usize; 6]> {
-            let found = sizes(filters, groups).filters(&parts(ends)).into_iter();
+            let found = Filters::in_parts(&sizes(filters, groups), &parts(ends)).into_iter();
             found
                 .map(|f| [f.part, f.first, f.group, f.groups, f.out, f.outs])
                 .collect()

@@ -381,7 +381,7 @@ impl Op for ConvGradWeight {
             });
         }
         let parts = &io.output_parts[0];
-        let blocks = sizes.filters(parts);
+        let blocks = Filters::in_parts(&sizes, parts);
         // In registers the sums of dy come from the same kernel, where one run of images makes all
         // of both outputs.
         let whole = runs.len() == 1 && io.output_parts.iter().all(|parts| parts.len() == 1);
