@@ -2,7 +2,8 @@
 //!
 //! | Convolution | Device | Kernels |
 //! |---|---|---|
-//! | over depth, padded otherwise than by zeros, or depthwise | any | `direct.rs` |
+//! | over depth, or padded otherwise than by zeros | any | `direct.rs` |
+//! | depthwise | any | `direct.rs` |
 //! | with a weight in several parts | any | `direct.rs` |
 //! | any other | a GPU | `implicit_gemm.rs` |
 //! | any other whose scratch and turns fit | a CPU adapter, or GL | `cpu/` |
@@ -44,63 +45,70 @@ impl Map {
     }
 }
 
-impl Sizes {
-    /// Whether products of few channels would leave most of a tile of the fast kernels empty:
-    /// groups of one, depthwise.
-    fn thin(&self, map: Map) -> bool {
-        let (channels, outs) = (self.c / self.groups, self.o / self.groups);
-        let wide = match map {
-            Map::Forward => outs,
-            Map::GradInput => channels,
-            Map::GradWeight => channels.max(outs),
-        };
-        self.groups > 1 && wide == 1
-    }
+/// Kernels that compute a convolution, by their files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ConvKernels {
+    /// Without tiles, over three axes and with every padding: `direct.rs`.
+    Direct,
+    /// By tiles of workgroup memory: `implicit_gemm.rs`.
+    ImplicitGemm,
+    /// In registers: `cpu/`.
+    Cpu,
+}
 
-    /// The fast kernels that compute it, if any; the batch has no say in it.
-    pub(super) fn body(&self, map: Map, caps: &Caps) -> Option<Body> {
-        if !self.flat() || self.thin(map) {
-            return None;
-        }
-        let fits = caps.body != Body::Registers || self.registers_fit(map, caps);
-        fits.then_some(caps.body)
+/// The kernels that compute a convolution, with its weight in one part or in several. No batch
+/// enters into it.
+pub(super) fn kernels(sizes: &Sizes, map: Map, one_part: bool, caps: &Caps) -> ConvKernels {
+    if !sizes.flat() || is_thin(sizes, map) || !one_part {
+        return ConvKernels::Direct;
     }
-
-    /// Emits the convolution or the gradient of its input. A weight in parts, which few have, takes
-    /// the kernels without tiles.
-    pub(super) fn lower(&self, map: Map, io: &Io, end: End, caps: &Caps, out: &mut Lowering) {
-        let runs = overlaps(&[&io.input_parts[0], &io.output_parts[0]]);
-        let weight = &io.input_parts[1];
-        match self.body(map, caps) {
-            Some(Body::Registers) if weight.len() == 1 => {
-                self.lower_registers(map, &runs, end, caps, out);
-            }
-            Some(Body::Shared | Body::Cooperative) if weight.len() == 1 => {
-                self.lower_shared(map, &runs, end, caps, out);
-            }
-            _ => self.lower_direct(map, &runs, &Filters::in_parts(self, weight), end, caps, out),
-        }
+    match caps.body {
+        Body::Shared | Body::Cooperative => ConvKernels::ImplicitGemm,
+        Body::Registers if sizes.registers_fit(map, caps) => ConvKernels::Cpu,
+        Body::Registers => ConvKernels::Direct,
     }
+}
 
-    /// Emits the gradient of some filters over one run of images of x and dy, and of the bias into
-    /// `dbias` where the body is that in registers.
-    pub(super) fn lower_grad_weight(
-        &self,
-        run: &Rows,
-        filters: &Filters,
-        to: Target,
-        dbias: Option<Operand>,
-        caps: &Caps,
-        out: &mut Lowering,
-    ) {
-        match self.body(Map::GradWeight, caps) {
-            Some(Body::Registers) if filters.count() == self.o => {
-                self.lower_registers_grad_weight(run, to, dbias, caps, out);
-            }
-            Some(Body::Shared | Body::Cooperative) if filters.count() == self.o => {
-                self.lower_shared_grad_weight(run, to, caps, out);
-            }
-            _ => self.lower_direct_grad_weight(run, filters, to, caps, out),
+/// Whether products of few channels would leave most of a tile of the fast kernels empty: groups of
+/// one, depthwise.
+fn is_thin(sizes: &Sizes, map: Map) -> bool {
+    let (channels, outs) = (sizes.c / sizes.groups, sizes.o / sizes.groups);
+    let wide = match map {
+        Map::Forward => outs,
+        Map::GradInput => channels,
+        Map::GradWeight => channels.max(outs),
+    };
+    sizes.groups > 1 && wide == 1
+}
+
+/// Emits the convolution or the gradient of its input.
+pub(super) fn lower(sizes: &Sizes, map: Map, io: &Io, end: End, caps: &Caps, out: &mut Lowering) {
+    let runs = overlaps(&[&io.input_parts[0], &io.output_parts[0]]);
+    let weight = &io.input_parts[1];
+    match kernels(sizes, map, weight.len() == 1, caps) {
+        ConvKernels::Direct => {
+            let filters = Filters::in_parts(sizes, weight);
+            sizes.lower_direct(map, &runs, &filters, end, caps, out);
         }
+        ConvKernels::ImplicitGemm => sizes.lower_shared(map, &runs, end, caps, out),
+        ConvKernels::Cpu => sizes.lower_registers(map, &runs, end, caps, out),
+    }
+}
+
+/// Emits the gradient of some filters over one run of images of x and dy, and of the bias into
+/// `dbias` where the kernels are those in registers.
+pub(super) fn lower_grad_weight(
+    sizes: &Sizes,
+    run: &Rows,
+    filters: &Filters,
+    to: Target,
+    dbias: Option<Operand>,
+    caps: &Caps,
+    out: &mut Lowering,
+) {
+    match kernels(sizes, Map::GradWeight, filters.count() == sizes.o, caps) {
+        ConvKernels::Direct => sizes.lower_direct_grad_weight(run, filters, to, caps, out),
+        ConvKernels::ImplicitGemm => sizes.lower_shared_grad_weight(run, to, caps, out),
+        ConvKernels::Cpu => sizes.lower_registers_grad_weight(run, to, dbias, caps, out),
     }
 }

@@ -13,7 +13,7 @@ mod settings;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{EvalSplit, Graph, Node, Op, Value};
-use crate::kernel::{Body, Caps, Io, Kernel, Lowering, Operand, Rows, overlaps};
+use crate::kernel::{Caps, Io, Kernel, Lowering, Operand, Rows, overlaps};
 use crate::shape::{Shape, Type};
 use crate::tensor::Array;
 
@@ -22,7 +22,7 @@ use crate::lowering::gemm::{End, MASK_PAIR, Target, reusing, run_scratch, sum_ru
 use crate::lowering::reduction::{Fold, lower_reduction};
 use crate::ops::reduce::Sum;
 use crate::ops::{expect_f32, expect_inputs, expect_type};
-use choose::Map;
+use choose::{ConvKernels, Map};
 use filters::Filters;
 use geometry::Sizes;
 pub use settings::{
@@ -176,7 +176,7 @@ impl Op for ConvForward {
     fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         let sizes = self.sizes(&io.inputs[0].shape, &io.inputs[1].shape)?;
         let end = End::new(self.name(), self.bias, self.relu, false, io)?;
-        sizes.lower(Map::Forward, io, end, caps, out);
+        choose::lower(&sizes, Map::Forward, io, end, caps, out);
         Ok(())
     }
 }
@@ -285,7 +285,7 @@ impl Op for ConvGradInput {
     fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         let sizes = self.sizes(&io.inputs[0].shape, &io.inputs[1].shape)?;
         let end = End::new(self.name(), self.bias, false, self.mask, io)?;
-        sizes.lower(Map::GradInput, io, end, caps, out);
+        choose::lower(&sizes, Map::GradInput, io, end, caps, out);
         Ok(())
     }
 }
@@ -385,8 +385,9 @@ impl Op for ConvGradWeight {
         // In registers the sums of dy come from the same kernel, where one run of images makes all
         // of both outputs.
         let whole = runs.len() == 1 && io.output_parts.iter().all(|parts| parts.len() == 1);
-        let in_registers = sizes.body(Map::GradWeight, caps) == Some(Body::Registers);
-        let dbias = (self.bias && whole && in_registers).then_some(Operand::Output(1));
+        let kernels = choose::kernels(&sizes, Map::GradWeight, parts.len() == 1, caps);
+        let together = self.bias && whole && kernels == ConvKernels::Cpu;
+        let dbias = together.then_some(Operand::Output(1));
         if dbias.is_none() {
             self.lower_bias(io, caps, out)?;
         }
@@ -402,7 +403,8 @@ impl Op for ConvGradWeight {
             let block = [filters.count(), filter];
             sum_runs(runs.len(), block, to, &scratch, out, |run, to, out| {
                 reusing(base, out, |out| {
-                    sizes.lower_grad_weight(&runs[run], filters, to, dbias, caps, out);
+                    let run = &runs[run];
+                    choose::lower_grad_weight(&sizes, run, filters, to, dbias, caps, out);
                 });
             });
         }
