@@ -9,8 +9,8 @@
 //! | any other whose scratch and turns fit | a CPU adapter, or GL | `cpu/` |
 //! | any other | a CPU adapter, or GL | `direct.rs` |
 
-use super::Sizes;
 use super::filters::Filters;
+use super::{Sizes, direct};
 use crate::kernel::{Body, Caps, Io, Lowering, NO_EPILOGUE, Operand, Overrides, Rows, overlaps};
 use crate::lowering::gemm::{End, Target};
 
@@ -88,7 +88,7 @@ pub(super) fn lower(sizes: &Sizes, map: Map, io: &Io, end: End, caps: &Caps, out
     match kernels(sizes, map, weight.len() == 1, caps) {
         ConvKernels::Direct => {
             let filters = Filters::in_parts(sizes, weight);
-            sizes.lower_direct(map, &runs, &filters, end, caps, out);
+            direct::lower(sizes, map, &runs, &filters, end, caps, out);
         }
         ConvKernels::ImplicitGemm => sizes.lower_shared(map, &runs, end, caps, out),
         ConvKernels::Cpu => sizes.lower_registers(map, &runs, end, caps, out),
@@ -107,7 +107,7 @@ pub(super) fn lower_grad_weight(
     out: &mut Lowering,
 ) {
     match kernels(sizes, Map::GradWeight, filters.count() == sizes.o, caps) {
-        ConvKernels::Direct => sizes.lower_direct_grad_weight(run, filters, to, caps, out),
+        ConvKernels::Direct => direct::lower_grad_weight(sizes, run, filters, to, caps, out),
         ConvKernels::ImplicitGemm => sizes.lower_shared_grad_weight(run, to, caps, out),
         ConvKernels::Cpu => sizes.lower_registers_grad_weight(run, to, dbias, caps, out),
     }

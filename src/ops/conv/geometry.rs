@@ -160,6 +160,19 @@ impl Sizes {
         self.mode == PaddingMode::Zeros && flat && window.before == 0 && !empty
     }
 
+    /// The places at which an element of x stands at most along an axis, padding included.
+    pub fn places_along(&self, axis: usize) -> usize {
+        let [before, after] = [self.window[axis].before, self.window[axis].after];
+        match (self.mode, self.input[axis]) {
+            (PaddingMode::Zeros, _) => 1,
+            (PaddingMode::Reflect | PaddingMode::Circular, _) => {
+                1 + usize::from(before > 0) + usize::from(after > 0)
+            }
+            (PaddingMode::Replicate, 1) => 1 + before + after,
+            (PaddingMode::Replicate, _) => 1 + before.max(after),
+        }
+    }
+
     /// Every (tap, position in the output, position in the input) that meet along an axis.
     fn links(&self, axis: usize) -> Vec<[usize; 3]> {
         let window = &self.window[axis];
