@@ -10,7 +10,7 @@
 //! | any other | a CPU adapter, or GL | `direct.rs` |
 
 use super::filters::Filters;
-use super::{Sizes, direct};
+use super::{Sizes, direct, implicit_gemm};
 use crate::kernel::{Body, Caps, Io, Lowering, NO_EPILOGUE, Operand, Overrides, Rows, overlaps};
 use crate::lowering::gemm::{End, Target};
 
@@ -90,7 +90,7 @@ pub(super) fn lower(sizes: &Sizes, map: Map, io: &Io, end: End, caps: &Caps, out
             let filters = Filters::in_parts(sizes, weight);
             direct::lower(sizes, map, &runs, &filters, end, caps, out);
         }
-        ConvKernels::ImplicitGemm => sizes.lower_shared(map, &runs, end, caps, out),
+        ConvKernels::ImplicitGemm => implicit_gemm::lower(sizes, map, &runs, end, caps, out),
         ConvKernels::Cpu => sizes.lower_registers(map, &runs, end, caps, out),
     }
 }
@@ -108,7 +108,7 @@ pub(super) fn lower_grad_weight(
 ) {
     match kernels(sizes, Map::GradWeight, filters.count() == sizes.o, caps) {
         ConvKernels::Direct => direct::lower_grad_weight(sizes, run, filters, to, caps, out),
-        ConvKernels::ImplicitGemm => sizes.lower_shared_grad_weight(run, to, caps, out),
+        ConvKernels::ImplicitGemm => implicit_gemm::lower_grad_weight(sizes, run, to, caps, out),
         ConvKernels::Cpu => sizes.lower_registers_grad_weight(run, to, dbias, caps, out),
     }
 }
