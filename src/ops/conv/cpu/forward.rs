@@ -4,11 +4,13 @@
 use std::borrow::Cow;
 
 use crate::kernel::{
-    Caps, Dispatch, Kernel, Lowering, NO_EPILOGUE, Operand, Overrides, Rows, Shown, Source, Tile,
-    WINDOW, looped, source, turns_within, window_rows, windows,
+    Caps, Dispatch, Lowering, Operand, Overrides, Rows, Shown, WINDOW, looped, turns_within,
+    window_rows, windows,
 };
 use crate::shape::Type;
 
+use super::forms::{PACK, RegistersForm, Weights, cheapest, kernel, tile_of};
+use super::taps::{Runs, TapAxis, wrapped};
 use crate::lowering::gemm::{End, View};
 use crate::lowering::value;
 use crate::ops::conv::Sizes;
@@ -33,261 +35,6 @@ struct Class {
     /// column.
     first: usize,
     steps: [isize; 2],
-}
-
-/// One axis of a [`Class`].
-#[derive(Debug, Clone, Copy)]
-pub(in crate::ops::conv) struct TapAxis {
-    /// Positions that are written.
-    pub outputs: usize,
-    pub taps: usize,
-    pub stride: usize,
-    pub dilation: usize,
-    /// Zeros before the first position that is read; less than 0 skips some.
-    pub pad: isize,
-    /// The kernel's tap that comes first, and the distance to the one that comes next.
-    first: usize,
-    step: isize,
-}
-
-impl TapAxis {
-    pub fn forward(sizes: &Sizes, axis: usize) -> Self {
-        Self {
-            outputs: sizes.output[axis],
-            taps: sizes.window[axis].kernel,
-            stride: sizes.window[axis].stride,
-            dilation: sizes.window[axis].dilation,
-            pad: sizes.window[axis].before as isize,
-            first: 0,
-            step: 1,
-        }
-    }
-
-    /// Positions `class`, `class + stride`, ... of the input: dx[p] sums dy[(p + pad - r *
-    /// dilation) / stride] over the taps r for which that is whole. Those are `step` apart; the
-    /// last of them comes first, so that dy is read forwards.
-    fn grad(sizes: &Sizes, axis: usize, class: usize) -> Self {
-        let window = &sizes.window[axis];
-        let (kernel, stride, dilation) = (window.kernel, window.stride, window.dilation);
-        let common = gcd(stride, dilation);
-        let step = stride / common;
-        let from = (class + window.before) as isize;
-        let reads = |tap: usize| from - (tap * dilation) as isize;
-        let whole = |tap: &usize| reads(*tap).rem_euclid(stride as isize) == 0;
-        let last = (0..kernel).rev().take(step).find(whole);
-        Self {
-            outputs: sizes.input[axis].saturating_sub(class).div_ceil(stride),
-            taps: last.map_or(0, |last| last / step + 1),
-            stride: 1,
-            dilation: dilation / common,
-            pad: last.map_or(0, |last| -reads(last) / stride as isize),
-            first: last.unwrap_or(0),
-            step: -(step as isize),
-        }
-    }
-}
-
-fn gcd(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { gcd(b, a % b) }
-}
-
-/// The taps of a row: `phases` of them lie between one tap and the next that sees the columns one
-/// place further; each phase is cut into `runs` of `taps`.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::ops::conv) struct Runs {
-    pub phases: usize,
-    pub runs: usize,
-    taps: usize,
-}
-
-impl Runs {
-    pub fn new(axis: &TapAxis, taps: usize) -> Self {
-        let phases = match axis.stride % axis.dilation {
-            0 => axis.stride / axis.dilation,
-            _ => axis.taps,
-        };
-        let phases = phases.clamp(1, axis.taps.max(1));
-        Self {
-            phases,
-            runs: axis.taps.div_ceil(phases).div_ceil(taps),
-            taps,
-        }
-    }
-
-    fn positions(&self) -> usize {
-        self.runs * self.taps
-    }
-}
-
-/// Where the weights of [`RegistersForm`] lie.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Weights {
-    Storage,
-    /// 16 KiB of them, in a uniform that every adapter allows.
-    Uniform,
-    /// Windows of a CPU adapter's uniforms.
-    Window,
-}
-
-/// How x and the weights are read, and y written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct RegistersForm {
-    /// Columns of x one by one, not as they lie.
-    strided: bool,
-    /// Images of x through windows, not from storage.
-    x_window: bool,
-    weights: Weights,
-    /// Columns of y that are written together, 1 or 2: few weights do not hide the cost of writing.
-    unit: usize,
-}
-
-impl RegistersForm {
-    /// Few weights, on any adapter.
-    const UNIFORM: RegistersForm = RegistersForm {
-        strided: false,
-        x_window: false,
-        weights: Weights::Uniform,
-        unit: 2,
-    };
-    const FLAT: RegistersForm = RegistersForm {
-        weights: Weights::Storage,
-        unit: 1,
-        ..RegistersForm::UNIFORM
-    };
-    const STRIDED: RegistersForm = RegistersForm {
-        strided: true,
-        ..RegistersForm::FLAT
-    };
-
-    /// All that are chosen.
-    fn all() -> impl Iterator<Item = RegistersForm> {
-        let windows = [
-            (false, true, 2),
-            (false, true, 1),
-            (false, false, 2),
-            (false, false, 1),
-            (true, true, 1),
-            (true, false, 1),
-        ];
-        let windows = windows.map(|(strided, x_window, unit)| RegistersForm {
-            strided,
-            x_window,
-            weights: Weights::Window,
-            unit,
-        });
-        [
-            RegistersForm::UNIFORM,
-            RegistersForm::FLAT,
-            RegistersForm::STRIDED,
-        ]
-        .into_iter()
-        .chain(windows)
-    }
-
-    /// Override sets of `conv_registers`.
-    fn variants(self) -> &'static [Overrides] {
-        match (self.weights, self.strided) {
-            (Weights::Uniform, _) => &[
-                &[("strip", 16), ("blocks", 2), ("taps", 5)],
-                &[("strip", 16), ("blocks", 2), ("taps", 3)],
-                &[("strip", 12), ("blocks", 2), ("taps", 5)],
-                &[("strip", 12), ("blocks", 2), ("taps", 3)],
-                &[("strip", 8), ("blocks", 2), ("taps", 5)],
-                &[("strip", 8), ("blocks", 2), ("taps", 3)],
-            ],
-            (Weights::Window, false) if self.x_window => WINDOW_VARIANTS,
-            (Weights::Window, false) => LARGE_IMAGE_VARIANTS,
-            (Weights::Window, true) => STRIDED_VARIANTS,
-            (Weights::Storage, false) => &[
-                &[("strip", 16), ("blocks", 2), ("taps", 5)],
-                &[("strip", 16), ("blocks", 2), ("taps", 3)],
-                &[("strip", 16), ("blocks", 2), ("taps", 1)],
-                &[("strip", 8), ("blocks", 2), ("taps", 5)],
-                &[("strip", 8), ("blocks", 2), ("taps", 3)],
-                &[("strip", 8), ("blocks", 2), ("taps", 1)],
-                &[("strip", 8), ("blocks", 1), ("taps", 5)],
-                &[("strip", 8), ("blocks", 1), ("taps", 3)],
-                &[("strip", 8), ("blocks", 1), ("taps", 1)],
-            ],
-            (Weights::Storage, true) => &[
-                &[("strip", 8), ("blocks", 2), ("taps", 5)],
-                &[("strip", 8), ("blocks", 2), ("taps", 3)],
-                &[("strip", 8), ("blocks", 2), ("taps", 1)],
-                &[("strip", 8), ("blocks", 1), ("taps", 5)],
-                &[("strip", 8), ("blocks", 1), ("taps", 3)],
-                &[("strip", 8), ("blocks", 1), ("taps", 1)],
-            ],
-        }
-    }
-}
-
-/// A set of `conv_registers` for windows, whose dispatches are small: few invocations per workgroup
-/// let the cores of a CPU share them.
-const fn window_variant(strip: u32, blocks: u32, taps: u32) -> [(&'static str, u32); 4] {
-    [
-        ("strip", strip),
-        ("blocks", blocks),
-        ("taps", taps),
-        ("workgroup_size", 16),
-    ]
-}
-
-const WINDOW_VARIANTS: &[Overrides] = &[
-    &window_variant(16, 2, 5),
-    &window_variant(16, 2, 3),
-    &window_variant(16, 2, 1),
-    &window_variant(12, 2, 5),
-    &window_variant(12, 2, 3),
-    &window_variant(8, 2, 5),
-    &window_variant(8, 2, 3),
-    &window_variant(8, 2, 1),
-    &window_variant(8, 1, 5),
-    &window_variant(8, 1, 3),
-    &window_variant(8, 1, 1),
-];
-
-/// For images larger than a window, which are wide as a rule.
-const LARGE_IMAGE_VARIANTS: &[Overrides] = &[
-    &window_variant(16, 2, 5),
-    &window_variant(16, 2, 3),
-    &window_variant(16, 2, 1),
-    &window_variant(8, 2, 5),
-    &window_variant(8, 2, 3),
-    &window_variant(8, 2, 1),
-    &window_variant(8, 1, 5),
-    &window_variant(8, 1, 3),
-    &window_variant(8, 1, 1),
-];
-
-const STRIDED_VARIANTS: &[Overrides] = &[
-    &window_variant(8, 2, 5),
-    &window_variant(8, 2, 3),
-    &window_variant(8, 2, 1),
-    &window_variant(8, 1, 5),
-    &window_variant(8, 1, 3),
-    &window_variant(8, 1, 1),
-];
-
-/// The tile of an override set of `conv_registers`: by how much of y an invocation makes.
-fn tile_of(overrides: Overrides) -> Tile {
-    match ["strip", "blocks"].map(|name| value(overrides, name)) {
-        [_, 1] => Tile::Small,
-        [16, _] => Tile::Large,
-        _ => Tile::Medium,
-    }
-}
-
-/// The cheapest of `sets`, among those of the forced tile if there is one and any has it.
-pub(in crate::ops::conv) fn cheapest(
-    sets: impl Iterator<Item = Overrides> + Clone,
-    tile_of: fn(Overrides) -> Tile,
-    caps: &Caps,
-    cost: impl Fn(Overrides) -> usize,
-) -> Overrides {
-    let forced = |set: &Overrides| caps.tile == Some(tile_of(set));
-    let best = sets.clone().filter(forced).min_by_key(|set| cost(set));
-    best.or_else(|| sets.min_by_key(|set| cost(set)))
-        .expect("some set fits every shape")
 }
 
 /// Turns of an invocation's loops.
@@ -341,11 +88,6 @@ impl MendingTurns {
         let mending = starts.map(|first| one(0, first, step.min(stores - first)));
         std::iter::once(one(stores, 0, 0)).chain(mending).collect()
     }
-}
-
-/// A signed number as a `u32` that wraps.
-pub(in crate::ops::conv) fn wrapped(value: isize) -> usize {
-    value as u32 as usize
 }
 
 /// The uniform array of packed weights has 1024 vec4s.
@@ -544,7 +286,7 @@ impl Class {
                 for shown in &blocks_shown {
                     let count = shown.count * rows * strips * images.count;
                     let y_base = (run.first[1] + images.start) * groups * outs * out_plane;
-                    let kernel = Cow::Owned(registers_kernel(form));
+                    let kernel = Cow::Owned(kernel(form));
                     let dispatch = x.bind(Dispatch::of(kernel, overrides), images);
                     let dispatch = match form.weights {
                         Weights::Storage => dispatch.read(weights).epilogue(end.overrides()),
@@ -698,54 +440,3 @@ impl Sizes {
 /// Residue classes, each of which takes a dispatch, up to which the gradient of an input goes
 /// through them.
 const MOST_CLASSES: usize = 64;
-
-static PACK: Kernel = Kernel::new(
-    "conv_pack",
-    &[source!("conv/pack")],
-    &[&[("workgroup_size", 64)]],
-);
-
-pub(in crate::ops::conv) const KERNELS: &[&Kernel] = &[&PACK];
-
-/// The files of `form`'s x and window, and the end of a kernel's name.
-pub(in crate::ops::conv) fn x_files(strided: bool, window: bool) -> ([Source; 2], &'static str) {
-    let shown = source!("gemm/first_window");
-    let flat = source!("conv/window_flat");
-    let stepped = source!("conv/window_strided");
-    match (strided, window) {
-        (false, false) => ([source!("gemm/first_quads"), flat], ""),
-        (false, true) => ([shown, flat], "_window"),
-        (true, false) => ([source!("gemm/first_elements"), stepped], "_strided"),
-        (true, true) => ([shown, stepped], "_strided_window"),
-    }
-}
-
-fn registers_kernel(form: RegistersForm) -> Kernel {
-    let ([x, columns], x_name) = x_files(form.strided, form.x_window);
-    let (weights_name, weights) = match form.weights {
-        Weights::Storage => ("", source!("gemm/second_quads")),
-        Weights::Uniform => ("_weights_uniform", source!("gemm/second_uniform")),
-        Weights::Window => ("_weights_window", source!("gemm/second_window")),
-    };
-    let (unit_name, y) = match form.unit {
-        2 => ("_pairs", source!("gemm/y_pairs")),
-        _ => ("", source!("gemm/y_elements")),
-    };
-    // The gradient of an input, which takes the mask, never strides.
-    let (end, epilogues) = match (form.weights, form.strided) {
-        (Weights::Window, _) => (source!("gemm/end_flags"), NO_EPILOGUE),
-        (_, false) => (source!("gemm/end"), End::ALL),
-        (_, true) => (source!("gemm/end"), Map::Forward.epilogues()),
-    };
-    Kernel::composed(
-        format!("conv_registers{x_name}{weights_name}{unit_name}"),
-        vec![source!("conv/registers"), x, columns, weights, y, end],
-        form.variants(),
-    )
-    .with_epilogues(epilogues)
-}
-
-/// The kernels that are composed when an op lowers.
-pub(in crate::ops::conv) fn kernels() -> Vec<Kernel> {
-    RegistersForm::all().map(registers_kernel).collect()
-}

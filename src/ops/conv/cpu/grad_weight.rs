@@ -9,7 +9,8 @@ use crate::kernel::{
 };
 use crate::shape::Type;
 
-use super::forward::{Runs, TapAxis, cheapest, wrapped, x_files};
+use super::forms::{cheapest, x_files};
+use super::taps::{Runs, TapAxis, wrapped};
 use crate::lowering::gemm::{Target, View, split_target, sum_parts};
 use crate::lowering::value;
 use crate::ops::conv::Sizes;
