@@ -10,7 +10,7 @@
 //! | any other | a CPU adapter, or GL | `direct.rs` |
 
 use super::filters::Filters;
-use super::{Sizes, direct, implicit_gemm};
+use super::{Sizes, cpu, direct, implicit_gemm};
 use crate::kernel::{Body, Caps, Io, Lowering, NO_EPILOGUE, Operand, Overrides, Rows, overlaps};
 use crate::lowering::gemm::{End, Target};
 
@@ -64,7 +64,7 @@ pub(super) fn kernels(sizes: &Sizes, map: Map, one_part: bool, caps: &Caps) -> C
     }
     match caps.body {
         Body::Shared | Body::Cooperative => ConvKernels::ImplicitGemm,
-        Body::Registers if sizes.registers_fit(map, caps) => ConvKernels::Cpu,
+        Body::Registers if cpu::fits(sizes, map, caps) => ConvKernels::Cpu,
         Body::Registers => ConvKernels::Direct,
     }
 }
@@ -91,7 +91,7 @@ pub(super) fn lower(sizes: &Sizes, map: Map, io: &Io, end: End, caps: &Caps, out
             direct::lower(sizes, map, &runs, &filters, end, caps, out);
         }
         ConvKernels::ImplicitGemm => implicit_gemm::lower(sizes, map, &runs, end, caps, out),
-        ConvKernels::Cpu => sizes.lower_registers(map, &runs, end, caps, out),
+        ConvKernels::Cpu => cpu::forward::lower(sizes, map, &runs, end, caps, out),
     }
 }
 

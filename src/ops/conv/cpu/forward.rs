@@ -384,57 +384,51 @@ impl Class {
     }
 }
 
-impl Sizes {
-    /// Emits the convolution or the gradient of its input for runs of images.
-    pub(in crate::ops::conv) fn lower_registers(
-        &self,
-        map: Map,
-        runs: &[Rows],
-        end: End,
-        caps: &Caps,
-        out: &mut Lowering,
-    ) {
-        if map != Map::GradInput {
-            return Class::forward(self).lower(runs, self.groups, end, caps, out);
-        }
-        for class in self.classes() {
-            class.lower(runs, self.groups, end, caps, out);
-        }
+/// Emits the convolution or the gradient of its input for runs of images.
+pub(in crate::ops::conv) fn lower(
+    sizes: &Sizes,
+    map: Map,
+    runs: &[Rows],
+    end: End,
+    caps: &Caps,
+    out: &mut Lowering,
+) {
+    if map != Map::GradInput {
+        return Class::forward(sizes).lower(runs, sizes.groups, end, caps, out);
     }
+    for class in classes(sizes) {
+        class.lower(runs, sizes.groups, end, caps, out);
+    }
+}
 
-    /// Whether it takes few dispatches of few turns, and what passes through scratch, padded to
-    /// tiles, fits one binding.
-    pub(in crate::ops::conv) fn registers_fit(&self, map: Map, caps: &Caps) -> bool {
-        let quads = match map {
-            Map::Forward => Class::forward(self).scratch_quads(self.groups, caps),
-            Map::GradInput => {
-                let [_, rows, columns] = self.class_counts();
-                if rows.saturating_mul(columns) > MOST_CLASSES {
-                    return false;
-                }
-                let mut most = Some(0);
-                for class in self.classes() {
-                    let quads = class.scratch_quads(self.groups, caps);
-                    most = most.zip(quads).map(|(most, quads)| most.max(quads));
-                }
-                most
-            }
-            Map::GradWeight => self.grad_weight_quads(caps),
-        };
-        quads.is_some_and(|quads| 16 * quads as u64 <= caps.max_binding)
+/// vec4s of the packed weights of a convolution, or of the largest class of the gradient of its
+/// input; `None` where it takes many dispatches, or more turns than an invocation may.
+pub(super) fn scratch_quads(sizes: &Sizes, map: Map, caps: &Caps) -> Option<usize> {
+    if map != Map::GradInput {
+        return Class::forward(sizes).scratch_quads(sizes.groups, caps);
     }
+    let [_, rows, columns] = class_counts(sizes);
+    if rows.saturating_mul(columns) > MOST_CLASSES {
+        return None;
+    }
+    let mut most = Some(0);
+    for class in classes(sizes) {
+        let quads = class.scratch_quads(sizes.groups, caps);
+        most = most.zip(quads).map(|(most, quads)| most.max(quads));
+    }
+    most
+}
 
-    /// Residue classes of the stride along each axis of the input.
-    fn class_counts(&self) -> [usize; 3] {
-        [0, 1, 2].map(|axis| self.window[axis].stride.min(self.input[axis]))
-    }
+/// Residue classes of the stride along each axis of the input.
+fn class_counts(sizes: &Sizes) -> [usize; 3] {
+    [0, 1, 2].map(|axis| sizes.window[axis].stride.min(sizes.input[axis]))
+}
 
-    /// The convolutions that make up the gradient of the input.
-    fn classes(&self) -> impl Iterator<Item = Class> {
-        let [_, rows, columns] = self.class_counts();
-        let places = (0..rows).flat_map(move |row| (0..columns).map(move |column| (row, column)));
-        places.map(|(row, column)| Class::grad_input(self, row, column))
-    }
+/// The convolutions that make up the gradient of the input.
+fn classes(sizes: &Sizes) -> impl Iterator<Item = Class> {
+    let [_, rows, columns] = class_counts(sizes);
+    let places = (0..rows).flat_map(move |row| (0..columns).map(move |column| (row, column)));
+    places.map(|(row, column)| Class::grad_input(sizes, row, column))
 }
 
 /// Residue classes, each of which takes a dispatch, up to which the gradient of an input goes

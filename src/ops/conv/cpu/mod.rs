@@ -2,11 +2,23 @@
 //! explains their taps, phases and runs.
 
 mod forms;
-mod forward;
-mod grad_weight;
+pub(super) mod forward;
+pub(super) mod grad_weight;
 mod taps;
 
-use crate::kernel::Kernel;
+use crate::kernel::{Caps, Kernel};
+use crate::ops::conv::Sizes;
+use crate::ops::conv::choose::Map;
+
+/// Whether a convolution takes few dispatches of few turns, and what passes through scratch, padded
+/// to tiles, fits one binding.
+pub(super) fn fits(sizes: &Sizes, map: Map, caps: &Caps) -> bool {
+    let quads = match map {
+        Map::Forward | Map::GradInput => forward::scratch_quads(sizes, map, caps),
+        Map::GradWeight => sizes.grad_weight_quads(caps),
+    };
+    quads.is_some_and(|quads| 16 * quads as u64 <= caps.max_binding)
+}
 
 /// The kernels that are always the same.
 pub(super) const KERNELS: [&[&Kernel]; 2] = [forms::KERNELS, grad_weight::KERNELS];
