@@ -109,6 +109,6 @@ pub(super) fn lower_grad_weight(
     match kernels(sizes, Map::GradWeight, filters.count() == sizes.o, caps) {
         ConvKernels::Direct => direct::lower_grad_weight(sizes, run, filters, to, caps, out),
         ConvKernels::ImplicitGemm => implicit_gemm::lower_grad_weight(sizes, run, to, caps, out),
-        ConvKernels::Cpu => sizes.lower_registers_grad_weight(run, to, dbias, caps, out),
+        ConvKernels::Cpu => cpu::grad_weight::lower(sizes, run, to, dbias, caps, out),
     }
 }

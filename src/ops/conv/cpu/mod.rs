@@ -15,7 +15,7 @@ use crate::ops::conv::choose::Map;
 pub(super) fn fits(sizes: &Sizes, map: Map, caps: &Caps) -> bool {
     let quads = match map {
         Map::Forward | Map::GradInput => forward::scratch_quads(sizes, map, caps),
-        Map::GradWeight => sizes.grad_weight_quads(caps),
+        Map::GradWeight => grad_weight::quads(sizes, caps),
     };
     quads.is_some_and(|quads| 16 * quads as u64 <= caps.max_binding)
 }
