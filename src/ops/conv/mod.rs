@@ -157,8 +157,8 @@ impl Op for ConvForward {
         crate::ops::expect_unfused(self.name(), self.relu)?;
         let (x, weight, dy) = (at.inputs[0], at.inputs[1], dy[0]);
         let sizes = self.sizes(g.shape(x)?, g.shape(weight)?)?;
-        let dx = sizes.grad_input(g, dy, weight)?;
-        let others = g.apply(sizes.grad_weight_op(self.bias), &[x, dy])?;
+        let dx = g.apply1(ConvGradInput::of(&sizes), &[dy, weight])?;
+        let others = g.apply(ConvGradWeight::of(&sizes, self.bias), &[x, dy])?;
         Ok([dx].into_iter().chain(others).map(Some).collect())
     }
 
@@ -182,6 +182,17 @@ impl Op for ConvForward {
 }
 
 impl ConvGradInput {
+    /// The plain gradient of a convolution of these extents.
+    fn of(sizes: &Sizes) -> Self {
+        Self {
+            conv: sizes.walk,
+            input: sizes.input,
+            mask: false,
+            bias: false,
+            transposed: false,
+        }
+    }
+
     fn sizes(&self, dy: &[usize], weight: &[usize]) -> Result<Sizes> {
         let op = self.name();
         let (&[n, ..], &[_, per_group, ..]) = (dy, weight) else {
@@ -255,7 +266,7 @@ impl Op for ConvGradInput {
         let sizes = self.sizes(g.shape(dy)?, g.shape(weight)?)?;
         let mut gradients = vec![
             Some(g.conv(ddx, weight, None, self.conv)?),
-            Some(g.apply1(sizes.grad_weight_op(false), &[ddx, dy])?),
+            Some(g.apply1(ConvGradWeight::of(&sizes, false), &[ddx, dy])?),
         ];
         if self.bias {
             gradients.push(Some(bias_gradient(g, ddx)?));
@@ -291,6 +302,15 @@ impl Op for ConvGradInput {
 }
 
 impl ConvGradWeight {
+    /// The gradient of a convolution of these extents.
+    fn of(sizes: &Sizes, bias: bool) -> Self {
+        Self {
+            conv: sizes.walk,
+            kernel: sizes.window.map(|window| window.kernel),
+            bias,
+        }
+    }
+
     fn sizes(&self, x: &[usize], dy: &[usize]) -> Result<Sizes> {
         let op = self.name();
         let (&[_, c, ..], &[_, o, ..]) = (x, dy) else {
@@ -349,7 +369,7 @@ impl Op for ConvGradWeight {
     fn vjp(&self, g: &mut Graph, at: &Node, ddw: &[Value]) -> Result<Vec<Option<Value>>> {
         let (x, dy) = (at.inputs[0], at.inputs[1]);
         let sizes = self.sizes(g.shape(x)?, g.shape(dy)?)?;
-        let dx = sizes.grad_input(g, dy, ddw[0])?;
+        let dx = g.apply1(ConvGradInput::of(&sizes), &[dy, ddw[0]])?;
         let ddy = g.conv(x, ddw[0], ddw.get(1).copied(), self.conv)?;
         Ok(vec![Some(dx), Some(ddy)])
     }
@@ -430,26 +450,5 @@ impl ConvGradWeight {
         let (dy, dbias) = (Cut::input(io, 1), Cut::output(io, 1));
         let axes = all_but_channels(dy.shape);
         lower_reduction(self.name(), Fold::sum(1.0), dy, &axes, dbias, caps, out)
-    }
-}
-
-impl Sizes {
-    fn grad_input(&self, g: &mut Graph, dy: Value, weight: Value) -> Result<Value> {
-        let op = ConvGradInput {
-            conv: self.walk,
-            input: self.input,
-            mask: false,
-            bias: false,
-            transposed: false,
-        };
-        g.apply1(op, &[dy, weight])
-    }
-
-    fn grad_weight_op(&self, bias: bool) -> ConvGradWeight {
-        ConvGradWeight {
-            conv: self.walk,
-            kernel: self.window.map(|window| window.kernel),
-            bias,
-        }
     }
 }
