@@ -8,6 +8,7 @@
 pub mod kernels;
 pub mod loops;
 pub mod page;
+pub mod plans;
 pub mod table;
 pub mod translate;
 pub mod translation;

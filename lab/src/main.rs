@@ -5,6 +5,7 @@
 //! - `page` makes one page of what `cargo bench --bench kernels -- --json FILE` wrote on several
 //!   machines, and of the same cases in other libraries (`benches/peers`).
 //! - `list` names the kernels, `show` prints one whole, `translate` what a back end gets of it.
+//! - `explain` prints which kernels the layers of a network take, and why.
 
 use std::process::ExitCode;
 
@@ -12,7 +13,7 @@ use clap::{Parser, Subcommand};
 use striate::error::Result;
 use striate::ops::kernels;
 use striate_lab::kernels::whole;
-use striate_lab::{page, print, translation, tune, verify};
+use striate_lab::{page, plans, print, translation, tune, verify};
 
 /// Checks, measures and shows the kernels of striate
 #[derive(Parser)]
@@ -31,6 +32,19 @@ enum Command {
     Show {
         /// The kernel, by name
         kernel: String,
+    },
+    /// Prints which kernels a training step of a network takes, and why
+    Explain {
+        /// The network, by name
+        network: String,
+        /// A layer that has parameters, or an op: of it alone
+        node: Option<String>,
+        /// The device that it is planned for
+        #[arg(long, value_enum, default_value = "gpu")]
+        on: plans::Target,
+        /// Images per step
+        #[arg(long, value_name = "N", default_value_t = 64)]
+        batch: usize,
     },
     Translate(translation::Args),
     /// Prints the names of all kernels with their sets of overrides
@@ -58,6 +72,12 @@ fn run(command: &Command) -> Result<bool> {
             let kernels = kernels();
             print(&whole(translation::find(&kernels, kernel)?))?;
         }
+        Command::Explain {
+            network,
+            node,
+            on,
+            batch,
+        } => print(&plans::show(network, *batch, *on, node.as_deref())?)?,
         Command::Translate(args) => translation::run(args)?,
         Command::List => print(&translation::list(&kernels()))?,
     }

@@ -73,6 +73,8 @@ pub struct Dispatch {
     pub workgroups: u64,
     /// The most turns of its loops that one invocation takes in all, see [`Dispatch::turns`].
     pub turns: Option<u64>,
+    /// Why this kernel and these overrides, for people to read, where there was a choice.
+    pub reason: Cow<'static, str>,
 }
 
 impl Dispatch {
@@ -91,6 +93,7 @@ impl Dispatch {
             params: Vec::new(),
             workgroups: 0,
             turns: None,
+            reason: Cow::Borrowed(""),
         }
     }
 
@@ -194,6 +197,12 @@ impl Dispatch {
     /// wherever a bound of a loop is not constant.
     pub fn turns(mut self, turns: u64) -> Self {
         self.turns = Some(turns);
+        self
+    }
+
+    /// Says why this kernel and these overrides were chosen.
+    pub fn because(mut self, reason: impl Into<Cow<'static, str>>) -> Self {
+        self.reason = reason.into();
         self
     }
 

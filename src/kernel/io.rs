@@ -97,6 +97,16 @@ impl Lowering {
         Operand::Scratch(self.scratch.len() - 1)
     }
 
+    /// Says why the dispatches from number `first` on were chosen, before what they say themselves.
+    pub fn explain(&mut self, first: usize, reason: &'static str) {
+        for dispatch in self.dispatches.iter_mut().skip(first) {
+            dispatch.reason = match dispatch.reason.is_empty() {
+                true => reason.into(),
+                false => format!("{reason}; {}", dispatch.reason).into(),
+            };
+        }
+    }
+
     /// Appends a dispatch; one without workgroups is dropped.
     pub fn push(&mut self, dispatch: Dispatch) {
         if dispatch.workgroups > 0 {

@@ -423,6 +423,7 @@ pub(super) fn cut(
             base: base as u32,
             count: total as u32,
             grid: [width as u32, rows as u32],
+            reason: draft.dispatch.reason.clone(),
         });
         base += count;
     }

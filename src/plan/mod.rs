@@ -81,6 +81,8 @@ pub struct Step {
     pub count: u32,
     /// Workgroups dispatched along x and y.
     pub grid: [u32; 2],
+    /// Why this kernel and these overrides, where there was a choice.
+    pub reason: Cow<'static, str>,
 }
 
 /// Bytes of the buffers that a session makes for a plan, apart from the store.

@@ -26,6 +26,8 @@ pub(crate) struct Tiling {
     pub wanted: usize,
     depth: usize,
     turns: TileTurns,
+    /// The width by which the tile was chosen, and the columns of the small one.
+    fills: [usize; 2],
 }
 
 /// Turns of an invocation's loops.
@@ -278,6 +280,26 @@ impl Tiles {
     }
 }
 
+impl Tiling {
+    /// Why this tile and so many splits, in words.
+    fn reason(&self, caps: &Caps) -> String {
+        let tile = match (caps.tile, self.fills) {
+            (Some(_), _) => "the tile that was asked for".to_owned(),
+            (None, [width, columns]) if width > columns => {
+                format!("the large tile, as {width} outputs are more than {columns}")
+            }
+            (None, [width, columns]) => {
+                format!("the small tile, as its {columns} columns hold {width} outputs")
+            }
+        };
+        let count = self.tiles[0] * self.tiles[1];
+        match self.splits {
+            1 => format!("{tile}; {count} tiles, sums whole"),
+            splits => format!("{tile}; {count} tiles, sums in {splits} runs"),
+        }
+    }
+}
+
 impl TileProduct {
     /// Unless `caps` forces a tile: the large one where `width`, the smallest extent of the product
     /// that no batch enters, fills it, so that another batch size needs no other kernel; and a
@@ -304,6 +326,7 @@ impl TileProduct {
             wanted: splits,
             depth,
             turns,
+            fills: [width, own.extents(0)[1]],
         }
     }
 
@@ -354,6 +377,7 @@ impl TileProduct {
             .param("first_split", first_split)
             .param("mends", usize::from(mends))
             .turns(tiling.turns.of(depth, mends || !tiling.turns.may_stay))
+            .because(tiling.reason(caps))
             .workgroups(tiles_m * tiles_n * splits * self.groups)
     }
 

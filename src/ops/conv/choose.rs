@@ -56,16 +56,43 @@ pub(super) enum ConvKernels {
     Cpu,
 }
 
-/// The kernels that compute a convolution, with its weight in one part or in several. No batch
-/// enters into it.
-pub(super) fn kernels(sizes: &Sizes, map: Map, one_part: bool, caps: &Caps) -> ConvKernels {
-    if !sizes.flat() || is_thin(sizes, map) || !one_part {
-        return ConvKernels::Direct;
+/// The kernels that compute a convolution, with its weight in one part or in several, and why. No
+/// batch enters into it.
+pub(super) fn kernels(
+    sizes: &Sizes,
+    map: Map,
+    one_part: bool,
+    caps: &Caps,
+) -> (ConvKernels, &'static str) {
+    use ConvKernels::{Cpu, Direct, ImplicitGemm};
+    if !sizes.flat() {
+        return (
+            Direct,
+            "direct: it runs over depth, or is padded otherwise than by zeros",
+        );
+    }
+    if is_thin(sizes, map) {
+        return (Direct, "direct: it is depthwise");
+    }
+    if !one_part {
+        return (Direct, "direct: its weight lies in several parts");
     }
     match caps.body {
-        Body::Shared | Body::Cooperative => ConvKernels::ImplicitGemm,
-        Body::Registers if cpu::fits(sizes, map, caps) => ConvKernels::Cpu,
-        Body::Registers => ConvKernels::Direct,
+        Body::Shared => (
+            ImplicitGemm,
+            "implicit GEMM: the device has fast workgroup memory",
+        ),
+        Body::Cooperative => (
+            ImplicitGemm,
+            "implicit GEMM: cooperative matrices were asked for",
+        ),
+        Body::Registers if cpu::fits(sizes, map, caps) => {
+            (Cpu, "in registers: a CPU adapter, or GL of few buffers")
+        }
+        Body::Registers => (
+            Direct,
+            "direct: its scratch or its turns do not fit in registers",
+        ),
     }
 }
 
@@ -85,7 +112,9 @@ fn is_thin(sizes: &Sizes, map: Map) -> bool {
 pub(super) fn lower(sizes: &Sizes, map: Map, io: &Io, end: End, caps: &Caps, out: &mut Lowering) {
     let runs = overlaps(&[&io.input_parts[0], &io.output_parts[0]]);
     let weight = &io.input_parts[1];
-    match kernels(sizes, map, weight.len() == 1, caps) {
+    let (kernels, why) = kernels(sizes, map, weight.len() == 1, caps);
+    let first = out.dispatches.len();
+    match kernels {
         ConvKernels::Direct => {
             let filters = Filters::in_parts(sizes, weight);
             direct::lower(sizes, map, &runs, &filters, end, caps, out);
@@ -93,6 +122,7 @@ pub(super) fn lower(sizes: &Sizes, map: Map, io: &Io, end: End, caps: &Caps, out
         ConvKernels::ImplicitGemm => implicit_gemm::lower(sizes, map, &runs, end, caps, out),
         ConvKernels::Cpu => cpu::forward::lower(sizes, map, &runs, end, caps, out),
     }
+    out.explain(first, why);
 }
 
 /// Emits the gradient of some filters over one run of images of x and dy, and of the bias into
@@ -106,9 +136,12 @@ pub(super) fn lower_grad_weight(
     caps: &Caps,
     out: &mut Lowering,
 ) {
-    match kernels(sizes, Map::GradWeight, filters.count() == sizes.o, caps) {
+    let (kernels, why) = kernels(sizes, Map::GradWeight, filters.count() == sizes.o, caps);
+    let first = out.dispatches.len();
+    match kernels {
         ConvKernels::Direct => direct::lower_grad_weight(sizes, run, filters, to, caps, out),
         ConvKernels::ImplicitGemm => implicit_gemm::lower_grad_weight(sizes, run, to, caps, out),
         ConvKernels::Cpu => cpu::grad_weight::lower(sizes, run, to, dbias, caps, out),
     }
+    out.explain(first, why);
 }

@@ -405,7 +405,7 @@ impl Op for ConvGradWeight {
         // In registers the sums of dy come from the same kernel, where one run of images makes all
         // of both outputs.
         let whole = runs.len() == 1 && io.output_parts.iter().all(|parts| parts.len() == 1);
-        let kernels = choose::kernels(&sizes, Map::GradWeight, parts.len() == 1, caps);
+        let (kernels, _) = choose::kernels(&sizes, Map::GradWeight, parts.len() == 1, caps);
         let together = self.bias && whole && kernels == ConvKernels::Cpu;
         let dbias = together.then_some(Operand::Output(1));
         if dbias.is_none() {

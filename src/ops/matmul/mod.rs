@@ -257,6 +257,7 @@ impl Op for MatMul {
         let elements = longest(&along_m) * longest(&along_n);
         let scratch = run_scratch(out, along_k.len(), elements);
         let held = Held::new(io);
+        let first = out.dispatches.len();
         for m in &along_m {
             for n in &along_n {
                 let y = Target {
@@ -291,6 +292,7 @@ impl Op for MatMul {
                 );
             }
         }
+        out.explain(first, body_reason(caps));
         Ok(())
     }
 
@@ -300,6 +302,15 @@ impl Op for MatMul {
             1 => !self.batch,
             _ => true,
         }
+    }
+}
+
+/// Why a product is multiplied in registers, or by tiles.
+fn body_reason(caps: &Caps) -> &'static str {
+    match caps.body {
+        Body::Registers => "in registers: a CPU adapter, or GL of few buffers",
+        Body::Shared => "by tiles: the device has fast workgroup memory",
+        Body::Cooperative => "by tiles: cooperative matrices were asked for",
     }
 }
 

@@ -1,0 +1,137 @@
+//! The plan of a network as text: for each dispatch its kernel, overrides and parameters' names,
+//! and why they were chosen.
+
+use std::collections::BTreeSet;
+
+use clap::ValueEnum;
+use striate::gpu::{Gpu, GpuOptions};
+use striate::kernel::{Body, Caps};
+use striate::models;
+use striate::plan::{Plan, PlanOptions, StateLayout, Step};
+use striate::prelude::*;
+use striate::train::{Sgd, minimize};
+
+/// The device that a plan is made for.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Target {
+    /// A GPU with WebGPU's default limits
+    Gpu,
+    /// A GL device of four storage buffers
+    Gl,
+    /// The best adapter of this machine
+    Here,
+}
+
+impl Target {
+    fn caps(self) -> Result<Caps> {
+        match self {
+            Target::Gpu => Ok(Caps::default()),
+            Target::Gl => Ok(Caps {
+                body: Body::Registers,
+                ..Caps::default()
+            }),
+            Target::Here => Ok(Gpu::new(&GpuOptions::default())?.caps().clone()),
+        }
+    }
+}
+
+/// The dispatches of a training step of a network, those alone that bind a state of a layer
+/// `node`, or that the op `node` emits.
+///
+/// # Errors
+/// `Unsupported` if there is no such network; `Graph` if nothing is of that name.
+pub fn show(network: &str, batch: usize, target: Target, node: Option<&str>) -> Result<String> {
+    let model = models::by_name(network, 10)?;
+    let [channels, height, width] = model.input();
+    let mut g = Graph::new();
+    let x = g.input("images", Type::f32([batch, channels, height, width]))?;
+    let y = g.input("labels", Type::u32([batch]))?;
+    let logits = model.build(&mut Build::train(&mut g), x)?;
+    let loss = g.cross_entropy(logits, y)?;
+    minimize(&mut g, loss, Sgd::new())?;
+    let caps = target.caps()?;
+    let layout = StateLayout::new(&[&g], caps.max_binding)?;
+    let plan = Plan::new(&g, &layout, &[loss], &caps, PlanOptions::default())?;
+
+    let mut text = String::new();
+    for step in &plan.steps {
+        let states = states_of(step, &g, &plan);
+        let of_node = |node: &str| {
+            let layer = format!("{node}.");
+            let own = |state: &String| state == node || state.starts_with(&layer);
+            step.op == node || states.iter().any(own)
+        };
+        if node.is_none_or(of_node) {
+            text += &line(step, &states);
+        }
+    }
+    match node {
+        Some(node) if text.is_empty() => Err(Error::new(
+            ErrorKind::Graph,
+            format!("{network} has no layer with parameters and no op \"{node}\""),
+        )),
+        _ => Ok(text),
+    }
+}
+
+/// The states that a dispatch binds, by name; one that walks over whole chunks binds many.
+fn states_of(step: &Step, g: &Graph, plan: &Plan) -> Vec<String> {
+    let mut names = BTreeSet::new();
+    for state in g.states() {
+        let places = plan.places.get(&state.value).into_iter().flatten();
+        for place in places {
+            let (start, end) = (place.span.offset, place.span.offset + place.span.bytes);
+            let bound = step.bindings.iter().any(|(span, _)| {
+                let meets = span.offset < end && start < span.offset + span.bytes;
+                span.buffer == place.span.buffer && meets
+            });
+            if bound {
+                names.insert(state.name.clone());
+            }
+        }
+    }
+    names.into_iter().collect()
+}
+
+fn line(step: &Step, states: &[String]) -> String {
+    let constants: Vec<String> = step
+        .constants
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    let states = match states {
+        [] => String::new(),
+        [first, .., last] if states.len() > 4 => {
+            format!("  {first} to {last}, {} states", states.len())
+        }
+        few => format!("  {}", few.join(", ")),
+    };
+    let mut text = format!(
+        "{}{states}\n    {} {}: {} workgroups\n",
+        step.op,
+        step.kernel.name,
+        constants.join(" "),
+        step.count
+    );
+    if !step.reason.is_empty() {
+        text += &format!("    {}\n", step.reason);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layer_is_shown_with_its_kernels_and_why() {
+        let text = show("lenet5", 64, Target::Gpu, Some("conv2")).unwrap();
+        assert!(text.contains("conv_forward_shared tile=32"), "{text}");
+        assert!(text.contains("implicit GEMM: the device has fast workgroup memory; "));
+        assert!(!text.contains("conv1"), "{text}");
+        let text = show("lenet5", 64, Target::Gl, Some("conv2")).unwrap();
+        assert!(text.contains("in registers: a CPU adapter, or GL of few buffers"));
+        let error = show("lenet5", 64, Target::Gpu, Some("conv9")).unwrap_err();
+        assert!(error.to_string().contains("\"conv9\""));
+    }
+}
