@@ -4,8 +4,8 @@
 // Layout: partials [chunks, sets] of (number, mean, squares, 0), statistics [sets, 2], from pair
 // `first` on. The variance is the biased one, sum of squares / count. A set with a NaN or an
 // infinity has NaN for both; one without elements 0.
-// Reference: src/ops/norm/mod.rs. One invocation makes one set, one workgroup workgroup_size.
-// Overrides: workgroup_size.
+// Reference: src/ops/norm/statistics.rs.
+// One invocation makes one set, one workgroup workgroup_size. Overrides: workgroup_size.
 // Providers: lib/grid, lib/float.
 
 override workgroup_size: u32 = 64u;

@@ -3,7 +3,7 @@
 //
 // Layout: x, y and the residual are loads of one element or four; load i of this run of rows is
 // load base + i of the part. Statistics and weights are in the table (see norm_table). Reference:
-// src/ops/norm/mod.rs.
+// src/ops/norm/normalize.rs.
 // One invocation makes one load, one workgroup workgroup_size of them. Overrides: adds_residual (1
 // where there is one; else something else is bound in its place), workgroup_size.
 // Providers: load and store (lib/separate or lib/in_place), Element, Statistic, statistic_at,

@@ -4,7 +4,7 @@
 // `plain` and `scaled` are the means over the element's set of g = weight * dy and of g * normal,
 // or 0 where the statistics do not depend on x. Layout: dy, x and dx are loads of one element or
 // four; load i of this run of rows is load base + i of the part. All else is in the table (see
-// norm_table). Reference: src/ops/norm/mod.rs.
+// norm_table). Reference: src/ops/norm/normalize.rs.
 // One invocation makes one load, one workgroup workgroup_size of them. Overrides: workgroup_size.
 // Providers: load of dy and store (lib/separate or lib/in_place), Element, Statistic, statistic_at
 // and affine_at (norm_elements or norm_quads), table (norm_table_storage or norm_table_window),

@@ -1,7 +1,7 @@
 // y[i] = (a[i], b[i]): means and variances as the statistics of a normalisation.
 //
-// Layout: a and b [count], y [count, 2]. Reference: src/ops/norm/mod.rs. One invocation makes one
-// pair, one workgroup workgroup_size.
+// Layout: a and b [count], y [count, 2]. Reference: src/ops/norm/statistics.rs.
+// One invocation makes one pair, one workgroup workgroup_size.
 // Overrides: workgroup_size. Providers: lib/grid.
 
 override workgroup_size: u32 = 64u;

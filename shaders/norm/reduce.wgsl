@@ -7,8 +7,8 @@
 // begin + c on, up to load `until` - 1. Neighbouring invocations make neighbouring chunks of one
 // set or, with sets_first, the same chunk of neighbouring sets, so that they read neighbouring
 // addresses. With resume = 1 the partials continue those of other rows or loads.
-// Reference: src/ops/norm/mod.rs. One invocation makes one chunk, one workgroup workgroup_size of
-// them.
+// Reference: src/ops/norm/statistics.rs, src/ops/norm/normalize.rs.
+// One invocation makes one chunk, one workgroup workgroup_size of them.
 // Overrides: workgroup_size.
 // Providers: Sums, add and store (norm_moments or norm_sums), Element (norm_elements or
 // norm_quads), table (norm_table_*), lib/float, lib/grid; see there.

@@ -1,9 +1,9 @@
 // y[i] = keep * running[i] + add * statistics[i, column]: a running mean or variance after one more
 // batch.
 //
-// Layout: running and y [count], statistics [count, 2]. Reference: src/ops/norm/mod.rs. One
-// invocation makes one element, one workgroup workgroup_size. Overrides: workgroup_size. Providers:
-// load and store (lib/separate or lib/in_place), lib/grid.
+// Layout: running and y [count], statistics [count, 2]. Reference: src/ops/norm/statistics.rs.
+// One invocation makes one element, one workgroup workgroup_size. Overrides: workgroup_size.
+// Providers: load and store (lib/separate or lib/in_place), lib/grid.
 
 override workgroup_size: u32 = 64u;
 

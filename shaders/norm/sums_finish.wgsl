@@ -1,8 +1,8 @@
 // sums[s] = both sums of set s from those of its chunks, in order: the second stage.
 //
-// Layout: partials [chunks, sets] of (plain, scaled). Reference: src/ops/norm/mod.rs. One
-// invocation makes one set, one workgroup workgroup_size. Overrides: workgroup_size. Providers: put
-// (norm_sums_affine or norm_sums_table), lib/grid.
+// Layout: partials [chunks, sets] of (plain, scaled). Reference: src/ops/norm/normalize.rs.
+// One invocation makes one set, one workgroup workgroup_size. Overrides: workgroup_size.
+// Providers: put (norm_sums_affine or norm_sums_table), lib/grid.
 
 override workgroup_size: u32 = 64u;
 

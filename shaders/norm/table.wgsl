@@ -4,7 +4,7 @@
 // may become mean(g) and mean(g * normal) for the gradient. From `weights` on the weights, four to
 // a vec4; then, after `affine_quads` of them, the biases. statistics [sets, 2] is (mean, variance),
 // from pair `first` on. Without weights they are 1, without biases 0, and another buffer stands in
-// their place. Reference: src/ops/norm/mod.rs.
+// their place. Reference: src/ops/norm/normalize.rs.
 // One invocation makes one vec4 of each kind, one workgroup workgroup_size. Overrides:
 // workgroup_size. Providers: lib/grid.
 

@@ -455,7 +455,7 @@ impl GivenStatistics {
     }
 }
 
-pub(in crate::ops) fn lower_statistics(
+pub(super) fn lower_statistics(
     op: &NormStatistics,
     map: &SetMap,
     io: &Io,
@@ -504,7 +504,7 @@ pub(in crate::ops) fn lower_statistics(
     Ok(())
 }
 
-pub(in crate::ops) fn lower_normalize(
+pub(super) fn lower_normalize(
     op: &Normalize,
     map: &SetMap,
     io: &Io,
@@ -556,7 +556,7 @@ pub(in crate::ops) fn lower_normalize(
     Ok(())
 }
 
-pub(in crate::ops) fn lower_normalize_grad(
+pub(super) fn lower_normalize_grad(
     op: &Normalize,
     map: &SetMap,
     io: &Io,
@@ -716,7 +716,7 @@ fn finish_table(
     );
 }
 
-pub(in crate::ops) fn lower_pairs(io: &Io, out: &mut Lowering) -> Result<()> {
+pub(super) fn lower_pairs(io: &Io, out: &mut Lowering) -> Result<()> {
     io.whole("statistic_pairs")?;
     let count = io.inputs[0].count();
     out.push(
@@ -730,11 +730,7 @@ pub(in crate::ops) fn lower_pairs(io: &Io, out: &mut Lowering) -> Result<()> {
     Ok(())
 }
 
-pub(in crate::ops) fn lower_running(
-    op: &RunningStatistic,
-    io: &Io,
-    out: &mut Lowering,
-) -> Result<()> {
+pub(super) fn lower_running(op: &RunningStatistic, io: &Io, out: &mut Lowering) -> Result<()> {
     io.whole("running_statistic")?;
     let count = io.inputs[0].count();
     let kernel = form([&NORM_RUNNING, &NORM_RUNNING_IN_PLACE], io);
