@@ -1,16 +1,21 @@
 //! How reductions run: over alternating runs of kept and reduced axes, in stages where they are
 //! long and few, part by part.
 
+mod kernels;
+mod regions;
+mod spread;
+
 use std::borrow::Cow;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernel::{
-    Caps, Dispatch, Kernel, Lowering, Operand, Overrides, Part, looped, overlaps, source,
-};
+use crate::kernel::{Caps, Dispatch, Lowering, Operand, Part, looped};
 use crate::shape::{Shape, Type};
 
-use super::strided::{box_params, box_variant};
 use super::{Cut, variant};
+pub(crate) use kernels::kernels;
+use kernels::{LoadForm, Terms, WORKGROUP, kernel};
+use regions::{AxisRun, BasePlace, merged, regions};
+pub(crate) use spread::{KERNELS, lower_spread};
 
 /// What becomes of the elements over which an output reduces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +48,20 @@ impl Function {
             | Function::Ties(other)
             | Function::Exponentials(other)
             | Function::Products(other) => Some(other),
+        }
+    }
+
+    /// Its number in `reduce.wgsl`.
+    fn number(self) -> usize {
+        match self {
+            Function::Sum => 0,
+            Function::Largest => 1,
+            Function::Squares => 2,
+            Function::Differences(_) => 3,
+            Function::Deviations(_) => 4,
+            Function::Ties(_) => 5,
+            Function::Exponentials(_) => 6,
+            Function::Products(_) => 7,
         }
     }
 }
@@ -141,163 +160,11 @@ pub(crate) fn lower_reduction(
     Ok(())
 }
 
-/// Elements of one part of x that enter the outputs of one part of y.
-struct Region {
-    x: BasePlace,
-    runs: Vec<AxisRun>,
-    y: BasePlace,
-    /// Whether elements before these entered the same outputs.
-    accumulate: bool,
-    /// Whether none after these do.
-    last: bool,
-}
-
-/// The pieces in which x is reduced over `axes` to y, in order.
-fn regions(x: Cut, axes: &[usize], y: Cut) -> Vec<Region> {
-    let runs_of = |rows: usize| {
-        let mut shape = x.shape.to_vec();
-        if let Some(first) = shape.first_mut() {
-            *first = rows;
-        }
-        runs(&shape, axes)
-    };
-    let place = |cut: &Cut, part, base| BasePlace {
-        operand: cut.operand,
-        part,
-        base,
-    };
-    if !x.shape.is_empty() && !axes.contains(&0) {
-        let overlaps = overlaps(&[x.parts, y.parts]).into_iter();
-        let regions = overlaps.map(|rows| Region {
-            x: place(&x, rows.part[0], rows.first[0] * x.row()),
-            runs: runs_of(rows.count),
-            y: place(&y, rows.part[1], rows.first[1] * y.row()),
-            accumulate: false,
-            last: true,
-        });
-        return regions.collect();
-    }
-    let mut regions = Vec::new();
-    for (part_y, rows_y) in y.parts.iter().enumerate() {
-        for (part, rows) in x.parts.iter().enumerate() {
-            let mut runs = runs_of(rows.rows);
-            let mut base = 0;
-            if y.parts.len() > 1
-                && let Some(kept) = runs.iter_mut().find(|run| !run.reduced)
-            {
-                // The rows of y are the outermost kept axis, or runs of it where axes were merged.
-                let per_row = kept.extent / y.shape.rows();
-                base = rows_y.start * per_row * kept.stride;
-                kept.extent = rows_y.rows * per_row;
-            }
-            regions.push(Region {
-                x: place(&x, part, base),
-                runs,
-                y: place(&y, part_y, 0),
-                accumulate: part > 0,
-                last: part + 1 == x.parts.len(),
-            });
-        }
-    }
-    regions
-}
-
-/// Emits dx from the elements of x, their reduction y and a share of the gradient for each output:
-/// `share` goes to the elements that equal y (`Ties`), or `(x - y) * share` to all (`Deviations`).
-pub(crate) fn lower_spread(
-    op: &str,
-    differences: bool,
-    [x, y]: [Cut; 2],
-    axes: &[usize],
-    [share, dx]: [Operand; 2],
-    out: &mut Lowering,
-) -> Result<()> {
-    for region in regions(x, axes, y) {
-        let mut stride_y = 1;
-        let mut axes = Vec::new();
-        for run in region.runs.iter().rev() {
-            let step = if run.reduced { 0 } else { stride_y };
-            axes.insert(0, [run.extent, run.stride, step].map(|n| n as isize));
-            stride_y *= if run.reduced { 1 } else { run.extent };
-        }
-        if axes.len() > 6 {
-            return Err(alternating(op, axes.len(), ""));
-        }
-        let count = region.runs.iter().map(|run| run.extent).product();
-        let variant = 3 * usize::from(differences) + box_variant(axes.len());
-        let dispatch = Dispatch::new(&SPREAD, SPREAD_VARIANTS[variant])
-            .read(x.operand)
-            .part(region.x.part)
-            .read(y.operand)
-            .part(region.y.part)
-            .read(share)
-            .part(region.y.part)
-            .write(dx)
-            .part(region.x.part);
-        let bases = [region.x.base, region.y.base];
-        out.push(box_params(dispatch, count, bases, [0; 2], &axes));
-    }
-    Ok(())
-}
-
 fn alternating(op: &str, runs: usize, when: &str) -> Error {
     Error::new(
         ErrorKind::Unsupported,
         format!("{op}: reduced and kept axes alternate {runs} times, 6 are supported{when}"),
     )
-}
-
-/// Neighbouring axes that are all reduced or all kept, as one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct AxisRun {
-    extent: usize,
-    stride: usize,
-    reduced: bool,
-}
-
-/// The axes of `shape` as alternating runs, outermost first; extents of 1 are dropped.
-fn runs(shape: &[usize], axes: &[usize]) -> Vec<AxisRun> {
-    let kinds = (0..shape.len()).map(|axis| (shape[axis], axes.contains(&axis)));
-    merged(kinds)
-}
-
-/// Contiguous axes, each an extent and whether it is reduced, as alternating runs.
-fn merged(axes: impl Iterator<Item = (usize, bool)>) -> Vec<AxisRun> {
-    let mut runs: Vec<AxisRun> = Vec::new();
-    for (extent, reduced) in axes.filter(|&(extent, _)| extent != 1) {
-        match runs.last_mut() {
-            Some(run) if run.reduced == reduced => run.extent *= extent,
-            _ => runs.push(AxisRun {
-                extent,
-                stride: 1,
-                reduced,
-            }),
-        }
-    }
-    let mut stride = 1;
-    for run in runs.iter_mut().rev() {
-        run.stride = stride;
-        stride *= run.extent;
-    }
-    runs
-}
-
-/// Where an operand is read or written: a part of it, from this element on.
-#[derive(Debug, Clone, Copy)]
-struct BasePlace {
-    operand: Operand,
-    part: usize,
-    base: usize,
-}
-
-impl BasePlace {
-    fn scratch(operand: Operand) -> Self {
-        Self {
-            operand,
-            part: 0,
-            base: 0,
-        }
-    }
 }
 
 /// A reduction that may add to what the output holds already.
@@ -451,7 +318,7 @@ fn lower_runs(
         Function::Largest => f32::NEG_INFINITY,
         _ => 0.0,
     };
-    let kernel = kernel(form, reduction.function.terms());
+    let kernel = kernel(form, Terms::of(reduction.function));
     let wanted = [
         ("function", reduction.function.number()),
         ("chunks_first", chunks_first.into()),
@@ -544,154 +411,15 @@ fn lower_innermost(
     lower_runs(op, staged.second(), scratch, &rest, y, caps, out)
 }
 
-/// How the elements are loaded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum LoadForm {
-    /// One by one.
-    Elements,
-    /// Four neighbours that are reduced.
-    RowQuads,
-    /// Four neighbours that are kept.
-    ColumnQuads,
-}
-
-const WORKGROUP: usize = 64;
+/// Names of the extents and strides of the kept runs in `Params`, outermost first.
 const KEPT: [[&str; 2]; 3] = [
     ["kept0", "kept_stride0"],
     ["kept1", "kept_stride1"],
     ["kept2", "kept_stride2"],
 ];
+/// Those of the reduced runs.
 const REDUCED: [[&str; 2]; 3] = [
     ["reduced0", "reduced_stride0"],
     ["reduced1", "reduced_stride1"],
     ["reduced2", "reduced_stride2"],
 ];
-
-/// What the terms of a sum are made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Terms {
-    Elements,
-    /// Also another value of each output.
-    ByOutput,
-    /// Also another value of each element.
-    ByElement,
-}
-
-impl Function {
-    fn terms(self) -> Terms {
-        match self {
-            Function::Sum | Function::Largest | Function::Squares => Terms::Elements,
-            Function::Differences(_)
-            | Function::Deviations(_)
-            | Function::Ties(_)
-            | Function::Exponentials(_) => Terms::ByOutput,
-            Function::Products(_) => Terms::ByElement,
-        }
-    }
-
-    /// Its number in `reduce.wgsl`.
-    fn number(self) -> usize {
-        match self {
-            Function::Sum => 0,
-            Function::Largest => 1,
-            Function::Squares => 2,
-            Function::Differences(_) => 3,
-            Function::Deviations(_) => 4,
-            Function::Ties(_) => 5,
-            Function::Exponentials(_) => 6,
-            Function::Products(_) => 7,
-        }
-    }
-}
-
-const fn overrides(function: u32, chunks_first: u32) -> [(&'static str, u32); 3] {
-    [
-        ("function", function),
-        ("chunks_first", chunks_first),
-        ("workgroup_size", WORKGROUP as u32),
-    ]
-}
-
-/// The variants of each kind of terms: first those where the chunks of an output lie side by side,
-/// then as many where the outputs of a chunk do.
-const ELEMENTS: &[Overrides] = &[
-    &overrides(0, 0),
-    &overrides(1, 0),
-    &overrides(2, 0),
-    &overrides(0, 1),
-    &overrides(1, 1),
-    &overrides(2, 1),
-];
-const BY_OUTPUT: &[Overrides] = &[
-    &overrides(3, 0),
-    &overrides(4, 0),
-    &overrides(5, 0),
-    &overrides(6, 0),
-    &overrides(3, 1),
-    &overrides(4, 1),
-    &overrides(5, 1),
-    &overrides(6, 1),
-];
-const BY_ELEMENT: &[Overrides] = &[&overrides(7, 0), &overrides(7, 1)];
-
-fn kernel(form: LoadForm, terms: Terms) -> Kernel {
-    let (name, file, variants) = match terms {
-        Terms::Elements => ("reduce", source!("reduce/terms"), ELEMENTS),
-        Terms::ByOutput => (
-            "reduce_by_output",
-            source!("reduce/terms_by_output"),
-            BY_OUTPUT,
-        ),
-        Terms::ByElement => (
-            "reduce_by_element",
-            source!("reduce/terms_by_element"),
-            BY_ELEMENT,
-        ),
-    };
-    let (chunks_side_by_side, outputs_side_by_side) = variants.split_at(variants.len() / 2);
-    let (form_name, form, variants) = match form {
-        LoadForm::Elements => ("", source!("reduce/elements"), variants),
-        LoadForm::RowQuads => (
-            "_row_quads",
-            source!("reduce/row_quads"),
-            chunks_side_by_side,
-        ),
-        LoadForm::ColumnQuads => (
-            "_column_quads",
-            source!("reduce/column_quads"),
-            outputs_side_by_side,
-        ),
-    };
-    let files = vec![source!("reduce/reduce"), form, file];
-    Kernel::composed(format!("{name}{form_name}"), files, variants)
-}
-
-/// The kernels that are composed when an op lowers.
-pub(crate) fn kernels() -> Vec<Kernel> {
-    let mut all = Vec::new();
-    for form in [
-        LoadForm::Elements,
-        LoadForm::RowQuads,
-        LoadForm::ColumnQuads,
-    ] {
-        all.extend([Terms::Elements, Terms::ByOutput, Terms::ByElement].map(|t| kernel(form, t)));
-    }
-    all
-}
-
-const SPREAD_VARIANTS: &[Overrides] = &[
-    &[("function", 0), ("axes", 2), ("workgroup_size", 64)],
-    &[("function", 0), ("axes", 4), ("workgroup_size", 64)],
-    &[("function", 0), ("axes", 6), ("workgroup_size", 64)],
-    &[("function", 1), ("axes", 2), ("workgroup_size", 64)],
-    &[("function", 1), ("axes", 4), ("workgroup_size", 64)],
-    &[("function", 1), ("axes", 6), ("workgroup_size", 64)],
-];
-
-static SPREAD: Kernel = Kernel::new(
-    "spread",
-    &[source!("reduce/spread"), source!("movement/strided_box")],
-    SPREAD_VARIANTS,
-);
-
-pub(crate) const KERNELS: &[&Kernel] = &[&SPREAD];
