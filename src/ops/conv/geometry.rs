@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::shape::{PaddingMode, Shape, Window};
 
-use super::settings::ConvWalk;
+use super::walk::ConvWalk;
 
 /// The extents of a convolution: one set serves all three ops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

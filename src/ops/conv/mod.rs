@@ -10,6 +10,7 @@ mod geometry;
 mod implicit_gemm;
 mod pieces;
 mod settings;
+mod walk;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{EvalSplit, Graph, Node, Op, Value};
@@ -27,9 +28,9 @@ use filters::Filters;
 use geometry::Sizes;
 pub use settings::{
     Conv, Conv1d, Conv2d, Conv3d, ConvTranspose, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d,
-    ConvTransposeWalk, ConvWalk,
 };
-use settings::{FORWARD, GRAD_INPUT, GRAD_WEIGHT, TRANSPOSED};
+pub use walk::{ConvTransposeWalk, ConvWalk};
+use walk::{FORWARD, GRAD_INPUT, GRAD_WEIGHT, TRANSPOSED};
 
 /// Every kernel of the family.
 pub(super) fn kernels() -> Vec<Kernel> {
