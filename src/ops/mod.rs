@@ -44,8 +44,9 @@ pub use loss::pointwise::{LossFunction, PointwiseLoss, PointwiseLossGrad, Reduct
 pub use loss::softmax::{Softmax, SoftmaxGrad};
 pub use matmul::MatMul;
 pub use movement::gather::{GatherLabels, GatherRows};
-pub use movement::join::{AxisRange, Concat, Slice, SliceGrad, SplitAxis};
+pub use movement::join::{Concat, SplitAxis};
 pub use movement::pad::{Pad, PadGrad};
+pub use movement::slice::{AxisRange, Slice, SliceGrad};
 pub use movement::{Expand, Permute, Reshape};
 pub use norm::local_response_norm::{LocalResponseNorm, LocalResponseNormGrad};
 pub use norm::{

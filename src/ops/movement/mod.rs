@@ -3,6 +3,7 @@
 pub(in crate::ops) mod gather;
 pub(in crate::ops) mod join;
 pub(in crate::ops) mod pad;
+pub(in crate::ops) mod slice;
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Value};
