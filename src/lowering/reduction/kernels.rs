@@ -1,5 +1,5 @@
-//! The kernels of reductions: how elements are loaded, what is summed of them, and the overrides that
-//! say so.
+//! The kernels of reductions: how elements are loaded, what is summed of them, and the overrides
+//! that say so.
 
 use crate::kernel::{Kernel, Overrides, source};
 

@@ -1,5 +1,5 @@
-//! The forms of the kernel that makes y and dX in registers: where it reads x and the weights, how it
-//! writes, the overrides that each form offers, and the sources that it is made of.
+//! The forms of the kernel that makes y and dX in registers: where it reads x and the weights, how
+//! it writes, the overrides that each form offers, and the sources that it is made of.
 
 use crate::kernel::{Caps, Kernel, NO_EPILOGUE, Overrides, Source, Tile, source};
 use crate::lowering::gemm::End;

@@ -1,5 +1,5 @@
-//! Lowering of the normalisations: what each op emits, from the table of what elements are normalised
-//! with, sums in two stages, and maps over elements.
+//! Lowering of the normalisations: what each op emits, from the table of what elements are
+//! normalised with, sums in two stages, and maps over elements.
 
 mod kernels;
 mod loads;
