@@ -1,11 +1,17 @@
 //! Files as they are found: measured before they are read, and named by what they begin with.
 
+#[cfg(not(target_arch = "wasm32"))]
+mod replace;
+
 use std::fmt::Display;
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::path::Path;
 
 use crate::error::{Error, ErrorKind, Result};
+
+#[cfg(not(target_arch = "wasm32"))]
+pub use replace::{expect_replaceable, replace_file};
 
 /// What a safetensors file is called.
 #[cfg(any(feature = "data", feature = "interop"))]
@@ -158,6 +164,11 @@ fn is_text(bytes: &[u8]) -> bool {
 /// What reading `path` failed with.
 pub(crate) fn io_error(path: &Path, source: io::Error) -> Error {
     error(ErrorKind::Io, path, format!("cannot be read: {source}")).with_source(source)
+}
+
+/// What writing `path` failed with.
+pub(crate) fn write_error(path: &Path, source: io::Error) -> Error {
+    error(ErrorKind::Io, path, format!("cannot be written: {source}")).with_source(source)
 }
 
 pub(crate) fn error(kind: ErrorKind, path: &Path, message: impl Display) -> Error {

@@ -7,11 +7,11 @@
 #[cfg(not(target_arch = "wasm32"))]
 use std::path::Path;
 
-#[cfg(not(target_arch = "wasm32"))]
-use super::file::replace_file;
 use super::safetensors::{decode, encode, fit};
 use super::state_dict::{LoadOptions, load_state_dict_bytes};
 use crate::error::Result;
+#[cfg(not(target_arch = "wasm32"))]
+use crate::file::replace_file;
 use crate::graph::StateKind;
 use crate::shape::Type;
 use crate::store::Store;

@@ -11,8 +11,6 @@ mod checkpoint;
 mod classifier;
 #[cfg(feature = "interop")]
 mod convert;
-#[cfg(all(feature = "interop", not(target_arch = "wasm32")))]
-mod file;
 #[cfg(feature = "interop")]
 mod header;
 #[cfg(all(feature = "interop", not(target_arch = "wasm32")))]
@@ -23,7 +21,7 @@ mod state_dict;
 mod trainer;
 
 #[cfg(not(target_arch = "wasm32"))]
-pub use crate::file::read_file;
+pub use crate::file::{expect_replaceable, read_file, replace_file};
 #[cfg(feature = "interop")]
 pub use card::ModelCard;
 #[cfg(feature = "interop")]
@@ -36,8 +34,6 @@ pub use checkpoint::{
     load_parameters, load_training, save_averaged, save_averaged_async, save_parameters,
     save_parameters_async, save_training, save_training_async,
 };
-#[cfg(all(feature = "interop", not(target_arch = "wasm32")))]
-pub use file::{expect_replaceable, replace_file};
 #[cfg(all(feature = "interop", not(target_arch = "wasm32")))]
 pub use predictor::{Prediction, Predictor};
 #[cfg(all(feature = "interop", not(target_arch = "wasm32")))]

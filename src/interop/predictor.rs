@@ -4,10 +4,10 @@ use std::path::Path;
 
 use super::card::ModelCard;
 use super::checkpoint::averaged;
-use super::file::replace_file;
 use super::safetensors::{encode, fit, load};
 use crate::data::Fit;
 use crate::error::{Error, ErrorKind, Result};
+use crate::file::replace_file;
 use crate::gpu::Engine;
 use crate::graph::{Graph, StateKind, Value};
 use crate::models::Model;

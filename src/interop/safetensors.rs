@@ -15,13 +15,11 @@ use std::path::Path;
 use safetensors::{Dtype, View};
 
 use super::convert::own;
-#[cfg(not(target_arch = "wasm32"))]
-use super::file;
 use super::header::{HASH_KEY, Hash, Header, HeaderEntry, no_hash, sign};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::{HEAD, SAFETENSORS, described};
 #[cfg(not(target_arch = "wasm32"))]
-use crate::file::{io_error, open_regular};
+use crate::file::{io_error, open_regular, replace_file};
 use crate::shape::{DType, Type};
 use crate::tensor::{Tensor, room};
 
@@ -39,7 +37,7 @@ pub const MAX_TENSORS: usize = 10_000;
 pub fn save(path: impl AsRef<Path>, tensors: &[(String, Tensor)]) -> Result<()> {
     let path = path.as_ref();
     let bytes = encode(tensors).map_err(|e| e.context(path.display()))?;
-    file::replace_file(path, &bytes)
+    replace_file(path, &bytes)
 }
 
 /// Reads all tensors of a file, in the order in which they lie in it. What the header says is held

@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::file::{error, expect_regular};
+use super::{expect_regular, write_error};
+use crate::error::Result;
 
 /// Writes a file: all of its bytes, or nothing.
 ///
@@ -60,10 +60,6 @@ pub fn expect_replaceable(path: impl AsRef<Path>) -> Result<()> {
     let (file, sibling) = create_sibling(&target, old.as_ref()).map_err(fail)?;
     drop(file);
     fs::remove_file(sibling).map_err(fail)
-}
-
-fn write_error(path: &Path, source: io::Error) -> Error {
-    error(ErrorKind::Io, path, format!("cannot be written: {source}")).with_source(source)
 }
 
 /// What is to be replaced, behind all symbolic links, and what it is if it is there.
@@ -231,6 +227,7 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     #[test]
     fn a_failed_write_leaves_the_old_file_alone() {
