@@ -28,6 +28,8 @@ pub use builder::ClassifierBuilder;
 pub use classifier::{Classifier, ClassifierOptions, Metrics};
 pub use confusion::Confusion;
 pub use group::Group;
+#[cfg(not(target_arch = "wasm32"))]
+pub use observer::{CsvLog, JsonLines, TensorBoard, Terminal};
 pub use observer::{Ended, EpochRecord, Event, Observer, RunInfo, Scalar, StepRecord};
 pub use optimizer::Optimizer;
 pub use schedule::{constant, warmup_cosine};

@@ -1,8 +1,30 @@
 //! What a trainer tells while it runs, and who may listen.
 
+#[cfg(all(feature = "progress", not(target_arch = "wasm32")))]
+mod bar;
+#[cfg(not(target_arch = "wasm32"))]
+mod csv_log;
+#[cfg(not(target_arch = "wasm32"))]
+mod json_lines;
+#[cfg(not(target_arch = "wasm32"))]
+mod log_file;
+#[cfg(not(target_arch = "wasm32"))]
+mod tensor_board;
+#[cfg(not(target_arch = "wasm32"))]
+mod terminal;
+
 use std::path::Path;
 
 use crate::error::Result;
+
+#[cfg(not(target_arch = "wasm32"))]
+pub use csv_log::CsvLog;
+#[cfg(not(target_arch = "wasm32"))]
+pub use json_lines::JsonLines;
+#[cfg(not(target_arch = "wasm32"))]
+pub use tensor_board::TensorBoard;
+#[cfg(not(target_arch = "wasm32"))]
+pub use terminal::Terminal;
 
 /// A number with its name, as `train/loss` or `val/accuracy`.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,6 +33,56 @@ pub struct Scalar {
     pub name: String,
     /// Losses as they are; shares such as accuracy from 0 to 1.
     pub value: f64,
+}
+
+impl Scalar {
+    /// What was measured, without of what: `loss` of `train/loss`.
+    pub(crate) fn what(&self) -> &str {
+        self.name.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// Whether it is a share from 0 to 1, by what was measured.
+    pub(crate) fn is_share(&self) -> bool {
+        const SHARES: [&str; 7] = [
+            "accuracy",
+            "precision",
+            "recall",
+            "iou",
+            "dice",
+            "f1",
+            "top",
+        ];
+        let what = self.what().to_ascii_lowercase();
+        SHARES.iter().any(|share| match *share {
+            "top" => what.starts_with("top") && what.ends_with(|c: char| c.is_ascii_digit()),
+            share => what.contains(share),
+        })
+    }
+
+    /// The value for people: shares in percent, the rest with four digits that count.
+    pub(crate) fn shown(&self) -> String {
+        match self.is_share() {
+            true => format!("{:.2} %", 100.0 * self.value),
+            false => digits(self.value),
+        }
+    }
+}
+
+/// A number with four digits that count, at least.
+pub(crate) fn digits(value: f64) -> String {
+    let size = value.abs();
+    if value == 0.0 || !value.is_finite() {
+        return value.to_string();
+    }
+    if !(1e-6..1e9).contains(&size) {
+        return format!("{value:.3e}");
+    }
+    let places = (3 - size.log10().floor() as i32).clamp(0, 9) as usize;
+    let text = format!("{value:.places$}");
+    match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text,
+    }
 }
 
 /// What is known before the first step.
@@ -111,5 +183,61 @@ pub trait Observer {
 impl<F: FnMut(&Event<'_>) -> Result<()>> Observer for F {
     fn observe(&mut self, event: &Event<'_>) -> Result<()> {
         self(event)
+    }
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+
+    /// A folder of the test's own.
+    pub(super) fn folder(name: &str) -> PathBuf {
+        let name = format!("striate-observer-{name}-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        folder
+    }
+
+    pub(super) fn run(begun_at: usize) -> RunInfo {
+        RunInfo {
+            epochs: 3,
+            steps_per_epoch: 10,
+            images_per_epoch: 640,
+            begun_at,
+            facts: Vec::new(),
+        }
+    }
+
+    pub(super) fn epoch(number: usize, scalars: &[(&str, f64)]) -> EpochRecord {
+        let scalars = scalars.iter().map(|&(name, value)| Scalar {
+            name: name.to_owned(),
+            value,
+        });
+        EpochRecord {
+            epoch: number,
+            total: 10 * number,
+            seconds: 1.5,
+            images: 640,
+            learning_rate: 0.1,
+            scalars: scalars.collect(),
+            best: number == 1,
+        }
+    }
+
+    #[test]
+    fn numbers_are_shown_for_people() {
+        for (name, value, shown) in [
+            ("val/accuracy", 0.98765, "98.77 %"),
+            ("top5", 1.0, "100.00 %"),
+            ("val/loss", 0.0123456, "0.01235"),
+            ("loss", 2.0, "2"),
+            ("loss", 12345.6, "12346"),
+            ("topology", 1e-9, "1.000e-9"),
+            ("psnr", f64::INFINITY, "inf"),
+        ] {
+            let name = name.to_owned();
+            assert_eq!(Scalar { name, value }.shown(), shown);
+        }
     }
 }
