@@ -36,7 +36,8 @@
 //! gradients, [`reference`](mod@reference) evaluates on the CPU, [`plan`] fuses, schedules and
 //! places, [`gpu`] owns the device, [`store`] the state, [`session`] runs, [`tune`] measures which
 //! kernels are fastest, [`check`] holds GPU results against the reference. [`nn`], [`models`] and
-//! [`train`] are thin layers on top; [`data`] and [`interop`] read and write files.
+//! [`train`] are thin layers on top; [`data`] and [`interop`] read and write files, and `report`
+//! makes a page of a training run.
 //!
 //! Not supported: dynamic shapes, eager execution, values in `f16`.
 
@@ -65,6 +66,8 @@ pub mod nn;
 pub mod ops;
 pub mod plan;
 pub mod reference;
+#[cfg(feature = "data")]
+pub mod report;
 pub mod rng;
 pub mod session;
 pub mod shape;

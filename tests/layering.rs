@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Reading order, which is import order: a module uses those to its left.
-const ORDER: [&str; 22] = [
+const ORDER: [&str; 23] = [
     "error",
     "file",
     "shape",
@@ -27,6 +27,7 @@ const ORDER: [&str; 22] = [
     "data",
     "train",
     "interop",
+    "report",
 ];
 
 /// The only modules that name wgpu; `lib.rs` re-exports it.

@@ -58,7 +58,7 @@ pub async fn encode_averaged_async(store: &Store) -> Result<Vec<u8>> {
 }
 
 /// Parameters, or their moving averages, and running statistics.
-pub(super) async fn averaged(store: &Store) -> Result<Vec<(String, Tensor)>> {
+pub(crate) async fn averaged(store: &Store) -> Result<Vec<(String, Tensor)>> {
     let names = network_names(store);
     let averaged = names.iter().map(|name| {
         let average = average_name(name);

@@ -24,6 +24,8 @@ mod trainer;
 pub use crate::file::{expect_replaceable, read_file, replace_file};
 #[cfg(feature = "interop")]
 pub use card::ModelCard;
+#[cfg(all(feature = "data", feature = "interop", not(target_arch = "wasm32")))]
+pub(crate) use checkpoint::averaged;
 #[cfg(feature = "interop")]
 pub use checkpoint::{
     encode_averaged_async, encode_parameters_async, encode_training_async, load_parameters_bytes,
