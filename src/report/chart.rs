@@ -7,11 +7,11 @@ use crate::train::{Scalar, digits};
 
 /// Extents of a chart, and of the part of it where curves run.
 pub(super) const WIDTH: f64 = 440.0;
-pub(super) const HEIGHT: f64 = 280.0;
+pub(super) const HEIGHT: f64 = 284.0;
 const LEFT: f64 = 52.0;
 const RIGHT: f64 = 428.0;
-const TOP: f64 = 50.0;
-const BOTTOM: f64 = 244.0;
+const TOP: f64 = 58.0;
+const BOTTOM: f64 = 248.0;
 
 /// The most points of a curve of steps; where there are more, each is the mean of several.
 const MOST_POINTS: usize = 300;
@@ -64,14 +64,14 @@ impl Scale {
 
     fn ticks(&self) -> Vec<f64> {
         if !self.log {
-            let step = nice_step(self.high - self.low, 5);
+            let step = nice_step(self.high - self.low, 7);
             return multiples(self.low, self.high, step);
         }
         let decades = self.low.log10().floor() as i32..=self.high.log10().ceil() as i32;
         let wide = (self.high / self.low).log10();
         let steps: &[f64] = match wide {
-            wide if wide < 1.2 => &[1.0, 2.0, 3.0, 5.0, 7.0],
-            wide if wide < 3.0 => &[1.0, 3.0],
+            wide if wide < 2.0 => &[1.0, 2.0, 5.0],
+            wide if wide < 3.5 => &[1.0, 3.0],
             _ => &[1.0],
         };
         let ticks = decades.flat_map(|decade| steps.iter().map(move |s| s * 10f64.powi(decade)));
@@ -125,7 +125,7 @@ impl Chart {
         }
         let low = values.iter().copied().reduce(f64::min)?;
         let high = values.iter().copied().reduce(f64::max)?;
-        if low > 0.0 && high / low > 12.0 && !self.is_share() {
+        if low > 0.0 && high / low > 12.0 && self.title.contains("loss") {
             return Some(Scale {
                 low: low / 1.15,
                 high: high * 1.15,
@@ -214,9 +214,9 @@ impl Chart {
             let _ = write!(
                 svg,
                 "<path class=\"best\" d=\"M{x:.1} {TOP}V{BOTTOM}\"/><text class=\"soft\" \
-                 x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">best</text>",
-                x - 4.0,
-                TOP + 10.0
+                 x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">best</text>",
+                x.min(RIGHT - 12.0),
+                TOP - 5.0
             );
         }
         let _ = write!(svg, "<g clip-path=\"url(#{id})\">");

@@ -65,8 +65,9 @@ pub(super) fn sections(report: &Report) -> Result<String> {
         .map(|class| counts.at(class, class))
         .sum();
     let mut html = format!(
-        "<section><h2>What was taken for what</h2><p>{} of {} are right ({}). Rows are the classes \
-         that images have, columns what they were taken for.</p>",
+        "<section><h2>What was taken for what</h2><p>The network that was examined after training \
+         is right on {} of {} images ({}). Rows are the classes that they have, columns what they \
+         were taken for.</p>",
         grouped(right),
         grouped(all),
         percent(right, all)
@@ -141,8 +142,9 @@ fn table(report: &Report, counts: &Counts<'_>, html: &mut String) {
     let _ = write!(
         html,
         "<td class=\"sum\">{}</td></tr></tfoot></table></div><p class=\"soft\"><span \
-         class=\"key yes\"></span> right, deeper with the share of the row <span class=\"key \
-         no\"></span> wrong, deepest at the most frequent mistake ({most})</p>",
+         class=\"keyed\"><i class=\"key yes\"></i> right, deeper with the share of the row</span> \
+         <span class=\"keyed\"><i class=\"key no\"></i> wrong, deepest at the most frequent \
+         mistake ({most})</span></p>",
         grouped(all)
     );
 }
@@ -176,8 +178,8 @@ fn picture(report: &Report, counts: &Counts<'_>, html: &mut String) -> Result<()
     let _ = write!(
         html,
         "<div class=\"wide\"><figure class=\"matrix-picture\"><img alt=\"{classes} by {classes} \
-         counts\" width=\"{classes}\" height=\"{classes}\" src=\"{}\"><figcaption><span \
-         class=\"key yes\"></span> right <span class=\"key no\"></span> wrong; deeper with the \
+         counts\" width=\"{classes}\" height=\"{classes}\" src=\"{}\"><figcaption><i \
+         class=\"key yes\"></i> right <i class=\"key no\"></i> wrong; deeper with the \
          logarithm of the share of the row, from 0.1 % to 100 %</figcaption></figure>",
         address(&png)
     );
@@ -265,7 +267,7 @@ mod tests {
         };
         let html = sections(&report).unwrap();
         for part in [
-            "17 of 20 are right (85.00 %)",
+            "is right on 17 of 20 images (85.00 %)",
             "<th scope=\"row\">&lt;cat&gt;</th>",
             "1 of 10 (10.00 %): &lt;cat&gt; taken for dog",
             "<td class=\"number\">90.00 %</td>",

@@ -230,10 +230,10 @@ impl Report {
             let at = at.unwrap_or_else(|| {
                 let others = series
                     .iter()
-                    .filter(|s| !matches!(&*s.name, "train" | "val"));
+                    .filter(|s| !matches!(&*s.name, "train" | "val" | "test"));
                 let colour = match name {
                     "train" => 0,
-                    "val" => 1,
+                    "val" | "test" => 1,
                     "" if series.is_empty() => 0,
                     _ => 2 + others.count() % 3,
                 };

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::chart::{HEIGHT, WIDTH};
 use super::{Panel, Report, matrix};
 use crate::error::Result;
-use crate::train::{Ended, EpochRecord, digits};
+use crate::train::{Ended, EpochRecord, Scalar, digits};
 
 /// Nothing is loaded, and nothing runs.
 const HEAD: &str = "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
@@ -35,9 +35,9 @@ pub(super) fn page(report: &Report) -> Result<String> {
     html += &mistakes(report)?;
     html += &inside(report)?;
     html += &epochs(report);
-    let _ = write!(
+    let _ = writeln!(
         html,
-        "<footer>Written by striate {}.</footer></main></body></html>\n",
+        "<footer>Written by striate {}.</footer></main></body></html>",
         env!("CARGO_PKG_VERSION")
     );
     Ok(html)
@@ -67,20 +67,12 @@ pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
     }
     text
-}
-
-/// A class name in a few letters.
-pub(super) fn class_label(name: &str) -> String {
-    match name.chars().count() > 5 {
-        true => name.chars().take(4).chain(['\u{2026}']).collect(),
-        false => name.to_owned(),
-    }
 }
 
 fn duration(seconds: f64) -> String {
@@ -112,7 +104,8 @@ fn summary(report: &Report) -> String {
     if chosen.best && report.epochs.len() > 1 {
         let _ = write!(
             html,
-            " The numbers below are of epoch {}, the best; it was chosen by them, so they flatter.",
+            " These numbers are of epoch {}, the best. It was chosen by them: on new images expect \
+             a little less.",
             chosen.epoch
         );
     }
@@ -125,7 +118,7 @@ fn summary(report: &Report) -> String {
             escaped(value)
         );
     };
-    let validated = |scalar: &&crate::train::Scalar| scalar.name.starts_with("val/");
+    let validated = |scalar: &&Scalar| !scalar.name.starts_with("train/");
     let mut shown: Vec<_> = chosen.scalars.iter().filter(validated).collect();
     if shown.is_empty() {
         shown = chosen.scalars.iter().collect();

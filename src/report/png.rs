@@ -38,7 +38,7 @@ pub(super) fn png(pixels: &[u8], [height, width]: [usize; 2], colour: Colour) ->
     let extents = [height, width].map(u32::try_from);
     let ([Ok(high), Ok(wide)], true) = (
         extents,
-        row > 0 && row.saturating_mul(height) == pixels.len(),
+        !pixels.is_empty() && row.saturating_mul(height) == pixels.len(),
     ) else {
         return Err(Error::shape(format!(
             "{} bytes are no picture of {height}x{width} with {} bytes per pixel",

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::Report;
 use super::chart::{HEIGHT, WIDTH};
-use super::page::{class_label, escaped};
+use super::page::{escaped, grouped};
 use crate::error::Result;
 
 const MARGIN: f64 = 24.0;
@@ -37,30 +37,9 @@ pub(super) fn svg(report: &Report) -> Result<String> {
     }
     let mut bottom = top + HEIGHT + 24.0;
     if !report.mistakes.is_empty() {
-        let (y, step) = (bottom + 38.0, (width - 2.0 * MARGIN) / MISTAKES as f64);
-        let side = step - 14.0;
-        let _ = write!(
-            body,
-            "<text class=\"title\" x=\"{MARGIN}\" y=\"{:.0}\">The most certain mistakes</text>",
-            bottom + 20.0
-        );
-        for (at, mistake) in report.mistakes.iter().take(MISTAKES).enumerate() {
-            let x = MARGIN + at as f64 * step;
-            let _ = write!(
-                body,
-                "<image x=\"{x:.1}\" y=\"{y:.1}\" width=\"{side:.1}\" height=\"{side:.1}\" \
-                 style=\"image-rendering:pixelated\" href=\"{}\"/><text x=\"{:.1}\" y=\"{:.1}\" \
-                 text-anchor=\"middle\">{} \u{2192} <tspan class=\"wrong\">{}</tspan></text>",
-                mistake.picture.address()?,
-                x + side / 2.0,
-                y + side + 16.0,
-                escaped(&class_label(&report.class_name(mistake.truth))),
-                escaped(&class_label(&report.class_name(mistake.answer)))
-            );
-        }
-        bottom = y + side + 30.0;
+        bottom = mistakes(report, &mut body, width, bottom)?;
     }
-    let told = ["network", "device", "seed"].map(|name| {
+    let told = ["network", "device", "machine", "seed"].map(|name| {
         let facts = report.run.facts.iter().chain(&report.facts);
         let mut facts = facts.filter(|(own, _)| own == name);
         facts.next().map(|(name, value)| format!("{name} {value}"))
@@ -70,8 +49,8 @@ pub(super) fn svg(report: &Report) -> Result<String> {
         let _ = write!(
             body,
             "<text class=\"soft\" x=\"{MARGIN}\" y=\"{:.0}\">{}</text>",
-            bottom + 12.0,
-            escaped(&told.join(", "))
+            bottom + 14.0,
+            escaped(&told.join(" \u{b7} "))
         );
         bottom += 20.0;
     }
@@ -82,4 +61,65 @@ pub(super) fn svg(report: &Report) -> Result<String> {
          width=\"100%\" height=\"100%\" rx=\"8\" style=\"fill:var(--bg)\"/>{body}</svg>\n",
         include_str!("chart.css")
     ))
+}
+
+/// A row of mistakes below `top`; where it ends.
+fn mistakes(report: &Report, body: &mut String, width: f64, top: f64) -> Result<f64> {
+    let (y, step) = (top + 38.0, (width - 2.0 * MARGIN) / MISTAKES as f64);
+    let side = step - 14.0;
+    let title = match wrong(report) {
+        Some((wrong, all)) => format!(
+            "{} of {} images are taken for another class, these most certainly",
+            grouped(wrong),
+            grouped(all)
+        ),
+        None => "The most certain mistakes".to_owned(),
+    };
+    let _ = write!(
+        body,
+        "<text class=\"title\" x=\"{MARGIN}\" y=\"{:.0}\">{title}</text>",
+        top + 20.0
+    );
+    let shown = || report.mistakes.iter().take(MISTAKES);
+    let mut names = shown().flat_map(|m| [m.truth, m.answer].map(|c| report.class_name(c)));
+    // Short names stand beside each other, longer ones in two lines.
+    let lines = match names.all(|name| name.chars().count() < 4) {
+        true => 1.0,
+        false => 2.0,
+    };
+    for (at, mistake) in shown().enumerate() {
+        let x = MARGIN + at as f64 * step;
+        let middle = x + side / 2.0;
+        let [truth, answer] = [mistake.truth, mistake.answer].map(|class| {
+            let name = report.class_name(class);
+            escaped(&match name.chars().count() > 8 {
+                true => name.chars().take(7).chain(['\u{2026}']).collect(),
+                false => name,
+            })
+        });
+        let answer = match lines > 1.0 {
+            true => format!(
+                "{truth}<tspan class=\"wrong\" x=\"{middle:.1}\" dy=\"15\">\u{2192} {answer}</tspan>"
+            ),
+            false => format!("{truth} \u{2192} <tspan class=\"wrong\">{answer}</tspan>"),
+        };
+        let _ = write!(
+            body,
+            "<image x=\"{x:.1}\" y=\"{y:.1}\" width=\"{side:.1}\" height=\"{side:.1}\" \
+             style=\"image-rendering:pixelated\" href=\"{}\"/><text x=\"{middle:.1}\" \
+             y=\"{:.1}\" text-anchor=\"middle\">{answer}</text>",
+            mistake.picture.address()?,
+            y + side + 16.0
+        );
+    }
+    Ok(y + side + 15.0 * lines + 15.0)
+}
+
+/// How many images were taken for another class, of how many.
+fn wrong(report: &Report) -> Option<(u64, u64)> {
+    let classes = report.confusion.len().isqrt();
+    let all: u64 = report.confusion.iter().map(|&count| u64::from(count)).sum();
+    let right = report.confusion.iter().step_by(classes + 1);
+    let right: u64 = right.map(|&count| u64::from(count)).sum();
+    (all > 0).then_some((all - right, all))
 }

@@ -348,7 +348,7 @@ mod tests {
                 }
             }
             let crc = !crc;
-            ((crc >> 15) | (crc << 17)).wrapping_add(0xa282_ead8)
+            crc.rotate_left(17).wrapping_add(0xa282_ead8)
         }
         let (folder, path) = told("tensorboard");
         let file = fs::read(path).unwrap();
