@@ -99,7 +99,13 @@ impl<M: Module> Examined<M> {
         Self::new(classifier.store(), model, about.image, about.normalise)
     }
 
-    fn new(store: &Store, model: M, image: [usize; 3], normalise: Normalise) -> Result<Self> {
+    /// Of a store that has the states of `model`, for images of this size.
+    pub(crate) fn new(
+        store: &Store,
+        model: M,
+        image: [usize; 3],
+        normalise: Normalise,
+    ) -> Result<Self> {
         let engine = store.engine();
         let mut states = blocking(engine, averaged(store))?;
         let graph = evaluated(&model, image, 1)?.0;

@@ -3,9 +3,10 @@
 use std::fmt::Write;
 
 use super::Report;
-use super::page::{escaped, grouped};
+use super::page::escaped;
 use super::png::{Colour, address, png};
 use crate::error::{Error, Result};
+use crate::models::grouped;
 
 /// The most classes whose matrix is a table; of more it is a picture.
 const MOST_ROWS: usize = 30;

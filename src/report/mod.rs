@@ -1,8 +1,8 @@
 //! A training run as one page: what was trained on what, its curves, what is mistaken for what, the
 //! worst mistakes, filters and feature maps as pictures.
 //!
-//! A [`Report`] listens to a trainer; once training has ended, [`Report::examine`] adds what the
-//! network says of a set. The page is one file without scripts, which loads nothing, for phones and
+//! A [`Report`] listens to a trainer, itself or from an `Rc<RefCell<Report>>`; once training has
+//! ended, [`Report::examine`] adds what the network says of a set. The page is one file without scripts, which loads nothing, for phones and
 //! desktops, light and dark.
 
 mod chart;
@@ -14,8 +14,10 @@ mod pictures;
 mod png;
 mod svg;
 
+use std::cell::RefCell;
 #[cfg(not(target_arch = "wasm32"))]
 use std::path::Path;
+use std::rc::Rc;
 
 use crate::error::{Error, Result};
 #[cfg(not(target_arch = "wasm32"))]
@@ -324,6 +326,30 @@ impl Observer for Report {
     }
 }
 
+/// A report that a trainer keeps telling while the program keeps the report.
+///
+/// ```
+/// use std::cell::RefCell;
+/// use std::rc::Rc;
+///
+/// use striate::report::Report;
+/// use striate::train::{Event, Observer, RunInfo};
+///
+/// # fn main() -> striate::error::Result<()> {
+/// let report = Rc::new(RefCell::new(Report::new("LeNet-5 on digits")));
+/// // A trainer takes the one half, as a box or as it is.
+/// let mut told: Box<dyn Observer> = Box::new(report.clone());
+/// told.observe(&Event::Began(&RunInfo { epochs: 3, ..RunInfo::default() }))?;
+/// assert_eq!(report.borrow().run.epochs, 3);
+/// # Ok(())
+/// # }
+/// ```
+impl Observer for Rc<RefCell<Report>> {
+    fn observe(&mut self, event: &Event<'_>) -> Result<()> {
+        self.borrow_mut().observe(event)
+    }
+}
+
 /// The machine that this process runs on, as facts of a report: processor where the system tells
 /// it, its cores, the operating system.
 pub fn machine() -> Vec<(String, String)> {
@@ -345,4 +371,72 @@ pub fn machine() -> Vec<(String, String)> {
     use std::env::consts::{ARCH, OS};
     fact("system", format!("{OS}, {ARCH}"));
     facts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::StepRecord;
+
+    fn scalar(name: &str, value: f64) -> Scalar {
+        let name = name.to_owned();
+        Scalar { name, value }
+    }
+
+    fn epoch(number: usize) -> EpochRecord {
+        EpochRecord {
+            epoch: number,
+            total: 10 * number,
+            seconds: 1.0,
+            images: 100,
+            learning_rate: 0.1,
+            scalars: vec![scalar("val/loss", 0.5), scalar("val/accuracy", 0.9)],
+            best: number == 2,
+        }
+    }
+
+    fn step(total: usize) -> StepRecord {
+        StepRecord {
+            epoch: total / 10 + 1,
+            step: total % 10,
+            total,
+            rate: 100.0,
+            scalars: vec![scalar("train/loss", 0.7)],
+        }
+    }
+
+    #[test]
+    fn a_run_that_goes_on_replaces_what_it_does_again() {
+        let report = Rc::new(RefCell::new(Report::new("run")));
+        let mut told = report.clone();
+        let mut run = RunInfo {
+            epochs: 4,
+            steps_per_epoch: 10,
+            ..RunInfo::default()
+        };
+        told.observe(&Event::Began(&run)).unwrap();
+        for number in 1..=3 {
+            told.observe(&Event::Stepped(&step(10 * number - 5)))
+                .unwrap();
+            told.observe(&Event::Epoch(&epoch(number))).unwrap();
+        }
+        told.observe(&Event::Ended(Ended::Stopped, &[])).unwrap();
+        run.begun_at = 20;
+        told.observe(&Event::Began(&run)).unwrap();
+        let report = report.borrow();
+        assert_eq!((report.epochs.len(), report.steps.len()), (2, 2));
+        assert_eq!((report.run.begun_at, report.ended), (0, None));
+        assert_eq!(report.chosen().map(|epoch| epoch.epoch), Some(2));
+        let charts = report.charts();
+        let titles: Vec<&str> = charts.iter().map(|chart| &*chart.title).collect();
+        assert_eq!(titles, ["loss", "accuracy"]);
+        let [val, train] = &charts[0].series[..] else {
+            panic!("{charts:?}");
+        };
+        assert_eq!((val.points.len(), val.colour), (2, 1));
+        assert_eq!(
+            (&train.fine[..], train.colour),
+            (&[[0.5, 0.7], [1.5, 0.7]][..], 0)
+        );
+    }
 }

@@ -5,7 +5,8 @@ use std::fmt::Write;
 use super::chart::{HEIGHT, WIDTH};
 use super::{Panel, Report, matrix};
 use crate::error::Result;
-use crate::train::{Ended, EpochRecord, Scalar, digits};
+use crate::models::grouped;
+use crate::train::{Ended, EpochRecord, Scalar, digits, duration};
 
 /// Nothing is loaded, and nothing runs.
 const HEAD: &str = "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
@@ -60,28 +61,6 @@ pub(super) fn escaped(text: &str) -> String {
         }
     }
     safe
-}
-
-/// `12,345`.
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-fn duration(seconds: f64) -> String {
-    let whole = seconds.round() as u64;
-    match whole {
-        0..60 => format!("{seconds:.1} s"),
-        60..3600 => format!("{} min {} s", whole / 60, whole % 60),
-        _ => format!("{} h {} min", whole / 3600, whole % 3600 / 60),
-    }
 }
 
 /// How the run went, in a line and in numbers.
@@ -321,13 +300,5 @@ mod tests {
         let html = page(&report).unwrap();
         assert!(!html.contains("<script"), "{html}");
         assert!(!html.contains("http://") && !html.contains("https://"));
-    }
-
-    #[test]
-    fn numbers_are_grouped() {
-        assert_eq!(
-            [0, 999, 1000, 1234567].map(grouped),
-            ["0", "999", "1,000", "1,234,567"]
-        );
     }
 }

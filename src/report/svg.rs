@@ -4,8 +4,9 @@ use std::fmt::Write;
 
 use super::Report;
 use super::chart::{HEIGHT, WIDTH};
-use super::page::{escaped, grouped};
+use super::page::escaped;
 use crate::error::Result;
+use crate::models::grouped;
 
 const MARGIN: f64 = 24.0;
 const GAP: f64 = 32.0;

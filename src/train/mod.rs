@@ -28,11 +28,11 @@ pub use builder::ClassifierBuilder;
 pub use classifier::{Classifier, ClassifierOptions, Metrics};
 pub use confusion::Confusion;
 pub use group::Group;
-#[cfg(feature = "data")]
-pub(crate) use observer::digits;
 #[cfg(not(target_arch = "wasm32"))]
 pub use observer::{CsvLog, JsonLines, TensorBoard, Terminal};
 pub use observer::{Ended, EpochRecord, Event, Observer, RunInfo, Scalar, StepRecord};
+#[cfg(feature = "data")]
+pub(crate) use observer::{digits, duration};
 pub use optimizer::Optimizer;
 pub use schedule::{constant, warmup_cosine};
 pub use settings::{Adagrad, RmsProp, Sgd};

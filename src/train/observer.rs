@@ -85,6 +85,18 @@ pub(crate) fn digits(value: f64) -> String {
     }
 }
 
+/// `8.5 s`, `3 min 20 s`, `2 h 5 min`.
+pub(crate) fn duration(seconds: f64) -> String {
+    if seconds < 59.95 {
+        return format!("{seconds:.1} s");
+    }
+    let whole = seconds.round() as u64;
+    match whole / 3600 {
+        0 => format!("{} min {} s", whole / 60, whole % 60),
+        hours => format!("{hours} h {} min", whole % 3600 / 60),
+    }
+}
+
 /// What is known before the first step.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RunInfo {
@@ -239,5 +251,21 @@ mod tests {
             let name = name.to_owned();
             assert_eq!(Scalar { name, value }.shown(), shown);
         }
+    }
+
+    #[test]
+    fn durations_read_well() {
+        let seconds = [0.04, 59.9, 59.96, 200.0, 3599.7, 7500.0];
+        assert_eq!(
+            seconds.map(duration),
+            [
+                "0.0 s",
+                "59.9 s",
+                "1 min 0 s",
+                "3 min 20 s",
+                "1 h 0 min",
+                "2 h 5 min"
+            ]
+        );
     }
 }

@@ -4,8 +4,7 @@ use std::io::IsTerminal;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::StepRecord;
-use super::terminal::duration;
+use super::{StepRecord, duration};
 
 /// A bar on standard error, or nothing where it is no terminal.
 pub(super) struct Bar(Option<ProgressBar>);

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 #[cfg(feature = "progress")]
 use super::bar::Bar;
-use super::{Ended, EpochRecord, Event, Observer, RunInfo, Scalar, StepRecord};
+use super::{Ended, EpochRecord, Event, Observer, RunInfo, Scalar, StepRecord, duration};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Prints what is trained, a line for each epoch, and how the run ended.
@@ -229,18 +229,6 @@ fn sentence(scalars: &[Scalar]) -> String {
     parts.join(", ").trim_start().to_owned()
 }
 
-/// `8.5 s`, `3 min 20 s`, `2 h 5 min`.
-pub(crate) fn duration(seconds: f64) -> String {
-    if seconds < 59.95 {
-        return format!("{seconds:.1} s");
-    }
-    let whole = seconds.round() as u64;
-    match whole / 3600 {
-        0 => format!("{} min {} s", whole / 60, whole % 60),
-        hours => format!("{hours} h {} min", whole % 3600 / 60),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::tests::{epoch, run};
@@ -313,21 +301,5 @@ mod tests {
         let source = source.downcast_ref::<io::Error>().unwrap();
         assert_eq!(source.kind(), io::ErrorKind::BrokenPipe);
         tell(&mut Terminal::to(paper).unread()).unwrap();
-    }
-
-    #[test]
-    fn durations_read_well() {
-        let seconds = [0.04, 59.9, 59.96, 200.0, 3599.7, 7500.0];
-        assert_eq!(
-            seconds.map(duration),
-            [
-                "0.0 s",
-                "59.9 s",
-                "1 min 0 s",
-                "3 min 20 s",
-                "1 h 0 min",
-                "2 h 5 min"
-            ]
-        );
     }
 }
