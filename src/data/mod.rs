@@ -1,5 +1,6 @@
 //! Sets of labelled images: read from files of the MNIST family ([`load_mnist`], [`load_emnist`]),
-//! of CIFAR or from folders of pictures, or drawn on the spot ([`digits()`]).
+//! of CIFAR or from folders of pictures, or drawn on the spot ([`digits()`]); and
+//! [`Picture`], which numbers are drawn as.
 
 mod chance;
 #[cfg(feature = "data")]
@@ -14,6 +15,7 @@ pub mod idx;
 mod mnist;
 mod shapes;
 mod targets;
+mod picture;
 
 use std::collections::HashMap;
 
@@ -31,6 +33,7 @@ pub use folder::{Folder, FolderOptions, decode_picture, load_folder, read_pictur
 pub use mnist::{Emnist, load_dir, load_emnist, load_mnist};
 pub use shapes::Shapes;
 pub use targets::Targets;
+pub use picture::{Palette, Picture};
 
 /// Images of one size, as bytes, and what is known of each: a label ([`Dataset::new`]), a mask
 /// ([`Dataset::of_masks`]) or values ([`Dataset::of_values`]).
