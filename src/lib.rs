@@ -36,8 +36,8 @@
 //! gradients, [`reference`](mod@reference) evaluates on the CPU, [`plan`] fuses, schedules and
 //! places, [`gpu`] owns the device, [`store`] the state, [`session`] runs, [`tune`] measures which
 //! kernels are fastest, [`check`] holds GPU results against the reference. [`nn`], [`models`] and
-//! [`train`] are thin layers on top; [`data`] and [`interop`] read and write files, and `report`
-//! makes a page of a training run.
+//! [`train`] are thin layers on top; [`data`] and [`interop`] read and write files, `report`
+//! makes a page of a training run, and `inspect` shows what a trained network looks at.
 //!
 //! Not supported: dynamic shapes, eager execution, values in `f16`.
 
@@ -58,6 +58,8 @@ pub mod error;
 mod file;
 pub mod gpu;
 pub mod graph;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod inspect;
 pub mod interop;
 pub mod kernel;
 mod lowering;

@@ -57,6 +57,13 @@ impl Stream {
     pub fn unit(&self, index: u64) -> f32 {
         unit_f32(self.word(index))
     }
+
+    /// Normal number `index`, of mean 0 and this deviation: Box-Muller, on two words for each.
+    pub fn normal(&self, index: u64, deviation: f64) -> f64 {
+        let radius = (-2.0 * f64::ln(1.0 - f64::from(self.unit(2 * index)))).sqrt();
+        let angle = std::f64::consts::TAU * f64::from(self.unit(2 * index + 1));
+        deviation * radius * angle.cos()
+    }
 }
 
 /// The stream of a named state: FNV-1a of its name, so that initial values do not depend on
@@ -100,5 +107,16 @@ mod tests {
     fn unit_covers_zero_to_one() {
         assert_eq!(unit_f32(0), 0.0);
         assert_eq!(unit_f32(u32::MAX), 1.0 - f32::EPSILON);
+    }
+
+    #[test]
+    fn normal_numbers_have_their_mean_and_deviation() {
+        let stream = Stream::new(1, 2, 3);
+        let numbers: Vec<f64> = (0..20_000).map(|index| stream.normal(index, 2.0)).collect();
+        let mean = |of: &dyn Fn(f64) -> f64| numbers.iter().map(|&x| of(x)).sum::<f64>() / 20_000.0;
+        assert!(mean(&|x| x).abs() < 0.05);
+        assert!((mean(&|x| x * x).sqrt() - 2.0).abs() < 0.03);
+        // 68.3 % within one deviation.
+        assert!((mean(&|x| f64::from(u8::from(x.abs() < 2.0))) - 0.683).abs() < 0.01);
     }
 }

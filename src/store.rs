@@ -426,12 +426,7 @@ fn initial(name: &str, ty: &Type, init: &Init, seed: u64) -> Result<Tensor> {
             Tensor::u32(ty.shape.clone(), values)
         }
         (Init::Uniform { bound }, DType::F32) => floats(&|i| (2.0 * stream.unit(i) - 1.0) * bound),
-        (Init::Normal { std }, DType::F32) => floats(&|i| {
-            // Box-Muller, on two words per element.
-            let radius = (-2.0 * f64::ln(1.0 - f64::from(stream.unit(2 * i)))).sqrt();
-            let angle = std::f64::consts::TAU * f64::from(stream.unit(2 * i + 1));
-            (f64::from(*std) * radius * angle.cos()) as f32
-        }),
+        (Init::Normal { std }, DType::F32) => floats(&|i| stream.normal(i, f64::from(*std)) as f32),
         (Init::Seed, DType::U32) => {
             let mut words = room(count)?;
             words.resize(count, 0);

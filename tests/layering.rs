@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Reading order, which is import order: a module uses those to its left.
-const ORDER: [&str; 23] = [
+const ORDER: [&str; 24] = [
     "error",
     "file",
     "shape",
@@ -28,6 +28,7 @@ const ORDER: [&str; 23] = [
     "train",
     "interop",
     "report",
+    "inspect",
 ];
 
 /// The only modules that name wgpu; `lib.rs` re-exports it.

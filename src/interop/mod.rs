@@ -37,6 +37,8 @@ pub use checkpoint::{
     save_parameters_async, save_training, save_training_async,
 };
 #[cfg(all(feature = "interop", not(target_arch = "wasm32")))]
+pub(crate) use predictor::load_network;
+#[cfg(all(feature = "interop", not(target_arch = "wasm32")))]
 pub use predictor::{Prediction, Predictor};
 #[cfg(all(feature = "interop", not(target_arch = "wasm32")))]
 pub use state_dict::load_state_dict;

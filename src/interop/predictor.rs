@@ -106,6 +106,32 @@ fn fit_states(
     Ok(names.zip(found).collect())
 }
 
+/// The network of a file, and the store that has its states: what the file says, the model, its
+/// graph.
+fn network(
+    engine: &Engine,
+    tensors: &mut Vec<(String, Tensor)>,
+) -> Result<(ModelCard, Model, Evaluated, Store)> {
+    let card = ModelCard::take(tensors)?;
+    let model = card.model()?;
+    let evaluated = Evaluated::new(&model, card.input)?;
+    let states = fit_states(std::mem::take(tensors), &evaluated)?;
+    let store = Store::new(engine, &[&evaluated.graph], 0)?;
+    store.restore(&states)?;
+    Ok((card, model, evaluated, store))
+}
+
+/// What [`Predictor::load_on`] reads, without a session.
+///
+/// # Errors
+/// As [`Predictor::load`].
+pub(crate) fn load_network(engine: &Engine, path: &Path) -> Result<(ModelCard, Model, Store)> {
+    let mut tensors = load(path)?;
+    let (card, model, _, store) =
+        network(engine, &mut tensors).map_err(|e| e.context(path.display()))?;
+    Ok((card, model, store))
+}
+
 /// A trained classifier that says what a picture shows.
 ///
 /// ```
@@ -177,11 +203,7 @@ impl Predictor {
     }
 
     fn of(engine: &Engine, tensors: &mut Vec<(String, Tensor)>) -> Result<Self> {
-        let card = ModelCard::take(tensors)?;
-        let evaluated = Evaluated::new(&card.model()?, card.input)?;
-        let states = fit_states(std::mem::take(tensors), &evaluated)?;
-        let store = Store::new(engine, &[&evaluated.graph], 0)?;
-        store.restore(&states)?;
+        let (card, _, evaluated, store) = network(engine, tensors)?;
         let normalise = Normalise {
             mean: card.mean,
             deviation: card.deviation,

@@ -1,0 +1,270 @@
+//! What a trained network sees in a picture, as pictures:
+//! `cargo run --release --features images --example look_inside -- MODEL.safetensors PICTURE`.
+//!
+//! Without a model, LeNet-5 first learns digits that the library draws.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser;
+use striate::data::{Fit, Palette, Picture, Split, digits, read_picture, write_picture};
+use striate::inspect::{HeatMap, Inspector, MaximiseOptions};
+use striate::models::lenet5;
+use striate::prelude::*;
+use striate::train::{Adam, Classifier, ClassifierOptions};
+
+/// Shows what a trained network sees in a picture
+#[derive(Parser)]
+struct Args {
+    /// A file of `Classifier::save_model` (the example `classify` writes them); default LeNet-5,
+    /// trained on digits for a few seconds
+    model: Option<PathBuf>,
+    /// A png, jpeg or webp; default a digit
+    #[arg(requires = "model")]
+    picture: Option<PathBuf>,
+    /// The layer whose maps are shown; default the last that has maps
+    #[arg(long, value_name = "NAME")]
+    layer: Option<String>,
+    /// The class that is explained, by name or number; default what the network says
+    #[arg(long, value_name = "NAME")]
+    class: Option<String>,
+    /// Where the pictures go
+    #[arg(long, value_name = "DIR", default_value = "look_inside")]
+    out: PathBuf,
+    /// Steps towards each picture that excites a class
+    #[arg(long, default_value_t = 150, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    steps: u32,
+}
+
+/// LeNet-5 that has learnt digits, in a file; and a digit that it has not seen, in another.
+fn train(out: &Path) -> Result<[PathBuf; 2]> {
+    let (file, digit) = (out.join("lenet5.safetensors"), out.join("digit.png"));
+    println!("no model is given: LeNet-5 learns 3000 drawn digits first");
+    let start = Instant::now();
+    let data = Split {
+        train: digits(3000, 1)?,
+        test: digits(500, 2)?,
+    };
+    let options = ClassifierOptions {
+        optimizer: Adam::new().lr(0.002).into(),
+        ..ClassifierOptions::default()
+    };
+    let model = lenet5(10);
+    let mut classifier = Classifier::new(&Engine::new()?, &model, &data, &options)?;
+    classifier.train(4 * classifier.steps_per_epoch())?;
+    println!(
+        "{:.1} % of digits that it has not seen are right, after {:.0} s",
+        100.0 * classifier.test()?,
+        start.elapsed().as_secs_f64()
+    );
+    classifier.save_model(&file, &model, Fit::Pad)?;
+    let four = data.test.labels.iter().position(|&label| label == 4);
+    let pixels = &data.test.images[four.unwrap_or(0) * 784..][..784];
+    write_picture(&digit, pixels, [1, 28, 28])?;
+    Ok([file, digit])
+}
+
+/// Pictures that are written to a folder and said in one line each.
+struct Album<'a> {
+    dir: &'a Path,
+    /// By how much pictures of the network's size are enlarged.
+    times: usize,
+    begun: Instant,
+}
+
+impl Album<'_> {
+    fn add(&mut self, name: &str, picture: &Picture, what: &str) -> Result<()> {
+        let file = self.dir.join(format!("{name}.png"));
+        picture.write_png(&file)?;
+        let seconds = self.begun.elapsed().as_secs_f64();
+        println!("{:5.1} s  {}: {what}", seconds, file.display());
+        self.begun = Instant::now();
+        Ok(())
+    }
+
+    fn heat(&self, map: &HeatMap, palette: Palette) -> Result<Picture> {
+        map.picture(palette)?.enlarged(self.times)
+    }
+}
+
+/// The maps of a class, in a row.
+fn explain(
+    inspector: &mut Inspector,
+    pixels: &[u8],
+    class: usize,
+    layer: &str,
+) -> Result<Vec<(&'static str, HeatMap)>> {
+    let [_, height, width] = inspector.input();
+    let window = (height.min(width) / 5).max(1);
+    let black = vec![0; pixels.len()];
+    let gradient = inspector.saliency(pixels, class)?.magnitude();
+    let smooth = inspector
+        .smooth_grad(pixels, class, 50, 0.15, 1)?
+        .magnitude();
+    let integrated = inspector.integrated_gradients(pixels, class, 64, &black)?;
+    Ok(vec![
+        ("saliency", gradient),
+        ("smooth_grad", smooth),
+        ("integrated_gradients", integrated.signed()),
+        (
+            "occlusion",
+            inspector.occlusion(pixels, class, window, (window / 3).max(1))?,
+        ),
+        ("grad_cam", inspector.grad_cam(pixels, class, layer)?),
+        (
+            "grad_cam_plus_plus",
+            inspector.grad_cam_plus_plus(pixels, class, layer)?,
+        ),
+    ])
+}
+
+/// What each of these maps shows.
+fn meaning(name: &str) -> &'static str {
+    match name {
+        "saliency" => "how much the score changes with each pixel",
+        "smooth_grad" => "the same, over 50 noisy copies",
+        "integrated_gradients" => "what each pixel adds to the score (red) or takes off (blue)",
+        "occlusion" => "how much the score falls where the picture is covered (red)",
+        "grad_cam" => "where the layer's maps speak for the class",
+        _ => "the same with the weights of Grad-CAM++",
+    }
+}
+
+fn run(args: &Args) -> Result<()> {
+    std::fs::create_dir_all(&args.out).map_err(|e| {
+        let message = format!("{}: cannot be made: {e}", args.out.display());
+        Error::new(ErrorKind::Io, message).with_source(e)
+    })?;
+    let (model, picture) = match (&args.model, &args.picture) {
+        (Some(model), Some(picture)) => (model.clone(), picture.clone()),
+        (Some(_), None) => {
+            let message = "a model needs a picture to look at; --help says more";
+            return Err(Error::new(ErrorKind::Data, message));
+        }
+        _ => train(&args.out)?.into(),
+    };
+    let mut inspector = Inspector::load(&model)?;
+    let size = inspector.input();
+    let pixels = read_picture(&picture, size, inspector.fit())?;
+    let scores = inspector.scores(&pixels)?;
+    let best = (0..scores.len()).max_by(|&a, &b| scores[a].total_cmp(&scores[b]));
+    let class = match &args.class {
+        Some(name) => inspector.class(name)?,
+        None => best.unwrap_or(0),
+    };
+    let total: f32 = scores
+        .iter()
+        .map(|score| (score - scores[class]).exp())
+        .sum();
+    println!(
+        "{}: \"{}\" with {:.1} %",
+        picture.display(),
+        inspector.class_name(class),
+        100.0 / total
+    );
+    let layer = match (&args.layer, inspector.last_maps()) {
+        (Some(layer), _) => layer.clone(),
+        (None, Some(last)) => last.name.clone(),
+        (None, None) => {
+            let message = "no layer of this network has maps";
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+    };
+    let mut album = Album {
+        dir: &args.out,
+        times: (224 / size[1].max(size[2])).max(1),
+        begun: Instant::now(),
+    };
+    let first = inspector.layers().iter().map(|layer| layer.name.clone());
+    let first = first
+        .into_iter()
+        .find(|name| inspector.filters(name).is_ok());
+    if let Some(first) = first {
+        let filters = inspector.filters(&first)?.picture(Palette::Viridis)?;
+        album.add("filters", &filters, &format!("the filters of {first}"))?;
+        let maps = inspector
+            .feature_maps(&pixels, &first)?
+            .picture(Palette::Viridis)?;
+        album.add(
+            "maps_first",
+            &maps,
+            &format!("what {first} makes of the picture"),
+        )?;
+    }
+    let maps = inspector
+        .feature_maps(&pixels, &layer)?
+        .picture(Palette::Viridis)?;
+    album.add(
+        "maps_last",
+        &maps,
+        &format!("what {layer} makes of the picture"),
+    )?;
+
+    let shown = Picture::of_image(&pixels, size)?.enlarged(album.times)?;
+    let mut rows = vec![shown.clone()];
+    let explained = explain(&mut inspector, &pixels, class, &layer)?;
+    for (name, map) in &explained {
+        let drawn = match map.values().iter().any(|&x| x < 0.0) || !name.starts_with("grad_cam") {
+            true => album.heat(map, Palette::Inferno)?,
+            false => map.over(&pixels, size)?.enlarged(album.times)?,
+        };
+        album.add(name, &drawn, meaning(name))?;
+        rows.push(drawn);
+    }
+
+    // The same with random weights: a map that stays alike says nothing of what was learnt.
+    let random = &mut inspector.randomised(1)?;
+    rows.push(shown);
+    for ((name, map), (_, other)) in explained
+        .iter()
+        .zip(explain(random, &pixels, class, &layer)?)
+    {
+        rows.push(album.heat(&other, Palette::Inferno)?);
+        let alike = map.rank_correlation(&other)?;
+        println!("         {name}: rank correlation {alike:.2} with that of random weights");
+    }
+    let columns = rows.len() / 2;
+    let overview = Picture::grid(&rows, columns, 6)?;
+    album.add(
+        "overview",
+        &overview,
+        "all of these; below, those of random weights",
+    )?;
+
+    let last = inspector.layers().last().map(|layer| layer.name.clone());
+    let last = last.unwrap_or_default();
+    let options = MaximiseOptions {
+        steps: args.steps as usize,
+        ..MaximiseOptions::default()
+    };
+    let classes: Vec<usize> = (0..scores.len().min(10)).collect();
+    let mut tiles = Vec::new();
+    for &class in &classes {
+        let found = inspector.maximise(&last, class, &options)?;
+        println!(
+            "         \"{}\": score {:.1} of noise, {:.1} of the picture made for it",
+            inspector.class_name(class),
+            found.before,
+            found.after
+        );
+        tiles.push(found.picture()?.enlarged((112 / size[1]).max(1))?);
+    }
+    let names: Vec<String> = classes
+        .iter()
+        .map(|&class| inspector.class_name(class))
+        .collect();
+    let tiles = Picture::grid(&tiles, 5, 4)?;
+    let what = format!("pictures that excite {} the most", names.join(", "));
+    album.add("maximised", &tiles, &what)
+}
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
