@@ -12,7 +12,10 @@ use striate::data::{Fit, Palette, Picture, Split, digits, read_picture, write_pi
 use striate::inspect::{HeatMap, Inspector, MaximiseOptions};
 use striate::models::lenet5;
 use striate::prelude::*;
-use striate::train::{Adam, Classifier, ClassifierOptions};
+use striate::train::{Adam, Classifier, ClassifierOptions, Optimizer, warmup_cosine};
+
+/// How often LeNet-5 sees its digits.
+const EPOCHS: usize = 8;
 
 /// Shows what a trained network sees in a picture
 #[derive(Parser)]
@@ -40,19 +43,22 @@ struct Args {
 /// LeNet-5 that has learnt digits, in a file; and a digit that it has not seen, in another.
 fn train(out: &Path) -> Result<[PathBuf; 2]> {
     let (file, digit) = (out.join("lenet5.safetensors"), out.join("digit.png"));
-    println!("no model is given: LeNet-5 learns 3000 drawn digits first");
+    println!("no model is given: LeNet-5 learns 4000 drawn digits first");
     let start = Instant::now();
     let data = Split {
-        train: digits(3000, 1)?,
+        train: digits(4000, 1)?,
         test: digits(500, 2)?,
     };
+    let steps = EPOCHS * data.train.count.div_ceil(64);
+    let rates = warmup_cosine(0.005, steps / 10, steps)?;
     let options = ClassifierOptions {
-        optimizer: Adam::new().lr(0.002).into(),
+        batch: 64,
+        optimizer: Optimizer::new(Adam::new()).schedule(rates),
         ..ClassifierOptions::default()
     };
     let model = lenet5(10);
     let mut classifier = Classifier::new(&Engine::new()?, &model, &data, &options)?;
-    classifier.train(4 * classifier.steps_per_epoch())?;
+    classifier.train(steps)?;
     println!(
         "{:.1} % of digits that it has not seen are right, after {:.0} s",
         100.0 * classifier.test()?,
@@ -83,8 +89,13 @@ impl Album<'_> {
         Ok(())
     }
 
-    fn heat(&self, map: &HeatMap, palette: Palette) -> Result<Picture> {
-        map.picture(palette)?.enlarged(self.times)
+    /// Grad-CAM's maps over the picture, others alone.
+    fn draw(&self, name: &str, map: &HeatMap, pixels: &[u8], size: [usize; 3]) -> Result<Picture> {
+        let drawn = match name.starts_with("grad_cam") {
+            true => map.over(pixels, size, Palette::Inferno)?,
+            false => map.picture(Palette::Inferno)?,
+        };
+        drawn.enlarged(self.times)
     }
 }
 
@@ -205,10 +216,7 @@ fn run(args: &Args) -> Result<()> {
     let mut rows = vec![shown.clone()];
     let explained = explain(&mut inspector, &pixels, class, &layer)?;
     for (name, map) in &explained {
-        let drawn = match map.values().iter().any(|&x| x < 0.0) || !name.starts_with("grad_cam") {
-            true => album.heat(map, Palette::Inferno)?,
-            false => map.over(&pixels, size)?.enlarged(album.times)?,
-        };
+        let drawn = album.draw(name, map, &pixels, size)?;
         album.add(name, &drawn, meaning(name))?;
         rows.push(drawn);
     }
@@ -220,7 +228,7 @@ fn run(args: &Args) -> Result<()> {
         .iter()
         .zip(explain(random, &pixels, class, &layer)?)
     {
-        rows.push(album.heat(&other, Palette::Inferno)?);
+        rows.push(album.draw(name, &other, &pixels, size)?);
         let alike = map.rank_correlation(&other)?;
         println!("         {name}: rank correlation {alike:.2} with that of random weights");
     }

@@ -610,7 +610,7 @@ fn views_are_written() {
         drawn.to_image()
     );
     let heat = inspector.grad_cam(&pixels, 0, "conv2").unwrap();
-    let over = heat.over(&pixels, INPUT).unwrap();
+    let over = heat.over(&pixels, INPUT, Palette::Inferno).unwrap();
     over.write_png(&file).unwrap();
     assert_eq!(
         read_picture(&file, INPUT, Fit::Crop).unwrap(),

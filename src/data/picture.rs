@@ -201,22 +201,29 @@ impl Picture {
         Ok(picture)
     }
 
-    /// The picture with `share` of another one, of its size, over it; 0 leaves it as it is, 1 shows
-    /// the other alone.
+    /// The picture with another one, of its size, over it: a share from 0 to 1 for each pixel,
+    /// where 0 leaves it as it is and 1 shows the other alone.
     ///
     /// # Errors
-    /// `Shape` if the other is of another size, or if `share` is not from 0 to 1.
-    pub fn blended(&self, over: &Picture, share: f32) -> Result<Self> {
+    /// `Shape` if the other is of another size, if there are more or fewer shares than pixels, or
+    /// if one is not from 0 to 1.
+    pub fn blended(&self, over: &Picture, shares: &[f32]) -> Result<Self> {
         let size = |picture: &Picture| format!("{}x{}", picture.height, picture.width);
-        if size(self) != size(over) || !(0.0..=1.0).contains(&share) {
+        let wrong = shares.iter().find(|share| !(0.0..=1.0).contains(*share));
+        if size(self) != size(over) || shares.len() != self.pixels.len() || wrong.is_some() {
             return Err(Error::shape(format!(
-                "blended: {share} of a picture of {} over one of {}",
+                "blended: {} shares of a picture of {} over one of {}; {}",
+                shares.len(),
                 size(over),
-                size(self)
+                size(self),
+                wrong.map_or("one for each pixel is needed".to_owned(), |share| {
+                    format!("{share} is not from 0 to 1")
+                })
             )));
         }
         let mut picture = self.clone();
-        for (pixel, other) in picture.pixels.iter_mut().zip(&over.pixels) {
+        let others = over.pixels.iter().zip(shares);
+        for (pixel, (other, share)) in picture.pixels.iter_mut().zip(others) {
             for (own, &other) in pixel.iter_mut().zip(other) {
                 let [from, to] = [*own, other].map(f32::from);
                 *own = (from + (to - from) * share).round() as u8;
@@ -370,10 +377,16 @@ mod tests {
     #[test]
     fn one_picture_lies_over_another() {
         let [black, white] = [0, 255].map(|shade| Picture::filled(1, 1, [shade; 3]).unwrap());
-        let pixel = |share| black.blended(&white, share).unwrap().pixels()[0][0];
+        let pixel = |share| black.blended(&white, &[share]).unwrap().pixels()[0][0];
         assert_eq!([0.0, 0.2, 1.0].map(pixel), [0, 51, 255]);
-        assert!(black.blended(&white, 1.5).is_err());
-        assert!(black.blended(&white, f32::NAN).is_err());
-        assert!(black.blended(&white.enlarged(2).unwrap(), 0.5).is_err());
+        for (over, shares, words) in [
+            (white.clone(), &[1.5][..], "1.5 is not from 0 to 1"),
+            (white.clone(), &[f32::NAN], "NaN is not from 0 to 1"),
+            (white.clone(), &[0.5, 0.5], "2 shares of a picture of 1x1"),
+            (white.enlarged(2).unwrap(), &[0.5], "of 2x2 over one of 1x1"),
+        ] {
+            let error = black.blended(&over, shares).unwrap_err();
+            assert!(error.to_string().contains(words), "{error}");
+        }
     }
 }

@@ -36,6 +36,10 @@ impl Inspector {
     /// A factor exp(S_class) that all maps share is left out. The formula is for a layer after a
     /// relu; of another layer, the sum takes the positive part of A_k.
     ///
+    /// What speaks against the class counts nothing here, so that the map follows the layer's maps
+    /// more, and the weights less, than that of [`grad_cam`](Self::grad_cam): see
+    /// [`sanity_check`](Self::sanity_check).
+    ///
     /// # Errors
     /// As [`grad_cam`](Self::grad_cam).
     pub fn grad_cam_plus_plus(

@@ -3,15 +3,18 @@
 use crate::data::{Palette, Picture};
 use crate::error::{Error, ErrorKind, Result};
 
-/// How much of a picture is heat where one is laid over the other.
-const HEAT: f32 = 0.6;
+/// How much of a picture is heat where it is hottest, if one is laid over the other.
+const HEAT: f32 = 0.8;
 /// The share of the numbers of a heat map beyond which colours do not change: a few large ones
 /// would hide the others (Smilkov et al. 2017, section 3.1).
 const SHOWN: f64 = 0.99;
 /// Space between tiles, in pixels.
 const MARGIN: usize = 2;
-/// The shortest side that a tile is enlarged to.
-const TILE: usize = 48;
+/// The shortest side that a tile is enlarged to, of a few and of many.
+const TILE: usize = 96;
+const SMALL_TILE: usize = 48;
+/// Up to how many tiles are few.
+const FEW: usize = 64;
 /// The most tiles along an edge of a grid of filters.
 const MOST_TILES: usize = 32;
 
@@ -70,8 +73,8 @@ impl Maps {
     /// Tiles in a grid.
     ///
     /// - Maps of one channel are tiles in a grid that is about square. Where no number is negative,
-    ///   they go from the darkest colour at 0 to the brightest at the largest number of that map;
-    ///   else grey is 0, and blue and red are negative and positive.
+    ///   they go from the palette's first colour at 0 to its last; else grey is 0, and blue and red
+    ///   are negative and positive. Each map has its own largest magnitude as the end.
     /// - Maps of three channels are tiles in colour, grey where they are 0.
     /// - Of others each row of the grid is a map, each column one of its channels, the first 32 of
     ///   both.
@@ -87,9 +90,13 @@ impl Maps {
                 self.size
             )));
         }
-        let times = TILE
-            .div_ceil(height.min(width))
-            .clamp(1, (TILE * TILE).div_ceil(height.max(width)));
+        let side = if count * channels > FEW {
+            SMALL_TILE
+        } else {
+            TILE
+        };
+        let most = (side * side).div_ceil(height.max(width));
+        let times = side.div_ceil(height.min(width)).clamp(1, most);
         let signed = self.values.iter().any(|&x| x < 0.0);
         let tile = |values: &[f32]| {
             let most = largest(values);
@@ -193,11 +200,12 @@ impl HeatMap {
         }
     }
 
-    /// The map over a picture `[channels, height, width]` of its size, which is drawn in grey.
+    /// The map over a picture `[channels, height, width]` of its size, which is drawn in grey: the
+    /// hotter a pixel, the more of it is heat.
     ///
     /// # Errors
     /// `Shape` if the picture is of another size.
-    pub fn over(&self, pixels: &[u8], size: [usize; 3]) -> Result<Picture> {
+    pub fn over(&self, pixels: &[u8], size: [usize; 3], palette: Palette) -> Result<Picture> {
         let picture = Picture::of_image(pixels, size)?;
         let grey = picture.pixels().iter().map(|&[red, green, blue]| {
             // Rec. 709.
@@ -205,7 +213,9 @@ impl HeatMap {
         });
         let grey: Vec<f32> = grey.collect();
         let grey = Picture::of_values(&grey, [size[1], size[2]], [0.0, 255.0], Palette::Grey)?;
-        grey.blended(&self.picture(Palette::Viridis)?, HEAT)
+        let most = self.shown();
+        let shares = self.values.iter().map(|x| HEAT * (x.abs() / most).min(1.0));
+        grey.blended(&self.picture(palette)?, &shares.collect::<Vec<_>>())
     }
 
     /// Writes [`picture`](Self::picture), in viridis, as a PNG file.
@@ -377,14 +387,14 @@ mod tests {
         assert_eq!(spike.picture(Palette::Grey).unwrap().pixels()[0], [255; 3]);
         let error = HeatMap::new(vec![f32::NAN, 1.0], [1, 2]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFinite);
-        let over = positive.over(&[0, 255], [1, 1, 2]).unwrap();
-        let [low, high] = [0.0, 1.0].map(|x| Palette::Viridis.colour(x));
-        assert_eq!(
-            over.pixels()[0],
-            low.map(|x| (f32::from(x) * HEAT).round() as u8)
-        );
-        assert!(over.pixels()[1][0] > high[0]);
-        assert!(positive.over(&[0; 3], [1, 1, 3]).is_err());
+        let over = positive.over(&[0, 255], [1, 1, 2], Palette::Viridis);
+        let over = over.unwrap();
+        // Where there is no heat the picture is as it was.
+        assert_eq!(over.pixels()[0], [0; 3]);
+        let hot = Palette::Viridis.colour(1.0).map(f32::from);
+        let mixed = hot.map(|x| (255.0 + (x - 255.0) * HEAT).round() as u8);
+        assert_eq!(over.pixels()[1], mixed);
+        assert!(positive.over(&[0; 3], [1, 1, 3], Palette::Viridis).is_err());
     }
 
     #[test]
@@ -399,10 +409,10 @@ mod tests {
             [picture.width(), picture.height()]
         };
         let of = |tiles: usize, pixels: usize| tiles * (pixels + MARGIN) + MARGIN;
-        assert_eq!(edges([5, 1, 6, 6]), [of(3, 48), of(2, 48)]);
-        assert_eq!(edges([5, 3, 6, 6]), [of(3, 48), of(2, 48)]);
+        assert_eq!(edges([5, 1, 6, 6]), [of(3, 96), of(2, 96)]);
+        assert_eq!(edges([5, 3, 6, 6]), [of(3, 96), of(2, 96)]);
         assert_eq!(edges([40, 4, 5, 5]), [of(4, 50), of(32, 50)]);
-        assert_eq!(edges([1, 1, 1, 100]), [of(1, 2400), of(1, 24)]);
+        assert_eq!(edges([1, 1, 1, 100]), [of(1, 9300), of(1, 93)]);
         assert!(maps([0, 1, 2, 2]).is_err());
     }
 

@@ -41,14 +41,14 @@ pub struct MaximiseOptions {
 }
 
 impl Default for MaximiseOptions {
-    /// 200 steps of 0.05 with a jitter of 2 pixels, a blur of 0.5 and an l2 of 0.01.
+    /// 200 steps of 0.05 with a jitter of 2 pixels, a blur of 0.7 and an l2 of 0.02.
     fn default() -> Self {
         Self {
             steps: 200,
             rate: 0.05,
             jitter: 2,
-            blur: 0.5,
-            l2: 0.01,
+            blur: 0.7,
+            l2: 0.02,
             seed: 0,
         }
     }

@@ -20,6 +20,7 @@
 //! draws are keyed by a seed, and are the same on every device.
 //!
 //! ```
+//! use striate::data::Palette;
 //! use striate::inspect::Inspector;
 //! use striate::models::lenet5;
 //! use striate::nn::{Build, Module};
@@ -38,7 +39,7 @@
 //! assert_eq!(maps.size(), [16, 1, 10, 10]);
 //! let cam = inspector.grad_cam(&pixels, 3, "conv2")?;
 //! assert_eq!(cam.size(), [28, 28]);
-//! let picture = cam.over(&pixels, [1, 28, 28])?;
+//! let picture = cam.over(&pixels, [1, 28, 28], Palette::Inferno)?;
 //! assert_eq!(picture.width(), 28);
 //! # Ok(())
 //! # }
