@@ -3,17 +3,17 @@
 //! An [`Inspector`] is a network with its weights. Any layer is named as
 //! [`Build::layers`](crate::nn::Build::layers) has it: `conv1`, `layer1.0.bn2`.
 //!
-//! | View | What it shows |
-//! |---|---|
-//! | [`feature_maps`](Inspector::feature_maps) | What a layer makes of a picture, map by map |
-//! | [`filters`](Inspector::filters) | The weights of a convolution |
-//! | [`saliency`](Inspector::saliency) | How much a class's score changes with each pixel |
-//! | [`smooth_grad`](Inspector::smooth_grad) | The same, as the mean over noisy pictures |
-//! | [`integrated_gradients`](Inspector::integrated_gradients) | What each pixel adds to the score, compared with a baseline; the sum is the whole difference |
-//! | [`occlusion`](Inspector::occlusion) | How much the score falls where the picture is covered |
-//! | [`grad_cam`](Inspector::grad_cam), [`grad_cam_plus_plus`](Inspector::grad_cam_plus_plus) | Where the maps of a layer speak for a class |
-//! | [`maximise`](Inspector::maximise) | A picture that excites one channel of a layer the most |
-//! | [`sanity_check`](Inspector::sanity_check) | Whether a map depends on the weights at all |
+//! - [`feature_maps`](Inspector::feature_maps): what a layer makes of a picture, map by map;
+//!   [`filters`](Inspector::filters): the weights of a convolution.
+//! - [`saliency`](Inspector::saliency): how much a class's score changes with each pixel;
+//!   [`smooth_grad`](Inspector::smooth_grad): the same, as the mean over noisy pictures.
+//! - [`integrated_gradients`](Inspector::integrated_gradients): what each pixel adds to the score,
+//!   compared with a baseline; the sum over all is the whole difference.
+//! - [`occlusion`](Inspector::occlusion): how much the score falls where the picture is covered.
+//! - [`grad_cam`](Inspector::grad_cam) and [`grad_cam_plus_plus`](Inspector::grad_cam_plus_plus):
+//!   where the maps of a layer speak for a class.
+//! - [`maximise`](Inspector::maximise): a picture that excites one channel of a layer.
+//! - [`sanity_check`](Inspector::sanity_check): whether a map depends on the weights at all.
 //!
 //! The score of a class is its logit, before softmax. Gradients are with respect to the network's
 //! input, which is (pixel - mean) / deviation. All of it runs on the device of the store; random

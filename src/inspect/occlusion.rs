@@ -6,9 +6,9 @@ use crate::error::{Error, Result};
 /// # Which pixels count, by covering them
 impl Inspector {
     /// How much a class's score falls where a square of `window` pixels covers the picture, in the
-    /// mean of the training set's pixels (Zeiler and Fergus 2013, "Visualizing and understanding
-    /// convolutional networks", section 4.2). The square moves by `stride`; the last one of each row
-    /// and column ends at the edge.
+    /// mean that is taken off pixels (Zeiler and Fergus 2013, "Visualizing and understanding
+    /// convolutional networks", section 4.2). The square moves by `stride`; the last one of a row
+    /// or column ends at the edge.
     ///
     /// The map has the picture's size `[height, width]`: each pixel has the mean over the squares
     /// that cover it. It is negative where covering helps the class.

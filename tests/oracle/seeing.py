@@ -186,8 +186,10 @@ def maximise(net, layer, channel, steps, rate, jitter, sigma, l2):
         g = torch.autograd.grad(score, x)[0]
         scores.append(float(score.detach()))
         x = (1 - l2) * x.detach() + rate * g / (g**2).mean().sqrt()
-        x = blur(x.clamp(low, high), sigma * (1 - step / steps), math.ceil(3 * sigma))
-    return {"values": x.flatten().tolist(), "before": scores[0], "after": float(activation(x).detach())}
+        deviation = sigma * (1 - step / steps)
+        x = blur(x.clamp(low, high), deviation, math.ceil(3 * sigma))
+    after = float(activation(x).detach())
+    return {"values": x.flatten().tolist(), "before": scores[0], "after": after}
 
 
 def rounded(value):
@@ -226,5 +228,6 @@ result["difference"] = float((scores - net(black))[0, CLASS].detach())
 result["maximise"] = maximise(net, "conv2", 4, 12, 0.1, 3, 0.6, 0.02)
 result["maximise_class"] = maximise(net, "fc", CLASS, 12, 0.1, 3, 0.6, 0.02)
 print('{"torch": %s,' % json.dumps(torch.__version__))
-print(",\n".join(f"{json.dumps(key)}: {json.dumps(value)}" for key, value in rounded(result).items()))
+lines = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in rounded(result).items()]
+print(",\n".join(lines))
 print("}")
