@@ -54,11 +54,13 @@ mod names;
 mod occlusion;
 mod sanity;
 
+#[cfg(feature = "interop")]
 use std::path::Path;
 use std::rc::Rc;
 
 use crate::data::Fit;
 use crate::error::{Error, ErrorKind, Result};
+#[cfg(feature = "interop")]
 use crate::gpu::Engine;
 use crate::graph::{Graph, StateKind};
 use crate::nn::Module;
