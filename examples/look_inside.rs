@@ -99,47 +99,49 @@ impl Album<'_> {
     }
 }
 
-/// The maps of a class, in a row.
-fn explain(
+/// The maps of a class, and what each shows.
+const VIEWS: [(&str, &str); 6] = [
+    ("saliency", "how much the score changes with each pixel"),
+    ("smooth_grad", "the same, over 50 noisy copies"),
+    (
+        "integrated_gradients",
+        "what each pixel adds to the score (red) or takes off (blue)",
+    ),
+    (
+        "occlusion",
+        "how much the score falls where the picture is covered (red)",
+    ),
+    ("grad_cam", "where the layer's maps speak for the class"),
+    (
+        "grad_cam_plus_plus",
+        "the same with the weights of Grad-CAM++",
+    ),
+];
+
+/// One of these maps.
+fn view(
+    name: &str,
     inspector: &mut Inspector,
     pixels: &[u8],
     class: usize,
     layer: &str,
-) -> Result<Vec<(&'static str, HeatMap)>> {
+) -> Result<HeatMap> {
     let [_, height, width] = inspector.input();
     let window = (height.min(width) / 5).max(1);
-    let black = vec![0; pixels.len()];
-    let gradient = inspector.saliency(pixels, class)?.magnitude();
-    let smooth = inspector
-        .smooth_grad(pixels, class, 50, 0.15, 1)?
-        .magnitude();
-    let integrated = inspector.integrated_gradients(pixels, class, 64, &black)?;
-    Ok(vec![
-        ("saliency", gradient),
-        ("smooth_grad", smooth),
-        ("integrated_gradients", integrated.signed()),
-        (
-            "occlusion",
-            inspector.occlusion(pixels, class, window, (window / 3).max(1))?,
-        ),
-        ("grad_cam", inspector.grad_cam(pixels, class, layer)?),
-        (
-            "grad_cam_plus_plus",
-            inspector.grad_cam_plus_plus(pixels, class, layer)?,
-        ),
-    ])
-}
-
-/// What each of these maps shows.
-fn meaning(name: &str) -> &'static str {
-    match name {
-        "saliency" => "how much the score changes with each pixel",
-        "smooth_grad" => "the same, over 50 noisy copies",
-        "integrated_gradients" => "what each pixel adds to the score (red) or takes off (blue)",
-        "occlusion" => "how much the score falls where the picture is covered (red)",
-        "grad_cam" => "where the layer's maps speak for the class",
-        _ => "the same with the weights of Grad-CAM++",
-    }
+    Ok(match name {
+        "saliency" => inspector.saliency(pixels, class)?.magnitude(),
+        "smooth_grad" => inspector
+            .smooth_grad(pixels, class, 50, 0.15, 1)?
+            .magnitude(),
+        "integrated_gradients" => {
+            let black = vec![0; pixels.len()];
+            let shares = inspector.integrated_gradients(pixels, class, 64, &black)?;
+            shares.signed()
+        }
+        "occlusion" => inspector.occlusion(pixels, class, window, (window / 3).max(1))?,
+        "grad_cam" => inspector.grad_cam(pixels, class, layer)?,
+        _ => inspector.grad_cam_plus_plus(pixels, class, layer)?,
+    })
 }
 
 fn run(args: &Args) -> Result<()> {
@@ -213,25 +215,19 @@ fn run(args: &Args) -> Result<()> {
     )?;
 
     let shown = Picture::of_image(&pixels, size)?.enlarged(album.times)?;
-    let mut rows = vec![shown.clone()];
-    let explained = explain(&mut inspector, &pixels, class, &layer)?;
-    for (name, map) in &explained {
-        let drawn = album.draw(name, map, &pixels, size)?;
-        album.add(name, &drawn, meaning(name))?;
-        rows.push(drawn);
-    }
-
-    // The same with random weights: a map that stays alike says nothing of what was learnt.
-    let random = &mut inspector.randomised(1)?;
-    rows.push(shown);
-    for ((name, map), (_, other)) in explained
-        .iter()
-        .zip(explain(random, &pixels, class, &layer)?)
-    {
-        rows.push(album.draw(name, &other, &pixels, size)?);
+    // Below, the same with random weights: a map that stays alike says nothing of what was learnt.
+    let mut random = inspector.randomised(1)?;
+    let (mut rows, mut below) = (vec![shown.clone()], vec![shown]);
+    for (name, what) in VIEWS {
+        let map = view(name, &mut inspector, &pixels, class, &layer)?;
+        rows.push(album.draw(name, &map, &pixels, size)?);
+        let other = view(name, &mut random, &pixels, class, &layer)?;
+        below.push(album.draw(name, &other, &pixels, size)?);
         let alike = map.rank_correlation(&other)?;
-        println!("         {name}: rank correlation {alike:.2} with that of random weights");
+        let what = format!("{what}; rank correlation with random weights {alike:.2}");
+        album.add(name, &rows[rows.len() - 1], &what)?;
     }
+    rows.append(&mut below);
     let columns = rows.len() / 2;
     let overview = Picture::grid(&rows, columns, 6)?;
     album.add(
