@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use striate::data::{Fit, FolderOptions, digits, load_folder, write_picture};
-use striate::interop::{LoadOptions, Predictor, expect_replaceable, load_state_dict};
+use striate::data::{FolderOptions, digits, load_folder, write_picture};
+use striate::interop::{Predictor, expect_replaceable};
 use striate::models;
 use striate::prelude::*;
-use striate::train::{Adam, Classifier, ClassifierOptions, Optimizer, warmup_cosine};
+use striate::train::{Event, Trainer, warmup_cosine};
 
 /// Trains a network on folders of pictures, one for each class
 #[derive(Parser)]
@@ -77,81 +77,53 @@ fn train(args: &Args, dir: &Path) -> Result<()> {
     }
     let data = folder.set.split(0.2, 1)?;
     let model = models::by_name(&args.network, data.train.classes)?;
-    println!(
-        "{} pictures to train and {} to test, of {}",
-        data.train.count,
-        data.test.count,
-        data.train.class_names.join(", ")
-    );
+    println!("classes: {}", data.train.class_names.join(", "));
 
-    let (epochs, batch) = (args.epochs as usize, args.batch as usize);
-    let steps = epochs * data.train.count.div_ceil(batch);
-    let rates = warmup_cosine(args.rate, steps / 20, steps)?;
-    let optimizer = Optimizer::new(Adam::new()).schedule(rates);
-    let settings = ClassifierOptions {
-        batch,
-        test_batch: 100,
-        // Statistics of one picture are none.
-        drop_last: data.train.count > batch && data.train.count % batch == 1,
-        optimizer,
-        ..ClassifierOptions::default()
-    };
+    let (batch, rate) = (args.batch as usize, args.rate);
     let engine = Engine::new()?;
-    let mut builder = Classifier::builder(&engine, &model, &data).options(settings);
+    let mut trainer = Trainer::builder(&engine, &model, &data)
+        .epochs(args.epochs as usize)
+        .batch(batch)
+        // Statistics of one picture are none.
+        .drop_last(data.train.count > batch && data.train.count % batch == 1)
+        .rates(move |updates| warmup_cosine(rate, updates / 20, updates))
+        .patience(args.patience)
+        .observe(show);
     for pattern in &args.freeze {
-        builder = builder.freeze(pattern);
+        trainer = trainer.freeze(pattern);
     }
-    let mut classifier = builder.build()?;
     if let Some(path) = &args.weights {
-        begin_with(path, &classifier)?;
+        trainer = trainer.begin_with(path);
     }
-    println!("{} on {}", model.name(), engine.describe());
-
-    let (mut best, mut best_epoch) = (-1.0, 0);
-    for epoch in 1..=epochs {
-        classifier.train(classifier.steps_per_epoch())?;
-        let loss = classifier.metrics()?.loss;
-        let accuracy = classifier.test()?;
-        println!(
-            "epoch {epoch}: loss {loss:.3}, {:.1} % right",
-            100.0 * accuracy
-        );
-        if accuracy > best {
-            (best, best_epoch) = (accuracy, epoch);
-            classifier.save_model(&args.save, &model, Fit::Crop)?;
-        } else if epoch - best_epoch >= args.patience {
-            break;
-        }
+    let mut trainer = trainer.build()?;
+    let fitted = trainer.fit()?;
+    trainer.save(&args.save)?;
+    if let Some(best) = fitted.best() {
+        let accuracy = 100.0 * best.scalar("val/accuracy").unwrap_or(0.0);
+        let (epoch, path) = (best.epoch, args.save.display());
+        println!("the best, of epoch {epoch} with {accuracy:.1} %, is in {path}");
     }
-    println!(
-        "the best, of epoch {best_epoch} with {:.1} %, is in {}",
-        100.0 * best,
-        args.save.display()
-    );
+    if let Some(confusion) = trainer.evaluate(&data.test)?.confusion {
+        print!("{confusion}");
+    }
     Ok(())
 }
 
-/// Loads what fits: a head for other classes stays as it was drawn.
-fn begin_with(path: &Path, classifier: &Classifier) -> Result<()> {
-    let options = LoadOptions::new().strip_prefix("module.").strict(false);
-    let report = load_state_dict(path, classifier.store(), &options)?;
-    let others = report.other_shape.iter().map(|other| &other.name);
-    let anew: Vec<&str> = others.chain(&report.missing).map(String::as_str).collect();
-    if report.loaded.is_empty() {
-        let message = format!("{}: no parameter is of this network", path.display());
-        return Err(Error::new(ErrorKind::Checkpoint, message));
+/// Prints how training goes.
+fn show(event: &Event<'_>) -> Result<()> {
+    match event {
+        Event::Began(info) => {
+            for (name, value) in &info.facts {
+                println!("{name}: {value}");
+            }
+        }
+        Event::Epoch(record) => {
+            let number = |name: &str| record.scalar(name).unwrap_or(f64::NAN);
+            let (loss, right) = (number("train/loss"), 100.0 * number("val/accuracy"));
+            println!("epoch {}: loss {loss:.3}, {right:.1} % right", record.epoch);
+        }
+        _ => {}
     }
-    let (shown, more) = anew.split_at(anew.len().min(4));
-    let more = match more.len() {
-        0 => String::new(),
-        count => format!(" and {count} more"),
-    };
-    println!(
-        "{} tensors of {}; begun anew: {}{more}",
-        report.loaded.len(),
-        path.display(),
-        shown.join(", ")
-    );
     Ok(())
 }
 

@@ -216,6 +216,7 @@ impl Dataset {
         }
     }
 
+    #[cfg(not(target_arch = "wasm32"))]
     /// Images u8 `[rows, channels, height, width]` and their targets, from number `from` on; where
     /// the set ends before, there are zeros.
     ///

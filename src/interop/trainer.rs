@@ -142,7 +142,7 @@ impl Keeper for CheckpointFile {
         Ok(self.path.clone())
     }
 
-    fn read(&mut self) -> Result<Option<Kept>> {
+    fn read(&mut self) -> Result<Option<(PathBuf, Kept)>> {
         expect_replaceable(&self.path)?;
         let there = self.path.try_exists().unwrap_or(true);
         if !self.resume || !there {
@@ -150,7 +150,7 @@ impl Keeper for CheckpointFile {
         }
         let tensors = load(&self.path)?;
         let kept = kept(tensors).map_err(|e| e.context(self.path.display()))?;
-        Ok(Some(kept))
+        Ok(Some((self.path.clone(), kept)))
     }
 }
 

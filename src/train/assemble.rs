@@ -10,7 +10,9 @@ use crate::shape::Type;
 use crate::store::Store;
 use crate::tensor::Tensor;
 
-use super::batch::{About, Batch, HostBatch, LOSS, Normalise, Resident};
+#[cfg(not(target_arch = "wasm32"))]
+use super::batch::HostBatch;
+use super::batch::{About, Batch, LOSS, Resident};
 use super::followed::Followed;
 use super::optimizer::Optimizer;
 use super::steps::Steps;
@@ -46,6 +48,7 @@ pub(super) struct Training {
     /// Of the update, where gradients are added up over several batches.
     pub apply: Option<Graph>,
     steps_per_epoch: usize,
+    #[cfg(not(target_arch = "wasm32"))]
     batches: Batches,
     accumulate: usize,
     averages: bool,
@@ -85,6 +88,7 @@ impl Training {
             remainder,
             apply,
             steps_per_epoch,
+            #[cfg(not(target_arch = "wasm32"))]
             batches,
             accumulate: job.accumulate,
             averages: job.optimizer.averages(),
@@ -129,6 +133,7 @@ impl Training {
             remainder,
             apply,
             swap,
+            #[cfg(not(target_arch = "wasm32"))]
             batches: self.batches,
             accumulate: self.accumulate,
             steps_per_epoch: self.steps_per_epoch,
@@ -229,10 +234,11 @@ impl Job<'_> {
         Ok(g)
     }
 
+    #[cfg(not(target_arch = "wasm32"))]
     /// A step of evaluation of images that the host writes, and what the network makes of them.
     pub fn host(&self, name: &'static str, set: &Dataset, rows: usize) -> Result<HostGraph> {
         let mut graph = Graph::new();
-        let normalise: Normalise = self.about.normalise;
+        let normalise = self.about.normalise;
         let (given, batch) = HostBatch::batch(&mut graph, name, set, rows, normalise)?;
         let outputs = self.evaluated(&mut graph, &batch)?;
         Ok(HostGraph {
@@ -270,6 +276,7 @@ impl Job<'_> {
     }
 }
 
+#[cfg(not(target_arch = "wasm32"))]
 /// A step of evaluation of images that the host writes.
 #[derive(Debug)]
 pub(super) struct HostGraph {

@@ -166,6 +166,7 @@ impl Resident {
     }
 }
 
+#[cfg(not(target_arch = "wasm32"))]
 /// A batch that the host writes before each step.
 #[derive(Debug, Clone)]
 pub(super) struct HostBatch {
@@ -175,6 +176,7 @@ pub(super) struct HostBatch {
     pub valid: Value,
 }
 
+#[cfg(not(target_arch = "wasm32"))]
 impl HostBatch {
     /// Inputs for `rows` images such as those of `like`, and the batch that they make.
     pub fn batch(

@@ -39,7 +39,7 @@ pub use settings::{Adagrad, RmsProp, Sgd};
 pub use task::{Better, Classification, Counted, Objective, Regression, Segmentation, Task};
 #[cfg(not(target_arch = "wasm32"))]
 pub use trainer::{Evaluation, Fitted, Plateau, Stop, Trainer, TrainerBuilder};
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(all(feature = "interop", not(target_arch = "wasm32")))]
 pub(crate) use trainer::{Keeper, Kept, PlateauState, TrainerState};
 
 use crate::error::{Error, Result};

@@ -145,6 +145,7 @@ impl Optimizer {
         }
     }
 
+    #[cfg(not(target_arch = "wasm32"))]
     /// Its settings as text; a schedule by its ends and a checksum (64-bit FNV-1a).
     pub(super) fn describe(&self) -> String {
         let mut text = format!("{:?} at {}", self.rule, self.lr);

@@ -5,6 +5,7 @@ mod finite;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::StateKind;
+#[cfg(not(target_arch = "wasm32"))]
 use crate::ops::Batches;
 #[cfg(not(target_arch = "wasm32"))]
 use crate::session::Profile;
@@ -25,6 +26,7 @@ pub(super) struct Steps {
     pub apply: Option<Session>,
     /// Exchanges parameters and their moving averages.
     pub swap: Option<Session>,
+    #[cfg(not(target_arch = "wasm32"))]
     pub batches: Batches,
     /// Batches per update.
     pub accumulate: usize,
@@ -48,6 +50,7 @@ impl Steps {
         Ok((step / self.steps_per_epoch, step % self.steps_per_epoch))
     }
 
+    #[cfg(not(target_arch = "wasm32"))]
     /// Images of the steps `from` to `until` - 1 of one epoch.
     pub fn images(&self, from: usize, until: usize) -> usize {
         let before = |step: usize| match step > self.full_steps {

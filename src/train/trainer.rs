@@ -10,8 +10,11 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use crate::error::Result;
+use crate::data::{Fit, Split};
+use crate::error::{Error, ErrorKind, Result};
+use crate::gpu::Engine;
 use crate::graph::StateKind;
+use crate::nn::Module;
 use crate::session::Session;
 use crate::store::Store;
 use crate::tensor::Tensor;
@@ -74,8 +77,10 @@ pub struct Trainer {
     steps: Steps,
     pub(crate) about: About,
     /// The name by which the library makes the network, if it does.
+    #[cfg_attr(not(feature = "interop"), allow(dead_code, reason = "files name it"))]
     pub(crate) network: Option<String>,
-    pub(crate) fit: crate::data::Fit,
+    #[cfg_attr(not(feature = "interop"), allow(dead_code, reason = "files name it"))]
+    pub(crate) fit: Fit,
     task: Box<dyn Task>,
     validation: Session,
     /// Steps and images of a validation.
@@ -127,8 +132,8 @@ pub(crate) trait Keeper: fmt::Debug {
     /// Writes a checkpoint: all of it, or nothing; returns where.
     fn write(&mut self, kept: &Kept) -> Result<PathBuf>;
 
-    /// What there is to go on with.
-    fn read(&mut self) -> Result<Option<Kept>>;
+    /// What there is to go on with, and where.
+    fn read(&mut self) -> Result<Option<(PathBuf, Kept)>>;
 }
 
 /// What a checkpoint holds.
@@ -165,9 +170,9 @@ impl Trainer {
     /// `model` makes outputs of normalised images `[batch, channels, height, width]`: logits
     /// `[batch, classes]` unless there is another [`task`](TrainerBuilder::task).
     pub fn builder<'a>(
-        engine: &'a crate::gpu::Engine,
-        model: &'a dyn crate::nn::Module,
-        data: &'a crate::data::Split,
+        engine: &Engine,
+        model: &'a dyn Module,
+        data: &'a Split,
     ) -> TrainerBuilder<'a> {
         TrainerBuilder::new(engine, model, data)
     }
@@ -354,6 +359,7 @@ impl Trainer {
             settings,
         } = kept;
         same_settings(&settings, &self.settings)?;
+        self.expect_states(&states, &best)?;
         self.steps.store.restore(&states)?;
         self.steps.follow_clocks()?;
         self.state = state;
@@ -364,6 +370,29 @@ impl Trainer {
             Some(Ended::Done) if done < self.course.epochs => self.state.ended = None,
             None if done >= self.course.epochs => self.state.ended = Some(Ended::Done),
             _ => {}
+        }
+        Ok(())
+    }
+
+    /// Checks that a checkpoint has the states of this network and its training, and a best epoch
+    /// with some of them.
+    fn expect_states(&self, states: &[(String, Tensor)], best: &[(String, Tensor)]) -> Result<()> {
+        let wrong = |message: String| Err(Error::new(ErrorKind::Checkpoint, message));
+        let store = &self.steps.store;
+        for (name, tensor) in states.iter().chain(best) {
+            let Ok(ty) = store.ty(name) else {
+                return wrong(format!("\"{name}\" is no state of what is trained here"));
+            };
+            if ty != tensor.ty() {
+                let found = tensor.ty();
+                return wrong(format!("\"{name}\" is {found}, {ty} is trained here"));
+            }
+        }
+        let data: Vec<&str> = store.names_of(StateKind::Data).collect();
+        for name in store.names().filter(|name| !data.contains(name)) {
+            if !states.iter().any(|(own, _)| own == name) {
+                return wrong(format!("\"{name}\" is missing"));
+            }
         }
         Ok(())
     }
@@ -407,6 +436,7 @@ impl Trainer {
     }
 
     /// Whether each image has one class.
+    #[cfg(feature = "interop")]
     pub(crate) fn is_classification(&self) -> bool {
         self.targets.dtype == DType::U32
     }
@@ -436,10 +466,8 @@ fn same_settings(kept: &[(String, String)], own: &[(String, String)]) -> Result<
     for (name, _) in own.iter().chain(kept) {
         let (theirs, ours) = (value(kept, name), value(own, name));
         if theirs != ours {
-            return Err(crate::error::Error::new(
-                crate::error::ErrorKind::Checkpoint,
-                format!("{name} was {theirs}, and is {ours} here"),
-            ));
+            let message = format!("{name} was {theirs}, and is {ours} here");
+            return Err(Error::new(ErrorKind::Checkpoint, message));
         }
     }
     Ok(())

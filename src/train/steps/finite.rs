@@ -71,6 +71,7 @@ impl Steps {
         Ok(())
     }
 
+    #[cfg(not(target_arch = "wasm32"))]
     /// As [`expect_finite_states`](Self::expect_finite_states), of states that were read.
     pub(in crate::train) fn expect_finite(&self, states: &[(String, Tensor)]) -> Result<()> {
         let mut own = states.iter().filter(|(name, _)| self.is_network(name));

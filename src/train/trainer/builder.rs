@@ -27,7 +27,7 @@ type Beginning = Box<dyn FnOnce(&Store) -> Result<(String, String)>>;
 /// A trainer that is still to be built ([`Trainer::builder`]).
 #[must_use]
 pub struct TrainerBuilder<'a> {
-    engine: &'a Engine,
+    engine: Engine,
     model: &'a dyn Module,
     data: &'a Split,
     task: Box<dyn Task>,
@@ -66,9 +66,9 @@ impl fmt::Debug for TrainerBuilder<'_> {
 }
 
 impl<'a> TrainerBuilder<'a> {
-    pub(super) fn new(engine: &'a Engine, model: &'a dyn Module, data: &'a Split) -> Self {
+    pub(super) fn new(engine: &Engine, model: &'a dyn Module, data: &'a Split) -> Self {
         Self {
-            engine,
+            engine: engine.clone(),
             model,
             data,
             task: Box::new(Classification::new()),
@@ -235,7 +235,7 @@ impl<'a> TrainerBuilder<'a> {
     /// takes, and for settings out of range; `Checkpoint` if the run that this goes on with was
     /// another one; `Unsupported` on a borrowed device. Whatever compiling returns.
     pub fn build(mut self) -> Result<Trainer> {
-        expect_own(self.engine)?;
+        expect_own(&self.engine)?;
         self.engine.expect_proof()?;
         self.check()?;
         let kept_apart = match self.validation {
@@ -277,7 +277,7 @@ impl<'a> TrainerBuilder<'a> {
             .chain([&validated])
             .chain(host.iter().map(|host| &host.graph))
             .collect();
-        let store = Store::new(self.engine, &graphs, self.seed)?;
+        let store = Store::new(&self.engine, &graphs, self.seed)?;
         let mut facts = self.facts(&store, split);
         let kept = match &mut self.keeper {
             Some(keeper) => keeper.read()?,
@@ -296,7 +296,7 @@ impl<'a> TrainerBuilder<'a> {
                 compile(&store, &validated, &[], &mut progress).await?,
             ))
         };
-        let (steps, session) = blocking(self.engine, compiled)?;
+        let (steps, session) = blocking(store.engine(), compiled)?;
         let (name, better) = self.monitor.unwrap_or_else(|| {
             let (name, better) = self.task.monitor();
             (name.to_owned(), better)
@@ -349,8 +349,9 @@ impl<'a> TrainerBuilder<'a> {
             about,
         };
         trainer.expect_monitor()?;
-        if let Some(kept) = kept {
-            trainer.resume(kept)?;
+        if let Some((path, kept)) = kept {
+            let resumed = trainer.resume(kept);
+            resumed.map_err(|e| e.context(path.display()))?;
         }
         Ok(trainer)
     }
@@ -385,7 +386,7 @@ impl<'a> TrainerBuilder<'a> {
         if let Some((name, _)) = counts.iter().find(|(_, count)| *count == 0) {
             return Err(Error::shape(format!("trainer: {name} is at least 1")));
         }
-        if !(self.min_delta >= 0.0) {
+        if self.min_delta.is_nan() || self.min_delta < 0.0 {
             let least = self.min_delta;
             return Err(Error::shape(format!(
                 "trainer: min_delta {least} is below 0"
