@@ -8,9 +8,10 @@ use image::codecs::png::PngEncoder;
 use image::imageops::FilterType;
 use image::{DynamicImage, ExtendedColorType, ImageEncoder, ImageFormat, ImageReader, Limits};
 
+use super::pictures::{classes, expect_pictures};
 use super::{Dataset, Fit};
 use crate::error::{Error, ErrorKind, Result};
-use crate::file::{described, error, io_error, read_file};
+use crate::file::{described, error, read_file};
 use crate::tensor::room;
 
 /// The longest picture file that is read.
@@ -18,9 +19,6 @@ const MOST_BYTES: u64 = 256 << 20;
 /// The most memory that decoding one takes, and its longest edge.
 const MOST_DECODED: u64 = 1 << 30;
 const MOST_EDGE: u32 = 1 << 16;
-
-/// How the names of picture files end.
-const PICTURES: [&str; 4] = ["png", "jpg", "jpeg", "webp"];
 
 /// How the pictures of a folder are read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +66,7 @@ pub struct Folder {
 }
 
 /// Fails unless images may have this size; returns their pixels' count.
-fn checked_size([channels, height, width]: [usize; 3]) -> Result<usize> {
+pub(super) fn checked_size([channels, height, width]: [usize; 3]) -> Result<usize> {
     let edge = |extent: usize| (1..=MOST_EDGE as usize).contains(&extent);
     if matches!(channels, 1 | 3) && edge(height) && edge(width) {
         return Ok(channels * height * width);
@@ -113,53 +111,33 @@ fn checked_size([channels, height, width]: [usize; 3]) -> Result<usize> {
 /// `Io` if something cannot be read; `Data` if there are fewer than two classes, if one has no
 /// picture, or if a picture is corrupt and not to be skipped; each with the path.
 pub fn load_folder(dir: impl AsRef<Path>, options: &FolderOptions) -> Result<Folder> {
-    let dir = dir.as_ref();
-    let wrong = |path: &Path, message: String| Err(error(ErrorKind::Data, path, message));
     let size = checked_size(options.size)?;
-    let classes: Vec<PathBuf> = listed(dir)?
-        .into_iter()
-        .filter(|path| path.is_dir())
-        .collect();
-    if classes.len() < 2 {
-        return wrong(
-            dir,
-            format!(
-                "a classifier needs two folders of pictures or more, one for each class; found {}",
-                classes.len()
-            ),
-        );
-    }
-    let found = classes.iter().map(|class| pictures(class));
-    let found = found.collect::<Result<Vec<_>>>()?;
-    let count: usize = found.iter().map(Vec::len).sum();
+    let classes = classes(dir.as_ref())?;
+    let count: usize = classes.iter().map(|class| class.files.len()).sum();
     let mut images: Vec<u8> = room(count.saturating_mul(size))?;
     let (mut labels, mut files) = (Vec::new(), Vec::new());
     let (mut skipped, mut names) = (Vec::new(), Vec::new());
-    for (label, (class, paths)) in classes.iter().zip(found).enumerate() {
+    for (label, class) in classes.into_iter().enumerate() {
         let before = files.len();
-        for path in paths {
-            match read_picture(&path, options.size, options.fit) {
-                Ok(pixels) => {
-                    images.extend(pixels);
+        for path in class.files {
+            let end = images.len();
+            images.resize(end + size, 0);
+            match fitted(&path, options, &mut images[end..]) {
+                Ok(()) => {
                     labels.push(label as u32);
                     files.push(path);
                 }
                 Err(e) if options.skip_corrupt && e.kind() == ErrorKind::Data => {
+                    images.truncate(end);
                     skipped.push((path, e.to_string()));
                 }
                 Err(e) => return Err(e),
             }
         }
-        if files.len() == before {
-            return wrong(
-                class,
-                "no pictures (png, jpeg, webp) in this class".to_owned(),
-            );
-        }
-        let name = class.file_name().unwrap_or_default();
-        names.push(name.to_string_lossy().into_owned());
+        expect_pictures(&class.dir, files.len() - before)?;
+        names.push(class.name);
     }
-    let set = Dataset::new(images, labels, options.size, classes.len())?.with_names(names)?;
+    let set = Dataset::new(images, labels, options.size, names.len())?.with_names(names)?;
     Ok(Folder {
         set,
         files,
@@ -176,6 +154,12 @@ pub fn read_picture(path: impl AsRef<Path>, size: [usize; 3], fit: Fit) -> Resul
     let path = path.as_ref();
     let bytes = read_file(path, MOST_BYTES)?;
     decode_picture(&bytes, size, fit).map_err(|e| e.context(path.display()))
+}
+
+/// Writes the pixels of a picture file, which are as many as its images have.
+pub(super) fn fitted(path: &Path, options: &FolderOptions, pixels: &mut [u8]) -> Result<()> {
+    pixels.copy_from_slice(&read_picture(path, options.size, options.fit)?);
+    Ok(())
 }
 
 /// As [`read_picture`], from the bytes of a file.
@@ -297,40 +281,6 @@ fn middle(picture: &DynamicImage, to_width: u32, to_height: u32) -> [u32; 4] {
         own_width,
         own_height,
     ]
-}
-
-/// What a folder holds, by name, hidden files left out.
-fn listed(dir: &Path) -> Result<Vec<PathBuf>> {
-    let fail = |e| io_error(dir, e);
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(dir).map_err(fail)? {
-        let path = entry.map_err(fail)?.path();
-        let name = path.file_name().unwrap_or_default();
-        if !name.to_string_lossy().starts_with('.') {
-            paths.push(path);
-        }
-    }
-    paths.sort();
-    Ok(paths)
-}
-
-/// The picture files in a folder and those inside it. A link to a folder is not followed.
-fn pictures(dir: &Path) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    let mut open = vec![dir.to_owned()];
-    while let Some(dir) = open.pop() {
-        for path in listed(&dir)? {
-            let extension = path.extension().unwrap_or_default().to_string_lossy();
-            let extension = extension.to_ascii_lowercase();
-            if path.is_dir() && !path.is_symlink() {
-                open.push(path);
-            } else if path.is_file() && PICTURES.contains(&extension.as_str()) {
-                found.push(path);
-            }
-        }
-    }
-    found.sort();
-    Ok(found)
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 //! [`Picture`], which numbers are drawn as.
 
 mod chance;
+#[cfg(not(target_arch = "wasm32"))]
+mod ahead;
 #[cfg(feature = "data")]
 mod cifar;
 pub mod digits;
@@ -11,11 +13,16 @@ mod fit;
 mod folder;
 #[cfg(feature = "data")]
 pub mod idx;
+#[cfg(not(target_arch = "wasm32"))]
+mod loader;
 #[cfg(feature = "data")]
 mod mnist;
 mod shapes;
 mod targets;
 mod picture;
+#[cfg(feature = "images")]
+mod pictures;
+mod source;
 
 use std::collections::HashMap;
 
@@ -23,17 +30,24 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::rng::{Stream, stream_of};
 use crate::tensor::room;
 
+#[cfg(not(target_arch = "wasm32"))]
+pub use ahead::{Ahead, ahead};
 #[cfg(feature = "data")]
 pub use cifar::{CIFAR10_NAMES, Cifar100, load_cifar10, load_cifar100};
 pub use digits::digits;
 pub use fit::Fit;
 #[cfg(feature = "images")]
 pub use folder::{Folder, FolderOptions, decode_picture, load_folder, read_picture, write_picture};
+#[cfg(not(target_arch = "wasm32"))]
+pub use loader::{LoadedBatch, Loader, LoaderOptions};
 #[cfg(feature = "data")]
 pub use mnist::{Emnist, load_dir, load_emnist, load_mnist};
 pub use shapes::Shapes;
 pub use targets::Targets;
 pub use picture::{Palette, Picture};
+#[cfg(feature = "images")]
+pub use pictures::Pictures;
+pub use source::{Source, source_fn};
 
 /// Images of one size, as bytes, and what is known of each: a label ([`Dataset::new`]), a mask
 /// ([`Dataset::of_masks`]) or values ([`Dataset::of_values`]).
@@ -212,7 +226,6 @@ impl Dataset {
     /// # Errors
     /// `Data` if `share` is not between 0 and 1, or if a class has fewer than two images.
     pub fn split(&self, share: f64, seed: u64) -> Result<Split> {
-        let wrong = |message: String| Err(Error::new(ErrorKind::Data, message));
         self.check()?;
         if !(share > 0.0 && share < 1.0) {
             return wrong(format!("a test share of {share} is not between 0 and 1"));
@@ -249,6 +262,8 @@ impl Dataset {
         }
         train.sort_unstable();
         test.sort_unstable();
+        let names = &self.class_names;
+        let (train, test) = split_indices(&self.labels, self.classes, names, share, seed)?;
         Ok(Split {
             train: self.subset(&train)?,
             test: self.subset(&test)?,
@@ -282,6 +297,44 @@ impl Dataset {
         }
         self.check_targets()
     }
+}
+
+/// Which samples of these classes train, and which are kept apart: a share of each class.
+fn split_indices(
+    labels: &[u32],
+    classes: usize,
+    names: &[String],
+    share: f64,
+    seed: u64,
+) -> Result<(Vec<usize>, Vec<usize>)> {
+    let wrong = |message: String| Err(Error::new(ErrorKind::Data, message));
+    if !(share > 0.0 && share < 1.0) {
+        return wrong(format!("a test share of {share} is not between 0 and 1"));
+    }
+    let stream = Stream::new(seed, stream_of("split"), 0);
+    let mut of_class: HashMap<usize, Vec<usize>> = HashMap::new();
+    for (index, &label) in labels.iter().enumerate() {
+        of_class.entry(label as usize).or_default().push(index);
+    }
+    let (mut train, mut test) = (Vec::new(), Vec::new());
+    for class in 0..classes {
+        let mut own = of_class.remove(&class).unwrap_or_default();
+        if own.len() < 2 {
+            return wrong(format!(
+                "class {} has {} images, two are needed to split",
+                names.get(class).cloned().unwrap_or(class.to_string()),
+                own.len()
+            ));
+        }
+        own.sort_by_key(|&index| (stream.word(index as u64), index));
+        let count = (share * own.len() as f64).round() as usize;
+        let (first, rest) = own.split_at(count.clamp(1, own.len() - 1));
+        test.extend_from_slice(first);
+        train.extend_from_slice(rest);
+    }
+    train.sort_unstable();
+    test.sort_unstable();
+    Ok((train, test))
 }
 
 /// The first names that differ, where both sets have some.

@@ -55,6 +55,21 @@ impl Batches {
             false => self.count % self.batch.max(1),
         }
     }
+
+    /// The element of the data set in row `row` of the batch of a step, counted from 0 over all
+    /// epochs: what [`Graph::batch_rows`] chooses on the device. `seed` is that of the clock,
+    /// `stream` that of the op ([`ShuffledBatch::stream`]). Rows beyond the end of the data are
+    /// taken from the beginning of the epoch's order.
+    pub(crate) fn element(&self, seed: [u32; 2], stream: u32, step: u32, row: usize) -> u32 {
+        // Who asks saw to it that there are some.
+        let steps = self.steps().unwrap_or(1) as u32;
+        let (epoch, position) = (step / steps, (step % steps) as usize);
+        let element = ((position * self.batch + row) % self.count) as u32;
+        match self.shuffle {
+            false => element,
+            true => permuted(element, self.count, seed, [stream, epoch]),
+        }
+    }
 }
 
 /// The indices of the clock's batch of a data set that is run through epoch after epoch.
@@ -172,23 +187,15 @@ impl Op for ShuffledBatch {
     fn eval(&self, inputs: &[&Array]) -> Vec<Array> {
         let clock = inputs[0].u32s();
         let Batches { count, batch, .. } = self.batches;
-        let steps = self.steps() as u32;
-        let (epoch, position) = (clock[2] / steps, clock[2] % steps);
-        let start = position as usize * batch;
+        let position = clock[2] % self.steps() as u32;
         let valid = match self.padded {
-            true => self.rows.min(count - start),
+            true => self.rows.min(count - position as usize * batch),
             false => self.rows,
         };
-        let element = |row: usize| {
-            let element = ((start + row) % count) as u32;
-            match self.batches.shuffle {
-                _ if row >= valid => 0,
-                false => element,
-                true => {
-                    let round = [self.stream, epoch];
-                    permuted(element, count, [clock[0], clock[1]], round)
-                }
-            }
+        let seed = [clock[0], clock[1]];
+        let element = |row: usize| match row < valid {
+            true => self.batches.element(seed, self.stream, clock[2], row),
+            false => 0,
         };
         let indices = (0..self.rows).map(element).collect();
         vec![
