@@ -9,16 +9,17 @@ use image::imageops::FilterType;
 use image::{DynamicImage, ExtendedColorType, ImageEncoder, ImageFormat, ImageReader, Limits};
 
 use super::pictures::{classes, expect_pictures};
+use super::placement::Placement;
 use super::{Dataset, Fit};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::{described, error, read_file};
 use crate::tensor::room;
 
 /// The longest picture file that is read.
-const MOST_BYTES: u64 = 256 << 20;
+pub(super) const MOST_BYTES: u64 = 256 << 20;
 /// The most memory that decoding one takes, and its longest edge.
-const MOST_DECODED: u64 = 1 << 30;
-const MOST_EDGE: u32 = 1 << 16;
+pub(super) const MOST_DECODED: u64 = 1 << 30;
+pub(super) const MOST_EDGE: u32 = 1 << 16;
 
 /// How the pictures of a folder are read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -167,8 +168,20 @@ pub(super) fn fitted(path: &Path, options: &FolderOptions, pixels: &mut [u8]) ->
 /// # Errors
 /// `Data` if they are no picture.
 pub fn decode_picture(bytes: &[u8], size: [usize; 3], fit: Fit) -> Result<Vec<u8>> {
-    let wrong = |message: String| Error::new(ErrorKind::Data, message);
     let mut pixels = room(checked_size(size)?)?;
+    let picture = decode(bytes)?;
+    pixels.resize(checked_size(size)?, 0);
+    draw(&picture, size, fit, &mut pixels);
+    Ok(pixels)
+}
+
+/// The picture of a file, as it is.
+pub(super) fn open_picture(path: &Path) -> Result<DynamicImage> {
+    decode(&read_file(path, MOST_BYTES)?).map_err(|e| e.context(path.display()))
+}
+
+fn decode(bytes: &[u8]) -> Result<DynamicImage> {
+    let wrong = |message: String| Error::new(ErrorKind::Data, message);
     let mut reader = ImageReader::new(Cursor::new(bytes))
         .with_guessed_format()
         .map_err(|e| wrong("it cannot be read".to_owned()).with_source(e))?;
@@ -190,10 +203,7 @@ pub fn decode_picture(bytes: &[u8], size: [usize; 3], fit: Fit) -> Result<Vec<u8
     (limits.max_image_width, limits.max_image_height) = (Some(MOST_EDGE), Some(MOST_EDGE));
     reader.limits(limits);
     let picture = reader.decode();
-    let picture = picture.map_err(|e| wrong(format!("a picture that is corrupt: {e}")))?;
-    pixels.resize(checked_size(size)?, 0);
-    draw(&picture, size, fit, &mut pixels);
-    Ok(pixels)
+    picture.map_err(|e| wrong(format!("a picture that is corrupt: {e}")))
 }
 
 /// Writes pixels `[channels, height, width]` (1 channel: grey, 3: red, green, blue) as a png file.
@@ -230,57 +240,40 @@ pub fn write_picture(path: impl AsRef<Path>, pixels: &[u8], size: [usize; 3]) ->
 }
 
 /// Draws a picture as an image of this size, over black.
-fn draw(
+pub(super) fn draw(
     picture: &DynamicImage,
     [channels, height, width]: [usize; 3],
     fit: Fit,
     pixels: &mut [u8],
 ) {
-    let (to_width, to_height) = (width as u32, height as u32);
-    let same = (picture.width(), picture.height()) == (to_width, to_height);
+    let own = [picture.width(), picture.height()];
+    let placement = Placement::new(fit, own, [width as u32, height as u32]);
+    let [left, top, own_width, own_height] = placement.to;
+    let [x, y, from_width, from_height] = placement.from;
+    let (whole, same) = (
+        own == [from_width, from_height],
+        own == [own_width, own_height],
+    );
     let filter = FilterType::Triangle;
-    let resized = match fit {
-        _ if same => picture.clone(),
-        Fit::Crop => {
-            let [x, y, own_width, own_height] = middle(picture, to_width, to_height);
-            let part = picture.crop_imm(x, y, own_width, own_height);
-            part.resize_exact(to_width, to_height, filter)
+    let resized = match (whole, same) {
+        (_, true) => picture.clone(),
+        (true, _) => picture.resize_exact(own_width, own_height, filter),
+        (false, _) => {
+            let part = picture.crop_imm(x, y, from_width, from_height);
+            part.resize_exact(own_width, own_height, filter)
         }
-        Fit::Pad => picture.resize(to_width, to_height, filter),
-        Fit::Stretch => picture.resize_exact(to_width, to_height, filter),
     };
-    let (own_width, own_height) = (resized.width() as usize, resized.height() as usize);
-    // Where it is smaller, in the middle.
-    let (left, top) = ((width - own_width) / 2, (height - own_height) / 2);
     let interleaved = match channels {
         1 => resized.to_luma8().into_raw(),
         _ => resized.to_rgb8().into_raw(),
     };
+    let (left, top, own_width) = (left as usize, top as usize, own_width as usize);
     for (at, pixel) in interleaved.chunks_exact(channels).enumerate() {
         let (row, column) = (top + at / own_width, left + at % own_width);
         for (channel, &value) in pixel.iter().enumerate() {
             pixels[(channel * height + row) * width + column] = value;
         }
     }
-}
-
-/// The largest part in the middle of a picture that has the proportions of another: left, top,
-/// width and height. Cut before it is resized, a long picture takes no more memory than a short
-/// one.
-fn middle(picture: &DynamicImage, to_width: u32, to_height: u32) -> [u32; 4] {
-    let (width, height) = (picture.width(), picture.height());
-    let [w, h, to_w, to_h] = [width, height, to_width, to_height].map(u64::from);
-    let rounded = |a: u64, b: u64, c: u64, most: u64| ((a * b + c / 2) / c).clamp(1, most) as u32;
-    let (own_width, own_height) = match w * to_h > h * to_w {
-        true => (rounded(h, to_w, to_h, w), height),
-        false => (width, rounded(w, to_h, to_w, h)),
-    };
-    [
-        (width - own_width) / 2,
-        (height - own_height) / 2,
-        own_width,
-        own_height,
-    ]
 }
 
 #[cfg(test)]

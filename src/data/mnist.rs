@@ -91,6 +91,47 @@ pub fn load_mnist(dir: &Path) -> Result<Split> {
     load(&folder, ["train", "t10k"], 0, MNIST_CLASSES)
 }
 
+/// The classes of Fashion-MNIST (Xiao et al. 2017, "Fashion-MNIST: a novel image dataset for
+/// benchmarking machine learning algorithms").
+pub const FASHION_NAMES: [&str; 10] = [
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+];
+
+/// Where Debian's package `dataset-fashion-mnist` puts its files.
+const FASHION_FOLDER: &str = "/usr/share/datasets/fashion-mnist";
+
+/// Reads Fashion-MNIST, with the names of its classes, as Debian's package `dataset-fashion-mnist`
+/// installs it. Files that lie elsewhere are read by [`load_mnist`].
+///
+/// # Errors
+/// `Io` if it is not installed; as [`load_mnist`].
+pub fn load_fashion() -> Result<Split> {
+    fashion(Path::new(FASHION_FOLDER))
+}
+
+fn fashion(dir: &Path) -> Result<Split> {
+    if !dir.is_dir() {
+        let message = "Fashion-MNIST is not here: on Debian the package dataset-fashion-mnist \
+                       brings it (apt-get install dataset-fashion-mnist); load_mnist reads its \
+                       four files from any other folder";
+        return Err(error(ErrorKind::Io, dir, message));
+    }
+    let Split { train, test } = load_mnist(dir)?;
+    Ok(Split {
+        train: train.with_names(FASHION_NAMES)?,
+        test: test.with_names(FASHION_NAMES)?,
+    })
+}
+
 /// Reads a set of EMNIST from the four files `emnist-{name}-{train,test}-images-idx3-ubyte` and
 /// `-labels-idx1-ubyte` of `dir`, or of the folder `raw`, `EMNIST/raw` or `gzip` below it.
 ///
@@ -223,4 +264,30 @@ fn locate(dir: &Path, stem: &str, suffix: &str) -> Result<PathBuf> {
         let message = format!("no file {stem}-{suffix} or {stem}-{suffix}.gz");
         error(ErrorKind::Io, dir, message)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fashion_says_where_it_comes_from() {
+        let error = fashion(Path::new("/no/such/folder")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Io);
+        let message = error.to_string();
+        assert!(
+            message.contains("package dataset-fashion-mnist"),
+            "{message}"
+        );
+        if !Path::new(FASHION_FOLDER).is_dir() {
+            println!("SKIPPED: {error}");
+            return;
+        }
+        let split = load_fashion().unwrap();
+        assert_eq!((split.train.count, split.test.count), (60_000, 10_000));
+        assert_eq!(split.train.labels[..5], [9, 0, 0, 3, 0]);
+        assert_eq!(split.test.class_names[9], "Ankle boot");
+        let of_each = |class: u32| split.test.labels.iter().filter(|&&l| l == class).count();
+        assert!((0..10).all(|class| of_each(class) == 1000));
+    }
 }

@@ -8,6 +8,8 @@ mod ahead;
 #[cfg(feature = "data")]
 mod cifar;
 pub mod digits;
+#[cfg(all(feature = "download", not(target_arch = "wasm32")))]
+mod download;
 mod fit;
 #[cfg(feature = "images")]
 mod folder;
@@ -21,7 +23,11 @@ mod shapes;
 mod targets;
 mod picture;
 #[cfg(feature = "images")]
+//mod pairs;
+#[cfg(feature = "images")]
 mod pictures;
+#[cfg(feature = "images")]
+mod placement;
 mod source;
 
 use std::collections::HashMap;
@@ -35,19 +41,23 @@ pub use ahead::{Ahead, ahead};
 #[cfg(feature = "data")]
 pub use cifar::{CIFAR10_NAMES, Cifar100, load_cifar10, load_cifar100};
 pub use digits::digits;
+#[cfg(all(feature = "download", not(target_arch = "wasm32")))]
+pub use download::{Download, Received, download_mnist};
 pub use fit::Fit;
 #[cfg(feature = "images")]
 pub use folder::{Folder, FolderOptions, decode_picture, load_folder, read_picture, write_picture};
 #[cfg(not(target_arch = "wasm32"))]
 pub use loader::{LoadedBatch, Loader, LoaderOptions};
 #[cfg(feature = "data")]
-pub use mnist::{Emnist, load_dir, load_emnist, load_mnist};
-pub use shapes::Shapes;
-pub use targets::Targets;
-pub use picture::{Palette, Picture};
+pub use mnist::{Emnist, FASHION_NAMES, load_dir, load_emnist, load_fashion, load_mnist};
+#[cfg(feature = "images")]
+//pub use pairs::{Pairs, load_pairs};
 #[cfg(feature = "images")]
 pub use pictures::Pictures;
+pub use shapes::Shapes;
 pub use source::{Source, source_fn};
+pub use targets::Targets;
+pub use picture::{Palette, Picture};
 
 /// Images of one size, as bytes, and what is known of each: a label ([`Dataset::new`]), a mask
 /// ([`Dataset::of_masks`]) or values ([`Dataset::of_values`]).
