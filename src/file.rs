@@ -131,7 +131,10 @@ pub(crate) fn described(head: &[u8]) -> Option<&'static str> {
         // The first entry of what torch.save writes is NAME/data.pkl.
         let torch = head.windows(8).any(|name| name == b"data.pkl");
         return Some(match torch {
-            true => "a zip archive of torch.save",
+            true => {
+                "a zip archive of torch.save (in Python, safetensors.torch.save_file(torch.load(\
+                 FILE), \"model.safetensors\") makes a file of it that is read)"
+            }
             false => "a zip archive",
         });
     }

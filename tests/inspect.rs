@@ -95,7 +95,8 @@ fn small() -> Sequential {
 fn small_inspector(engine: &Engine) -> Inspector {
     let store = store(engine, &small(), INPUT, draw);
     let inspector = Inspector::new(&store, small(), INPUT).unwrap();
-    inspector.normalise(100.0, 60.0)
+    let normalise = Normalise::given(&[100.0 / 255.0], &[60.0 / 255.0]).unwrap();
+    inspector.normalise(normalise).unwrap()
 }
 
 fn picture() -> Vec<u8> {
@@ -328,7 +329,8 @@ fn activations_are_maximised() {
     };
     let store = store(&engine(), &net(), [1, 12, 12], value);
     let inspector = Inspector::new(&store, net(), [1, 12, 12]).unwrap();
-    let mut inspector = inspector.normalise(128.0, 64.0);
+    let normalise = Normalise::given(&[128.0 / 255.0], &[64.0 / 255.0]).unwrap();
+    let mut inspector = inspector.normalise(normalise).unwrap();
     let options = MaximiseOptions {
         jitter: 0,
         blur: 0.0,

@@ -2,9 +2,8 @@
 //! of CIFAR or from folders of pictures, or drawn on the spot ([`digits()`]); and
 //! [`Picture`], which numbers are drawn as.
 
-mod chance;
-#[cfg(not(target_arch = "wasm32"))]
 mod ahead;
+mod chance;
 #[cfg(feature = "data")]
 mod cifar;
 pub mod digits;
@@ -15,20 +14,19 @@ mod fit;
 mod folder;
 #[cfg(feature = "data")]
 pub mod idx;
-#[cfg(not(target_arch = "wasm32"))]
 mod loader;
 #[cfg(feature = "data")]
 mod mnist;
-mod shapes;
-mod targets;
-mod picture;
 #[cfg(feature = "images")]
-//mod pairs;
+mod pairs;
+mod picture;
 #[cfg(feature = "images")]
 mod pictures;
 #[cfg(feature = "images")]
 mod placement;
+mod shapes;
 mod source;
+mod targets;
 
 use std::collections::HashMap;
 
@@ -36,7 +34,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::rng::{Stream, stream_of};
 use crate::tensor::room;
 
-#[cfg(not(target_arch = "wasm32"))]
 pub use ahead::{Ahead, ahead};
 #[cfg(feature = "data")]
 pub use cifar::{CIFAR10_NAMES, Cifar100, load_cifar10, load_cifar100};
@@ -46,18 +43,19 @@ pub use download::{Download, Received, download_mnist};
 pub use fit::Fit;
 #[cfg(feature = "images")]
 pub use folder::{Folder, FolderOptions, decode_picture, load_folder, read_picture, write_picture};
-#[cfg(not(target_arch = "wasm32"))]
-pub use loader::{LoadedBatch, Loader, LoaderOptions};
+pub(crate) use loader::FIRST_STREAM;
+pub use loader::{LoadedBatch, Loader, LoaderOptions, sampled};
 #[cfg(feature = "data")]
 pub use mnist::{Emnist, FASHION_NAMES, load_dir, load_emnist, load_fashion, load_mnist};
 #[cfg(feature = "images")]
-//pub use pairs::{Pairs, load_pairs};
+pub use pairs::{Pairs, load_pairs};
+pub use picture::{Palette, Picture};
 #[cfg(feature = "images")]
 pub use pictures::Pictures;
 pub use shapes::Shapes;
 pub use source::{Source, source_fn};
 pub use targets::Targets;
-pub use picture::{Palette, Picture};
+pub(crate) use targets::balanced;
 
 /// Images of one size, as bytes, and what is known of each: a label ([`Dataset::new`]), a mask
 /// ([`Dataset::of_masks`]) or values ([`Dataset::of_values`]).
@@ -237,43 +235,17 @@ impl Dataset {
     /// `Data` if `share` is not between 0 and 1, or if a class has fewer than two images.
     pub fn split(&self, share: f64, seed: u64) -> Result<Split> {
         self.check()?;
-        if !(share > 0.0 && share < 1.0) {
-            return wrong(format!("a test share of {share} is not between 0 and 1"));
-        }
-        let stream = Stream::new(seed, stream_of("split"), 0);
-        let mut of_class: HashMap<usize, Vec<usize>> = HashMap::new();
-        for index in 0..self.count {
-            let label = self.labels.get(index).map_or(0, |&label| label as usize);
-            of_class.entry(label).or_default().push(index);
-        }
-        let (mut train, mut test) = (Vec::new(), Vec::new());
-        let labelled = self.targets == Targets::Labels;
-        let classes = if labelled { self.classes } else { 1 };
-        for class in 0..classes {
-            let mut own = of_class.remove(&class).unwrap_or_default();
-            if own.len() < 2 && !labelled {
-                return wrong(format!("{} images, two are needed to split", own.len()));
+        let (train, test) = match self.targets {
+            Targets::Labels => {
+                let names = &self.class_names;
+                split_indices(&self.labels, self.classes, names, share, seed)?
             }
-            if own.len() < 2 {
-                return wrong(format!(
-                    "class {} has {} images, two are needed to split",
-                    self.class_names
-                        .get(class)
-                        .cloned()
-                        .unwrap_or(class.to_string()),
-                    own.len()
-                ));
+            _ if self.count < 2 => {
+                let message = format!("{} images, two are needed to split", self.count);
+                return Err(Error::new(ErrorKind::Data, message));
             }
-            own.sort_by_key(|&index| (stream.word(index as u64), index));
-            let count = (share * own.len() as f64).round() as usize;
-            let (first, rest) = own.split_at(count.clamp(1, own.len() - 1));
-            test.extend_from_slice(first);
-            train.extend_from_slice(rest);
-        }
-        train.sort_unstable();
-        test.sort_unstable();
-        let names = &self.class_names;
-        let (train, test) = split_indices(&self.labels, self.classes, names, share, seed)?;
+            _ => split_indices(&vec![0; self.count], 1, &[], share, seed)?,
+        };
         Ok(Split {
             train: self.subset(&train)?,
             test: self.subset(&test)?,

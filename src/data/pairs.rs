@@ -202,8 +202,7 @@ impl Mask {
     }
 
     fn expect_below(&self, classes: usize) -> Result<()> {
-        let beyond =
-            |&class: &u8| class != Targets::IGNORED && usize::from(class) >= classes;
+        let beyond = |&class: &u8| class != Targets::IGNORED && usize::from(class) >= classes;
         let Some(at) = self.classes.iter().position(beyond) else {
             return Ok(());
         };
@@ -222,12 +221,12 @@ impl Mask {
         let to = to.map(|extent| extent as u32);
         let placement = Placement::new(fit, self.size, to);
         for row in 0..to[1] {
-            targets.extend((0..to[0]).map(|column| {
-                match placement.nearest(column, row) {
+            targets.extend(
+                (0..to[0]).map(|column| match placement.nearest(column, row) {
                     Some([x, y]) => self.classes[y as usize * self.size[0] as usize + x as usize],
                     None => Targets::IGNORED,
-                }
-            }));
+                }),
+            );
         }
     }
 }
@@ -245,7 +244,11 @@ mod tests {
         encoder.set_color(color);
         encoder.set_depth(depth);
         if color == ColorType::Indexed {
-            encoder.set_palette((0..=255u8).flat_map(|i| [i, 255 - i, 7]).collect::<Vec<_>>());
+            encoder.set_palette(
+                (0..=255u8)
+                    .flat_map(|i| [i, 255 - i, 7])
+                    .collect::<Vec<_>>(),
+            );
         }
         let mut writer = encoder.write_header().unwrap();
         writer.write_image_data(data).unwrap();
@@ -299,7 +302,9 @@ mod tests {
             png(ColorType::Indexed, BitDepth::Eight, [4, 2], &row.repeat(2))
         };
         for name in ["b.png", "more/a.png"] {
-            let pixels: Vec<u8> = (0..24).map(|at| if at % 4 < 2 { 200 } else { 10 }).collect();
+            let pixels: Vec<u8> = (0..24)
+                .map(|at| if at % 4 < 2 { 200 } else { 10 })
+                .collect();
             write_picture(images.join(name), &pixels, [3, 2, 4]).unwrap();
             fs::write(masks.join(name), mask(1)).unwrap();
         }

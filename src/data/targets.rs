@@ -66,6 +66,18 @@ impl Targets {
     }
 }
 
+/// n / (k * count) for each of the k classes that occur, which together count n (scikit-learn's
+/// `compute_class_weight("balanced")`); 0 for one that does not.
+pub(crate) fn balanced(counts: &[u64]) -> Vec<f32> {
+    let all: u64 = counts.iter().sum();
+    let there = counts.iter().filter(|&&count| count > 0).count() as f64;
+    let weight = |&count: &u64| match count {
+        0 => 0.0,
+        count => (all as f64 / (there * count as f64)) as f32,
+    };
+    counts.iter().map(weight).collect()
+}
+
 impl Dataset {
     /// Images with a class for each of their pixels: masks `[count, height, width]`, whose elements
     /// are below `classes`, or [`Targets::IGNORED`].
@@ -185,6 +197,32 @@ impl Dataset {
             Targets::Values { .. } => {}
         }
         counts
+    }
+
+    /// A weight for each class, such that all classes together count alike: n / (k * count) of n
+    /// images (or pixels of masks) and k classes, as scikit-learn's "balanced" ones, and 0 for a class
+    /// that does not occur. For [`cross_entropy`](crate::graph::Graph::cross_entropy_with) and the
+    /// task.
+    ///
+    /// # Errors
+    /// `Data` if images have values instead of classes.
+    ///
+    /// ```
+    /// use striate::data::Dataset;
+    ///
+    /// # fn main() -> striate::error::Result<()> {
+    /// let set = Dataset::new(vec![0; 8], vec![0, 1, 1, 1, 1, 1, 1, 1], [1, 1, 1], 2)?;
+    /// assert_eq!(set.class_counts(), [1, 7]);
+    /// assert_eq!(set.class_weights()?, [4.0, 8.0 / 14.0]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn class_weights(&self) -> Result<Vec<f32>> {
+        let counts = self.class_counts();
+        if matches!(self.targets, Targets::Values { .. }) {
+            return Err(self.targets.instead_of(&Targets::Labels));
+        }
+        Ok(balanced(&counts))
     }
 
     /// The targets as one tensor: u32 `[count]`, u8 `[count, height, width]` or f32

@@ -391,6 +391,20 @@ impl Gpu {
         self.poll(wgpu::PollType::wait_indefinitely())
     }
 
+    /// Blocks until a submission is done, and those before it.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait).
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn wait_for(&self, submission: wgpu::SubmissionIndex) -> Result<()> {
+        self.expect_owned()?;
+        self.check_lost()?;
+        self.poll(wgpu::PollType::Wait {
+            submission_index: Some(submission),
+            timeout: None,
+        })
+    }
+
     /// Runs `work`, which reads from this device, to its end.
     ///
     /// # Errors

@@ -117,13 +117,15 @@ impl Inspector {
         self.expect_settings(options)?;
         let [channels, height, width] = self.input;
         let stream = Stream::new(options.seed, stream_of(PICTURE), 0);
-        let ends = [0.0, 255.0].map(|pixel: f32| {
-            let [scale, shift] = self.normalise.factors();
-            pixel * scale + shift
-        });
+        let ends = [0, 255].map(|pixel| self.normalise.image(&vec![pixel; channels], channels));
         let count = channels * height * width;
         let noise = (0..count as u64).map(|at| stream.normal(at, START) as f32);
-        let noise = noise.map(|x| x.clamp(ends[0], ends[1])).collect();
+        let plane = height * width;
+        let noise = noise.enumerate().map(|(at, x)| {
+            let channel = at / plane.max(1);
+            x.clamp(ends[0][channel], ends[1][channel])
+        });
+        let noise = noise.collect();
         let start = Tensor::f32([1, channels, height, width], noise)?;
         let ascent = self.ascent(layer, channel, options, start, ends)?;
 
@@ -167,10 +169,8 @@ impl Inspector {
                 format!("maximise: channel {channel} of \"{layer}\" becomes NaN or infinite");
             return Err(Error::new(ErrorKind::NotFinite, message));
         }
-        let Self { normalise, .. } = self;
-        let pixel = |x: &f32| (f64::from(*x) * normalise.deviation + normalise.mean).round() as u8;
         Ok(Maximised {
-            pixels: values.iter().map(pixel).collect(),
+            pixels: self.normalise.pixels(&values, channels),
             size: self.input,
             values,
             before,
@@ -213,7 +213,7 @@ impl Inspector {
         channel: usize,
         options: &MaximiseOptions,
         start: Tensor,
-        [low, high]: [f32; 2],
+        ends: [Vec<f32>; 2],
     ) -> Result<Ascent> {
         let channels = self.input[0];
         let mut g = Graph::new();
@@ -257,7 +257,10 @@ impl Inspector {
         let step = g.scale(step, options.rate)?;
         let shrunk = g.scale(picture, 1.0 - options.l2)?;
         let next = g.add(shrunk, step)?;
-        let next = g.clamp(next, low, high)?;
+        let [low, high] = ends.map(|end| Tensor::f32([1, channels, 1, 1], end));
+        let (low, high) = (g.constant(low?)?, g.constant(high?)?);
+        let next = g.maximum(next, low)?;
+        let next = g.minimum(next, high)?;
         let radius = radius(options.blur);
         let blur = kernel(&mut g, "blur", radius)?;
         let next = g.conv2d(next, blur, None, depthwise(radius, PaddingMode::Replicate))?;

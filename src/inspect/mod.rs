@@ -32,7 +32,8 @@
 //! let images = g.input("images", Type::f32([1, 1, 28, 28]))?;
 //! lenet5(10).build(&mut Build::eval(&mut g), images)?;
 //! let store = Store::new(&Engine::cpu(), &[&g], 1)?;
-//! let mut inspector = Inspector::new(&store, lenet5(10), [1, 28, 28])?.normalise(33.0, 79.0);
+//! let mut inspector = Inspector::new(&store, lenet5(10), [1, 28, 28])?
+//!     .normalise(Normalise::given(&[0.13], &[0.31])?)?;
 //!
 //! let pixels = striate::data::digits(1, 1)?.images;
 //! let maps = inspector.feature_maps(&pixels, "conv2")?;
@@ -145,7 +146,8 @@ impl Inspector {
         Ok(Self {
             class_names: card.class_names,
             fit: card.fit,
-            ..inspector.normalise(card.mean, card.deviation)
+            normalise: card.normalise()?,
+            ..inspector
         })
     }
 
@@ -168,7 +170,7 @@ impl Inspector {
         let inspector = Self::new(classifier.store(), net, about.image)?;
         Ok(Self {
             class_names: about.class_names.clone(),
-            normalise: about.normalise,
+            normalise: about.normalise.clone(),
             ..inspector
         })
     }
@@ -205,10 +207,7 @@ impl Inspector {
             net,
             store: store.clone(),
             input,
-            normalise: Normalise {
-                mean: 0.0,
-                deviation: 255.0,
-            },
+            normalise: Normalise::given(&[0.0], &[1.0])?,
             fit: Fit::default(),
             states,
             class_names: Vec::new(),
@@ -216,11 +215,14 @@ impl Inspector {
         })
     }
 
-    /// The mean of pixels, from 0 to 255, that is taken off, and the deviation by which they are
-    /// divided then; 0 and 255 unless they are set or come with the network.
-    pub fn normalise(mut self, mean: f64, deviation: f64) -> Self {
-        self.normalise = Normalise { mean, deviation };
-        self
+    /// How pixels are shifted and scaled; to 0 to 1 unless it is set or comes with the network.
+    ///
+    /// # Errors
+    /// `Data` if it is for another number of channels.
+    pub fn normalise(mut self, normalise: Normalise) -> Result<Self> {
+        normalise.expect_channels(self.input[0])?;
+        self.normalise = normalise;
+        Ok(self)
     }
 
     /// Channels, height and width of its pictures.
@@ -369,9 +371,7 @@ impl Inspector {
                 pixels.len()
             )));
         }
-        let [scale, shift] = self.normalise.factors();
-        let numbers = pixels.iter().map(|&pixel| f32::from(pixel) * scale + shift);
-        Ok(numbers.collect())
+        Ok(self.normalise.image(pixels, channels))
     }
 
     /// Fails unless there is a class of this number; returns how many there are.

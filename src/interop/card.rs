@@ -6,6 +6,7 @@ use crate::data::Fit;
 use crate::error::{Error, ErrorKind, Result};
 use crate::models::{self, Model};
 use crate::tensor::Tensor;
+use crate::train::Normalise;
 
 /// The tensor of bytes in which a card lies, as JSON: so its place in a file is fixed, and its
 /// bytes are part of the file's hash.
@@ -32,10 +33,12 @@ pub struct ModelCard {
     /// How pictures of other sizes become these.
     #[serde(with = "by_name")]
     pub fit: Fit,
-    /// Mean of the pixels, from 0 to 255, that is taken off.
-    pub mean: f64,
-    /// Their deviation, by which they are divided then.
-    pub deviation: f64,
+    /// Mean of the pixels, from 0 to 255, that is taken off: one for all channels, or one for each.
+    #[serde(with = "one_or_each")]
+    pub mean: Vec<f64>,
+    /// Their deviations, by which they are divided then.
+    #[serde(with = "one_or_each")]
+    pub deviation: Vec<f64>,
 }
 
 impl ModelCard {
@@ -101,13 +104,22 @@ impl ModelCard {
                 card.classes
             )));
         }
-        if !(card.deviation.is_finite() && card.deviation > 0.0 && card.mean.is_finite()) {
-            return Err(wrong(format!(
-                "the model's card has mean {} and deviation {}",
-                card.mean, card.deviation
-            )));
-        }
+        card.normalise()?;
         Ok(card)
+    }
+
+    /// How its images are shifted and scaled.
+    ///
+    /// # Errors
+    /// `Data` for numbers that cannot be those, or for other channels than its images have.
+    pub fn normalise(&self) -> Result<Normalise> {
+        let wrong = |message: String| {
+            Error::new(ErrorKind::Data, format!("the model's card has {message}"))
+        };
+        let normalise = Normalise::of_bytes(&self.mean, &self.deviation).map_err(wrong)?;
+        let told = |e: Error| wrong(e.to_string());
+        normalise.expect_channels(self.input[0]).map_err(told)?;
+        Ok(normalise)
     }
 
     /// The network.
@@ -122,6 +134,32 @@ impl ModelCard {
     pub fn class_name(&self, class: usize) -> String {
         let name = self.class_names.get(class);
         name.cloned().unwrap_or_else(|| class.to_string())
+    }
+}
+
+/// A single number as itself.
+mod one_or_each {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum OneOrEach {
+        One(f64),
+        Each(Vec<f64>),
+    }
+
+    pub fn serialize<S: Serializer>(values: &[f64], serializer: S) -> Result<S::Ok, S::Error> {
+        match values {
+            [one] => one.serialize(serializer),
+            each => each.serialize(serializer),
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
+        Ok(match OneOrEach::deserialize(deserializer)? {
+            OneOrEach::One(one) => vec![one],
+            OneOrEach::Each(each) => each,
+        })
     }
 }
 

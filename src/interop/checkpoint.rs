@@ -7,7 +7,8 @@
 #[cfg(not(target_arch = "wasm32"))]
 use std::path::Path;
 
-use super::safetensors::{decode, encode, fit};
+use super::convert::FloatFormat;
+use super::safetensors::{decode, encode, encode_as, fit};
 use super::state_dict::{LoadOptions, load_state_dict_bytes};
 use crate::error::Result;
 #[cfg(not(target_arch = "wasm32"))]
@@ -76,6 +77,62 @@ pub(crate) async fn averaged(store: &Store) -> Result<Vec<(String, Tensor)>> {
 /// As [`encode_parameters_async`].
 pub async fn encode_training_async(store: &Store) -> Result<Vec<u8>> {
     encode(&store.snapshot_async(&training_names(store)).await?)
+}
+
+/// How parameters are saved.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SaveOptions {
+    format: FloatFormat,
+}
+
+impl SaveOptions {
+    /// As they are.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Tensors of `f32` in another format, each element rounded to the nearest, ties to even. Loading
+    /// makes them `f32` again.
+    pub fn dtype(mut self, format: FloatFormat) -> Self {
+        self.format = format;
+        self
+    }
+}
+
+/// The file of [`save_parameters_with`] as bytes, for borrowed devices and browsers.
+///
+/// # Errors
+/// As [`encode_parameters_async`]; `Checkpoint` if the format does not hold a finite element.
+pub async fn encode_parameters_with_async(store: &Store, options: &SaveOptions) -> Result<Vec<u8>> {
+    let tensors = store.snapshot_async(&network_names(store)).await?;
+    encode_as(&tensors, options.format)
+}
+
+/// As [`save_parameters`], in a format that is asked for: `f16` and `bf16` take half the bytes.
+///
+/// ```no_run
+/// use striate::interop::{FloatFormat, SaveOptions, save_parameters_with};
+///
+/// # fn main() -> striate::error::Result<()> {
+/// # let store: striate::store::Store = unimplemented!();
+/// let half = SaveOptions::new().dtype(FloatFormat::F16);
+/// save_parameters_with("half.safetensors", &store, &half)?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// As [`save_parameters`]; `Checkpoint`, with its tensor and number, if the format does not hold a
+/// finite element.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn save_parameters_with(
+    path: impl AsRef<Path>,
+    store: &Store,
+    options: &SaveOptions,
+) -> Result<()> {
+    let encoded = encode_parameters_with_async(store, options);
+    let bytes = crate::store::blocking(store.engine(), encoded)?;
+    replace_file(path, &bytes)
 }
 
 /// Writes the parameters and running statistics of a store to a safetensors file: all of them, as

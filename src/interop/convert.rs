@@ -5,7 +5,54 @@ use safetensors::Dtype;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::shape::{DType, Type};
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, room};
+
+/// The format in which tensors of `f32` are saved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum FloatFormat {
+    /// As they are.
+    #[default]
+    F32,
+    /// Half precision (IEEE 754 binary16): 11 significant bits, up to 65,504.
+    F16,
+    /// The upper half of an `f32`: 8 significant bits, the same range.
+    Bf16,
+}
+
+/// The elements of an `f32` tensor in 16 bits each, rounded to the nearest, ties to even.
+///
+/// # Errors
+/// `Checkpoint`, with the first finite element that the format does not hold.
+pub(super) fn narrowed(tensor: &Tensor, format: FloatFormat) -> Result<Vec<u8>> {
+    let (name, narrow): (_, fn(f32) -> Option<u16>) = match format {
+        FloatFormat::F16 => ("f16", |x| to_f16(Number::Float(f64::from(x)))),
+        _ => ("bf16", to_bf16),
+    };
+    let elements = tensor.as_f32()?;
+    let mut bytes = room(2 * elements.len())?;
+    for (index, &x) in elements.iter().enumerate() {
+        let Some(bits) = narrow(x) else {
+            let message = format!("element {index} is {x}, which {name} does not hold");
+            return Err(Error::new(ErrorKind::Checkpoint, message));
+        };
+        bytes.extend_from_slice(&bits.to_le_bytes());
+    }
+    Ok(bytes)
+}
+
+/// The upper half of the nearest `f32` whose lower half is zero; none beyond the largest.
+fn to_bf16(x: f32) -> Option<u16> {
+    let bits = x.to_bits();
+    if x.is_nan() {
+        // Stays one, also if all of its bits are in the lower half.
+        return Some((bits >> 16) as u16 | 0x40);
+    }
+    let even = bits >> 16 & 1;
+    let rounded = (bits.wrapping_add(0x7fff + even) >> 16) as u16;
+    let infinite = rounded & 0x7fff == 0x7f80;
+    (x.is_infinite() || !infinite).then_some(rounded)
+}
 
 /// An element, exactly.
 #[derive(Clone, Copy)]
@@ -215,6 +262,43 @@ mod tests {
         let large = (16_777_217i64.to_le_bytes(), (-3i64).to_le_bytes());
         let made = converted(Dtype::I64, &[large.0, large.1].concat(), DType::F32).unwrap();
         assert_eq!(made.as_f32().unwrap(), [16_777_216.0, -3.0]);
+    }
+
+    #[test]
+    fn floats_are_narrowed_to_the_nearest() {
+        // Every upper half stays as it is.
+        for bits in 0..=u16::MAX {
+            let x = f32::from_bits(u32::from(bits) << 16);
+            let back = to_bf16(x).unwrap();
+            let same = f32::from_bits(u32::from(back) << 16);
+            assert!(back == bits || (x.is_nan() && same.is_nan()), "{bits:x}");
+        }
+        // Half way to the even neighbour, a little more, a little less.
+        for (bits, wanted) in [
+            (0x3f80_8000, 0x3f80),
+            (0x3f81_8000, 0x3f82),
+            (0x3f80_8001, 0x3f81),
+            (0x3f80_7fff, 0x3f80),
+            (0xff7f_7fff, 0xff7f),
+            (0x7f80_0000, 0x7f80),
+            (0x0000_8001, 0x0001),
+            (0x7f80_0001, 0x7fc0),
+        ] {
+            let made = to_bf16(f32::from_bits(bits)).unwrap();
+            assert_eq!(made, wanted, "{bits:x}");
+        }
+        assert_eq!(to_bf16(f32::MAX), None);
+        let tensor = |x: f32| Tensor::f32([2], vec![0.0, x]).unwrap();
+        for (x, format, words) in [
+            (1e5, FloatFormat::F16, "element 1 is 100000, which f16 does"),
+            (f32::MAX, FloatFormat::Bf16, "which bf16 does not hold"),
+        ] {
+            let error = narrowed(&tensor(x), format).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Checkpoint);
+            assert!(error.to_string().contains(words), "{error}");
+        }
+        let made = narrowed(&tensor(-1.5), FloatFormat::F16).unwrap();
+        assert_eq!(made, [0, 0, 0, 0xbe]);
     }
 
     #[test]

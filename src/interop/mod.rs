@@ -28,14 +28,16 @@ pub use card::ModelCard;
 pub(crate) use checkpoint::averaged;
 #[cfg(feature = "interop")]
 pub use checkpoint::{
-    encode_averaged_async, encode_parameters_async, encode_training_async, load_parameters_bytes,
-    load_training_bytes,
+    SaveOptions, encode_averaged_async, encode_parameters_async, encode_parameters_with_async,
+    encode_training_async, load_parameters_bytes, load_training_bytes,
 };
 #[cfg(all(feature = "interop", not(target_arch = "wasm32")))]
 pub use checkpoint::{
     load_parameters, load_training, save_averaged, save_averaged_async, save_parameters,
-    save_parameters_async, save_training, save_training_async,
+    save_parameters_async, save_parameters_with, save_training, save_training_async,
 };
+#[cfg(feature = "interop")]
+pub use convert::FloatFormat;
 #[cfg(all(feature = "interop", not(target_arch = "wasm32")))]
 pub(crate) use predictor::load_network;
 #[cfg(all(feature = "interop", not(target_arch = "wasm32")))]

@@ -56,8 +56,8 @@ pub(super) fn save_network(
         class_names: about.class_names.clone(),
         input: about.image,
         fit,
-        mean: about.normalise.mean,
-        deviation: about.normalise.deviation,
+        mean: about.normalise.means(),
+        deviation: about.normalise.deviations(),
     };
     let mut tensors = blocking(store.engine(), averaged(store))?;
     let evaluated = Evaluated::new(model, about.image)?;
@@ -204,10 +204,7 @@ impl Predictor {
 
     fn of(engine: &Engine, tensors: &mut Vec<(String, Tensor)>) -> Result<Self> {
         let (card, _, evaluated, store) = network(engine, tensors)?;
-        let normalise = Normalise {
-            mean: card.mean,
-            deviation: card.deviation,
-        };
+        let normalise = card.normalise()?;
         Ok(Self {
             session: Session::new(&store, &evaluated.graph, &[evaluated.shares])?,
             card,
@@ -236,9 +233,8 @@ impl Predictor {
                 pixels.len()
             )));
         }
-        let [scale, shift] = self.normalise.factors();
-        let scaled = pixels.iter().map(|&pixel| f32::from(pixel) * scale + shift);
-        let image = Tensor::f32([1, channels, height, width], scaled.collect())?;
+        let scaled = self.normalise.image(pixels, channels);
+        let image = Tensor::f32([1, channels, height, width], scaled)?;
         self.session.write(self.images, &image)?;
         self.session.run(1)?;
         let shares = self.session.read(self.shares)?.as_f32()?.to_vec();

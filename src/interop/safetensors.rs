@@ -14,7 +14,7 @@ use std::path::Path;
 
 use safetensors::{Dtype, View};
 
-use super::convert::own;
+use super::convert::{FloatFormat, narrowed, own};
 use super::header::{HASH_KEY, Hash, Header, HeaderEntry, no_hash, sign};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::{HEAD, SAFETENSORS, described};
@@ -56,6 +56,15 @@ pub fn load(path: impl AsRef<Path>) -> Result<Vec<(String, Tensor)>> {
 /// `Checkpoint` if a name occurs twice or is `__metadata__`, which the format takes for itself, or
 /// if the file would exceed [`MAX_TENSORS`] or [`MAX_HEADER`].
 pub fn encode(tensors: &[(String, Tensor)]) -> Result<Vec<u8>> {
+    encode_as(tensors, FloatFormat::F32)
+}
+
+/// As [`encode`], with tensors of `f32` in another format: each element is rounded to the nearest,
+/// ties to even.
+///
+/// # Errors
+/// As [`encode`]; `Checkpoint` if the format does not hold a finite element.
+pub(super) fn encode_as(tensors: &[(String, Tensor)], format: FloatFormat) -> Result<Vec<u8>> {
     let wrong = |message: String| Error::new(ErrorKind::Checkpoint, message);
     if tensors.len() > MAX_TENSORS {
         return Err(wrong(format!(
@@ -73,9 +82,12 @@ pub fn encode(tensors: &[(String, Tensor)]) -> Result<Vec<u8>> {
             return Err(wrong(format!("two tensors are called \"{name}\"")));
         }
     }
-    let views = tensors
-        .iter()
-        .map(|(name, tensor)| (name, SavedTensor(tensor)));
+    let saved = tensors.iter().map(|(name, tensor)| {
+        let saved = SavedTensor::new(tensor, format);
+        let saved = saved.map_err(|e| e.context(format!("tensor \"{name}\"")))?;
+        Ok((name, saved))
+    });
+    let views = saved.collect::<Result<Vec<_>>>()?;
     let metadata = [(HASH_KEY.to_owned(), no_hash())];
     let mut bytes = safetensors::serialize(views, Some(metadata.into_iter().collect()))
         .map_err(|e| wrong("the tensors cannot be encoded".to_owned()).with_source(e))?;
@@ -248,28 +260,45 @@ fn listed(names: &[String]) -> String {
     }
 }
 
-struct SavedTensor<'a>(&'a Tensor);
+struct SavedTensor<'a> {
+    tensor: &'a Tensor,
+    dtype: Dtype,
+    bytes: Cow<'a, [u8]>,
+}
+
+impl<'a> SavedTensor<'a> {
+    fn new(tensor: &'a Tensor, format: FloatFormat) -> Result<Self> {
+        let (dtype, bytes) = match (tensor.ty().dtype, format) {
+            (DType::F32, FloatFormat::F16) => (Dtype::F16, narrowed(tensor, format)?.into()),
+            (DType::F32, FloatFormat::Bf16) => (Dtype::BF16, narrowed(tensor, format)?.into()),
+            (DType::F32, _) => (Dtype::F32, tensor.bytes().into()),
+            (DType::F16, _) => (Dtype::F16, tensor.bytes().into()),
+            (DType::U32, _) => (Dtype::U32, tensor.bytes().into()),
+            (DType::U8, _) => (Dtype::U8, tensor.bytes().into()),
+        };
+        Ok(Self {
+            tensor,
+            dtype,
+            bytes,
+        })
+    }
+}
 
 impl View for SavedTensor<'_> {
     fn dtype(&self) -> Dtype {
-        match self.0.ty().dtype {
-            DType::F32 => Dtype::F32,
-            DType::F16 => Dtype::F16,
-            DType::U32 => Dtype::U32,
-            DType::U8 => Dtype::U8,
-        }
+        self.dtype
     }
 
     fn shape(&self) -> &[usize] {
-        self.0.shape()
+        self.tensor.shape()
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        self.0.bytes().into()
+        (&*self.bytes).into()
     }
 
     fn data_len(&self) -> usize {
-        self.0.bytes().len()
+        self.bytes.len()
     }
 }
 

@@ -96,7 +96,8 @@ impl<M: Module> Examined<M> {
     /// `Unsupported` on a borrowed device; those of the device.
     pub fn of(classifier: &Classifier, model: M) -> Result<Self> {
         let about = &classifier.about;
-        Self::new(classifier.store(), model, about.image, about.normalise)
+        let normalise = about.normalise.clone();
+        Self::new(classifier.store(), model, about.image, normalise)
     }
 
     /// Of a store that has the states of `model`, for images of this size.
@@ -177,9 +178,11 @@ impl<M: Module> Examined<M> {
     /// Normalised images, behind them zeros up to a whole batch.
     fn batch(&self, images: &[u8], batch: usize) -> Result<Tensor> {
         let [channels, height, width] = self.image;
-        let [scale, shift] = self.normalise.factors();
         let mut scaled = crate::tensor::room(batch * channels * height * width)?;
-        scaled.extend(images.iter().map(|&pixel| f32::from(pixel) * scale + shift));
+        let size = (channels * height * width).max(1);
+        for image in images.chunks(size) {
+            scaled.extend(self.normalise.image(image, channels));
+        }
         scaled.resize(batch * channels * height * width, 0.0);
         Tensor::f32([batch, channels, height, width], scaled)
     }

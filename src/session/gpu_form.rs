@@ -1,6 +1,6 @@
 //! A plan on a device: pipelines, buffers and bind groups, made once and encoded step by step.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -24,7 +24,12 @@ pub(super) struct GpuForm {
     pub dispatches: Vec<Ready>,
     /// The writes to the states, of all sessions over the store, and those to inputs.
     writes: [Staging; 2],
+    /// The last submissions of steps, at most [`SUBMISSIONS`].
+    submitted: VecDeque<wgpu::SubmissionIndex>,
 }
+
+/// Submissions that are remembered.
+const SUBMISSIONS: usize = 8;
 
 /// A dispatch with its GPU objects.
 pub(super) struct Ready {
@@ -84,6 +89,7 @@ impl GpuForm {
             uniforms,
             dispatches: Vec::new(),
             writes: [states, Staging::new(room)],
+            submitted: VecDeque::new(),
         };
         form.fill_constants(store, graph)?;
         let mut blocks = vec![0; form.plan.steps.len() * UNIFORM_STRIDE as usize];
@@ -230,13 +236,31 @@ impl GpuForm {
     }
 
     /// Submits so many steps together, or none of them.
-    pub fn submit(&self, steps: usize) -> Result<()> {
-        self.gpu.guarded("submitting steps", || {
+    pub fn submit(&mut self, steps: usize) -> Result<()> {
+        let submission = self.gpu.guarded("submitting steps", || {
             let device = self.gpu.device();
             let mut encoder = device.create_command_encoder(&Default::default());
             let _order = self.record(&mut encoder, steps);
-            self.gpu.queue().submit([encoder.finish()]);
-        })
+            self.gpu.queue().submit([encoder.finish()])
+        })?;
+        if self.submitted.len() == SUBMISSIONS {
+            self.submitted.pop_front();
+        }
+        self.submitted.push_back(submission);
+        Ok(())
+    }
+
+    /// Waits until all but the last `count` submissions of steps are done, on an own device.
+    pub fn wait_for_all_but(&mut self, count: usize) -> Result<()> {
+        let mut last = None;
+        while self.submitted.len() > count {
+            last = self.submitted.pop_front();
+        }
+        match last {
+            #[cfg(not(target_arch = "wasm32"))]
+            Some(submission) if self.gpu.is_owned() => self.gpu.wait_for(submission),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -202,6 +202,15 @@ impl Session {
         (done, Ok(()))
     }
 
+    /// Waits until all but the last `count` calls of [`run`](Self::run) are done, on an own device:
+    /// so who writes inputs for each step stages no more of them than that.
+    pub(crate) fn wait_for_all_but(&mut self, count: usize) -> Result<()> {
+        match &mut self.form {
+            Compiled::Gpu(form) => form.wait_for_all_but(count),
+            Compiled::Cpu { .. } => Ok(()),
+        }
+    }
+
     /// Records `steps` steps into the host's encoder, as one compute pass, behind what was written
     /// and set and still waits. Submits nothing. Where the encoder is dropped instead of submitted,
     /// the writes wait for the next one.

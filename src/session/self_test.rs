@@ -29,7 +29,7 @@ pub(super) async fn multiply(gpu: &Gpu) -> Result<()> {
         let store = Store::new_async(&engine, &[&graph], 0).await?;
         let options = PlanOptions::default();
         let plan = Plan::new(&graph, store.layout(), &[y], gpu.caps(), options)?;
-        let form = GpuForm::new(gpu, &store, &graph, plan, |_| ()).await?;
+        let mut form = GpuForm::new(gpu, &store, &graph, plan, |_| ()).await?;
         form.submit(1)?;
         let read = form.read(&store, &graph, y)?;
         #[cfg(not(target_arch = "wasm32"))]

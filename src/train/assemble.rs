@@ -10,12 +10,11 @@ use crate::shape::Type;
 use crate::store::Store;
 use crate::tensor::Tensor;
 
-#[cfg(not(target_arch = "wasm32"))]
-use super::batch::HostBatch;
-use super::batch::{About, Batch, LOSS, Resident};
+use super::batch::{About, Batch, HostBatch, LOSS, Resident, StreamedBatch};
 use super::followed::Followed;
 use super::optimizer::Optimizer;
 use super::steps::Steps;
+use super::streaming::{Streamed, Streaming};
 use super::task::{Objective, Task};
 use super::{scheduled, swap_averages};
 use crate::data::Dataset;
@@ -37,14 +36,31 @@ pub(super) struct Job<'a> {
     pub accumulate: usize,
     /// Whether the host sets a factor on the learning rate, the state [`FACTOR`].
     pub factor: bool,
+    /// Keys the order of the images.
+    pub seed: u64,
+    /// Where training images come from if they do not lie on the device.
+    pub stream: Option<&'a Streamed>,
+}
+
+/// Where the batches of training come from.
+enum Feed<'a> {
+    Resident(Resident),
+    /// The host writes images such as those of the set.
+    Streamed(&'a Dataset),
+}
+
+/// A step of training on batches of so many rows.
+struct Rows {
+    graph: Graph,
+    loss: Value,
+    streamed: Option<StreamedBatch>,
 }
 
 /// The graphs of training.
-pub(super) struct Training {
-    pub train: Graph,
-    loss: Value,
+pub(super) struct Training<'a> {
+    train: Rows,
     /// Of the last batch of an epoch, where it is not full.
-    pub remainder: Option<(Graph, Value)>,
+    remainder: Option<Rows>,
     /// Of the update, where gradients are added up over several batches.
     pub apply: Option<Graph>,
     steps_per_epoch: usize,
@@ -52,39 +68,47 @@ pub(super) struct Training {
     batches: Batches,
     accumulate: usize,
     averages: bool,
+    seed: u64,
+    stream: Option<&'a Streamed>,
 }
 
-impl Training {
+impl<'a> Training<'a> {
     /// # Errors
     /// `Shape` for no images in a batch, no batch in an epoch, and from the model.
-    pub fn new(job: &Job<'_>, set: &Dataset) -> Result<Self> {
+    pub fn new(job: &Job<'a>, set: &Dataset) -> Result<Self> {
+        let count = match job.stream {
+            Some(stream) => stream.count_like(set)?,
+            None => set.count,
+        };
         let batches = Batches {
-            count: set.count,
+            count,
             batch: match job.drop_last {
                 true => job.batch,
-                false => job.batch.min(set.count),
+                false => job.batch.min(count),
             },
             shuffle: true,
             drop_last: job.drop_last,
         };
         let steps_per_epoch = batches.steps().map_err(|e| e.context("classifier"))?;
-        let resident = Resident::new("train", set, job.about.normalise)?;
-        let (train, loss, apply) = job.step(&resident, batches, batches.batch)?;
+        let feed = match job.stream {
+            Some(_) => Feed::Streamed(set),
+            None => Feed::Resident(Resident::new("train", set, &job.about.normalise)?),
+        };
+        let (train, apply) = job.step(&feed, batches, batches.batch)?;
         let remainder = match batches.remainder() {
             0 => None,
             rows => {
-                let (graph, loss, _) = job.step(&resident, batches, rows).map_err(|e| {
+                let (rows, _) = job.step(&feed, batches, rows).map_err(|e| {
                     e.context(format!(
                         "the last batch of an epoch has {rows} of {} rows, drop_last leaves it out",
                         batches.batch
                     ))
                 })?;
-                Some((graph, loss))
+                Some(rows)
             }
         };
         Ok(Self {
             train,
-            loss,
             remainder,
             apply,
             steps_per_epoch,
@@ -92,13 +116,15 @@ impl Training {
             batches,
             accumulate: job.accumulate,
             averages: job.optimizer.averages(),
+            seed: job.seed,
+            stream: job.stream,
         })
     }
 
     /// All of them, which a store is made from.
     pub fn graphs(&self) -> impl Iterator<Item = &Graph> {
-        let remainder = self.remainder.iter().map(|(graph, _)| graph);
-        [&self.train]
+        let remainder = self.remainder.iter().map(|rows| &rows.graph);
+        [&self.train.graph]
             .into_iter()
             .chain(&self.apply)
             .chain(remainder)
@@ -111,13 +137,30 @@ impl Training {
         progress: &mut impl FnMut(Progress<'_>),
     ) -> Result<Steps> {
         let swap = match self.averages {
-            true => Some(swap_averages(self.apply.as_ref().unwrap_or(&self.train))?),
+            true => Some(swap_averages(
+                self.apply.as_ref().unwrap_or(&self.train.graph),
+            )?),
             false => None,
         };
-        let train = compile(store, &self.train, &[self.loss], progress).await?;
+        let Rows { graph, loss, .. } = &self.train;
+        let train = compile(store, graph, &[*loss], progress).await?;
         let remainder = match &self.remainder {
-            Some((graph, loss)) => Some(compile(store, graph, &[*loss], progress).await?),
+            Some(Rows { graph, loss, .. }) => {
+                Some(compile(store, graph, &[*loss], progress).await?)
+            }
             None => None,
+        };
+        let streaming = match (self.stream, self.train.streamed) {
+            (Some(stream), Some(batch)) => {
+                let last = self.remainder.as_ref().and_then(|rows| rows.streamed);
+                Some(Streaming::new(
+                    stream,
+                    self.batches,
+                    self.seed,
+                    [batch, last.unwrap_or(batch)],
+                )?)
+            }
+            _ => None,
         };
         let apply = match &self.apply {
             Some(graph) => Some(compile(store, graph, &[], progress).await?),
@@ -140,6 +183,7 @@ impl Training {
             done: Followed::new("clock").now(store)?,
             pending: Followed::new("accumulated").now(store)?,
             store: store.clone(),
+            streaming,
             unread: 0,
             looked: 0,
             stopped: None,
@@ -163,13 +207,20 @@ impl Job<'_> {
     /// added up over several batches the graph that applies them.
     fn step(
         &self,
-        data: &Resident,
+        feed: &Feed<'_>,
         batches: Batches,
         rows: usize,
-    ) -> Result<(Graph, Value, Option<Graph>)> {
+    ) -> Result<(Rows, Option<Graph>)> {
         let mut g = Graph::new();
         let clock = g.clock()?;
-        let batch = data.batch(&mut g, clock, batches, Some(rows))?;
+        let (streamed, batch) = match feed {
+            Feed::Resident(set) => (None, set.batch(&mut g, clock, batches, Some(rows))?),
+            Feed::Streamed(set) => {
+                let normalise = &self.about.normalise;
+                let (given, batch) = StreamedBatch::batch(&mut g, "train", set, rows, normalise)?;
+                (Some(given), batch)
+            }
+        };
         let loss = self.training_loss(&mut g, &batch)?;
         let rate = |g: &mut Graph| {
             // A constant rate is a table too, of one entry.
@@ -184,10 +235,26 @@ impl Job<'_> {
         if self.accumulate == 1 {
             let rate = rate(&mut g)?;
             self.optimizer.minimize_at(&mut g, loss, rate)?;
-            return Ok((g, loss, None));
+            let graph = g;
+            return Ok((
+                Rows {
+                    graph,
+                    loss,
+                    streamed,
+                },
+                None,
+            ));
         }
         let applying = (self.optimizer).accumulate_at(&mut g, loss, self.accumulate, rate)?;
-        Ok((g, loss, Some(applying.graph)))
+        let graph = g;
+        Ok((
+            Rows {
+                graph,
+                loss,
+                streamed,
+            },
+            Some(applying.graph),
+        ))
     }
 
     /// The loss of a batch of training, counted.
@@ -226,7 +293,7 @@ impl Job<'_> {
             shuffle: false,
             drop_last: false,
         };
-        let resident = Resident::new(name, set, self.about.normalise)?;
+        let resident = Resident::new(name, set, &self.about.normalise)?;
         let batch = resident.batch(&mut g, clock, batches, None)?;
         self.evaluated(&mut g, &batch)?;
         let next = g.advance(clock)?;
@@ -238,7 +305,7 @@ impl Job<'_> {
     /// A step of evaluation of images that the host writes, and what the network makes of them.
     pub fn host(&self, name: &'static str, set: &Dataset, rows: usize) -> Result<HostGraph> {
         let mut graph = Graph::new();
-        let normalise = self.about.normalise;
+        let normalise = &self.about.normalise;
         let (given, batch) = HostBatch::batch(&mut graph, name, set, rows, normalise)?;
         let outputs = self.evaluated(&mut graph, &batch)?;
         Ok(HostGraph {

@@ -9,39 +9,13 @@ use crate::ops::Batches;
 use crate::shape::{DType, Type};
 use crate::tensor::Tensor;
 
+use super::normalise::Normalise;
+
 /// The state that adds up losses: of steps in training, of images in evaluation. A set's prefix
 /// comes before it.
 pub(super) const LOSS: &str = "loss";
 /// The state that counts steps: those at whose end the sum of losses was finite, all.
 pub(super) const FINITE: &str = "finite";
-
-/// Pixels are shifted and scaled to mean 0 and deviation 1 over the training set.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Normalise {
-    /// Of bytes from 0 to 255.
-    pub mean: f64,
-    pub deviation: f64,
-}
-
-impl Normalise {
-    pub fn of(set: &Dataset) -> Self {
-        let count = set.images.len().max(1) as f64;
-        let (mut sum, mut squares) = (0u64, 0u64);
-        for &pixel in &set.images {
-            sum += u64::from(pixel);
-            squares += u64::from(pixel) * u64::from(pixel);
-        }
-        let mean = sum as f64 / count;
-        let deviation = (squares as f64 / count - mean * mean).sqrt().max(1.0);
-        Self { mean, deviation }
-    }
-
-    /// By what pixels are multiplied, and what is added then.
-    pub fn factors(self) -> [f32; 2] {
-        let Self { mean, deviation } = self;
-        [(1.0 / deviation) as f32, (-mean / deviation) as f32]
-    }
-}
 
 /// What is known of a training set.
 #[derive(Debug, Clone)]
@@ -56,14 +30,18 @@ pub(crate) struct About {
 }
 
 impl About {
-    pub fn new(set: &Dataset) -> Self {
-        Self {
-            normalise: Normalise::of(set),
+    /// # Errors
+    /// `Data` if the set has other channels than the means and deviations that are given.
+    pub fn new(set: &Dataset, given: Option<Normalise>) -> Result<Self> {
+        let normalise = given.unwrap_or_else(|| Normalise::measured(set));
+        normalise.expect_channels(set.channels)?;
+        Ok(Self {
+            normalise,
             image: [set.channels, set.height, set.width],
             classes: set.classes,
             class_names: set.class_names.clone(),
             class_counts: set.class_counts(),
-        }
+        })
     }
 }
 
@@ -83,16 +61,15 @@ struct Picked {
 
 impl Picked {
     /// The rows as a network takes them.
-    fn batch(self, g: &mut Graph, set: &'static str, normalise: Normalise) -> Result<Batch> {
+    fn batch(self, g: &mut Graph, set: &'static str, normalise: &Normalise) -> Result<Batch> {
         let Self {
             images,
             targets,
             indices,
             valid,
         } = self;
-        let [scale, shift] = normalise.factors();
         let rows = g.shape(indices)?.first().copied().unwrap_or_default();
-        let images = g.gather_rows(images, indices, valid, scale, shift)?;
+        let images = normalise.gather(g, images, indices, valid)?;
         let targets = match g.ty(targets)?.dtype {
             DType::U32 => g.gather_labels(targets, indices, valid)?,
             DType::U8 => {
@@ -120,13 +97,13 @@ pub(super) struct Resident {
 }
 
 impl Resident {
-    pub fn new(set: &'static str, data: &Dataset, normalise: Normalise) -> Result<Self> {
+    pub fn new(set: &'static str, data: &Dataset, normalise: &Normalise) -> Result<Self> {
         let shape = [data.count, data.channels, data.height, data.width];
         Ok(Self {
             set,
             images: Tensor::u8(shape, data.images.clone())?.into(),
             targets: data.target_tensor()?.into(),
-            normalise,
+            normalise: normalise.clone(),
         })
     }
 
@@ -162,7 +139,7 @@ impl Resident {
             indices,
             valid,
         };
-        rows.batch(g, self.set, self.normalise)
+        rows.batch(g, self.set, &self.normalise)
     }
 }
 
@@ -184,7 +161,7 @@ impl HostBatch {
         set: &'static str,
         like: &Dataset,
         rows: usize,
-        normalise: Normalise,
+        normalise: &Normalise,
     ) -> Result<(Self, Batch)> {
         let shape = [rows, like.channels, like.height, like.width];
         let given = Self {
@@ -199,6 +176,44 @@ impl HostBatch {
             targets: given.targets,
             indices,
             valid: given.valid,
+        };
+        let batch = rows.batch(g, set, normalise)?;
+        Ok((given, batch))
+    }
+}
+
+/// A whole batch of training that the host writes before each step.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct StreamedBatch {
+    /// Inputs of the graph, as those of [`HostBatch`].
+    pub images: Value,
+    pub targets: Value,
+}
+
+impl StreamedBatch {
+    /// Inputs for `rows` images such as those of `like`, and the batch that they make: the one that
+    /// [`Resident::batch`] has, to the bit.
+    pub fn batch(
+        g: &mut Graph,
+        set: &'static str,
+        like: &Dataset,
+        rows: usize,
+        normalise: &Normalise,
+    ) -> Result<(Self, Batch)> {
+        let shape = [rows, like.channels, like.height, like.width];
+        let given = Self {
+            images: g.input(&format!("{set}.images"), Type::u8(shape))?,
+            targets: g.input(&format!("{set}.labels"), like.target_type(rows))?,
+        };
+        // The host shuffles, with this stream.
+        let stream = g.new_stream();
+        debug_assert_eq!(stream, crate::data::FIRST_STREAM);
+        let indices = Tensor::u32([rows], (0..rows as u32).collect())?;
+        let rows = Picked {
+            images: given.images,
+            targets: given.targets,
+            indices: g.constant(indices)?,
+            valid: g.constant(Tensor::u32([1], vec![rows as u32])?)?,
         };
         let batch = rows.batch(g, set, normalise)?;
         Ok((given, batch))

@@ -10,6 +10,8 @@ use crate::store::Store;
 use super::assemble::{Job, Training, compile};
 use super::batch::About;
 use super::classifier::{Classifier, ClassifierOptions};
+use super::normalise::Normalise;
+use super::streaming::Streamed;
 use super::task::{Classification, Task};
 
 /// A classifier that is still to be built ([`Classifier::builder`]).
@@ -21,6 +23,8 @@ pub struct ClassifierBuilder<'a, M, P = fn(Progress<'_>)> {
     data: &'a Split,
     options: ClassifierOptions,
     frozen: Vec<String>,
+    stream: Option<Streamed>,
+    normalise: Option<Normalise>,
     progress: P,
 }
 
@@ -35,6 +39,8 @@ where
             data,
             options: ClassifierOptions::default(),
             frozen: Vec::new(),
+            stream: None,
+            normalise: None,
             progress: |_| (),
         }
     }
@@ -59,6 +65,20 @@ where
         self
     }
 
+    /// Trains on images that do not lie on the device, instead of on the training set. That one has
+    /// images of the same size and classes, by which mean and deviation of the pixels are measured:
+    /// the same ones, or a [sample](crate::data::sampled).
+    pub fn stream(mut self, streamed: Streamed) -> Self {
+        self.stream = Some(streamed);
+        self
+    }
+
+    /// How pixels are shifted and scaled; at first to mean 0 and deviation 1 over the training set.
+    pub fn normalise(mut self, normalise: Normalise) -> Self {
+        self.normalise = Some(normalise);
+        self
+    }
+
     /// Tells `progress` which pipelines are to be built before each of them is, session by session.
     pub fn progress<Q: FnMut(Progress<'_>)>(self, progress: Q) -> ClassifierBuilder<'a, M, Q> {
         ClassifierBuilder {
@@ -67,6 +87,8 @@ where
             data: self.data,
             options: self.options,
             frozen: self.frozen,
+            stream: self.stream,
+            normalise: self.normalise,
             progress,
         }
     }
@@ -96,6 +118,8 @@ where
             data,
             options,
             frozen,
+            stream,
+            normalise,
             mut progress,
         } = self;
         for (name, set) in [("training", &data.train), ("test", &data.test)] {
@@ -115,7 +139,7 @@ where
             task.expect(set)
                 .map_err(|e| e.context(format!("{name} set")))?;
         }
-        let about = About::new(&data.train);
+        let about = About::new(&data.train, normalise)?;
         let job = Job {
             model: &model,
             task: &task,
@@ -126,6 +150,8 @@ where
             drop_last: options.drop_last,
             accumulate: options.accumulate,
             factor: false,
+            seed: options.seed,
+            stream: stream.as_ref(),
         };
         let training = Training::new(&job, &data.train)?;
         let test_batch = options.test_batch.min(data.test.count);

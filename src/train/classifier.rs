@@ -160,6 +160,13 @@ impl Classifier {
         self.steps.train(steps)
     }
 
+    /// How long training has waited so far for batches of a [streamed](super::Streamed) set. While
+    /// steps are under way on the device, it does not wait with it.
+    pub fn waited(&self) -> std::time::Duration {
+        let streaming = self.steps.streaming.as_ref();
+        streaming.map_or_else(Default::default, |streaming| streaming.waited())
+    }
+
     /// Trains for one step and measures each of its dispatches.
     ///
     /// # Errors

@@ -10,6 +10,8 @@ pub(super) struct Followed {
     /// How many times the host had set the clock before the last one that was looked at.
     pub set: u64,
     pub step: u32,
+    /// The seed, where the host has set the clock.
+    pub seed: Option<[u32; 2]>,
 }
 
 impl Followed {
@@ -18,17 +20,22 @@ impl Followed {
             name,
             set: u64::MAX,
             step: 0,
+            seed: None,
         }
     }
 
     /// The clock's step now: as the host set it last, plus the steps since.
     pub fn now(self, store: &Store) -> Result<Self> {
         match store.given(self.name) {
-            Some(given) if given.before != self.set => Ok(Self {
-                set: given.before,
-                step: given.tensor.as_u32()?.get(2).copied().unwrap_or_default(),
-                ..self
-            }),
+            Some(given) if given.before != self.set => {
+                let clock = given.tensor.as_u32()?;
+                Ok(Self {
+                    set: given.before,
+                    step: clock.get(2).copied().unwrap_or_default(),
+                    seed: clock.first_chunk().copied(),
+                    ..self
+                })
+            }
             _ => Ok(self),
         }
     }

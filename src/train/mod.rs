@@ -11,11 +11,13 @@ mod classifier;
 mod confusion;
 mod followed;
 mod group;
+mod normalise;
 mod observer;
 mod optimizer;
 pub mod schedule;
 mod settings;
 mod steps;
+mod streaming;
 mod task;
 #[cfg(not(target_arch = "wasm32"))]
 mod trainer;
@@ -23,19 +25,21 @@ mod trainer;
 pub use accumulate::Applying;
 pub use adam::{Adam, AdamW};
 pub use average::{average_name, averaging, swap_averages};
-pub(crate) use batch::{About, Normalise};
+pub(crate) use batch::About;
 pub use builder::ClassifierBuilder;
 pub use classifier::{Classifier, ClassifierOptions, Metrics};
 pub use confusion::Confusion;
 pub use group::Group;
 #[cfg(not(target_arch = "wasm32"))]
 pub use observer::{CsvLog, JsonLines, TensorBoard, Terminal};
+pub use normalise::Normalise;
 pub use observer::{Ended, EpochRecord, Event, Observer, RunInfo, Scalar, StepRecord};
 #[cfg(feature = "data")]
 pub(crate) use observer::{digits, duration};
 pub use optimizer::Optimizer;
 pub use schedule::{constant, warmup_cosine};
 pub use settings::{Adagrad, RmsProp, Sgd};
+pub use streaming::Streamed;
 pub use task::{Better, Classification, Counted, Objective, Regression, Segmentation, Task};
 #[cfg(not(target_arch = "wasm32"))]
 pub use trainer::{Evaluation, Fitted, Plateau, Stop, Trainer, TrainerBuilder};

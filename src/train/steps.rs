@@ -14,6 +14,7 @@ use crate::store::Store;
 use crate::tensor::Tensor;
 
 use super::followed::Followed;
+use super::streaming::Streaming;
 
 /// The sessions of training over one store, and how far they are.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub(super) struct Steps {
     /// Steps of an epoch, and those of them that have full batches.
     pub steps_per_epoch: usize,
     pub full_steps: usize,
+    /// Brings the batches where they do not lie on the device.
+    pub streaming: Option<Streaming>,
     /// Steps that are done, and batches since the last update, as the device counts them.
     pub done: Followed,
     pub pending: Followed,
@@ -106,12 +109,31 @@ impl Steps {
         Ok(())
     }
 
+    /// Writes the batch of the next step, if it does not lie on the device.
+    fn feed(&mut self) -> Result<()> {
+        let Some(streaming) = &mut self.streaming else {
+            return Ok(());
+        };
+        let position = self.done.step as usize % self.steps_per_epoch;
+        let (session, last) = match &mut self.remainder {
+            Some(remainder) if position >= self.full_steps => (remainder, true),
+            _ => (&mut self.train, false),
+        };
+        streaming.feed(session, last, self.done.seed, self.done.step)
+    }
+
     /// The session that makes the next step, and how many steps it may make before another is due.
     fn due(&mut self) -> (&mut Session, usize) {
         let position = self.done.step as usize % self.steps_per_epoch;
+        let full = match self.streaming {
+            // Each has a batch written for it.
+            Some(_) => 1,
+            None => self.full_steps.saturating_sub(position),
+        };
         let (session, steps) = match &mut self.remainder {
             Some(remainder) if position >= self.full_steps => (remainder, 1),
-            Some(_) => (&mut self.train, self.full_steps - position),
+            Some(_) => (&mut self.train, full),
+            None if self.streaming.is_some() => (&mut self.train, 1),
             None => (&mut self.train, usize::MAX),
         };
         let pending = self.pending.step as usize;
@@ -152,6 +174,7 @@ impl Steps {
         let mut left = steps;
         while left > 0 {
             let unlooked = self.look_if_due()?;
+            self.feed()?;
             let (session, most) = self.due();
             let (made, ran) = session.run_counted(left.min(most).min(unlooked));
             let counted = self.made(made);
@@ -167,6 +190,7 @@ impl Steps {
     pub fn profile(&mut self) -> Result<Profile> {
         self.follow()?;
         self.apply_due()?;
+        self.feed()?;
         let profile = self.due().0.profile()?;
         self.made(1)?;
         Ok(profile)

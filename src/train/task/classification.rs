@@ -1,7 +1,7 @@
 //! One class for each image.
 
 use super::{Better, Counted, Objective, Task};
-use crate::data::Dataset;
+use crate::data::{Dataset, balanced};
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Value};
 use crate::ops::CrossEntropyLoss;
@@ -63,18 +63,6 @@ impl ClassWeights {
         let weights = Tensor::f32([weights.len()], weights)?;
         cx.graph().constant(weights).map(Some)
     }
-}
-
-/// all / (classes * count) for each class (scikit-learn's `compute_class_weight("balanced")`); 0
-/// for one that is not there.
-fn balanced(counts: &[u64]) -> Vec<f32> {
-    let all: u64 = counts.iter().sum();
-    let there = counts.iter().filter(|&&count| count > 0).count() as f64;
-    let weight = |&count: &u64| match count {
-        0 => 0.0,
-        count => (all as f64 / (there * count as f64)) as f32,
-    };
-    counts.iter().map(weight).collect()
 }
 
 /// One class for each image: logits f32 `[rows, classes]`, cross-entropy, and the losses of

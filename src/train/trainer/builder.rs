@@ -15,8 +15,10 @@ use crate::store::{Store, blocking, expect_own};
 use crate::train::Adam;
 use crate::train::assemble::{Job, Training, compile};
 use crate::train::batch::About;
+use crate::train::normalise::Normalise;
 use crate::train::observer::Observer;
 use crate::train::optimizer::Optimizer;
+use crate::train::streaming::Streamed;
 use crate::train::task::{Better, Classification, Task};
 
 /// Makes the rates of all updates, given how many there are.
@@ -40,6 +42,8 @@ pub struct TrainerBuilder<'a> {
     rates: Option<Rates>,
     seed: u64,
     frozen: Vec<String>,
+    stream: Option<Streamed>,
+    normalise: Option<Normalise>,
     validation: Option<f64>,
     monitor: Option<(String, Better)>,
     min_delta: f64,
@@ -81,6 +85,8 @@ impl<'a> TrainerBuilder<'a> {
             rates: None,
             seed: 0,
             frozen: Vec::new(),
+            stream: None,
+            normalise: None,
             validation: None,
             monitor: None,
             min_delta: 0.0,
@@ -158,6 +164,21 @@ impl<'a> TrainerBuilder<'a> {
     /// ([`Build::freeze`](crate::nn::Build::freeze)).
     pub fn freeze(mut self, pattern: &str) -> Self {
         self.frozen.push(pattern.to_owned());
+        self
+    }
+
+    /// Trains on images that do not lie on the device, instead of on the training set. That one has
+    /// images of the same size and classes, by which mean and deviation of the pixels are measured:
+    /// the same ones, or a [sample](crate::data::sampled). A share of it cannot be kept apart for
+    /// validation.
+    pub fn stream(mut self, streamed: Streamed) -> Self {
+        self.stream = Some(streamed);
+        self
+    }
+
+    /// How pixels are shifted and scaled; at first to mean 0 and deviation 1 over the training set.
+    pub fn normalise(mut self, normalise: Normalise) -> Self {
+        self.normalise = Some(normalise);
         self
     }
 
@@ -249,8 +270,12 @@ impl<'a> TrainerBuilder<'a> {
         };
         let split = kept_apart.as_ref().unwrap_or(self.data);
         let (train, validation) = (&split.train, &split.test);
-        let about = About::new(train);
-        let updates = self.updates(train.count)?;
+        let about = About::new(train, self.normalise.take())?;
+        let count = match &self.stream {
+            Some(stream) => stream.count_like(train)?,
+            None => train.count,
+        };
+        let updates = self.updates(count)?;
         if let Some(rates) = self.rates.take() {
             self.optimizer = self.optimizer.schedule(rates(updates)?);
         }
@@ -264,6 +289,8 @@ impl<'a> TrainerBuilder<'a> {
             drop_last: self.drop_last,
             accumulate: self.accumulate,
             factor: self.plateau.is_some(),
+            seed: self.seed,
+            stream: self.stream.as_ref(),
         };
         let training = Training::new(&job, train)?;
         let rows = self
@@ -310,6 +337,8 @@ impl<'a> TrainerBuilder<'a> {
             accumulate: self.accumulate,
             seed: self.seed,
             frozen: &self.frozen,
+            streamed: self.stream.is_some().then_some(count),
+            normalise: &about.normalise,
             plateau: self.plateau,
             validation: self.validation,
         });
@@ -392,6 +421,12 @@ impl<'a> TrainerBuilder<'a> {
                 "trainer: min_delta {least} is below 0"
             )));
         }
+        if self.stream.is_some() && self.validation.is_some() {
+            return Err(Error::shape(
+                "trainer: a share of a streamed set cannot be kept apart for validation: give the \
+                 images as the test set",
+            ));
+        }
         self.plateau.as_ref().map_or(Ok(()), Plateau::check)
     }
 
@@ -460,6 +495,8 @@ struct SettingsOf<'a> {
     accumulate: usize,
     seed: u64,
     frozen: &'a [String],
+    streamed: Option<usize>,
+    normalise: &'a Normalise,
     plateau: Option<Plateau>,
     validation: Option<f64>,
 }
@@ -476,6 +513,8 @@ fn settings(of: &SettingsOf<'_>) -> Vec<(String, String)> {
         ("accumulate", of.accumulate.to_string()),
         ("seed", of.seed.to_string()),
         ("frozen", format!("{:?}", of.frozen)),
+        ("streamed images", format!("{:?}", of.streamed)),
+        ("mean and deviation", format!("{:?}", of.normalise)),
         ("plateau", format!("{:?}", of.plateau)),
         ("validation", format!("{:?}", of.validation)),
     ];
