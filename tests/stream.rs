@@ -197,3 +197,136 @@ fn images_are_held_against_the_set() {
     assert_eq!(some.labels[0], set.labels[first]);
     assert_ne!(some, sampled(set, 10, 4).unwrap());
 }
+
+/// A head that is trained first, then all layers: as if every state were carried over by hand.
+#[test]
+fn thawed_layers_go_on_from_the_states_that_there_are() {
+    use striate::train::{average_name, thaw};
+    let data = data();
+    for engine in engines() {
+        let options = options(1, false, 7);
+        let builder = || Classifier::builder(&engine, network(), &data).options(options.clone());
+        let mut head = builder().freeze("conv").freeze("bn").build().unwrap();
+        head.train(7).unwrap();
+        let frozen = head.store().get("conv.weight").unwrap();
+        let (mut thawed, mut by_hand) = (builder().build().unwrap(), builder().build().unwrap());
+        let begun = thaw(head.store(), thawed.store()).unwrap();
+        let mut wanted = Vec::new();
+        let store = by_hand.store().clone();
+        for name in store.names().map(str::to_owned).collect::<Vec<_>>() {
+            if name.starts_with("train.") || name.starts_with("test.clock") {
+                continue;
+            }
+            if let Ok(state) = head.store().get(&name) {
+                store.set(&name, &state).unwrap();
+            } else if name == average_name("conv.weight") {
+                store.set(&name, &frozen).unwrap();
+            }
+            if head.store().ty(&name).is_err() {
+                wanted.push(name);
+            }
+        }
+        // The averages of the other frozen parameters begin as these do: here they never changed.
+        assert_eq!(begun, wanted);
+        assert!(begun.contains(&"moment1.conv.weight".to_owned()));
+        assert_eq!(thawed.position().unwrap(), (1, 2));
+        for classifier in [&mut thawed, &mut by_hand] {
+            classifier.train(5).unwrap();
+            classifier.metrics().unwrap();
+        }
+        assert_eq!(states(thawed.store()), states(by_hand.store()));
+        assert_ne!(thawed.store().get("conv.weight").unwrap(), frozen);
+
+        let other = Sequential::new()
+            .then(Flatten)
+            .named("fc", Linear::new(784, 10));
+        let other = Classifier::new(&engine, other, &data, &options).unwrap();
+        let before = states(other.store());
+        let error = thaw(head.store(), other.store()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Checkpoint);
+        assert!(
+            error
+                .to_string()
+                .contains("\"fc.weight\" was f32 [10, 144]"),
+            "{error}"
+        );
+        assert_eq!(before, states(other.store()));
+    }
+}
+
+/// A head on kept features learns what it learns on top of the frozen trunk.
+#[test]
+fn kept_features_are_those_of_the_frozen_trunk() {
+    use striate::graph::Graph;
+    use striate::nn::Build;
+    use striate::session::Session;
+    use striate::shape::Type;
+    use striate::tensor::Tensor;
+    use striate::train::{Features, Normalise, Sgd, minimize};
+    let set = digits(50, 4).unwrap();
+    let net = network();
+    for engine in engines() {
+        let normalise = Normalise::measured(&set);
+        let mut whole = Graph::new();
+        let images = whole.input("images", Type::u8([50, 1, 28, 28])).unwrap();
+        let indices = Tensor::u32([50], (0..50).collect()).unwrap();
+        let indices = whole.constant(indices).unwrap();
+        let all = whole.constant(Tensor::u32([1], vec![50]).unwrap()).unwrap();
+        let [scale, shift] = [
+            1.0 / normalise.deviations()[0],
+            -normalise.means()[0] / normalise.deviations()[0],
+        ];
+        let x = whole
+            .gather_rows(images, indices, all, scale as f32, shift as f32)
+            .unwrap();
+        let mut cx = Build::train(&mut whole).freeze("conv").freeze("bn");
+        net.build(&mut cx, x).unwrap();
+        let trunk = cx.find("bn").unwrap();
+        let store = Store::new(&engine, &[&whole], 3).unwrap();
+        let mut session = Session::new(&store, &whole, &[trunk]).unwrap();
+        let pixels = Tensor::u8([50, 1, 28, 28], set.images.clone()).unwrap();
+        session.write(images, &pixels).unwrap();
+        session.run(1).unwrap();
+        let wanted = session.read(trunk).unwrap();
+        // In batches that do not divide the set.
+        let features = Features::of(&store, &net, Some("bn"), &set, &normalise, 16).unwrap();
+        assert_eq!(features.shape()[..], [4, 12, 12]);
+        let pairs = features
+            .values()
+            .as_f32()
+            .unwrap()
+            .iter()
+            .zip(wanted.as_f32().unwrap());
+        for (own, wanted) in pairs {
+            assert!(
+                (own - wanted).abs() <= 1e-5 * wanted.abs().max(1.0),
+                "{own} {wanted}"
+            );
+        }
+        assert_eq!(features.labels().as_u32().unwrap(), set.labels);
+
+        let mut g = Graph::new();
+        let (x, labels) = features.batch(&mut g, 25).unwrap();
+        let x = g.reshape(x, [25, 4 * 12 * 12]).unwrap();
+        let mut cx = Build::train(&mut g);
+        let logits = cx.layer("fc", &Linear::new(4 * 12 * 12, 10), x).unwrap();
+        let loss = g.cross_entropy(logits, labels).unwrap();
+        minimize(&mut g, loss, Sgd::new().lr(0.05).momentum(0.9)).unwrap();
+        let head = Store::new(&engine, &[&g], 0).unwrap();
+        let mut session = Session::new(&head, &g, &[loss]).unwrap();
+        session.run(1).unwrap();
+        let first = session.read(loss).unwrap().item().unwrap();
+        session.run(40).unwrap();
+        assert!(session.read(loss).unwrap().item().unwrap() < first / 2.0);
+
+        let error = Features::of(&store, &net, Some("fc9"), &set, &normalise, 16).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("no layer \"fc9\"; there are conv, "),
+            "{error}"
+        );
+        let error = Features::of(&store, &net, None, &set, &normalise, 0).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Shape);
+    }
+}

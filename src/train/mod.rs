@@ -9,6 +9,8 @@ mod batch;
 mod builder;
 mod classifier;
 mod confusion;
+mod depth;
+mod features;
 mod followed;
 mod group;
 mod normalise;
@@ -19,6 +21,7 @@ mod settings;
 mod steps;
 mod streaming;
 mod task;
+mod thaw;
 #[cfg(not(target_arch = "wasm32"))]
 mod trainer;
 
@@ -29,6 +32,7 @@ pub(crate) use batch::About;
 pub use builder::ClassifierBuilder;
 pub use classifier::{Classifier, ClassifierOptions, Metrics};
 pub use confusion::Confusion;
+pub use features::Features;
 pub use group::Group;
 #[cfg(not(target_arch = "wasm32"))]
 pub use observer::{CsvLog, JsonLines, TensorBoard, Terminal};
@@ -41,6 +45,9 @@ pub use schedule::{constant, warmup_cosine};
 pub use settings::{Adagrad, RmsProp, Sgd};
 pub use streaming::Streamed;
 pub use task::{Better, Classification, Counted, Objective, Regression, Segmentation, Task};
+#[cfg(not(target_arch = "wasm32"))]
+pub use thaw::thaw;
+pub use thaw::thaw_async;
 #[cfg(not(target_arch = "wasm32"))]
 pub use trainer::{Evaluation, Fitted, Plateau, Stop, Trainer, TrainerBuilder};
 #[cfg(all(feature = "interop", not(target_arch = "wasm32")))]

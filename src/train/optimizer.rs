@@ -56,12 +56,13 @@ pub struct Optimizer {
     clip_norm: Option<f64>,
     clip_value: Option<f64>,
     average: Option<Ema>,
+    pub(super) layer_decay: Option<f64>,
 }
 
 /// Parameters that one op updates.
 pub(super) struct Member {
     rule: Rule,
-    rate: f64,
+    pub rate: f64,
     pub params: Vec<Value>,
 }
 
@@ -81,6 +82,7 @@ impl Optimizer {
             clip_norm: None,
             clip_value: None,
             average: None,
+            layer_decay: None,
         }
     }
 
@@ -166,6 +168,9 @@ impl Optimizer {
         }
         if let Some(limit) = self.clip_value {
             text.push_str(&format!(", clip_value {limit}"));
+        }
+        if let Some(factor) = self.layer_decay {
+            text.push_str(&format!(", layer_decay {factor}"));
         }
         if let Some(average) = &self.average {
             text.push_str(&format!(", {average:?}"));
@@ -276,10 +281,11 @@ impl Optimizer {
         }
         let frozen = |number: usize| number > 0 && self.groups[number - 1].frozen;
         let members = members.into_iter().enumerate();
-        Ok(members
+        let members = members
             .filter(|(number, member)| !frozen(*number) && !member.params.is_empty())
-            .map(|(_, member)| member)
-            .collect())
+            .map(|(_, member)| member);
+        let members = members.collect();
+        self.by_depth(g, members)
     }
 
     /// Updates of all members, given their gradients times `scale` (1 without one); returns the
