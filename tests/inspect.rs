@@ -11,7 +11,7 @@ use striate::nn::{
     BatchNorm2d, Conv2d, Flatten, GlobalAvgPool, Linear, MaxPool2d, Relu, Sequential,
 };
 use striate::prelude::*;
-use striate::train::{Adam, Classifier, ClassifierOptions};
+use striate::train::{Adam, Classifier, ClassifierOptions, Normalise};
 use striate_cases::devices;
 
 /// Every adapter, and the CPU reference; how far each may be from PyTorch.

@@ -153,7 +153,8 @@ fn a_sample_that_fails_ends_a_run_that_can_go_on() {
 fn threads_end_with_the_classifier() {
     let data = data();
     let source = Arc::new(data.train.clone());
-    let builder = Classifier::builder(&Engine::cpu(), network(), &data);
+    let engine = Engine::cpu();
+    let builder = Classifier::builder(&engine, network(), &data);
     let builder = builder.options(options(1, false, 7));
     let streamed = Streamed::new(source.clone());
     let mut classifier = builder.stream(streamed).build().unwrap();
@@ -166,8 +167,9 @@ fn threads_end_with_the_classifier() {
 #[test]
 fn images_are_held_against_the_set() {
     let data = data();
+    let engine = Engine::cpu();
     let told = |source: Dataset| {
-        let builder = Classifier::builder(&Engine::cpu(), network(), &data);
+        let builder = Classifier::builder(&engine, network(), &data);
         let built = builder.stream(Streamed::new(source)).build();
         let error = built.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Data);

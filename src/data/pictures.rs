@@ -15,13 +15,25 @@ const PICTURES: [&str; 4] = ["png", "jpg", "jpeg", "webp"];
 /// paths are in memory: a [`Source`] that decodes a picture when it is asked for.
 ///
 /// ```no_run
-/// use std::sync::Arc;
-/// use striate::data::{FolderOptions, Loader, LoaderOptions, Pictures};
+/// use striate::data::{FolderOptions, Pictures, Split, sampled};
+/// use striate::models::resnet18;
+/// use striate::prelude::*;
+/// use striate::train::{Classifier, Normalise, Streamed};
 ///
-/// # fn main() -> striate::error::Result<()> {
+/// # fn main() -> Result<()> {
 /// let pictures = Pictures::open("pictures", &FolderOptions::new([3, 224, 224]))?;
 /// let (train, test) = pictures.split(0.1, 1)?;
-/// let loader = Loader::new(Arc::new(train), &LoaderOptions::default())?;
+/// // A sample of the training set says what images are like; the test set lies on the device.
+/// let data = Split {
+///     train: sampled(&train, 1000, 1)?,
+///     test: sampled(&test, usize::MAX, 1)?,
+/// };
+/// let (engine, model) = (Engine::new()?, resnet18(data.train.classes));
+/// let mut classifier = Classifier::builder(&engine, &model, &data)
+///     .normalise(Normalise::imagenet())
+///     .stream(Streamed::new(train))
+///     .build()?;
+/// classifier.train(classifier.steps_per_epoch())?;
 /// # Ok(())
 /// # }
 /// ```

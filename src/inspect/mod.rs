@@ -25,6 +25,7 @@
 //! use striate::models::lenet5;
 //! use striate::nn::{Build, Module};
 //! use striate::prelude::*;
+//! use striate::train::Normalise;
 //!
 //! # fn main() -> Result<()> {
 //! // Here with weights as they are drawn; `Inspector::load` reads those of a trained network.
