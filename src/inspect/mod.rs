@@ -145,9 +145,9 @@ impl Inspector {
         let inspector =
             Self::new(&store, model, card.input).map_err(|e| e.context(path.display()))?;
         Ok(Self {
+            normalise: card.normalise()?,
             class_names: card.class_names,
             fit: card.fit,
-            normalise: card.normalise()?,
             ..inspector
         })
     }

@@ -51,7 +51,7 @@ impl Inspector {
         store.restore(&self.store.snapshot(&kept)?)?;
         let random = Self::shared(&store, self.net.clone(), self.input)?;
         Ok(Self {
-            normalise: self.normalise,
+            normalise: self.normalise.clone(),
             fit: self.fit,
             class_names: self.class_names.clone(),
             ..random

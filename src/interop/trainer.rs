@@ -4,13 +4,12 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::file::{expect_replaceable, replace_file};
 use super::predictor::save_network;
 use super::safetensors::{encode, load};
 use super::state_dict::{LoadOptions, load_state_dict};
 use super::{save_averaged, save_parameters};
 use crate::error::{Error, ErrorKind, Result};
-use crate::file::error;
+use crate::file::{error, expect_replaceable, replace_file};
 use crate::models;
 use crate::store::Store;
 use crate::tensor::Tensor;
