@@ -71,11 +71,11 @@ fn bits(store: &Store) -> Vec<(String, Vec<u8>)> {
         .collect()
 }
 
-/// An observer that keeps the steps it is told of, and the epochs.
-fn listener() -> (
-    Rc<RefCell<Vec<String>>>,
-    impl FnMut(&Event<'_>) -> Result<()> + 'static,
-) {
+/// What an observer was told.
+type Told = Rc<RefCell<Vec<String>>>;
+
+/// An observer that keeps what it is told, but for steps.
+fn listener() -> (Told, impl FnMut(&Event<'_>) -> Result<()> + 'static) {
     let told = Rc::new(RefCell::new(Vec::new()));
     let own = told.clone();
     let observer = move |event: &Event<'_>| {

@@ -15,7 +15,7 @@ use super::followed::Followed;
 use super::optimizer::Optimizer;
 use super::steps::Steps;
 use super::streaming::{Streamed, Streaming};
-use super::task::{Objective, Task};
+use super::task::{Losses, Objective, Task};
 use super::{scheduled, swap_averages};
 use crate::data::Dataset;
 
@@ -221,6 +221,7 @@ impl Job<'_> {
                 (Some(given), batch)
             }
         };
+        // What changes the images of training stands here.
         let loss = self.training_loss(&mut g, &batch)?;
         let rate = |g: &mut Graph| {
             // A constant rate is a table too, of one entry.
@@ -268,8 +269,8 @@ impl Job<'_> {
         let heads = cx.outputs().to_vec();
         let mut objective = Objective::new(g, self.about, batch, outputs, &heads, true);
         self.task.measure(&mut objective)?;
-        let (loss, each) = objective.finish()?;
-        let Some(loss) = loss else {
+        let Losses { total, each } = objective.finish()?;
+        let Some(loss) = total else {
             return Err(Error::graph("task: there is no loss to make smaller"));
         };
         for (name, value) in each {
@@ -322,14 +323,11 @@ impl Job<'_> {
         let mut objective = Objective::new(g, self.about, batch, outputs, &[], false);
         self.task.measure(&mut objective)?;
         let valid = objective.valid_count()?;
-        let (loss, each) = objective.finish()?;
+        let Losses { total, each } = objective.finish()?;
         let each = each.into_iter();
         let each = each.map(|(name, value)| (format!("{LOSS}.{name}"), value));
-        for (name, value) in loss
-            .map(|loss| (LOSS.to_owned(), loss))
-            .into_iter()
-            .chain(each)
-        {
+        let total = total.map(|loss| (LOSS.to_owned(), loss));
+        for (name, value) in total.into_iter().chain(each) {
             let sum = batch.metric(g, &name, Type::f32([]))?;
             let own = g.mul(value, valid)?;
             // A mean of no rows may be NaN.

@@ -291,9 +291,8 @@ impl<'g> Objective<'g> {
         self.count(name, Type::f32([]), |g, old| g.add(old, value))
     }
 
-    /// The sum of the losses by their weights, if there is one, and each of them if there are
-    /// several.
-    pub(super) fn finish(self) -> Result<(Option<Value>, Vec<(String, Value)>)> {
+    /// The losses of the batch.
+    pub(super) fn finish(self) -> Result<Losses> {
         let mut total = None;
         for &(_, value, weight) in self.losses.iter().filter(|loss| loss.2 != 0.0) {
             let own = match weight == 1.0 {
@@ -305,11 +304,22 @@ impl<'g> Objective<'g> {
                 Some(sum) => self.graph.add(sum, own)?,
             });
         }
-        let single = self.losses.len() == 1;
-        let losses = self.losses.into_iter();
-        let losses = losses.map(|(name, value, _)| (name, value));
-        Ok((total, if single { Vec::new() } else { losses.collect() }))
+        let several = self.losses.len() > 1;
+        let losses = self.losses.into_iter().filter(|_| several);
+        Ok(Losses {
+            total,
+            each: losses.map(|(name, value, _)| (name, value)).collect(),
+        })
     }
+}
+
+/// The losses of a batch.
+#[derive(Debug)]
+pub(super) struct Losses {
+    /// Their sum by their weights, if there is one.
+    pub total: Option<Value>,
+    /// Each of them by its name, if there are several.
+    pub each: Vec<(String, Value)>,
 }
 
 /// What was counted of an epoch, or of a set.

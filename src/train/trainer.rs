@@ -266,11 +266,9 @@ impl Trainer {
                 rate: images as f64 / seconds,
                 scalars: vec![Scalar::new("train/loss", loss / f64::from(counted.max(1)))],
             };
-            if self
-                .keep_every
-                .is_some_and(|every| (total + made) % every == 0)
-                && made < left
-            {
+            let due = (self.keep_every).is_some_and(|every| record.total.is_multiple_of(every));
+            // The end of an epoch is kept once it is validated.
+            if due && made < left {
                 self.keep()?;
             }
             self.tell(&Event::Stepped(&record))?;
