@@ -806,7 +806,7 @@ fn a_killed_run_goes_on_to_the_bit() {
         let share = (word >> 40) as f64 / (1u64 << 24) as f64;
         let mut running = child();
         std::thread::sleep(Duration::from_secs_f64(
-            share * 0.3 * whole.as_secs_f64() + 0.02,
+            share * 0.15 * whole.as_secs_f64() + 0.02,
         ));
         // SIGKILL, on Unix.
         running.kill().ok();

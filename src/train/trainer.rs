@@ -3,6 +3,7 @@
 
 mod builder;
 mod evaluate;
+mod settings;
 mod state;
 mod stop;
 

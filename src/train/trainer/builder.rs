@@ -3,10 +3,11 @@
 use std::fmt;
 
 use super::evaluate::{HOST, VALIDATION};
+use super::settings::{SettingsOf, settings};
 use super::state::{Course, Plateau, TrainerState};
 use super::stop::Stop;
 use super::{Keeper, Trainer};
-use crate::data::{Fit, Split, Targets};
+use crate::data::{Fit, Split};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::{Engine, Progress};
 use crate::graph::{Graph, StateKind};
@@ -483,64 +484,6 @@ impl<'a> TrainerBuilder<'a> {
             .map(|(name, value)| (name.to_owned(), value))
             .collect()
     }
-}
-
-/// What decides on the bits of a run.
-struct SettingsOf<'a> {
-    split: &'a Split,
-    task: &'a dyn Task,
-    optimizer: &'a Optimizer,
-    batch: usize,
-    drop_last: bool,
-    accumulate: usize,
-    seed: u64,
-    frozen: &'a [String],
-    streamed: Option<usize>,
-    normalise: &'a Normalise,
-    plateau: Option<Plateau>,
-    validation: Option<f64>,
-}
-
-/// As text, to be compared when a run is gone on with.
-fn settings(of: &SettingsOf<'_>) -> Vec<(String, String)> {
-    let settings = [
-        ("training set", digest(&of.split.train)),
-        ("validation set", digest(&of.split.test)),
-        ("task", format!("{:?}", of.task)),
-        ("optimizer", of.optimizer.describe()),
-        ("batch", of.batch.to_string()),
-        ("drop_last", of.drop_last.to_string()),
-        ("accumulate", of.accumulate.to_string()),
-        ("seed", of.seed.to_string()),
-        ("frozen", format!("{:?}", of.frozen)),
-        ("streamed images", format!("{:?}", of.streamed)),
-        ("mean and deviation", format!("{:?}", of.normalise)),
-        ("plateau", format!("{:?}", of.plateau)),
-        ("validation", format!("{:?}", of.validation)),
-    ];
-    let named = settings.into_iter();
-    named
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect()
-}
-
-/// How many images a set has, and a checksum of its images and targets (64-bit FNV-1a).
-fn digest(set: &crate::data::Dataset) -> String {
-    const PRIME: u64 = 0x0000_0100_0000_01b3;
-    let mut hash = 0xcbf2_9ce4_8422_2325u64;
-    let mut take = |bytes: &[u8]| {
-        for &byte in bytes {
-            hash = (hash ^ u64::from(byte)).wrapping_mul(PRIME);
-        }
-    };
-    take(&set.images);
-    take(bytemuck::cast_slice(&set.labels));
-    match &set.targets {
-        Targets::Labels => {}
-        Targets::Masks(masks) => take(masks),
-        Targets::Values { values, .. } => take(bytemuck::cast_slice(values)),
-    }
-    format!("{} images, checksum {hash:016x}", set.count)
 }
 
 impl Trainer {
