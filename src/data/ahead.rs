@@ -15,8 +15,8 @@ pub struct Ahead<T> {
 }
 
 /// Runs an iterator, of batches for example, on a thread of its own, so many items ahead of whoever
-/// takes them. It ends with the iterator, or after its first error; a panic is an error. Dropped, it
-/// ends the thread after the item that it is at.
+/// takes them. It ends with the iterator, or after its first error; a panic is an error. Dropped,
+/// it ends the thread after the item that it is at.
 ///
 /// ```
 /// use striate::data::ahead;

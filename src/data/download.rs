@@ -73,8 +73,8 @@ impl Download {
     ///
     /// # Errors
     /// `Shape` for a sum that is not 64 hexadecimal digits; `Io` if the file cannot be written, a
-    /// full disk with the number of bytes, or if no mirror gave it; `Data` if it came and its sum is
-    /// another, with both. What each mirror said is in the message.
+    /// full disk with the number of bytes, or if no mirror gave it; `Data` if it came and its sum
+    /// is another, with both. What each mirror said is in the message.
     ///
     /// ```no_run
     /// use striate::data::Download;

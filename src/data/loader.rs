@@ -438,8 +438,8 @@ impl Shared {
 }
 
 /// Samples of a source as a set in memory: all of them in their order, or where there are more than
-/// `most`, so many that a seed chooses. Mean and deviation of pixels and how often each class occurs
-/// are measured over such a set.
+/// `most`, so many that a seed chooses. Mean and deviation of pixels, and how often each class
+/// occurs, are measured over such a set.
 ///
 /// # Errors
 /// Of the samples that are taken; `OutOfMemory`.

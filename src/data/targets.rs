@@ -200,9 +200,10 @@ impl Dataset {
     }
 
     /// A weight for each class, such that all classes together count alike: n / (k * count) of n
-    /// images (or pixels of masks) and k classes, as scikit-learn's "balanced" ones, and 0 for a class
-    /// that does not occur. For [`cross_entropy`](crate::graph::Graph::cross_entropy_with) and the
-    /// task.
+    /// images (or pixels of masks) and k classes that occur, as scikit-learn's "balanced" ones, and
+    /// 0 for a class that does not occur. For
+    /// [`cross_entropy_with`](crate::graph::Graph::cross_entropy_with) and
+    /// [`Classification::class_weights`](crate::train::Classification::class_weights).
     ///
     /// # Errors
     /// `Data` if images have values instead of classes.

@@ -91,8 +91,8 @@ impl SaveOptions {
         Self::default()
     }
 
-    /// Tensors of `f32` in another format, each element rounded to the nearest, ties to even. Loading
-    /// makes them `f32` again.
+    /// Tensors of `f32` in another format, each element rounded to the nearest, ties to even.
+    /// Loading makes them `f32` again.
     pub fn dtype(mut self, format: FloatFormat) -> Self {
         self.format = format;
         self

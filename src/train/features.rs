@@ -15,9 +15,9 @@ use crate::tensor::{Tensor, room};
 use super::Normalise;
 use super::batch::StreamedBatch;
 
-/// What a network, or the first layers of one, makes of each image of a set: the set on which a head
-/// is trained while these layers are frozen. They run once for each image, not once for each image
-/// and epoch.
+/// What a network, or the first layers of one, makes of each image of a set: the set on which a
+/// head is trained while these layers are frozen. They run once for each image, not once for each
+/// image and epoch.
 ///
 /// ```
 /// use striate::data::{Split, digits};
