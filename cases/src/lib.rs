@@ -2,6 +2,7 @@
 //! read it. It needs the library alone.
 
 mod adaptive_pool;
+mod augment;
 pub mod bench;
 mod compare;
 pub mod conv;
@@ -173,6 +174,7 @@ fn families() -> Vec<Case> {
         loss::loss(),
         random::random(),
         gather::gather(),
+        augment::augment(),
         networks::networks(),
         long::long(),
         products::products(),

@@ -10,6 +10,7 @@ use crate::lowering;
 use crate::shape::{DType, Type};
 use crate::tensor::Array;
 
+mod augment;
 mod axes;
 mod conv;
 mod dim;
@@ -25,6 +26,12 @@ mod random;
 mod reduce;
 mod resize;
 
+pub use augment::mask::AugmentMask;
+pub use augment::mix::{Mix, MixLabels};
+pub use augment::pixels::AugmentPixels;
+pub use augment::row::{AugmentRow, Border, Levels};
+pub use augment::rows::{AugmentChoice, AugmentRows, AugmentStage, Elastic};
+pub use augment::tables::AugmentTables;
 pub use conv::{
     Conv, Conv1d, Conv2d, Conv3d, ConvForward, ConvGradInput, ConvGradWeight, ConvTranspose,
     ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, ConvTransposeWalk, ConvWalk,
@@ -75,6 +82,10 @@ pub(crate) fn is_own(op: &dyn Op) -> bool {
         of::<Advance>(),
         of::<Along>(),
         of::<AlongGrad>(),
+        of::<AugmentMask>(),
+        of::<AugmentPixels>(),
+        of::<AugmentRows>(),
+        of::<AugmentTables>(),
         of::<AveragePool>(),
         of::<AveragePoolGrad>(),
         of::<Binary>(),
@@ -107,6 +118,8 @@ pub(crate) fn is_own(op: &dyn Op) -> bool {
         of::<MaxPoolGrad>(),
         of::<MaxUnpoolForward>(),
         of::<MaxUnpoolGrad>(),
+        of::<Mix>(),
+        of::<MixLabels>(),
         of::<Norm>(),
         of::<NormStatistics>(),
         of::<Normalize>(),
@@ -143,6 +156,7 @@ pub(crate) fn is_own(op: &dyn Op) -> bool {
 /// elsewhere runs with every check.
 pub fn kernels() -> Vec<Kernel> {
     let fixed = [
+        augment::KERNELS,
         loss::accuracy::KERNELS,
         loss::confusion::KERNELS,
         reduce::along::KERNELS,

@@ -1,0 +1,200 @@
+//! A row of parameters: what is done to one image, in words of 32 bits.
+
+/// Words of a row, without those of a field of displacements.
+pub const HEAD: usize = 24;
+
+/// 1 as a factor with 20 bits behind the point.
+pub const ONE: i32 = 1 << 20;
+
+/// The words of a row after the six of the matrix.
+///
+/// Numbers and defaults are the same in `shaders/augment/row.wgsl`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Word {
+    /// Bit 0: linear between pixels. Bits 1 and 2: the border.
+    Flags = 6,
+    /// The byte outside of the image.
+    Fill = 7,
+    Sharpness = 8,
+    /// 0 none, 1 autocontrast, 2 equalize.
+    Levels = 9,
+    Contrast = 10,
+    Saturation = 11,
+    Brightness = 12,
+    /// The bits of a byte that stay.
+    Mask = 13,
+    /// Bytes from this one on are inverted.
+    Threshold = 14,
+    /// Factor of noise, with 16 bits behind the point.
+    Noise = 15,
+    KeyLow = 16,
+    KeyHigh = 17,
+    BoxX = 18,
+    BoxY = 19,
+    BoxWidth = 20,
+    BoxHeight = 21,
+    /// Share of the image when it is mixed, of 65536.
+    Share = 22,
+}
+
+/// The row that changes nothing.
+pub(super) const NEUTRAL: [u32; HEAD] = {
+    let mut words = [0; HEAD];
+    words[0] = 1 << 16;
+    words[4] = 1 << 16;
+    words[Word::Sharpness as usize] = ONE as u32;
+    words[Word::Contrast as usize] = ONE as u32;
+    words[Word::Saturation as usize] = ONE as u32;
+    words[Word::Brightness as usize] = ONE as u32;
+    words[Word::Mask as usize] = 255;
+    words[Word::Threshold as usize] = 256;
+    words[Word::Share as usize] = 1 << 16;
+    words
+};
+
+/// What lies outside of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Border {
+    /// The fill byte.
+    #[default]
+    Fill,
+    /// The image mirrored at its outermost pixels, which are not repeated (PyTorch's `reflect`).
+    Reflect,
+    /// The nearest pixel of the image.
+    Edge,
+}
+
+/// What makes the levels of an image's channels new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Levels {
+    /// They stay.
+    #[default]
+    Keep,
+    /// The smallest becomes 0, the largest 255 (torchvision's `autocontrast`).
+    Autocontrast,
+    /// All levels become about equally frequent (torchvision's `equalize`).
+    Equalize,
+}
+
+/// What is done to one image, in the order of the fields; the default changes nothing.
+///
+/// Each step is torchvision's function of that name on bytes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AugmentRow {
+    /// New levels of each channel, by the whole image.
+    pub levels: Levels,
+    /// Factor of sharpness, before the levels: 0 blurs by a 3x3, 1 leaves as it is.
+    pub sharpness: f64,
+    /// Where output pixel (x, y) lies in the image: (m0 x + m1 y + m2, m3 x + m4 y + m5), pixels
+    /// being whole numbers. Rounded to 16 bits behind the point.
+    pub matrix: [f64; 6],
+    /// Whether pixels between those of the image are interpolated; else the nearest is taken.
+    pub bilinear: bool,
+    /// What lies outside of the image.
+    pub border: Border,
+    /// The byte there.
+    pub fill: u8,
+    /// Factor on the distance from the mean grey of the whole image.
+    pub contrast: f64,
+    /// Factor on the distance from a pixel's own grey, of images with three channels.
+    pub saturation: f64,
+    /// Factor on each byte.
+    pub brightness: f64,
+    /// Leading bits of a byte that stay, 0 to 8.
+    pub posterize: u32,
+    /// Bytes from this one on are inverted; 256 inverts none.
+    pub solarize: u32,
+    /// Standard deviation of noise, in levels. A draw is the sum of four random bytes, which is
+    /// nearly normal and ends at 3.45 deviations.
+    pub noise: f64,
+    /// x, y, width and height of what is erased: pixels there become 0, after scale and shift.
+    pub erase: [i32; 4],
+    /// Share of the image where it is mixed with another; the box `erase` is what the other one
+    /// gives whole.
+    pub share: f64,
+}
+
+impl Default for AugmentRow {
+    fn default() -> Self {
+        Self {
+            levels: Levels::Keep,
+            sharpness: 1.0,
+            matrix: [1.0, 0.0, 0.0, 0.0, 1.0, 0.0],
+            bilinear: false,
+            border: Border::Fill,
+            fill: 0,
+            contrast: 1.0,
+            saturation: 1.0,
+            brightness: 1.0,
+            posterize: 8,
+            solarize: 256,
+            noise: 0.0,
+            erase: [0; 4],
+            share: 1.0,
+        }
+    }
+}
+
+/// Deviation of the sum of four random bytes.
+const SUM_DEVIATION: f64 = 147.801_218;
+
+impl AugmentRow {
+    /// As words of the rows of `augment`. Numbers beyond what words hold are clamped.
+    pub fn words(&self) -> [u32; HEAD] {
+        let fixed = |x: f64, bits: i32| (x * f64::from(1 << bits)).round() as i32 as u32;
+        let mut words = NEUTRAL;
+        for (word, value) in words.iter_mut().zip(self.matrix) {
+            *word = fixed(value, 16);
+        }
+        let border = match self.border {
+            Border::Fill => 0,
+            Border::Reflect => 1,
+            Border::Edge => 2,
+        };
+        let levels = match self.levels {
+            Levels::Keep => 0,
+            Levels::Autocontrast => 1,
+            Levels::Equalize => 2,
+        };
+        let mut set = |word: Word, value: u32| words[word as usize] = value;
+        set(Word::Flags, u32::from(self.bilinear) | border << 1);
+        set(Word::Fill, self.fill.into());
+        set(Word::Sharpness, fixed(self.sharpness, 20));
+        set(Word::Levels, levels);
+        set(Word::Contrast, fixed(self.contrast, 20));
+        set(Word::Saturation, fixed(self.saturation, 20));
+        set(Word::Brightness, fixed(self.brightness, 20));
+        set(Word::Mask, 0xff00 >> self.posterize.min(8) & 0xff);
+        set(Word::Threshold, self.solarize);
+        set(Word::Noise, fixed(self.noise / SUM_DEVIATION, 16));
+        let [x, y, width, height] = self.erase;
+        set(Word::BoxX, x as u32);
+        set(Word::BoxY, y as u32);
+        set(Word::BoxWidth, width.max(0) as u32);
+        set(Word::BoxHeight, height.max(0) as u32);
+        set(Word::Share, fixed(self.share.clamp(0.0, 1.0), 16));
+        words
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_changes_nothing() {
+        assert_eq!(AugmentRow::default().words(), NEUTRAL);
+    }
+
+    #[test]
+    fn bits_are_kept_from_above() {
+        let mask = |posterize| {
+            let row = AugmentRow {
+                posterize,
+                ..AugmentRow::default()
+            };
+            row.words()[Word::Mask as usize]
+        };
+        assert_eq!([0, 1, 4, 8].map(mask), [0, 0x80, 0xf0, 0xff]);
+    }
+}
