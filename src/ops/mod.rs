@@ -27,7 +27,7 @@ mod reduce;
 mod resize;
 
 pub use augment::mask::AugmentMask;
-pub use augment::mix::{Mix, MixLabels};
+pub use augment::mix::{MixImages, MixLabels};
 pub use augment::pixels::AugmentPixels;
 pub use augment::row::{AugmentRow, Border, Levels};
 pub use augment::rows::{AugmentChoice, AugmentRows, AugmentStage, Elastic};
@@ -118,7 +118,7 @@ pub(crate) fn is_own(op: &dyn Op) -> bool {
         of::<MaxPoolGrad>(),
         of::<MaxUnpoolForward>(),
         of::<MaxUnpoolGrad>(),
-        of::<Mix>(),
+        of::<MixImages>(),
         of::<MixLabels>(),
         of::<Norm>(),
         of::<NormStatistics>(),

@@ -14,7 +14,7 @@ use super::{Params, VARIANTS, expect_images, expect_rows};
 
 /// Each image mixed with the next one of the batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Mix;
+pub struct MixImages;
 
 /// The shares of labels in mixed images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl Graph {
     /// shares. `rows` come from [`augment_rows`](Self::augment_rows). Which image is the next one
     /// depends on the batch.
     pub fn mix(&mut self, images: Value, rows: Value) -> Result<Value> {
-        self.apply1(Mix, &[images, rows])
+        self.apply1(MixImages, &[images, rows])
     }
 
     /// The labels of images that [`mix`](Self::mix) makes: from labels u32 `[n]` shares f32 `[n,
@@ -59,7 +59,7 @@ fn share(row: &Params) -> f64 {
 
 // Shape rule.
 
-impl Op for Mix {
+impl Op for MixImages {
     fn name(&self) -> &'static str {
         "mix"
     }
