@@ -138,7 +138,9 @@ fn coloured(sampled: vec4<i32>, pixel: u32) -> vec4<i32> {
     if noise != 0 {
         let key = vec2<u32>(rows[base + KEY], rows[base + KEY + 1u]);
         let words = philox(vec4<u32>(pixel, params.channel, 0u, 0u), key);
-        let pairs = (words & vec4<u32>(0xff00ffu)) + ((words >> vec4<u32>(8u)) & vec4<u32>(0xff00ffu));
+        // Bytes 0 and 2 of each word with bytes 1 and 3.
+        let halves = vec4<u32>(0xff00ffu);
+        let pairs = (words & halves) + ((words >> vec4<u32>(8u)) & halves);
         let sum = vec4<i32>((pairs & vec4<u32>(0xffffu)) + (pairs >> vec4<u32>(16u)));
         let added = ((sum - vec4<i32>(510)) * noise + vec4<i32>(0x8000)) >> vec4<u32>(16u);
         v = clamp(v + added, vec4<i32>(), vec4<i32>(255));

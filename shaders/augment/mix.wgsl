@@ -38,10 +38,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let base = params.first_row + sample * params.words;
         let other = next[params.first_next + i];
         let share = f32(min(rows[base + SHARE], 65536u)) / 65536.0;
-        let mixed = share * x[params.first_x + i] + (1.0 - share) * other;
+        let own = x[params.first_x + i];
+        let mixed = select(share * own + (1.0 - share) * other, own, share == 1.0);
         let at = line - quotient(line, params.height) * params.height;
         let inside = column - rows[base + BOX_X] < rows[base + BOX_WIDTH]
             && at - rows[base + BOX_Y] < rows[base + BOX_HEIGHT];
-        y[params.first_y + i] = select(select(mixed, x[params.first_x + i], share == 1.0), other, inside);
+        y[params.first_y + i] = select(mixed, other, inside);
     }
 }

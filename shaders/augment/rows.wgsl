@@ -97,7 +97,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let own_y = vec3<i32>(entry(line + 3u), entry(line + 4u), shift_y);
         x = through(x, own_x, own_y);
         y = through(y, own_x, own_y);
-        for (var word = FLAGS; word < ROW; word++) {
+        // Linear sampling and borders stay for the stages that follow.
+        other[FLAGS] |= table[line + FLAGS];
+        for (var word = FILL; word < ROW; word++) {
             let value = table[line + word];
             if value != neutral(word) {
                 other[word] = value;

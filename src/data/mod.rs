@@ -4,6 +4,7 @@
 
 mod ahead;
 mod chance;
+mod augment;
 #[cfg(feature = "data")]
 mod cifar;
 pub mod digits;
@@ -35,6 +36,7 @@ use crate::rng::{Stream, stream_of};
 use crate::tensor::room;
 
 pub use ahead::{Ahead, ahead};
+pub use augment::{Augment, Keyed, Mix};
 #[cfg(feature = "data")]
 pub use cifar::{CIFAR10_NAMES, Cifar100, load_cifar10, load_cifar100};
 pub use digits::digits;

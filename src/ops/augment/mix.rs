@@ -188,8 +188,8 @@ impl Op for MixLabels {
         let pixels = h.checked_mul(w).unwrap_or(0);
         if !(1..1 << 31).contains(&pixels) || self.classes == 0 {
             return Err(Error::shape(format!(
-                "mix_labels: {} classes and images of {h}x{w}: there must be one, and 1 to 2^31 - 1 \
-                 pixels",
+                "mix_labels: {} classes and images of {h}x{w}: 1 class and 1 to 2^31 - 1 pixels \
+                 are needed",
                 self.classes
             )));
         }

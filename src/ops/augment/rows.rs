@@ -84,8 +84,9 @@ impl Graph {
     ///
     /// What is drawn depends on the seed of `clock`, the epoch (its step divided by
     /// `steps_per_epoch`), the index of the image and nothing else: neither on the batch nor on
-    /// the order. Of each stage one choice is drawn. Geometry adds up, in the order of the stages;
-    /// of everything else the last stage that changes it counts.
+    /// the order. Of each stage one choice is drawn. Geometry adds up, in the order of the stages,
+    /// and is linear between pixels where one of them is; of everything else the last stage that
+    /// changes it counts.
     ///
     /// # Errors
     /// `Shape` for more than 16 stages, one without choices, no steps, or a field that is out of
@@ -309,7 +310,9 @@ fn compose(row: &mut [u32; HEAD], line: &[u32], draws: [u32; 6]) {
         row[at + 1] = through(1);
         row[at + 2] = through(2).wrapping_add(c as u32);
     }
-    for at in 6..HEAD {
+    // Linear sampling and borders stay for the stages that follow.
+    row[Word::Flags as usize] |= line[Word::Flags as usize];
+    for at in Word::Fill as usize..HEAD {
         if line[at] != NEUTRAL[at] {
             row[at] = line[at];
         }
