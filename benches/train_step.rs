@@ -248,6 +248,7 @@ fn measure(args: &Args, gpu: &Gpu, case: &Case, data: &Split) -> Result<String> 
         accumulate: 1,
         optimizer: Sgd::new().lr(0.01).momentum(0.9).into(),
         seed: 1,
+        ..ClassifierOptions::default()
     };
     let engine = Engine::from(gpu.clone());
     let mut classifier = Classifier::new(&engine, (case.model)(), data, &options)?;

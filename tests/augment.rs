@@ -1,15 +1,18 @@
-//! Augmentation of batches: what it depends on, how its draws are spread.
+//! Augmentation of batches: what it depends on, how its draws are spread, what it costs.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use striate::data::{Augment, Keyed};
+use striate::data::{Augment, Dataset, Keyed, Mix, Split, digits};
 use striate::gpu::GpuOptions;
+use striate::models;
+use striate::nn::{Flatten, Linear, Sequential};
 use striate::ops::{AugmentRow, AugmentStage, Border};
 use striate::prelude::*;
 use striate::reference::evaluate;
 use striate::rng::Stream;
 use striate::tensor::Array;
+use striate::train::{Classifier, ClassifierOptions, Sgd};
 use striate_cases::devices;
 
 const SIZE: [usize; 3] = [3, 20, 24];
@@ -235,6 +238,53 @@ fn masks_follow_their_images() {
     }
 }
 
+/// Losses of a few steps, and the accuracy before them.
+fn trained(engine: &Engine, data: &Split, options: &ClassifierOptions) -> (f64, Vec<u32>) {
+    let net = Sequential::new()
+        .then(Flatten)
+        .named("fc", Linear::new(28 * 28, 10));
+    let mut classifier = Classifier::new(engine, &net, data, options).unwrap();
+    let before = classifier.test().unwrap();
+    let mut losses = Vec::new();
+    for _ in 0..6 {
+        classifier.train(1).unwrap();
+        losses.push((classifier.metrics().unwrap().loss as f32).to_bits());
+    }
+    (before, losses)
+}
+
+/// Training sees changed images, testing does not; the same options give the same bits.
+#[test]
+fn classifiers_train_on_augmented_images() {
+    let data = Split {
+        train: digits(50, 1).unwrap(),
+        test: digits(40, 2).unwrap(),
+    };
+    let plain = ClassifierOptions {
+        batch: 20,
+        optimizer: Sgd::new().lr(0.01).into(),
+        ..ClassifierOptions::default()
+    };
+    let augmented = ClassifierOptions {
+        augment: Some(Augment::by_name("digits").unwrap()),
+        ..plain.clone()
+    };
+    let mixed = ClassifierOptions {
+        mix: Some(Mix::mixup(0.4).or(Mix::cutmix(1.0))),
+        ..augmented.clone()
+    };
+    for engine in engines() {
+        let all = [&plain, &augmented, &mixed].map(|options| trained(&engine, &data, options));
+        for (before, losses) in &all {
+            assert_eq!(before, &all[0].0);
+            assert!(losses.iter().all(|&bits| f32::from_bits(bits).is_finite()));
+        }
+        assert_ne!(all[0].1, all[1].1);
+        assert_ne!(all[1].1, all[2].1);
+        assert_eq!(trained(&engine, &data, &mixed), all[2]);
+    }
+}
+
 #[test]
 fn unknown_recipes_are_told() {
     let message = Augment::by_name("mosaic").unwrap_err().to_string();
@@ -243,4 +293,55 @@ fn unknown_recipes_are_told() {
         "no augmentation \"mosaic\" is known, only airbench, digits, rand-augment, \
          random-resized-crop, trivial-augment-wide"
     );
+}
+
+/// Changing images costs less than a tenth of a training step of ResNet-20 at batch 64. It takes a
+/// minute, and runs where `STRIATE_LONG` is 1.
+#[test]
+fn augmentation_is_a_small_part_of_a_step() {
+    if std::env::var("STRIATE_LONG").as_deref() != Ok("1") {
+        println!("SKIPPED: STRIATE_LONG is not 1");
+        return;
+    }
+    let set = |count: usize, seed| {
+        let stream = Stream::new(seed, 1, 0);
+        let pixels = (0..count * 3 * 32 * 32).map(|i| stream.word(i as u64) as u8);
+        let labels = (0..count as u32).map(|i| i % 10).collect();
+        Dataset::new(pixels.collect(), labels, [3, 32, 32], 10).unwrap()
+    };
+    let data = Split {
+        train: set(256, 1),
+        test: set(64, 2),
+    };
+    let vulkan = GpuOptions {
+        backends: Some(striate::wgpu::Backends::VULKAN),
+        ..GpuOptions::default()
+    };
+    for gpu in devices::gpus(&vulkan) {
+        for name in Augment::NAMES {
+            let options = ClassifierOptions {
+                augment: Some(Augment::by_name(name).unwrap()),
+                mix: Some(Mix::mixup(0.2)),
+                optimizer: Sgd::new().lr(0.01).momentum(0.9).into(),
+                ..ClassifierOptions::default()
+            };
+            let engine = Engine::from(gpu.clone());
+            let net = models::resnet20(10);
+            let mut classifier = Classifier::new(&engine, &net, &data, &options).unwrap();
+            classifier.train(1).unwrap();
+            let profile = classifier.profile().unwrap();
+            let mut times: BTreeMap<&str, f64> = BTreeMap::new();
+            for timed in &profile.dispatches {
+                *times.entry(timed.op).or_default() += timed.nanoseconds() / 1e6;
+            }
+            let all = profile.nanoseconds() / 1e6;
+            let own = times
+                .iter()
+                .filter(|(op, _)| op.starts_with("augment") || op.starts_with("mix"));
+            let own: BTreeMap<&&str, f64> = own.map(|(op, &ms)| (op, ms)).collect();
+            let share = own.values().sum::<f64>() / (all - own.values().sum::<f64>());
+            println!("{name}: {:.2} % of {all:.0} ms: {own:.2?}", 100.0 * share);
+            assert!(share < 0.1, "{name}: {share}");
+        }
+    }
 }

@@ -57,6 +57,7 @@ fn options(rule: Rule, batch: usize) -> ClassifierOptions {
             _ => constant(2e-3),
         }),
         seed: 7,
+        ..ClassifierOptions::default()
     }
 }
 

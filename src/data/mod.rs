@@ -3,8 +3,8 @@
 //! [`Picture`], which numbers are drawn as.
 
 mod ahead;
-mod chance;
 mod augment;
+mod chance;
 #[cfg(feature = "data")]
 mod cifar;
 pub mod digits;

@@ -11,6 +11,7 @@ use crate::store::Store;
 use crate::tensor::Tensor;
 
 use super::batch::{About, Batch, HostBatch, LOSS, Resident, StreamedBatch};
+use super::changes::Changes;
 use super::followed::Followed;
 use super::optimizer::Optimizer;
 use super::steps::Steps;
@@ -38,6 +39,8 @@ pub(super) struct Job<'a> {
     pub factor: bool,
     /// Keys the order of the images.
     pub seed: u64,
+    /// What is done to training images.
+    pub changes: Changes<'a>,
     /// Where training images come from if they do not lie on the device.
     pub stream: Option<&'a Streamed>,
 }
@@ -92,7 +95,7 @@ impl<'a> Training<'a> {
         let steps_per_epoch = batches.steps().map_err(|e| e.context("classifier"))?;
         let feed = match job.stream {
             Some(_) => Feed::Streamed(set),
-            None => Feed::Resident(Resident::new("train", set, &job.about.normalise)?),
+            None => Feed::Resident(Resident::new("train", set)?),
         };
         let (train, apply) = job.step(&feed, batches, batches.batch)?;
         let remainder = match batches.remainder() {
@@ -214,14 +217,18 @@ impl Job<'_> {
         let mut g = Graph::new();
         let clock = g.clock()?;
         let (streamed, batch) = match feed {
-            Feed::Resident(set) => (None, set.batch(&mut g, clock, batches, Some(rows))?),
+            Feed::Resident(set) => {
+                let rows = Some(rows);
+                let batch = set.batch(&mut g, self.about, clock, batches, rows, self.changes)?;
+                (None, batch)
+            }
             Feed::Streamed(set) => {
-                let normalise = &self.about.normalise;
-                let (given, batch) = StreamedBatch::batch(&mut g, "train", set, rows, normalise)?;
+                let changes = Some((clock, batches, self.changes));
+                let (given, batch) =
+                    StreamedBatch::batch(&mut g, "train", set, rows, self.about, changes)?;
                 (Some(given), batch)
             }
         };
-        // What changes the images of training stands here.
         let loss = self.training_loss(&mut g, &batch)?;
         let rate = |g: &mut Graph| {
             // A constant rate is a table too, of one entry.
@@ -294,8 +301,8 @@ impl Job<'_> {
             shuffle: false,
             drop_last: false,
         };
-        let resident = Resident::new(name, set, &self.about.normalise)?;
-        let batch = resident.batch(&mut g, clock, batches, None)?;
+        let resident = Resident::new(name, set)?;
+        let batch = resident.batch(&mut g, self.about, clock, batches, None, Changes::default())?;
         self.evaluated(&mut g, &batch)?;
         let next = g.advance(clock)?;
         g.assign(clock, next)?;
@@ -306,8 +313,7 @@ impl Job<'_> {
     /// A step of evaluation of images that the host writes, and what the network makes of them.
     pub fn host(&self, name: &'static str, set: &Dataset, rows: usize) -> Result<HostGraph> {
         let mut graph = Graph::new();
-        let normalise = &self.about.normalise;
-        let (given, batch) = HostBatch::batch(&mut graph, name, set, rows, normalise)?;
+        let (given, batch) = HostBatch::batch(&mut graph, name, set, rows, self.about)?;
         let outputs = self.evaluated(&mut graph, &batch)?;
         Ok(HostGraph {
             graph,

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::data::Dataset;
+use crate::data::{Dataset, Keyed};
 use crate::error::Result;
 use crate::graph::{Graph, Init, StateKind, Value};
 use crate::ops::Batches;
 use crate::shape::{DType, Type};
 use crate::tensor::Tensor;
 
+use super::changes::{Changed, Changes};
 use super::normalise::Normalise;
 
 /// The state that adds up losses: of steps in training, of images in evaluation. A set's prefix
@@ -60,8 +61,14 @@ struct Picked {
 }
 
 impl Picked {
-    /// The rows as a network takes them.
-    fn batch(self, g: &mut Graph, set: &'static str, normalise: &Normalise) -> Result<Batch> {
+    /// The rows as a network takes them, changed where there are changes.
+    fn batch(
+        self,
+        g: &mut Graph,
+        set: &'static str,
+        about: &About,
+        changes: Option<(Changes<'_>, Keyed)>,
+    ) -> Result<Batch> {
         let Self {
             images,
             targets,
@@ -69,7 +76,6 @@ impl Picked {
             valid,
         } = self;
         let rows = g.shape(indices)?.first().copied().unwrap_or_default();
-        let images = normalise.gather(g, images, indices, valid)?;
         let targets = match g.ty(targets)?.dtype {
             DType::U32 => g.gather_labels(targets, indices, valid)?,
             DType::U8 => {
@@ -78,11 +84,29 @@ impl Picked {
             }
             _ => g.gather_rows(targets, indices, valid, 1.0, 0.0)?,
         };
+        let normalise = &about.normalise;
+        let changed = match changes {
+            None => Changed {
+                images: normalise.gather(g, images, indices, valid)?,
+                targets,
+                shares: None,
+            },
+            Some((changes, keyed)) => {
+                let bytes = g.gather_rows(images, indices, valid, 1.0, 0.0)?;
+                changes.apply(g, keyed, [bytes, targets], about.classes, normalise)?
+            }
+        };
+        let Changed {
+            images,
+            targets,
+            shares,
+        } = changed;
         Ok(Batch {
             set,
             rows,
             images,
             targets,
+            shares,
             valid,
         })
     }
@@ -93,17 +117,15 @@ pub(super) struct Resident {
     set: &'static str,
     images: Arc<Tensor>,
     targets: Arc<Tensor>,
-    normalise: Normalise,
 }
 
 impl Resident {
-    pub fn new(set: &'static str, data: &Dataset, normalise: &Normalise) -> Result<Self> {
+    pub fn new(set: &'static str, data: &Dataset) -> Result<Self> {
         let shape = [data.count, data.channels, data.height, data.width];
         Ok(Self {
             set,
             images: Tensor::u8(shape, data.images.clone())?.into(),
             targets: data.target_tensor()?.into(),
-            normalise: normalise.clone(),
         })
     }
 
@@ -112,9 +134,11 @@ impl Resident {
     pub fn batch(
         &self,
         g: &mut Graph,
+        about: &About,
         clock: Value,
         batches: Batches,
         rows: Option<usize>,
+        changes: Changes<'_>,
     ) -> Result<Batch> {
         let mut resident = |what: &str, tensor: &Arc<Tensor>| {
             let name = format!("{}.{what}", self.set);
@@ -139,7 +163,12 @@ impl Resident {
             indices,
             valid,
         };
-        rows.batch(g, self.set, &self.normalise)
+        let keyed = Keyed {
+            clock,
+            indices,
+            steps_per_epoch: batches.steps()?,
+        };
+        rows.batch(g, self.set, about, changes.keyed(keyed))
     }
 }
 
@@ -161,7 +190,7 @@ impl HostBatch {
         set: &'static str,
         like: &Dataset,
         rows: usize,
-        normalise: &Normalise,
+        about: &About,
     ) -> Result<(Self, Batch)> {
         let shape = [rows, like.channels, like.height, like.width];
         let given = Self {
@@ -177,7 +206,7 @@ impl HostBatch {
             indices,
             valid: given.valid,
         };
-        let batch = rows.batch(g, set, normalise)?;
+        let batch = rows.batch(g, set, about, None)?;
         Ok((given, batch))
     }
 }
@@ -198,16 +227,30 @@ impl StreamedBatch {
         set: &'static str,
         like: &Dataset,
         rows: usize,
-        normalise: &Normalise,
+        about: &About,
+        changes: Option<(Value, Batches, Changes<'_>)>,
     ) -> Result<(Self, Batch)> {
         let shape = [rows, like.channels, like.height, like.width];
         let given = Self {
             images: g.input(&format!("{set}.images"), Type::u8(shape))?,
             targets: g.input(&format!("{set}.labels"), like.target_type(rows))?,
         };
-        // The host shuffles, with this stream.
-        let stream = g.new_stream();
-        debug_assert_eq!(stream, crate::data::FIRST_STREAM);
+        // The host shuffles, with this stream; changes are keyed by where it takes the rows from.
+        let changes = match changes {
+            Some((clock, batches, changes)) if !changes.is_empty() => {
+                let (indices, _) = g.batch_rows(clock, batches, rows)?;
+                changes.keyed(Keyed {
+                    clock,
+                    indices,
+                    steps_per_epoch: batches.steps()?,
+                })
+            }
+            _ => {
+                let stream = g.new_stream();
+                debug_assert_eq!(stream, crate::data::FIRST_STREAM);
+                None
+            }
+        };
         let indices = Tensor::u32([rows], (0..rows as u32).collect())?;
         let rows = Picked {
             images: given.images,
@@ -215,7 +258,7 @@ impl StreamedBatch {
             indices: g.constant(indices)?,
             valid: g.constant(Tensor::u32([1], vec![rows as u32])?)?,
         };
-        let batch = rows.batch(g, set, normalise)?;
+        let batch = rows.batch(g, set, about, changes)?;
         Ok((given, batch))
     }
 }
@@ -227,6 +270,8 @@ pub(super) struct Batch {
     pub rows: usize,
     pub images: Value,
     pub targets: Value,
+    /// Labels as rows of shares f32 `[rows, classes]`, where images are mixed.
+    pub shares: Option<Value>,
     pub valid: Value,
 }
 

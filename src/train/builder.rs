@@ -9,6 +9,7 @@ use crate::store::Store;
 
 use super::assemble::{Job, Training, compile};
 use super::batch::About;
+use super::changes::Changes;
 use super::classifier::{Classifier, ClassifierOptions};
 use super::normalise::Normalise;
 use super::streaming::Streamed;
@@ -151,6 +152,10 @@ where
             accumulate: options.accumulate,
             factor: false,
             seed: options.seed,
+            changes: Changes {
+                augment: options.augment.as_ref(),
+                mix: options.mix,
+            },
             stream: stream.as_ref(),
         };
         let training = Training::new(&job, &data.train)?;

@@ -1,6 +1,6 @@
 //! A classifier of images trained on a data set that lies on the device.
 
-use crate::data::Split;
+use crate::data::{Augment, Mix, Split};
 use crate::error::Result;
 use crate::gpu::Engine;
 use crate::nn::Module;
@@ -33,7 +33,12 @@ pub struct ClassifierOptions {
     /// The optimizer, its learning rate or schedule with it; if it keeps moving averages, they are
     /// what is tested.
     pub optimizer: Optimizer,
-    /// Keys initial parameters, shuffling and dropout.
+    /// What is done to training images, anew in each epoch.
+    pub augment: Option<Augment>,
+    /// How training images are mixed with one another, after that. Accuracies in training count
+    /// the labels of the images that had the first word.
+    pub mix: Option<Mix>,
+    /// Keys initial parameters, shuffling, augmentation and dropout.
     pub seed: u64,
 }
 
@@ -47,6 +52,8 @@ impl Default for ClassifierOptions {
             drop_last: false,
             accumulate: 1,
             optimizer: Adam::new().into(),
+            augment: None,
+            mix: None,
             seed: 0,
         }
     }

@@ -13,7 +13,7 @@ use crate::store::Store;
 use crate::tensor::{Tensor, room};
 
 use super::Normalise;
-use super::batch::StreamedBatch;
+use super::batch::{About, StreamedBatch};
 
 /// What a network, or the first layers of one, makes of each image of a set: the set on which a
 /// head is trained while these layers are frozen. They run once for each image, not once for each
@@ -79,7 +79,7 @@ impl Features {
     ) -> Result<Self> {
         set.check()?;
         set.expect_labels()?;
-        normalise.expect_channels(set.channels)?;
+        let about = About::new(set, Some(normalise.clone()))?;
         if set.count == 0 {
             return Err(Error::new(
                 ErrorKind::Data,
@@ -91,7 +91,7 @@ impl Features {
         }
         let rows = batch.min(set.count);
         let mut g = Graph::new();
-        let (given, images) = StreamedBatch::batch(&mut g, "features", set, rows, normalise)?;
+        let (given, images) = StreamedBatch::batch(&mut g, "features", set, rows, &about, None)?;
         let mut cx = Build::eval(&mut g);
         let output = trunk.build(&mut cx, images.images)?;
         let output = match layer {

@@ -7,6 +7,7 @@ mod assemble;
 mod average;
 mod batch;
 mod builder;
+mod changes;
 mod classifier;
 mod confusion;
 mod depth;
@@ -34,9 +35,9 @@ pub use classifier::{Classifier, ClassifierOptions, Metrics};
 pub use confusion::Confusion;
 pub use features::Features;
 pub use group::Group;
+pub use normalise::Normalise;
 #[cfg(not(target_arch = "wasm32"))]
 pub use observer::{CsvLog, JsonLines, TensorBoard, Terminal};
-pub use normalise::Normalise;
 pub use observer::{Ended, EpochRecord, Event, Observer, RunInfo, Scalar, StepRecord};
 #[cfg(feature = "data")]
 pub(crate) use observer::{digits, duration};

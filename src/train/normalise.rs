@@ -153,6 +153,25 @@ impl Normalise {
         pixels.collect()
     }
 
+    /// By what pixels are multiplied, and what is added then: one of each for all channels, or one
+    /// for each.
+    pub(super) fn factors(&self) -> (Vec<f32>, Vec<f32>) {
+        let factors = self.channels.iter().map(|moments| moments.factors());
+        factors.map(|[scale, shift]| (scale, shift)).unzip()
+    }
+
+    /// Images of bytes as f32 `[n, channels, height, width]` as a network takes them.
+    pub(super) fn scaled(&self, g: &mut Graph, bytes: Value) -> Result<Value> {
+        let (scales, shifts) = self.factors();
+        let mut constant = |values: Vec<f32>| {
+            let shape = [1, values.len(), 1, 1];
+            g.constant(Tensor::f32(shape, values)?)
+        };
+        let (scales, shifts) = (constant(scales)?, constant(shifts)?);
+        let scaled = g.mul(bytes, scales)?;
+        g.add(scaled, shifts)
+    }
+
     /// Chosen rows of a set of images u8 `[n, channels, height, width]` as a network takes them. Of
     /// rows that are not meant, nothing is said.
     pub(super) fn gather(
@@ -166,16 +185,8 @@ impl Normalise {
             let [scale, shift] = moments.factors();
             return g.gather_rows(images, indices, valid, scale, shift);
         }
-        let factors = self.channels.iter().map(|moments| moments.factors());
-        let (scales, shifts) = factors.map(|[scale, shift]| (scale, shift)).unzip();
-        let mut constant = |values: Vec<f32>| {
-            let shape = [1, self.channels.len(), 1, 1];
-            g.constant(Tensor::f32(shape, values)?)
-        };
-        let (scales, shifts) = (constant(scales)?, constant(shifts)?);
         let bytes = g.gather_rows(images, indices, valid, 1.0, 0.0)?;
-        let scaled = g.mul(bytes, scales)?;
-        g.add(scaled, shifts)
+        self.scaled(g, bytes)
     }
 }
 

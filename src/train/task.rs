@@ -162,6 +162,12 @@ impl<'g> Objective<'g> {
         self.batch.targets
     }
 
+    /// Labels as rows of shares f32 `[rows, classes]`, where training mixes images: what a loss
+    /// compares with then. [`targets`](Self::targets) are those of the first image of each mixture.
+    pub fn shares(&self) -> Option<Value> {
+        self.batch.shares
+    }
+
     /// The images as the network gets them, f32 `[rows, channels, height, width]`.
     pub fn images(&self) -> Value {
         self.batch.images

@@ -143,6 +143,7 @@ impl Task for Classification {
     fn measure(&self, cx: &mut Objective<'_>) -> Result<()> {
         let (logits, labels, valid) = (cx.outputs(), cx.targets(), cx.valid());
         let (rows, classes) = (cx.rows(), cx.classes());
+        let compared = cx.shares().unwrap_or(labels);
         Self::expect_logits(cx.graph(), logits, rows, classes)?;
         let mut options = CrossEntropyLoss::new().valid(valid);
         if cx.training() {
@@ -150,13 +151,15 @@ impl Task for Classification {
             options.weight = self.weights.value(cx)?;
         }
         if cx.training() || !self.plain {
-            let loss = cx.graph().cross_entropy_with(logits, labels, options)?;
+            let loss = cx.graph().cross_entropy_with(logits, compared, options)?;
             cx.loss("loss", loss, 1.0)?;
         }
         for head in cx.heads().iter().filter(|head| head.weight != 0.0) {
             let named = |e: Error| e.context(&head.name);
             Self::expect_logits(cx.graph(), head.value, rows, classes).map_err(named)?;
-            let own = cx.graph().cross_entropy_with(head.value, labels, options)?;
+            let own = cx
+                .graph()
+                .cross_entropy_with(head.value, compared, options)?;
             cx.loss(&head.name, own, head.weight)?;
         }
         cx.count(COUNTS, Type::u32([2]), |g, old| {

@@ -7,7 +7,7 @@ use super::settings::{SettingsOf, settings};
 use super::state::{Course, Plateau, TrainerState};
 use super::stop::Stop;
 use super::{Keeper, Trainer};
-use crate::data::{Fit, Split};
+use crate::data::{Augment, Fit, Mix, Split};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::{Engine, Progress};
 use crate::graph::{Graph, StateKind};
@@ -16,6 +16,7 @@ use crate::store::{Store, blocking, expect_own};
 use crate::train::Adam;
 use crate::train::assemble::{Job, Training, compile};
 use crate::train::batch::About;
+use crate::train::changes::Changes;
 use crate::train::normalise::Normalise;
 use crate::train::observer::Observer;
 use crate::train::optimizer::Optimizer;
@@ -41,6 +42,8 @@ pub struct TrainerBuilder<'a> {
     accumulate: usize,
     optimizer: Optimizer,
     rates: Option<Rates>,
+    augment: Option<Augment>,
+    mix: Option<Mix>,
     seed: u64,
     frozen: Vec<String>,
     stream: Option<Streamed>,
@@ -84,6 +87,8 @@ impl<'a> TrainerBuilder<'a> {
             accumulate: 1,
             optimizer: Adam::new().into(),
             rates: None,
+            augment: None,
+            mix: None,
             seed: 0,
             frozen: Vec::new(),
             stream: None,
@@ -155,7 +160,21 @@ impl<'a> TrainerBuilder<'a> {
         self
     }
 
-    /// Keys initial parameters, shuffling, dropout and the choice of images for validation.
+    /// What is done to training images, anew in each epoch; masks follow the geometry of their
+    /// images.
+    pub fn augment(mut self, augment: Augment) -> Self {
+        self.augment = Some(augment);
+        self
+    }
+
+    /// How training images are mixed with one another, after that. Accuracies in training count the
+    /// labels of the first image of each mixture.
+    pub fn mix(mut self, mix: Mix) -> Self {
+        self.mix = Some(mix);
+        self
+    }
+
+    /// Keys initial parameters, shuffling, augmentation, dropout and the choice of images for validation.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
@@ -291,6 +310,10 @@ impl<'a> TrainerBuilder<'a> {
             accumulate: self.accumulate,
             factor: self.plateau.is_some(),
             seed: self.seed,
+            changes: Changes {
+                augment: self.augment.as_ref(),
+                mix: self.mix,
+            },
             stream: self.stream.as_ref(),
         };
         let training = Training::new(&job, train)?;
@@ -338,6 +361,8 @@ impl<'a> TrainerBuilder<'a> {
             accumulate: self.accumulate,
             seed: self.seed,
             frozen: &self.frozen,
+            augment: self.augment.as_ref(),
+            mix: self.mix,
             streamed: self.stream.is_some().then_some(count),
             normalise: &about.normalise,
             plateau: self.plateau,
@@ -472,6 +497,12 @@ impl<'a> TrainerBuilder<'a> {
             ("optimizer", self.optimizer.describe()),
             ("batch", self.batch.to_string()),
         ];
+        if let Some(augment) = &self.augment {
+            facts.push(("augmentation", format!("{augment:?}")));
+        }
+        if let Some(mix) = &self.mix {
+            facts.push(("mixtures", format!("{mix:?}")));
+        }
         if self.accumulate > 1 {
             facts.push(("accumulate", self.accumulate.to_string()));
         }

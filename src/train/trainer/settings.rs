@@ -1,7 +1,7 @@
 //! What decides on the bits of a run, as text.
 
 use super::state::Plateau;
-use crate::data::{Dataset, Split, Targets};
+use crate::data::{Augment, Dataset, Mix, Split, Targets};
 use crate::train::normalise::Normalise;
 use crate::train::optimizer::Optimizer;
 use crate::train::task::Task;
@@ -16,6 +16,8 @@ pub(super) struct SettingsOf<'a> {
     pub accumulate: usize,
     pub seed: u64,
     pub frozen: &'a [String],
+    pub augment: Option<&'a Augment>,
+    pub mix: Option<Mix>,
     pub streamed: Option<usize>,
     pub normalise: &'a Normalise,
     pub plateau: Option<Plateau>,
@@ -34,6 +36,8 @@ pub(super) fn settings(of: &SettingsOf<'_>) -> Vec<(String, String)> {
         ("accumulate", of.accumulate.to_string()),
         ("seed", of.seed.to_string()),
         ("frozen", format!("{:?}", of.frozen)),
+        ("augmentation", format!("{:?}", of.augment)),
+        ("mixtures", format!("{:?}", of.mix)),
         ("streamed images", format!("{:?}", of.streamed)),
         ("mean and deviation", format!("{:?}", of.normalise)),
         ("plateau", format!("{:?}", of.plateau)),
