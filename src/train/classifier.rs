@@ -99,6 +99,10 @@ pub struct Metrics {
 #[derive(Debug)]
 pub struct Classifier {
     pub(super) steps: Steps,
+    #[cfg_attr(
+        any(not(feature = "interop"), target_arch = "wasm32"),
+        allow(dead_code, reason = "files say it")
+    )]
     pub(crate) about: About,
     pub(super) test: Session,
     pub(super) steps_per_test: usize,

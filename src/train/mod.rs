@@ -29,6 +29,7 @@ mod trainer;
 pub use accumulate::Applying;
 pub use adam::{Adam, AdamW};
 pub use average::{average_name, averaging, swap_averages};
+#[cfg(all(feature = "interop", not(target_arch = "wasm32")))]
 pub(crate) use batch::About;
 pub use builder::ClassifierBuilder;
 pub use classifier::{Classifier, ClassifierOptions, Metrics};

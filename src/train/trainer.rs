@@ -25,13 +25,15 @@ use super::batch::{About, FINITE, LOSS};
 use super::observer::{Ended, EpochRecord, Event, Observer, RunInfo, Scalar, StepRecord};
 use super::steps::Steps;
 use super::task::Task;
-use crate::shape::{DType, Type};
+use crate::shape::Type;
 
 pub use builder::TrainerBuilder;
 pub use evaluate::Evaluation;
 use state::Course;
 pub use state::Plateau;
-pub(crate) use state::{PlateauState, TrainerState};
+#[cfg(feature = "interop")]
+pub(crate) use state::PlateauState;
+pub(crate) use state::TrainerState;
 pub use stop::Stop;
 
 /// Seconds of training between two looks at the stop flag and the losses.
@@ -437,7 +439,7 @@ impl Trainer {
     /// Whether each image has one class.
     #[cfg(feature = "interop")]
     pub(crate) fn is_classification(&self) -> bool {
-        self.targets.dtype == DType::U32
+        self.targets.dtype == crate::shape::DType::U32
     }
 
     /// Names and values that say what is trained, on what and how.

@@ -263,7 +263,7 @@ impl Image<'_> {
             let [a, b, c, d] = [&a, &b, &c, &d].map(|bytes| bytes[channel] as u32);
             let above = a * (4096 - fx) + b * fx;
             let under = c * (4096 - fx) + d * fx;
-            (above * (4096 - fy) + under * fy + (1 << 23) >> 24) as i32
+            ((above * (4096 - fy) + under * fy + (1 << 23)) >> 24) as i32
         });
         channels.collect()
     }

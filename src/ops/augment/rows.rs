@@ -289,7 +289,7 @@ const FIELD: u32 = 64;
 
 /// A number below `limit` from a random word: the word's share of it, rounded down.
 fn below(word: u32, limit: u32) -> u32 {
-    (u64::from(word) * u64::from(limit) >> 32) as u32
+    ((u64::from(word) * u64::from(limit)) >> 32) as u32
 }
 
 /// Does what a line of the table says after what `row` says.
