@@ -39,7 +39,8 @@ fn model(name: &str) -> Model {
 /// classes; the parameters of the others as their papers' layers add up.
 #[test]
 fn sizes_are_the_published_ones() {
-    let sizes: [(Model, usize, f64); 20] = [
+    let sizes: [(Model, usize, f64); 21] = [
+        (models::convnet(10), 29_434, 0.002126),
         (models::lenet5(10), 61_706, 0.000_416),
         (models::lenet5_1998(10), 61_706, 0.000_416),
         (models::alexnet(1000), 61_100_840, 0.714),

@@ -19,6 +19,7 @@
 //! ```
 
 mod alexnet;
+mod convnet;
 mod googlenet;
 mod lenet;
 mod mobilenet;
@@ -33,6 +34,7 @@ use crate::graph::Value;
 use crate::nn::{Build, Module};
 
 pub use alexnet::alexnet;
+pub use convnet::convnet;
 pub use googlenet::googlenet;
 pub use lenet::{lenet5, lenet5_1998};
 pub use mobilenet::mobilenet_v2;
@@ -48,7 +50,8 @@ pub use vgg::{vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16_bn, vgg19, vgg19_bn
 type Constructor = fn(usize) -> Model;
 
 /// The networks of one channel, and those of three.
-const NAMED: [(&str, Constructor); 19] = [
+const NAMED: [(&str, Constructor); 20] = [
+    ("convnet", convnet),
     ("lenet5", lenet5),
     ("lenet5_1998", lenet5_1998),
     ("alexnet", alexnet),

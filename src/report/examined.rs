@@ -1,7 +1,7 @@
 //! What a report asks a trained network: its answers on a set, its filters, its feature maps.
 
 use super::pictures::{Range, coloured};
-use super::{Mistake, Panel, Report, Thumbnail};
+use super::{Mistake, Panel, Report, Thumbnail, machine};
 use crate::data::Dataset;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Origin, Value};
@@ -11,7 +11,7 @@ use crate::session::Session;
 use crate::shape::Type;
 use crate::store::{Store, blocking};
 use crate::tensor::Tensor;
-use crate::train::{Classifier, Normalise};
+use crate::train::{Classifier, Normalise, Trainer};
 
 /// Images that are evaluated at once.
 const BATCH: usize = 250;
@@ -98,6 +98,16 @@ impl<M: Module> Examined<M> {
         let about = &classifier.about;
         let normalise = about.normalise.clone();
         Self::new(classifier.store(), model, about.image, normalise)
+    }
+
+    /// As [`of`](Self::of), of what a [`Trainer`] trains.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of).
+    pub fn of_trainer(trainer: &Trainer, model: M) -> Result<Self> {
+        let about = &trainer.about;
+        let normalise = about.normalise.clone();
+        Self::new(trainer.store(), model, about.image, normalise)
     }
 
     /// Of a store that has the states of `model`, for images of this size.
@@ -337,6 +347,45 @@ fn evaluated(
 }
 
 impl Report {
+    /// All of a trainer's run: its facts and epochs, this machine, and what the network says of a
+    /// set ([`examine`](Self::examine)). `model` is the network that it trains.
+    ///
+    /// ```
+    /// use striate::data::{Split, digits};
+    /// use striate::models::lenet5;
+    /// use striate::prelude::*;
+    /// use striate::report::Report;
+    /// use striate::train::Trainer;
+    ///
+    /// # fn main() -> Result<()> {
+    /// let data = Split { train: digits(40, 1)?, test: digits(20, 2)? };
+    /// let model = lenet5(10);
+    /// let mut trainer = Trainer::builder(&Engine::cpu(), &model, &data).epochs(1).build()?;
+    /// trainer.fit()?;
+    /// let report = Report::of_trainer("Digits", &trainer, &model, &data.test)?;
+    /// assert!(report.html()?.contains("<h1>Digits</h1>"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Examined::of_trainer`] and [`Examined::answers`].
+    pub fn of_trainer(
+        title: impl Into<String>,
+        trainer: &Trainer,
+        model: impl Module,
+        set: &Dataset,
+    ) -> Result<Self> {
+        let mut report = Self::new(title);
+        report.run.steps_per_epoch = trainer.steps_per_epoch();
+        report.run.facts = trainer.facts().to_vec();
+        report.facts = machine();
+        report.epochs = trainer.history().to_vec();
+        report.run.epochs = report.epochs.len();
+        report.examine(&Examined::of_trainer(trainer, model)?, set)?;
+        Ok(report)
+    }
+
     /// Adds what a network says of a set: names of classes, what was taken for what, the most
     /// certain mistakes; its first filters, and what its layers make of the set's first image.
     ///

@@ -1,0 +1,90 @@
+//! Tells ten kinds of clothes apart: Fashion-MNIST.
+//! `cargo run --release --example fashion -- --help`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+use striate::data::{Augment, load_dir, load_fashion};
+use striate::models::{convnet, lenet5};
+use striate::prelude::*;
+use striate::report::Report;
+use striate::train::{AdamW, Terminal, Trainer, warmup_cosine};
+
+/// Trains on Fashion-MNIST, as Debian's package `dataset-fashion-mnist` installs it
+#[derive(Parser)]
+struct Args {
+    /// The folder of its four files, if they lie elsewhere
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The network and how it is trained
+    #[arg(long, value_enum, default_value_t = Recipe::Quick)]
+    recipe: Recipe,
+    /// Keys initial parameters, the order of images, augmentation and dropout
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Where the page with curves, confusions, mistakes and feature maps goes
+    #[arg(long, value_name = "FILE", default_value = "fashion.html")]
+    report: PathBuf,
+    /// Where the network goes
+    #[arg(long, value_name = "FILE", default_value = "fashion.safetensors")]
+    save: PathBuf,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Recipe {
+    /// LeNet-5, three epochs
+    Quick,
+    /// Three convolutions with batch normalisation, on images that are mirrored and moved
+    Best,
+}
+
+fn run(args: &Args) -> Result<()> {
+    let data = match &args.data {
+        Some(dir) => load_dir(dir)?,
+        None => load_fashion()?,
+    };
+    let (model, epochs, rate) = match args.recipe {
+        Recipe::Quick => (lenet5(10), 3, 0.003),
+        Recipe::Best => (convnet(10), 6, 0.006),
+    };
+    let engine = Engine::new()?;
+    let mut trainer = Trainer::builder(&engine, &model, &data)
+        .epochs(epochs)
+        .batch(128)
+        .optimizer(AdamW::new().weight_decay(0.02))
+        .rates(move |updates| warmup_cosine(rate, updates / 5, updates))
+        // What is best is not chosen by the test set.
+        .validation(0.05)
+        .seed(args.seed)
+        .observe(Terminal::new());
+    if let Recipe::Best = args.recipe {
+        trainer = trainer.augment(Augment::new().flip(0.5).shift(2));
+    }
+    let mut trainer = trainer.build()?;
+    trainer.fit()?;
+    trainer.save(&args.save)?;
+    let tested = trainer.evaluate(&data.test)?;
+    if let Some(confusion) = &tested.confusion {
+        println!("{confusion}");
+    }
+    Report::of_trainer("Fashion-MNIST", &trainer, &model, &data.test)?.write(&args.report)?;
+    println!(
+        "{} holds the network, {} shows how it went",
+        args.save.display(),
+        args.report.display()
+    );
+    let accuracy = tested.scalar("accuracy").unwrap_or(f64::NAN);
+    println!("test accuracy {:.2} %", 100.0 * accuracy);
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
