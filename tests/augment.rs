@@ -329,12 +329,20 @@ fn augmentation_is_a_small_part_of_a_step() {
             let net = models::resnet20(10);
             let mut classifier = Classifier::new(&engine, &net, &data, &options).unwrap();
             classifier.train(1).unwrap();
-            let profile = classifier.profile().unwrap();
+            // Others may use the machine too: the least of a few steps counts.
             let mut times: BTreeMap<&str, f64> = BTreeMap::new();
-            for timed in &profile.dispatches {
-                *times.entry(timed.op).or_default() += timed.nanoseconds() / 1e6;
+            for _ in 0..5 {
+                let profile = classifier.profile().unwrap();
+                let mut step: BTreeMap<&str, f64> = BTreeMap::new();
+                for timed in &profile.dispatches {
+                    *step.entry(timed.op).or_default() += timed.nanoseconds() / 1e6;
+                }
+                for (op, ms) in step {
+                    let least = times.entry(op).or_insert(ms);
+                    *least = least.min(ms);
+                }
             }
-            let all = profile.nanoseconds() / 1e6;
+            let all = times.values().sum::<f64>();
             let own = times
                 .iter()
                 .filter(|(op, _)| op.starts_with("augment") || op.starts_with("mix"));
