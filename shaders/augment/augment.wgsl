@@ -72,6 +72,27 @@ fn blended(v: vec4<i32>, factor: i32, other: vec4<i32>) -> vec4<i32> {
     return clamp((v * factor + other) >> vec4<u32>(20u), vec4<i32>(), vec4<i32>(255));
 }
 
+// 1 1 1 / 1 5 1 / 1 1 1 over 13 around a pixel that is v, to the nearest.
+fn blurred(at: vec2<i32>, v: vec4<i32>) -> vec4<i32> {
+    var sum = v * 4;
+    for (var dy = -1; dy < 2; dy++) {
+        for (var dx = -1; dx < 2; dx++) {
+            sum += raw(at + vec2<i32>(dx, dy));
+        }
+    }
+    return (2 * sum + vec4<i32>(13)) / vec4<i32>(26);
+}
+
+fn at_new_levels(v: vec4<i32>) -> vec4<i32> {
+    var found: vec4<i32>;
+    for (var lane = 0u; lane < 4u; lane++) {
+        if lane < params.lanes {
+            found[lane] = i32(tables[table + lane * TABLE + u32(v[lane])] & 255u);
+        }
+    }
+    return found;
+}
+
 // A pixel of the image with its sharpness and levels, or the fill.
 fn fetched(at: vec2<i32>) -> vec4<i32> {
     let inside = bordered(base, at);
@@ -82,21 +103,10 @@ fn fetched(at: vec2<i32>) -> vec4<i32> {
     let sharpness = word(base, SHARPNESS);
     let last = vec2<i32>(vec2<u32>(params.width, params.height)) - vec2<i32>(1);
     if sharpness != ONE && all(inside > vec2<i32>()) && all(inside < last) {
-        var sum = v * 4;
-        for (var dy = -1; dy < 2; dy++) {
-            for (var dx = -1; dx < 2; dx++) {
-                sum += raw(inside + vec2<i32>(dx, dy));
-            }
-        }
-        let blurred = (2 * sum + vec4<i32>(13)) / vec4<i32>(26);
-        v = blended(v, sharpness, blurred * (ONE - sharpness));
+        v = blended(v, sharpness, blurred(inside, v) * (ONE - sharpness));
     }
     if leveled == 1u && rows[base + LEVELS] != 0u {
-        for (var lane = 0u; lane < 4u; lane++) {
-            if lane < params.lanes {
-                v[lane] = i32(tables[table + lane * TABLE + u32(v[lane])] & 255u);
-            }
-        }
+        v = at_new_levels(v);
     }
     return v;
 }
@@ -172,11 +182,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let scale = vec4<f32>(params.scale0, params.scale1, params.scale2, params.scale3);
         let shift = vec4<f32>(params.shift0, params.shift1, params.shift2, params.shift3);
         let made = select(vec4<f32>(v) * scale + shift, vec4<f32>(), in_box(base, column, line));
-        let first = params.first_y + channel * plane + pixel;
-        for (var lane = 0u; lane < 4u; lane++) {
-            if lane < params.lanes {
-                y[first + lane * plane] = made[lane];
-            }
+        store_lanes(params.first_y + channel * plane + pixel, made);
+    }
+}
+
+fn store_lanes(first: u32, made: vec4<f32>) {
+    let plane = params.height * params.width;
+    for (var lane = 0u; lane < 4u; lane++) {
+        if lane < params.lanes {
+            y[first + lane * plane] = made[lane];
         }
     }
 }

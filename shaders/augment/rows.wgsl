@@ -56,6 +56,17 @@ fn entry(at: u32) -> i32 {
     return bitcast<i32>(table[at]);
 }
 
+// Four words of the field of a row.
+fn write_knots(base: u32, quad: u32, index: u32, epoch: u32) {
+    let words = draw(FIELD + quad, index, epoch);
+    for (var lane = 0u; lane < 4u; lane++) {
+        let word = ROW + 4u * quad + lane;
+        if word < params.words {
+            rows[base + word] = below(words[lane], 2u * params.most + 1u) - params.most;
+        }
+    }
+}
+
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let i = workgroup_index(group) * workgroup_size + local;
@@ -68,13 +79,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let epoch = clock.z / params.steps;
     let base = (params.first_row + sample) * params.words;
     if quad > 0u {
-        let words = draw(FIELD + quad - 1u, index, epoch);
-        for (var lane = 0u; lane < 4u; lane++) {
-            let word = ROW + 4u * (quad - 1u) + lane;
-            if word < params.words {
-                rows[base + word] = below(words[lane], 2u * params.most + 1u) - params.most;
-            }
-        }
+        write_knots(base, quad - 1u, index, epoch);
         return;
     }
     var x = vec3<i32>(65536, 0, 0);

@@ -348,17 +348,15 @@ impl Augment {
         scale: &[f32],
         shift: &[f32],
     ) -> Result<(Value, Option<Value>)> {
-        let mut size = [0; 2];
         let &[_, _, h, w] = &g.shape(images)?[..] else {
             return Err(Error::shape(format!(
                 "augment: images {} must have 4 axes, [n, c, h, w]",
                 g.shape(images)?
             )));
         };
-        size.copy_from_slice(&[h, w]);
         let mut own = masks.map(|(masks, _)| masks);
         for (at, pass) in self.passes.iter().enumerate() {
-            let stages = pass.stages(size).map_err(|e| e.context("augment"))?;
+            let stages = pass.stages([h, w]).map_err(|e| e.context("augment"))?;
             let Keyed {
                 clock,
                 indices,
