@@ -95,13 +95,13 @@ fn operations(wide: bool, size: [usize; 2]) -> [Operation; 14] {
 }
 
 /// 31 numbers from `start` to `end`, with the rounding of PyTorch's `linspace` to `f32`: from both
-/// ends towards the middle.
+/// ends towards the middle, with fused products.
 fn linspace(start: f32, end: f32) -> [f64; BINS] {
     let step = (end - start) / (BINS - 1) as f32;
     std::array::from_fn(|i| {
         let x = match i < BINS / 2 {
-            true => start + step * i as f32,
-            false => end - step * (BINS - 1 - i) as f32,
+            true => step.mul_add(i as f32, start),
+            false => (-step).mul_add((BINS - 1 - i) as f32, end),
         };
         f64::from(x)
     })
