@@ -100,7 +100,7 @@ fn mistakes(report: &Report, body: &mut String, width: f64, top: f64) -> Result<
         });
         let answer = match lines > 1.0 {
             true => format!(
-                "{truth}<tspan class=\"wrong\" x=\"{middle:.1}\" dy=\"15\">\u{2192} {answer}</tspan>"
+                "{truth}<tspan class=\"wrong\" x=\"{middle:.1}\" dy=\"15\">{answer}</tspan>"
             ),
             false => format!("{truth} \u{2192} <tspan class=\"wrong\">{answer}</tspan>"),
         };
