@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use striate::data::{Dataset, Source, Split, digits, sampled, source_fn};
+use striate::data::{Augment, Dataset, Mix, Source, Split, digits, sampled, source_fn};
 use striate::error::{Error, ErrorKind};
 use striate::gpu::{Engine, GpuOptions};
 use striate::graph::StateKind;
@@ -52,6 +52,9 @@ fn options(accumulate: usize, drop_last: bool, seed: u64) -> ClassifierOptions {
         drop_last,
         accumulate,
         optimizer: Optimizer::new(Adam::new().lr(2e-3)).average(Ema::new(0.9)),
+        // Keyed by where the host takes the images from.
+        augment: Some(Augment::new().flip(0.5).shift(2)),
+        mix: Some(Mix::mixup(0.4)),
         seed,
     }
 }
