@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
-use striate::data::Emnist;
+use striate::data::{Augment, Emnist};
 use striate::interop::expect_replaceable;
+use striate::models::{Model, convnet, lenet5};
 use striate::prelude::*;
 use striate::train::{self, Adam, AdamW, Sgd, warmup_cosine};
 
@@ -24,22 +25,28 @@ pub struct Args {
     /// or mnist
     #[arg(long, value_name = "SET", value_parser = emnist, requires = "data")]
     pub emnist: Option<Emnist>,
-    /// Times to walk over the training set; default 3, on the CPU 1. With 0 it only evaluates
+    /// Times to walk over the training set; default 3, on the CPU 1, of the best recipe 8. With 0 it
+    /// only evaluates
     #[arg(long, value_name = "N")]
-    pub epochs: Option<usize>,
-    /// Images per training step; the last one of an epoch may have fewer
-    #[arg(long, value_name = "N", default_value_t = 64)]
-    pub batch: usize,
+    epochs: Option<usize>,
+    /// The network and how it is trained; the other arguments change single settings of it
+    #[arg(long, value_enum, default_value_t = Recipe::Default)]
+    pub recipe: Recipe,
+    /// Images per training step; the last one of an epoch may have fewer. Default 64, of the best
+    /// recipe 128
+    #[arg(long, value_name = "N")]
+    batch: Option<usize>,
     /// Leaves out the last step of an epoch if it would have fewer images
     #[arg(long)]
     pub drop_last: bool,
-    /// Highest learning rate; default 0.1 for sgd, 0.003 for adam and adamw
+    /// Highest learning rate; default 0.1 for sgd, 0.003 for adam and adamw, of the best recipe
+    /// 0.006
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
-    pub lr: Option<f32>,
-    /// How parameters are updated
-    #[arg(long, value_enum, default_value_t = Optimizer::Adam)]
-    pub optimizer: Optimizer,
-    /// Keys initial parameters and the order of images
+    lr: Option<f32>,
+    /// How parameters are updated; default adam, of the best recipe adamw
+    #[arg(long, value_enum)]
+    optimizer: Option<Optimizer>,
+    /// Keys initial parameters, the order of images, augmentation and dropout
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
     /// "auto", "cpu", or part of an adapter's name
@@ -52,7 +59,8 @@ pub struct Args {
     /// (Vulkan)
     #[arg(long, value_name = "DIR")]
     pub pipeline_cache: Option<PathBuf>,
-    /// Writes the trained parameters to this safetensors file; after Ctrl-C all that --resume needs
+    /// Writes the trained network to this safetensors file; until then, after each epoch and on
+    /// Ctrl-C, all that --resume needs
     #[arg(long, value_name = "FILE")]
     pub save: Option<PathBuf>,
     /// Measures one training step, prints where its time goes, and writes it as a trace for
@@ -62,10 +70,25 @@ pub struct Args {
     /// Begins with the parameters of this safetensors file
     #[arg(long, value_name = "FILE")]
     pub load: Option<PathBuf>,
-    /// Goes on with a run that Ctrl-C has ended, from the file that it saved; the other arguments
-    /// are to be the same
+    /// Goes on with a run that ended before its time, from the file that it saved; the other
+    /// arguments are to be the same
     #[arg(long, value_name = "FILE", conflicts_with = "load")]
     pub resume: Option<PathBuf>,
+    /// Says which digit this picture shows; may be given several times. Png, jpeg and webp need
+    /// `--features images`
+    #[arg(long, value_name = "PICTURE")]
+    pub predict: Vec<PathBuf>,
+    /// Writes a page with curves, confusions, mistakes, filters and feature maps to this file
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+pub enum Recipe {
+    /// LeNet-5 on the images as they are
+    Default,
+    /// Three convolutions with batch normalisation, on images that are turned, scaled and moved
+    Best,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
@@ -91,7 +114,7 @@ impl Optimizer {
                 sgd.weight_decay(5e-4).into()
             }
             Optimizer::Adam => Adam::new().into(),
-            Optimizer::Adamw => AdamW::new().into(),
+            Optimizer::Adamw => AdamW::new().weight_decay(0.02).into(),
         }
     }
 
@@ -110,10 +133,15 @@ impl Args {
         if !(peak > 0.0 && peak.is_finite()) {
             return Err(wrong(format!("--lr {peak}: a rate is a number above 0")));
         }
-        if self.batch == 0 {
+        if self.batch() == 0 {
             return Err(wrong("--batch 0: a batch has at least one image".into()));
         }
-        for (argument, path) in [("--save", &self.save), ("--profile", &self.profile)] {
+        let written = [
+            ("--save", &self.save),
+            ("--profile", &self.profile),
+            ("--report", &self.report),
+        ];
+        for (argument, path) in written {
             if let Some(path) = path {
                 expect_replaceable(path).map_err(|e| e.context(argument))?;
             }
@@ -124,7 +152,16 @@ impl Args {
     /// How lines are printed: a run that leaves files goes on where nobody reads them.
     pub fn lines(&self) -> Lines {
         Lines {
-            unread: self.save.is_some() || self.profile.is_some(),
+            unread: self.save.is_some() || self.profile.is_some() || self.report.is_some(),
+        }
+    }
+
+    /// Lines of the run.
+    pub fn terminal(&self) -> train::Terminal {
+        let terminal = train::Terminal::new();
+        match self.lines().unread {
+            true => terminal.unread(),
+            false => terminal,
         }
     }
 
@@ -134,8 +171,8 @@ impl Args {
     /// If all epochs together take more steps than a run may have.
     pub fn steps(&self, images: usize) -> Result<usize> {
         let steps = match self.drop_last {
-            true => images / self.batch,
-            false => images.div_ceil(self.batch),
+            true => images / self.batch(),
+            false => images.div_ceil(self.batch()),
         };
         let most = MOST_STEPS / steps.max(1);
         match self.epochs.filter(|&epochs| epochs > most) {
@@ -147,14 +184,59 @@ impl Args {
         }
     }
 
-    /// The optimizer; its rate rises over half an epoch and then falls to 0.
+    /// The optimizer; its rate rises over half an epoch, or a fifth of the best recipe's run, and
+    /// then falls to 0.
     pub fn optimizer(&self, steps: usize, epochs: usize) -> Result<train::Optimizer> {
-        let rates = warmup_cosine(self.peak(), steps / 2, steps * epochs)?;
-        Ok(self.optimizer.settings().schedule(rates))
+        let rise = match self.recipe {
+            Recipe::Default => steps / 2,
+            Recipe::Best => steps * epochs / 5,
+        };
+        let rates = warmup_cosine(self.peak(), rise, steps * epochs)?;
+        Ok(self.chosen().settings().schedule(rates))
+    }
+
+    fn chosen(&self) -> Optimizer {
+        self.optimizer.unwrap_or(match self.recipe {
+            Recipe::Default => Optimizer::Adam,
+            Recipe::Best => Optimizer::Adamw,
+        })
     }
 
     fn peak(&self) -> f32 {
-        self.lr.unwrap_or(self.optimizer.peak())
+        self.lr.unwrap_or(match self.recipe {
+            Recipe::Default => self.chosen().peak(),
+            Recipe::Best => 0.006,
+        })
+    }
+
+    pub fn batch(&self) -> usize {
+        self.batch.unwrap_or(match self.recipe {
+            Recipe::Default => 64,
+            Recipe::Best => 128,
+        })
+    }
+
+    pub fn epochs(&self, on_cpu: bool) -> usize {
+        self.epochs.unwrap_or(match self.recipe {
+            Recipe::Default if on_cpu => 1,
+            Recipe::Default => 3,
+            Recipe::Best => 8,
+        })
+    }
+
+    pub fn model(&self, classes: usize) -> Model {
+        match self.recipe {
+            Recipe::Default => lenet5(classes),
+            Recipe::Best => convnet(classes),
+        }
+    }
+
+    /// What is done to the images.
+    pub fn augment(&self) -> Result<Option<Augment>> {
+        match self.recipe {
+            Recipe::Default => Ok(None),
+            Recipe::Best => Augment::by_name("digits").map(Some),
+        }
     }
 }
 

@@ -1,14 +1,13 @@
-//! Files: the data set, what is saved, and what a run begins with.
+//! Files: the data set, what is saved, what a run goes on with, and pictures.
 
 use std::path::Path;
 
 use striate::data::{Split, digits, load_dir, load_emnist};
-use striate::interop::{load_parameters, load_training, replace_file};
+use striate::interop::replace_file;
 use striate::prelude::*;
-use striate::train::Classifier;
+use striate::train::{Trainer, TrainerBuilder};
 
 use crate::args::Args;
-use crate::output::Lines;
 
 /// The set that the arguments name, or digits that the library draws.
 pub fn load_data(args: &Args) -> Result<Split> {
@@ -42,76 +41,95 @@ pub fn load_data(args: &Args) -> Result<Split> {
     Ok(split)
 }
 
-/// Gives the network the parameters, or all the state, that the arguments name.
-pub fn begin(args: &Args, classifier: &Classifier, epochs: usize) -> Result<()> {
-    let lines = args.lines();
-    if let Some(path) = &args.load {
-        load_parameters(path, classifier.store())?;
-        lines.say(format!("parameters: {}", path.display()))?;
-    }
-    match &args.resume {
-        Some(path) => resume(path, classifier, epochs, lines),
-        None => Ok(()),
-    }
-}
-
-/// Begins where the run that wrote `path` was ended.
-fn resume(path: &Path, classifier: &Classifier, epochs: usize, lines: Lines) -> Result<()> {
-    load_training(path, classifier.store())?;
-    let (epoch, step) = classifier.position()?;
-    if (epoch, step) > (epochs, 0) {
-        return Err(Error::new(
-            ErrorKind::Checkpoint,
-            format!(
-                "--resume {}: {epoch} epochs and {step} steps are done, --epochs {epochs} ends \
-                 before",
-                path.display()
-            ),
-        ));
-    }
-    let place = format!("epoch {}, step {}", epoch + 1, step + 1);
-    lines.say(format!("resumed {} at {place}", path.display()))
-}
-
-/// Saves the trained parameters.
-pub fn save(path: &Path, classifier: &mut Classifier, lines: Lines) -> Result<()> {
-    classifier.save_parameters(path)?;
-    lines.say(format!("saved to {}", path.display()))
-}
-
-/// Says that nothing was saved where training failed by numbers that are not finite.
-pub fn say_unsaved<T>(path: Option<&Path>, trained: &Result<T>, lines: Lines) -> Result<()> {
-    match (path, trained) {
-        (Some(path), Err(error)) if error.kind() == ErrorKind::NotFinite => {
-            lines.say(format!("nothing was saved to {}", path.display()))
+/// What the run leaves behind on its way, and goes on with.
+pub fn keeping<'a>(args: &Args, builder: TrainerBuilder<'a>) -> Result<TrainerBuilder<'a>> {
+    match (&args.resume, &args.save) {
+        (Some(path), _) => {
+            // A name that is wrong would begin anew.
+            std::fs::File::open(path).map_err(|e| {
+                let message = format!("--resume: {} cannot be read", path.display());
+                Error::new(ErrorKind::Io, message).with_source(e)
+            })?;
+            Ok(builder.resume(path))
         }
-        _ => Ok(()),
+        (None, Some(path)) => Ok(builder.checkpoint(path)),
+        (None, None) => Ok(builder),
     }
 }
 
-/// Saves what `--resume` needs to go on to the bit, or says that nothing is saved.
-pub fn save_interrupted(
-    path: Option<&Path>,
-    classifier: &mut Classifier,
-    begun: (usize, usize),
-    lines: Lines,
-) -> Result<()> {
-    let (epoch, step) = classifier.position()?;
+/// Says where a run was stopped, and how it can go on.
+pub fn say_stopped(args: &Args, trainer: &Trainer) -> Result<()> {
+    let (epoch, step) = trainer.position()?;
     let place = format!("stopped after {epoch} epochs and {step} steps");
-    let Some(path) = path else {
-        return lines.say(format!("{place}; nothing was saved, without --save"));
+    args.lines()
+        .say(match args.resume.as_ref().or(args.save.as_ref()) {
+            None => format!("{place}; nothing was saved, without --save"),
+            Some(path) => {
+                let path = path.display();
+                format!("{place}; saved to {path}, --resume {path} goes on")
+            }
+        })
+}
+
+/// Saves the trained network.
+pub fn save(args: &Args, trainer: &Trainer) -> Result<()> {
+    let Some(path) = &args.save else {
+        return Ok(());
     };
-    if (epoch, step) == begun {
-        return lines.say(format!("{place}; nothing was saved, no step was made"));
+    trainer.save(path)?;
+    args.lines().say(format!("saved to {}", path.display()))
+}
+
+/// Says what the pictures show that the arguments name.
+pub fn predict(args: &Args, trainer: &mut Trainer, data: &Split) -> Result<()> {
+    for path in &args.predict {
+        let mut pixels = picture(path, [1, data.train.height, data.train.width])?;
+        // The digits of the set are light on dark ground.
+        let sum: u64 = pixels.iter().map(|&pixel| u64::from(pixel)).sum();
+        if sum > 127 * pixels.len() as u64 {
+            pixels.iter_mut().for_each(|pixel| *pixel = 255 - *pixel);
+        }
+        let logits = trainer.predict(&pixels)?;
+        let logits = logits.as_f32()?;
+        let best = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b]));
+        let class = best.unwrap_or(0);
+        let share = 1.0
+            / logits
+                .iter()
+                .map(|x| (x - logits[class]).exp())
+                .sum::<f32>();
+        let name = data.train.class_names.get(class);
+        let name = name.cloned().unwrap_or_else(|| class.to_string());
+        let (path, percent) = (path.display(), 100.0 * share);
+        args.lines()
+            .say(format!("{path}: {name} with {percent:.1} %"))?;
     }
-    classifier.save_training(path)?;
-    let path = path.display();
-    lines.say(format!("{place}; saved to {path}, --resume {path} goes on"))
+    Ok(())
+}
+
+#[cfg(feature = "images")]
+fn picture(path: &Path, size: [usize; 3]) -> Result<Vec<u8>> {
+    striate::data::read_picture(path, size, striate::data::Fit::default())
+}
+
+#[cfg(not(feature = "images"))]
+fn picture(path: &Path, _: [usize; 3]) -> Result<Vec<u8>> {
+    Err(Error::new(
+        ErrorKind::Unsupported,
+        format!(
+            "--predict {}: pictures are read by `cargo run --release --features images --example \
+             mnist`",
+            path.display()
+        ),
+    ))
 }
 
 /// Measures one step, prints where its time goes, and writes it as a trace.
-pub fn profile(path: &Path, classifier: &mut Classifier, lines: Lines) -> Result<()> {
-    let profile = classifier.profile()?;
-    lines.say(&profile)?;
+pub fn profile(args: &Args, trainer: &mut Trainer) -> Result<()> {
+    let Some(path) = &args.profile else {
+        return Ok(());
+    };
+    let profile = trainer.profile()?;
+    args.lines().say(&profile)?;
     replace_file(path, profile.trace().as_bytes()).map_err(|e| e.context("--profile"))
 }

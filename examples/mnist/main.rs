@@ -8,102 +8,92 @@ mod device;
 mod files;
 mod output;
 
-use std::path::Path;
+use std::cell::RefCell;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::rc::Rc;
 
 use clap::Parser;
-use striate::models::lenet5;
+use striate::data::Split;
+use striate::interop::load_parameters;
+use striate::models::Model;
 use striate::prelude::*;
-use striate::train::{Classifier, ClassifierOptions};
+use striate::report::{Examined, Report, machine};
+use striate::train::{Ended, Trainer};
 
 use args::Args;
 use device::{keep_pipelines, open_engine};
-use files::{begin, load_data, profile, save, save_interrupted, say_unsaved};
-use output::{Lines, Meter, Stop, building, is_closed, report};
+use files::{keeping, load_data, predict, profile, save, say_stopped};
+use output::{INTERRUPTED, building, is_closed, report, stop_on_interrupt};
 
 fn run(args: &Args) -> Result<ExitCode> {
     args.check()?;
-    let (stop, lines) = (Stop::on_interrupt()?, args.lines());
+    let (stop, lines) = (stop_on_interrupt()?, args.lines());
     let data = load_data(args)?;
     let steps = args.steps(data.train.count)?;
     let engine = open_engine(args)?;
-    lines.say(format!("device: {}", engine.describe()))?;
 
     // The network, its gradients, the update and the data set, compiled for the device.
-    let on_cpu = matches!(engine, Engine::Cpu { .. });
-    let epochs = args.epochs.unwrap_or(if on_cpu { 1 } else { 3 });
-    let options = ClassifierOptions {
-        batch: args.batch,
-        test_batch: 1000,
-        drop_last: args.drop_last,
-        optimizer: args.optimizer(steps, epochs)?,
-        seed: args.seed,
-        ..ClassifierOptions::default()
-    };
-    let model = lenet5(data.train.classes);
-    let builder = Classifier::builder(&engine, model, &data).options(options);
-    let mut classifier = building(|bar| builder.progress(bar).build())?;
-    keep_pipelines(args, &engine)?;
-    begin(args, &classifier, epochs)?;
-
-    let saved = args.save.as_deref();
-    let trained = train(&mut classifier, epochs, saved, &stop, lines);
-    say_unsaved(saved, &trained, lines)?;
-    let Some(accuracy) = trained? else {
-        return Ok(Stop::exit_code());
-    };
-    if let Some(path) = &args.profile {
-        profile(path, &mut classifier, lines)?;
+    let epochs = args.epochs(matches!(engine, Engine::Cpu { .. }));
+    let model = args.model(data.train.classes);
+    let page = Rc::new(RefCell::new(Report::new(title(args, &model))));
+    let mut builder = Trainer::builder(&engine, &model, &data)
+        .epochs(epochs)
+        .batch(args.batch())
+        .evaluation_batch(1000)
+        .drop_last(args.drop_last)
+        .optimizer(args.optimizer(steps, epochs)?)
+        .seed(args.seed)
+        .stop(stop)
+        .observe(args.terminal())
+        .observe(page.clone());
+    if let Some(augment) = args.augment()? {
+        builder = builder.augment(augment);
     }
-    lines.say(format!("test accuracy {:.2} %", 100.0 * accuracy))?;
+    let builder = keeping(args, builder)?;
+    let mut trainer = building(|bar| builder.progress(bar).build())?;
+    keep_pipelines(args, &engine)?;
+    if let Some(path) = &args.load {
+        load_parameters(path, trainer.store())?;
+        lines.say(format!("parameters: {}", path.display()))?;
+    }
+
+    if trainer.fit()?.ended == Ended::Stopped {
+        say_stopped(args, &trainer)?;
+        return Ok(ExitCode::from(INTERRUPTED));
+    }
+    save(args, &trainer)?;
+    predict(args, &mut trainer, &data)?;
+    write_page(args, &page, &trainer, model, &data)?;
+    profile(args, &mut trainer)?;
+    let accuracy = trainer.evaluate(&data.test)?.scalar("accuracy");
+    let percent = 100.0 * accuracy.unwrap_or(f64::NAN);
+    lines.say(format!("test accuracy {percent:.2} %"))?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Trains, tests and saves; the test accuracy, or none if Ctrl-C ended it before that.
-fn train(
-    classifier: &mut Classifier,
-    epochs: usize,
-    saved: Option<&Path>,
-    stop: &Stop,
-    lines: Lines,
-) -> Result<Option<f64>> {
-    let begun = classifier.position()?;
-    let mut accuracy = None;
-    for epoch in begun.0..epochs {
-        if !train_epoch(classifier, [epoch, epochs], stop, lines)? {
-            save_interrupted(saved, classifier, begun, lines)?;
-            return Ok(None);
-        }
-        let start = Instant::now();
-        let share = classifier.test()?;
-        let (percent, seconds) = (100.0 * share, start.elapsed().as_secs_f64());
-        lines.say(format!("  test accuracy {percent:.2} % ({seconds:.1} s)"))?;
-        accuracy = Some(share);
-    }
-    let accuracy = accuracy.map_or_else(|| classifier.test(), Ok)?;
-    if let Some(path) = saved {
-        save(path, classifier, lines)?;
-    }
-    Ok(Some(accuracy))
+/// Writes the page of the run, if one is wanted.
+fn write_page(
+    args: &Args,
+    page: &RefCell<Report>,
+    trainer: &Trainer,
+    model: Model,
+    data: &Split,
+) -> Result<()> {
+    let Some(path) = &args.report else {
+        return Ok(());
+    };
+    let mut page = page.borrow_mut();
+    page.facts = machine();
+    page.examine(&Examined::of_trainer(trainer, model)?, &data.test)?;
+    page.write(path)?;
+    args.lines()
+        .say(format!("{} shows how it went", path.display()))
 }
 
-/// Walks over the training set, or its rest; false if Ctrl-C ended it.
-fn train_epoch(c: &mut Classifier, epoch: [usize; 2], stop: &Stop, lines: Lines) -> Result<bool> {
-    let steps = c.steps_per_epoch();
-    let on_cpu = matches!(c.store().engine(), Engine::Cpu { .. });
-    // A GPU is asked rarely: each question waits for it.
-    let stride = if on_cpu { 4 } else { 100 };
-    let mut done = c.position()?.1;
-    let mut meter = Meter::new(epoch, [done, steps], on_cpu, lines);
-    while done < steps && !stop.raised() {
-        let now = stride.min(steps - done);
-        c.train(now)?;
-        done += now;
-        meter.add(now, c.metrics()?)?;
-    }
-    meter.finish()?;
-    Ok(done == steps)
+fn title(args: &Args, model: &Model) -> String {
+    let set = args.data.as_ref().and_then(|dir| dir.file_name());
+    let set = set.map_or("digits".into(), |name| name.to_string_lossy());
+    format!("{} on {set}", model.name())
 }
 
 fn main() -> ExitCode {

@@ -2,7 +2,6 @@
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -10,7 +9,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use striate::gpu::Progress;
 use striate::prelude::*;
-use striate::train::Metrics;
+use striate::train;
 
 /// Lines on standard output, which somebody may stop reading, as after `| head -1`.
 #[derive(Clone, Copy)]
@@ -53,34 +52,20 @@ pub fn report(error: &Error) {
 }
 
 /// What a shell expects of a program that Ctrl-C has ended.
-const INTERRUPTED: u8 = 130;
+pub const INTERRUPTED: u8 = 130;
 
 /// A flag that Ctrl-C raises, and what else asks a program to end; a second time ends it at once.
-#[derive(Debug)]
-pub struct Stop(Arc<AtomicBool>);
-
-impl Stop {
-    pub fn on_interrupt() -> Result<Self> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let raised = stop.clone();
-        let handler = move || {
-            if raised.swap(true, Ordering::Relaxed) {
-                std::process::exit(INTERRUPTED.into());
-            }
-        };
-        ctrlc::set_handler(handler).map_err(|e| {
-            Error::new(ErrorKind::Unsupported, "Ctrl-C cannot be taken").with_source(e)
-        })?;
-        Ok(Self(stop))
-    }
-
-    pub fn raised(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    pub fn exit_code() -> ExitCode {
-        ExitCode::from(INTERRUPTED)
-    }
+pub fn stop_on_interrupt() -> Result<train::Stop> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let raised = stop.clone();
+    let handler = move || {
+        if raised.swap(true, Ordering::Relaxed) {
+            std::process::exit(INTERRUPTED.into());
+        }
+    };
+    ctrlc::set_handler(handler)
+        .map_err(|e| Error::new(ErrorKind::Unsupported, "Ctrl-C cannot be taken").with_source(e))?;
+    Ok(stop.into())
 }
 
 /// A bar on a terminal, nothing elsewhere.
@@ -107,94 +92,4 @@ pub fn building<T>(build: impl FnOnce(&mut dyn FnMut(Progress<'_>)) -> Result<T>
     });
     bar.finish_and_clear();
     built
-}
-
-/// What an epoch has counted so far: a bar on a terminal, and one line at its end.
-pub struct Meter {
-    bar: ProgressBar,
-    start: Instant,
-    /// Number of the epoch, from 1, and how many there are.
-    number: usize,
-    epochs: usize,
-    /// Steps done before the epoch was begun or resumed, those done, and those of an epoch.
-    first: usize,
-    done: usize,
-    steps: usize,
-    loss: f64,
-    right: f64,
-    images: usize,
-    /// Whether how long an epoch takes is still to be said.
-    estimate: bool,
-    lines: Lines,
-}
-
-impl Meter {
-    /// Of epoch `epoch` of `epochs`, from step `first` of `steps` on.
-    pub fn new(
-        [epoch, epochs]: [usize; 2],
-        [first, steps]: [usize; 2],
-        on_cpu: bool,
-        lines: Lines,
-    ) -> Self {
-        let number = epoch + 1;
-        let bar = progress_bar("{prefix} {wide_bar} {pos}/{len} {msg}");
-        bar.set_length(steps as u64);
-        bar.set_prefix(format!("epoch {number}/{epochs}"));
-        Self {
-            bar,
-            start: Instant::now(),
-            number,
-            epochs,
-            first,
-            done: first,
-            steps,
-            loss: 0.0,
-            right: 0.0,
-            images: 0,
-            estimate: on_cpu && number == 1 && first == 0,
-            lines,
-        }
-    }
-
-    /// Adds what `steps` more steps have counted.
-    pub fn add(&mut self, steps: usize, metrics: Metrics) -> Result<()> {
-        self.loss += metrics.loss * steps as f64;
-        self.right += metrics.accuracy * metrics.images as f64;
-        self.images += metrics.images;
-        self.done += steps;
-        let elapsed = self.start.elapsed().as_secs_f64();
-        let each = elapsed / (self.done - self.first) as f64;
-        let left = self.steps * (self.epochs - self.number) + self.steps - self.done;
-        if std::mem::take(&mut self.estimate) {
-            let whole = each * self.steps as f64;
-            self.lines
-                .say(format!("about {whole:.0} s per epoch on the CPU"))?;
-        }
-        self.bar.set_position(self.done as u64);
-        self.bar.set_message(format!(
-            "loss {:.4} accuracy {:.2} % {:.0} images/s, {} left",
-            metrics.loss,
-            100.0 * metrics.accuracy,
-            self.images as f64 / elapsed,
-            indicatif::HumanDuration(Duration::from_secs_f64(each * left as f64))
-        ));
-        Ok(())
-    }
-
-    /// Takes the bar away and says what the epoch came to, if all of it was walked.
-    pub fn finish(&self) -> Result<()> {
-        self.bar.finish_and_clear();
-        if self.done < self.steps {
-            return Ok(());
-        }
-        let elapsed = self.start.elapsed().as_secs_f64();
-        self.lines.say(format!(
-            "epoch {}/{}: loss {:.6} accuracy {:.2} % ({elapsed:.1} s, {:.0} images/s)",
-            self.number,
-            self.epochs,
-            self.loss / (self.steps - self.first).max(1) as f64,
-            100.0 * self.right / self.images.max(1) as f64,
-            self.images as f64 / elapsed
-        ))
-    }
 }

@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::Engine;
 use crate::graph::StateKind;
 use crate::nn::Module;
-use crate::session::Session;
+use crate::session::{Profile, Session};
 use crate::store::Store;
 use crate::tensor::Tensor;
 
@@ -424,6 +424,22 @@ impl Trainer {
     /// Epochs that are done.
     pub fn history(&self) -> &[EpochRecord] {
         &self.state.history
+    }
+
+    /// Where training is: epochs that are done, and steps of the one that has begun.
+    ///
+    /// # Errors
+    /// `Shape` if the clock was set to something else than a clock.
+    pub fn position(&self) -> Result<(usize, usize)> {
+        self.steps.position()
+    }
+
+    /// Trains for one step and measures each of its dispatches.
+    ///
+    /// # Errors
+    /// `Unsupported` on the CPU reference, and on devices without timestamp queries.
+    pub fn profile(&mut self) -> Result<Profile> {
+        self.steps.profile()
     }
 
     /// The flag that ends training after the step at hand.
