@@ -15,14 +15,14 @@ use striate::train::{Terminal, Trainer, warmup_cosine};
 #[derive(Parser)]
 struct Args {
     /// Images to train on
-    #[arg(long, value_name = "N", default_value_t = 6000, value_parser = clap::value_parser!(u32).range(3..=1_000_000))]
+    #[arg(long, default_value_t = 6000, value_parser = clap::value_parser!(u32).range(30..=99_999))]
     images: u32,
     /// Times to walk over them
-    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=1000))]
     epochs: u32,
     /// Keys the images, initial parameters and dropout
     #[arg(long, value_name = "N", default_value_t = 1)]
-    seed: u64,
+    seed: u32,
     /// Where the page with curves, mistakes, filters and feature maps goes
     #[arg(long, value_name = "FILE", default_value = "shapes.html")]
     report: std::path::PathBuf,
@@ -57,7 +57,7 @@ fn train<'a>(
         .epochs(args.epochs as usize)
         .rates(|updates| warmup_cosine(0.01, updates / 20, updates))
         .validation(0.1)
-        .seed(args.seed)
+        .seed(args.seed.into())
         .observe(Terminal::new())
         .build()?;
     trainer.fit()?;
@@ -69,8 +69,8 @@ fn run(args: &Args) -> Result<()> {
     // Others are tested than those that it learns from: smaller, larger, turned further.
     let (learnt, tested) = (Shapes::new(), Shapes::new().size(5.5, 9.5).turn(12.0));
     let data = Split {
-        train: learnt.draw(args.images as usize, 2 * args.seed)?,
-        test: tested.draw(3000, 2 * args.seed + 1)?,
+        train: learnt.draw(args.images as usize, 2 * u64::from(args.seed))?,
+        test: tested.draw(3000, 2 * u64::from(args.seed) + 1)?,
     };
     let engine = Engine::new()?;
     println!("a linear model of the pixels:");

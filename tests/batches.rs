@@ -284,8 +284,8 @@ fn refusals_name_the_numbers() {
         "shuffled_batch: count 0 must be at least 1 and below 2^31",
     );
     refused(
-        g.gather_rows(x, labels, valid, 1.0, 0.0),
-        "gather_rows: data is f32 [4, 3], u8 is needed",
+        g.gather_rows(labels, labels, valid, 1.0, 0.0),
+        "gather_rows: data is u32 [5], u8 or f32 is needed",
     );
     refused(
         g.gather_labels(labels, bytes, valid),

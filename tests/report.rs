@@ -156,7 +156,16 @@ fn a_run_becomes_a_page() {
         assert_eq!(opened, html.matches(&format!("</{tag}>")).count(), "{tag}");
     }
     let wrong = data.test.of_classes(&[0, 1]).unwrap();
-    assert!(examined.answers(&wrong).is_ok());
+    let answers = examined.answers(&wrong).unwrap();
+    let sum: f32 = answers.shares(wrong.count - 1).unwrap().iter().sum();
+    assert!((sum - 1.0).abs() < 1e-5, "{sum}");
+    assert!(answers.class(0).is_some_and(|class| class < 10));
+    for beyond in [wrong.count, usize::MAX] {
+        assert_eq!(
+            (answers.shares(beyond), answers.class(beyond)),
+            (None, None)
+        );
+    }
     let error = examined.maps(&[0; 3]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Shape);
     let error = Examined::of(&classifier, striate::models::lenet5_1998(10)).unwrap_err();

@@ -117,6 +117,58 @@ fn the_weights_are_those_of_a_set_on_the_device() {
     }
 }
 
+/// A trainer has the same bits, also where another one goes on with its run.
+#[test]
+fn a_trainer_that_streams_goes_on_to_the_bit() {
+    use striate::train::{Ended, Event, Stop, Trainer};
+    let (net, data) = (network(), data());
+    for (number, engine) in engines().iter().enumerate() {
+        let new = |stream: bool| {
+            let builder = Trainer::builder(engine, &net, &data)
+                .epochs(2)
+                .batch(16)
+                .optimizer(Optimizer::new(Adam::new().lr(2e-3)).average(Ema::new(0.9)))
+                .augment(Augment::new().flip(0.5).shift(2))
+                .seed(7);
+            match stream {
+                true => builder.stream(streamed(&data.train)),
+                false => builder,
+            }
+        };
+        let mut own = new(false).build().unwrap();
+        let mut whole = new(true).build().unwrap();
+        own.fit().unwrap();
+        whole.fit().unwrap();
+        assert_eq!(states(own.store()), states(whole.store()));
+
+        let file = format!("striate-stream-trainer-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(file);
+        let stop = Stop::new();
+        let flag = stop.clone();
+        let mut broken = new(true)
+            .resume(&path)
+            .checkpoint_every(1)
+            .stop(stop)
+            .observe(move |event: &Event<'_>| {
+                if let Event::Stepped(step) = event
+                    && step.total >= 3
+                {
+                    flag.raise();
+                }
+                Ok(())
+            })
+            .build()
+            .unwrap();
+        assert_eq!(broken.fit().unwrap().ended, Ended::Stopped);
+        assert_eq!(broken.position().unwrap(), (0, 3));
+        drop(broken);
+        let mut other = new(true).resume(&path).build().unwrap();
+        assert_eq!(other.fit().unwrap().ended, Ended::Done);
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(states(other.store()), states(whole.store()));
+    }
+}
+
 #[test]
 fn a_sample_that_fails_ends_a_run_that_can_go_on() {
     let data = data();

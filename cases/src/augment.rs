@@ -33,7 +33,7 @@ fn turned(degrees: f64, scale: [f64; 2], by: [f64; 2], [h, w]: [usize; 2]) -> [f
     ]
 }
 
-fn stages() -> [(&'static str, Vec<AugmentStage>); 4] {
+fn stages() -> [(&'static str, Vec<AugmentStage>); 5] {
     let stage = |choices: Vec<AugmentChoice>| AugmentStage {
         choices,
         alternate: false,
@@ -88,6 +88,15 @@ fn stages() -> [(&'static str, Vec<AugmentStage>); 4] {
             ..row
         },
     ];
+    // Of two borders the last one counts, and one that follows it without a border leaves it.
+    let borders = [
+        [Border::Reflect, Border::Edge, Border::Fill],
+        [Border::Edge, Border::Fill, Border::Reflect],
+    ];
+    let borders = borders.map(|own| {
+        let choices = own.map(|border| AugmentRow { border, ..row });
+        stage(choices.map(Into::into).to_vec())
+    });
     let flips = AugmentStage {
         choices: vec![row.into(), flip.into()],
         alternate: true,
@@ -103,6 +112,7 @@ fn stages() -> [(&'static str, Vec<AugmentStage>); 4] {
             "colours",
             vec![stage(colours.map(Into::into).to_vec()), stage(vec![cutout])],
         ),
+        ("borders", borders.to_vec()),
     ]
 }
 
@@ -203,6 +213,13 @@ fn single(size: [usize; 2]) -> Vec<(&'static str, Vec<AugmentRow>)> {
         erase: [1, 1, 2, 2],
         ..row
     });
+    let large = [20.0, -20.0, 8.0].map(|factor| AugmentRow {
+        sharpness: factor,
+        contrast: factor,
+        saturation: factor,
+        ..row
+    });
+    let bright = [20.0, 8.5, -20.0].map(|brightness| AugmentRow { brightness, ..row });
     vec![
         ("borders", far.to_vec()),
         ("nearest", nearest.to_vec()),
@@ -220,6 +237,8 @@ fn single(size: [usize; 2]) -> Vec<(&'static str, Vec<AugmentRow>)> {
         ),
         ("levels", levels.to_vec()),
         ("all", all.to_vec()),
+        ("large factors", large.to_vec()),
+        ("large brightness", bright.to_vec()),
     ]
 }
 
@@ -242,6 +261,7 @@ fn tables() -> Vec<Case> {
         ("/flat", flat, given(&levels)),
         ("/long", bytes([3, 3, 160, 161]), given(&levels)),
         ("/any", bytes([13, 3, 8, 8]), below([13, 24], 3)),
+        ("/beyond", beyond([3, 3, 33, 20]), given(&levels)),
     ] {
         let case = Case::new(
             format!("augment_tables/{}{name}", images.ty.shape),
@@ -254,11 +274,57 @@ fn tables() -> Vec<Case> {
             _ => case,
         });
     }
+    let special = drawn([3, 3, 33, 20], Draw::Special);
+    cases.push(Case::new(
+        "augment_tables/[3, 3, 33, 20]/special",
+        vec![special, given(&levels)],
+        |g, x| {
+            let images = g.scale(x[0], FAR)?;
+            Ok(vec![g.augment_tables(images, x[1])?])
+        },
+    ));
     cases
 }
 
+/// Numbers on both sides of the bytes.
+fn beyond(shape: impl Into<Shape>) -> Input {
+    drawn(shape, Draw::Between(-300.0, 600.0))
+}
+
+/// A power of two that makes numbers in [-1, 1) reach beyond the bytes, without rounding.
+const FAR: f64 = 512.0;
+
 fn pixels() -> Vec<Case> {
     let mut cases = Vec::new();
+    // What are no bytes becomes some: the nearest, 0 for NaN.
+    for (name, rows) in single([13, 17]) {
+        if !["bilinear", "sharpness", "contrast", "all"].contains(&name) {
+            continue;
+        }
+        let shape = [3, 3, 13, 17];
+        let leveled = name != "bilinear";
+        cases.push(Case::new(
+            format!("augment/[3, 3, 13, 17]/{name}/beyond"),
+            vec![beyond(shape), given(&rows)],
+            |g, x| {
+                let tables = g.augment_tables(x[0], x[1])?;
+                Ok(vec![g.augment_with(x[0], x[1], tables, &[1.0], &[0.0])?])
+            },
+        ));
+        cases.push(Case::new(
+            format!("augment/[3, 3, 13, 17]/{name}/special"),
+            vec![drawn(shape, Draw::Special), given(&rows)],
+            move |g, x| {
+                let images = g.scale(x[0], FAR)?;
+                if !leveled {
+                    return Ok(vec![g.augment(images, x[1], &[1.0], &[0.0])?]);
+                }
+                let tables = g.augment_tables(images, x[1])?;
+                let made = g.augment_with(images, x[1], tables, &[1.0], &[0.0])?;
+                Ok(vec![made])
+            },
+        ));
+    }
     for (shape, size) in [([3, 3, 13, 17], [13, 17]), ([3, 1, 28, 28], [28, 28])] {
         for (name, rows) in single(size) {
             let inputs = vec![bytes(shape), given(&rows)];
@@ -381,6 +447,7 @@ fn mixtures() -> Vec<Case> {
         [0, 0, 5, 6],
     ];
     let boxes = boxes.map(|erase| AugmentRow { erase, ..row });
+    let ends = [1.0, 0.0, 1.0, 0.0, 0.0].map(|share| AugmentRow { share, ..row });
     let both = AugmentRow {
         share: 0.3,
         erase: [0, 2, 3, 3],
@@ -389,17 +456,19 @@ fn mixtures() -> Vec<Case> {
     let bound = Bound::Norm(4.0 * 2f64.powi(-24));
     let mut cases = Vec::new();
     for (name, rows) in [
-        ("shares", shares.to_vec()),
-        ("boxes", boxes.to_vec()),
-        ("both", vec![both; 19]),
-        ("one", vec![both]),
-        ("none", Vec::new()),
+        ("shares", given(&shares)),
+        ("boxes", given(&boxes)),
+        ("both", given(&[both; 19])),
+        ("one", given(&[both])),
+        ("none", given(&[])),
+        ("any words", below([19, 24], u32::MAX)),
+        ("any few", below([19, 24], 7)),
     ] {
-        let n = rows.len();
+        let n = rows.ty.shape[0];
         let real = drawn([n, 2, 6, 5], Draw::Real);
         let case = Case::new(
             format!("mix/[{n}, 2, 6, 5]/{name}"),
-            vec![real, given(&rows)],
+            vec![real, rows.clone()],
             |g, x| Ok(vec![g.mix(x[0], x[1])?]),
         );
         cases.push(match name {
@@ -410,11 +479,22 @@ fn mixtures() -> Vec<Case> {
             // Many classes make many parts of the shares, few of them of the labels.
             let case = Case::new(
                 format!("mix_labels/{n}/{classes} classes/{name}"),
-                vec![labels(n, classes as u32), given(&rows)],
+                vec![labels(n, classes as u32), rows.clone()],
                 move |g, x| Ok(vec![g.mix_labels(x[0], x[1], classes, [6, 5])?]),
             );
             cases.push(case.inexact().bound(bound));
         }
     }
+    // An infinity of an image whose share is 0 leaves no NaN; between, it stays what it is.
+    let special = |name: &str, rows: &[AugmentRow]| {
+        let real = drawn([rows.len(), 2, 6, 5], Draw::Special);
+        Case::new(
+            format!("mix/[{}, 2, 6, 5]/special/{name}", rows.len()),
+            vec![real, given(rows)],
+            |g, x| Ok(vec![g.mix(x[0], x[1])?]),
+        )
+    };
+    cases.push(special("ends", &ends));
+    cases.push(special("both", &[both; 19]).inexact().bound(bound));
     cases
 }

@@ -25,7 +25,7 @@ pub struct Args {
     /// or mnist
     #[arg(long, value_name = "SET", value_parser = emnist, requires = "data")]
     pub emnist: Option<Emnist>,
-    /// Times to walk over the training set; default 3, on the CPU 1, of the best recipe 8. With 0 it
+    /// Times to walk over the training set; default 3, on the CPU 1, of the best recipe 10. With 0 it
     /// only evaluates
     #[arg(long, value_name = "N")]
     epochs: Option<usize>,
@@ -220,7 +220,7 @@ impl Args {
         self.epochs.unwrap_or(match self.recipe {
             Recipe::Default if on_cpu => 1,
             Recipe::Default => 3,
-            Recipe::Best => 8,
+            Recipe::Best => 10,
         })
     }
 

@@ -64,8 +64,8 @@ fn run(args: &Args) -> Result<ExitCode> {
     save(args, &trainer)?;
     predict(args, &mut trainer, &data)?;
     write_page(args, &page, &trainer, model, &data)?;
-    profile(args, &mut trainer)?;
     let accuracy = trainer.evaluate(&data.test)?.scalar("accuracy");
+    profile(args, &mut trainer)?;
     let percent = 100.0 * accuracy.unwrap_or(f64::NAN);
     lines.say(format!("test accuracy {percent:.2} %"))?;
     Ok(ExitCode::SUCCESS)
@@ -84,6 +84,8 @@ fn write_page(
     };
     let mut page = page.borrow_mut();
     page.facts = machine();
+    // Those of the run that this one goes on with, too.
+    page.epochs = trainer.history().to_vec();
     page.examine(&Examined::of_trainer(trainer, model)?, &data.test)?;
     page.write(path)?;
     args.lines()

@@ -1,5 +1,5 @@
-//! The plan of a network as text: for each dispatch its kernel, overrides and parameters' names,
-//! and why they were chosen.
+//! The plan of a network as text: for each dispatch the op, its kernel with overrides, the states
+//! that it binds, how many workgroups it has, and why these were chosen.
 
 use std::collections::BTreeSet;
 
@@ -127,10 +127,10 @@ mod tests {
     fn a_layer_is_shown_with_its_kernels_and_why() {
         let text = show("lenet5", 64, Target::Gpu, Some("conv2")).unwrap();
         assert!(text.contains("conv_forward_shared tile=32"), "{text}");
-        assert!(text.contains("implicit GEMM: the device has fast workgroup memory; "));
+        assert!(text.contains("implicit GEMM: tiles of workgroup memory, by rule, "));
         assert!(!text.contains("conv1"), "{text}");
         let text = show("lenet5", 64, Target::Gl, Some("conv2")).unwrap();
-        assert!(text.contains("in registers: a CPU adapter, or GL of few buffers"));
+        assert!(text.contains("in registers: by rule for a CPU adapter or GL of few buffers, "));
         let error = show("lenet5", 64, Target::Gpu, Some("conv9")).unwrap_err();
         assert!(error.to_string().contains("\"conv9\""));
     }

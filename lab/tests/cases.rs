@@ -81,7 +81,7 @@ fn every_loop_over_an_extent_has_a_long_case() {
 const BOUNDED: &[(&str, &str)] = &[
     (
         "augment/tables",
-        "an image has 2^22 pixels at most, which 256 invocations share",
+        "a workgroup counts an image whole: one that takes too many turns is refused, not cut",
     ),
     ("gemm/sum_parts", PARTIAL),
     ("loss/loss_sum", PARTIAL),

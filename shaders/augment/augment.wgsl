@@ -4,8 +4,9 @@
 // Layout: images and y [rows, channels, height, width] of f32 that hold bytes; rows [rows, words];
 // tables [rows, channels, 257]: new levels of each channel, then the mean grey with 16 bits behind
 // the point in that of channel 0; each from its first element on. `lanes` channels from number
-// `channel` on are made. All but the last line is integers. Steps: sharpness, levels, sampling,
-// contrast, saturation, brightness, posterize, solarize, noise, erasing.
+// `channel` on are made. All is computed in integers, but for value * scale + shift. Steps:
+// sharpness, levels, sampling, contrast, saturation, brightness, posterize, solarize, noise,
+// erasing.
 // Reference: src/ops/augment/pixels.rs.
 // One invocation makes a pixel of up to 4 channels, one workgroup workgroup_size of them.
 // Overrides: leveled (1 reads tables, 0 does without levels and contrast), workgroup_size.

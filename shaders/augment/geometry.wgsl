@@ -1,6 +1,6 @@
-// Provider of place, nearest, bordered and in_box: where an output pixel lies in its image. It
-// reads rows, and params.height, width, knots, step_x and step_y. Reference:
-// src/ops/augment/mod.rs.
+// Provider of word, place, nearest, bordered and in_box: the words of a row, and where an output
+// pixel lies in its image. It reads rows, and params.height, width, knots, step_x and step_y, and
+// needs augment/row and lib/fixed, which needs lib/philox. Reference: src/ops/augment/mod.rs.
 
 fn word(base: u32, at: u32) -> i32 {
     return bitcast<i32>(rows[base + at]);
@@ -16,9 +16,9 @@ fn between(a: i32, b: i32, f: i32) -> i32 {
 
 // The field of displacements: linear between its knots.
 fn displacement(base: u32, x: u32, y: u32) -> vec2<i32> {
-    let along = vec2<u32>(x * params.step_x, y * params.step_y);
-    let cell = min(along >> vec2<u32>(16u), vec2<u32>(params.knots - 2u));
-    let f = vec2<i32>(along - (cell << vec2<u32>(16u)));
+    let knots_along = vec2<u32>(x * params.step_x, y * params.step_y);
+    let cell = min(knots_along >> vec2<u32>(16u), vec2<u32>(params.knots - 2u));
+    let f = vec2<i32>(knots_along - (cell << vec2<u32>(16u)));
     var found: vec2<i32>;
     for (var axis = 0u; axis < 2u; axis++) {
         let above = between(

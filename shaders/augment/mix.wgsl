@@ -39,7 +39,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let other = next[params.first_next + i];
         let share = f32(min(rows[base + SHARE], 65536u)) / 65536.0;
         let own = x[params.first_x + i];
-        let mixed = select(share * own + (1.0 - share) * other, own, share == 1.0);
+        var mixed = share * own + (1.0 - share) * other;
+        // 0 times an infinity would be NaN.
+        mixed = select(mixed, own, share == 1.0);
+        mixed = select(mixed, other, share == 0.0);
         let at = line - quotient(line, params.height) * params.height;
         let inside = column - rows[base + BOX_X] < rows[base + BOX_WIDTH]
             && at - rows[base + BOX_Y] < rows[base + BOX_HEIGHT];

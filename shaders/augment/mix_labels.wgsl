@@ -28,9 +28,11 @@ struct Params {
 
 // How much of 0..extent lies in the box along one axis.
 fn covered(first: u32, length: u32, extent: u32) -> u32 {
-    let begin = bitcast<i32>(first);
-    let end = begin + i32(min(length, 0x40000000u));
-    return u32(max(min(end, i32(extent)) - max(begin, 0), 0));
+    // What lies before 0 and behind the extent counts nothing.
+    let negative = bitcast<i32>(first) < 0;
+    let before = select(0u, 0u - first, negative);
+    let begin = select(min(first, extent), 0u, negative);
+    return min(length - min(length, before), extent - begin);
 }
 
 @compute @workgroup_size(workgroup_size)

@@ -35,6 +35,8 @@ struct Params {
 const LINE: u32 = 32u;
 const MOST_STAGES: u32 = 16u;
 const FIELD: u32 = 64u;
+// The bits of the flags that hold the border.
+const BORDER: u32 = 6u;
 
 fn draw(block: u32, index: u32, epoch: u32) -> vec4<u32> {
     return philox(vec4<u32>(block, index, params.stream, epoch), clock.xy);
@@ -102,8 +104,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let own_y = vec3<i32>(entry(line + 3u), entry(line + 4u), shift_y);
         x = through(x, own_x, own_y);
         y = through(y, own_x, own_y);
-        // Linear sampling and borders stay for the stages that follow.
-        other[FLAGS] |= table[line + FLAGS];
+        // Linear sampling stays for the stages that follow, a border until one of them sets
+        // another.
+        let flags = table[line + FLAGS];
+        let border = select(flags & BORDER, other[FLAGS] & BORDER, (flags & BORDER) == 0u);
+        other[FLAGS] = ((other[FLAGS] | flags) & 1u) | border;
         for (var word = FILL; word < ROW; word++) {
             let value = table[line + word];
             if value != neutral(word) {
@@ -128,7 +133,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
 }
 
-// A line of the product of two matrices.
+// A line `old` of the matrix so far, through that of a stage:
+//
+//         | own_x |
+//   old * | own_y |
+//         | 0 0 1 |
 fn through(old: vec3<i32>, own_x: vec3<i32>, own_y: vec3<i32>) -> vec3<i32> {
     let turned = vec3<i32>(
         fixed_mul(own_x.x, old.x) + fixed_mul(own_y.x, old.y),

@@ -1,6 +1,12 @@
 // tables[n, c] = the new levels of channel c of image n, where row n asks for some, and the mean
 // grey of the image in that of channel 0, where the row changes its contrast.
 //
+//     autocontrast  (max(level, low) - low) * 255 / (high - low)
+//     equalize      (below(level) + step / 2) / step,  step = (plane - count(high)) / 255
+//
+// low and high are the lowest and the highest level that occur, count(level) how many pixels are of
+// a level, below(level) of lower ones; all quotients are rounded down and levels end at 255.
+//
 // Layout: images [rows, channels, height, width] of f32 that hold bytes, plane = height * width;
 // rows [rows, words]; tables [rows, channels, 257]: 256 levels, the mean with 16 bits behind the
 // point; each from its first element on. Levels that nobody asks for are the old ones, a mean is 0.

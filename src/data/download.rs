@@ -10,7 +10,7 @@ use flate2::bufread::MultiGzDecoder;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::file::error;
+use crate::file::{error, io_error, write_error};
 use transfer::{Failure, Transfer};
 
 /// The most bytes that a file may have where nothing is said.
@@ -69,6 +69,7 @@ impl Download {
     ///
     /// What has arrived lies beside it in `NAME.part`. A later call, or another mirror, goes on
     /// where it ends, if the server can; if what that makes has a wrong sum, it begins anew once.
+    /// Without a sum nothing tells whether the parts are of one file: each connection begins anew.
     /// `progress` is told about every 64 KiB.
     ///
     /// # Errors
@@ -97,17 +98,18 @@ impl Download {
         }
         if let Some(sum) = &self.sha256
             && path.is_file()
-            && sum_of_file(path).map_err(|e| unwritable(path, e))? == *sum
+            && sum_of_file(path).map_err(|e| io_error(path, e))? == *sum
         {
             return Ok(());
         }
         let part = beside(path, "part");
-        let transfer = Transfer::new(self.most_bytes);
+        let transfer = Transfer::new(self.most_bytes, self.sha256.is_some());
         let (mut reasons, mut wrong_sums) = (Vec::new(), 0);
         for url in &self.urls {
             // Once with what was there before, and once more if that has the wrong sum.
             loop {
-                let resumed = fs::metadata(&part).is_ok_and(|part| part.len() > 0);
+                let resumed =
+                    self.sha256.is_some() && fs::metadata(&part).is_ok_and(|part| part.len() > 0);
                 let failure = match transfer.run(url, &part, &mut progress) {
                     Ok(()) => match self.finish(&part, path) {
                         Ok(()) => return Ok(()),
@@ -116,9 +118,9 @@ impl Download {
                     Err(failure) => failure,
                 };
                 match failure {
-                    Failure::Disk(e) => return Err(unwritable(path, e)),
+                    Failure::Disk(e) => return Err(write_error(path, e)),
                     Failure::Content(reason) => {
-                        fs::remove_file(&part).map_err(|e| unwritable(&part, e))?;
+                        fs::remove_file(&part).map_err(|e| write_error(&part, e))?;
                         if resumed {
                             continue;
                         }
@@ -185,10 +187,6 @@ fn beside(path: &Path, end: &str) -> PathBuf {
     name.push(".");
     name.push(end);
     name.into()
-}
-
-fn unwritable(path: &Path, source: io::Error) -> Error {
-    error(ErrorKind::Io, path, format!("cannot be written: {source}")).with_source(source)
 }
 
 /// Unpacks into a file, and returns its sum.
@@ -279,7 +277,7 @@ pub fn download_mnist(
     mut progress: impl FnMut(&str, Received),
 ) -> Result<()> {
     let dir = dir.as_ref();
-    fs::create_dir_all(dir).map_err(|e| unwritable(dir, e))?;
+    fs::create_dir_all(dir).map_err(|e| write_error(dir, e))?;
     for (name, sum) in MNIST_FILES {
         let urls = MNIST_MIRRORS.map(|mirror| format!("{mirror}{name}.gz"));
         let file = Download::new(urls).gzip().sha256(sum);

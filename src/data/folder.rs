@@ -1,6 +1,5 @@
 //! Pictures in folders, a class per folder, as torchvision's `ImageFolder` takes them.
 
-use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
@@ -206,7 +205,8 @@ fn decode(bytes: &[u8]) -> Result<DynamicImage> {
     picture.map_err(|e| wrong(format!("a picture that is corrupt: {e}")))
 }
 
-/// Writes pixels `[channels, height, width]` (1 channel: grey, 3: red, green, blue) as a png file.
+/// Writes pixels `[channels, height, width]` (1 channel: grey, 3: red, green, blue) as a png file:
+/// all of it, or nothing.
 ///
 /// # Errors
 /// `Shape` if there are more or fewer pixels or another number of channels, `Io` if the file cannot
@@ -228,15 +228,21 @@ pub fn write_picture(path: impl AsRef<Path>, pixels: &[u8], size: [usize; 3]) ->
         1 => ExtendedColorType::L8,
         _ => ExtendedColorType::Rgb8,
     };
-    // Whole before the file is opened: a failure leaves the old one.
     let mut png = Vec::new();
     PngEncoder::new(&mut png)
         .write_image(&interleaved, width as u32, height as u32, color)
         .map_err(|e| error(ErrorKind::Data, path, format!("cannot be encoded: {e}")))?;
-    fs::write(path, png).map_err(|e| {
-        let message = format!("cannot be written: {e}");
-        error(ErrorKind::Io, path, message).with_source(e)
-    })
+    put(path, &png)
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn put(path: &Path, bytes: &[u8]) -> Result<()> {
+    crate::file::replace_file(path, bytes)
+}
+
+#[cfg(target_arch = "wasm32")]
+fn put(path: &Path, bytes: &[u8]) -> Result<()> {
+    std::fs::write(path, bytes).map_err(|e| crate::file::write_error(path, e))
 }
 
 /// Draws a picture as an image of this size, over black.
@@ -280,6 +286,7 @@ pub(super) fn draw(
 mod tests {
     use super::*;
     use image::{Rgb, RgbImage};
+    use std::fs;
 
     fn folder(name: &str) -> PathBuf {
         let dir = std::env::temp_dir().join(format!("striate-{name}-{}", std::process::id()));

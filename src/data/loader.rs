@@ -101,6 +101,9 @@ pub struct Loader {
 
 struct Shared {
     source: Arc<dyn Source>,
+    /// Elements of an image.
+    pixels: usize,
+    classes: usize,
     batches: Batches,
     steps: u32,
     ahead: usize,
@@ -131,8 +134,9 @@ struct Slot {
     made: usize,
 }
 
+/// Rows of a batch that a worker makes at a time.
 #[derive(Clone)]
-struct Task {
+struct RowsToMake {
     generation: u64,
     seed: [u32; 2],
     step: u32,
@@ -159,7 +163,8 @@ impl Loader {
     ///
     /// # Errors
     /// `Data` if the source has no samples; `Shape` for a batch of nothing, for batches ahead of
-    /// none, and if `drop_last` leaves none; `Unsupported` if a thread cannot be started.
+    /// none, if `drop_last` leaves none, and for batches of more elements than can be counted;
+    /// `Unsupported` if a thread cannot be started.
     pub fn new(source: Arc<dyn Source>, options: &LoaderOptions) -> Result<Self> {
         if source.is_empty() {
             return Err(Error::new(
@@ -179,8 +184,21 @@ impl Loader {
             drop_last: options.drop_last,
         };
         let steps = batches.steps().map_err(|e| e.context("loader"))?;
+        // Asked once: what follows holds even if a source says something else later.
+        let (image, classes) = (source.image(), source.classes());
+        let rows = batches.batch.min(batches.count);
+        let pixels = image
+            .iter()
+            .try_fold(1usize, |n, &edge| n.checked_mul(edge));
+        let Some(pixels) = pixels.filter(|pixels| pixels.checked_mul(rows).is_some()) else {
+            return Err(Error::shape(format!(
+                "loader: batches of {rows} images {image:?} have more elements than can be counted"
+            )));
+        };
         let shared = Arc::new(Shared {
             source,
+            pixels,
+            classes,
             batches,
             steps: steps as u32,
             ahead: options.ahead,
@@ -269,7 +287,7 @@ impl Loader {
         queue.step = step.wrapping_add(1);
         drop(queue);
         shared.work.notify_all();
-        let joined = slot.join(step, shared.pixels());
+        let joined = slot.join(step, shared.pixels);
         if joined.is_err() {
             self.go_to_seed(seed, step);
         }
@@ -334,11 +352,6 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Elements of an image.
-    fn pixels(&self) -> usize {
-        self.source.image().iter().product()
-    }
-
     /// Rows of the batch of a step.
     fn rows(&self, step: u32) -> usize {
         match self.batches.remainder() {
@@ -360,7 +373,12 @@ impl Shared {
                 continue;
             };
             drop(queue);
-            let made = self.make(&task);
+            // A worker that ended would leave its rows unmade, and who waits for them waiting.
+            let made = catch_unwind(AssertUnwindSafe(|| self.make(&task)));
+            let made = made.unwrap_or_else(|panic| {
+                let message = format!("loader: a batch's source panicked: {}", told(&*panic));
+                Err(Error::new(ErrorKind::Data, message))
+            });
             queue = self.queue();
             if queue.generation != task.generation {
                 continue;
@@ -377,7 +395,7 @@ impl Shared {
     }
 
     /// The next rows to be made, if there is room for them.
-    fn take(&self, queue: &mut Queue) -> Option<Task> {
+    fn take(&self, queue: &mut Queue) -> Option<RowsToMake> {
         let last = queue.slots.back();
         if last.is_none_or(|slot| slot.taken == slot.rows) {
             if queue.slots.len() >= self.ahead {
@@ -396,9 +414,9 @@ impl Shared {
         let rows = slot.taken
             ..slot
                 .rows
-                .min(slot.taken + (PIECE / self.pixels().max(1)).clamp(1, 32));
+                .min(slot.taken + (PIECE / self.pixels.max(1)).clamp(1, 32));
         slot.taken = rows.end;
-        Some(Task {
+        Some(RowsToMake {
             generation: queue.generation,
             seed: queue.seed,
             step,
@@ -406,8 +424,8 @@ impl Shared {
         })
     }
 
-    fn make(&self, task: &Task) -> Result<Piece> {
-        let pixels = self.pixels();
+    fn make(&self, task: &RowsToMake) -> Result<Piece> {
+        let pixels = self.pixels;
         let mut images: Vec<u8> = room(task.rows.len() * pixels)?;
         images.resize(task.rows.len() * pixels, 0);
         let mut labels = room(task.rows.len())?;
@@ -428,9 +446,9 @@ impl Shared {
                 "sample {index}: its source panicked: {}",
                 told(&*panic)
             )),
-            Ok(Ok(label)) if label as usize >= self.source.classes() => wrong(format!(
+            Ok(Ok(label)) if label as usize >= self.classes => wrong(format!(
                 "label {label} of sample {index} is not below {}, the number of classes",
-                self.source.classes()
+                self.classes
             )),
             Ok(made) => made,
         }

@@ -172,8 +172,7 @@ pub fn load_dir(dir: &Path) -> Result<Split> {
         _ => {
             let names: Vec<&str> = emnist.iter().map(|set| set.name()).collect();
             let message = format!(
-                "holds several sets of EMNIST, {}: choose one of them (load_emnist; the trainer's \
-                 --emnist)",
+                "holds several sets of EMNIST, {}: load_emnist reads the one that is named",
                 names.join(", ")
             );
             Err(error(ErrorKind::Io, dir, message))

@@ -33,7 +33,8 @@ pub struct Pairs {
 /// The pixels of a mask are classes: the numbers of its colours where it has a palette, else its
 /// greys. 255 is no class ([`Targets::IGNORED`]). Where pictures are resized, each pixel of the
 /// mask is the nearest one; beside a picture that does not fill its image
-/// ([`Fit::Pad`](super::Fit::Pad)) none counts.
+/// ([`Fit::Pad`](super::Fit::Pad)) none counts. Masks of two classes hold 0 and 1: those of black
+/// and white pixels, 0 and 255, are refused, for all that is white would count nowhere.
 ///
 /// ```no_run
 /// use striate::data::{Fit, FolderOptions, load_pairs};
@@ -49,9 +50,10 @@ pub struct Pairs {
 /// # Errors
 /// `Io` if something cannot be read; `Data`, with the file and the numbers, if there are no
 /// pictures, if two have one name, if a picture has no mask or a mask no picture, if a mask is of
-/// another size than its picture or holds a class that is not below `classes`, and, unless they are
-/// to be skipped, if a picture or a mask is corrupt; `Shape` for a size that images cannot have, or
-/// more than 255 classes.
+/// another size than its picture or holds a class that is not below `classes`, if all masks
+/// together hold nothing but 0 and 255, and, unless they are to be skipped, if a picture or a mask
+/// is corrupt, or if no pair is left; `Shape` for a size that images cannot have, or more than 255
+/// classes.
 pub fn load_pairs(
     images: impl AsRef<Path>,
     masks: impl AsRef<Path>,
@@ -79,20 +81,26 @@ pub fn load_pairs(
     let [_, height, width] = options.size;
     let mut pixels: Vec<u8> = room(count.saturating_mul(size))?;
     let mut targets: Vec<u8> = room(count.saturating_mul(height * width))?;
-    let (mut files, mut skipped) = (Vec::new(), Vec::new());
+    let mut files: Vec<(PathBuf, PathBuf)> = Vec::new();
+    let mut skipped: Vec<(PathBuf, String)> = Vec::new();
+    let (mut some_class, mut some_ignored) = (false, false);
     for (name, picture) in pictures {
         let Some(mask) = found.remove(&name) else {
             let message = format!("no mask of this name (png) in {}", masks.display());
             return Err(error(ErrorKind::Data, &picture, message));
         };
-        let read = || -> Result<_> { Ok((open_picture(&picture)?, Mask::read(&mask)?)) };
-        let (image, own) = match read() {
+        let image = open_picture(&picture).map_err(|e| (picture.clone(), e));
+        let both = image.and_then(|image| match Mask::read(&mask) {
+            Ok(own) => Ok((image, own)),
+            Err(e) => Err((mask.clone(), e)),
+        });
+        let (image, own) = match both {
             Ok(both) => both,
-            Err(e) if options.skip_corrupt && e.kind() == ErrorKind::Data => {
-                skipped.push((picture, e.to_string()));
+            Err((file, e)) if options.skip_corrupt && e.kind() == ErrorKind::Data => {
+                skipped.push((file, e.to_string()));
                 continue;
             }
-            Err(e) => return Err(e),
+            Err((_, e)) => return Err(e),
         };
         let of = [image.width(), image.height()];
         if own.size != of {
@@ -108,6 +116,9 @@ pub fn load_pairs(
         }
         own.expect_below(classes)
             .map_err(|e| e.context(mask.display()))?;
+        let class = |&class: &u8| class != 0 && class != Targets::IGNORED;
+        some_class |= own.classes.iter().any(class);
+        some_ignored |= own.classes.contains(&Targets::IGNORED);
         let end = pixels.len();
         pixels.resize(end + size, 0);
         draw(&image, options.size, options.fit, &mut pixels[end..]);
@@ -117,6 +128,17 @@ pub fn load_pairs(
     if let Some(mask) = found.into_values().next() {
         let message = format!("no picture of this name in {}", images.display());
         return Err(error(ErrorKind::Data, &mask, message));
+    }
+    if files.is_empty() {
+        let count = skipped.len();
+        let first = skipped.first().map_or("", |(_, why)| why.as_str());
+        let message = format!("no pair is left, {count} have a corrupt file: {first}");
+        return Err(error(ErrorKind::Data, images, message));
+    }
+    if classes > 1 && some_ignored && !some_class {
+        let message = "its masks hold 0 and 255 alone, and 255 is no class, it counts nowhere: \
+                       write the numbers of the classes as pixels, 0 and 1 for two of them";
+        return Err(error(ErrorKind::Data, masks, message));
     }
     Ok(Pairs {
         set: Dataset::of_masks(pixels, targets, options.size, classes)?,
@@ -183,9 +205,16 @@ impl Mask {
                 size[0], size[1]
             )));
         }
-        let bytes = reader
-            .output_buffer_size()
-            .ok_or_else(|| wrong("a mask that is too large".to_owned()))?;
+        // A class takes a byte, a pixel in the file no more than that.
+        let pixels = u64::from(size[0]) * u64::from(size[1]);
+        let bytes = reader.output_buffer_size();
+        let bytes = bytes.filter(|&bytes| pixels.max(bytes as u64) <= MOST_DECODED);
+        let bytes = bytes.ok_or_else(|| {
+            wrong(format!(
+                "a mask of {}x{}, {MOST_DECODED} pixels at most are read",
+                size[0], size[1]
+            ))
+        })?;
         let mut packed = room(bytes)?;
         packed.resize(bytes, 0);
         let frame = reader.next_frame(&mut packed).map_err(corrupt)?;
@@ -289,6 +318,21 @@ mod tests {
     }
 
     #[test]
+    fn a_mask_that_claims_to_be_huge_is_refused() {
+        let mut bytes = Vec::new();
+        let mut encoder = png::Encoder::new(&mut bytes, MOST_EDGE, MOST_EDGE);
+        encoder.set_color(ColorType::Grayscale);
+        encoder.set_depth(BitDepth::One);
+        let mut writer = encoder.write_header().unwrap();
+        writer.write_chunk(png::chunk::IDAT, &[0; 8]).unwrap();
+        drop(writer);
+        let error = Mask::decode(&bytes).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Data);
+        let words = "a mask of 65536x65536, 1073741824 pixels at most";
+        assert!(error.to_string().contains(words), "{error}");
+    }
+
+    #[test]
     fn pairs_have_one_name() {
         let dir = std::env::temp_dir().join(format!("striate-pairs-{}", std::process::id()));
         let _ = fs::remove_dir_all(&dir);
@@ -344,6 +388,20 @@ mod tests {
         let skipping = pad.clone().skip_corrupt(true);
         let found = load(&skipping).unwrap();
         assert_eq!((found.set.count, found.skipped.len()), (1, 1));
+        assert!(found.skipped[0].0.ends_with("masks/b.png"));
+        fs::write(masks.join("more/a.png"), b"no png").unwrap();
+        let error = load(&skipping).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Data);
+        let words = "images: no pair is left, 2 have a corrupt file: ";
+        assert!(error.to_string().contains(words), "{error}");
+        // White on black.
+        for name in ["b.png", "more/a.png"] {
+            fs::write(masks.join(name), mask(255)).unwrap();
+        }
+        told("masks: its masks hold 0 and 255 alone");
+        // Where there is a class too, 255 is what it is elsewhere.
+        fs::write(masks.join("more/a.png"), mask(1)).unwrap();
+        assert_eq!(load(&pad).unwrap().set.count, 2);
         fs::remove_file(masks.join("b.png")).unwrap();
         told("images/b.png: no mask of this name (png) in ");
         fs::write(masks.join("b.png"), mask(1)).unwrap();

@@ -151,14 +151,14 @@ impl Source for Pictures {
 }
 
 /// A class and its picture files.
-pub(super) struct Class {
+pub(super) struct ClassFolder {
     pub dir: PathBuf,
     pub name: String,
     pub files: Vec<PathBuf>,
 }
 
 /// The classes of a folder, by name, and their files.
-pub(super) fn classes(dir: &Path) -> Result<Vec<Class>> {
+pub(super) fn classes(dir: &Path) -> Result<Vec<ClassFolder>> {
     let classes: Vec<PathBuf> = listed(dir)?
         .into_iter()
         .filter(|path| path.is_dir())
@@ -172,7 +172,7 @@ pub(super) fn classes(dir: &Path) -> Result<Vec<Class>> {
     }
     let class = |dir: PathBuf| {
         let name = dir.file_name().unwrap_or_default();
-        Ok(Class {
+        Ok(ClassFolder {
             name: name.to_string_lossy().into_owned(),
             files: pictures(&dir)?,
             dir,

@@ -80,6 +80,7 @@ impl Source for Dataset {
     }
 
     fn sample(&self, index: usize, pixels: &mut [u8]) -> Result<u32> {
+        self.expect_labels()?;
         let size = pixels.len();
         let own = self.images.get(index * size..(index + 1) * size);
         match (own, self.labels.get(index)) {

@@ -31,8 +31,9 @@ pub struct MaximiseOptions {
     /// The most pixels by which the picture is moved along each axis before the network sees it,
     /// anew in each step. What leaves at one edge comes in at the other.
     pub jitter: usize,
-    /// Deviation, in pixels, of the Gaussian that blurs the picture after the first step; it falls
-    /// to 0 at the last, which leaves edges sharp. 0 blurs nothing.
+    /// Deviation, in pixels, of the Gaussian that blurs the picture after each step: this one after
+    /// the first, with each further step less by 1 / `steps` of it, so that the last ones leave
+    /// edges sharp. 0 to 16; 0 blurs nothing.
     pub blur: f64,
     /// The share of the picture's distance from the mean that is taken off in each step.
     pub l2: f64,
@@ -63,9 +64,10 @@ pub struct Maximised {
     pub size: [usize; 3],
     /// The picture as the network takes it.
     pub values: Vec<f32>,
-    /// Mean activation of the channel at the noise that it began as.
+    /// Mean activation of the channel at the noise that the picture began as, moved as the first
+    /// step moves it.
     pub before: f32,
-    /// Mean activation of the channel at the picture.
+    /// Mean activation of the channel at the picture, which is not moved.
     pub after: f32,
 }
 

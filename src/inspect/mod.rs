@@ -338,7 +338,8 @@ impl Inspector {
         Maps::new(output.as_f32()?.to_vec(), size)
     }
 
-    /// The weights of a convolution, `[out, in / groups, height, width]`.
+    /// The weights of a convolution, `[out, in / groups, height, width]`; of a transposed one, as
+    /// PyTorch keeps them, `[in, out / groups, height, width]`.
     ///
     /// # Errors
     /// `Graph` if there is no such layer, or if it is no convolution over two axes, with those that

@@ -11,7 +11,8 @@ const LIMIT: f64 = 0.5;
 /// How like the map of a network is to those of the same network with random weights.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SanityCheck {
-    /// Spearman's rank correlation with the map of each random network.
+    /// Spearman's rank correlation with the map of each random network; 1 where all numbers of the
+    /// network's own map are equal, which says nothing of its weights.
     pub correlations: Vec<f64>,
 }
 
@@ -60,7 +61,8 @@ impl Inspector {
 
     /// Compares the map that `map` makes of this network with those that it makes of `networks`
     /// copies with random weights (Adebayo et al. 2018, "Sanity checks for saliency maps"). A map
-    /// that stays as it is shows the picture and not what was learnt: an edge detector does.
+    /// that stays as it is shows the picture and not what was learnt: an edge detector does. A map
+    /// whose numbers are all equal does not pass either.
     ///
     /// ```
     /// use striate::inspect::{HeatMap, Inspector};
@@ -103,9 +105,11 @@ impl Inspector {
             ));
         }
         let trained = map(self)?;
-        let correlations = (0..networks as u64).map(|number| {
+        let is_flat = trained.values().windows(2).all(|pair| pair[0] == pair[1]);
+        let correlations = (0..networks as u64).map(|number| -> Result<f64> {
             let mut random = self.randomised(seed.wrapping_add(number))?;
-            trained.rank_correlation(&map(&mut random)?)
+            let found = trained.rank_correlation(&map(&mut random)?)?;
+            Ok(if is_flat { 1.0 } else { found })
         });
         Ok(SanityCheck {
             correlations: correlations.collect::<Result<_>>()?,

@@ -64,8 +64,8 @@ impl ModelCard {
         let wrong = |message: String| Error::new(ErrorKind::Data, message);
         let Some(at) = tensors.iter().position(|(name, _)| name == CARD) else {
             return Err(wrong(
-                "the file does not say of which network it is (`Classifier::save_model` writes \
-                 that)"
+                "the file does not say of which network it is (`Trainer::save` and \
+                 `Classifier::save_model` write that)"
                     .to_owned(),
             ));
         };

@@ -221,9 +221,9 @@ struct Metadata(Option<String>);
 
 impl<'de> Deserialize<'de> for Metadata {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Pairs;
+        struct MetadataMap;
 
-        impl<'de> Visitor<'de> for Pairs {
+        impl<'de> Visitor<'de> for MetadataMap {
             type Value = Metadata;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -251,7 +251,7 @@ impl<'de> Deserialize<'de> for Metadata {
             }
         }
 
-        deserializer.deserialize_any(Pairs)
+        deserializer.deserialize_any(MetadataMap)
     }
 }
 

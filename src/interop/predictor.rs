@@ -181,8 +181,8 @@ pub struct Prediction {
 }
 
 impl Predictor {
-    /// From a file that [`Classifier::save_model`] wrote, on the best GPU or, where there is none,
-    /// on the CPU.
+    /// From a file that [`Trainer::save`](crate::train::Trainer::save) or
+    /// [`Classifier::save_model`] wrote, on the best GPU or, where there is none, on the CPU.
     ///
     /// # Errors
     /// `Io` and `Data` from the file; `Unsupported` if this library has no network of its name;

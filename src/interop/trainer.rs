@@ -38,7 +38,9 @@ impl TrainerBuilder<'_> {
 
     /// As [`checkpoint`](Self::checkpoint); if there is such a file, training goes on from it, with
     /// the bits that it would have had without a break. What decides on them must be the same: the
-    /// network, the data, optimizer, batch, seed and so on. Epochs and patience may differ.
+    /// network, the data, optimizer, batch, seed and so on. Epochs and patience may differ. With
+    /// learning rates that are made for all updates ([`rates`](Self::rates)), epochs may not: other
+    /// epochs make other rates, and those decide on the bits.
     pub fn resume(mut self, path: impl Into<PathBuf>) -> Self {
         self.keeper = Some(Box::new(CheckpointFile {
             path: path.into(),
@@ -96,15 +98,15 @@ impl Trainer {
     ///
     /// # Errors
     /// `NotFinite` as [`expect_finite`](Self::expect_finite), and the file is as it was; as
-    /// [`save_parameters`](super::save_parameters).
+    /// [`models::by_name`] and [`save_parameters`](super::save_parameters).
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         self.expect_finite()?;
-        let classes = self.about.classes;
-        let known = self.network.as_ref().filter(|_| self.is_classification());
-        let known = known.and_then(|name| models::by_name(name, classes).ok());
-        match known {
-            Some(model) => save_network(path.as_ref(), self.store(), &self.about, &model, self.fit),
-            None => save_averaged(path, self.store()),
+        match &self.network {
+            Some(name) if self.is_classification() => {
+                let model = models::by_name(name, self.about.classes)?;
+                save_network(path.as_ref(), self.store(), &self.about, &model, self.fit)
+            }
+            _ => save_averaged(path, self.store()),
         }
     }
 

@@ -6,8 +6,8 @@ use crate::nn::{BatchNorm2d, Conv2d, Dropout, Flatten, Linear, MaxPool2d, Relu, 
 /// Three convolutions with batch normalisation, each followed by pooling: logits `[n, classes]` of
 /// grey images x `[n, 1, 28, 28]`; 29,434 parameters for 10 classes.
 ///
-/// It is no paper's network: VGG's pattern at MNIST's size, where LeNet-5 is at its end. Pooling
-/// stands before normalisation, which then has a quarter of the elements to walk over.
+/// It is no paper's network: VGG's pattern at MNIST's size, for an accuracy that LeNet-5 does not
+/// reach. Pooling stands before normalisation, which then reads a quarter of the elements.
 pub fn convnet(classes: usize) -> Model {
     let block = |channels: usize, out: usize, kernel: usize| {
         Sequential::new()

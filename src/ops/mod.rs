@@ -94,6 +94,7 @@ pub(crate) fn is_own(op: &dyn Op) -> bool {
         of::<Cast>(),
         of::<ClipGradNorm>(),
         of::<Concat>(),
+        of::<ConfusionMatrix>(),
         of::<ConvForward>(),
         of::<ConvGradInput>(),
         of::<ConvGradWeight>(),

@@ -41,17 +41,23 @@ pub struct Answers {
 }
 
 impl Answers {
-    /// The probabilities of the classes for an image; they add up to 1.
-    pub fn shares(&self, image: usize) -> &[f32] {
-        &self.shares[image * self.classes..][..self.classes]
+    /// The probabilities of the classes for an image; they add up to 1. None if the set has no
+    /// image of this number.
+    pub fn shares(&self, image: usize) -> Option<&[f32]> {
+        let first = image.checked_mul(self.classes)?;
+        self.shares.get(first..first.checked_add(self.classes)?)
     }
 
-    /// The class with the largest probability.
-    pub fn class(&self, image: usize) -> usize {
-        let shares = self.shares(image).iter().enumerate();
+    /// The class with the largest probability; none if the set has no image of this number.
+    pub fn class(&self, image: usize) -> Option<usize> {
+        Some(self.best(image)?.0)
+    }
+
+    /// The class with the largest probability, and that.
+    fn best(&self, image: usize) -> Option<(usize, f32)> {
+        let shares = self.shares(image)?.iter().copied().enumerate();
         // The first of equals.
-        let best = shares.rev().max_by(|a, b| a.1.total_cmp(b.1));
-        best.map_or(0, |(class, _)| class)
+        shares.rev().max_by(|a, b| a.1.total_cmp(&b.1))
     }
 
     /// How often which class was taken for which: counts `[classes, classes]`, a row for each
@@ -59,28 +65,36 @@ impl Answers {
     fn confusion(&self, set: &Dataset) -> Vec<u32> {
         let mut counts = vec![0; self.classes * self.classes];
         for (image, &label) in set.labels.iter().enumerate() {
-            counts[label as usize * self.classes + self.class(image)] += 1;
+            if let Some(answer) = self.class(image) {
+                counts[label as usize * self.classes + answer] += 1;
+            }
         }
         counts
     }
 
-    /// The images whose wrong answers have the largest probabilities, those first.
+    /// The images whose wrong answers have the largest probabilities, those first; none if the
+    /// images are no pictures.
     fn mistakes(&self, set: &Dataset, most: usize) -> Result<Vec<Mistake>> {
         let size = [set.channels, set.height, set.width];
+        if !is_picture(size) {
+            return Ok(Vec::new());
+        }
         let labels = set.labels.iter().enumerate();
-        let mut wrong: Vec<(f32, usize, usize)> = labels
-            .map(|(image, &label)| (image, label as usize, self.class(image)))
-            .filter(|(_, truth, answer)| truth != answer)
-            .map(|(image, truth, answer)| (self.shares(image)[answer], image, truth))
+        let mut wrong: Vec<(f32, usize, usize, usize)> = labels
+            .filter_map(|(image, &label)| {
+                let (answer, probability) = self.best(image)?;
+                let truth = label as usize;
+                (truth != answer).then_some((probability, image, truth, answer))
+            })
             .collect();
         wrong.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         let pixels = size.iter().product::<usize>();
-        let mistake = |&(probability, image, truth): &(f32, usize, usize)| {
+        let mistake = |&(probability, image, truth, answer): &(f32, usize, usize, usize)| {
             let picture = set.images[image * pixels..][..pixels].to_vec();
             Ok(Mistake {
                 picture: Thumbnail::new(picture, size)?,
                 truth,
-                answer: self.class(image),
+                answer,
                 probability,
             })
         };
@@ -319,6 +333,11 @@ impl<M: Module> Examined<M> {
     }
 }
 
+/// Whether images of this size can be shown: they are grey or coloured.
+fn is_picture([channels, height, width]: [usize; 3]) -> bool {
+    matches!(channels, 1 | 3) && height * width > 0
+}
+
 /// `6 of 28×28`, `32 of 512 of 7×7`.
 fn shown(shown: usize, all: usize, [height, width]: [usize; 2]) -> String {
     match shown == all {
@@ -382,12 +401,15 @@ impl Report {
         report.facts = machine();
         report.epochs = trainer.history().to_vec();
         report.run.epochs = report.epochs.len();
+        report.ended = trainer.ended();
         report.examine(&Examined::of_trainer(trainer, model)?, set)?;
         Ok(report)
     }
 
     /// Adds what a network says of a set: names of classes, what was taken for what, the most
     /// certain mistakes; its first filters, and what its layers make of the set's first image.
+    /// Images of other than 1 or 3 channels are no pictures: mistakes and the first image are left
+    /// out then.
     ///
     /// # Errors
     /// As [`Examined::answers`].
@@ -399,8 +421,13 @@ impl Report {
         self.filters = network.filters()?;
         let pixels = network.image.iter().product::<usize>();
         if let (Some(image), Some(&label)) = (set.images.get(..pixels), set.labels.first()) {
-            let picture = Thumbnail::new(image.to_vec(), network.image);
-            self.pictured = picture.ok().map(|picture| (picture, label as usize));
+            self.pictured = match is_picture(network.image) {
+                true => Some((
+                    Thumbnail::new(image.to_vec(), network.image)?,
+                    label as usize,
+                )),
+                false => None,
+            };
             self.maps = network.maps(image)?;
         }
         Ok(())

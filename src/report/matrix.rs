@@ -213,7 +213,11 @@ fn classes(report: &Report, counts: &Counts<'_>, html: &mut String) {
     let mut order: Vec<usize> = (0..counts.classes).collect();
     html.push_str("<section><h2>Each class</h2>");
     if many {
-        let recall = |class: usize| counts.at(class, class) as f64 / counts.row(class) as f64;
+        // 0 / 0 has another sign on each machine: classes without images come last.
+        let recall = |class: usize| match counts.row(class) {
+            0 => f64::INFINITY,
+            row => counts.at(class, class) as f64 / row as f64,
+        };
         order.sort_by(|&a, &b| recall(a).total_cmp(&recall(b)).then(a.cmp(&b)));
         html.push_str(
             "<details><summary>Precision and recall, the least known classes first</summary>",

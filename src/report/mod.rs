@@ -2,8 +2,8 @@
 //! worst mistakes, filters and feature maps as pictures.
 //!
 //! A [`Report`] listens to a trainer, itself or from an `Rc<RefCell<Report>>`; once training has
-//! ended, [`Report::examine`] adds what the network says of a set. The page is one file without scripts, which loads nothing, for phones and
-//! desktops, light and dark.
+//! ended, [`Report::examine`] adds what the network says of a set. The page is one file without
+//! scripts, which loads nothing. It is laid out for phones and for desktops, in light and in dark.
 
 mod chart;
 #[cfg(all(feature = "interop", not(target_arch = "wasm32")))]
@@ -19,7 +19,7 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 #[cfg(not(target_arch = "wasm32"))]
 use crate::file::replace_file;
 use crate::train::{Ended, EpochRecord, Event, Observer, RunInfo, Scalar};
@@ -345,8 +345,15 @@ impl Observer for Report {
 /// # }
 /// ```
 impl Observer for Rc<RefCell<Report>> {
+    /// # Errors
+    /// `Unsupported` if the report is borrowed elsewhere while the trainer tells.
     fn observe(&mut self, event: &Event<'_>) -> Result<()> {
-        self.borrow_mut().observe(event)
+        let Ok(mut report) = self.try_borrow_mut() else {
+            let message =
+                "report: it is borrowed elsewhere while the trainer tells it what happens";
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        };
+        report.observe(event)
     }
 }
 
@@ -409,6 +416,12 @@ mod tests {
     fn a_run_that_goes_on_replaces_what_it_does_again() {
         let report = Rc::new(RefCell::new(Report::new("run")));
         let mut told = report.clone();
+        let held = report.borrow();
+        let error = told
+            .observe(&Event::Began(&RunInfo::default()))
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        drop(held);
         let mut run = RunInfo {
             epochs: 4,
             steps_per_epoch: 10,

@@ -136,7 +136,8 @@ fn charts(report: &Report) -> String {
     for (at, chart) in charts.iter().enumerate() {
         let _ = write!(
             html,
-            "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{} by epoch\">{}</svg>",
+            "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{} by epoch\">{}\
+             </svg>",
             escaped(&chart.title),
             chart.draw(&format!("clip{at}"))
         );

@@ -40,7 +40,7 @@ pub(super) fn svg(report: &Report) -> Result<String> {
     if !report.mistakes.is_empty() {
         bottom = mistakes(report, &mut body, width, bottom)?;
     }
-    let told = ["network", "device", "machine", "seed"].map(|name| {
+    let told = ["network", "device", "processor", "seed"].map(|name| {
         let facts = report.run.facts.iter().chain(&report.facts);
         let mut facts = facts.filter(|(own, _)| own == name);
         facts.next().map(|(name, value)| format!("{name} {value}"))

@@ -53,7 +53,7 @@ enum Feed<'a> {
 }
 
 /// A step of training on batches of so many rows.
-struct Rows {
+struct StepGraph {
     graph: Graph,
     loss: Value,
     streamed: Option<StreamedBatch>,
@@ -61,9 +61,9 @@ struct Rows {
 
 /// The graphs of training.
 pub(super) struct Training<'a> {
-    train: Rows,
+    train: StepGraph,
     /// Of the last batch of an epoch, where it is not full.
-    remainder: Option<Rows>,
+    remainder: Option<StepGraph>,
     /// Of the update, where gradients are added up over several batches.
     pub apply: Option<Graph>,
     steps_per_epoch: usize,
@@ -92,7 +92,7 @@ impl<'a> Training<'a> {
             shuffle: true,
             drop_last: job.drop_last,
         };
-        let steps_per_epoch = batches.steps().map_err(|e| e.context("classifier"))?;
+        let steps_per_epoch = batches.steps().map_err(|e| e.context("training"))?;
         let feed = match job.stream {
             Some(_) => Feed::Streamed(set),
             None => Feed::Resident(Resident::new("train", set)?),
@@ -145,10 +145,10 @@ impl<'a> Training<'a> {
             )?),
             false => None,
         };
-        let Rows { graph, loss, .. } = &self.train;
+        let StepGraph { graph, loss, .. } = &self.train;
         let train = compile(store, graph, &[*loss], progress).await?;
         let remainder = match &self.remainder {
-            Some(Rows { graph, loss, .. }) => {
+            Some(StepGraph { graph, loss, .. }) => {
                 Some(compile(store, graph, &[*loss], progress).await?)
             }
             None => None,
@@ -213,7 +213,7 @@ impl Job<'_> {
         feed: &Feed<'_>,
         batches: Batches,
         rows: usize,
-    ) -> Result<(Rows, Option<Graph>)> {
+    ) -> Result<(StepGraph, Option<Graph>)> {
         let mut g = Graph::new();
         let clock = g.clock()?;
         let (streamed, batch) = match feed {
@@ -245,7 +245,7 @@ impl Job<'_> {
             self.optimizer.minimize_at(&mut g, loss, rate)?;
             let graph = g;
             return Ok((
-                Rows {
+                StepGraph {
                     graph,
                     loss,
                     streamed,
@@ -256,7 +256,7 @@ impl Job<'_> {
         let applying = (self.optimizer).accumulate_at(&mut g, loss, self.accumulate, rate)?;
         let graph = g;
         Ok((
-            Rows {
+            StepGraph {
                 graph,
                 loss,
                 streamed,

@@ -28,6 +28,8 @@ pub(crate) struct About {
     pub class_names: Vec<String>,
     /// Images of each class, or pixels of masks.
     pub class_counts: Vec<u64>,
+    /// Whether these are of a sample of the training images alone.
+    pub sampled: bool,
 }
 
 impl About {
@@ -42,6 +44,7 @@ impl About {
             classes: set.classes,
             class_names: set.class_names.clone(),
             class_counts: set.class_counts(),
+            sampled: false,
         })
     }
 }

@@ -140,7 +140,8 @@ where
             task.expect(set)
                 .map_err(|e| e.context(format!("{name} set")))?;
         }
-        let about = About::new(&data.train, normalise)?;
+        let mut about = About::new(&data.train, normalise)?;
+        about.sampled = stream.is_some();
         let job = Job {
             model: &model,
             task: &task,

@@ -11,17 +11,17 @@ use crate::tensor::Tensor;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Normalise {
     /// One for all channels, or one for each.
-    channels: Vec<Moments>,
+    channels: Vec<PixelMoments>,
 }
 
 /// Of bytes from 0 to 255.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Moments {
+struct PixelMoments {
     mean: f64,
     deviation: f64,
 }
 
-impl Moments {
+impl PixelMoments {
     fn of<'a>(pixels: impl Iterator<Item = &'a u8>) -> Self {
         let (mut count, mut sum, mut squares) = (0u64, 0u64, 0u64);
         for &pixel in pixels {
@@ -46,7 +46,7 @@ impl Normalise {
     /// To mean 0 and deviation 1 over all pixels of a set, of all channels together.
     pub fn measured(set: &Dataset) -> Self {
         Self {
-            channels: vec![Moments::of(set.images.iter())],
+            channels: vec![PixelMoments::of(set.images.iter())],
         }
     }
 
@@ -55,7 +55,7 @@ impl Normalise {
         let plane = (set.height * set.width).max(1);
         let channel = |channel: usize| {
             let planes = set.images.chunks_exact(plane).skip(channel);
-            Moments::of(planes.step_by(set.channels.max(1)).flatten())
+            PixelMoments::of(planes.step_by(set.channels.max(1)).flatten())
         };
         Self {
             channels: (0..set.channels.max(1)).map(channel).collect(),
@@ -76,7 +76,7 @@ impl Normalise {
     /// By the means and deviations of ImageNet's red, green and blue, with which torchvision's
     /// weights were trained.
     pub fn imagenet() -> Self {
-        let moments = |(mean, deviation): (f64, f64)| Moments {
+        let moments = |(mean, deviation): (f64, f64)| PixelMoments {
             mean: 255.0 * mean,
             deviation: 255.0 * deviation,
         };
@@ -95,7 +95,7 @@ impl Normalise {
         if means.is_empty() || means.len() != deviations.len() || !both().all(fine) {
             return Err(format!("mean {means:?} and deviation {deviations:?}"));
         }
-        let moments = |(&mean, &deviation): (&f64, &f64)| Moments { mean, deviation };
+        let moments = |(&mean, &deviation): (&f64, &f64)| PixelMoments { mean, deviation };
         Ok(Self {
             channels: both().map(moments).collect(),
         })

@@ -38,24 +38,20 @@ pub struct Scalar {
 impl Scalar {
     /// What was measured, without of what: `loss` of `train/loss`.
     pub(crate) fn what(&self) -> &str {
-        self.name.rsplit('/').next().unwrap_or_default()
+        let parts = self.name.split_once('/');
+        parts.map_or(&*self.name, |(_, what)| what)
     }
 
-    /// Whether it is a share from 0 to 1, by what was measured.
+    /// Whether it is a share from 0 to 1, by a word of what was measured: `mean_iou`, `top5`,
+    /// `recall.CLASS`, whatever the class is called.
     pub(crate) fn is_share(&self) -> bool {
-        const SHARES: [&str; 7] = [
-            "accuracy",
-            "precision",
-            "recall",
-            "iou",
-            "dice",
-            "f1",
-            "top",
-        ];
-        let what = self.what().to_ascii_lowercase();
-        SHARES.iter().any(|share| match *share {
-            "top" => what.starts_with("top") && what.ends_with(|c: char| c.is_ascii_digit()),
-            share => what.contains(share),
+        const SHARES: [&str; 6] = ["accuracy", "precision", "recall", "iou", "dice", "f1"];
+        let what = self.what().split('.').next().unwrap_or_default();
+        let what = what.to_ascii_lowercase();
+        let mut words = what.split(|c: char| !c.is_alphanumeric());
+        words.any(|word| match word.strip_prefix("top") {
+            Some(rest) => !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()),
+            None => SHARES.contains(&word),
         })
     }
 
@@ -247,9 +243,25 @@ mod tests {
             ("loss", 12345.6, "12346"),
             ("topology", 1e-9, "1.000e-9"),
             ("psnr", f64::INFINITY, "inf"),
+            ("val/mean_iou", 0.5, "50.00 %"),
+            ("val/recall.T-shirt/top", 0.5, "50.00 %"),
+            ("val/loss.accuracy", 0.5, "0.5"),
+            ("train/previous", 0.5, "0.5"),
         ] {
             let name = name.to_owned();
             assert_eq!(Scalar { name, value }.shown(), shown);
+        }
+    }
+
+    #[test]
+    fn what_was_measured_is_behind_the_first_slash() {
+        for (name, what) in [
+            ("loss", "loss"),
+            ("val/accuracy", "accuracy"),
+            ("val/recall.T-shirt/top", "recall.T-shirt/top"),
+        ] {
+            let name = name.to_owned();
+            assert_eq!(Scalar { name, value: 0.0 }.what(), what);
         }
     }
 

@@ -193,6 +193,54 @@ impl<'g> Objective<'g> {
         &self.about.class_counts
     }
 
+    /// Whether [`class_counts`](Self::class_counts) are of a sample of the images alone, which are
+    /// streamed.
+    pub fn sampled(&self) -> bool {
+        self.about.sampled
+    }
+
+    /// `loss`, or 0 where all labels of the batch are among `without`: a mean over no labels is
+    /// NaN.
+    ///
+    /// # Errors
+    /// Those of the graph.
+    pub fn zero_without_labels(&mut self, loss: Value, without: &[u32]) -> Result<Value> {
+        if without.is_empty() {
+            return Ok(loss);
+        }
+        let labels = self.targets();
+        let ty = self.graph.ty(labels)?.clone();
+        let one = vec![1; ty.shape.len()];
+        let mut left_out = None;
+        for &label in without {
+            let label = self.graph.constant(Tensor::u32([1], vec![label])?)?;
+            let own = self.graph.eq(labels, label)?;
+            let own = self.graph.cast(own, DType::F32)?;
+            left_out = Some(match left_out {
+                None => own,
+                Some(all) => self.graph.add(all, own)?,
+            });
+        }
+        let Some(mut left_out) = left_out else {
+            return Ok(loss);
+        };
+        if !self.training {
+            let (mask, mut shape) = (self.row_mask()?, one);
+            shape[0] = self.batch.rows;
+            let mask = self.graph.reshape(mask, shape)?;
+            let zero = self.graph.constant(Tensor::u32([1], vec![0])?)?;
+            let filler = self.graph.eq(mask, zero)?;
+            let filler = self.graph.cast(filler, DType::F32)?;
+            left_out = self.graph.add(left_out, filler)?;
+        }
+        // The least is 0 as soon as one label counts.
+        let axes: Vec<usize> = (0..ty.shape.len()).collect();
+        let least = self.graph.amin(left_out, &axes, false)?;
+        let zero = self.graph.constant(Tensor::scalar(0.0))?;
+        let none = self.graph.gt(least, zero)?;
+        self.graph.select(none, zero, loss)
+    }
+
     /// Whether this is training; else it is evaluation.
     pub fn training(&self) -> bool {
         self.training

@@ -10,6 +10,12 @@ use crate::store::blocking;
 /// averages and clocks. So training goes on where layers thaw, or freeze: the old store is that of
 /// a graph in which some are frozen, the new one that of the same network with others frozen.
 ///
+/// It is for stores of one's own graphs and those of a [`Classifier`](super::Classifier). A
+/// [`Trainer`](super::Trainer) counts its epochs itself: with the clock of another store and a
+/// history that is empty, it would take epochs for done that it has not trained. There, save the
+/// old network, and build a new trainer, with other layers frozen, that begins with that file
+/// (`TrainerBuilder::begin_with`): its optimizer and its epochs begin anew.
+///
 /// Moments and kept gradients of layers that were frozen before stay as they begin, usually at
 /// zero, while the step and the clock go on; their moving averages begin equal to the parameters.
 /// Data sets, tables of rates and counters are those of the new store. Returned are the states that

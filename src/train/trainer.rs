@@ -222,17 +222,24 @@ impl Trainer {
 
     /// Steps and epochs until it ends.
     fn run(&mut self) -> Result<Ended> {
+        if let Some(message) = &self.steps.stopped {
+            return Err(Error::new(ErrorKind::NotFinite, message.clone()));
+        }
         let mut chunk = 1;
-        let mut looked = Looked::default();
+        let mut looked = match self.steps.position()? {
+            (_, 0) => Looked::default(),
+            _ => self.look()?,
+        };
         loop {
             let (epoch, step) = self.steps.position()?;
             if epoch > self.state.history.len() {
-                self.finish_epoch()?;
-                chunk = chunk.max(1);
+                let record = self.finish_epoch()?;
                 looked = Looked::default();
+                // Observers hear of it first: a line beyond the checkpoint is cut off when the run
+                // goes on, one that was never written would be missing.
+                let told = self.tell(&Event::Epoch(&record));
                 self.keep()?;
-                let record = self.state.history[self.state.history.len() - 1].clone();
-                self.tell(&Event::Epoch(&record))?;
+                told?;
                 continue;
             }
             if let Some(ended) = self.state.ended {
@@ -271,10 +278,11 @@ impl Trainer {
             };
             let due = (self.keep_every).is_some_and(|every| record.total.is_multiple_of(every));
             // The end of an epoch is kept once it is validated.
+            let told = self.tell(&Event::Stepped(&record));
             if due && made < left {
                 self.keep()?;
             }
-            self.tell(&Event::Stepped(&record))?;
+            told?;
         }
     }
 
@@ -298,7 +306,7 @@ impl Trainer {
     }
 
     /// Reads what an epoch counted, validates, and compares it with those before.
-    fn finish_epoch(&mut self) -> Result<()> {
+    fn finish_epoch(&mut self) -> Result<EpochRecord> {
         let steps = self.steps.steps_per_epoch;
         let images = self.steps.images(0, steps);
         let trained = self.counted("train", images)?;
@@ -320,15 +328,15 @@ impl Trainer {
             scalars,
             best: false,
         };
-        let lowered = self.state.add(record, &self.course)?;
-        if self.course.restore_best && self.state.history.last().is_some_and(|last| last.best) {
+        let (record, lowered) = self.state.add(record, &self.course)?;
+        if self.course.restore_best && record.best {
             self.best = self.steps.store.snapshot(&self.network_names())?;
         }
         if lowered {
             let factor = Tensor::scalar(self.state.plateau.factor as f32);
             self.steps.store.set(FACTOR, &factor)?;
         }
-        Ok(())
+        Ok(record)
     }
 
     /// Writes a checkpoint if one is wanted.
@@ -365,13 +373,14 @@ impl Trainer {
         self.steps.follow_clocks()?;
         self.state = state;
         self.best = best;
-        // Another number of epochs is no other run.
-        let done = self.state.history.len();
-        match self.state.ended {
-            Some(Ended::Done) if done < self.course.epochs => self.state.ended = None,
-            None if done >= self.course.epochs => self.state.ended = Some(Ended::Done),
-            _ => {}
+        if self.course.restore_best && self.best.is_empty() && self.state.best.is_some() {
+            return Err(Error::new(
+                ErrorKind::Checkpoint,
+                "the network of its best epoch was not kept: it was made without patience",
+            ));
         }
+        // Other numbers of epochs and of patience are no other run.
+        self.state.ended = self.state.verdict(&self.course);
         Ok(())
     }
 
@@ -412,8 +421,12 @@ impl Trainer {
     }
 
     fn tell(&mut self, event: &Event<'_>) -> Result<()> {
-        let mut observers = self.observers.iter_mut();
-        observers.try_for_each(|observer| observer.observe(event))
+        // All of them hear it, also where one fails.
+        let mut heard = Ok(());
+        for observer in &mut self.observers {
+            heard = heard.and(observer.observe(event));
+        }
+        heard
     }
 
     /// Parameters, moments, clocks, counters and data.
@@ -424,6 +437,11 @@ impl Trainer {
     /// Epochs that are done.
     pub fn history(&self) -> &[EpochRecord] {
         &self.state.history
+    }
+
+    /// Why training ended, if it did.
+    pub fn ended(&self) -> Option<Ended> {
+        self.state.ended
     }
 
     /// Where training is: epochs that are done, and steps of the one that has begun.

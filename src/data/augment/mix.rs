@@ -41,7 +41,9 @@ impl Mix {
         }
     }
 
-    /// Either this or that, each for half of the images: what `other` sets, and else what is set.
+    /// Mixup for one half of the images and CutMix for the other, each with its alpha:
+    /// `Mix::mixup(0.2).or(Mix::cutmix(1.0))`. Where both are of one kind, all images are mixed
+    /// with the alpha of `other`.
     pub fn or(self, other: Self) -> Self {
         Self {
             mixup: other.mixup.or(self.mixup),

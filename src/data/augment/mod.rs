@@ -27,9 +27,13 @@ pub struct Keyed {
 /// What is done to images before a network is trained on them.
 ///
 /// Every image is changed anew in every epoch, by draws that depend on seed, epoch and the number
-/// of the image in its set alone. Steps work in the order in which they are called. Within a pass
-/// an image is sampled once: geometry adds up, then come contrast, saturation, brightness,
-/// posterize, solarize, noise and erasing; [`then`](Self::then) begins another pass.
+/// of the image in its set alone.
+///
+/// Within a pass an image is sampled once. Geometry adds up, in the order in which its steps are
+/// called. Everything else has a fixed place, whatever the order of the calls: sharpness and levels
+/// come before the geometry, contrast, saturation, brightness, posterize, solarize, noise and
+/// erasing after it, in this order. Of each kind one step counts, the last that changes something.
+/// [`then`](Self::then) begins another pass, which works on what the first one made.
 ///
 /// ```
 /// use striate::data::Augment;
@@ -135,7 +139,9 @@ impl Augment {
         self
     }
 
-    /// What lies outside of images in this pass; black unless said.
+    /// What lies outside of images in this pass; black unless said. With
+    /// [`random_resized_crop`](Self::random_resized_crop) in the pass it is [`Border::Edge`],
+    /// unless [`Border::Reflect`] is set.
     pub fn border(mut self, border: Border) -> Self {
         self.pass().border = border;
         self

@@ -78,10 +78,12 @@ pub(super) fn stage(step: &Step, [h, w]: [usize; 2]) -> Result<AugmentStage> {
         Step::Scale(low, high) => {
             within("scale", low, 0.01, high)?;
             within("scale", high, low, 100.0)?;
+            expect_near("scale", low, 1.0 / low, [h, w])?;
             between(low, high, |s| around([1.0 / s, 0.0, 0.0, 1.0 / s]))
         }
         Step::Shear(degrees) => {
             within("shear", degrees, 0.0, 80.0)?;
+            expect_near("shear", degrees, degrees.to_radians().tan(), [h, w])?;
             between(-degrees, degrees, |angle| {
                 around([1.0, angle.to_radians().tan(), 0.0, 1.0])
             })
@@ -136,6 +138,21 @@ pub(super) fn within(name: &str, x: f64, low: f64, high: f64) -> Result<()> {
     }
     Err(Error::shape(format!(
         "{name} of {x} must be from {low} to {high}"
+    )))
+}
+
+/// The furthest coordinate that 32 bits with 16 of them behind the point hold.
+const FURTHEST: f64 = 32_767.0;
+
+/// Fails where coordinates of an image that are multiplied by a factor leave 32 bits.
+fn expect_near(name: &str, x: f64, factor: f64, [h, w]: [usize; 2]) -> Result<()> {
+    let reached = h.max(w) as f64 * factor;
+    if reached <= FURTHEST {
+        return Ok(());
+    }
+    Err(Error::shape(format!(
+        "{name} of {x} reaches {reached:.0} pixels far on images of {h}x{w}; {FURTHEST} at most \
+         are possible"
     )))
 }
 
@@ -293,5 +310,18 @@ mod tests {
             let error = stage(&step, [32, 24]).unwrap_err();
             assert_eq!(error.to_string(), words);
         }
+    }
+
+    #[test]
+    fn coordinates_fit_their_words() {
+        assert!(stage(&Step::Scale(0.01, 1.0), [327, 20]).is_ok());
+        let error = stage(&Step::Scale(0.01, 1.0), [20, 400]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "scale of 0.01 reaches 40000 pixels far on images of 20x400; 32767 at most are possible"
+        );
+        assert!(stage(&Step::Shear(45.0), [16_384, 1]).is_ok());
+        let error = stage(&Step::Shear(80.0), [16_384, 1]).unwrap_err();
+        assert!(error.to_string().starts_with("shear of 80 reaches "));
     }
 }

@@ -205,6 +205,27 @@ fn what_has_arrived_is_gone_on_with() {
 }
 
 #[test]
+fn without_a_sum_nothing_is_gone_on_with() {
+    let (folder, content) = (Folder::new("unsummed"), content());
+    let part = folder.0.join("file.part");
+    for there in [content[..1000].to_vec(), vec![7; 1000], vec![7; 400_000]] {
+        fs::write(&part, there).unwrap();
+        let server = Server::new(&content, Manner::Ranges);
+        let file = Download::new([&server.url]);
+        file.fetch(folder.file(), |_| ()).unwrap();
+        assert_eq!(server.asked(), [None]);
+        assert_eq!(fs::read(folder.file()).unwrap(), content);
+        assert_eq!(folder.names(), ["file"]);
+    }
+    // Nor with what another connection of the same call brought.
+    let cut = Server::new(&content, Manner::Cut(40_000));
+    let error = Download::new([&cut.url]).fetch(folder.file(), |_| ());
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Io);
+    assert_eq!(cut.asked(), [None; 5]);
+    assert_eq!(fs::read(folder.file()).unwrap(), content);
+}
+
+#[test]
 fn failures_say_all_there_is() {
     let (folder, content) = (Folder::new("failures"), content());
     let other = Server::new(&content, Manner::Ranges);

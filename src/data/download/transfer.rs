@@ -31,10 +31,12 @@ pub(super) enum Failure {
 pub(super) struct Transfer {
     agent: Agent,
     most_bytes: u64,
+    /// Whether a connection goes on with what others brought: where a sum tells if it fits.
+    goes_on: bool,
 }
 
 impl Transfer {
-    pub fn new(most_bytes: u64) -> Self {
+    pub fn new(most_bytes: u64, goes_on: bool) -> Self {
         let config = Agent::config_builder()
             .timeout_connect(Some(PATIENCE))
             .timeout_recv_response(Some(PATIENCE))
@@ -45,10 +47,11 @@ impl Transfer {
         Self {
             agent: config.into(),
             most_bytes,
+            goes_on,
         }
     }
 
-    /// Completes `part`, which holds what has arrived so far.
+    /// Completes `part`, which holds what has arrived so far, or writes it anew.
     pub fn run(
         &self,
         url: &str,
@@ -59,7 +62,7 @@ impl Transfer {
         loop {
             let mut file = OpenOptions::new()
                 .create(true)
-                .truncate(false)
+                .truncate(!self.goes_on)
                 .write(true)
                 .open(part)
                 .map_err(Failure::Disk)?;

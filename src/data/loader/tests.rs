@@ -136,6 +136,39 @@ fn a_failure_is_the_error_of_its_batch() {
     assert_eq!(loader.next_batch().unwrap().step, 3);
 }
 
+/// A source that panics when it is asked for its classes or its size again.
+struct Forgetful(AtomicUsize, AtomicUsize);
+
+impl Source for Forgetful {
+    fn len(&self) -> usize {
+        20
+    }
+
+    fn image(&self) -> [usize; 3] {
+        assert_eq!(self.0.fetch_add(1, Ordering::SeqCst), 0);
+        [1, 2, 2]
+    }
+
+    fn classes(&self) -> usize {
+        assert_eq!(self.1.fetch_add(1, Ordering::SeqCst), 0);
+        3
+    }
+
+    fn sample(&self, index: usize, pixels: &mut [u8]) -> Result<u32> {
+        pixels.fill(index as u8);
+        Ok(2)
+    }
+}
+
+#[test]
+fn size_and_classes_are_asked_for_once() {
+    let source = Forgetful(AtomicUsize::new(0), AtomicUsize::new(0));
+    let mut loader = Loader::new(Arc::new(source), &LoaderOptions::default()).unwrap();
+    for _ in 0..3 {
+        assert_eq!(loader.next_batch().unwrap().labels, [2; 20]);
+    }
+}
+
 #[test]
 fn no_more_is_made_than_was_asked_for() {
     let made = Arc::new(AtomicUsize::new(0));

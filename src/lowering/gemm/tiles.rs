@@ -284,12 +284,14 @@ impl Tiling {
     /// Why this tile and so many splits, in words.
     fn reason(&self, caps: &Caps) -> String {
         let tile = match (caps.tile, self.fills) {
-            (Some(_), _) => "the tile that was asked for".to_owned(),
+            (Some(_), _) => "the tile by request or measurement".to_owned(),
             (None, [width, columns]) if width > columns => {
-                format!("the large tile, as {width} outputs are more than {columns}")
+                format!("the large tile, as the narrowest extent, {width}, is more than {columns}")
             }
             (None, [width, columns]) => {
-                format!("the small tile, as its {columns} columns hold {width} outputs")
+                format!(
+                    "the small tile, as its {columns} columns hold the narrowest extent, {width}"
+                )
             }
         };
         let count = self.tiles[0] * self.tiles[1];

@@ -14,7 +14,8 @@ use super::{LONGEST, Params, VARIANTS, expect_rows, knot_step};
 /// Masks with the geometry of their images' rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AugmentMask {
-    /// What lies outside of a mask whose row fills.
+    /// The label where the mask's row looks outside of it, and its border is
+    /// [`Border::Fill`](crate::ops::Border::Fill).
     pub fill: u32,
 }
 
@@ -23,6 +24,10 @@ impl Graph {
     /// Labels of pixels u32 `[n, h, w]` where [`augment`](Self::augment) puts the pixels that they
     /// belong to: the geometry of `rows`, the nearest pixel always, and `fill` where the image has
     /// its fill. Colours and erasing change nothing.
+    ///
+    /// # Errors
+    /// `Shape` if masks are not u32 `[n, h, w]` with sides of at most 16,384, or rows not as
+    /// [`augment_rows`](Self::augment_rows) makes them for n images.
     pub fn augment_mask(&mut self, masks: Value, rows: Value, fill: u32) -> Result<Value> {
         self.apply1(AugmentMask { fill }, &[masks, rows])
     }

@@ -27,13 +27,22 @@ pub struct MixLabels {
 
 /// # Augmentation
 impl Graph {
-    /// Each image of f32 `[n, c, h, w]` mixed with the next one, the last with the first: `share`
-    /// of its own, the rest of the other, whose box `erase` is taken whole
-    /// ([`AugmentRow`](crate::ops::AugmentRow)).
+    /// Each image of f32 `[n, c, h, w]` mixed with the next one of the batch, the last with the
+    /// first, by the `share` and the box `erase` of its row
+    /// ([`AugmentRow`](crate::ops::AugmentRow)):
     ///
-    /// Mixup (Zhang et al. 2018) is shares without boxes, CutMix (Yun et al. 2019) boxes without
-    /// shares. `rows` come from [`augment_rows`](Self::augment_rows). Which image is the next one
+    /// ```text
+    /// y[i] = x[i + 1]                                  in the box
+    ///        share * x[i] + (1 - share) * x[i + 1]     elsewhere
+    /// ```
+    ///
+    /// Mixup (Zhang et al. 2018) is a share and no box, CutMix (Yun et al. 2019) a box and a share
+    /// of 1. `rows` come from [`augment_rows`](Self::augment_rows). Which image is the next one
     /// depends on the batch.
+    ///
+    /// # Errors
+    /// `Shape` if images are not f32 `[n, c, h, w]` with a channel and sides of at most 16,384, or
+    /// rows not as [`augment_rows`](Self::augment_rows) makes them for n images.
     pub fn mix(&mut self, images: Value, rows: Value) -> Result<Value> {
         self.apply1(MixImages, &[images, rows])
     }
@@ -41,6 +50,11 @@ impl Graph {
     /// The labels of images that [`mix`](Self::mix) makes: from labels u32 `[n]` shares f32 `[n,
     /// classes]`, as [`cross_entropy`](Self::cross_entropy) takes them. What the box covers of an
     /// image of this `size` (height, width) counts for the other label.
+    ///
+    /// # Errors
+    /// `Shape` if labels are not u32 `[n]`, rows not as [`augment_rows`](Self::augment_rows) makes
+    /// them for n images, or if there is no class, no pixel, or more than 2^31 - 1 pixels. `Limit`,
+    /// from the session, for labels that do not lie in one buffer.
     pub fn mix_labels(
         &mut self,
         labels: Value,
@@ -89,7 +103,9 @@ impl Op for MixImages {
                 let other = x[(sample + 1) % n * columns + at];
                 match row.in_box(at % w, at / w % h) {
                     true => other,
+                    // 0 times an infinity would be NaN.
                     false if share == 1.0 => own,
+                    false if share == 0.0 => other,
                     false => share * own + (1.0 - share) * other,
                 }
             }));
@@ -264,9 +280,11 @@ impl Op for MixLabels {
 
 /// How much of 0..extent lies in the box along one axis.
 fn covered(first: i32, length: i32, extent: usize) -> usize {
-    let end = first.wrapping_add((length as u32).min(1 << 30) as i32);
-    let covered = end.min(extent as i32).wrapping_sub(first.max(0));
-    covered.max(0) as usize
+    let extent = extent as u32;
+    // What lies before 0 and behind the extent counts nothing.
+    let inside = (length as u32).saturating_sub(first.min(0).unsigned_abs());
+    let left = extent.saturating_sub(first.max(0).unsigned_abs());
+    inside.min(left) as usize
 }
 
 pub(super) static MIX: Kernel = Kernel::new(
@@ -279,3 +297,26 @@ pub(super) static MIX_LABELS: Kernel = Kernel::new(
     &[source!("augment/mix_labels"), source!("augment/row")],
     VARIANTS,
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn boxes_are_cut_off_at_the_rim() {
+        let found = [
+            (0, 3),
+            (2, 9),
+            (-2, 4),
+            (-2, 1),
+            (5, 1),
+            (i32::MAX, 7),
+            (i32::MAX, -1),
+            (i32::MIN, i32::MIN),
+            (i32::MIN, -1),
+            (-1, -1),
+        ];
+        let found = found.map(|(first, length)| covered(first, length, 5));
+        assert_eq!(found, [3, 3, 2, 0, 0, 0, 0, 0, 5, 5]);
+    }
+}

@@ -31,6 +31,11 @@ impl Graph {
     /// come from [`augment_rows`](Self::augment_rows); [`AugmentRow`](crate::ops::AugmentRow) says
     /// what they do. `scale` and `shift` have an entry for each channel, or one for all. Levels
     /// and contrast need [`augment_with`](Self::augment_with): here, they stay.
+    ///
+    /// # Errors
+    /// `Shape` if images are not f32 `[n, c, h, w]` with a channel and sides of at most 16,384,
+    /// rows not as [`augment_rows`](Self::augment_rows) makes them for n images, or if `scale` or
+    /// `shift` has neither 1 nor c entries.
     pub fn augment(
         &mut self,
         images: Value,
@@ -44,6 +49,9 @@ impl Graph {
 
     /// As [`augment`](Self::augment), with levels and contrast by the `tables` of
     /// [`augment_tables`](Self::augment_tables).
+    ///
+    /// # Errors
+    /// As [`augment`](Self::augment); `Shape` if tables are not u32 `[n, c, 257]`.
     pub fn augment_with(
         &mut self,
         images: Value,

@@ -78,15 +78,20 @@ pub enum Levels {
 
 /// What is done to one image, in the order of the fields; the default changes nothing.
 ///
-/// Each step is torchvision's function of that name on bytes.
+/// Each step is torchvision's function of that name on bytes, to one level; of two pixels that are
+/// equally near, geometry may take the other one.
+///
+/// Factors are clamped to -7 to 8, beyond which a byte times a factor leaves 32 bits.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AugmentRow {
-    /// New levels of each channel, by the whole image.
-    pub levels: Levels,
-    /// Factor of sharpness, before the levels: 0 blurs by a 3x3, 1 leaves as it is.
+    /// Factor of sharpness: 0 blurs by a 3x3, 1 leaves as it is. Clamped to -7 to 8.
     pub sharpness: f64,
+    /// New levels of each channel, by the whole image as it came: before sharpness and geometry.
+    pub levels: Levels,
     /// Where output pixel (x, y) lies in the image: (m0 x + m1 y + m2, m3 x + m4 y + m5), pixels
-    /// being whole numbers. Rounded to 16 bits behind the point.
+    /// being whole numbers. Rounded to 16 bits behind the point. Coordinates are to lie within
+    /// 32767 of 0, so that the longer side times the largest factor is at most that: they wrap
+    /// beyond.
     pub matrix: [f64; 6],
     /// Whether pixels between those of the image are interpolated; else the nearest is taken.
     pub bilinear: bool,
@@ -94,11 +99,12 @@ pub struct AugmentRow {
     pub border: Border,
     /// The byte there.
     pub fill: u8,
-    /// Factor on the distance from the mean grey of the whole image.
+    /// Factor on the distance from the mean grey of the whole image as it came. Clamped to -7 to 8.
     pub contrast: f64,
-    /// Factor on the distance from a pixel's own grey, of images with three channels.
+    /// Factor on the distance from a pixel's own grey, of images with three channels. Clamped to
+    /// -7 to 8.
     pub saturation: f64,
-    /// Factor on each byte.
+    /// Factor on each byte. Clamped to -7 to 8.
     pub brightness: f64,
     /// Leading bits of a byte that stay, 0 to 8.
     pub posterize: u32,
@@ -117,8 +123,8 @@ pub struct AugmentRow {
 impl Default for AugmentRow {
     fn default() -> Self {
         Self {
-            levels: Levels::Keep,
             sharpness: 1.0,
+            levels: Levels::Keep,
             matrix: [1.0, 0.0, 0.0, 0.0, 1.0, 0.0],
             bilinear: false,
             border: Border::Fill,
@@ -142,6 +148,8 @@ impl AugmentRow {
     /// As words of the rows of `augment`. Numbers beyond what words hold are clamped.
     pub fn words(&self) -> [u32; HEAD] {
         let fixed = |x: f64, bits: i32| (x * f64::from(1 << bits)).round() as i32 as u32;
+        // 255 * 8 * 2^20, and 255 * 7 * 2^20 below 0 with what is blended in, fit 32 bits.
+        let factor = |x: f64| fixed(x.clamp(-7.0, 8.0), 20);
         let mut words = NEUTRAL;
         for (word, value) in words.iter_mut().zip(self.matrix) {
             *word = fixed(value, 16);
@@ -159,11 +167,11 @@ impl AugmentRow {
         let mut set = |word: Word, value: u32| words[word as usize] = value;
         set(Word::Flags, u32::from(self.bilinear) | border << 1);
         set(Word::Fill, self.fill.into());
-        set(Word::Sharpness, fixed(self.sharpness, 20));
+        set(Word::Sharpness, factor(self.sharpness));
         set(Word::Levels, levels);
-        set(Word::Contrast, fixed(self.contrast, 20));
-        set(Word::Saturation, fixed(self.saturation, 20));
-        set(Word::Brightness, fixed(self.brightness, 20));
+        set(Word::Contrast, factor(self.contrast));
+        set(Word::Saturation, factor(self.saturation));
+        set(Word::Brightness, factor(self.brightness));
         set(Word::Mask, 0xff00 >> self.posterize.min(8) & 0xff);
         set(Word::Threshold, self.solarize);
         set(Word::Noise, fixed(self.noise / SUM_DEVIATION, 16));
@@ -184,6 +192,37 @@ mod tests {
     #[test]
     fn the_default_changes_nothing() {
         assert_eq!(AugmentRow::default().words(), NEUTRAL);
+    }
+
+    /// A factor of 20 makes a byte of 255 no negative number.
+    #[test]
+    fn factors_are_clamped() {
+        let words = |factor: f64| {
+            let row = AugmentRow {
+                sharpness: factor,
+                contrast: factor,
+                saturation: factor,
+                brightness: factor,
+                ..AugmentRow::default()
+            };
+            let words = row.words();
+            [
+                Word::Sharpness,
+                Word::Contrast,
+                Word::Saturation,
+                Word::Brightness,
+            ]
+            .map(|at| words[at as usize] as i32)
+        };
+        assert_eq!(words(20.0), [8 * ONE; 4]);
+        assert_eq!(words(-20.0), [-7 * ONE; 4]);
+        assert_eq!(words(7.5), [15 * ONE / 2; 4]);
+        for factor in [words(20.0)[0], words(-20.0)[0]] {
+            for [byte, other] in [[0, 255], [255, 0], [255, 255]] {
+                let sum = i64::from(factor) * byte + i64::from(ONE - factor) * other;
+                assert!(i32::try_from(sum).is_ok(), "{factor} {byte} {other}");
+            }
+        }
     }
 
     #[test]

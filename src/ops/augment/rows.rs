@@ -292,6 +292,9 @@ fn below(word: u32, limit: u32) -> u32 {
     ((u64::from(word) * u64::from(limit)) >> 32) as u32
 }
 
+/// The bits of the flags that hold the border.
+const BORDER: u32 = 6;
+
 /// Does what a line of the table says after what `row` says.
 fn compose(row: &mut [u32; HEAD], line: &[u32], draws: [u32; 6]) {
     let [x, y, box_x, box_y, low, high] = draws;
@@ -310,8 +313,13 @@ fn compose(row: &mut [u32; HEAD], line: &[u32], draws: [u32; 6]) {
         row[at + 1] = through(1);
         row[at + 2] = through(2).wrapping_add(c as u32);
     }
-    // Linear sampling and borders stay for the stages that follow.
-    row[Word::Flags as usize] |= line[Word::Flags as usize];
+    // Linear sampling stays for the stages that follow, a border until one of them sets another.
+    let [so_far, flags] = [row[Word::Flags as usize], line[Word::Flags as usize]];
+    let border = match flags & BORDER {
+        0 => so_far & BORDER,
+        border => border,
+    };
+    row[Word::Flags as usize] = ((so_far | flags) & 1) | border;
     for at in Word::Fill as usize..HEAD {
         if line[at] != NEUTRAL[at] {
             row[at] = line[at];
@@ -338,3 +346,33 @@ pub(super) static AUGMENT_ROWS: Kernel = Kernel::new(
     ],
     VARIANTS,
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::Border;
+
+    /// Of two borders the later one counts; a stage without one leaves it.
+    #[test]
+    fn the_last_border_counts() {
+        let composed = |borders: &[(Border, bool)]| {
+            let mut row = NEUTRAL;
+            for &(border, bilinear) in borders {
+                let own = AugmentRow {
+                    border,
+                    bilinear,
+                    ..AugmentRow::default()
+                };
+                let mut line = own.words().to_vec();
+                line.resize(LINE, 0);
+                compose(&mut row, &line, [0; 6]);
+            }
+            row[Word::Flags as usize]
+        };
+        let [fill, reflect, edge] = [Border::Fill, Border::Reflect, Border::Edge];
+        assert_eq!(composed(&[(reflect, false), (edge, true)]), (2 << 1) | 1);
+        assert_eq!(composed(&[(edge, true), (reflect, false)]), (1 << 1) | 1);
+        assert_eq!(composed(&[(edge, false), (fill, false)]), 2 << 1);
+        assert_eq!(composed(&[(fill, true), (fill, false)]), 1);
+    }
+}

@@ -72,7 +72,7 @@ pub(super) fn kernels(
         );
     }
     if is_thin(sizes, map) {
-        return (Direct, "direct: it is depthwise");
+        return (Direct, "direct: its groups have one channel");
     }
     if !one_part {
         return (Direct, "direct: its weight lies in several parts");
@@ -80,15 +80,17 @@ pub(super) fn kernels(
     match caps.body {
         Body::Shared => (
             ImplicitGemm,
-            "implicit GEMM: the device has fast workgroup memory",
+            "implicit GEMM: tiles of workgroup memory, by rule, measurement or request",
         ),
         Body::Cooperative => (
             ImplicitGemm,
-            "implicit GEMM: cooperative matrices were asked for",
+            "implicit GEMM: cooperative matrices, by measurement or request",
         ),
-        Body::Registers if cpu::fits(sizes, map, caps) => {
-            (Cpu, "in registers: a CPU adapter, or GL of few buffers")
-        }
+        Body::Registers if cpu::fits(sizes, map, caps) => (
+            Cpu,
+            "in registers: by rule for a CPU adapter or GL of few buffers, by measurement or \
+             request",
+        ),
         Body::Registers => (
             Direct,
             "direct: its scratch or its turns do not fit in registers",

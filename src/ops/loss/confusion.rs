@@ -40,6 +40,10 @@ impl Graph {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Errors
+    /// `Shape` if `answers` is not u32 with 1 axis or more, `labels` not of its type, `valid` not
+    /// u32 `[1]`, or `counter` not u32 `[classes, classes]`.
     pub fn confusion_matrix(
         &mut self,
         answers: Value,

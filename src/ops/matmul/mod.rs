@@ -308,9 +308,12 @@ impl Op for MatMul {
 /// Why a product is multiplied in registers, or by tiles.
 fn body_reason(caps: &Caps) -> &'static str {
     match caps.body {
-        Body::Registers => "in registers: a CPU adapter, or GL of few buffers",
-        Body::Shared => "by tiles: the device has fast workgroup memory",
-        Body::Cooperative => "by tiles: cooperative matrices were asked for",
+        Body::Registers => {
+            "in registers: by rule for a CPU adapter or GL of few buffers, by measurement or \
+             request"
+        }
+        Body::Shared => "by tiles of workgroup memory: by rule, measurement or request",
+        Body::Cooperative => "by tiles: cooperative matrices, by measurement or request",
     }
 }
 

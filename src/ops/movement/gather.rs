@@ -79,8 +79,10 @@ impl Op for GatherRows {
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
         expect_inputs("gather_rows", inputs, 3)?;
         let data = inputs[0];
-        if data.dtype != DType::F32 {
-            expect_dtype("gather_rows", "data", data, DType::U8)?;
+        if !matches!(data.dtype, DType::U8 | DType::F32) {
+            return Err(Error::shape(format!(
+                "gather_rows: data is {data}, u8 or f32 is needed"
+            )));
         }
         if data.shape.is_empty() {
             return Err(Error::shape("gather_rows: data [] has no rows"));
@@ -136,12 +138,12 @@ impl Op for GatherRows {
 }
 
 /// Emits a gathering from every part of the data into every run of output rows: each writes the
-/// rows that it finds in its part of the data, and those that no part has. `bytes` says what
+/// rows that it finds in its part of the data, and those that no part has. `scaled` says what
 /// becomes of elements; labels stay as they are.
 fn each_part(
     kernel: &'static Kernel,
     columns: usize,
-    bytes: GatherRows,
+    scaled: GatherRows,
     io: &Io,
     out: &mut Lowering,
 ) {
@@ -170,8 +172,8 @@ fn each_part(
                     .param("first", data.start)
                     .param("held", data.rows)
                     .param("columns", columns)
-                    .param_f32("scale", bytes.scale)
-                    .param_f32("shift", bytes.shift)
+                    .param_f32("scale", scaled.scale)
+                    .param_f32("shift", scaled.shift)
                     .workgroups(count.div_ceil(64)),
             );
         }
@@ -222,11 +224,11 @@ impl Op for GatherLabels {
     // Lowering.
 
     fn lower(&self, io: &Io, _: &Caps, out: &mut Lowering) -> Result<()> {
-        let bytes = GatherRows {
+        let scaled = GatherRows {
             scale: 1.0,
             shift: 0.0,
         };
-        each_part(&GATHER_LABELS, 1, bytes, io, out);
+        each_part(&GATHER_LABELS, 1, scaled, io, out);
         Ok(())
     }
 }

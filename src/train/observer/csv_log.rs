@@ -53,11 +53,11 @@ const FIXED: [&str; 6] = [
 #[derive(Debug)]
 pub struct CsvLog {
     path: PathBuf,
-    open: Option<Open>,
+    open: Option<CsvFile>,
 }
 
 #[derive(Debug)]
-struct Open {
+struct CsvFile {
     file: LogFile,
     /// Names of the scalars that have a column.
     columns: Vec<String>,
@@ -81,11 +81,11 @@ impl Observer for CsvLog {
     /// `Data` if it is not such a log.
     fn observe(&mut self, event: &Event<'_>) -> Result<()> {
         match event {
-            Event::Began(run) => self.open = Some(Open::new(&self.path, run.begun_at)?),
+            Event::Began(run) => self.open = Some(CsvFile::new(&self.path, run.begun_at)?),
             Event::Epoch(epoch) => {
                 let open = match &mut self.open {
                     Some(open) => open,
-                    None => self.open.insert(Open::new(&self.path, usize::MAX)?),
+                    None => self.open.insert(CsvFile::new(&self.path, usize::MAX)?),
                 };
                 open.add(epoch)?;
             }
@@ -95,7 +95,7 @@ impl Observer for CsvLog {
     }
 }
 
-impl Open {
+impl CsvFile {
     /// Opens the file and keeps the lines of steps up to `begun_at`.
     fn new(path: &std::path::Path, begun_at: usize) -> Result<Self> {
         let (mut file, text) = LogFile::open(path)?;

@@ -9,9 +9,13 @@ use crate::error::Result;
 
 /// Writes a line of JSON for the run, for each epoch and for the end, as soon as it happens.
 ///
+/// The lines, here broken where they are long:
+///
 /// ```text
-/// {"event":"began","step":0,"epochs":3,"steps_per_epoch":938,"images_per_epoch":60000,"facts":{"network":"lenet5"}}
-/// {"event":"epoch","step":938,"epoch":1,"seconds":9.5,"images":60000,"learning_rate":0.003,"best":true,"scalars":{"train/loss":0.25}}
+/// {"event":"began","step":0,"epochs":3,"steps_per_epoch":938,"images_per_epoch":60000,
+///     "facts":{"network":"lenet5"}}
+/// {"event":"epoch","step":938,"epoch":1,"seconds":9.5,"images":60000,"learning_rate":0.003,
+///     "best":true,"scalars":{"train/loss":0.25}}
 /// {"event":"ended","step":2814,"reason":"done"}
 /// ```
 ///

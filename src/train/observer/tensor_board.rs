@@ -24,18 +24,20 @@ use crate::file::write_error;
 ///
 /// Each run writes a file of its own, `events.out.tfevents.*`. Scalars of epochs have their names
 /// as tags, beside `learning_rate` and `images_per_second`; those of steps stand below `steps/`,
-/// for they are means over other stretches. All are over the steps that are done. A run that goes
-/// on with another tells TensorBoard to forget what came after the step where it begins.
+/// for they are means over other stretches. All are over the steps that are done.
+///
+/// A run tells TensorBoard to forget what older files of the folder hold of the steps that it does:
+/// of all steps if it is a fresh one, else of those after the step where it begins.
 ///
 /// The format keeps values as `f32`.
 #[derive(Debug)]
 pub struct TensorBoard {
     folder: PathBuf,
-    open: Option<Open>,
+    open: Option<EventFile>,
 }
 
 #[derive(Debug)]
-struct Open {
+struct EventFile {
     path: PathBuf,
     file: File,
     /// Bytes of whole records.
@@ -59,7 +61,7 @@ impl TensorBoard {
     fn add(&mut self, total: usize, scalars: &[(String, f64)]) -> Result<()> {
         let open = match &mut self.open {
             Some(open) => open,
-            None => self.open.insert(Open::new(&self.folder, 0)?),
+            None => self.open.insert(EventFile::new(&self.folder, 0)?),
         };
         let mut records = Vec::new();
         let time = now();
@@ -82,7 +84,7 @@ impl Observer for TensorBoard {
     fn observe(&mut self, event: &Event<'_>) -> Result<()> {
         match event {
             Event::Began(RunInfo { begun_at, .. }) => {
-                self.open = Some(Open::new(&self.folder, *begun_at)?);
+                self.open = Some(EventFile::new(&self.folder, *begun_at)?);
                 Ok(())
             }
             Event::Stepped(step) => {
@@ -116,7 +118,7 @@ fn now() -> f64 {
     since.map_or(0.0, |since| since.as_secs_f64())
 }
 
-impl Open {
+impl EventFile {
     fn new(folder: &Path, begun_at: usize) -> Result<Self> {
         // Tells files apart that one process writes within a second.
         static MADE: AtomicUsize = AtomicUsize::new(0);
@@ -136,9 +138,8 @@ impl Open {
             length: 0,
         };
         let mut records = record(&version_event(time));
-        if begun_at > 0 {
-            records.extend(record(&start_event(time, begun_at as i64 + 1)));
-        }
+        // Also of a fresh run: the folder may hold the curves of another one.
+        records.extend(record(&start_event(time, begun_at as i64 + 1)));
         open.append(&records)?;
         Ok(open)
     }
@@ -363,12 +364,14 @@ mod tests {
             found.push(data.to_vec());
             at += 16 + length;
         }
-        // One of the version, two of the step, four of each epoch.
-        assert_eq!(found.len(), 1 + 2 + 3 * 4);
+        // The version, the start, two of the step, four of each epoch.
+        assert_eq!(found.len(), 2 + 2 + 3 * 4);
         assert!(found[0].ends_with(b"\x1a\x0dbrain.Event:2"));
         let loss = b"\x0a\x0atrain/loss\x15\x00\x00\x00\x3f";
-        assert!(found[7].ends_with(loss), "{:?}", found[7]);
-        assert_eq!(found[7][9..11], [0x10, 20], "the step of the second epoch");
+        // What older files have from step 1 on is forgotten.
+        assert_eq!(found[1][9..], [0x10, 1, 0x3a, 2, 0x08, 1]);
+        assert!(found[8].ends_with(loss), "{:?}", found[8]);
+        assert_eq!(found[8][9..11], [0x10, 20], "the step of the second epoch");
         fs::remove_dir_all(folder).unwrap();
     }
 

@@ -30,11 +30,10 @@ pub(super) enum ClassWeights {
 }
 
 impl ClassWeights {
-    /// A factor for each class, `None` where all are 1.
+    /// Checks those that are given.
     ///
     /// # Errors
-    /// `Data` where there are as many as there are not classes, or where one is no number of at
-    /// least 0.
+    /// `Data` for more or fewer of them than classes, and for one that is no number of at least 0.
     pub fn check(&self, set: &Dataset) -> Result<()> {
         let ClassWeights::Given(weights) = self else {
             return Ok(());
@@ -53,11 +52,34 @@ impl ClassWeights {
         }
     }
 
+    /// Classes whose labels weigh nothing.
+    pub fn zeros(&self) -> Vec<u32> {
+        match self {
+            ClassWeights::Given(weights) => {
+                let zeros = (0..).zip(weights).filter(|(_, weight)| **weight == 0.0);
+                zeros.map(|(class, _)| class).collect()
+            }
+            ClassWeights::Even | ClassWeights::Balanced => Vec::new(),
+        }
+    }
+
     /// As a value of a graph; `None` where all classes weigh alike.
     pub fn value(&self, cx: &mut Objective<'_>) -> Result<Option<Value>> {
         let weights = match self {
             ClassWeights::Even => return Ok(None),
-            ClassWeights::Balanced => balanced(cx.class_counts()),
+            ClassWeights::Balanced => {
+                let missing = cx.class_counts().iter().position(|&count| count == 0);
+                if let (true, Some(class)) = (cx.sampled(), missing) {
+                    return Err(Error::new(
+                        ErrorKind::Data,
+                        format!(
+                            "class {class} is not among the images that stand for the streamed \
+                             ones: its weight cannot be balanced"
+                        ),
+                    ));
+                }
+                balanced(cx.class_counts())
+            }
             ClassWeights::Given(weights) => weights.clone(),
         };
         let weights = Tensor::f32([weights.len()], weights)?;
@@ -152,6 +174,12 @@ impl Task for Classification {
         }
         if cx.training() || !self.plain {
             let loss = cx.graph().cross_entropy_with(logits, compared, options)?;
+            let without = if cx.training() {
+                self.weights.zeros()
+            } else {
+                Vec::new()
+            };
+            let loss = cx.zero_without_labels(loss, &without)?;
             cx.loss("loss", loss, 1.0)?;
         }
         for head in cx.heads().iter().filter(|head| head.weight != 0.0) {
@@ -203,7 +231,7 @@ impl Task for Classification {
 }
 
 /// How many rows that count have a label among the [`TOP`] largest logits, f32 `[]`. Of equal
-/// logits all count as the larger; a row with a NaN does not count.
+/// logits that of the lower class is the larger; a row with a NaN does not count.
 fn among_largest(cx: &mut Objective<'_>, logits: Value, labels: Value) -> Result<Value> {
     let (rows, classes) = (cx.rows(), cx.classes());
     let mask = cx.row_mask()?;
@@ -211,6 +239,7 @@ fn among_largest(cx: &mut Objective<'_>, logits: Value, labels: Value) -> Result
     let numbers = Tensor::u32([1, classes], (0..classes as u32).collect())?;
     let numbers = g.constant(numbers)?;
     let labels = g.reshape(labels, [rows, 1])?;
+    let lower = g.lt(numbers, labels)?;
     let own = g.eq(labels, numbers)?;
     let zero = g.constant(Tensor::scalar(0.0))?;
     let own = g.select(own, logits, zero)?;
@@ -218,6 +247,11 @@ fn among_largest(cx: &mut Objective<'_>, logits: Value, labels: Value) -> Result
     // Those that are no larger; the others are larger, or NaN.
     let below = g.le(logits, own)?;
     let below = g.cast(below, DType::F32)?;
+    // Nor is a lower class that has as much.
+    let equal = g.eq(logits, own)?;
+    let (equal, lower) = (g.cast(equal, DType::F32)?, g.cast(lower, DType::F32)?);
+    let before = g.mul(equal, lower)?;
+    let below = g.sub(below, before)?;
     let below = g.sum(below, &[1], false)?;
     let least = g.constant(Tensor::scalar((classes - TOP + 1) as f32))?;
     let right = g.ge(below, least)?;

@@ -3,7 +3,7 @@
 use super::classification::{CONFUSION, ClassWeights};
 use super::{Better, Counted, Objective, Task};
 use crate::data::{Dataset, Targets};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::ops::CrossEntropyLoss;
 use crate::shape::Type;
 use crate::train::confusion::Confusion;
@@ -58,6 +58,16 @@ impl Segmentation {
 impl Task for Segmentation {
     fn expect(&self, set: &Dataset) -> Result<()> {
         set.expect_masks()?;
+        let pixels = (set.count as u64).saturating_mul((set.height * set.width) as u64);
+        if pixels > u64::from(u32::MAX) {
+            return Err(Error::new(
+                ErrorKind::Limit,
+                format!(
+                    "segmentation: {pixels} pixels are more than {} that are counted",
+                    u32::MAX
+                ),
+            ));
+        }
         self.weights.check(set)
     }
 
@@ -80,6 +90,13 @@ impl Task for Segmentation {
             options.weight = self.weights.value(cx)?;
         }
         let loss = cx.graph().cross_entropy_with(logits, masks, options)?;
+        let mut without = if training {
+            self.weights.zeros()
+        } else {
+            Vec::new()
+        };
+        without.push(u32::from(Targets::IGNORED));
+        let loss = cx.zero_without_labels(loss, &without)?;
         cx.loss("loss", loss, 1.0)?;
         if training {
             return Ok(());

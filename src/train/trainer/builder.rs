@@ -10,7 +10,7 @@ use super::{Keeper, Trainer};
 use crate::data::{Augment, Fit, Mix, Split};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::{Engine, Progress};
-use crate::graph::{Graph, StateKind};
+use crate::graph::Graph;
 use crate::nn::Module;
 use crate::store::{Store, blocking, expect_own};
 use crate::train::Adam;
@@ -31,33 +31,33 @@ type Beginning = Box<dyn FnOnce(&Store) -> Result<(String, String)>>;
 /// A trainer that is still to be built ([`Trainer::builder`]).
 #[must_use]
 pub struct TrainerBuilder<'a> {
-    engine: Engine,
-    model: &'a dyn Module,
-    data: &'a Split,
-    task: Box<dyn Task>,
-    epochs: usize,
-    batch: usize,
-    evaluation_batch: Option<usize>,
-    drop_last: bool,
-    accumulate: usize,
-    optimizer: Optimizer,
-    rates: Option<Rates>,
-    augment: Option<Augment>,
-    mix: Option<Mix>,
-    seed: u64,
-    frozen: Vec<String>,
-    stream: Option<Streamed>,
-    normalise: Option<Normalise>,
-    validation: Option<f64>,
-    monitor: Option<(String, Better)>,
-    min_delta: f64,
-    patience: Option<usize>,
-    restore_best: bool,
-    plateau: Option<Plateau>,
-    observers: Vec<Box<dyn Observer>>,
-    stop: Stop,
-    progress: Box<dyn FnMut(Progress<'_>) + 'a>,
-    fit: Fit,
+    pub(super) engine: Engine,
+    pub(super) model: &'a dyn Module,
+    pub(super) data: &'a Split,
+    pub(super) task: Box<dyn Task>,
+    pub(super) epochs: usize,
+    pub(super) batch: usize,
+    pub(super) evaluation_batch: Option<usize>,
+    pub(super) drop_last: bool,
+    pub(super) accumulate: usize,
+    pub(super) optimizer: Optimizer,
+    pub(super) rates: Option<Rates>,
+    pub(super) augment: Option<Augment>,
+    pub(super) mix: Option<Mix>,
+    pub(super) seed: u64,
+    pub(super) frozen: Vec<String>,
+    pub(super) stream: Option<Streamed>,
+    pub(super) normalise: Option<Normalise>,
+    pub(super) validation: Option<f64>,
+    pub(super) monitor: Option<(String, Better)>,
+    pub(super) min_delta: f64,
+    pub(super) patience: Option<usize>,
+    pub(super) restore_best: bool,
+    pub(super) plateau: Option<Plateau>,
+    pub(super) observers: Vec<Box<dyn Observer>>,
+    pub(super) stop: Stop,
+    pub(super) progress: Box<dyn FnMut(Progress<'_>) + 'a>,
+    pub(super) fit: Fit,
     pub(crate) beginnings: Vec<Beginning>,
     pub(crate) keeper: Option<Box<dyn Keeper>>,
     pub(crate) keep_every: Option<usize>,
@@ -290,7 +290,8 @@ impl<'a> TrainerBuilder<'a> {
         };
         let split = kept_apart.as_ref().unwrap_or(self.data);
         let (train, validation) = (&split.train, &split.test);
-        let about = About::new(train, self.normalise.take())?;
+        let mut about = About::new(train, self.normalise.take())?;
+        about.sampled = self.stream.is_some();
         let count = match &self.stream {
             Some(stream) => stream.count_like(train)?,
             None => train.count,
@@ -319,7 +320,8 @@ impl<'a> TrainerBuilder<'a> {
         let training = Training::new(&job, train)?;
         let rows = self
             .evaluation_batch
-            .unwrap_or(self.batch.saturating_mul(4));
+            .unwrap_or(self.batch.min(count).saturating_mul(4))
+            .min(count.max(validation.count));
         let validation_rows = rows.min(validation.count);
         let validated = job.evaluation(VALIDATION, validation, validation_rows)?;
         let host = [job.host(HOST, train, rows)?, job.host(HOST, train, 1)?];
@@ -329,7 +331,7 @@ impl<'a> TrainerBuilder<'a> {
             .chain(host.iter().map(|host| &host.graph))
             .collect();
         let store = Store::new(&self.engine, &graphs, self.seed)?;
-        let mut facts = self.facts(&store, split);
+        let mut facts = self.facts(&store, count, split);
         let kept = match &mut self.keeper {
             Some(keeper) => keeper.read()?,
             None => None,
@@ -353,6 +355,7 @@ impl<'a> TrainerBuilder<'a> {
             (name.to_owned(), better)
         });
         let settings = settings(&SettingsOf {
+            network: self.model.known_as(),
             split,
             task: &*self.task,
             optimizer: &self.optimizer,
@@ -367,6 +370,8 @@ impl<'a> TrainerBuilder<'a> {
             normalise: &about.normalise,
             plateau: self.plateau,
             validation: self.validation,
+            evaluation_rows: validation_rows,
+            monitor: (&name, better, self.min_delta),
         });
         let mut trainer = Trainer {
             steps,
@@ -466,54 +471,6 @@ impl<'a> TrainerBuilder<'a> {
         let all = steps.checked_mul(self.epochs);
         let all = all.ok_or_else(|| Error::shape("trainer: too many epochs"))?;
         Ok((all / self.accumulate).max(1))
-    }
-
-    /// What is trained, on what and how, for observers.
-    fn facts(&self, store: &Store, split: &Split) -> Vec<(String, String)> {
-        let parameters = store.names_of(StateKind::Parameter);
-        let parameters = parameters.filter_map(|name| store.ty(name).ok());
-        let parameters: usize = parameters.map(|ty| ty.count()).sum();
-        let train = &split.train;
-        let size = format!("{}x{}x{}", train.channels, train.height, train.width);
-        let mut data = format!(
-            "{} images of {size} to train, {} to validate",
-            train.count, split.test.count
-        );
-        if train.classes > 0 {
-            data.push_str(&format!(", {} classes", train.classes));
-        }
-        let mut facts = vec![
-            (
-                "network",
-                self.model
-                    .known_as()
-                    .unwrap_or("a program's own")
-                    .to_owned(),
-            ),
-            ("parameters", parameters.to_string()),
-            ("data", data),
-            ("device", self.engine.describe()),
-            ("task", format!("{:?}", self.task)),
-            ("optimizer", self.optimizer.describe()),
-            ("batch", self.batch.to_string()),
-        ];
-        if let Some(augment) = &self.augment {
-            facts.push(("augmentation", format!("{augment:?}")));
-        }
-        if let Some(mix) = &self.mix {
-            facts.push(("mixtures", format!("{mix:?}")));
-        }
-        if self.accumulate > 1 {
-            facts.push(("accumulate", self.accumulate.to_string()));
-        }
-        if !self.frozen.is_empty() {
-            facts.push(("frozen", self.frozen.join(", ")));
-        }
-        facts.push(("seed", self.seed.to_string()));
-        let named = facts.into_iter();
-        named
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect()
     }
 }
 

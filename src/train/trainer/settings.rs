@@ -1,13 +1,17 @@
-//! What decides on the bits of a run, as text.
+//! What decides on the bits of a run, as text, and what observers are told of it.
 
+use super::TrainerBuilder;
 use super::state::Plateau;
 use crate::data::{Augment, Dataset, Mix, Split, Targets};
+use crate::graph::StateKind;
+use crate::store::Store;
 use crate::train::normalise::Normalise;
 use crate::train::optimizer::Optimizer;
-use crate::train::task::Task;
+use crate::train::task::{Better, Task};
 
 /// What decides on the bits of a run.
 pub(super) struct SettingsOf<'a> {
+    pub network: Option<&'a str>,
     pub split: &'a Split,
     pub task: &'a dyn Task,
     pub optimizer: &'a Optimizer,
@@ -22,11 +26,15 @@ pub(super) struct SettingsOf<'a> {
     pub normalise: &'a Normalise,
     pub plateau: Option<Plateau>,
     pub validation: Option<f64>,
+    pub evaluation_rows: usize,
+    /// The number by which epochs are compared, how, and by how much one must be better.
+    pub monitor: (&'a str, Better, f64),
 }
 
 /// As text, to be compared when a run is gone on with.
 pub(super) fn settings(of: &SettingsOf<'_>) -> Vec<(String, String)> {
     let settings = [
+        ("network", format!("{:?}", of.network)),
         ("training set", digest(&of.split.train)),
         ("validation set", digest(&of.split.test)),
         ("task", format!("{:?}", of.task)),
@@ -42,11 +50,71 @@ pub(super) fn settings(of: &SettingsOf<'_>) -> Vec<(String, String)> {
         ("mean and deviation", format!("{:?}", of.normalise)),
         ("plateau", format!("{:?}", of.plateau)),
         ("validation", format!("{:?}", of.validation)),
+        (
+            "images of a step of validation",
+            of.evaluation_rows.to_string(),
+        ),
+        ("monitor", format!("{:?}", of.monitor)),
     ];
     let named = settings.into_iter();
     named
         .map(|(name, value)| (name.to_owned(), value))
         .collect()
+}
+
+impl TrainerBuilder<'_> {
+    /// What is trained, on what and how, for observers.
+    pub(super) fn facts(
+        &self,
+        store: &Store,
+        count: usize,
+        split: &Split,
+    ) -> Vec<(String, String)> {
+        let parameters = store.names_of(StateKind::Parameter);
+        let parameters = parameters.filter_map(|name| store.ty(name).ok());
+        let parameters: usize = parameters.map(|ty| ty.count()).sum();
+        let train = &split.train;
+        let size = format!("{}x{}x{}", train.channels, train.height, train.width);
+        let mut data = format!(
+            "{count} images of {size} to train, {} to validate",
+            split.test.count
+        );
+        if train.classes > 0 {
+            data.push_str(&format!(", {} classes", train.classes));
+        }
+        let mut facts = vec![
+            (
+                "network",
+                self.model
+                    .known_as()
+                    .unwrap_or("a program's own")
+                    .to_owned(),
+            ),
+            ("parameters", parameters.to_string()),
+            ("data", data),
+            ("device", self.engine.describe()),
+            ("task", format!("{:?}", self.task)),
+            ("optimizer", self.optimizer.describe()),
+            ("batch", self.batch.to_string()),
+        ];
+        if let Some(augment) = &self.augment {
+            facts.push(("augmentation", format!("{augment:?}")));
+        }
+        if let Some(mix) = &self.mix {
+            facts.push(("mixtures", format!("{mix:?}")));
+        }
+        if self.accumulate > 1 {
+            facts.push(("accumulate", self.accumulate.to_string()));
+        }
+        if !self.frozen.is_empty() {
+            facts.push(("frozen", self.frozen.join(", ")));
+        }
+        facts.push(("seed", self.seed.to_string()));
+        let named = facts.into_iter();
+        named
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect()
+    }
 }
 
 /// How many images a set has, and a checksum of its images and targets (64-bit FNV-1a).

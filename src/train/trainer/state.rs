@@ -167,11 +167,15 @@ impl TrainerState {
         }
     }
 
-    /// Takes an epoch up; returns whether the factor on the learning rate has changed.
+    /// Takes an epoch up; returns it, and whether the factor on the learning rate has changed.
     ///
     /// # Errors
     /// `Graph` if the epoch has no number such as it is compared by.
-    pub(super) fn add(&mut self, mut record: EpochRecord, course: &Course) -> Result<bool> {
+    pub(super) fn add(
+        &mut self,
+        mut record: EpochRecord,
+        course: &Course,
+    ) -> Result<(EpochRecord, bool)> {
         let Some(value) = record.scalar(&course.monitor) else {
             return Err(course.unknown(record.scalars.iter().map(|s| s.name.as_str())));
         };
@@ -183,15 +187,21 @@ impl TrainerState {
         if better {
             self.best = Some((self.history.len(), value));
         }
-        self.history.push(record);
+        self.history.push(record.clone());
         self.seconds = 0.0;
-        self.ended = match course.patience {
+        self.ended = self.verdict(course);
+        let plateau = course.plateau.as_ref();
+        let lowered = plateau.is_some_and(|p| self.plateau.observe(p, course.better, value));
+        Ok((record, lowered))
+    }
+
+    /// Whether training is at its end after these epochs, and why.
+    pub(super) fn verdict(&self, course: &Course) -> Option<Ended> {
+        match course.patience {
             _ if self.history.len() >= course.epochs => Some(Ended::Done),
             Some(patience) if self.since_best() >= patience => Some(Ended::Patience),
             _ => None,
-        };
-        let plateau = course.plateau.as_ref();
-        Ok(plateau.is_some_and(|p| self.plateau.observe(p, course.better, value)))
+        }
     }
 
     /// Epochs since the best one.
