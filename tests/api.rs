@@ -17,10 +17,10 @@ use striate::kernel::{
 };
 use striate::nn::{self, Build, Module, Sequential};
 use striate::ops::{
-    AdamRule, AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, AxisRange, Batches, Blending, Concat,
-    Conv, ConvTranspose, CrossEntropyLoss, Ema, Expand, Interpolate, InterpolateMode,
-    LocalResponseNorm, LossFunction, LpPool, MaxPool, MaxUnpool, Permute, Reduction, Rule, Slice,
-    Unary, UnaryFunction, Warmup,
+    AdamRule, AdaptiveAvgPool, AdaptiveMaxPool, AugmentChoice, AugmentRow, AugmentStage, AvgPool,
+    AxisRange, Batches, Blending, Concat, Conv, ConvTranspose, CrossEntropyLoss, Elastic, Ema,
+    Expand, Interpolate, InterpolateMode, LocalResponseNorm, LossFunction, LpPool, MaxPool,
+    MaxUnpool, Permute, Reduction, Rule, Slice, Unary, UnaryFunction, Warmup,
 };
 use striate::plan::{Buffer, Plan, PlanOptions, StateLayout};
 use striate::reference::evaluate;
@@ -824,6 +824,43 @@ fn builders_survive_wild_inputs() {
 struct Settings(Picks);
 
 impl Settings {
+    fn stage(&mut self) -> AugmentStage {
+        let row = AugmentRow {
+            sharpness: f64::from(self.real()),
+            matrix: [0; 6].map(|_| f64::from(self.real())),
+            bilinear: self.flag(),
+            fill: self.whole() as u8,
+            contrast: f64::from(self.real()),
+            saturation: f64::from(self.real()),
+            brightness: f64::from(self.real()),
+            posterize: self.whole() as u32,
+            solarize: self.whole() as u32,
+            noise: f64::from(self.real()),
+            erase: [0; 4].map(|_| self.signed() as i32),
+            share: f64::from(self.real()),
+            ..AugmentRow::default()
+        };
+        let choice = AugmentChoice {
+            row,
+            shift: [0; 2].map(|_| self.whole() as u32),
+            erase_shift: [0; 2].map(|_| self.whole() as u32),
+        };
+        AugmentStage {
+            choices: if self.flag() {
+                vec![choice]
+            } else {
+                Vec::new()
+            },
+            alternate: self.flag(),
+        }
+    }
+
+    fn elastic(&mut self) -> Option<Elastic> {
+        let most = f64::from(self.real());
+        let knots = self.whole();
+        self.flag().then_some(Elastic { knots, most })
+    }
+
     fn whole(&mut self) -> usize {
         self.0.of(&WILD)
     }
@@ -1152,6 +1189,24 @@ fn call(which: usize, g: &mut Graph, s: &mut Settings) -> Option<Result<Value>> 
             };
             first(g.batch_rows(clock, batches, s.whole()))
         }
+        79..=83 => {
+            let images = g.input("numbers", Type::u32([2])).unwrap();
+            let masks = g.input("masks", Type::u32([2, 6, 5])).unwrap();
+            let rows = g.augment_rows(clock, images, s.whole(), &[s.stage()], s.elastic());
+            return Some(rows.and_then(|rows| {
+                let (scale, shift) = ([s.real()], [s.real()]);
+                match which {
+                    79 => Ok(rows),
+                    80 => g.augment(x2, rows, &scale, &shift),
+                    81 => {
+                        let tables = g.augment_tables(x2, rows)?;
+                        g.augment_with(x2, rows, tables, &scale, &shift)
+                    }
+                    82 => g.augment_mask(masks, rows, s.whole() as u32),
+                    _ => g.mix_labels(images, rows, s.whole(), s.wholes()),
+                }
+            }));
+        }
         _ => return None,
     })
 }
@@ -1164,6 +1219,7 @@ const OF_VALUES: &[&str] = &[
     "bce_loss",
     "bce_with_logits",
     "binary",
+    "confusion_matrix",
     "count_correct",
     "cross_entropy",
     "div",
@@ -1183,6 +1239,7 @@ const OF_VALUES: &[&str] = &[
     "lt",
     "matmul",
     "maximum",
+    "mix",
     "minimum",
     "nll_loss",
     "mse_loss",

@@ -51,7 +51,6 @@ type Constructor = fn(usize) -> Model;
 
 /// The networks of one channel, and those of three.
 const NAMED: [(&str, Constructor); 20] = [
-    ("convnet", convnet),
     ("lenet5", lenet5),
     ("lenet5_1998", lenet5_1998),
     ("alexnet", alexnet),
@@ -71,6 +70,7 @@ const NAMED: [(&str, Constructor); 20] = [
     ("resnet152", resnet152),
     ("resnet20_cifar", resnet20),
     ("mobilenet_v2", mobilenet_v2),
+    ("convnet", convnet),
 ];
 
 /// The names that [`by_name`] knows, apart from `resnet*_cifar` of other depths.

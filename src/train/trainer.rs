@@ -3,12 +3,12 @@
 
 mod builder;
 mod evaluate;
+mod kept;
 mod settings;
 mod state;
 mod stop;
 
 use std::fmt;
-use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::data::{Fit, Split};
@@ -29,6 +29,7 @@ use crate::shape::Type;
 
 pub use builder::TrainerBuilder;
 pub use evaluate::Evaluation;
+pub(crate) use kept::{Keeper, Kept};
 use state::Course;
 pub use state::Plateau;
 #[cfg(feature = "interop")]
@@ -128,27 +129,6 @@ impl Fitted {
     pub fn scalar(&self, name: &str) -> Option<f64> {
         self.best()?.scalar(name)
     }
-}
-
-/// Where a run is kept, so that another process can go on with it.
-pub(crate) trait Keeper: fmt::Debug {
-    /// Writes a checkpoint: all of it, or nothing; returns where.
-    fn write(&mut self, kept: &Kept) -> Result<PathBuf>;
-
-    /// What there is to go on with, and where.
-    fn read(&mut self) -> Result<Option<(PathBuf, Kept)>>;
-}
-
-/// What a checkpoint holds.
-#[derive(Debug, Clone)]
-pub(crate) struct Kept {
-    /// States of the store, by name.
-    pub states: Vec<(String, Tensor)>,
-    /// The network of the best epoch.
-    pub best: Vec<(String, Tensor)>,
-    pub state: TrainerState,
-    /// What decides on the bits of the run, as text.
-    pub settings: Vec<(String, String)>,
 }
 
 impl fmt::Debug for Trainer {

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Value};
 use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, overlaps, source};
-use crate::ops::expect_type;
+use crate::ops::{expect_inputs, expect_type};
 use crate::rng::philox4x32;
 use crate::shape::{DType, Type};
 use crate::tensor::Array;
@@ -21,6 +21,8 @@ pub struct AugmentPixels {
     pub scale: Vec<f32>,
     /// What is added to that.
     pub shift: Vec<f32>,
+    /// Whether a third input holds tables of levels and means.
+    pub tables: bool,
 }
 
 /// # Augmentation
@@ -44,7 +46,12 @@ impl Graph {
         shift: &[f32],
     ) -> Result<Value> {
         let (scale, shift) = (scale.to_vec(), shift.to_vec());
-        self.apply1(AugmentPixels { scale, shift }, &[images, rows])
+        let op = AugmentPixels {
+            scale,
+            shift,
+            tables: false,
+        };
+        self.apply1(op, &[images, rows])
     }
 
     /// As [`augment`](Self::augment), with levels and contrast by the `tables` of
@@ -61,7 +68,12 @@ impl Graph {
         shift: &[f32],
     ) -> Result<Value> {
         let (scale, shift) = (scale.to_vec(), shift.to_vec());
-        self.apply1(AugmentPixels { scale, shift }, &[images, rows, tables])
+        let op = AugmentPixels {
+            scale,
+            shift,
+            tables: true,
+        };
+        self.apply1(op, &[images, rows, tables])
     }
 }
 
@@ -73,12 +85,7 @@ impl Op for AugmentPixels {
     }
 
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
-        if !(2..=3).contains(&inputs.len()) {
-            return Err(Error::shape(format!(
-                "augment: {} inputs, 2 or 3 are needed",
-                inputs.len()
-            )));
-        }
+        expect_inputs("augment", inputs, 2 + usize::from(self.tables))?;
         let [n, c, ..] = expect_images("augment", "images", inputs[0], DType::F32)?;
         expect_rows("augment", inputs[1], n)?;
         if let Some(tables) = inputs.get(2) {
