@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use striate::data::{Dataset, Split, Targets, digits};
+use striate::data::{Augment, Dataset, Split, Targets, digits};
 use striate::error::{Error, ErrorKind, Result};
 use striate::gpu::{Engine, GpuOptions};
 use striate::interop::{Predictor, load_training};
@@ -233,8 +233,8 @@ fn a_plateau_lowers_the_rate() {
     assert!((f64::from(factor.item().unwrap()) / 1e-4 - 1.0).abs() < 1e-6);
 }
 
-/// A run with all that a checkpoint must hold: moments, averages, accumulation, dropout, a
-/// schedule, a plateau, patience, statistics of a remainder.
+/// A run with all that a checkpoint must hold: moments, averages, accumulation, augmentation,
+/// dropout, a schedule, a plateau, patience, statistics of a remainder.
 fn whole<'a>(engine: &'a Engine, net: &'a dyn Module, data: &'a Split) -> TrainerBuilder<'a> {
     let optimizer = Optimizer::new(AdamW::new().lr(2e-3)).average(Ema::new(0.9));
     Trainer::builder(engine, net, data)
@@ -242,6 +242,7 @@ fn whole<'a>(engine: &'a Engine, net: &'a dyn Module, data: &'a Split) -> Traine
         .batch(12)
         .accumulate(2)
         .optimizer(optimizer.clip_norm(1.0))
+        .augment(Augment::new().flip(0.5).shift(1))
         .rates(|updates| warmup_cosine(2e-3, updates / 5, updates))
         .plateau(Plateau::new().factor(0.5).patience(0).threshold(0.2))
         .patience(3)

@@ -29,7 +29,7 @@ pub const MAX_HEADER: u64 = 8 << 20;
 /// The most tensors in one file.
 pub const MAX_TENSORS: usize = 10_000;
 
-/// Writes tensors to `path` as [`replace_file`](super::replace_file) does: all of them, or nothing.
+/// Writes tensors to `path` as [`replace_file`] does: all of them, or nothing.
 ///
 /// # Errors
 /// `Checkpoint` as [`encode`]; `Io` if the file cannot be written.

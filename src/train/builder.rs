@@ -59,8 +59,8 @@ where
     }
 
     /// Freezes the layers whose names match a pattern, and those inside them
-    /// ([`Build::freeze`]): they keep their parameters and running statistics, and cost no
-    /// gradients, moments or averages.
+    /// ([`Build::freeze`](crate::nn::Build::freeze)): they keep their parameters and running
+    /// statistics, and cost no gradients, moments or averages.
     pub fn freeze(mut self, pattern: &str) -> Self {
         self.frozen.push(pattern.to_owned());
         self
