@@ -156,7 +156,7 @@ fn files_that_say_too_little_are_told() {
     card(&whole("resnet6000000000000002_cifar", "[]", "crop", 1.0));
     told(ErrorKind::Shape, "up to 2000");
     card(&whole("lenet5", "[]", "crop", 0.0));
-    told(ErrorKind::Data, "deviation 0");
+    told(ErrorKind::Data, "deviation [0.0]");
     card(&whole("lenet5", "[]", "crop", 1.0));
     told(ErrorKind::Checkpoint, "missing: \"conv1.weight\"");
     fs::remove_file(&file).unwrap();
