@@ -29,7 +29,10 @@ pub fn load_data(args: &Args) -> Result<Split> {
     };
     let split = match args.emnist {
         Some(set) => load_emnist(dir, set)?,
-        None => load_dir(dir)?,
+        None => load_dir(dir).map_err(|e| match e.to_string().contains("sets of EMNIST") {
+            true => e.context("--emnist chooses one"),
+            false => e,
+        })?,
     };
     lines.say(format!(
         "data: {}, {} training and {} test images in {} classes",
