@@ -10,7 +10,9 @@ use crate::shape::Type;
 use crate::store::Store;
 use crate::tensor::Tensor;
 
-use super::batch::{About, Batch, HostBatch, LOSS, Resident, StreamedBatch};
+#[cfg(not(target_arch = "wasm32"))]
+use super::batch::HostBatch;
+use super::batch::{About, Batch, LOSS, Resident, StreamedBatch};
 use super::changes::Changes;
 use super::followed::Followed;
 use super::optimizer::Optimizer;
@@ -67,7 +69,6 @@ pub(super) struct Training<'a> {
     /// Of the update, where gradients are added up over several batches.
     pub apply: Option<Graph>,
     steps_per_epoch: usize,
-    #[cfg(not(target_arch = "wasm32"))]
     batches: Batches,
     accumulate: usize,
     averages: bool,
@@ -115,7 +116,6 @@ impl<'a> Training<'a> {
             remainder,
             apply,
             steps_per_epoch,
-            #[cfg(not(target_arch = "wasm32"))]
             batches,
             accumulate: job.accumulate,
             averages: job.optimizer.averages(),
