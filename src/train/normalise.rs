@@ -127,7 +127,7 @@ impl Normalise {
     }
 
     /// Pixels `[channels, height, width]` of one image as a network takes them.
-    #[cfg(any(test, feature = "interop"))]
+    #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn image(&self, pixels: &[u8], channels: usize) -> Vec<f32> {
         let plane = (pixels.len() / channels.max(1)).max(1);
         let all = pixels.chunks(plane).enumerate();
