@@ -25,8 +25,8 @@ pub struct Args {
     /// or mnist
     #[arg(long, value_name = "SET", value_parser = emnist, requires = "data")]
     pub emnist: Option<Emnist>,
-    /// Times to walk over the training set; default 3, on the CPU 1, of the best recipe 10. With 0 it
-    /// only evaluates
+    /// Times to walk over the training set; default 3, on the CPU 1, of the best recipe 10. With 0
+    /// it only evaluates
     #[arg(long, value_name = "N")]
     epochs: Option<usize>,
     /// The network and how it is trained; the other arguments change single settings of it

@@ -110,13 +110,21 @@ pub async fn encode_parameters_with_async(store: &Store, options: &SaveOptions) 
 
 /// As [`save_parameters`], in a format that is asked for: `f16` and `bf16` take half the bytes.
 ///
-/// ```no_run
-/// use striate::interop::{FloatFormat, SaveOptions, save_parameters_with};
+/// ```
+/// use striate::interop::{FloatFormat, SaveOptions, load_parameters, save_parameters_with};
+/// use striate::prelude::*;
 ///
-/// # fn main() -> striate::error::Result<()> {
-/// # let store: striate::store::Store = unimplemented!();
+/// # fn main() -> Result<()> {
+/// let mut g = Graph::new();
+/// g.parameter("w", [2], Init::Constant(0.5))?;
+/// let store = Store::new(&Engine::cpu(), &[&g], 0)?;
+/// # let path = std::env::temp_dir().join(format!("striate-doc-half-{}", std::process::id()));
 /// let half = SaveOptions::new().dtype(FloatFormat::F16);
-/// save_parameters_with("half.safetensors", &store, &half)?;
+/// save_parameters_with(&path, &store, &half)?;
+///
+/// load_parameters(&path, &store)?;
+/// assert_eq!(store.get("w")?.as_f32()?, [0.5, 0.5]);
+/// # std::fs::remove_file(&path).ok();
 /// # Ok(())
 /// # }
 /// ```

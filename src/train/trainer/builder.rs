@@ -174,7 +174,8 @@ impl<'a> TrainerBuilder<'a> {
         self
     }
 
-    /// Keys initial parameters, shuffling, augmentation, dropout and the choice of images for validation.
+    /// Keys initial parameters, shuffling, augmentation, dropout and the choice of images for
+    /// validation.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
