@@ -30,6 +30,7 @@ mod activation;
 mod build;
 mod conv;
 pub mod init;
+mod mirrored;
 mod norm;
 mod pool;
 mod resize;
@@ -47,6 +48,7 @@ pub use conv::{
     Conv, Conv1d, Conv2d, Conv3d, ConvLayer, ConvOptions, ConvTranspose, ConvTranspose1d,
     ConvTranspose2d, ConvTranspose3d, ConvTransposeOptions,
 };
+pub use mirrored::Mirrored;
 pub use norm::{
     BatchNorm, BatchNorm1d, BatchNorm2d, BatchNorm3d, GroupNorm, InstanceNorm, InstanceNorm1d,
     InstanceNorm2d, InstanceNorm3d, LayerNorm, LocalResponseNorm, RmsNorm,
