@@ -39,6 +39,18 @@ fn zeros<T: Clone + Default>(count: usize) -> Result<Vec<T>> {
     Ok(vec![T::default(); count])
 }
 
+/// The number that has these bits in half precision (IEEE 754 binary16).
+pub(crate) fn from_f16(bits: u16) -> f64 {
+    let (exponent, mantissa) = (i32::from(bits >> 10 & 31), f64::from(bits & 1023));
+    let size = match exponent {
+        0 => mantissa * f64::exp2(-24.0),
+        31 if mantissa == 0.0 => f64::INFINITY,
+        31 => f64::NAN,
+        _ => (1024.0 + mantissa) * 2f64.powi(exponent - 25),
+    };
+    if bits & 0x8000 == 0 { size } else { -size }
+}
+
 impl Tensor {
     fn checked(ty: Type, len: usize, data: TensorData) -> Result<Self> {
         ty.check()?;

@@ -13,14 +13,15 @@ use striate::gpu::{Engine, GpuOptions};
 use striate::graph::{EvalSplit, Graph, Init, Node, Op, StateKind, Value};
 use striate::kernel::{
     Body, CPU_TURNS, Caps, Dispatch, GRID, Io, Kernel, Lowering, Operand, Overrides, Part,
-    overlaps, parts_of,
+    TexelFormat, overlaps, parts_of,
 };
 use striate::nn::{self, Build, Module, Sequential};
 use striate::ops::{
     AdamRule, AdaptiveAvgPool, AdaptiveMaxPool, AugmentChoice, AugmentRow, AugmentStage, AvgPool,
     AxisRange, Batches, Blending, Concat, Conv, ConvTranspose, CrossEntropyLoss, Elastic, Ema,
     Expand, Interpolate, InterpolateMode, LocalResponseNorm, LossFunction, LpPool, MaxPool,
-    MaxUnpool, Permute, Reduction, Rule, Slice, Unary, UnaryFunction, Warmup,
+    MaxUnpool, Paint, Permute, Reduction, Rule, Slice, TexelResize, Texels, TextureInput,
+    TextureOutput, Unary, UnaryFunction, VideoRange, Warmup,
 };
 use striate::plan::{Buffer, Plan, PlanOptions, StateLayout};
 use striate::reference::evaluate;
@@ -1206,6 +1207,45 @@ fn call(which: usize, g: &mut Graph, s: &mut Settings) -> Option<Result<Value>> 
                     _ => g.mix_labels(images, rows, s.whole(), s.wholes()),
                 }
             }));
+        }
+        84 => {
+            let size = s.wholes();
+            let textures = [0, 1].map(|i| g.texture(&format!("t{i}"), [6, 5 + i]).unwrap());
+            let resize = [
+                TexelResize::Nearest,
+                TexelResize::Bilinear,
+                TexelResize::Area,
+            ];
+            let components = [s.0.below(5), s.0.below(5)];
+            let texels = Texels::new(&components[..1 + s.0.below(2)]);
+            let settings = TextureInput::new(size).resize(resize[s.0.below(3)]);
+            let settings = settings.read(texels.normalise(&[s.real()], &[s.real()]));
+            let settings = match s.flag() {
+                true => settings.video(VideoRange::Limited, s.real().into(), s.real().into()),
+                false => settings,
+            };
+            let count = 1 + s.0.below(2);
+            g.texture_input(&textures[..count], &settings)
+        }
+        85 => {
+            let format = TexelFormat::ALL[s.0.below(4)];
+            let colours = vec![[s.real(); 4]; s.0.below(4)];
+            let paints = [
+                Paint::Image,
+                Paint::Map(colours.clone()),
+                Paint::Classes(colours),
+            ];
+            let settings = TextureOutput::new(format, s.wholes());
+            let settings = settings.paint(paints[s.0.below(3)].clone());
+            let settings = match s.flag() {
+                true => settings.sample(s.whole()).channel(s.whole()),
+                false => settings.normalised(&[s.real()], &[s.real()]),
+            };
+            g.texture_output("target", x2, &settings)
+        }
+        86 => {
+            let texture = g.texture("light", s.wholes());
+            texture.and_then(|texture| g.auto_exposure(texture))
         }
         _ => return None,
     })

@@ -53,7 +53,11 @@ fn lines(steps: &[Step]) -> Vec<String> {
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
         let name = format!("{} {}", step.kernel.name, overrides.join(" "));
-        let workgroups = u64::from(step.count);
+        // Of a dispatch that is cut, each piece tells the workgroups of all.
+        let workgroups = match step.base {
+            0 => u64::from(step.count),
+            _ => 0,
+        };
         match groups.last_mut() {
             Some((last, count, sum)) if *last == name => {
                 *count += 1;

@@ -133,7 +133,7 @@ fn limits_too_low_are_named_with_what_is_needed() {
     type Change = fn(&mut wgpu::Limits);
     let changes: [(&str, &str, &str, Change); 16] = [
         ("max_bind_groups", "0", "1", |l| l.max_bind_groups = 0),
-        ("max_bindings_per_bind_group", "4", "8", |l| {
+        ("max_bindings_per_bind_group", "4", "9", |l| {
             l.max_bindings_per_bind_group = 4;
         }),
         ("max_storage_buffers_per_shader_stage", "3", "4", |l| {
@@ -209,7 +209,7 @@ fn the_limits_that_are_needed_suffice() {
     for adapter in adapters() {
         let limits = wgpu::Limits {
             max_bind_groups: 1,
-            max_bindings_per_bind_group: 8,
+            max_bindings_per_bind_group: 9,
             max_storage_buffers_per_shader_stage: 4,
             max_uniform_buffers_per_shader_stage: 4,
             max_buffers_and_acceleration_structures_per_shader_stage: 8,

@@ -327,7 +327,7 @@ fn draws_keep_their_promises() {
 }
 
 fn inputs(g: &mut Graph, case: &Case) -> Vec<Value> {
-    let input = |(i, input): (usize, &Input)| g.input(&format!("x{i}"), input.ty.clone());
+    let input = |(i, input): (usize, &Input)| input.add(g, &format!("x{i}"));
     let made: Result<_> = case.inputs.iter().enumerate().map(input).collect();
     made.unwrap()
 }
@@ -537,6 +537,7 @@ fn every_builder_has_cases() {
 const COMPOSED: &[&str] = &[
     "argmax",
     "argmin",
+    "auto_exposure",
     "batch_rows",
     "chunk",
     "dropout2d",

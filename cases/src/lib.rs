@@ -27,6 +27,7 @@ mod reduce;
 mod resize;
 mod softmax;
 pub mod tally;
+mod texture;
 mod unpool;
 mod update;
 
@@ -175,6 +176,7 @@ fn families() -> Vec<Case> {
         random::random(),
         gather::gather(),
         augment::augment(),
+        texture::texture(),
         networks::networks(),
         long::long(),
         products::products(),

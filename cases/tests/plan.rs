@@ -973,6 +973,7 @@ fn buffers_reach_as_far_as_windows() {
             Buffer::Slot(slot) => plan.slots[slot],
             Buffer::Chunk(chunk) => caps.padded(states.chunks[chunk].bytes),
             Buffer::Input(..) | Buffer::Constant(..) => fixed[&span.buffer],
+            late => panic!("{late:?} in a plan without the host's"),
         };
         assert!(span.offset + span.bytes <= bytes, "{plan}");
         if *access == Access::Uniform {

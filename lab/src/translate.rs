@@ -125,6 +125,15 @@ fn policies(added: Added) -> BoundsCheckPolicies {
     }
 }
 
+/// As [`policies`]; wgpu leaves texture loads unchecked in GLSL ES, which has no word for the
+/// number of levels.
+fn policies_of_es(added: Added) -> BoundsCheckPolicies {
+    BoundsCheckPolicies {
+        image_load: BoundsCheckPolicy::Unchecked,
+        ..policies(added)
+    }
+}
+
 fn spirv(module: &Module, info: &ModuleInfo, added: Added) -> Result<Vec<u32>, String> {
     let defaults = spv::Options::default();
     let options = spv::Options {
@@ -213,7 +222,7 @@ fn gl(module: &Module, info: &ModuleInfo, added: Added) -> Result<String, String
         info,
         &options,
         &pipeline,
-        policies(added),
+        policies_of_es(added),
     )
     .and_then(|mut writer| writer.write())
     .map_err(|e| e.to_string())?;

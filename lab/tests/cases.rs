@@ -11,10 +11,15 @@ use striate_lab::translate::parse;
 use striate_lab::{kernels, table};
 
 /// Ops with a loop over an extent that need no long case, and why.
-const SHORT: &[(&str, &str)] = &[(
-    "shuffled_batch",
-    "an element walks along a cycle of the permutation, which is short whatever the extent",
-)];
+const SHORT: &[(&str, &str)] = &[
+    (
+        "shuffled_batch",
+        "an element walks along a cycle of the permutation, which is short whatever the extent",
+    ),
+    ("texture_input", TEXELS),
+    ("texture_output", TEXELS),
+];
+const TEXELS: &str = "a texture of too many texels for an invocation is refused, not cut";
 
 /// Every op with a loop whose length no text fixes has a case in which it walks more than 70,000
 /// elements: these are the group `long`.
@@ -83,6 +88,8 @@ const BOUNDED: &[(&str, &str)] = &[
         "augment/tables",
         "a workgroup counts an image whole: one that takes too many turns is refused, not cut",
     ),
+    ("texture/read_textures", TEXELS),
+    ("texture/write_texture", TEXELS),
     ("gemm/sum_parts", PARTIAL),
     ("loss/loss_sum", PARTIAL),
     ("norm/moments_finish", PARTIAL),

@@ -7,14 +7,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use naga::valid::ModuleInfo;
-use naga::{AddressSpace, Module, ScalarKind, ShaderStage, Statement, StorageAccess, TypeInner};
+use naga::{
+    AddressSpace, ImageClass, ImageDimension, Module, ScalarKind, ShaderStage, Statement,
+    StorageAccess, StorageFormat, TypeInner,
+};
 use striate::check::build;
 use striate::error::ErrorKind;
 use striate::gpu::GpuOptions;
 use striate::graph::{Graph, Init, Value};
 use striate::kernel::{
-    Access, Body, COOPERATIVE_MEMORY, Caps, Dispatch, Io, Kernel, Matrices, Operand, Param, Tile,
-    WINDOW, Wgsl,
+    Access, Body, COOPERATIVE_MEMORY, Caps, Dispatch, Io, Kernel, Matrices, Operand, Param,
+    TexelFormat, Tile, WINDOW, Wgsl,
 };
 use striate::ops::kernels;
 use striate::plan::{Plan, PlanOptions, StateLayout};
@@ -99,6 +102,35 @@ struct Resource {
     ty: naga::Handle<naga::Type>,
 }
 
+/// How a texture is bound: 2D, read as floats or written.
+fn texture_access(ty: &TypeInner) -> Option<Access> {
+    let &TypeInner::Image {
+        dim: ImageDimension::D2,
+        arrayed: false,
+        class,
+    } = ty
+    else {
+        return None;
+    };
+    match class {
+        ImageClass::Sampled {
+            kind: ScalarKind::Float,
+            multi: false,
+        } => Some(Access::Texture),
+        ImageClass::Storage { format, access } if access == StorageAccess::STORE => {
+            let format = match format {
+                StorageFormat::Rgba8Unorm => TexelFormat::Rgba8Unorm,
+                StorageFormat::Rgba16Float => TexelFormat::Rgba16Float,
+                StorageFormat::R32Float => TexelFormat::R32Float,
+                StorageFormat::Rgba32Float => TexelFormat::Rgba32Float,
+                _ => return None,
+            };
+            Some(Access::TextureStore(format))
+        }
+        _ => None,
+    }
+}
+
 /// The kernel's bindings in order, `params` last; anything outside the convention is an error.
 fn resources(module: &Module) -> Result<Vec<Resource>, String> {
     let mut bound = BTreeMap::new();
@@ -108,6 +140,8 @@ fn resources(module: &Module) -> Result<Vec<Resource>, String> {
         };
         let name = global.name.clone().unwrap_or_default();
         let access = match global.space {
+            AddressSpace::Handle => texture_access(&module.types[global.ty].inner)
+                .ok_or_else(|| format!("{name} is bound as {:?}", module.types[global.ty]))?,
             AddressSpace::Uniform => Access::Uniform,
             AddressSpace::Storage { access } if access == StorageAccess::LOAD => Access::Read,
             AddressSpace::Storage { access }
@@ -246,7 +280,7 @@ fn check_convention(module: &Module) -> Result<(), String> {
     }
     let storage = resources(module)?
         .iter()
-        .filter(|r| r.access != Access::Uniform)
+        .filter(|r| matches!(r.access, Access::Read | Access::ReadWrite))
         .count();
     if storage > MAX_STORAGE_BUFFERS {
         return Err(format!(
@@ -518,7 +552,11 @@ fn no_kernel_binds_more_than_every_device_allows() {
         let all = resources(&module).unwrap();
         let uniform = |resource: &&Resource| resource.access == Access::Uniform;
         let uniforms = all.iter().filter(uniform).count();
-        let counts = [all.len(), all.len() - uniforms, uniforms];
+        let textures = all
+            .iter()
+            .filter(|resource| resource.access.is_texture())
+            .count();
+        let counts = [all.len(), all.len() - uniforms - textures, uniforms];
         for (most, count) in most.iter_mut().zip(counts) {
             *most = count.max(*most);
         }
@@ -749,7 +787,8 @@ fn check_dispatch(dispatch: &Dispatch, io: &Io, module: &Module, findings: &mut 
     for (i, a) in dispatch.bindings.iter().enumerate() {
         for b in &dispatch.bindings[i + 1..] {
             let same = buffer(a.operand) == buffer(b.operand);
-            let written = a.access == Access::ReadWrite || b.access == Access::ReadWrite;
+            let writes = |access| matches!(access, Access::ReadWrite | Access::TextureStore(_));
+            let written = writes(a.access) || writes(b.access);
             findings.require(!(same && written), || {
                 format!(
                     "{:?} and {:?} are one buffer, bound twice and written",

@@ -15,6 +15,8 @@ use crate::kernel::{Matrices, Tile};
 use crate::plan::{Plan, PlanOptions, StateLayout, Step};
 use crate::reference::evaluate;
 use crate::session::Session;
+#[cfg(not(target_arch = "wasm32"))]
+use crate::session::texels::{Target, bind_texels};
 use crate::store::Store;
 use crate::tensor::{Array, Tensor};
 
@@ -84,14 +86,28 @@ impl<'a> Prepared<'a> {
         let mut worst: f64 = 0.0;
         let halves = self.halves(session)?;
         for run in &self.runs {
+            let graph = &self.built.graph;
+            let mut textures = HashMap::new();
             for (value, tensor) in &run.given {
-                session.write(*value, tensor)?;
+                match graph.texture_of(*value) {
+                    Some(_) => bind_texels(session, *value, tensor)?,
+                    None => session.write(*value, tensor)?,
+                }
+            }
+            for texture in graph.textures() {
+                if let Some(format) = texture.format {
+                    let target = Target::bind(session, graph, texture.value, format)?;
+                    textures.insert(texture.value, target);
+                }
             }
             session.poison()?;
             session.run(1)?;
             let results = self.built.results().into_iter();
             let got = results
-                .map(|value| session.read(value))
+                .map(|value| match textures.get(&value) {
+                    Some(target) => target.read(session),
+                    None => session.read(value),
+                })
                 .collect::<Result<Vec<_>>>()?;
             let context = |error: Error| error.context(format!("{:?}", run.numbers));
             worst = worst.max(self.compare(run, &got, halves).map_err(context)?);

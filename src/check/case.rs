@@ -28,6 +28,17 @@ pub enum Draw {
     Bytes,
     /// These words (`u32` inputs): clocks, valid-row counts.
     Words(&'static [u32]),
+    /// The texels of a texture, `f32 [height, width, 4]`, uniform between these two.
+    Texels(f32, f32),
+    /// As `Texels`, with the numbers of `Special` sprinkled in.
+    SpecialTexels(f32, f32),
+}
+
+impl Draw {
+    /// Whether NaN and infinities are among the elements.
+    pub fn is_special(self) -> bool {
+        matches!(self, Draw::Special | Draw::SpecialTexels(..))
+    }
 }
 
 /// How far a GPU result may lie from the reference.
@@ -77,6 +88,21 @@ pub struct Input {
     pub ty: Type,
     /// Its elements.
     pub draw: Draw,
+}
+
+impl Input {
+    /// Puts it into a graph: an input, or a texture.
+    ///
+    /// # Errors
+    /// What the graph says.
+    pub fn add(&self, g: &mut Graph, name: &str) -> Result<Value> {
+        match (self.draw, &self.ty.shape[..]) {
+            (Draw::Texels(..) | Draw::SpecialTexels(..), &[height, width, 4]) => {
+                g.texture(name, [height, width])
+            }
+            _ => g.input(name, self.ty.clone()),
+        }
+    }
 }
 
 /// What puts a case into a graph: from its inputs to the outputs that are compared.
@@ -187,7 +213,7 @@ impl Case {
         let build = self.build;
         let one = |g: &mut Graph, values: &[Value]| -> Result<Vec<Value>> {
             let scaled = values.iter().map(|&value| match g.ty(value)?.dtype {
-                DType::F32 => g.scale(value, 1.0),
+                DType::F32 if g.texture_of(value).is_none() => g.scale(value, 1.0),
                 _ => Ok(value),
             });
             scaled.collect()
@@ -207,7 +233,10 @@ impl Case {
     /// The same case with NaN, infinities and zeros in input `at`.
     pub fn special(mut self, at: usize) -> Self {
         if let Some(input) = self.inputs.get_mut(at) {
-            input.draw = Draw::Special;
+            input.draw = match input.draw {
+                Draw::Texels(low, high) => Draw::SpecialTexels(low, high),
+                _ => Draw::Special,
+            };
         }
         Self {
             name: format!("{}/special {at}", self.name),
@@ -229,7 +258,7 @@ impl Case {
     /// Whether NaN and infinities are among its inputs, and among the gradients of its outputs.
     /// Neither differences nor adjoints hold for such a case.
     pub fn is_special(&self) -> [bool; 2] {
-        let operand = self.inputs.iter().any(|input| input.draw == Draw::Special);
+        let operand = self.inputs.iter().any(|input| input.draw.is_special());
         [operand, !self.wrt.is_empty() && self.dy == Draw::Special]
     }
 
@@ -264,4 +293,9 @@ pub fn below(shape: impl Into<Shape>, limit: u32) -> Input {
         ty: Type::u32(shape),
         draw: Draw::Below(limit),
     }
+}
+
+/// The texels of a texture, between these two.
+pub fn texels(height: usize, width: usize, low: f32, high: f32) -> Input {
+    drawn([height, width, 4], Draw::Texels(low, high))
 }

@@ -37,7 +37,7 @@ mod reference;
 #[cfg(not(target_arch = "wasm32"))]
 pub use adapter::Adapter;
 pub use adapter::{Prepared, Verdict};
-pub use case::{Bound, BuildGraph, Case, Draw, Input, below, drawn, real};
+pub use case::{Bound, BuildGraph, Case, Draw, Input, below, drawn, real, texels};
 pub use compare::{compare, tolerances};
 pub use numbers::{Built, Given, Numbers, arrays, build, draw};
 pub use reference::{adjoint, derivatives};

@@ -52,7 +52,7 @@ pub fn build(case: &Case) -> Result<Built> {
         .inputs
         .iter()
         .enumerate()
-        .map(|(i, input)| graph.input(&format!("x{i}"), input.ty.clone()))
+        .map(|(i, input)| input.add(&mut graph, &format!("x{i}")))
         .collect::<Result<Vec<_>>>()?;
     let outputs = (case.build)(&mut graph, &inputs)?;
     let forward = graph.nodes().len();
@@ -257,8 +257,15 @@ pub fn draw(name: &str, index: usize, ty: &Type, draw: Draw, numbers: Numbers) -
                     .collect(),
             )
         }
-        (DType::F32, Draw::Special, numbers) => {
-            let plain = self::draw(name, index, ty, Draw::Real, numbers)?;
+        (DType::F32, Draw::Texels(low, high), numbers) => {
+            self::draw(name, index, ty, Draw::Between(low, high), numbers)
+        }
+        (DType::F32, Draw::Special | Draw::SpecialTexels(..), numbers) => {
+            let plain = match draw {
+                Draw::SpecialTexels(low, high) => Draw::Between(low, high),
+                _ => Draw::Real,
+            };
+            let plain = self::draw(name, index, ty, plain, numbers)?;
             let mut values = plain.as_f32()?.to_vec();
             let first = ty.count().saturating_sub(1).min(3);
             let sprinkled = values.iter_mut().skip(first).step_by(11);

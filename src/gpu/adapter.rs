@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::{Common, Gpu, GpuInner, advice, cooperative, limits, trusted};
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernel::{Body, CPU_TURNS, Caps, GPU_TURNS, Matrices, Tile, Tuning, WINDOW};
+use crate::kernel::{
+    Body, CPU_TURNS, Caps, GPU_MULTIPLY_ADDS, GPU_TURNS, Matrices, Tile, Tuning, WINDOW,
+};
 
 /// Which adapter an own device is made on, and how it is used.
 #[derive(Debug, Clone, Default)]
@@ -45,6 +47,11 @@ pub struct GpuOptions {
     /// Turns of loops per invocation below the device's own (see
     /// [`Caps::max_turns`](crate::kernel::Caps::max_turns)): to try how sums in pieces behave.
     pub max_turns: Option<u64>,
+    /// The most multiply-adds of products in one dispatch (see
+    /// [`Caps::max_multiply_adds`](crate::kernel::Caps::max_multiply_adds)): fewer for a host whose
+    /// frames are not to wait long. By default
+    /// [`GPU_MULTIPLY_ADDS`](crate::kernel::GPU_MULTIPLY_ADDS), on a CPU as many as there are.
+    pub max_multiply_adds: Option<u64>,
     /// The most bytes that the writes to one store, or to the inputs of one session, may hold
     /// until the device has copied them. On an own device 64 MiB, beyond which they are submitted
     /// and waited for; one write of any size is taken then, unless encoders that have not been
@@ -269,6 +276,11 @@ impl GpuOptions {
             windows,
             max_workgroups: self.max_workgroups.unwrap_or(65_535).clamp(1, 65_535),
             max_turns: self.max_turns.unwrap_or(own_turns).clamp(1, own_turns),
+            max_multiply_adds: match self.max_multiply_adds {
+                Some(most) => Some(most.max(1)),
+                // A CPU ends no dispatch.
+                None => (!cpu).then_some(GPU_MULTIPLY_ADDS),
+            },
         })
     }
 }

@@ -45,7 +45,8 @@ impl Gpu {
                     from += size;
                 }
             }
-            self.queue().submit([encoder.finish()]);
+            self.count_written(writes.iter().map(|write| write.2.len() as u64).sum());
+            self.submit(encoder);
         })
     }
 }

@@ -1,12 +1,13 @@
 //! First uses of pipelines, for llvmpipe, which compiles a pipeline where it is first used, on the
 //! one thread that a device runs.
 
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use super::Gpu;
-use super::pipeline::{Key, Pipeline};
+use super::pipeline::{Key, Pipeline, texture_format};
 use crate::error::Result;
 use crate::kernel::{Access, WINDOW, Wgsl};
 
@@ -142,10 +143,36 @@ fn is_used(key: &Key) -> bool {
     matches!(key.kernel.wgsl, Wgsl::Files(_))
 }
 
+/// A texture of one texel.
+fn texture(gpu: &Gpu, access: Access) -> wgpu::TextureView {
+    let (format, usage) = match access {
+        Access::TextureStore(format) => {
+            (texture_format(format), wgpu::TextureUsages::STORAGE_BINDING)
+        }
+        _ => (
+            wgpu::TextureFormat::Rgba8Unorm,
+            wgpu::TextureUsages::TEXTURE_BINDING,
+        ),
+    };
+    let texture = gpu.device().create_texture(&wgpu::TextureDescriptor {
+        label: Some("first use"),
+        size: wgpu::Extent3d::default(),
+        mip_level_count: 1,
+        sample_count: 1,
+        dimension: wgpu::TextureDimension::D2,
+        format,
+        usage,
+        view_formats: &[],
+    });
+    texture.create_view(&Default::default())
+}
+
 /// What a use binds.
 struct Bindings {
     /// As large as what any kernel of the crate binds: a window.
     buffers: Vec<wgpu::Buffer>,
+    /// One of each kind that is bound.
+    textures: HashMap<Access, wgpu::TextureView>,
 }
 
 impl Bindings {
@@ -153,10 +180,12 @@ impl Bindings {
         let most = keys.iter().map(|key| key.accesses.len()).max();
         let bindings = most.map_or(0, |operands| operands + 1); // and the params
         let buffer = |_| gpu.create_buffer("first use", WINDOW);
-        let buffers = gpu.guarded("buffers for first uses", || {
-            (0..bindings).map(buffer).collect()
-        })?;
-        Ok(Self { buffers })
+        let accesses = keys.iter().flat_map(|key| &key.accesses);
+        let textures: HashSet<Access> = accesses.filter(|a| a.is_texture()).copied().collect();
+        gpu.guarded("buffers and textures for first uses", || Self {
+            buffers: (0..bindings).map(buffer).collect(),
+            textures: textures.into_iter().map(|a| (a, texture(gpu, a))).collect(),
+        })
     }
 
     async fn submit(&self, gpu: &Gpu, pipeline: &Pipeline, key: &Key) -> Result<()> {
@@ -167,14 +196,17 @@ impl Bindings {
         let entries: Vec<_> = (accesses.zip(&self.buffers).enumerate())
             .map(|(binding, (access, buffer))| wgpu::BindGroupEntry {
                 binding: binding as u32,
-                resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-                    buffer,
-                    offset: 0,
-                    size: std::num::NonZeroU64::new(match access {
-                        Access::Uniform => WINDOW.min(gpu.caps().max_uniform),
-                        Access::Read | Access::ReadWrite => WINDOW,
+                resource: match self.textures.get(access) {
+                    Some(view) => wgpu::BindingResource::TextureView(view),
+                    None => wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                        buffer,
+                        offset: 0,
+                        size: std::num::NonZeroU64::new(match access {
+                            Access::Uniform => WINDOW.min(gpu.caps().max_uniform),
+                            _ => WINDOW,
+                        }),
                     }),
-                }),
+                },
             })
             .collect();
         let submit = || {
@@ -189,7 +221,7 @@ impl Bindings {
             pass.set_bind_group(0, &bind_group, &[]);
             pass.dispatch_workgroups(0, 0, 0);
             drop(pass);
-            gpu.queue().submit([encoder.finish()]);
+            gpu.submit(encoder);
         };
         gpu.scoped("using a pipeline by no workgroup", submit).await
     }

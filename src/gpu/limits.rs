@@ -14,11 +14,11 @@ struct Need {
 /// Limits of which a device must allow this much or more.
 const AT_LEAST: [Need; 14] = [
     need("max_bind_groups", |l| l.max_bind_groups.into(), 1),
-    // An update binds four blocks of a store, three scalars and its params.
+    // Reading textures binds four of them, four buffers and its params.
     need(
         "max_bindings_per_bind_group",
         |l| l.max_bindings_per_bind_group.into(),
-        8,
+        9,
     ),
     need(
         "max_storage_buffers_per_shader_stage",

@@ -15,6 +15,7 @@ mod pipeline;
 mod readback;
 mod staging;
 mod timing;
+mod traffic;
 mod trusted;
 
 use std::sync::{Arc, Mutex};
@@ -29,12 +30,14 @@ use lost::Loss;
 use lost::Probe;
 pub use pipeline::Progress;
 use pipeline::{Checks, Pipelines};
-pub(crate) use pipeline::{Pipeline, Use};
+pub(crate) use pipeline::{Pipeline, Use, texture_format};
 pub(crate) use readback::BufferRange;
 pub use readback::ReadFuture;
 pub(crate) use readback::is_refused;
 pub(crate) use staging::{Order, Piece, Staging};
 pub(crate) use timing::Timestamps;
+use traffic::Counters;
+pub use traffic::Traffic;
 
 /// A wgpu device that runs sessions. Cloning shares it.
 ///
@@ -81,6 +84,7 @@ struct Common {
     /// Those that were seen to multiply correctly.
     proven: Arc<Mutex<Vec<Matrices>>>,
     loss: Loss,
+    counters: Arc<Counters>,
     #[cfg(not(target_arch = "wasm32"))]
     probe: Arc<Probe>,
 }
@@ -102,6 +106,7 @@ impl Common {
             matrices: adapter.and_then(Matrices::of),
             proven: Arc::default(),
             loss: Loss::default(),
+            counters: Arc::default(),
             #[cfg(not(target_arch = "wasm32"))]
             probe: Arc::new(Probe::new(device)?),
         })
@@ -437,6 +442,7 @@ impl Gpu {
 
     #[cfg(not(target_arch = "wasm32"))]
     fn poll(&self, how: wgpu::PollType) -> Result<()> {
+        self.count_poll();
         // wgpu's poll panics when the device is lost while it waits.
         let poll = || self.0.device.poll(how);
         let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(poll));

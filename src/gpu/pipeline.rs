@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::first_use::FirstUses;
 use super::{Gpu, cache, trusted};
 use crate::error::{Error, Result};
-use crate::kernel::{Access, Kernel, Wgsl};
+use crate::kernel::{Access, Kernel, TexelFormat, Wgsl};
 
 /// A pipeline and the layout of its bind group.
 pub(crate) struct Pipeline {
@@ -186,15 +186,7 @@ impl Pipelines {
             .map(|(binding, access)| wgpu::BindGroupLayoutEntry {
                 binding: binding as u32,
                 visibility: wgpu::ShaderStages::COMPUTE,
-                ty: wgpu::BindingType::Buffer {
-                    ty: match access {
-                        Access::Read => wgpu::BufferBindingType::Storage { read_only: true },
-                        Access::ReadWrite => wgpu::BufferBindingType::Storage { read_only: false },
-                        Access::Uniform => wgpu::BufferBindingType::Uniform,
-                    },
-                    has_dynamic_offset: false,
-                    min_binding_size: None,
-                },
+                ty: binding_type(*access),
                 count: None,
             })
             .collect();
@@ -223,6 +215,40 @@ impl Pipelines {
             cache: self.cache.as_ref(),
         });
         Pipeline { pipeline, layout }
+    }
+}
+
+fn binding_type(access: Access) -> wgpu::BindingType {
+    let buffer = |ty| wgpu::BindingType::Buffer {
+        ty,
+        has_dynamic_offset: false,
+        min_binding_size: None,
+    };
+    match access {
+        Access::Read => buffer(wgpu::BufferBindingType::Storage { read_only: true }),
+        Access::ReadWrite => buffer(wgpu::BufferBindingType::Storage { read_only: false }),
+        Access::Uniform => buffer(wgpu::BufferBindingType::Uniform),
+        // Admits formats that cannot be filtered too.
+        Access::Texture => wgpu::BindingType::Texture {
+            sample_type: wgpu::TextureSampleType::Float { filterable: false },
+            view_dimension: wgpu::TextureViewDimension::D2,
+            multisampled: false,
+        },
+        Access::TextureStore(format) => wgpu::BindingType::StorageTexture {
+            access: wgpu::StorageTextureAccess::WriteOnly,
+            format: texture_format(format),
+            view_dimension: wgpu::TextureViewDimension::D2,
+        },
+    }
+}
+
+/// wgpu's name of a format.
+pub(crate) fn texture_format(format: TexelFormat) -> wgpu::TextureFormat {
+    match format {
+        TexelFormat::Rgba8Unorm => wgpu::TextureFormat::Rgba8Unorm,
+        TexelFormat::Rgba16Float => wgpu::TextureFormat::Rgba16Float,
+        TexelFormat::R32Float => wgpu::TextureFormat::R32Float,
+        TexelFormat::Rgba32Float => wgpu::TextureFormat::Rgba32Float,
     }
 }
 

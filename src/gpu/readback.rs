@@ -228,7 +228,7 @@ impl Gpu {
                     orders.push(writes.encode(&mut encoder));
                 }
                 copy(&mut encoder, ranges, &buffers);
-                self.queue().submit([encoder.finish()]);
+                self.submit(encoder);
                 let start = |buffer| Readback::start(self, buffer);
                 buffers.into_iter().map(start).collect()
             })
@@ -261,6 +261,7 @@ impl Gpu {
     }
 
     fn readbacks(&self, ranges: &[BufferRange<'_>]) -> Result<Vec<wgpu::Buffer>> {
+        self.count_read(ranges.iter().map(|range| range.2).sum());
         let make = |&(_, _, bytes): &BufferRange<'_>| {
             self.device().create_buffer(&wgpu::BufferDescriptor {
                 label: Some("readback"),

@@ -115,6 +115,12 @@ impl RingState {
 }
 
 impl Staging {
+    /// Bytes of writes that wait for an encoder.
+    pub fn waiting_bytes(&self) -> u64 {
+        let state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.waiting.iter().map(|write| write.staged.size()).sum()
+    }
+
     /// No writes yet. A borrowed device stages up to `room` bytes, and up to 64 MiB in any case.
     pub fn new(room: u64) -> Self {
         Self(Arc::new(SharedRing {
@@ -250,7 +256,7 @@ impl Staging {
             let mut encoder = gpu.device().create_command_encoder(&Default::default());
             let order = self.encode(&mut encoder);
             if order.is_some() {
-                gpu.queue().submit([encoder.finish()]);
+                gpu.submit(encoder);
             }
         })?;
         #[cfg(not(target_arch = "wasm32"))]
@@ -297,6 +303,7 @@ pub(super) fn padded(bytes: &[u8]) -> u64 {
 
 /// A buffer of `size` bytes that begins with `bytes`, to be copied from.
 fn filled(gpu: &Gpu, bytes: &[u8], size: u64) -> Result<wgpu::Buffer> {
+    gpu.count_written(bytes.len() as u64);
     let staged = gpu.guarded("staging a write", || {
         gpu.device().create_buffer(&wgpu::BufferDescriptor {
             label: Some("staging"),
@@ -336,6 +343,7 @@ impl Gpu {
         let size = padded(bytes);
         // wgpu gives a device up that has no memory for its own staging: so it is tried out.
         drop(filled(self, &[], size.max(4))?);
+        self.count_written(bytes.len() as u64);
         self.guarded("filling a buffer", || {
             let whole = bytes.len() / 4 * 4;
             self.queue().write_buffer(buffer, offset, &bytes[..whole]);

@@ -73,7 +73,7 @@ impl Timestamps {
                 encoder.resolve_query_set(set, 0..QUERIES, &buffer, 0);
                 buffers.push(buffer);
             }
-            gpu.queue().submit([encoder.finish()]);
+            gpu.submit(encoder);
             buffers
         };
         let buffers = gpu.scoped("submitting a profiled step", submit).await?;

@@ -3,9 +3,11 @@
 mod display;
 mod op;
 mod states;
+mod textures;
 mod value;
 
 pub use op::{EvalSplit, Op};
+pub use textures::Texture;
 pub use value::Value;
 
 use std::sync::Arc;
@@ -126,6 +128,7 @@ pub struct Graph {
     values: Vec<Definition>,
     states: Vec<State>,
     assigns: Vec<(Value, Value)>,
+    textures: Vec<Texture>,
     streams: u32,
     clock: Option<Value>,
 }
@@ -138,6 +141,7 @@ impl Default for Graph {
             values: Vec::new(),
             states: Vec::new(),
             assigns: Vec::new(),
+            textures: Vec::new(),
             streams: 0,
             clock: None,
         }
@@ -152,6 +156,7 @@ impl Clone for Graph {
             values: self.values.clone(),
             states: self.states.clone(),
             assigns: self.assigns.clone(),
+            textures: self.textures.clone(),
             streams: self.streams,
             clock: self.clock,
         }
@@ -230,6 +235,7 @@ impl Graph {
             .iter()
             .map(|&v| self.operand(op.name(), v))
             .collect::<Result<Vec<_>>>()?;
+        self.check_textures(op.as_ref(), inputs)?;
         let outputs = op.infer(&types)?;
         for ty in &outputs {
             ty.check().map_err(|e| e.context(op.name()))?;
@@ -276,6 +282,12 @@ impl Graph {
                 "assign: state \"{name}\" is {}, {} is {ty}",
                 self.states[index].ty,
                 self.describe(value)
+            )));
+        }
+        if let Some(texture) = self.texture_of(value) {
+            return Err(Error::graph(format!(
+                "assign: state \"{name}\" cannot hold the texture \"{}\"",
+                texture.name
             )));
         }
         if self.assigned(state).is_some() {

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 
 use super::{Graph, Node, Value};
 use crate::error::Result;
-use crate::kernel::{Caps, Io, Lowering};
+use crate::kernel::{Caps, Io, Lowering, TexelFormat};
 use crate::shape::Type;
 use crate::tensor::Array;
 
@@ -57,6 +57,24 @@ pub trait Op: Debug + Any + Send + Sync {
     fn product(&self, inputs: &[&Type]) -> Option<String> {
         let _ = inputs;
         None
+    }
+
+    /// Which inputs are textures: [`Graph::texture`] makes what they take, and nothing else takes
+    /// that. To the reference a texture is its texels, `f32 [height, width, 4]`.
+    fn textures(&self) -> std::ops::Range<usize> {
+        0..0
+    }
+
+    /// Format of the texture into which output 0 is written, if it is one of the host's.
+    fn texture_format(&self) -> Option<TexelFormat> {
+        None
+    }
+
+    /// Multiply-adds of the matrix-shaped product that it computes: by these a plan tells how long
+    /// its dispatches take, and cuts those that take too long. 0 where others do not count.
+    fn multiply_adds(&self, inputs: &[&Type]) -> u64 {
+        let _ = inputs;
+        0
     }
 
     /// How the CPU executor may split `eval`.

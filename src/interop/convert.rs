@@ -5,7 +5,7 @@ use safetensors::Dtype;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::shape::{DType, Type};
-use crate::tensor::{Tensor, room};
+use crate::tensor::{Tensor, from_f16, room};
 
 /// The format in which tensors of `f32` are saved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -187,17 +187,6 @@ fn to_f16(number: Number) -> Option<u16> {
         u16::try_from(bits).ok().filter(|&bits| bits < INFINITE)?
     };
     Some(sign | bits)
-}
-
-fn from_f16(bits: u16) -> f64 {
-    let (exponent, mantissa) = (i32::from(bits >> 10 & 31), f64::from(bits & 1023));
-    let size = match exponent {
-        0 => mantissa * f64::exp2(-24.0),
-        31 if mantissa == 0.0 => f64::INFINITY,
-        31 => f64::NAN,
-        _ => (1024.0 + mantissa) * 2f64.powi(exponent - 25),
-    };
-    if bits & 0x8000 == 0 { size } else { -size }
 }
 
 fn to_integer<T: TryFrom<i128>>(number: Number) -> Option<T> {

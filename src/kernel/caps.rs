@@ -30,7 +30,15 @@ pub struct Caps {
     /// The most turns of its loops that one invocation may take in all:
     /// [`CPU_TURNS`](super::CPU_TURNS) or [`GPU_TURNS`](super::GPU_TURNS).
     pub max_turns: u64,
+    /// The most multiply-adds of products that one dispatch does; longer ones are cut into several
+    /// over fewer workgroups. Drivers end dispatches that run for seconds, and a frame waits for
+    /// each.
+    pub max_multiply_adds: Option<u64>,
 }
+
+/// The most multiply-adds of a dispatch on a GPU, unless it is said: a fifth of a second where it
+/// does 2.5e11 in a second.
+pub const GPU_MULTIPLY_ADDS: u64 = 50_000_000_000;
 
 impl Default for Caps {
     /// WebGPU's default limits and the shared-memory bodies.
@@ -45,6 +53,7 @@ impl Default for Caps {
             windows: false,
             max_workgroups: 65_535,
             max_turns: GPU_TURNS,
+            max_multiply_adds: Some(GPU_MULTIPLY_ADDS),
         }
     }
 }

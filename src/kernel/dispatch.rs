@@ -25,6 +25,58 @@ pub enum Access {
     ReadWrite,
     /// `var<uniform>`: step scalars.
     Uniform,
+    /// `texture_2d<f32>`, read by `textureLoad`.
+    Texture,
+    /// `texture_storage_2d<FORMAT, write>`.
+    TextureStore(TexelFormat),
+}
+
+impl Access {
+    /// Whether what is bound is a texture.
+    pub fn is_texture(self) -> bool {
+        matches!(self, Self::Texture | Self::TextureStore(_))
+    }
+}
+
+/// Format of the texels that a kernel stores: those that core WebGPU lets every device write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum TexelFormat {
+    /// `rgba8unorm`: four channels from 0 to 1 in steps of 1/255.
+    Rgba8Unorm,
+    /// `rgba16float`: four channels of half precision.
+    Rgba16Float,
+    /// `r32float`: one channel.
+    R32Float,
+    /// `rgba32float`: four channels.
+    Rgba32Float,
+}
+
+impl TexelFormat {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::Rgba8Unorm,
+        Self::Rgba16Float,
+        Self::R32Float,
+        Self::Rgba32Float,
+    ];
+
+    /// WebGPU's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rgba8Unorm => "rgba8unorm",
+            Self::Rgba16Float => "rgba16float",
+            Self::R32Float => "r32float",
+            Self::Rgba32Float => "rgba32float",
+        }
+    }
+
+    /// Channels that are kept; the others read as 0, alpha as 1.
+    pub fn channels(self) -> usize {
+        match self {
+            Self::R32Float => 1,
+            _ => 4,
+        }
+    }
 }
 
 /// A buffer range bound to a dispatch: one part of an operand, or a run of operands that lie side
@@ -103,7 +155,8 @@ impl Dispatch {
         self
     }
 
-    fn bind(mut self, operand: Operand, access: Access) -> Self {
+    /// Binds an operand.
+    pub fn bind(mut self, operand: Operand, access: Access) -> Self {
         self.bindings.push(Binding {
             operand,
             part: 0,
@@ -140,6 +193,16 @@ impl Dispatch {
             });
         }
         self
+    }
+
+    /// Binds a texture for reading.
+    pub fn texture(self, operand: Operand) -> Self {
+        self.bind(operand, Access::Texture)
+    }
+
+    /// Binds a texture for writing.
+    pub fn texture_store(self, operand: Operand, format: TexelFormat) -> Self {
+        self.bind(operand, Access::TextureStore(format))
     }
 
     /// Makes the last binding refer to part `part` of its operand.

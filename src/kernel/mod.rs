@@ -11,8 +11,8 @@ mod turns;
 
 use std::borrow::Cow;
 
-pub use caps::{Body, COOPERATIVE_MEMORY, Caps, Matrices, Tile};
-pub use dispatch::{Access, Binding, Dispatch, Operand, Param};
+pub use caps::{Body, COOPERATIVE_MEMORY, Caps, GPU_MULTIPLY_ADDS, Matrices, Tile};
+pub use dispatch::{Access, Binding, Dispatch, Operand, Param, TexelFormat};
 pub use io::{Io, Location, Lowering};
 pub use rows::{Part, Rows, WINDOW, WINDOW_ELEMENTS, overlaps, parts_of};
 pub(crate) use rows::{Shown, window_rows, windows};

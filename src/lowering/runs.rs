@@ -29,12 +29,7 @@ impl Run {
         access: Access,
         operand: impl Fn(usize) -> Operand,
     ) -> Dispatch {
-        let from = operand(self.first);
-        let bound = match access {
-            Access::Read => dispatch.read(from),
-            Access::ReadWrite => dispatch.write(from),
-            Access::Uniform => dispatch.uniform(from),
-        };
+        let bound = dispatch.bind(operand(self.first), access);
         match self.first == self.last {
             true => bound.part(self.part),
             false => bound.through(operand(self.last)),

@@ -25,6 +25,7 @@ mod pool;
 mod random;
 mod reduce;
 mod resize;
+mod texture;
 
 pub use augment::mask::AugmentMask;
 pub use augment::mix::{MixImages, MixLabels};
@@ -71,6 +72,10 @@ pub use reduce::along::{Along, AlongGrad};
 pub use reduce::moments::{MeanDifference, Norm, Var};
 pub use reduce::{Extreme, Ratio, Spread, Sum, Ties};
 pub use resize::{Interpolate, InterpolateGrad, InterpolateMode};
+pub use texture::{
+    Curve, Paint, ReadTextures, TexelResize, Texels, TextureInput, TextureOutput, Transfer,
+    VideoRange, WriteTexture,
+};
 
 /// Whether `op` is one of this crate's. What these emit for types that their rules accept runs
 /// without run-time checks (`gpu/trusted.rs`); an op that is not listed here runs with all of them.
@@ -131,6 +136,7 @@ pub(crate) fn is_own(op: &dyn Op) -> bool {
         of::<PointwiseLoss>(),
         of::<PointwiseLossGrad>(),
         of::<Ratio>(),
+        of::<ReadTextures>(),
         of::<Reshape>(),
         of::<RunningStatistic>(),
         of::<ShuffledBatch>(),
@@ -149,6 +155,7 @@ pub(crate) fn is_own(op: &dyn Op) -> bool {
         of::<UnaryGrad>(),
         of::<Update>(),
         of::<Var>(),
+        of::<WriteTexture>(),
     ];
     own.contains(&(op as &dyn Any).type_id())
 }
@@ -183,7 +190,11 @@ pub fn kernels() -> Vec<Kernel> {
         elementwise::unary::KERNELS,
         optim::update::KERNELS,
     ];
-    let fixed = fixed.concat().into_iter().cloned();
+    let fixed = fixed
+        .concat()
+        .into_iter()
+        .chain(texture::kernels())
+        .cloned();
     let composed = [
         conv::kernels(),
         matmul::kernels(),

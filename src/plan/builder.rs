@@ -49,6 +49,8 @@ pub(super) struct Draft {
     pub trusted: bool,
     pub dispatch: Dispatch,
     pub bindings: Vec<(Spot, Access)>,
+    /// Multiply-adds of the node, shared among its dispatches by what each of them does.
+    pub multiply_adds: u64,
 }
 
 pub(super) struct Builder<'a> {
@@ -93,6 +95,13 @@ impl Builder<'_> {
     }
 
     pub fn spot(&self, value: Value, part: usize) -> Result<Spot> {
+        if let Some(Home::Texture(texture)) = self.storage.homes[value.index()] {
+            return Ok(Spot::Fixed(Span {
+                buffer: Buffer::Texture(self.program.of_graph[texture.index()]),
+                offset: 0,
+                bytes: 0,
+            }));
+        }
         let parts = self.parts(value)?;
         let rows = *parts.get(part).ok_or_else(|| {
             Error::graph(format!("{value} has {} parts, not {part}", parts.len()))
@@ -119,7 +128,24 @@ impl Builder<'_> {
             }
             Some(Home::Input) => fixed(Buffer::Input(given(), part)),
             Some(Home::Constant) => fixed(Buffer::Constant(given(), part)),
-            None => return Err(Error::graph(format!("{value} is never made"))),
+            Some(Home::Host(host)) if parts.len() == 1 => {
+                fixed(Buffer::Host(self.program.of_graph[host.index()]))
+            }
+            Some(Home::Host(_)) => {
+                let ty = &self.program.types[value.index()];
+                return Err(Error::new(
+                    ErrorKind::Limit,
+                    format!(
+                        "{value}: {ty} takes {} bytes, the device binds {} at most, and a buffer \
+                         of the host's is bound whole",
+                        ty.bytes(),
+                        self.caps.max_binding
+                    ),
+                ));
+            }
+            Some(Home::Texture(_)) | None => {
+                return Err(Error::graph(format!("{value} is never made")));
+            }
         })
     }
 
@@ -175,6 +201,7 @@ impl Builder<'_> {
             &self.storage.in_place[position],
         )?;
         let mut lowering = Lowering::default();
+        let mut multiply_adds = 0;
         let mut trusted = is_own(node.op.as_ref());
         if io.outputs.iter().all(|ty| ty.count() == 0) {
             // Nothing to write.
@@ -184,8 +211,18 @@ impl Builder<'_> {
         } else {
             let types: Vec<&Type> = io.inputs.iter().collect();
             let product = node.op.product(&types);
-            let caps = self.caps.tuned(product.as_deref());
+            let mut caps = self.caps.tuned(product.as_deref());
+            let home = |value: &Value| self.storage.homes[self.root(*value).index()];
+            if node
+                .inputs
+                .iter()
+                .any(|v| matches!(home(v), Some(Home::Host(_))))
+            {
+                // A window may reach past a value, where the host's buffer has other things.
+                caps.to_mut().windows = false;
+            }
             node.op.lower(&io, &caps, &mut lowering)?;
+            multiply_adds = node.op.multiply_adds(&types);
             if lowering.dispatches.is_empty() {
                 return Err(Error::graph(format!(
                     "{}: lower emits no dispatch",
@@ -207,6 +244,7 @@ impl Builder<'_> {
             &node.outputs,
             lowering,
             trusted,
+            multiply_adds,
         )
     }
 
@@ -256,6 +294,7 @@ impl Builder<'_> {
             trusted: true,
             dispatch: copy((Operand::Input(0), 0), (Operand::Output(0), 0), bytes),
             bindings: vec![(from, Access::Read), (to, Access::ReadWrite)],
+            multiply_adds: 0,
         });
         Ok(())
     }
@@ -269,7 +308,9 @@ impl Builder<'_> {
         outputs: &[Value],
         lowering: Lowering,
         trusted: bool,
+        multiply_adds: u64,
     ) -> Result<()> {
+        let share = shares(&lowering.dispatches, multiply_adds);
         let first_scratch = self.lives.len();
         for ty in &lowering.scratch {
             ty.check().map_err(|e| e.context(op))?;
@@ -289,7 +330,7 @@ impl Builder<'_> {
                 last: position,
             });
         }
-        for dispatch in lowering.dispatches {
+        for (dispatch, multiply_adds) in lowering.dispatches.into_iter().zip(share) {
             let kernel = &dispatch.kernel;
             if !kernel.variants.contains(&dispatch.overrides)
                 || !kernel.epilogues.contains(&dispatch.epilogue)
@@ -380,10 +421,20 @@ impl Builder<'_> {
                 trusted,
                 dispatch,
                 bindings,
+                multiply_adds,
             });
         }
         Ok(())
     }
+}
+
+/// The multiply-adds of a node, shared among its dispatches by the turns of loops that they take:
+/// what comes before and after a product takes few.
+fn shares(dispatches: &[Dispatch], multiply_adds: u64) -> Vec<u64> {
+    let work = |d: &Dispatch| d.workgroups as f64 * d.turns.unwrap_or(1).max(1) as f64;
+    let all: f64 = dispatches.iter().map(work).sum();
+    let share = |d: &Dispatch| (multiply_adds as f64 * work(d) / all.max(1.0)) as u64;
+    dispatches.iter().map(share).collect()
 }
 
 /// The most dispatches into which one is cut.
@@ -408,9 +459,25 @@ pub(super) fn cut(
             ),
         ));
     }
+    let most = match caps.max_multiply_adds {
+        Some(cap) if draft.multiply_adds > cap => {
+            let pieces = draft.multiply_adds.div_ceil(cap.max(1));
+            (total / pieces).max(1)
+        }
+        _ => total,
+    };
+    if total / most > MOST_CUTS {
+        return Err(Error::new(
+            ErrorKind::Limit,
+            format!(
+                "{}: {} multiply-adds in one dispatch, of which the device is given {:?} at once",
+                draft.op, draft.multiply_adds, caps.max_multiply_adds
+            ),
+        ));
+    }
     let mut base = 0;
     while base < total {
-        let count = (total - base).min(max * max);
+        let count = (total - base).min(max * max).min(most);
         let rows = count.div_ceil(max);
         let width = count.div_ceil(rows);
         steps.push(Step {
@@ -423,6 +490,8 @@ pub(super) fn cut(
             base: base as u32,
             count: total as u32,
             grid: [width as u32, rows as u32],
+            turns: draft.dispatch.turns,
+            multiply_adds: (draft.multiply_adds as f64 * count as f64 / total as f64) as u64,
             reason: draft.dispatch.reason.clone(),
         });
         base += count;

@@ -9,6 +9,7 @@ mod fuse;
 mod program;
 mod schedule;
 mod slots;
+mod stage;
 mod states;
 mod text;
 
@@ -20,7 +21,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::{Graph, Op, Value};
+use crate::graph::{Graph, Op, Origin, Value};
 use crate::kernel::{Access, Caps, Kernel, Param, Part};
 use crate::shape::Type;
 use builder::{Builder, Spot, cut};
@@ -38,6 +39,17 @@ pub enum Buffer {
     Input(Value, usize),
     /// Part of a constant.
     Constant(Value, usize),
+    /// A buffer that the host binds for an input or an output.
+    Host(Value),
+    /// A texture that the host binds.
+    Texture(Value),
+}
+
+impl Buffer {
+    /// Whether the host binds it, to a session that is there.
+    pub fn is_bound_late(self) -> bool {
+        matches!(self, Self::Host(_) | Self::Texture(_))
+    }
 }
 
 /// A range of a buffer.
@@ -81,6 +93,11 @@ pub struct Step {
     pub count: u32,
     /// Workgroups dispatched along x and y.
     pub grid: [u32; 2],
+    /// The most turns of its loops that one invocation takes, where it states them; of kernels that
+    /// meet textures, for textures of the size that the graph says.
+    pub turns: Option<u64>,
+    /// Multiply-adds of the product that it is a part of, as far as it does them.
+    pub multiply_adds: u64,
     /// Why this kernel and these overrides, where there was a choice.
     pub reason: Cow<'static, str>,
 }
@@ -124,6 +141,12 @@ pub struct PlanOptions {
     pub fuse: bool,
     /// The most bytes the session may allocate, apart from the store.
     pub memory_cap: Option<u64>,
+    /// Whether all that writes states comes last ([`Plan::commit`]), so that a step can be recorded
+    /// in slices ([`Session::advance`](crate::session::Session::advance)). Values that could be
+    /// made in the state itself are copied then unless they are made last, which the plan's bytes
+    /// tell. Gradients that are kept are no one else's until the step is whole; they are written as
+    /// they are made.
+    pub staged: bool,
 }
 
 impl Default for PlanOptions {
@@ -131,6 +154,7 @@ impl Default for PlanOptions {
         Self {
             fuse: true,
             memory_cap: None,
+            staged: false,
         }
     }
 }
@@ -148,6 +172,10 @@ pub struct Plan {
     pub bytes: Bytes,
     /// Its matrix-shaped products, each once, by their names.
     pub products: BTreeMap<String, Product>,
+    /// Whether it was made to be [`staged`](PlanOptions::staged).
+    pub staged: bool,
+    /// Of a staged plan, the first dispatch that writes a state other than a kept gradient.
+    pub commit: usize,
 }
 
 /// A matrix-shaped product of a plan, by itself.
@@ -174,7 +202,33 @@ impl Plan {
         caps: &Caps,
         options: PlanOptions,
     ) -> Result<Self> {
-        let mut program = Program::new(graph, fetched)?;
+        Self::hosted(graph, states, fetched, &[], caps, options)
+    }
+
+    /// As [`new`](Self::new), with inputs and outputs `hosted` for which the host binds buffers of
+    /// its own. These are bound as storage, over exactly the padded bytes of the value.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); `Graph` if a hosted value is a state, a constant or a texture;
+    /// `Limit` if one takes more than one binding.
+    pub fn hosted(
+        graph: &Graph,
+        states: &StateLayout,
+        fetched: &[Value],
+        hosted: &[Value],
+        caps: &Caps,
+        options: PlanOptions,
+    ) -> Result<Self> {
+        for &value in hosted {
+            let texture = graph.texture_of(value).is_some();
+            if texture || matches!(graph.source(value)?, Origin::State(_) | Origin::Constant(_)) {
+                return Err(Error::graph(format!(
+                    "host buffers are bound for inputs and for what ops make, not for {}",
+                    graph.describe(value)
+                )));
+            }
+        }
+        let mut program = Program::new(graph, fetched, hosted)?;
         let entries = graph
             .states()
             .iter()
@@ -191,6 +245,9 @@ impl Plan {
         }
         program.copy_views_cut_otherwise(caps.max_binding);
         schedule::schedule(&mut program);
+        if options.staged {
+            stage::stage(&mut program);
+        }
         let storage = Storage::new(&program, chunks_of, caps.max_binding);
         let mut builder = Builder {
             program: &program,
@@ -204,8 +261,18 @@ impl Plan {
             products: BTreeMap::new(),
         };
         builder.name_slots()?;
+        let mut drafts_before_commit = 0;
         for position in 0..program.nodes.len() {
+            if program.commit == Some(position) {
+                drafts_before_commit = builder.drafts.len();
+            }
             builder.lower(position)?;
+        }
+        if program
+            .commit
+            .is_none_or(|commit| commit == program.nodes.len())
+        {
+            drafts_before_commit = builder.drafts.len();
         }
         builder.assignments()?;
         let (chosen, slots) = slots::place(&builder.lives);
@@ -219,14 +286,20 @@ impl Plan {
             },
             Spot::Fixed(span) => span,
         };
-        let mut steps = Vec::new();
-        for draft in &builder.drafts {
+        let (mut steps, mut commit) = (Vec::new(), 0);
+        for (index, draft) in builder.drafts.iter().enumerate() {
+            if index == drafts_before_commit {
+                commit = steps.len();
+            }
             let bindings: Vec<(Span, Access)> = draft
                 .bindings
                 .iter()
                 .map(|&(spot, access)| (resolve(spot), access))
                 .collect();
             cut(draft, bindings, caps, &mut steps)?;
+        }
+        if drafts_before_commit == builder.drafts.len() {
+            commit = steps.len();
         }
         let mut places = HashMap::new();
         let bytes = Bytes {
@@ -239,6 +312,9 @@ impl Plan {
         let used = program.used();
         let fetched: HashSet<Value> = fetched.iter().copied().collect();
         for value in graph.values() {
+            if graph.texture_of(value).is_some() {
+                continue;
+            }
             match program.origins[value.index()] {
                 ValueOrigin::Input | ValueOrigin::Constant if !used[value.index()] => continue,
                 ValueOrigin::Input | ValueOrigin::Constant | ValueOrigin::State(_) => {}
@@ -262,6 +338,8 @@ impl Plan {
             places,
             bytes,
             products: builder.products,
+            staged: options.staged,
+            commit,
         };
         for (buffer, bytes) in plan.fixed() {
             match buffer {
@@ -303,9 +381,20 @@ impl Plan {
         fixed
     }
 
-    /// WebGPU refuses a dispatch that binds one buffer for writing and in any other way.
+    /// WebGPU refuses a dispatch that binds one buffer for writing and in any other way. A buffer of
+    /// the host's may lack the usage for uniforms.
     fn check_bindings(&self) -> Result<()> {
         for step in &self.steps {
+            let uniform = |(span, access): &(Span, Access)| {
+                *access == Access::Uniform && matches!(span.buffer, Buffer::Host(_))
+            };
+            if step.bindings.iter().any(uniform) {
+                return Err(Error::graph(format!(
+                    "{}: it reads an operand as a uniform; a buffer of the host's is bound as \
+                     storage only",
+                    step.op
+                )));
+            }
             for (i, (a, access_a)) in step.bindings.iter().enumerate() {
                 for (b, access_b) in &step.bindings[i + 1..] {
                     let both_ways = a.buffer == b.buffer
@@ -328,7 +417,13 @@ impl Plan {
 fn unplanned_bytes(program: &Program, storage: &Storage) -> u64 {
     let made = program.nodes.iter().filter(|n| !program.is_view(n));
     made.flat_map(|n| &n.outputs)
-        .filter(|v| !matches!(storage.homes[v.index()], Some(Home::State(_))))
+        .filter(|v| {
+            let home = storage.homes[v.index()];
+            !matches!(
+                home,
+                Some(Home::State(_) | Home::Texture(_) | Home::Host(_))
+            )
+        })
         .map(|v| program.types[v.index()].bytes())
         .sum()
 }

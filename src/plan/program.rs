@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use crate::error::Result;
-use crate::graph::{Graph, Node, Origin, Value};
+use crate::error::{Error, Result};
+use crate::graph::{Graph, Node, Origin, StateKind, Value};
 use crate::kernel::parts_of;
 use crate::shape::Type;
 
@@ -31,14 +31,23 @@ pub(super) struct Program {
     pub assigns: Vec<(usize, Value)>,
     /// The value that reads each state.
     pub states: Vec<Value>,
+    /// Which states are gradients that are kept.
+    pub gradients: Vec<bool>,
+    /// The host's textures: those that nodes read, and those that they write.
+    pub textures: HashSet<Value>,
+    /// Values that the host binds buffers for.
+    pub hosted: HashSet<Value>,
+    /// Of a staged program, the node from which on states are written.
+    pub commit: Option<usize>,
     /// Views that are copied all the same: they show a state from before the step and are read
     /// after it, or are cut into other parts.
     copied: HashSet<Value>,
 }
 
 impl Program {
-    /// The part of `graph` that `fetched` and its assignments need.
-    pub fn new(graph: &Graph, fetched: &[Value]) -> Result<Self> {
+    /// The part of `graph` that `fetched`, its assignments and the textures that it writes need;
+    /// the host binds buffers for the values of `hosted`.
+    pub fn new(graph: &Graph, fetched: &[Value], hosted: &[Value]) -> Result<Self> {
         let mut types = Vec::with_capacity(graph.value_count());
         let mut origins = Vec::with_capacity(graph.value_count());
         for value in graph.values() {
@@ -65,19 +74,49 @@ impl Program {
             inputs: node.inputs.iter().map(own).collect(),
             outputs: node.outputs.iter().map(own).collect(),
         };
+        let textures = graph.textures();
+        let written = textures.iter().filter(|texture| texture.format.is_some());
+        let written: Vec<Value> = written.map(|texture| own(&texture.value)).collect();
+        let fetched = fetched.iter().map(own);
+        let of_node = |value: &&Value| origins[value.index()] == ValueOrigin::Node;
+        let made: Vec<Value> = hosted.iter().filter(of_node).map(own).collect();
         let mut program = Self {
             nodes: graph.nodes().iter().map(node).collect(),
             of_graph: graph.values().collect(),
             types,
             origins,
-            fetched: fetched.iter().map(own).collect(),
+            fetched: fetched.chain(written).chain(made).collect(),
             assigns,
             states: graph.states().iter().map(|s| own(&s.value)).collect(),
+            gradients: graph
+                .states()
+                .iter()
+                .map(|s| s.kind == StateKind::Gradient)
+                .collect(),
+            textures: textures.iter().map(|texture| own(&texture.value)).collect(),
+            hosted: hosted.iter().map(own).collect(),
+            commit: None,
             copied: HashSet::new(),
         };
+        program.expect_named_textures()?;
         program.drop_unused();
         program.keep_old_states();
+        program.copy_hosted_views();
         Ok(program)
+    }
+
+    /// Fails if a node writes a texture that the graph does not name.
+    fn expect_named_textures(&self) -> Result<()> {
+        let unnamed = |node: &&Node| {
+            node.op.texture_format().is_some() && !self.textures.contains(&node.outputs[0])
+        };
+        match self.nodes.iter().find(unnamed) {
+            None => Ok(()),
+            Some(node) => Err(Error::graph(format!(
+                "{}: it writes a texture without a name; Graph::texture_output gives it one",
+                node.op.name()
+            ))),
+        }
     }
 
     /// Whether the node's output is its input's bytes.
@@ -109,6 +148,33 @@ impl Program {
             **value != root && assigned.contains(&root)
         };
         self.copied = self.fetched.iter().filter(old).copied().collect();
+    }
+
+    /// For each value whose bytes lie in a buffer of the host's, the value that the host binds.
+    pub fn hosts(&self, roots: &[Value]) -> Vec<Option<Value>> {
+        let mut hosts = vec![None; self.types.len()];
+        let mut hosted: Vec<Value> = self.hosted.iter().copied().collect();
+        hosted.sort_unstable();
+        for value in hosted {
+            let host = &mut hosts[roots[value.index()].index()];
+            *host = host.or(Some(value));
+        }
+        hosts
+    }
+
+    /// Outputs that the host binds and that show an input, a state, a constant or what another
+    /// such output shows become copies.
+    fn copy_hosted_views(&mut self) {
+        let roots = self.roots();
+        let hosts = self.hosts(&roots);
+        let own_bytes = |value: &&Value| {
+            let root = roots[value.index()];
+            let made = self.origins[root.index()] == ValueOrigin::Node;
+            **value == root || made && hosts[root.index()] == Some(**value)
+        };
+        let views = self.hosted.iter().filter(|value| !own_bytes(value));
+        let views: Vec<Value> = views.copied().collect();
+        self.copied.extend(views);
     }
 
     /// Views whose parts are not those of what they show become copies.

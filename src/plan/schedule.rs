@@ -155,6 +155,10 @@ pub(super) enum Home {
     State(usize),
     Input,
     Constant,
+    /// A texture that the host binds.
+    Texture(Value),
+    /// A buffer that the host binds for this value.
+    Host(Value),
 }
 
 /// Homes of all values, in-place marks of all nodes, and the assignments that need a copy.
@@ -183,15 +187,19 @@ impl Storage {
             lives: vec![None; program.types.len()],
             ..Self::default()
         };
+        let hosts = program.hosts(&roots);
         for (index, origin) in program.origins.iter().enumerate() {
+            let value = Value::from_index(index);
             storage.homes[index] = match origin {
+                _ if program.textures.contains(&value) => Some(Home::Texture(value)),
+                ValueOrigin::Input if hosts[index] == Some(value) => Some(Home::Host(value)),
                 ValueOrigin::Input => Some(Home::Input),
                 ValueOrigin::Constant => Some(Home::Constant),
                 ValueOrigin::State(state) => Some(Home::State(*state)),
                 ValueOrigin::Node => None,
             };
         }
-        let targets = storage.targets(program, &roots, &chunks_of);
+        let targets = storage.targets(program, &roots, &hosts, &chunks_of);
         for (position, node) in program.nodes.iter().enumerate() {
             let mut in_place = vec![None; node.outputs.len()];
             if program.is_view(node) {
@@ -211,6 +219,7 @@ impl Storage {
             let mut taken = HashSet::new();
             for (output, &value) in node.outputs.iter().enumerate() {
                 let target = targets[value.index()];
+                let host = hosts[value.index()];
                 let fits = |&&input: &&usize| {
                     let operand = node.inputs[input];
                     let root = roots[operand.index()];
@@ -230,18 +239,23 @@ impl Storage {
                             Home::State(state) => target == Some(state),
                             Home::Slot(name) => {
                                 target.is_none()
+                                    && host.is_none()
                                     && last_use[root.index()] == position
                                     && storage.lives[name.index()].is_none_or(|l| l.1 <= position)
                             }
-                            Home::Input | Home::Constant => false,
+                            Home::Input | Home::Constant | Home::Texture(_) | Home::Host(_) => {
+                                false
+                            }
                         }
                 };
                 let input = pairs[output].iter().find(fits).copied();
                 let shared = input.map(|input| roots[node.inputs[input].index()]);
-                let new_home = match (shared, target) {
-                    (_, Some(state)) => Home::State(state),
-                    (Some(root), None) => storage.homes[root.index()].unwrap_or(Home::Slot(value)),
-                    (None, None) => Home::Slot(value),
+                let new_home = match (host, shared, target) {
+                    _ if program.textures.contains(&value) => Home::Texture(value),
+                    (Some(host), ..) => Home::Host(host),
+                    (_, _, Some(state)) => Home::State(state),
+                    (_, Some(root), _) => storage.homes[root.index()].unwrap_or(Home::Slot(value)),
+                    _ => Home::Slot(value),
                 };
                 in_place[output] = input;
                 taken.extend(input);
@@ -268,6 +282,7 @@ impl Storage {
         &self,
         program: &Program,
         roots: &[Value],
+        hosts: &[Option<Value>],
         chunks_of: &impl Fn(usize) -> Vec<usize>,
     ) -> Vec<Option<usize>> {
         let producers = program.producers();
@@ -281,6 +296,10 @@ impl Storage {
             let Some(writer) = producers[root.index()] else {
                 continue;
             };
+            let early = program.commit.is_some_and(|commit| writer < commit);
+            if early && !program.gradients[state] || hosts[root.index()].is_some() {
+                continue;
+            }
             let old = program.states[state];
             let last = readers[old.index()].last();
             let read_later = last.is_some_and(|&reader| reader > writer);

@@ -18,6 +18,8 @@ impl fmt::Display for Plan {
                     Access::Read => "r",
                     Access::ReadWrite => "rw",
                     Access::Uniform => "u",
+                    Access::Texture => "t",
+                    Access::TextureStore(_) => "ts",
                 };
                 write!(
                     f,

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::bound::expect_textures;
 use super::gpu_form::GpuForm;
 use super::recorded::Recorded;
 use super::{Compiled, Session, self_test};
@@ -36,6 +37,7 @@ pub struct SessionBuilder<'a, P = fn(Progress<'_>)> {
     store: &'a Store,
     graph: &'a Graph,
     fetched: Vec<Value>,
+    hosted: Vec<Value>,
     options: PlanOptions,
     progress: P,
 }
@@ -46,6 +48,7 @@ impl<'a> SessionBuilder<'a> {
             store,
             graph,
             fetched: Vec::new(),
+            hosted: Vec::new(),
             options: PlanOptions::default(),
             progress: |_| (),
         }
@@ -56,6 +59,14 @@ impl<'a, P: FnMut(Progress<'_>)> SessionBuilder<'a, P> {
     /// Values that can be read after a run, beside those that were named before.
     pub fn fetch(mut self, values: &[Value]) -> Self {
         self.fetched.extend_from_slice(values);
+        self
+    }
+
+    /// Inputs and outputs for which the host binds buffers of its own
+    /// ([`Session::bind_input`], [`Session::bind_output`]): nothing is copied. The CPU reference
+    /// has no buffers; there, such inputs are written and such outputs read.
+    pub fn host_buffers(mut self, values: &[Value]) -> Self {
+        self.hosted.extend_from_slice(values);
         self
     }
 
@@ -72,6 +83,7 @@ impl<'a, P: FnMut(Progress<'_>)> SessionBuilder<'a, P> {
             store: self.store,
             graph: self.graph,
             fetched: self.fetched,
+            hosted: self.hosted,
             options: self.options,
             progress,
         }
@@ -99,28 +111,40 @@ impl<'a, P: FnMut(Progress<'_>)> SessionBuilder<'a, P> {
         let Self {
             store,
             graph,
-            fetched,
+            mut fetched,
+            hosted,
             options,
             progress,
         } = self;
         for state in graph.states() {
             store.layout().check(&state.name, &state.ty)?;
         }
-        for &value in &fetched {
+        for &value in fetched.iter().chain(&hosted) {
             graph.operand("session", value)?;
         }
         let form = match store.engine() {
-            Engine::Cpu { threads } => Compiled::Cpu {
-                threads: *threads,
-                fetched,
-                arrays: HashMap::new(),
-            },
+            Engine::Cpu { threads } => {
+                let outputs = |&value: &Value| graph.producer(value).is_some();
+                let written = graph
+                    .textures()
+                    .iter()
+                    .filter(|texture| texture.format.is_some());
+                fetched.extend(hosted.iter().copied().filter(outputs));
+                fetched.extend(written.map(|texture| texture.value));
+                Compiled::Cpu {
+                    threads: *threads,
+                    fetched,
+                    arrays: HashMap::new(),
+                }
+            }
             Engine::Gpu(gpu) => {
                 if gpu.unproven() {
                     self_test::multiply(gpu).await?;
                     gpu.prove();
                 }
-                let plan = Plan::new(graph, store.layout(), &fetched, gpu.caps(), options)?;
+                let (layout, caps) = (store.layout(), gpu.caps());
+                let plan = Plan::hosted(graph, layout, &fetched, &hosted, caps, options)?;
+                expect_textures(gpu, &plan)?;
                 let form = GpuForm::new(gpu, store, graph, plan, progress).await?;
                 Compiled::Gpu(Box::new(form))
             }

@@ -3,9 +3,11 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use super::advance::Slices;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::{Gpu, Order, Piece, Pipeline, Progress, ReadFuture, Staging, Use};
 use crate::graph::{Graph, Origin, Value};
+use crate::kernel::Access;
 use crate::plan::{Buffer, Plan, Step, UNIFORM_STRIDE};
 use crate::store::{Ranges, StatePlace, Store, pieces};
 use crate::tensor::Tensor;
@@ -22,27 +24,42 @@ pub(super) struct GpuForm {
     /// The uniform blocks of all dispatches.
     uniforms: wgpu::Buffer,
     pub dispatches: Vec<Ready>,
+    /// What the host has bound so far.
+    bound: HashMap<Buffer, Resource>,
     /// The writes to the states, of all sessions over the store, and those to inputs.
     writes: [Staging; 2],
     /// The last submissions of steps, at most [`SUBMISSIONS`].
     submitted: VecDeque<wgpu::SubmissionIndex>,
+    /// Once a step was recorded in slices.
+    pub slices: Option<Slices>,
 }
 
 /// Submissions that are remembered.
 const SUBMISSIONS: usize = 8;
 
+/// What the host binds.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Resource {
+    Texture(wgpu::TextureView),
+    /// A buffer, from this byte on.
+    Buffer(wgpu::Buffer, u64),
+}
+
 /// A dispatch with its GPU objects.
 pub(super) struct Ready {
     pipeline: Arc<Pipeline>,
-    bind_group: wgpu::BindGroup,
+    /// None as long as the host has not bound all that it names.
+    bind_group: Option<wgpu::BindGroup>,
     grid: [u32; 2],
 }
 
 impl Ready {
     pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>) {
-        pass.set_pipeline(&self.pipeline.pipeline);
-        pass.set_bind_group(0, &self.bind_group, &[]);
-        pass.dispatch_workgroups(self.grid[0], self.grid[1], 1);
+        if let Some(bind_group) = &self.bind_group {
+            pass.set_pipeline(&self.pipeline.pipeline);
+            pass.set_bind_group(0, bind_group, &[]);
+            pass.dispatch_workgroups(self.grid[0], self.grid[1], 1);
+        }
     }
 }
 
@@ -88,8 +105,10 @@ impl GpuForm {
             fixed,
             uniforms,
             dispatches: Vec::new(),
+            bound: HashMap::new(),
             writes: [states, Staging::new(room)],
             submitted: VecDeque::new(),
+            slices: None,
         };
         form.fill_constants(store, graph)?;
         let mut blocks = vec![0; form.plan.steps.len() * UNIFORM_STRIDE as usize];
@@ -103,30 +122,13 @@ impl GpuForm {
             block[..words.len() * 4].copy_from_slice(bytemuck::cast_slice(&words));
         }
         gpu.fill(&form.writes[1], &form.uniforms, 0, &blocks)?;
-        let mut resources = Vec::new();
-        for step in &form.plan.steps {
-            let buffers = step
-                .bindings
-                .iter()
-                .map(|(span, _)| form.buffer(store, span.buffer))
-                .collect::<Result<Vec<_>>>()?;
-            resources.push(buffers);
-        }
         let encode = || {
             let mut dispatches = Vec::new();
-            for (index, (step, pipeline)) in form.plan.steps.iter().zip(pipelines).enumerate() {
-                let bind_group = bind(
-                    gpu,
-                    step,
-                    &pipeline,
-                    &resources[index],
-                    &form.uniforms,
-                    index as u64,
-                );
+            for (index, pipeline) in pipelines.into_iter().enumerate() {
                 dispatches.push(Ready {
+                    bind_group: form.bind_group(store, index, &pipeline, &form.bound)?,
                     pipeline,
-                    bind_group,
-                    grid: step.grid,
+                    grid: form.plan.steps[index].grid,
                 });
             }
             // One step encoded in private: a fault of ours shows here and not when the host
@@ -134,9 +136,9 @@ impl GpuForm {
             let mut encoder = gpu.device().create_command_encoder(&Default::default());
             encode_steps(&dispatches, &mut encoder, 1, None);
             encoder.finish();
-            dispatches
+            Ok(dispatches)
         };
-        form.dispatches = gpu.scoped("encoding a step", encode).await?;
+        form.dispatches = gpu.scoped("encoding a step", encode).await??;
         if gpu.is_owned() {
             form.writes[1].flush(gpu, false)?;
         }
@@ -171,6 +173,11 @@ impl GpuForm {
         self.writes[1].stage(&self.gpu, pieces)
     }
 
+    /// Bytes of the writes that wait.
+    pub fn waiting_bytes(&self) -> u64 {
+        self.writes.iter().map(Staging::waiting_bytes).sum()
+    }
+
     /// Submits the writes that wait.
     pub fn flush_writes(&self) -> Result<()> {
         let mut writes = self.writes.iter();
@@ -178,7 +185,10 @@ impl GpuForm {
     }
 
     /// Encodes the writes that wait; what is returned is held until they are submitted.
-    fn encode_writes<'a>(&'a self, encoder: &mut wgpu::CommandEncoder) -> [Option<Order<'a>>; 2] {
+    pub fn encode_writes<'a>(
+        &'a self,
+        encoder: &mut wgpu::CommandEncoder,
+    ) -> [Option<Order<'a>>; 2] {
         let [states, inputs] = &self.writes;
         [states.encode(encoder), inputs.encode(encoder)]
     }
@@ -219,8 +229,93 @@ impl GpuForm {
             Buffer::Slot(slot) => self.slots.get(slot),
             Buffer::Chunk(chunk) => store.chunk(chunk),
             Buffer::Input(..) | Buffer::Constant(..) => self.fixed.get(&buffer),
+            Buffer::Host(_) | Buffer::Texture(_) => None,
         };
         found.ok_or_else(|| Error::graph(format!("{buffer:?} was not allocated")))
+    }
+
+    /// The bind group of a step; none as long as something that it names is not in `bound`.
+    fn bind_group(
+        &self,
+        store: &Store,
+        index: usize,
+        pipeline: &Pipeline,
+        bound: &HashMap<Buffer, Resource>,
+    ) -> Result<Option<wgpu::BindGroup>> {
+        let range = |buffer, offset, bytes| {
+            wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                buffer,
+                offset,
+                size: std::num::NonZeroU64::new(bytes),
+            })
+        };
+        let step = &self.plan.steps[index];
+        let mut resources = Vec::with_capacity(step.bindings.len() + 1);
+        for (span, _) in &step.bindings {
+            resources.push(
+                match (span.buffer.is_bound_late(), bound.get(&span.buffer)) {
+                    (false, _) => range(self.buffer(store, span.buffer)?, span.offset, span.bytes),
+                    (true, Some(Resource::Texture(view))) => {
+                        wgpu::BindingResource::TextureView(view)
+                    }
+                    (true, Some(Resource::Buffer(buffer, at))) => {
+                        range(buffer, at + span.offset, span.bytes)
+                    }
+                    (true, None) => return Ok(None),
+                },
+            );
+        }
+        let at = index as u64 * UNIFORM_STRIDE;
+        resources.push(range(&self.uniforms, at, UNIFORM_STRIDE));
+        let entry = |(binding, resource)| wgpu::BindGroupEntry { binding, resource };
+        let entries: Vec<_> = (0..).zip(resources).map(entry).collect();
+        let descriptor = wgpu::BindGroupDescriptor {
+            label: Some(step.op),
+            layout: &pipeline.layout,
+            entries: &entries,
+        };
+        Ok(Some(self.gpu.device().create_bind_group(&descriptor)))
+    }
+
+    /// Binds what the host gives for `at`: the bind groups that name it are made anew. On an error
+    /// all is as it was.
+    ///
+    /// # Errors
+    /// What the device says of it; `Graph` if one buffer were bound for reading and for writing.
+    pub fn bind_late(&mut self, store: &Store, at: Buffer, resource: Resource) -> Result<()> {
+        if self.bound.get(&at) == Some(&resource) {
+            return Ok(());
+        }
+        let mut bound = self.bound.clone();
+        bound.insert(at, resource);
+        let named = |step: &Step| step.bindings.iter().any(|(span, _)| span.buffer == at);
+        let steps = self.plan.steps.iter().enumerate();
+        let steps: Vec<usize> = steps.filter(|(_, s)| named(s)).map(|(i, _)| i).collect();
+        for &index in &steps {
+            expect_one_way(&self.plan.steps[index], &bound)?;
+        }
+        let form = &*self;
+        let groups = self.gpu.guarded("binding what the host gives", || {
+            let group = |&index: &usize| {
+                let pipeline = &form.dispatches[index].pipeline;
+                form.bind_group(store, index, pipeline, &bound)
+            };
+            steps.iter().map(group).collect::<Result<Vec<_>>>()
+        })??;
+        for (index, group) in steps.into_iter().zip(groups) {
+            self.dispatches[index].bind_group = group;
+        }
+        self.bound = bound;
+        Ok(())
+    }
+
+    /// What steps name and the host has not bound yet.
+    pub fn unbound(&self) -> Option<Buffer> {
+        let late = |buffer: &Buffer| buffer.is_bound_late() && !self.bound.contains_key(buffer);
+        let ready = self.dispatches.iter().zip(&self.plan.steps);
+        let waiting = ready.filter(|(ready, _)| ready.bind_group.is_none());
+        let spans = waiting.flat_map(|(_, step)| &step.bindings);
+        spans.map(|(span, _)| span.buffer).find(late)
     }
 
     /// Records `steps` steps behind the writes that wait. Who submits the encoder keeps what is
@@ -241,7 +336,7 @@ impl GpuForm {
             let device = self.gpu.device();
             let mut encoder = device.create_command_encoder(&Default::default());
             let _order = self.record(&mut encoder, steps);
-            self.gpu.queue().submit([encoder.finish()])
+            self.gpu.submit(encoder)
         })?;
         if self.submitted.len() == SUBMISSIONS {
             self.submitted.pop_front();
@@ -274,11 +369,32 @@ pub(super) fn encode_steps(
         label: Some("striate"),
         timestamp_writes,
     });
-    for _ in 0..steps {
-        for ready in dispatches {
-            ready.encode(&mut pass);
+    for ready in std::iter::repeat_n(dispatches, steps).flatten() {
+        ready.encode(&mut pass);
+    }
+}
+
+/// Fails if a step would bind one resource of the host's for writing and in another way.
+fn expect_one_way(step: &Step, bound: &HashMap<Buffer, Resource>) -> Result<()> {
+    let written = |access: Access| matches!(access, Access::ReadWrite | Access::TextureStore(_));
+    let same = |a: &Resource, b: &Resource| match (a, b) {
+        (Resource::Texture(a), Resource::Texture(b)) => a.texture() == b.texture(),
+        (Resource::Buffer(a, _), Resource::Buffer(b, _)) => a == b,
+        _ => false,
+    };
+    for (i, (a, a_access)) in step.bindings.iter().enumerate() {
+        for (b, b_access) in &step.bindings[i + 1..] {
+            let both = bound.get(&a.buffer).zip(bound.get(&b.buffer));
+            let clash = written(*a_access) || written(*b_access);
+            if clash && both.is_some_and(|(a, b)| same(a, b)) {
+                return Err(Error::graph(format!(
+                    "{}: one resource of the host's is bound twice, at least once for writing",
+                    step.op
+                )));
+            }
         }
     }
+    Ok(())
 }
 
 /// Fails with `Limit` where a buffer of the plan is larger than the device allows.
@@ -314,40 +430,4 @@ fn uniform_words(step: &Step) -> Result<Vec<u32>> {
         ));
     }
     Ok(words)
-}
-
-fn bind(
-    gpu: &Gpu,
-    step: &Step,
-    pipeline: &Pipeline,
-    buffers: &[&wgpu::Buffer],
-    uniforms: &wgpu::Buffer,
-    index: u64,
-) -> wgpu::BindGroup {
-    let range = |buffer, offset, bytes| {
-        wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-            buffer,
-            offset,
-            size: std::num::NonZeroU64::new(bytes),
-        })
-    };
-    let mut entries: Vec<wgpu::BindGroupEntry<'_>> = step
-        .bindings
-        .iter()
-        .zip(buffers)
-        .enumerate()
-        .map(|(binding, ((span, _), buffer))| wgpu::BindGroupEntry {
-            binding: binding as u32,
-            resource: range(*buffer, span.offset, span.bytes),
-        })
-        .collect();
-    entries.push(wgpu::BindGroupEntry {
-        binding: entries.len() as u32,
-        resource: range(uniforms, index * UNIFORM_STRIDE, UNIFORM_STRIDE),
-    });
-    gpu.device().create_bind_group(&wgpu::BindGroupDescriptor {
-        label: Some(step.op),
-        layout: &pipeline.layout,
-        entries: &entries,
-    })
 }

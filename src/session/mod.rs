@@ -1,11 +1,17 @@
 //! A compiled graph over a store: compile once, run or record many times, read back.
 
+mod advance;
+mod bound;
 mod builder;
 mod gpu_form;
 mod profile;
 mod recorded;
 mod self_test;
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) mod texels;
 
+pub use advance::Advanced;
+pub use bound::BufferSlice;
 pub use builder::SessionBuilder;
 pub use profile::{Profile, Timed};
 
@@ -20,6 +26,7 @@ use crate::plan::Plan;
 use crate::reference::evaluate;
 use crate::store::Store;
 use crate::tensor::{Array, Tensor};
+use bound::expect_own_place;
 use gpu_form::{GpuForm, STEPS_PER_SUBMIT};
 use recorded::Recorded;
 
@@ -133,6 +140,9 @@ impl Session {
                 tensor.ty()
             )));
         }
+        if let Compiled::Gpu(form) = &self.form {
+            expect_own_place(form, &self.graph, "write", input)?;
+        }
         match &mut self.form {
             Compiled::Cpu { arrays, .. } => {
                 arrays.insert(input, Arc::new(tensor.to_array()?));
@@ -153,8 +163,12 @@ impl Session {
     /// Fails if an input that the plan reads was never set.
     fn begin(&self) -> Result<()> {
         if let Compiled::Gpu(form) = &self.form {
-            for &value in form.plan.places.keys() {
+            if let Some(buffer) = form.unbound() {
+                return Err(self.not_bound(buffer));
+            }
+            for (&value, placed) in &form.plan.places {
                 if let Origin::Input(name) = self.graph.source(value)?
+                    && !placed.iter().any(|place| place.span.buffer.is_bound_late())
                     && !self.written.contains(&value)
                 {
                     return Err(Error::graph(format!("input \"{name}\" has no value")));
@@ -174,7 +188,7 @@ impl Session {
 
     /// As [`run`](Self::run); how many steps ran or were submitted, also if the next one failed.
     pub(crate) fn run_counted(&mut self, steps: usize) -> (usize, Result<()>) {
-        if let Err(error) = self.begin() {
+        if let Err(error) = self.begin().and_then(|()| self.expect_whole("run")) {
             return (0, Err(error));
         }
         let mut done = 0;
@@ -244,6 +258,7 @@ impl Session {
     /// `Unsupported` on the CPU reference; `DeviceLost`, `OutOfMemory`.
     pub fn record(&mut self, encoder: &mut wgpu::CommandEncoder, steps: usize) -> Result<()> {
         self.begin()?;
+        self.expect_whole("record")?;
         match &self.form {
             Compiled::Gpu(form) => {
                 form.gpu.check_lost()?;
@@ -281,6 +296,10 @@ impl Session {
         if let Origin::State(index) = self.graph.source(value)? {
             return Ok(self.store.get_async(&self.graph.states()[*index].name));
         }
+        if let Compiled::Gpu(form) = &self.form {
+            expect_own_place(form, &self.graph, "read", value)?;
+        }
+        self.expect_whole("read")?;
         self.expect_there(value, self.ran || self.recorded.ran())?;
         match &self.form {
             Compiled::Cpu { arrays, .. } => {
@@ -338,6 +357,8 @@ impl Session {
             let name = &self.graph.states()[*index].name;
             return self.store.record_get(encoder, name);
         }
+        expect_own_place(form, &self.graph, "record_read", value)?;
+        self.expect_whole("record_read")?;
         self.expect_there(value, self.ran || self.recorded.may_run())?;
         form.record_read(encoder, &self.store, &self.graph, value)
     }

@@ -100,6 +100,7 @@ impl Session {
 
     fn measured(&self, what: &str) -> Result<&GpuForm> {
         self.begin()?;
+        self.expect_whole(what)?;
         match &self.form {
             Compiled::Gpu(form) => {
                 form.flush_writes()?;

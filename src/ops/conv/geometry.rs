@@ -150,6 +150,12 @@ impl Sizes {
         self.c / self.groups * self.taps()
     }
 
+    /// Multiply-adds, those with padding among them: each element of y meets a filter. Its
+    /// gradients take as many.
+    pub fn multiply_adds(&self) -> u64 {
+        (self.n * self.y_row()) as u64 * self.filter() as u64
+    }
+
     /// Whether kernels for two axes and zeros around them compute it: the depth is one element that
     /// one tap sees once.
     pub fn flat(&self) -> bool {

@@ -163,6 +163,11 @@ impl Op for ConvForward {
         Ok([dx].into_iter().chain(others).map(Some).collect())
     }
 
+    fn multiply_adds(&self, inputs: &[&Type]) -> u64 {
+        let sizes = self.sizes(&inputs[0].shape, &inputs[1].shape);
+        sizes.map_or(0, |sizes| sizes.multiply_adds())
+    }
+
     fn product(&self, inputs: &[&Type]) -> Option<String> {
         let sizes = self.sizes(&inputs[0].shape, &inputs[1].shape).ok()?;
         Some(sizes.named(self.name()))
@@ -275,6 +280,11 @@ impl Op for ConvGradInput {
         Ok(gradients)
     }
 
+    fn multiply_adds(&self, inputs: &[&Type]) -> u64 {
+        let sizes = self.sizes(&inputs[0].shape, &inputs[1].shape);
+        sizes.map_or(0, |sizes| sizes.multiply_adds())
+    }
+
     fn product(&self, inputs: &[&Type]) -> Option<String> {
         let sizes = self.sizes(&inputs[0].shape, &inputs[1].shape).ok()?;
         Some(sizes.named(self.name()))
@@ -373,6 +383,11 @@ impl Op for ConvGradWeight {
         let dx = g.apply1(ConvGradInput::of(&sizes), &[dy, ddw[0]])?;
         let ddy = g.conv(x, ddw[0], ddw.get(1).copied(), self.conv)?;
         Ok(vec![Some(dx), Some(ddy)])
+    }
+
+    fn multiply_adds(&self, inputs: &[&Type]) -> u64 {
+        let sizes = self.sizes(&inputs[0].shape, &inputs[1].shape);
+        sizes.map_or(0, |sizes| sizes.multiply_adds())
     }
 
     fn product(&self, inputs: &[&Type]) -> Option<String> {

@@ -231,6 +231,15 @@ impl Op for MatMul {
         })
     }
 
+    fn multiply_adds(&self, inputs: &[&Type]) -> u64 {
+        let Ok(ProductSizes { m, n, k }) = self.sizes(inputs[0], inputs[1]) else {
+            return 0;
+        };
+        // Each element of a, of whatever batch, meets n of b.
+        let batch = inputs[0].count() / (m * k).max(1);
+        (batch * m) as u64 * n as u64 * k as u64
+    }
+
     fn split(&self) -> EvalSplit {
         match (self.transpose_a, self.transpose_b) {
             _ if self.bias || self.mask || self.relu => EvalSplit::Whole,

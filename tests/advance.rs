@@ -1,0 +1,447 @@
+//! Steps in slices: the bits of whole steps, old states until the commit, and no long dispatch.
+
+use striate::error::{ErrorKind, Result};
+use striate::gpu::{Engine, Gpu, GpuOptions};
+use striate::graph::{Graph, StateKind, Value};
+use striate::kernel::{Caps, GPU_MULTIPLY_ADDS};
+use striate::nn::{
+    BatchNorm2d, Build, Conv2d, Flatten, Linear, MaxPool2d, Module, Relu, Sequential,
+};
+use striate::ops::Conv2d as ConvSettings;
+use striate::plan::{Buffer, Plan, PlanOptions, StateLayout};
+use striate::session::Session;
+use striate::shape::Type;
+use striate::store::Store;
+use striate::tensor::Tensor;
+use striate::train::{Adam, minimize};
+use striate::wgpu;
+
+const STAGED: PlanOptions = PlanOptions {
+    fuse: true,
+    memory_cap: None,
+    staged: true,
+};
+
+/// A device of a host's on each adapter.
+fn hosts() -> Vec<(wgpu::Device, wgpu::Queue)> {
+    let mut hosts = Vec::new();
+    for gpu in Gpu::all(&GpuOptions::default()) {
+        let info = gpu.unwrap().info().clone();
+        let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
+        descriptor.backends = info.backend.into();
+        let instance = wgpu::Instance::new(descriptor);
+        let all = pollster::block_on(instance.enumerate_adapters(info.backend.into()));
+        let adapter = all
+            .into_iter()
+            .find(|a| a.get_info().name == info.name)
+            .unwrap();
+        let timestamps = wgpu::Features::TIMESTAMP_QUERY;
+        let descriptor = wgpu::DeviceDescriptor {
+            required_features: adapter.features() & timestamps,
+            ..Default::default()
+        };
+        hosts.push(pollster::block_on(adapter.request_device(&descriptor)).unwrap());
+    }
+    if hosts.is_empty() {
+        assert!(
+            std::env::var_os("STRIATE_REQUIRE_GPU").is_none(),
+            "no adapter, and STRIATE_REQUIRE_GPU is set"
+        );
+        println!("skipped: no adapter");
+    }
+    hosts
+}
+
+/// A network in training, with what its batch norms and its optimizer keep.
+struct Training {
+    graph: Graph,
+    x: Value,
+    y: Value,
+    loss: Value,
+}
+
+fn training() -> Training {
+    let net = Sequential::new()
+        .named("conv", Conv2d::new(1, 6, 3).padding(1))
+        .named("norm", BatchNorm2d::new(6))
+        .then(Relu)
+        .then(MaxPool2d::new(2))
+        .then(Flatten)
+        .named("fc", Linear::new(6 * 16, 5));
+    let mut graph = Graph::new();
+    let x = graph.input("x", Type::f32([8, 1, 8, 8])).unwrap();
+    let y = graph.input("y", Type::u32([8])).unwrap();
+    let logits = net.build(&mut Build::train(&mut graph), x).unwrap();
+    let loss = graph.cross_entropy(logits, y).unwrap();
+    minimize(&mut graph, loss, Adam::new().lr(0.01)).unwrap();
+    Training { graph, x, y, loss }
+}
+
+fn batch(step: usize) -> (Tensor, Tensor) {
+    let pixels = (0..8 * 64).map(|i| ((i * 37 + step * 11) % 101) as f32 / 50.0 - 1.0);
+    let labels = (0..8).map(|i| ((i + step) % 5) as u32);
+    let x = Tensor::f32([8, 1, 8, 8], pixels.collect()).unwrap();
+    (x, Tensor::u32([8], labels.collect()).unwrap())
+}
+
+/// What the host does of its own in each frame.
+fn frame(
+    device: &wgpu::Device,
+    queue: &wgpu::Queue,
+    record: impl FnOnce(&mut wgpu::CommandEncoder),
+) {
+    let mut encoder = device.create_command_encoder(&Default::default());
+    record(&mut encoder);
+    queue.submit([encoder.finish()]);
+    device.poll(wgpu::PollType::wait_indefinitely()).unwrap();
+}
+
+fn states(device: &wgpu::Device, store: &Store, graph: &Graph) -> Vec<Tensor> {
+    let mut read = Vec::new();
+    for state in graph.states() {
+        let future = store.get_async(&state.name);
+        device.poll(wgpu::PollType::wait_indefinitely()).unwrap();
+        read.push(pollster::block_on(future).unwrap());
+    }
+    read
+}
+
+fn engine((device, queue): &(wgpu::Device, wgpu::Queue)) -> Engine {
+    Engine::from(Gpu::from_device(device.clone(), queue.clone()).unwrap())
+}
+
+fn compiled(store: &Store, graph: &Graph, fetch: &[Value], options: PlanOptions) -> Session {
+    let builder = Session::builder(store, graph).fetch(fetch).options(options);
+    pollster::block_on(builder.build_async()).unwrap()
+}
+
+#[test]
+fn ten_training_steps_in_slices_have_the_bits_of_whole_ones() {
+    for host in hosts() {
+        let (device, queue) = &host;
+        let t = training();
+        let run = |budget: Option<f64>| -> (Vec<Tensor>, Tensor, usize) {
+            let store =
+                pollster::block_on(Store::new_async(&engine(&host), &[&t.graph], 3)).unwrap();
+            let options = match budget {
+                Some(_) => STAGED,
+                None => PlanOptions::default(),
+            };
+            let mut session = compiled(&store, &t.graph, &[t.loss], options);
+            let mut frames = 0;
+            for step in 0..10 {
+                let (x, y) = batch(step);
+                session.write(t.x, &x).unwrap();
+                session.write(t.y, &y).unwrap();
+                let mut finished = false;
+                while !finished {
+                    frame(device, queue, |encoder| match budget {
+                        Some(budget) => {
+                            let advanced = session.advance(encoder, budget).unwrap();
+                            finished = advanced.is_finished();
+                        }
+                        None => {
+                            session.record(encoder, 1).unwrap();
+                            finished = true;
+                        }
+                    });
+                    frames += 1;
+                }
+            }
+            let future = session.read_async(t.loss);
+            device.poll(wgpu::PollType::wait_indefinitely()).unwrap();
+            let loss = pollster::block_on(future).unwrap();
+            (states(device, &store, &t.graph), loss, frames)
+        };
+        let (wanted, loss, _) = run(None);
+        for budget in [0.0, 0.05, 1.0, f64::INFINITY] {
+            let (got, own, frames) = run(Some(budget));
+            assert_eq!(own, loss, "budget {budget}");
+            for (state, (got, wanted)) in t.graph.states().iter().zip(got.iter().zip(&wanted)) {
+                assert_eq!(got, wanted, "{} with a budget of {budget} ms", state.name);
+            }
+            match budget {
+                0.0 => assert!(frames > 100, "{frames} frames of single dispatches"),
+                f64::INFINITY => assert_eq!(frames, 10),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Until a step is whole, others see the states from before it; then all new ones.
+#[test]
+fn other_sessions_see_the_old_step_or_the_new() {
+    for host in hosts() {
+        let (device, queue) = &host;
+        let t = training();
+        let store = pollster::block_on(Store::new_async(&engine(&host), &[&t.graph], 3)).unwrap();
+        let mut session = compiled(&store, &t.graph, &[t.loss], STAGED);
+        let (x, y) = batch(0);
+        session.write(t.x, &x).unwrap();
+        session.write(t.y, &y).unwrap();
+        let before = states(device, &store, &t.graph);
+        loop {
+            let mut finished = false;
+            frame(device, queue, |encoder| {
+                finished = session.advance(encoder, 0.0).unwrap().is_finished();
+            });
+            let now = states(device, &store, &t.graph);
+            if finished {
+                let trained = t.graph.states().iter().zip(before.iter().zip(&now));
+                for (state, (before, now)) in trained {
+                    if state.kind == StateKind::Parameter {
+                        assert_ne!(before, now, "{}", state.name);
+                    }
+                }
+                break;
+            }
+            for (state, (before, now)) in t.graph.states().iter().zip(before.iter().zip(&now)) {
+                let own = state.kind == StateKind::Gradient;
+                assert!(
+                    own || before == now,
+                    "{} in the middle of a step",
+                    state.name
+                );
+            }
+            // What a step under way has made is not read, and no other step begins.
+            let read = pollster::block_on(session.read_async(t.loss)).unwrap_err();
+            assert!(read.to_string().contains("under way"), "{read}");
+            let mut encoder = device.create_command_encoder(&Default::default());
+            let recorded = session.record(&mut encoder, 1).unwrap_err();
+            assert_eq!(recorded.kind(), ErrorKind::Graph, "{recorded}");
+            let run = session.run(1).unwrap_err();
+            assert!(run.to_string().contains("under way"), "{run}");
+        }
+    }
+}
+
+/// A step reads the inputs as they were when it began; what is written meanwhile is the next
+/// step's.
+#[test]
+fn a_step_keeps_the_inputs_that_it_began_with() {
+    for host in hosts() {
+        let (device, queue) = &host;
+        let mut g = Graph::new();
+        let x = g.input("x", Type::f32([4])).unwrap();
+        let a = g.exp(x).unwrap();
+        let b = g.sqrt(a).unwrap();
+        let y = g.add(b, x).unwrap();
+        let store = pollster::block_on(Store::new_async(&engine(&host), &[&g], 0)).unwrap();
+        let mut session = compiled(&store, &g, &[y], PlanOptions::default());
+        let mut results = Vec::new();
+        session
+            .write(x, &Tensor::f32([4], vec![0.0; 4]).unwrap())
+            .unwrap();
+        for step in 1..=3 {
+            let mut finished = false;
+            while !finished {
+                frame(device, queue, |encoder| {
+                    finished = session.advance(encoder, 0.0).unwrap().is_finished();
+                });
+                session
+                    .write(x, &Tensor::f32([4], vec![2.0 * step as f32; 4]).unwrap())
+                    .unwrap();
+            }
+            let future = session.read_async(y);
+            device.poll(wgpu::PollType::wait_indefinitely()).unwrap();
+            results.push(pollster::block_on(future).unwrap().as_f32().unwrap()[0]);
+        }
+        for (got, x) in results.iter().zip([0.0f32, 2.0, 4.0]) {
+            let wanted = (x.exp()).sqrt() + x;
+            assert!((got - wanted).abs() < 1e-4, "{results:?}");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_sliced_says_so() {
+    for host in hosts() {
+        let t = training();
+        let store = pollster::block_on(Store::new_async(&engine(&host), &[&t.graph], 3)).unwrap();
+        let mut session = compiled(&store, &t.graph, &[], PlanOptions::default());
+        let (x, y) = batch(0);
+        session.write(t.x, &x).unwrap();
+        session.write(t.y, &y).unwrap();
+        let mut encoder = host.0.create_command_encoder(&Default::default());
+        let error = session.advance(&mut encoder, 1.0).unwrap_err();
+        assert!(error.to_string().contains("PlanOptions::staged"), "{error}");
+        let error = session.advance(&mut encoder, f64::NAN).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+    }
+}
+
+/// No dispatch before the commit writes a state, and what follows is little.
+#[test]
+fn staged_plans_write_states_last() {
+    let t = training();
+    let caps = Caps::default();
+    let layout = StateLayout::new(&[&t.graph], caps.max_binding).unwrap();
+    let plan = |options| Plan::new(&t.graph, &layout, &[t.loss], &caps, options).unwrap();
+    let (staged, plain) = (plan(STAGED), plan(PlanOptions::default()));
+    let writes = |plan: &Plan, range: std::ops::Range<usize>| {
+        let bindings = plan.steps[range].iter().flat_map(|step| &step.bindings);
+        let kept = |chunk: usize| {
+            let mut states = t.graph.states().iter();
+            states.any(|state| {
+                let entry = layout.check(&state.name, &state.ty).unwrap();
+                let here = entry.parts.iter().any(|part| part.chunk == chunk);
+                here && state.kind == StateKind::Gradient
+            })
+        };
+        let chunk = |buffer| matches!(buffer, Buffer::Chunk(chunk) if !kept(chunk));
+        let written = |access| access == striate::kernel::Access::ReadWrite;
+        bindings
+            .filter(|(span, access)| chunk(span.buffer) && written(*access))
+            .count()
+    };
+    assert_eq!(writes(&staged, 0..staged.commit), 0);
+    assert!(writes(&staged, staged.commit..staged.steps.len()) > 0);
+    let after = staged.steps.len() - staged.commit;
+
+    assert!(
+        after * 4 < staged.steps.len(),
+        "{after} of {}",
+        staged.steps.len()
+    );
+    println!(
+        "staged: {} dispatches, {} after the commit, {} bytes; else {} dispatches, {} bytes",
+        staged.steps.len(),
+        after,
+        staged.bytes.total(),
+        plain.steps.len(),
+        plain.bytes.total()
+    );
+}
+
+fn planned(g: &Graph, fetched: &[Value], caps: &Caps) -> Result<Plan> {
+    let layout = StateLayout::new(&[g], caps.max_binding)?;
+    Plan::new(g, &layout, fetched, caps, PlanOptions::default())
+}
+
+/// A product of 8.8 TFLOP and a convolution of 1.2 TFLOP are cut to what one dispatch may do.
+#[test]
+fn no_dispatch_does_more_than_the_cap() {
+    for most in [GPU_MULTIPLY_ADDS, 4_000_000_000] {
+        let caps = Caps {
+            max_binding: 1 << 30,
+            max_multiply_adds: Some(most),
+            ..Caps::default()
+        };
+        let mut g = Graph::new();
+        let a = g.input("a", Type::f32([16384, 16384])).unwrap();
+        let b = g.input("b", Type::f32([16384, 16384])).unwrap();
+        let product = g.matmul(a, b, false, false).unwrap();
+        let x = g.input("x", Type::f32([16, 256, 128, 128])).unwrap();
+        let weight = g.input("weight", Type::f32([1024, 256, 3, 3])).unwrap();
+        let conv = ConvSettings::new().padding(1);
+        let y = g.conv2d(x, weight, None, conv).unwrap();
+        for (value, total) in [(product, 1u64 << 42), (y, 16 * 1024 * 128 * 128 * 256 * 9)] {
+            let plan = planned(&g, &[value], &caps).unwrap();
+            let longest = plan
+                .steps
+                .iter()
+                .map(|step| step.multiply_adds)
+                .max()
+                .unwrap();
+            assert!(longest <= most + most / 100, "{longest} of {most}");
+            let sum: u64 = plan.steps.iter().map(|step| step.multiply_adds).sum();
+            let missing = total.abs_diff(sum) as f64 / total as f64;
+            assert!(missing < 0.01, "{sum} of {total}");
+        }
+    }
+}
+
+/// Cut dispatches give the bits of whole ones.
+#[test]
+fn cut_products_have_the_bits_of_whole_ones() {
+    for gpu in Gpu::all(&GpuOptions::default()) {
+        let gpu = gpu.unwrap();
+        let mut g = Graph::new();
+        let x = g.input("x", Type::f32([4, 8, 24, 24])).unwrap();
+        let weight = g.input("weight", Type::f32([16, 8, 3, 3])).unwrap();
+        let y = g
+            .conv2d(x, weight, None, ConvSettings::new().padding(1))
+            .unwrap();
+        let flat = g.flatten(y, 1).unwrap();
+        let z = g.matmul(flat, flat, false, true).unwrap();
+        let numbers = |count: usize| (0..count).map(|i| (i * 7919 % 1009) as f32 / 500.0 - 1.0);
+        let results: Vec<[Tensor; 2]> = [None, Some(100_000)]
+            .into_iter()
+            .map(|most| {
+                let options = GpuOptions {
+                    max_multiply_adds: most,
+                    ..GpuOptions::default()
+                };
+                let gpu = gpu.with_options(&options).unwrap();
+                let store = Store::new(&Engine::from(gpu), &[&g], 0).unwrap();
+                let mut session = Session::new(&store, &g, &[y, z]).unwrap();
+                let given = numbers(4 * 8 * 576).collect();
+                session
+                    .write(x, &Tensor::f32([4, 8, 24, 24], given).unwrap())
+                    .unwrap();
+                let given = numbers(16 * 72).collect();
+                session
+                    .write(weight, &Tensor::f32([16, 8, 3, 3], given).unwrap())
+                    .unwrap();
+                if most.is_some() {
+                    let steps = session.plan().unwrap().steps.len();
+                    assert!(steps > 10, "{steps} dispatches");
+                }
+                session.run(1).unwrap();
+                [session.read(y).unwrap(), session.read(z).unwrap()]
+            })
+            .collect();
+        assert_eq!(results[0], results[1]);
+    }
+}
+
+/// On a network of short dispatches, slices keep to a budget of 4 ms once their times are known.
+/// Timings on a machine that does other work say little: `.ci/long` runs it.
+#[test]
+#[ignore = "measures time"]
+fn slices_keep_to_their_budget() {
+    const BUDGET: f64 = 4.0;
+    for host in hosts() {
+        let (device, queue) = &host;
+        if !device.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
+            println!("skipped: no timestamps");
+            continue;
+        }
+        let mut g = Graph::new();
+        let x = g.input("x", Type::f32([1, 4, 32, 32])).unwrap();
+        let mut y = x;
+        let weight: Vec<f32> = (0..4 * 4 * 9)
+            .map(|i| (i % 7) as f32 / 30.0 - 0.1)
+            .collect();
+        let weight = g
+            .constant(Tensor::f32([4, 4, 3, 3], weight).unwrap())
+            .unwrap();
+        for _ in 0..200 {
+            y = g
+                .conv2d(y, weight, None, ConvSettings::new().padding(1))
+                .unwrap();
+            y = g.relu(y).unwrap();
+        }
+        let gpu = Gpu::from_device(device.clone(), queue.clone()).unwrap();
+        let store = pollster::block_on(Store::new_async(&Engine::from(gpu), &[&g], 0)).unwrap();
+        let mut session = compiled(&store, &g, &[y], PlanOptions::default());
+        session
+            .write(x, &Tensor::zeros(&Type::f32([1, 4, 32, 32])).unwrap())
+            .unwrap();
+        let mut over = Vec::new();
+        for at in 0..400 {
+            let begin = std::time::Instant::now();
+            frame(device, queue, |encoder| {
+                session.advance(encoder, BUDGET).unwrap();
+            });
+            if at >= 100 {
+                over.push(begin.elapsed().as_secs_f64() * 1e3 - BUDGET);
+            }
+        }
+        over.sort_by(f64::total_cmp);
+        let [median, most] = [over[over.len() / 2], over[over.len() * 95 / 100]];
+        println!("over a budget of {BUDGET} ms: median {median:.2} ms, 95 % below {most:.2} ms");
+        assert!(most <= 2.0, "{most}");
+    }
+}

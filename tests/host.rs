@@ -1,0 +1,631 @@
+//! A pretend host: its textures and buffers are bound without copies, its frame is submitted by
+//! itself, and what is wrong comes as a typed error and never to its handlers.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use striate::error::{Error, ErrorKind, Result};
+use striate::gpu::{Engine, Gpu, GpuOptions};
+use striate::graph::{Graph, Value};
+use striate::kernel::TexelFormat;
+use striate::ops::{Conv2d, TexelResize, Texels, TextureInput, TextureOutput};
+use striate::session::Session;
+use striate::shape::Type;
+use striate::store::Store;
+use striate::tensor::Tensor;
+use striate::wgpu;
+
+/// A device with default limits and without features, whose handler counts.
+struct Host {
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    errors: Arc<AtomicUsize>,
+}
+
+const READ: wgpu::TextureUsages =
+    wgpu::TextureUsages::TEXTURE_BINDING.union(wgpu::TextureUsages::COPY_DST);
+const WRITTEN: wgpu::TextureUsages =
+    wgpu::TextureUsages::STORAGE_BINDING.union(wgpu::TextureUsages::COPY_SRC);
+
+/// One for each adapter that there is.
+fn hosts() -> Vec<Host> {
+    let mut hosts = Vec::new();
+    for gpu in Gpu::all(&GpuOptions::default()) {
+        let gpu = gpu.unwrap();
+        let info = gpu.info().clone();
+        let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
+        descriptor.backends = info.backend.into();
+        let instance = wgpu::Instance::new(descriptor);
+        let all = pollster::block_on(instance.enumerate_adapters(info.backend.into()));
+        let adapter = all
+            .into_iter()
+            .find(|a| a.get_info().name == info.name)
+            .unwrap();
+        let opened = pollster::block_on(adapter.request_device(&Default::default()));
+        let (device, queue) = opened.unwrap();
+        let errors = Arc::new(AtomicUsize::new(0));
+        let seen = errors.clone();
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+            eprintln!("uncaptured: {error}");
+            seen.fetch_add(1, Ordering::Relaxed);
+        }));
+        hosts.push(Host {
+            device,
+            queue,
+            errors,
+        });
+    }
+    if hosts.is_empty() {
+        assert!(
+            std::env::var_os("STRIATE_REQUIRE_GPU").is_none(),
+            "no adapter, and STRIATE_REQUIRE_GPU is set"
+        );
+        println!("skipped: no adapter");
+    }
+    hosts
+}
+
+impl Host {
+    fn engine(&self) -> Engine {
+        let gpu = Gpu::from_device(self.device.clone(), self.queue.clone());
+        Engine::from(gpu.unwrap())
+    }
+
+    fn texture(
+        &self,
+        [height, width]: [u32; 2],
+        format: wgpu::TextureFormat,
+        usage: wgpu::TextureUsages,
+    ) -> wgpu::Texture {
+        self.device.create_texture(&wgpu::TextureDescriptor {
+            label: None,
+            size: wgpu::Extent3d {
+                width,
+                height,
+                depth_or_array_layers: 1,
+            },
+            mip_level_count: 1,
+            sample_count: 1,
+            dimension: wgpu::TextureDimension::D2,
+            format,
+            usage,
+            view_formats: &[],
+        })
+    }
+
+    /// A texture that holds these bytes.
+    fn filled(&self, size: [u32; 2], format: wgpu::TextureFormat, bytes: &[u8]) -> wgpu::Texture {
+        let texture = self.texture(size, format, READ);
+        let row = format.block_copy_size(None).unwrap() * size[1];
+        let layout = wgpu::TexelCopyBufferLayout {
+            offset: 0,
+            bytes_per_row: Some(row),
+            rows_per_image: None,
+        };
+        let copy = texture.as_image_copy();
+        self.queue
+            .write_texture(copy, bytes, layout, texture.size());
+        texture
+    }
+
+    fn encoder(&self) -> wgpu::CommandEncoder {
+        self.device.create_command_encoder(&Default::default())
+    }
+
+    fn poll(&self) {
+        let wait = wgpu::PollType::wait_indefinitely();
+        self.device.poll(wait).unwrap();
+    }
+
+    fn submit(&self, encoders: Vec<wgpu::CommandEncoder>) {
+        let encoders = encoders.into_iter().map(wgpu::CommandEncoder::finish);
+        self.queue.submit(encoders);
+    }
+
+    /// Bytes of a buffer.
+    fn bytes(&self, buffer: &wgpu::Buffer) -> Vec<u8> {
+        let mapped = self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: None,
+            size: buffer.size(),
+            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        let mut encoder = self.encoder();
+        encoder.copy_buffer_to_buffer(buffer, 0, &mapped, 0, buffer.size());
+        encoder.map_buffer_on_submit(&mapped, wgpu::MapMode::Read, .., |_| ());
+        self.submit(vec![encoder]);
+        self.poll();
+        mapped.slice(..).get_mapped_range().unwrap().to_vec()
+    }
+
+    fn buffer(&self, bytes: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
+        self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: None,
+            size: bytes,
+            usage: usage | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        })
+    }
+
+    /// The rows of a texture, `texel` bytes each texel.
+    fn texels(&self, texture: &wgpu::Texture, texel: u32) -> Vec<u8> {
+        let width = texel * texture.width();
+        let row = width.next_multiple_of(256);
+        let buffer = self.buffer(
+            u64::from(row) * u64::from(texture.height()),
+            wgpu::BufferUsages::STORAGE,
+        );
+        let mut encoder = self.encoder();
+        encoder.copy_texture_to_buffer(
+            texture.as_image_copy(),
+            wgpu::TexelCopyBufferInfo {
+                buffer: &buffer,
+                layout: wgpu::TexelCopyBufferLayout {
+                    offset: 0,
+                    bytes_per_row: Some(row),
+                    rows_per_image: None,
+                },
+            },
+            texture.size(),
+        );
+        self.submit(vec![encoder]);
+        let bytes = self.bytes(&buffer);
+        let rows = bytes.chunks_exact(row as usize);
+        rows.flat_map(|line| line[..width as usize].to_vec())
+            .collect()
+    }
+
+    fn expect_quiet(&self) {
+        assert_eq!(self.errors.load(Ordering::Relaxed), 0, "uncaptured errors");
+    }
+}
+
+fn view(texture: &wgpu::Texture) -> wgpu::TextureView {
+    texture.create_view(&Default::default())
+}
+
+/// One convolution from the texture `in` to the texture `out`.
+fn sharpen(size: [usize; 2]) -> (Graph, Value, Value) {
+    let mut g = Graph::new();
+    let image = g.texture("in", size).unwrap();
+    let settings = TextureInput::new(size).read(Texels::rgb());
+    let x = g.texture_input(&[image], &settings).unwrap();
+    let kernel = [0.0, -1.0, 0.0, -1.0, 5.0, -1.0, 0.0, -1.0, 0.0].repeat(3);
+    let weight = g
+        .constant(Tensor::f32([3, 1, 3, 3], kernel).unwrap())
+        .unwrap();
+    let conv = Conv2d::new().groups(3).padding(1);
+    let y = g.conv2d(x, weight, None, conv).unwrap();
+    let settings = TextureOutput::new(TexelFormat::Rgba8Unorm, size);
+    let out = g.texture_output("out", y, &settings).unwrap();
+    (g, image, out)
+}
+
+fn compiled(engine: &Engine, g: &Graph) -> Session {
+    let store = pollster::block_on(Store::new_async(engine, &[g], 0)).unwrap();
+    pollster::block_on(Session::builder(&store, g).build_async()).unwrap()
+}
+
+fn expect_error<T: std::fmt::Debug>(result: Result<T>, kind: ErrorKind, words: &str) {
+    let error: Error = result.unwrap_err();
+    assert_eq!(error.kind(), kind, "{error}");
+    assert!(error.to_string().contains(words), "{error} lacks {words:?}");
+}
+
+/// A frame of texture, convolution and texture is one submission, the host's; nothing is written,
+/// nothing read, and no buffer made.
+#[test]
+fn a_frame_costs_one_submission_and_no_bytes() {
+    for host in hosts() {
+        let (g, image, out) = sharpen([24, 32]);
+        let mut session = compiled(&host.engine(), &g);
+        let bytes: Vec<u8> = (0..24 * 32 * 4).map(|i| (i * 31 % 251) as u8).collect();
+        let from = host.filled([24, 32], wgpu::TextureFormat::Rgba8Unorm, &bytes);
+        let to = host.texture([24, 32], wgpu::TextureFormat::Rgba8Unorm, WRITTEN);
+        session.bind_texture(image, &view(&from)).unwrap();
+        session.bind_texture(out, &view(&to)).unwrap();
+        let frame = |session: &mut Session| {
+            let mut encoder = host.encoder();
+            session.record(&mut encoder, 1).unwrap();
+            host.submit(vec![encoder]);
+        };
+        frame(&mut session);
+        let Engine::Gpu(gpu) = session.engine().clone() else {
+            panic!("a session on a device")
+        };
+        let before = gpu.traffic();
+        for _ in 0..20 {
+            frame(&mut session);
+        }
+        assert_eq!(gpu.traffic(), before, "the library did something by itself");
+        assert_eq!(session.waiting_bytes(), 0);
+        // It never polls a borrowed device, nor submits to its queue.
+        assert_eq!((before.polls, before.submissions), (0, 0));
+
+        // And it is right: one pixel by hand.
+        let got = host.texels(&to, 4);
+        let at = |row: usize, column: usize| (row * 32 + column) * 4;
+        let byte = |row, column| i32::from(bytes[at(row, column)]);
+        let wanted = 5 * byte(7, 9) - byte(6, 9) - byte(8, 9) - byte(7, 8) - byte(7, 10);
+        assert_eq!(i32::from(got[at(7, 9)]), wanted.clamp(0, 255));
+        host.expect_quiet();
+    }
+}
+
+/// What the library does by itself is counted.
+#[test]
+fn what_is_done_by_itself_is_counted() {
+    for gpu in Gpu::all(&GpuOptions::default()) {
+        let gpu = gpu.unwrap();
+        let mut g = Graph::new();
+        let x = g.input("x", Type::f32([64])).unwrap();
+        let y = g.relu(x).unwrap();
+        let store = Store::new(&Engine::from(gpu.clone()), &[&g], 0).unwrap();
+        let mut session = Session::new(&store, &g, &[y]).unwrap();
+        let before = gpu.traffic();
+        session
+            .write(x, &Tensor::f32([64], vec![1.0; 64]).unwrap())
+            .unwrap();
+        session.run(3).unwrap();
+        session.read(y).unwrap();
+        let after = gpu.traffic();
+        assert_eq!(after.submissions - before.submissions, 2);
+        assert_eq!(after.bytes_written - before.bytes_written, 256);
+        assert_eq!(after.bytes_read - before.bytes_read, 256);
+        assert!(after.polls > before.polls);
+    }
+}
+
+/// What waits to be written is told, goes with the next frame, and is gone then.
+#[test]
+fn bytes_that_wait_are_told() {
+    for host in hosts() {
+        let mut g = Graph::new();
+        let x = g.input("x", Type::f32([64])).unwrap();
+        let y = g.relu(x).unwrap();
+        let store = pollster::block_on(Store::new_async(&host.engine(), &[&g], 0)).unwrap();
+        let builder = Session::builder(&store, &g).fetch(&[y]);
+        let mut session = pollster::block_on(builder.build_async()).unwrap();
+        let before = session.waiting_bytes();
+        session
+            .write(x, &Tensor::f32([64], vec![1.0; 64]).unwrap())
+            .unwrap();
+        assert_eq!(session.waiting_bytes(), before + 256);
+        let mut encoder = host.encoder();
+        session.record(&mut encoder, 1).unwrap();
+        host.submit(vec![encoder]);
+        assert_eq!(session.waiting_bytes(), 0);
+    }
+}
+
+/// Every format that is sampled as floats is read, at any size, also one that is not the graph's.
+#[test]
+fn formats_and_sizes_of_a_host_are_read() {
+    use wgpu::TextureFormat::*;
+    for host in hosts() {
+        let mut g = Graph::new();
+        let image = g.texture("in", [4, 4]).unwrap();
+        let settings = TextureInput::new([1, 1]).resize(TexelResize::Area);
+        let settings = settings.read(Texels::new(&[0, 1, 2, 3]));
+        let x = g.texture_input(&[image], &settings).unwrap();
+        let store = pollster::block_on(Store::new_async(&host.engine(), &[&g], 0)).unwrap();
+        let builder = Session::builder(&store, &g).fetch(&[x]);
+        let mut session = pollster::block_on(builder.build_async()).unwrap();
+        let half = [0x00, 0x38].repeat(4); // 0.5 four times
+        let float = 0.5f32.to_le_bytes().repeat(4);
+        for (format, texel, wanted) in [
+            (Rgba8Unorm, vec![255, 0, 51, 255], [1.0, 0.0, 0.2, 1.0]),
+            (Bgra8Unorm, vec![51, 0, 255, 255], [1.0, 0.0, 0.2, 1.0]),
+            // sRGB 188 is half the light, within the tables of samplers.
+            (
+                Rgba8UnormSrgb,
+                vec![188, 0, 255, 255],
+                [0.502_9, 0.0, 1.0, 1.0],
+            ),
+            (R8Unorm, vec![51], [0.2, 0.0, 0.0, 1.0]),
+            (Rg8Unorm, vec![51, 255], [0.2, 1.0, 0.0, 1.0]),
+            (Rgba16Float, half.clone(), [0.5; 4]),
+            (R16Float, half[..2].to_vec(), [0.5, 0.0, 0.0, 1.0]),
+            (R32Float, float[..4].to_vec(), [0.5, 0.0, 0.0, 1.0]),
+            (Rg32Float, float[..8].to_vec(), [0.5, 0.5, 0.0, 1.0]),
+            (Rgba32Float, float.clone(), [0.5; 4]),
+        ] {
+            for size in [[4, 4], [3, 17], [40, 1]] {
+                let texels = texel.repeat((size[0] * size[1]) as usize);
+                let texture = host.filled(size, format, &texels);
+                session.bind_texture(image, &view(&texture)).unwrap();
+                let mut encoder = host.encoder();
+                session.record(&mut encoder, 1).unwrap();
+                let read = session.record_read(&mut encoder, x).unwrap();
+                host.submit(vec![encoder]);
+                host.poll();
+                let got = pollster::block_on(read).unwrap();
+                for (got, wanted) in got.as_f32().unwrap().iter().zip(wanted) {
+                    let near = (got - wanted).abs() < 1.0 / 1024.0;
+                    assert!(near, "{format:?} {size:?}: {got} {wanted}");
+                }
+            }
+        }
+        host.expect_quiet();
+    }
+}
+
+#[test]
+fn what_is_not_bound_or_does_not_fit_is_a_typed_error() {
+    for host in hosts() {
+        let (g, image, out) = sharpen([8, 8]);
+        let engine = host.engine();
+        let mut session = compiled(&engine, &g);
+        let format = wgpu::TextureFormat::Rgba8Unorm;
+        let from = host.filled([8, 8], format, &[7; 256]);
+        let to = host.texture([8, 8], format, WRITTEN);
+        let mut encoder = host.encoder();
+        let recorded = session.record(&mut encoder, 1);
+        expect_error(recorded, ErrorKind::Graph, "texture \"in\" is not bound");
+        session.bind_texture(image, &view(&from)).unwrap();
+        let recorded = session.record(&mut encoder, 1);
+        expect_error(recorded, ErrorKind::Graph, "texture \"out\" is not bound");
+
+        let unsupported = ErrorKind::Unsupported;
+        let bound = session.bind_texture(image, &view(&to));
+        expect_error(bound, unsupported, "texture \"in\": it is read");
+        let bound = session.bind_texture(out, &view(&from));
+        expect_error(bound, unsupported, "texture \"out\": it is written");
+        let half = host.texture([8, 8], wgpu::TextureFormat::Rgba16Float, WRITTEN);
+        let bound = session.bind_texture(out, &view(&half));
+        expect_error(bound, unsupported, "rgba8unorm is written");
+        let depth = host.texture(
+            [8, 8],
+            wgpu::TextureFormat::Depth32Float,
+            wgpu::TextureUsages::TEXTURE_BINDING,
+        );
+        // Depth may be sampled as floats that are not filtered; integers may not.
+        let _ = session.bind_texture(image, &view(&depth));
+        let integers = host.texture([8, 8], wgpu::TextureFormat::R32Uint, READ);
+        let bound = session.bind_texture(image, &view(&integers));
+        expect_error(bound, unsupported, "sampled as floats");
+        let x = g.nodes()[0].outputs[0];
+        let bound = session.bind_texture(x, &view(&from));
+        expect_error(bound, ErrorKind::Graph, "is not a texture");
+        expect_error(
+            session.write(image, &Tensor::zeros(&Type::f32([8, 8, 4])).unwrap()),
+            unsupported,
+            "bind_texture",
+        );
+        expect_error(
+            pollster::block_on(session.read_async(out)),
+            unsupported,
+            "bind_texture",
+        );
+
+        // What went wrong has changed nothing: the frame still runs.
+        session.bind_texture(image, &view(&from)).unwrap();
+        session.bind_texture(out, &view(&to)).unwrap();
+        let mut encoder = host.encoder();
+        session.record(&mut encoder, 1).unwrap();
+        host.submit(vec![encoder]);
+        assert_eq!(host.texels(&to, 4)[(8 + 1) * 4], 7);
+        host.expect_quiet();
+
+        // And the handler is still the host's.
+        host.buffer(
+            16,
+            wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::MAP_WRITE,
+        );
+        assert_eq!(host.errors.load(Ordering::Relaxed), 1);
+    }
+}
+
+/// An output over its own texture would read and write it in one dispatch.
+#[test]
+fn a_texture_is_not_read_and_written_at_once() {
+    for host in hosts() {
+        let mut g = Graph::new();
+        let behind = g.texture("behind", [4, 4]).unwrap();
+        let y = g.fill([1, 1, 4, 4], 0.5).unwrap();
+        let settings = TextureOutput::new(TexelFormat::Rgba8Unorm, [4, 4]).over(behind, 0.5);
+        let out = g.texture_output("out", y, &settings).unwrap();
+        let mut session = compiled(&host.engine(), &g);
+        let both = host.texture([4, 4], wgpu::TextureFormat::Rgba8Unorm, READ | WRITTEN);
+        session.bind_texture(behind, &view(&both)).unwrap();
+        let bound = session.bind_texture(out, &view(&both));
+        expect_error(bound, ErrorKind::Graph, "bound twice");
+        host.expect_quiet();
+    }
+}
+
+/// Windows of a picture, each from its own origin, make the picture whole.
+#[test]
+fn windows_are_written_where_they_belong() {
+    for host in hosts() {
+        let mut g = Graph::new();
+        let origin = g.input("origin", Type::u32([2])).unwrap();
+        let image = g.texture("in", [10, 14]).unwrap();
+        let settings = TextureInput::new([4, 4])
+            .crop([4, 4], origin)
+            .read(Texels::rgb());
+        let x = g.texture_input(&[image], &settings).unwrap();
+        let settings = TextureOutput::new(TexelFormat::Rgba8Unorm, [4, 4]);
+        let settings = settings.window([4, 4], origin);
+        let out = g.texture_output("out", x, &settings).unwrap();
+        let mut session = compiled(&host.engine(), &g);
+        let bytes: Vec<u8> = (0..10 * 14)
+            .flat_map(|i| [i as u8, 255 - i as u8, 9, 255])
+            .collect();
+        let format = wgpu::TextureFormat::Rgba8Unorm;
+        let from = host.filled([10, 14], format, &bytes);
+        let to = host.texture([10, 14], format, WRITTEN);
+        session.bind_texture(image, &view(&from)).unwrap();
+        session.bind_texture(out, &view(&to)).unwrap();
+        let mut encoder = host.encoder();
+        for top in [0, 4, 8] {
+            for left in [0, 4, 8, 12] {
+                let at = Tensor::u32([2], vec![top, left]).unwrap();
+                session.write(origin, &at).unwrap();
+                session.record(&mut encoder, 1).unwrap();
+            }
+        }
+        host.submit(vec![encoder]);
+        assert_eq!(host.texels(&to, 4), bytes);
+        host.expect_quiet();
+    }
+}
+
+/// The host's buffers stand for an input and an output: the same bits as written and read.
+#[test]
+fn buffers_of_a_host_are_inputs_and_outputs() {
+    for host in hosts() {
+        let mut g = Graph::new();
+        let x = g.input("x", Type::f32([2, 3, 9, 9])).unwrap();
+        let numbers: Vec<f32> = (0..4 * 27).map(|i| (i % 13) as f32 / 7.0 - 0.8).collect();
+        let weight = g
+            .constant(Tensor::f32([4, 3, 3, 3], numbers).unwrap())
+            .unwrap();
+        let y = g.conv2d(x, weight, None, Conv2d::new().padding(1)).unwrap();
+        let z = g.relu(y).unwrap();
+        let flat = g.flatten(z, 1).unwrap();
+        let given: Vec<f32> = (0..2 * 3 * 81)
+            .map(|i| ((i * 29) % 31) as f32 / 9.0 - 1.5)
+            .collect();
+        let given = Tensor::f32([2, 3, 9, 9], given).unwrap();
+        let engine = host.engine();
+        let store = pollster::block_on(Store::new_async(&engine, &[&g], 0)).unwrap();
+
+        let builder = Session::builder(&store, &g).fetch(&[flat]);
+        let mut own = pollster::block_on(builder.build_async()).unwrap();
+        own.write(x, &given).unwrap();
+        let mut encoder = host.encoder();
+        own.record(&mut encoder, 1).unwrap();
+        let read = own.record_read(&mut encoder, flat).unwrap();
+        host.submit(vec![encoder]);
+        host.poll();
+        let wanted = pollster::block_on(read).unwrap();
+
+        let builder = Session::builder(&store, &g).host_buffers(&[x, flat]);
+        let mut session = pollster::block_on(builder.build_async()).unwrap();
+        let storage = wgpu::BufferUsages::STORAGE;
+        let from = host.buffer(512 + 2 * 3 * 81 * 4 + 8, storage);
+        let to = host.buffer(256 + 2 * 4 * 81 * 4, storage);
+        host.queue.write_buffer(&from, 512, given.bytes());
+        let mut encoder = host.encoder();
+        let recorded = session.record(&mut encoder, 1);
+        expect_error(recorded, ErrorKind::Graph, "is not bound");
+        session.bind_input(x, &from, 512).unwrap();
+        session.bind_output(flat, &to, 256).unwrap();
+        session.record(&mut encoder, 1).unwrap();
+        host.submit(vec![encoder]);
+        assert_eq!(session.waiting_bytes(), 0);
+        assert_eq!(&host.bytes(&to)[256..], wanted.bytes());
+
+        // Another frame, another buffer.
+        let next = host.buffer(2 * 4 * 81 * 4, storage);
+        session.bind_output(flat, &next, 0).unwrap();
+        let mut encoder = host.encoder();
+        session.record(&mut encoder, 1).unwrap();
+        host.submit(vec![encoder]);
+        assert_eq!(host.bytes(&next), wanted.bytes());
+
+        let shape = ErrorKind::Shape;
+        expect_error(session.bind_input(x, &from, 8), shape, "multiple of 256");
+        expect_error(session.bind_input(x, &from, 768), shape, "multiple of 256");
+        let none = host.buffer(4096, wgpu::BufferUsages::INDEX);
+        let bound = session.bind_input(x, &none, 0);
+        expect_error(bound, ErrorKind::Unsupported, "STORAGE is needed");
+        let bound = session.bind_output(z, &to, 0);
+        expect_error(bound, ErrorKind::Graph, "was not named");
+        let bound = session.bind_input(flat, &to, 0);
+        expect_error(bound, ErrorKind::Graph, "is not an input");
+        expect_error(
+            session.write(x, &given),
+            ErrorKind::Unsupported,
+            "buffer of the host's",
+        );
+        host.expect_quiet();
+    }
+}
+
+/// A pass of the host's writes the session's own input, and reads what it made.
+#[test]
+fn own_buffers_are_handed_out() {
+    for host in hosts() {
+        let mut g = Graph::new();
+        let x = g.input("x", Type::f32([8])).unwrap();
+        let y = g.neg(x).unwrap();
+        let store = pollster::block_on(Store::new_async(&host.engine(), &[&g], 0)).unwrap();
+        let builder = Session::builder(&store, &g).fetch(&[y]);
+        let mut session = pollster::block_on(builder.build_async()).unwrap();
+        let numbers = Tensor::f32([8], (0..8).map(|i| i as f32).collect()).unwrap();
+        let from = host.buffer(32, wgpu::BufferUsages::STORAGE);
+        host.queue.write_buffer(&from, 0, numbers.bytes());
+        let own = session.buffer(x).unwrap();
+        assert_eq!(own.bytes, 32);
+        let made = session.buffer(y).unwrap();
+        let to = host.buffer(32, wgpu::BufferUsages::STORAGE);
+        let mut encoder = host.encoder();
+        encoder.copy_buffer_to_buffer(&from, 0, &own.buffer, own.offset, 32);
+        session.record(&mut encoder, 1).unwrap();
+        encoder.copy_buffer_to_buffer(&made.buffer, made.offset, &to, 0, 32);
+        host.submit(vec![encoder]);
+        let wanted: Vec<u8> = (0..8).flat_map(|i| (-(i as f32)).to_le_bytes()).collect();
+        assert_eq!(host.bytes(&to), wanted);
+        host.expect_quiet();
+    }
+}
+
+/// On the CPU reference texels are written and read; there is nothing to bind.
+#[test]
+fn the_reference_takes_texels() {
+    let (g, image, out) = sharpen([3, 3]);
+    let store = Store::new(&Engine::cpu(), &[&g], 0).unwrap();
+    let mut session = Session::new(&store, &g, &[]).unwrap();
+    let texels = (0..36).map(|i| i as f32 / 100.0).collect();
+    session
+        .write(image, &Tensor::f32([3, 3, 4], texels).unwrap())
+        .unwrap();
+    session.run(1).unwrap();
+    let got = session.read(out).unwrap();
+    // 5 * 0.16 - 0.04 - 0.28 - 0.12 - 0.20
+    assert!((got.as_f32().unwrap()[16] - 0.16).abs() < 1e-6);
+}
+
+/// A graph that misuses textures is refused where it is built.
+#[test]
+fn textures_and_tensors_are_not_confused() {
+    let mut g = Graph::new();
+    let image = g.texture("in", [4, 4]).unwrap();
+    expect_error(g.relu(image), ErrorKind::Graph, "is the texture \"in\"");
+    let x = g.input("x", Type::f32([4, 4, 4])).unwrap();
+    let settings = TextureInput::new([4, 4]).read(Texels::rgb());
+    let read = g.texture_input(&[x], &settings);
+    expect_error(read, ErrorKind::Graph, "a texture is needed");
+    expect_error(g.texture("in", [4, 4]), ErrorKind::Graph, "exists already");
+    expect_error(g.texture("none", [0, 4]), ErrorKind::Shape, "0 x 4");
+    expect_error(
+        g.texture_input(&[image, image], &settings),
+        ErrorKind::Shape,
+        "2 textures",
+    );
+    for texels in [Texels::new(&[4]), Texels::new(&[1, 1])] {
+        let settings = TextureInput::new([4, 4]).read(texels);
+        let read = g.texture_input(&[image], &settings);
+        expect_error(read, ErrorKind::Shape, "can be one channel");
+    }
+    let settings = TextureInput::new([4, 4]).read(Texels::rgb().normalise(&[0.5], &[0.5]));
+    expect_error(
+        g.texture_input(&[image], &settings),
+        ErrorKind::Shape,
+        "1 means for 3",
+    );
+    let y = g.fill([1, 2, 4, 4], 0.0).unwrap();
+    let settings = TextureOutput::new(TexelFormat::Rgba8Unorm, [4, 4]);
+    let written = g.texture_output("out", y, &settings);
+    expect_error(written, ErrorKind::Shape, "an image of 2 channels");
+    let y = g.fill([1, 3, 4, 4], 0.0).unwrap();
+    let out = g.texture_output("out", y, &settings).unwrap();
+    expect_error(
+        g.texture_output("out", y, &settings),
+        ErrorKind::Graph,
+        "exists already",
+    );
+    expect_error(g.relu(out), ErrorKind::Graph, "is the texture \"out\"");
+}
