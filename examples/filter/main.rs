@@ -1,0 +1,231 @@
+//! Classic image filters as a fixed convolution, on the host's textures:
+//! `cargo run --release --features images --example filter -- sharpen --picture photo.png`.
+//!
+//! A picture goes into a texture, as a renderer or a camera would leave it there. The network reads
+//! that texture, and writes another: nothing passes through the CPU in between.
+
+mod matrices;
+mod texture;
+
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+use matrices::{Filter, Name};
+use striate::kernel::TexelFormat;
+use striate::ops::{Conv2d, Texels, TextureInput, TextureOutput};
+use striate::prelude::*;
+use striate::shape::PaddingMode;
+
+type Outcome<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// Filters a picture by a matrix over each pixel and its neighbours
+#[derive(Parser)]
+struct Args {
+    /// Which filter; --matrix takes one of your own
+    #[arg(value_enum, required_unless_present = "matrix")]
+    filter: Option<Name>,
+    /// A matrix of your own, its numbers row by row: "0 -1 0 -1 5 -1 0 -1 0"
+    #[arg(long, value_name = "NUMBERS", value_parser = Filter::parse)]
+    matrix: Option<Filter>,
+    /// Side of the square of `box` and `gaussian`
+    #[arg(long, default_value_t = 3, value_parser = odd)]
+    side: usize,
+    /// What lies beyond the edges
+    #[arg(long, value_enum, default_value = "reflect")]
+    padding: Padding,
+    /// The picture (png, jpeg, webp); without it, one is drawn
+    #[arg(long, value_name = "FILE")]
+    picture: Option<PathBuf>,
+    /// Where the result goes
+    #[arg(long, value_name = "FILE", default_value = "filtered.png")]
+    out: PathBuf,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Padding {
+    /// Black
+    Zeros,
+    /// The picture mirrored
+    Reflect,
+    /// The pixel at the edge again
+    Replicate,
+}
+
+fn odd(text: &str) -> std::result::Result<usize, String> {
+    match text.parse::<usize>() {
+        Ok(side) if side % 2 == 1 && side <= 31 => Ok(side),
+        _ => Err("an odd number up to 31 is needed".to_owned()),
+    }
+}
+
+/// A graph from the texture `picture` to the texture `filtered`, both of `size` (height, width).
+fn graph(filter: &Filter, padding: Padding, size: [usize; 2]) -> Result<(Graph, Value, Value)> {
+    let mut g = Graph::new();
+    let picture = g.texture("picture", size)?;
+    let x = g.texture_input(&[picture], &TextureInput::new(size).read(Texels::rgb()))?;
+    let reach = (filter.side / 2) as isize;
+    let mode = match padding {
+        Padding::Zeros => PaddingMode::Zeros,
+        Padding::Reflect => PaddingMode::Reflect,
+        Padding::Replicate => PaddingMode::Replicate,
+    };
+    let x = g.pad(x, &[reach; 4], mode)?;
+
+    // The same matrix for red, green and blue, each by itself.
+    let mut results = Vec::new();
+    for matrix in &filter.matrices {
+        let shape = [3, 1, filter.side, filter.side];
+        let weight = g.constant(Tensor::f32(shape, matrix.repeat(3))?)?;
+        results.push(g.conv2d(x, weight, None, Conv2d::new().groups(3))?);
+    }
+    let mut y = results[0];
+    if let [across, down] = results[..] {
+        let (a, b) = (g.mul(across, across)?, g.mul(down, down)?);
+        let squares = g.add(a, b)?;
+        y = g.sqrt(squares)?;
+    }
+    let offset = g.constant(Tensor::scalar(filter.offset))?;
+    let y = g.add(y, offset)?;
+    let settings = TextureOutput::new(TexelFormat::Rgba8Unorm, size);
+    let filtered = g.texture_output("filtered", y, &settings)?;
+    Ok((g, picture, filtered))
+}
+
+/// Filters RGBA bytes of `size` (height, width) on `engine`.
+fn run(
+    engine: &Engine,
+    filter: &Filter,
+    padding: Padding,
+    size: [usize; 2],
+    bytes: &[u8],
+) -> Outcome<Vec<u8>> {
+    let (g, picture, filtered) = graph(filter, padding, size)?;
+    let store = Store::new(engine, &[&g], 0)?;
+    let mut session = Session::new(&store, &g, &[])?;
+    match engine {
+        Engine::Gpu(gpu) => {
+            // These stand for the host's: what it has drawn, and where it wants the result.
+            let from = texture::with_bytes(gpu, size, bytes);
+            let to = texture::empty(gpu, size);
+            session.bind_texture(picture, &from.create_view(&Default::default()))?;
+            session.bind_texture(filtered, &to.create_view(&Default::default()))?;
+            session.run(1)?;
+            texture::bytes_of(gpu, &to)
+        }
+        // The CPU reference has no textures; their texels are written and read.
+        Engine::Cpu { .. } => {
+            let texels = bytes.iter().map(|&byte| f32::from(byte) / 255.0).collect();
+            session.write(picture, &Tensor::f32([size[0], size[1], 4], texels)?)?;
+            session.run(1)?;
+            let texels = session.read(filtered)?;
+            let byte = |&x: &f32| (x * 255.0).round() as u8;
+            Ok(texels.as_f32()?.iter().map(byte).collect())
+        }
+    }
+}
+
+/// A picture of edges in all directions: rings over a checkered slope.
+fn drawn() -> image::RgbaImage {
+    image::RgbaImage::from_fn(256, 192, |x, y| {
+        let (dx, dy) = (x as f32 - 128.0, y as f32 - 96.0);
+        let ring = (dx.hypot(dy) / 9.0).sin() > 0.0 && dx.hypot(dy) < 80.0;
+        let checker = (x / 32 + y / 32) % 2 * 64;
+        let light = |c: u32| if ring { 230 - c as u8 / 2 } else { c as u8 };
+        image::Rgba([
+            light(x / 2 + checker),
+            light(y / 2 + checker),
+            light(checker),
+            255,
+        ])
+    })
+}
+
+fn main() -> Outcome<()> {
+    let args = Args::parse();
+    let filter = match (&args.matrix, args.filter) {
+        (Some(matrix), _) => matrix.clone(),
+        (None, name) => Filter::named(name.unwrap_or(Name::Identity), args.side),
+    };
+    let picture = match &args.picture {
+        Some(path) => {
+            let opened = image::open(path);
+            opened
+                .map_err(|error| format!("{}: {error}", path.display()))?
+                .to_rgba8()
+        }
+        None => drawn(),
+    };
+    let size = [picture.height() as usize, picture.width() as usize];
+    let engine = Engine::new()?;
+    println!("{} x {} pixels on {}", size[1], size[0], engine.describe());
+    let bytes = run(&engine, &filter, args.padding, size, picture.as_raw())?;
+    let (width, height) = picture.dimensions();
+    let filtered = image::RgbaImage::from_raw(width, height, bytes);
+    let filtered = filtered.ok_or("the texture has another size than the picture")?;
+    let saved = filtered.save(&args.out);
+    saved.map_err(|error| format!("{}: {error}", args.out.display()))?;
+    println!("written to {}", args.out.display());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The product that textbooks work out: 5 * 22 - 16 - 25 - 18 - 20 is 31.
+    const PATCH: [u8; 9] = [21, 16, 11, 25, 22, 18, 19, 20, 21];
+
+    fn engines() -> Vec<Engine> {
+        let gpus = Gpu::all(&GpuOptions::default()).into_iter().flatten();
+        gpus.map(Engine::from).chain([Engine::cpu()]).collect()
+    }
+
+    fn grey(bytes: &[u8]) -> Vec<u8> {
+        bytes
+            .iter()
+            .flat_map(|&byte| [byte, byte, byte, 255])
+            .collect()
+    }
+
+    #[test]
+    fn the_worked_product_is_31() {
+        let sharpen = Filter::named(Name::Sharpen, 3);
+        for engine in engines() {
+            for padding in [Padding::Zeros, Padding::Reflect, Padding::Replicate] {
+                let out = run(&engine, &sharpen, padding, [3, 3], &grey(&PATCH)).unwrap();
+                assert_eq!(
+                    out[4 * 4..][..4],
+                    [31, 31, 31, 255],
+                    "{}",
+                    engine.describe()
+                );
+            }
+        }
+    }
+
+    /// The pixel at the top left, worked out by hand for each padding.
+    #[test]
+    fn paddings_differ_at_the_edge_as_they_should() {
+        let sharpen = Filter::named(Name::Sharpen, 3);
+        for engine in engines() {
+            for (padding, wanted) in [
+                (Padding::Zeros, 5 * 21 - 16 - 25),
+                (Padding::Reflect, 5 * 21 - 2 * 16 - 2 * 25),
+                (Padding::Replicate, 5 * 21 - 16 - 25 - 2 * 21),
+            ] {
+                let out = run(&engine, &sharpen, padding, [3, 3], &grey(&PATCH)).unwrap();
+                assert_eq!(out[0], wanted as u8, "{}", engine.describe());
+            }
+        }
+    }
+
+    #[test]
+    fn identity_keeps_every_byte() {
+        let identity = Filter::named(Name::Identity, 3);
+        let bytes: Vec<u8> = (0..5 * 7).map(|i| (i * 7 % 256) as u8).collect();
+        for engine in engines() {
+            let out = run(&engine, &identity, Padding::Zeros, [5, 7], &grey(&bytes)).unwrap();
+            assert_eq!(out, grey(&bytes), "{}", engine.describe());
+        }
+    }
+}
