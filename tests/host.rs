@@ -10,7 +10,7 @@ use striate::graph::{Graph, Value};
 use striate::kernel::TexelFormat;
 use striate::ops::{Conv2d, TexelResize, Texels, TextureInput, TextureOutput};
 use striate::session::Session;
-use striate::shape::Type;
+use striate::shape::{PaddingMode, Type};
 use striate::store::Store;
 use striate::tensor::Tensor;
 use striate::wgpu;
@@ -248,6 +248,49 @@ fn a_frame_costs_one_submission_and_no_bytes() {
         let byte = |row, column| i32::from(bytes[at(row, column)]);
         let wanted = 5 * byte(7, 9) - byte(6, 9) - byte(8, 9) - byte(7, 8) - byte(7, 10);
         assert_eq!(i32::from(got[at(7, 9)]), wanted.clamp(0, 255));
+        host.expect_quiet();
+    }
+}
+
+/// The product that textbooks work out, through textures and each padding: the pixel in the middle
+/// is 5 * 22 - 16 - 25 - 18 - 20, and the one at the top left is worked out by hand.
+#[test]
+fn the_worked_product_of_textbooks_is_31() {
+    const PATCH: [u8; 9] = [21, 16, 11, 25, 22, 18, 19, 20, 21];
+    let bytes: Vec<u8> = PATCH
+        .iter()
+        .flat_map(|&byte| [byte, byte, byte, 255])
+        .collect();
+    for host in hosts() {
+        for (mode, corner) in [
+            (PaddingMode::Zeros, 5 * 21 - 16 - 25),
+            (PaddingMode::Reflect, 5 * 21 - 2 * 16 - 2 * 25),
+            (PaddingMode::Replicate, 5 * 21 - 16 - 25 - 2 * 21),
+        ] {
+            let mut g = Graph::new();
+            let image = g.texture("in", [3, 3]).unwrap();
+            let settings = TextureInput::new([3, 3]).read(Texels::red());
+            let x = g.texture_input(&[image], &settings).unwrap();
+            let kernel = vec![0.0, -1.0, 0.0, -1.0, 5.0, -1.0, 0.0, -1.0, 0.0];
+            let weight = g
+                .constant(Tensor::f32([1, 1, 3, 3], kernel).unwrap())
+                .unwrap();
+            let conv = Conv2d::new().padding(1).padding_mode(mode);
+            let y = g.conv2d(x, weight, None, conv).unwrap();
+            let settings = TextureOutput::new(TexelFormat::Rgba8Unorm, [3, 3]);
+            let out = g.texture_output("out", y, &settings).unwrap();
+            let mut session = compiled(&host.engine(), &g);
+            let from = host.filled([3, 3], wgpu::TextureFormat::Rgba8Unorm, &bytes);
+            let to = host.texture([3, 3], wgpu::TextureFormat::Rgba8Unorm, WRITTEN);
+            session.bind_texture(image, &view(&from)).unwrap();
+            session.bind_texture(out, &view(&to)).unwrap();
+            let mut encoder = host.encoder();
+            session.record(&mut encoder, 1).unwrap();
+            host.submit(vec![encoder]);
+            let got = host.texels(&to, 4);
+            assert_eq!(got[4 * 4..][..4], [31, 31, 31, 255], "{mode:?}");
+            assert_eq!(i32::from(got[0]), corner, "{mode:?}");
+        }
         host.expect_quiet();
     }
 }

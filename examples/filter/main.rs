@@ -8,6 +8,7 @@ mod matrices;
 mod texture;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use matrices::{Filter, Name};
@@ -140,8 +141,7 @@ fn drawn() -> image::RgbaImage {
     })
 }
 
-fn main() -> Outcome<()> {
-    let args = Args::parse();
+fn work(args: &Args) -> Outcome<()> {
     let filter = match (&args.matrix, args.filter) {
         (Some(matrix), _) => matrix.clone(),
         (None, name) => Filter::named(name.unwrap_or(Name::Identity), args.side),
@@ -168,64 +168,12 @@ fn main() -> Outcome<()> {
     Ok(())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The product that textbooks work out: 5 * 22 - 16 - 25 - 18 - 20 is 31.
-    const PATCH: [u8; 9] = [21, 16, 11, 25, 22, 18, 19, 20, 21];
-
-    fn engines() -> Vec<Engine> {
-        let gpus = Gpu::all(&GpuOptions::default()).into_iter().flatten();
-        gpus.map(Engine::from).chain([Engine::cpu()]).collect()
-    }
-
-    fn grey(bytes: &[u8]) -> Vec<u8> {
-        bytes
-            .iter()
-            .flat_map(|&byte| [byte, byte, byte, 255])
-            .collect()
-    }
-
-    #[test]
-    fn the_worked_product_is_31() {
-        let sharpen = Filter::named(Name::Sharpen, 3);
-        for engine in engines() {
-            for padding in [Padding::Zeros, Padding::Reflect, Padding::Replicate] {
-                let out = run(&engine, &sharpen, padding, [3, 3], &grey(&PATCH)).unwrap();
-                assert_eq!(
-                    out[4 * 4..][..4],
-                    [31, 31, 31, 255],
-                    "{}",
-                    engine.describe()
-                );
-            }
-        }
-    }
-
-    /// The pixel at the top left, worked out by hand for each padding.
-    #[test]
-    fn paddings_differ_at_the_edge_as_they_should() {
-        let sharpen = Filter::named(Name::Sharpen, 3);
-        for engine in engines() {
-            for (padding, wanted) in [
-                (Padding::Zeros, 5 * 21 - 16 - 25),
-                (Padding::Reflect, 5 * 21 - 2 * 16 - 2 * 25),
-                (Padding::Replicate, 5 * 21 - 16 - 25 - 2 * 21),
-            ] {
-                let out = run(&engine, &sharpen, padding, [3, 3], &grey(&PATCH)).unwrap();
-                assert_eq!(out[0], wanted as u8, "{}", engine.describe());
-            }
-        }
-    }
-
-    #[test]
-    fn identity_keeps_every_byte() {
-        let identity = Filter::named(Name::Identity, 3);
-        let bytes: Vec<u8> = (0..5 * 7).map(|i| (i * 7 % 256) as u8).collect();
-        for engine in engines() {
-            let out = run(&engine, &identity, Padding::Zeros, [5, 7], &grey(&bytes)).unwrap();
-            assert_eq!(out, grey(&bytes), "{}", engine.describe());
+fn main() -> ExitCode {
+    match work(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
         }
     }
 }

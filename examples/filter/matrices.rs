@@ -100,28 +100,3 @@ fn binomial(side: usize) -> Vec<f32> {
     }
     row
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn means_sum_to_one_and_binomials_are_pascals() {
-        assert_eq!(binomial(5), [1.0, 4.0, 6.0, 4.0, 1.0]);
-        for name in [Name::Box, Name::Gaussian] {
-            for side in [1, 3, 5, 7] {
-                let sum: f32 = Filter::named(name, side).matrices[0].iter().sum();
-                assert!((sum - 1.0).abs() < 1e-6, "{name:?} {side}: {sum}");
-            }
-        }
-    }
-
-    #[test]
-    fn matrices_are_square_odd_and_of_numbers() {
-        let sharpen = Filter::parse("0 -1 0, -1 5 -1; 0 -1 0").unwrap();
-        assert_eq!(sharpen, Filter::named(Name::Sharpen, 3));
-        for text in ["", "1 2 3 4", "1 2", "1 a 3 4 5 6 7 8 9", "nan"] {
-            Filter::parse(text).unwrap_err();
-        }
-    }
-}

@@ -237,15 +237,7 @@ impl Builder<'_> {
                 self.products.entry(product).or_insert_with(alone);
             }
         }
-        self.take(
-            node.op.name(),
-            position,
-            &node.inputs,
-            &node.outputs,
-            lowering,
-            trusted,
-            multiply_adds,
-        )
+        self.take(position, lowering, trusted, multiply_adds)
     }
 
     /// Copies what could not be written in place, reading every state before it is overwritten.
@@ -302,14 +294,13 @@ impl Builder<'_> {
     /// Turns an op's dispatches into drafts, with lives for its scratch buffers.
     fn take(
         &mut self,
-        op: &'static str,
         position: usize,
-        inputs: &[Value],
-        outputs: &[Value],
         lowering: Lowering,
         trusted: bool,
         multiply_adds: u64,
     ) -> Result<()> {
+        let node = &self.program.nodes[position];
+        let (op, inputs, outputs) = (node.op.name(), &node.inputs, &node.outputs);
         let share = shares(&lowering.dispatches, multiply_adds);
         let first_scratch = self.lives.len();
         for ty in &lowering.scratch {
