@@ -254,6 +254,170 @@ fn a_step_keeps_the_inputs_that_it_began_with() {
     }
 }
 
+/// A slice whose encoder is dropped is told, and the step begins anew with the same result.
+#[test]
+fn a_dropped_slice_is_told_and_the_step_begins_anew() {
+    for host in hosts() {
+        let (device, queue) = &host;
+        let t = training();
+        let run = |drops: &[usize]| {
+            let store =
+                pollster::block_on(Store::new_async(&engine(&host), &[&t.graph], 3)).unwrap();
+            let mut session = compiled(&store, &t.graph, &[t.loss], STAGED);
+            let (x, y) = batch(0);
+            session.write(t.x, &x).unwrap();
+            session.write(t.y, &y).unwrap();
+            for &at in drops {
+                for slice in 0..=at {
+                    let mut encoder = device.create_command_encoder(&Default::default());
+                    session.advance(&mut encoder, 0.0).unwrap();
+                    if slice < at {
+                        queue.submit([encoder.finish()]);
+                    }
+                }
+                let mut encoder = device.create_command_encoder(&Default::default());
+                let error = session.advance(&mut encoder, 0.0).unwrap_err();
+                assert!(error.to_string().contains("dropped"), "{error}");
+            }
+            let mut finished = false;
+            while !finished {
+                frame(device, queue, |encoder| {
+                    finished = session.advance(encoder, 0.0).unwrap().is_finished();
+                });
+            }
+            states(device, &store, &t.graph)
+        };
+        let wanted = run(&[]);
+        assert_eq!(run(&[0]), wanted);
+        assert_eq!(run(&[3, 1]), wanted);
+    }
+}
+
+/// A step can be left, and nothing is bound while one is under way.
+#[test]
+fn a_step_can_be_abandoned() {
+    for host in hosts() {
+        let (device, queue) = &host;
+        let mut g = Graph::new();
+        let x = g.input("x", Type::f32([8, 8])).unwrap();
+        let a = g.matmul(x, x, false, false).unwrap();
+        let y = g.matmul(a, a, false, false).unwrap();
+        let store = pollster::block_on(Store::new_async(&engine(&host), &[&g], 0)).unwrap();
+        let builder = Session::builder(&store, &g).fetch(&[y]).host_buffers(&[x]);
+        let mut session = pollster::block_on(builder.build_async()).unwrap();
+        let buffer = device.create_buffer(&wgpu::BufferDescriptor {
+            label: None,
+            size: 256,
+            usage: wgpu::BufferUsages::STORAGE,
+            mapped_at_creation: false,
+        });
+        session.bind_input(x, &buffer, 0).unwrap();
+        frame(device, queue, |encoder| {
+            assert!(!session.advance(encoder, 0.0).unwrap().is_finished());
+        });
+        let error = session.bind_input(x, &buffer, 0).unwrap_err();
+        assert!(error.to_string().contains("under way"), "{error}");
+        session.abandon_step();
+        session.bind_input(x, &buffer, 0).unwrap();
+        // What a host tells of times changes nothing but later slices.
+        session.report_time(f64::INFINITY);
+        session.report_time(1e300);
+        session.report_time(-1.0);
+        frame(device, queue, |encoder| session.record(encoder, 1).unwrap());
+    }
+}
+
+/// On a device of the library's own, writes wait for the next step, too.
+#[test]
+fn inputs_are_latched_on_own_devices() {
+    for gpu in Gpu::all(&GpuOptions::default()) {
+        let options = GpuOptions {
+            max_staging: Some(1700),
+            ..GpuOptions::default()
+        };
+        let gpu = gpu.unwrap().with_options(&options).unwrap();
+        let mut g = Graph::new();
+        let x = g.input("x", Type::f32([200])).unwrap();
+        let other = g.input("other", Type::f32([200])).unwrap();
+        let third = g.input("third", Type::f32([200])).unwrap();
+        let a = g.add(x, third).unwrap();
+        let b = g.sqrt(a).unwrap();
+        let b = g.exp(b).unwrap();
+        let y = g.add(b, other).unwrap();
+        let store = Store::new(&Engine::from(gpu.clone()), &[&g], 0).unwrap();
+        let mut session = Session::new(&store, &g, &[y]).unwrap();
+        let full = |number: f32| Tensor::f32([200], vec![number; 200]).unwrap();
+        session.write(x, &full(0.0)).unwrap();
+        session.write(third, &full(0.0)).unwrap();
+        session.write(other, &full(0.5)).unwrap();
+        let (device, queue) = (gpu.device().clone(), gpu.queue().clone());
+        let mut slices = 0;
+        loop {
+            let mut encoder = device.create_command_encoder(&Default::default());
+            let finished = session.advance(&mut encoder, 0.0).unwrap().is_finished();
+            queue.submit([encoder.finish()]);
+            slices += 1;
+            if finished {
+                break;
+            }
+            let refused = [x, third, other].map(|input| session.write(input, &full(3.0)));
+            let refused: Vec<_> = refused.into_iter().filter_map(Result::err).collect();
+            assert!(!refused.is_empty(), "three writes do not fit");
+            assert!(refused.iter().all(|e| e.kind() == ErrorKind::OutOfMemory));
+        }
+        assert!(slices > 1);
+        assert_eq!(session.read(y).unwrap().as_f32().unwrap()[0], 1.5);
+    }
+}
+
+#[test]
+fn the_reference_runs_steps_whole() {
+    let mut g = Graph::new();
+    let x = g.input("x", Type::f32([4])).unwrap();
+    let y = g.exp(x).unwrap();
+    let store = Store::new(&Engine::cpu(), &[&g], 0).unwrap();
+    let mut session = Session::new(&store, &g, &[y]).unwrap();
+    session
+        .write(x, &Tensor::zeros(&Type::f32([4])).unwrap())
+        .unwrap();
+    for (device, _) in hosts() {
+        let mut encoder = device.create_command_encoder(&Default::default());
+        let error = session.advance(&mut encoder, 1.0).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    }
+}
+
+/// Pieces of a cut dispatch never overlap, also where a piece takes more than one row of the grid.
+#[test]
+fn pieces_of_a_cut_dispatch_do_not_overlap() {
+    let mut g = Graph::new();
+    let a = g.input("a", Type::f32([3000, 64])).unwrap();
+    let b = g.input("b", Type::f32([64, 3000])).unwrap();
+    let product = g.matmul(a, b, false, false).unwrap();
+    for max_workgroups in [3, 7, 64, 65_535] {
+        for most in [3_000_000, 17_000_000, 100_000_000] {
+            let caps = Caps {
+                max_workgroups,
+                max_multiply_adds: Some(most),
+                ..Caps::default()
+            };
+            let plan = match planned(&g, &[product], &caps) {
+                Ok(plan) => plan,
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::Limit, "{error}");
+                    continue;
+                }
+            };
+            let mut next = 0;
+            for step in &plan.steps {
+                assert_eq!(step.base, next, "{max_workgroups} {most}");
+                next = step.base + step.grid[0] * step.grid[1];
+            }
+            assert!(next >= plan.steps[0].count);
+        }
+    }
+}
+
 #[test]
 fn what_cannot_be_sliced_says_so() {
     for host in hosts() {
@@ -366,7 +530,7 @@ fn cut_products_have_the_bits_of_whole_ones() {
         let flat = g.flatten(y, 1).unwrap();
         let z = g.matmul(flat, flat, false, true).unwrap();
         let numbers = |count: usize| (0..count).map(|i| (i * 7919 % 1009) as f32 / 500.0 - 1.0);
-        let results: Vec<[Tensor; 2]> = [None, Some(100_000)]
+        let results: Vec<[Tensor; 2]> = [None, Some(400_000)]
             .into_iter()
             .map(|most| {
                 let options = GpuOptions {
@@ -386,7 +550,7 @@ fn cut_products_have_the_bits_of_whole_ones() {
                     .unwrap();
                 if most.is_some() {
                     let steps = session.plan().unwrap().steps.len();
-                    assert!(steps > 10, "{steps} dispatches");
+                    assert!(steps > 4, "{steps} dispatches");
                 }
                 session.run(1).unwrap();
                 [session.read(y).unwrap(), session.read(z).unwrap()]

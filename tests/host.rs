@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use striate::error::{Error, ErrorKind, Result};
 use striate::gpu::{Engine, Gpu, GpuOptions};
 use striate::graph::{Graph, Value};
-use striate::kernel::TexelFormat;
-use striate::ops::{Conv2d, TexelResize, Texels, TextureInput, TextureOutput};
+use striate::kernel::{Caps, TexelFormat};
+use striate::ops::{Conv2d, TexelResize, Texels, TextureInput, TextureOutput, VideoRange};
+use striate::plan::{Plan, PlanOptions, StateLayout};
 use striate::session::Session;
 use striate::shape::{PaddingMode, Type};
 use striate::store::Store;
@@ -477,6 +478,72 @@ fn a_texture_is_not_read_and_written_at_once() {
     }
 }
 
+/// The session's own buffers and the host's are told apart, and two values of the host's too.
+#[test]
+fn buffers_that_would_clash_are_refused() {
+    for host in hosts() {
+        let mut g = Graph::new();
+        let x = g.input("x", Type::f32([64])).unwrap();
+        let other = g.input("other", Type::f32([64])).unwrap();
+        let y = g.exp(x).unwrap();
+        let z = g.add(y, other).unwrap();
+        let store = pollster::block_on(Store::new_async(&host.engine(), &[&g], 0)).unwrap();
+        let hosted = [other, z];
+        let builder = Session::builder(&store, &g)
+            .fetch(&[y])
+            .host_buffers(&hosted);
+        let mut session = pollster::block_on(builder.build_async()).unwrap();
+        let buffer = host.buffer(1024, wgpu::BufferUsages::STORAGE);
+        session.bind_input(other, &buffer, 0).unwrap();
+        let bound = session.bind_output(z, &buffer, 0);
+        expect_error(bound, ErrorKind::Graph, "bound twice");
+        let bound = session.bind_output(z, &buffer, 256);
+        expect_error(bound, ErrorKind::Graph, "bound twice");
+        let own = session.buffer(y).unwrap();
+        let bound = session.bind_output(z, &own.buffer, own.offset);
+        expect_error(bound, ErrorKind::Graph, "bound twice");
+        let next = host.buffer(256, wgpu::BufferUsages::STORAGE);
+        session.bind_output(z, &next, 0).unwrap();
+
+        // In different dispatches: one value would be overwritten before it is read.
+        let mut g = Graph::new();
+        let x = g.input("x", Type::f32([8, 8])).unwrap();
+        let y = g.matmul(x, x, false, false).unwrap();
+        let y = g.matmul(y, y, false, false).unwrap();
+        let z = g.matmul(y, y, false, false).unwrap();
+        let store = pollster::block_on(Store::new_async(&host.engine(), &[&g], 0)).unwrap();
+        let builder = Session::builder(&store, &g).host_buffers(&[x, z]);
+        let mut session = pollster::block_on(builder.build_async()).unwrap();
+        session.bind_input(x, &buffer, 0).unwrap();
+        let bound = session.bind_output(z, &buffer, 0);
+        expect_error(bound, ErrorKind::Graph, "overlap");
+        session.bind_output(z, &buffer, 256).unwrap();
+        host.expect_quiet();
+    }
+}
+
+/// A target of another size than the graph says is written whole.
+#[test]
+fn targets_of_other_sizes_are_written_whole() {
+    for host in hosts() {
+        let mut g = Graph::new();
+        let y = g.fill([1, 1, 2, 2], 1.0).unwrap();
+        let settings = TextureOutput::new(TexelFormat::Rgba8Unorm, [4, 4]);
+        let out = g.texture_output("out", y, &settings).unwrap();
+        let mut session = compiled(&host.engine(), &g);
+        for size in [[4, 4], [90, 33], [1, 700], [3, 2]] {
+            let to = host.texture(size, wgpu::TextureFormat::Rgba8Unorm, WRITTEN);
+            session.bind_texture(out, &view(&to)).unwrap();
+            let mut encoder = host.encoder();
+            session.record(&mut encoder, 1).unwrap();
+            host.submit(vec![encoder]);
+            let texels = host.texels(&to, 4);
+            assert!(texels.iter().all(|&byte| byte == 255), "{size:?}");
+        }
+        host.expect_quiet();
+    }
+}
+
 /// Windows of a picture, each from its own origin, make the picture whole.
 #[test]
 fn windows_are_written_where_they_belong() {
@@ -670,5 +737,25 @@ fn textures_and_tensors_are_not_confused() {
         ErrorKind::Graph,
         "exists already",
     );
+    let input = g.input("out", Type::f32([1]));
+    expect_error(input, ErrorKind::Graph, "exists already");
     expect_error(g.relu(out), ErrorKind::Graph, "is the texture \"out\"");
+    let scalar = g.fill([1], 1.0).unwrap();
+    expect_error(
+        g.auto_exposure(scalar),
+        ErrorKind::Graph,
+        "is not a texture",
+    );
+    let exposed = TextureInput::new([4, 4]).read(Texels::rgb().exposed());
+    let read = g.texture_input(&[image], &exposed);
+    expect_error(read, ErrorKind::Shape, "an exposure");
+    let chroma = g.texture("chroma", [2, 2]).unwrap();
+    let video = TextureInput::new([4, 4]).read(Texels::rgb());
+    let video = video.video(VideoRange::Full, 0.5, 0.5);
+    let read = g.texture_input(&[image, chroma], &video);
+    expect_error(read, ErrorKind::Shape, "of luma");
+
+    // What was refused has left nothing behind: the graph compiles.
+    let layout = StateLayout::new(&[&g], 1 << 20).unwrap();
+    Plan::new(&g, &layout, &[], &Caps::default(), PlanOptions::default()).unwrap();
 }

@@ -79,6 +79,17 @@ fn read() -> Vec<Case> {
             },
         ),
     ];
+    // Far beyond both edges: all texels are the last one.
+    cases.push(input(
+        "window/beyond",
+        vec![texels(5, 7, -1.0, 2.0), words(&[u32::MAX, u32::MAX])],
+        1,
+        |x| {
+            TextureInput::new([3, 3])
+                .crop([3, 3], x[0])
+                .read(Texels::rgb())
+        },
+    ));
     for (name, transfer, bound) in [
         ("clamp", Transfer::Clamp, Bound::Exact),
         ("signed", Transfer::Signed, Bound::Exact),

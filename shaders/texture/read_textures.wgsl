@@ -104,8 +104,9 @@ fn sampled(image: texture_2d<f32>, row: u32, column: u32, flips: u32) -> vec4<f3
     let whole = params.crop_height == 0u;
     let height = select(params.crop_height, dimensions.y, whole);
     let width = select(params.crop_width, dimensions.x, whole);
-    let top = select(origin[0], 0u, whole);
-    let left = select(origin[1], 0u, whole);
+    // Beyond the edge all texels are those at the edge; so the sums below stay in range.
+    let top = select(min(origin[0], dimensions.y), 0u, whole);
+    let left = select(min(origin[1], dimensions.x), 0u, whole);
     let y = select(row, params.height - 1u - row, (flips & 2u) != 0u);
     let x = select(column, params.width - 1u - column, (flips & 1u) != 0u);
     let down = taps(y, params.height, height);

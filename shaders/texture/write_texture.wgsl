@@ -141,7 +141,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             }
             colour = select(colour, vec4<f32>(), is_not_finite4(colour));
             let at = corner + vec2<u32>(column, row);
-            if at.x < size.x && at.y < size.y {
+            if all(corner < size) && all(at < size) {
                 put(at, over(at, size, colour));
             }
         }

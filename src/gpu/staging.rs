@@ -163,16 +163,25 @@ impl Staging {
         gpu.0.max_staging.unwrap_or(room)
     }
 
+    /// Bytes that are held, but for those that these pieces replace.
+    fn held_beside(&self, pieces: &[Piece<'_>]) -> u64 {
+        let state = self.state();
+        let replaced = pieces
+            .iter()
+            .map(|&(buffer, offset, bytes)| state.replaced(buffer, offset, padded(bytes)));
+        state.held.saturating_sub(replaced.sum())
+    }
+
+    /// Whether these pieces can be staged without submitting what waits.
+    pub fn has_room(&self, gpu: &Gpu, pieces: &[Piece<'_>]) -> bool {
+        let bytes: u64 = pieces.iter().map(|piece| padded(piece.2)).sum();
+        self.held_beside(pieces) + bytes <= self.limit(gpu)
+    }
+
     /// Sees to it that these bytes can be staged, of pieces that may replace some that wait.
     fn make_room(&self, gpu: &Gpu, bytes: u64, pieces: &[Piece<'_>]) -> Result<()> {
         let limit = self.limit(gpu);
-        let mut held = {
-            let state = self.state();
-            let replaced = pieces
-                .iter()
-                .map(|&(buffer, offset, bytes)| state.replaced(buffer, offset, padded(bytes)));
-            state.held.saturating_sub(replaced.sum())
-        };
+        let mut held = self.held_beside(pieces);
         if held + bytes <= limit {
             return Ok(());
         }

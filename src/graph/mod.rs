@@ -206,10 +206,7 @@ impl Graph {
 
     /// A value that the host writes before it runs a session.
     pub fn input(&mut self, name: &str, ty: Type) -> Result<Value> {
-        let taken = |d: &Definition| matches!(&d.source, Origin::Input(other) if other == name);
-        if self.values.iter().any(taken) {
-            return Err(Error::graph(format!("input \"{name}\" exists already")));
-        }
+        self.expect_free(name)?;
         self.define(ty, Origin::Input(name.to_owned()))
     }
 

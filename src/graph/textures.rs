@@ -34,7 +34,6 @@ impl Graph {
                 "texture \"{name}\": {height} x {width} texels"
             )));
         }
-        self.expect_free_texture(name)?;
         let value = self.input(name, Type::f32([height, width, 4]))?;
         self.textures.push(Texture {
             name: name.to_owned(),
@@ -50,10 +49,7 @@ impl Graph {
     /// # Errors
     /// `Graph` if the name is taken, or if `value` is not what such an op makes.
     pub(crate) fn name_texture(&mut self, name: &str, value: Value) -> Result<()> {
-        self.expect_free_texture(name)?;
-        if self.find_input(name).is_some() {
-            return Err(Error::graph(format!("input \"{name}\" exists already")));
-        }
+        self.expect_free(name)?;
         let format = self
             .producer(value)
             .and_then(|node| self.nodes[node].op.texture_format());
@@ -71,11 +67,17 @@ impl Graph {
         Ok(())
     }
 
-    fn expect_free_texture(&self, name: &str) -> Result<()> {
-        match self.textures.iter().any(|texture| texture.name == name) {
-            false => Ok(()),
-            true => Err(Error::graph(format!("texture \"{name}\" exists already"))),
-        }
+    /// Fails if an input or a texture has this name.
+    ///
+    /// # Errors
+    /// `Graph`.
+    pub(crate) fn expect_free(&self, name: &str) -> Result<()> {
+        let what = match self.find_input(name) {
+            Some(input) if self.texture_of(input).is_none() => "input",
+            None if !self.textures.iter().any(|texture| texture.name == name) => return Ok(()),
+            _ => "texture",
+        };
+        Err(Error::graph(format!("{what} \"{name}\" exists already")))
     }
 
     /// All textures, in the order in which they were made.

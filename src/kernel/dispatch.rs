@@ -125,6 +125,8 @@ pub struct Dispatch {
     pub workgroups: u64,
     /// The most turns of its loops that one invocation takes in all, see [`Dispatch::turns`].
     pub turns: Option<u64>,
+    /// Whether those turns grow with the texels of a texture that is bound.
+    pub grows: bool,
     /// Why this kernel and these overrides, for people to read, where there was a choice.
     pub reason: Cow<'static, str>,
 }
@@ -145,6 +147,7 @@ impl Dispatch {
             params: Vec::new(),
             workgroups: 0,
             turns: None,
+            grows: false,
             reason: Cow::Borrowed(""),
         }
     }
@@ -260,6 +263,13 @@ impl Dispatch {
     /// wherever a bound of a loop is not constant.
     pub fn turns(mut self, turns: u64) -> Self {
         self.turns = Some(turns);
+        self
+    }
+
+    /// Says that the turns are for textures of the size that the graph declares, and grow with
+    /// their texels.
+    pub fn grows(mut self, grows: bool) -> Self {
+        self.grows = grows;
         self
     }
 

@@ -99,7 +99,7 @@ impl Builder<'_> {
             return Ok(Spot::Fixed(Span {
                 buffer: Buffer::Texture(self.program.of_graph[texture.index()]),
                 offset: 0,
-                bytes: 0,
+                bytes: self.program.types[value.index()].bytes(),
             }));
         }
         let parts = self.parts(value)?;
@@ -453,16 +453,20 @@ pub(super) fn cut(
     let most = match caps.max_multiply_adds {
         Some(cap) if draft.multiply_adds > cap => {
             let pieces = draft.multiply_adds.div_ceil(cap.max(1));
-            (total / pieces).max(1)
+            let most = total / pieces;
+            // A fold of several rows is exact where they are full.
+            if most > max { most / max * max } else { most }
         }
         _ => total,
     };
-    if total / most > MOST_CUTS {
+    if most == 0 || total / most > MOST_CUTS {
         return Err(Error::new(
             ErrorKind::Limit,
             format!(
-                "{}: {} multiply-adds in one dispatch, of which the device is given {:?} at once",
-                draft.op, draft.multiply_adds, caps.max_multiply_adds
+                "{}: {} multiply-adds of {total} workgroups, of which a dispatch may do {}",
+                draft.op,
+                draft.multiply_adds,
+                caps.max_multiply_adds.unwrap_or(u64::MAX)
             ),
         ));
     }
@@ -481,7 +485,7 @@ pub(super) fn cut(
             base: base as u32,
             count: total as u32,
             grid: [width as u32, rows as u32],
-            turns: draft.dispatch.turns,
+            turns_of_texels: draft.dispatch.turns.filter(|_| draft.dispatch.grows),
             multiply_adds: (draft.multiply_adds as f64 * count as f64 / total as f64) as u64,
             reason: draft.dispatch.reason.clone(),
         });

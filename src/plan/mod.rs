@@ -93,9 +93,9 @@ pub struct Step {
     pub count: u32,
     /// Workgroups dispatched along x and y.
     pub grid: [u32; 2],
-    /// The most turns of its loops that one invocation takes, where it states them; of kernels that
-    /// meet textures, for textures of the size that the graph says.
-    pub turns: Option<u64>,
+    /// The most turns of its loops that one invocation takes for textures of the size that the
+    /// graph says, where they grow with that size.
+    pub turns_of_texels: Option<u64>,
     /// Multiply-adds of the product that it is a part of, as far as it does them.
     pub multiply_adds: u64,
     /// Why this kernel and these overrides, where there was a choice.
@@ -381,8 +381,8 @@ impl Plan {
         fixed
     }
 
-    /// WebGPU refuses a dispatch that binds one buffer for writing and in any other way. A buffer of
-    /// the host's may lack the usage for uniforms.
+    /// WebGPU refuses a dispatch that binds one buffer for writing and in any other way. A buffer
+    /// of the host's may lack the usage for uniforms.
     fn check_bindings(&self) -> Result<()> {
         for step in &self.steps {
             let uniform = |(span, access): &(Span, Access)| {

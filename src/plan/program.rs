@@ -98,8 +98,8 @@ impl Program {
             commit: None,
             copied: HashSet::new(),
         };
-        program.expect_named_textures()?;
         program.drop_unused();
+        program.expect_named_textures()?;
         program.keep_old_states();
         program.copy_hosted_views();
         Ok(program)

@@ -20,7 +20,6 @@ pub(super) fn stage(program: &mut Program) {
         .iter()
         .filter(|(state, _)| !program.gradients[*state]);
     let assigned: HashSet<Value> = lasting.map(|(_, value)| roots[value.index()]).collect();
-    let fetched: HashSet<Value> = program.fetched.iter().map(|v| roots[v.index()]).collect();
     // Values that some node reads that does not come last.
     let mut needed: HashSet<Value> = HashSet::new();
     let mut late = vec![false; program.nodes.len()];
@@ -30,8 +29,6 @@ pub(super) fn stage(program: &mut Program) {
         };
         let view = program.is_view(node);
         late[index] = !view && makes(node, &assigned) && !makes(node, &needed);
-        // What is read after the step is there as soon as its own slice is.
-        late[index] &= !makes(node, &fetched) || makes(node, &assigned);
         if !late[index] && !view {
             needed.extend(node.inputs.iter().map(|v| roots[v.index()]));
         }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::gpu_form::{GpuForm, encode_steps};
+use super::recorded::Heard;
 use super::{Compiled, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::Gpu;
@@ -37,6 +38,8 @@ pub(super) struct Slices {
     expected: Vec<f64>,
     /// How often each was measured.
     measured: Vec<u32>,
+    /// What is heard of the encoders of the step at hand.
+    heard: Vec<Heard>,
     /// The last slices, oldest first, with the times that may still arrive.
     last: VecDeque<Slice>,
     /// Timestamps of slices, to be used again.
@@ -49,8 +52,12 @@ struct Slice {
     timer: Option<Timer>,
 }
 
-/// Slices that are remembered.
-const REMEMBERED: usize = 8;
+/// Slices whose times may still arrive that are remembered.
+const REMEMBERED: usize = 64;
+
+/// How far one measurement moves what is expected, at most, and the least that is expected.
+const FACTOR: f64 = 1e3;
+const LEAST: f64 = 1e-6;
 
 /// Two timestamps, and where they arrive.
 #[derive(Debug)]
@@ -152,6 +159,7 @@ impl Slices {
             next: 0,
             expected: steps.iter().map(|step| first_guess(gpu, step)).collect(),
             measured: vec![0; steps.len()],
+            heard: Vec::new(),
             last: VecDeque::new(),
             free: Vec::new(),
         }
@@ -190,10 +198,10 @@ impl Slices {
         let expected = self.expected(dispatches.clone());
         let right = milliseconds > 0.0 && milliseconds.is_finite() && expected > 0.0;
         if right {
-            let ratio = milliseconds / expected;
+            let ratio = (milliseconds / expected).clamp(1.0 / FACTOR, FACTOR);
             for at in dispatches {
                 let trust = if self.measured[at] < 2 { 1.0 } else { 0.4 };
-                self.expected[at] *= ratio.powf(trust);
+                self.expected[at] = (self.expected[at] * ratio.powf(trust)).max(LEAST);
                 self.measured[at] += 1;
             }
         }
@@ -214,9 +222,21 @@ impl Slices {
                 }
             }
         }
-        while self.last.len() > REMEMBERED {
+    }
+
+    /// Keeps a slice until its time is known. Of those without timestamps only the last one is.
+    fn remember(&mut self, slice: Slice) {
+        self.last.retain(|slice| slice.timer.is_some());
+        if self.last.len() == REMEMBERED {
             self.last.pop_front();
         }
+        self.last.push_back(slice);
+    }
+
+    /// Begins from the start of a step.
+    fn abandon(&mut self) {
+        self.next = 0;
+        self.heard.clear();
     }
 }
 
@@ -231,9 +251,16 @@ impl Session {
     ///
     /// A step reads the inputs as they were written when it began. What it assigns is written by
     /// its last slice, which is recorded whole, whatever the budget; so other sessions over the
-    /// store see the old states or the new, but for gradients that are kept. A graph with assignments is compiled for that
-    /// ([`PlanOptions::staged`](crate::plan::PlanOptions::staged)). The host sets no state by name
-    /// while a step is under way.
+    /// store see the old states or the new, but for gradients that are kept. A graph with
+    /// assignments is compiled for that
+    /// ([`PlanOptions::staged`](crate::plan::PlanOptions::staged)).
+    ///
+    /// The other way round it is the host who sees to it: while a step is under way, no other
+    /// session steps over the states that it reads, none is set by name, and the contents of bound
+    /// textures and buffers stay. Nothing is bound then, which is an error.
+    ///
+    /// An encoder that is dropped takes its slice with it: the next call says so, and the one after
+    /// that begins the step anew. [`abandon_step`](Self::abandon_step) does so at will.
     ///
     /// What dispatches take is guessed at first, and measured from then on: by timestamps where the
     /// device has the feature `TIMESTAMP_QUERY`, else by what the host tells
@@ -252,9 +279,10 @@ impl Session {
     /// ```
     ///
     /// # Errors
-    /// `Graph` if an input has no value, something is not bound, or the graph has assignments and
-    /// was not compiled as staged; `Unsupported` on the CPU reference or for a budget that is no
-    /// number; `DeviceLost`, `OutOfMemory`.
+    /// `Graph` if an input has no value, something is not bound, an encoder with a slice of the
+    /// step was dropped, or the graph has assignments and was not compiled as staged;
+    /// `Unsupported` on the CPU reference or for a budget that is no number; `DeviceLost`,
+    /// `OutOfMemory`.
     pub fn advance(&mut self, encoder: &mut wgpu::CommandEncoder, budget: f64) -> Result<Advanced> {
         self.begin()?;
         if budget.is_nan() {
@@ -278,6 +306,12 @@ impl Session {
         let (gpu, commit) = (form.gpu.clone(), form.plan.commit);
         let slices = form.slices();
         slices.collect(&gpu);
+        if slices.is_under_way() && slices.heard.iter().any(Heard::is_dropped) {
+            slices.abandon();
+            return Err(Error::graph(
+                "advance: an encoder with a slice of this step was dropped; the step begins anew",
+            ));
+        }
         let first = !slices.is_under_way();
         let dispatches = slices.fill(budget, commit);
         let timer = match form.gpu.has_timestamps() {
@@ -287,8 +321,8 @@ impl Session {
             }
             false => None,
         };
-        self.recorded
-            .mark(&gpu, encoder, usize::from(dispatches.end == of))?;
+        let steps = usize::from(dispatches.end == of);
+        let heard = self.recorded.mark(&gpu, encoder, steps)?;
         form.record_slice(
             encoder,
             dispatches.clone(),
@@ -300,26 +334,35 @@ impl Session {
         }
         let slices = form.slices();
         let expected = slices.expected(dispatches.clone());
-        slices.next = if dispatches.end == of {
-            0
-        } else {
-            dispatches.end
-        };
         let done = dispatches.end;
-        slices.last.push_back(Slice { dispatches, timer });
+        slices.next = done;
+        slices.heard.push(heard);
+        if done == of {
+            slices.abandon();
+        }
+        slices.remember(Slice { dispatches, timer });
         Ok(Advanced { done, of, expected })
     }
 
-    /// Tells what the last slice took, in milliseconds, where the device has no timestamps; with
-    /// them it changes nothing.
+    /// Leaves a step that is under way: the next one begins from its start. No state was written,
+    /// but for gradients that are kept.
+    pub fn abandon_step(&mut self) {
+        if let Compiled::Gpu(form) = &mut self.form {
+            form.slices().abandon();
+        }
+    }
+
+    /// Tells what the last slice took, in milliseconds, once, where the device has no timestamps;
+    /// with them it changes nothing.
     pub fn report_time(&mut self, milliseconds: f64) {
         if let Compiled::Gpu(form) = &mut self.form {
             let slices = form.slices();
-            if let Some(slice) = slices.last.pop_back() {
-                match slice.timer {
-                    Some(_) => slices.last.push_back(slice),
-                    None => slices.correct(slice.dispatches, milliseconds),
-                }
+            let untimed = slices
+                .last
+                .back()
+                .is_some_and(|slice| slice.timer.is_none());
+            if untimed && let Some(slice) = slices.last.pop_back() {
+                slices.correct(slice.dispatches, milliseconds);
             }
         }
     }
@@ -341,7 +384,7 @@ impl GpuForm {
         self.slices.get_or_insert_with(|| Slices::new(gpu, steps))
     }
 
-    fn is_under_way(&self) -> bool {
+    pub(super) fn is_under_way(&self) -> bool {
         self.slices.as_ref().is_some_and(Slices::is_under_way)
     }
 

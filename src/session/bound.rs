@@ -3,10 +3,13 @@
 use super::gpu_form::{GpuForm, Resource};
 use super::{Compiled, Session};
 use crate::error::{Error, ErrorKind, Result};
-use crate::gpu::Gpu;
+use crate::gpu::{Gpu, texture_format};
 use crate::graph::{Graph, Origin, Texture, Value};
 use crate::kernel::{Access, TexelFormat};
 use crate::plan::{Buffer, Plan};
+
+/// The most texels along an axis: products of two extents, doubled, stay within 32 bits.
+const LARGEST: u32 = 32_767;
 
 /// A run of bytes of one of a session's buffers.
 #[derive(Debug, Clone)]
@@ -25,14 +28,14 @@ impl Session {
     /// ([`Graph::texture`]) or writes ([`Graph::texture_output`]). Steps that are run or recorded
     /// after it use this one; nothing is copied, and nothing is submitted.
     ///
-    /// What is read may have any format that is sampled as floats, filterable or not, with the usage
-    /// `TEXTURE_BINDING`. What is written has the format that the output names, with the usage
-    /// `STORAGE_BINDING`. Both may have any size, and are 2D with one sample.
+    /// What is read may have any format that is sampled as floats, filterable or not, with the
+    /// usage `TEXTURE_BINDING`. What is written has the format that the output names, with the
+    /// usage `STORAGE_BINDING`. Both may have any size, and are 2D with one sample.
     ///
     /// # Errors
-    /// `Graph` if `texture` is none of the graph's, or if a step would read and write one texture;
-    /// `Unsupported` where usage, format or dimensions do not fit, on the CPU reference (which is
-    /// written texels), and for a texture that is too large for the device's loops; `DeviceLost`.
+    /// `Graph` if `texture` is none of the graph's, if a dispatch would read and write one texture,
+    /// or while a step is under way in slices; `Unsupported` where usage, format or dimensions do
+    /// not fit, on the CPU reference (which is written texels), and for a texture that is too large for the device's loops; `DeviceLost`.
     pub fn bind_texture(&mut self, texture: Value, view: &wgpu::TextureView) -> Result<()> {
         let Some(declared) = self.graph.texture_of(texture).cloned() else {
             return Err(Error::graph(format!(
@@ -41,6 +44,7 @@ impl Session {
             )));
         };
         let context = |e: Error| e.context(format!("texture \"{}\"", declared.name));
+        self.expect_whole("bind_texture").map_err(context)?;
         let form = on_gpu(&mut self.form, "bind_texture").map_err(context)?;
         expect_fit(form, &self.graph, &declared, view).map_err(context)?;
         let resource = Resource::Texture(view.clone());
@@ -53,8 +57,9 @@ impl Session {
     /// it from byte `offset` on, in order, `f32` or `u32` words (bytes for `u8`).
     ///
     /// # Errors
-    /// `Graph` if the value is no such input; `Shape` if `offset` is not a multiple of 256 or the
-    /// buffer ends before the value's bytes, a multiple of 16; `Unsupported` if the buffer lacks
+    /// `Graph` if the value is no such input, if its bytes overlap those of another value that is
+    /// bound and one of both is written, or while a step is under way in slices; `Shape` if
+    /// `offset` is not a multiple of 256 or the buffer ends before the value's bytes, a multiple of 16; `Unsupported` if the buffer lacks
     /// the usage `STORAGE`, or on the CPU reference; `DeviceLost`.
     pub fn bind_input(&mut self, input: Value, buffer: &wgpu::Buffer, offset: u64) -> Result<()> {
         self.graph.operand("bind_input", input)?;
@@ -92,6 +97,7 @@ impl Session {
     ) -> Result<()> {
         let described = self.graph.describe(value);
         let context = |e: Error| e.context(format!("{what}: {described}"));
+        self.expect_whole(what)?;
         let form = on_gpu(&mut self.form, what)?;
         let at = Buffer::Host(value);
         let mut spans = form.plan.steps.iter().flat_map(|step| &step.bindings);
@@ -128,8 +134,8 @@ impl Session {
     /// what the last step made. It stays the same for the session's life.
     ///
     /// # Errors
-    /// `Graph` if the value is neither, or lies in a state of the store, or is bound by the host;
-    /// `Limit` if it takes more than one binding; `Unsupported` on the CPU reference.
+    /// `Graph` if the value is neither, or lies in a state of the store; `Limit` if it takes more
+    /// than one binding; `Unsupported` for what the host binds, and on the CPU reference.
     pub fn buffer(&mut self, value: Value) -> Result<BufferSlice> {
         self.graph.operand("buffer", value)?;
         let absent = Error::graph(format!(
@@ -291,14 +297,22 @@ fn expect_fit(
             texture.sample_count()
         ));
     }
+    if texture.height().max(texture.width()) > LARGEST {
+        return unfit(format!(
+            "it has {} x {} texels, {LARGEST} at most along an axis",
+            texture.height(),
+            texture.width()
+        ));
+    }
     let size = &graph.ty(declared.value)?.shape;
     let over = |texels: u32, planned: usize| u64::from(texels).div_ceil(planned as u64);
     let more = over(texture.height(), size[0]) * over(texture.width(), size[1]);
     let most = form.gpu.caps().max_turns;
     let at = Buffer::Texture(declared.value);
     for step in &form.plan.steps {
-        let named = step.bindings.iter().any(|(span, _)| span.buffer == at);
-        if let Some(turns) = step.turns.filter(|_| named)
+        let mut named = step.bindings.iter().filter(|(span, _)| span.buffer == at);
+        if let Some(turns) = step.turns_of_texels
+            && named.any(|(_, access)| access.is_texture())
             && turns.saturating_mul(more) > most
         {
             return unfit(format!(
@@ -324,16 +338,19 @@ fn advise(error: Error, declared: &Texture, view: &wgpu::TextureView) -> Error {
     let has = view.texture().format();
     let help = match declared.format {
         None => format!(
-            "the texture is {has:?}; what is read is sampled as floats (depth, stencil and integer \
-             formats are not)"
+            "the texture is {has:?}; what is read is sampled as floats, as integer and stencil \
+             formats are not"
         ),
-        Some(wanted) => format!(
+        Some(wanted) if texture_format(wanted) != has => format!(
             "{} is written, the texture is {has:?}; sRGB and BGRA formats cannot be stored: write \
-             into a texture of {} (with the transfer `Srgb` for the former) and draw or copy that, \
-             or make a view of that format where the texture's `view_formats` list it",
+             into a texture of {} (with the curve `Srgb` for the former) and draw or copy that, or \
+             make a view of that format where the texture's `view_formats` list it",
             wanted.name(),
             TexelFormat::ALL.map(TexelFormat::name).join(", ")
         ),
+        Some(_) => {
+            "a view of one level and one layer of a texture of this device is written".into()
+        }
     };
     let message = format!("{help}: {error}");
     Error::new(ErrorKind::Unsupported, message).with_source(error)

@@ -166,6 +166,14 @@ impl GpuForm {
     /// Stages the content of an input for the next step.
     pub fn write(&self, store: &Store, input: Value, tensor: &Tensor) -> Result<()> {
         let pieces: Vec<_> = pieces(tensor, self.places(store, input)?).collect();
+        // What a step under way reads stays as it was when the step began.
+        if self.is_under_way() && !self.writes[1].has_room(&self.gpu, &pieces) {
+            return Err(Error::new(
+                ErrorKind::OutOfMemory,
+                "what waits to be written exceeds GpuOptions::max_staging while a step is under \
+                 way in slices",
+            ));
+        }
         self.stage(&pieces)
     }
 
@@ -292,8 +300,9 @@ impl GpuForm {
         let steps = self.plan.steps.iter().enumerate();
         let steps: Vec<usize> = steps.filter(|(_, s)| named(s)).map(|(i, _)| i).collect();
         for &index in &steps {
-            expect_one_way(&self.plan.steps[index], &bound)?;
+            self.expect_one_way(store, &self.plan.steps[index], &bound)?;
         }
+        self.expect_apart(at, &bound)?;
         let form = &*self;
         let groups = self.gpu.guarded("binding what the host gives", || {
             let group = |&index: &usize| {
@@ -306,6 +315,77 @@ impl GpuForm {
             self.dispatches[index].bind_group = group;
         }
         self.bound = bound;
+        Ok(())
+    }
+
+    /// Fails if a dispatch would bind one texture or buffer for writing and in another way.
+    fn expect_one_way(
+        &self,
+        store: &Store,
+        step: &Step,
+        bound: &HashMap<Buffer, Resource>,
+    ) -> Result<()> {
+        let mut resources = Vec::with_capacity(step.bindings.len());
+        for (span, access) in &step.bindings {
+            let resource = match span.buffer.is_bound_late() {
+                true => bound.get(&span.buffer).cloned(),
+                false => Some(Resource::Buffer(
+                    self.buffer(store, span.buffer)?.clone(),
+                    0,
+                )),
+            };
+            resources.push((resource, is_written(*access)));
+        }
+        let same = |a: &Resource, b: &Resource| match (a, b) {
+            (Resource::Texture(a), Resource::Texture(b)) => a.texture() == b.texture(),
+            (Resource::Buffer(a, _), Resource::Buffer(b, _)) => a == b,
+            _ => false,
+        };
+        for (i, (a, a_written)) in resources.iter().enumerate() {
+            for (b, b_written) in &resources[i + 1..] {
+                let both = a.as_ref().zip(b.as_ref());
+                // Two writers of one value are the plan's own.
+                if a_written != b_written && both.is_some_and(|(a, b)| same(a, b)) {
+                    return Err(Error::graph(format!(
+                        "{}: it would be bound twice, once for writing",
+                        step.op
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Fails if the bytes of `at` overlap those of another value that the host binds, and one of
+    /// both is written.
+    fn expect_apart(&self, at: Buffer, bound: &HashMap<Buffer, Resource>) -> Result<()> {
+        // Which bytes of which buffer, and whether they are written.
+        let range = |value: Buffer| {
+            let Some(Resource::Buffer(buffer, offset)) = bound.get(&value) else {
+                return None;
+            };
+            let bindings = self.plan.steps.iter().flat_map(|step| &step.bindings);
+            let own: Vec<_> = bindings.filter(|(span, _)| span.buffer == value).collect();
+            let bytes = own.first()?.0.bytes;
+            let written = own.iter().any(|(_, access)| is_written(*access));
+            Some((buffer, *offset..offset + bytes, written))
+        };
+        let Some((buffer, bytes, written)) = range(at) else {
+            return Ok(());
+        };
+        for &other in bound.keys().filter(|&&other| other != at) {
+            if let Some((other, others, also)) = range(other)
+                && buffer == other
+                && (written || also)
+                && bytes.start < others.end
+                && others.start < bytes.end
+            {
+                return Err(Error::graph(format!(
+                    "bytes {bytes:?} overlap {others:?}, which are bound for another value, and \
+                     are written"
+                )));
+            }
+        }
         Ok(())
     }
 
@@ -374,27 +454,8 @@ pub(super) fn encode_steps(
     }
 }
 
-/// Fails if a step would bind one resource of the host's for writing and in another way.
-fn expect_one_way(step: &Step, bound: &HashMap<Buffer, Resource>) -> Result<()> {
-    let written = |access: Access| matches!(access, Access::ReadWrite | Access::TextureStore(_));
-    let same = |a: &Resource, b: &Resource| match (a, b) {
-        (Resource::Texture(a), Resource::Texture(b)) => a.texture() == b.texture(),
-        (Resource::Buffer(a, _), Resource::Buffer(b, _)) => a == b,
-        _ => false,
-    };
-    for (i, (a, a_access)) in step.bindings.iter().enumerate() {
-        for (b, b_access) in &step.bindings[i + 1..] {
-            let both = bound.get(&a.buffer).zip(bound.get(&b.buffer));
-            let clash = written(*a_access) || written(*b_access);
-            if clash && both.is_some_and(|(a, b)| same(a, b)) {
-                return Err(Error::graph(format!(
-                    "{}: one resource of the host's is bound twice, at least once for writing",
-                    step.op
-                )));
-            }
-        }
-    }
-    Ok(())
+fn is_written(access: Access) -> bool {
+    matches!(access, Access::ReadWrite | Access::TextureStore(_))
 }
 
 /// Fails with `Limit` where a buffer of the plan is larger than the device allows.

@@ -29,11 +29,22 @@ struct Mark {
 }
 
 /// What became of an encoder.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Submitted,
     /// It was dropped, or the map refused.
     Dropped,
+}
+
+/// What is heard of one encoder.
+#[derive(Debug)]
+pub(super) struct Heard(Arc<OnceLock<Fate>>);
+
+impl Heard {
+    /// Whether the encoder was dropped instead of submitted.
+    pub fn is_dropped(&self) -> bool {
+        self.0.get() == Some(&Fate::Dropped)
+    }
 }
 
 /// Held by an encoder, for its mark.
@@ -75,7 +86,7 @@ impl Recorded {
     ///
     /// # Errors
     /// `OutOfMemory`, `DeviceLost`.
-    pub fn mark(&self, gpu: &Gpu, encoder: &wgpu::CommandEncoder, steps: usize) -> Result<()> {
+    pub fn mark(&self, gpu: &Gpu, encoder: &wgpu::CommandEncoder, steps: usize) -> Result<Heard> {
         let mut marks = self.marks();
         let over = marks.marks.iter().position(|m| m.heard.get().is_some());
         let used = over.map(|at| marks.marks.swap_remove(at));
@@ -101,10 +112,10 @@ impl Recorded {
         encoder.map_buffer_on_submit(&buffer, wgpu::MapMode::Read, .., map);
         marks.marks.push(Mark {
             buffer,
-            heard,
+            heard: heard.clone(),
             steps: steps > 0,
         });
-        Ok(())
+        Ok(Heard(heard))
     }
 
     /// Whether recorded steps have been submitted.

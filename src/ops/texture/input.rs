@@ -111,7 +111,7 @@ pub struct TextureInput {
     resize: TexelResize,
     crop: [usize; 2],
     reads: Vec<Texels>,
-    video: Option<[[f64; 4]; 3]>,
+    video: Option<(VideoRange, [f64; 2])>,
     exposure: Option<Value>,
     origin: Option<Value>,
 }
@@ -162,7 +162,7 @@ impl TextureInput {
     /// `blue` are the shares of these colours in luma: 0.299 and 0.114 by BT.601, 0.2126 and 0.0722
     /// by BT.709, 0.2627 and 0.0593 by BT.2020.
     pub fn video(mut self, range: VideoRange, red: f64, blue: f64) -> Self {
-        self.video = Some(range.matrix(red, blue));
+        self.video = Some((range, [red, blue]));
         self
     }
 
@@ -181,11 +181,11 @@ impl TextureInput {
             for (i, &component) in texels.components.iter().enumerate() {
                 let (mean, std) = (texels.mean.get(i), texels.std.get(i));
                 let (mean, std) = (*mean.unwrap_or(&0.0), *std.unwrap_or(&1.0));
-                let right = mean.is_finite() && std.is_finite() && std > 0.0;
+                let right = (mean / std).is_finite() && std.is_normal() && std > 0.0;
                 if !right {
                     return fail(format!("mean {mean} and deviation {std}"));
                 }
-                let row = 4 * texture + component;
+                let row = 4 * texture + component.min(3);
                 if component > 3 || table[row][0] >= 0.0 {
                     let all = &texels.components;
                     return fail(format!(
@@ -257,6 +257,26 @@ impl Graph {
                 textures.len()
             )));
         }
+        if let Some((_, shares)) = settings.video
+            && !(shares.iter().all(|&share| share > 0.0) && shares[0] + shares[1] < 1.0)
+        {
+            return Err(Error::shape(format!(
+                "texture_input: red and blue are {shares:?} of luma; both are above 0, together \
+                 below 1"
+            )));
+        }
+        let exposed = settings.reads.iter().any(|texels| texels.exposed);
+        if exposed != settings.exposure.is_some() {
+            return Err(Error::shape(
+                "texture_input: an exposure is for textures that are exposed, and these need one",
+            ));
+        }
+        if settings.origin.is_some() && settings.crop.contains(&0) {
+            return Err(Error::shape(format!(
+                "texture_input: a window of {} x {} texels",
+                settings.crop[0], settings.crop[1]
+            )));
+        }
         let table = settings.table()?;
         let counts = settings.reads.iter().map(|texels| texels.components.len());
         let op = ReadTextures {
@@ -266,9 +286,9 @@ impl Graph {
             resize: settings.resize,
             flips: settings.flips(),
             channels: counts.sum(),
-            video: settings
-                .video
-                .map(|rows| rows.map(|row| row.map(|x| x as f32))),
+            video: settings.video.map(|(range, [red, blue])| {
+                range.matrix(red, blue).map(|row| row.map(|x| x as f32))
+            }),
         };
         let rows = table.len() / 4;
         let table = self.constant(Tensor::f32([rows, 4], table)?)?;
@@ -287,7 +307,14 @@ impl Graph {
     pub fn auto_exposure(&mut self, texture: Value) -> Result<Value> {
         const KEY: f32 = 0.18;
         const DARK: f32 = 1e-8;
-        let shape = &self.operand("auto_exposure", texture)?.shape;
+        let ty = self.operand("auto_exposure", texture)?;
+        if self.texture_of(texture).is_none() {
+            return Err(Error::graph(format!(
+                "auto_exposure: {} is not a texture",
+                self.describe(texture)
+            )));
+        }
+        let shape = &ty.shape;
         let size = [shape[0].min(64), shape[1].min(64)];
         let settings = TextureInput::new(size)
             .read(Texels::rgb())

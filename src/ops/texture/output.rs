@@ -216,17 +216,32 @@ impl Graph {
         y: Value,
         settings: &TextureOutput,
     ) -> Result<Value> {
+        self.expect_free(name)?;
         let ty = self.operand("texture_output", y)?;
         let all = image_shape(ty)?[1];
         let channels = match settings.channel {
+            Some(channel) if channel >= all => {
+                return Err(Error::shape(format!(
+                    "texture_output: channel {channel} of {ty}"
+                )));
+            }
             Some(channel) => channel..channel + 1,
             None => 0..all,
         };
-        if channels.end > all {
-            return Err(Error::shape(format!(
-                "texture_output: channel {} of {ty}",
-                channels.start
-            )));
+        // What lies behind is stretched over the whole texture, whose size a window does not know.
+        if settings.window.is_some() && settings.over.is_some() {
+            return Err(Error::shape(
+                "texture_output: a window over another texture",
+            ));
+        }
+        if settings.paint != Paint::Image {
+            let light = settings.transfer != Transfer::Linear || settings.exposure.is_some();
+            if light || settings.curve != Curve::Linear {
+                return Err(Error::shape(
+                    "texture_output: colours of a map and of classes are shown as they are; \
+                     transfer, exposure and curve are for images",
+                ));
+            }
         }
         let table = settings.table(channels.len())?;
         let op = WriteTexture {

@@ -157,6 +157,7 @@ impl Op for ReadTextures {
         out.push(
             dispatch
                 .turns(turns)
+                .grows(self.resize == TexelResize::Area && self.crop[0] == 0)
                 .workgroups((height * width).div_ceil(WORKGROUP)),
         );
         Ok(())

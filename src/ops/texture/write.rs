@@ -85,7 +85,8 @@ impl Op for WriteTexture {
         let extents = [height, width, self.size[0], self.size[1]];
         if extents.contains(&0) || extents.iter().any(|&extent| extent > LARGEST) {
             return Err(Error::shape(format!(
-                "{op}: {height} x {width} elements for {} x {} texels; 1 to {LARGEST} along an axis",
+                "{op}: {height} x {width} elements for {} x {} texels; 1 to {LARGEST} along an \
+                 axis",
                 self.size[0], self.size[1]
             )));
         }
@@ -183,6 +184,7 @@ impl Op for WriteTexture {
                 .param("colours", colours)
                 .param_f32("opacity", self.opacity)
                 .turns(looped(1, classes))
+                .grows(!self.windowed)
                 .workgroups(stride / WORKGROUP),
         );
         Ok(())
