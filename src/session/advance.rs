@@ -260,7 +260,8 @@ impl Session {
     /// textures and buffers stay. Nothing is bound then, which is an error.
     ///
     /// An encoder that is dropped takes its slice with it: the next call says so, and the one after
-    /// that begins the step anew. [`abandon_step`](Self::abandon_step) does so at will.
+    /// that begins the step anew. Where it held the last slice, no state has changed, and the next
+    /// call begins another step. [`abandon_step`](Self::abandon_step) leaves a step at will.
     ///
     /// What dispatches take is guessed at first, and measured from then on: by timestamps where the
     /// device has the feature `TIMESTAMP_QUERY`, else by what the host tells

@@ -35,7 +35,8 @@ impl Session {
     /// # Errors
     /// `Graph` if `texture` is none of the graph's, if a dispatch would read and write one texture,
     /// or while a step is under way in slices; `Unsupported` where usage, format or dimensions do
-    /// not fit, on the CPU reference (which is written texels), and for a texture that is too large for the device's loops; `DeviceLost`.
+    /// not fit, on the CPU reference (which is written texels), and for a texture that is too large
+    /// for the device's loops; `DeviceLost`.
     pub fn bind_texture(&mut self, texture: Value, view: &wgpu::TextureView) -> Result<()> {
         let Some(declared) = self.graph.texture_of(texture).cloned() else {
             return Err(Error::graph(format!(
@@ -59,8 +60,9 @@ impl Session {
     /// # Errors
     /// `Graph` if the value is no such input, if its bytes overlap those of another value that is
     /// bound and one of both is written, or while a step is under way in slices; `Shape` if
-    /// `offset` is not a multiple of 256 or the buffer ends before the value's bytes, a multiple of 16; `Unsupported` if the buffer lacks
-    /// the usage `STORAGE`, or on the CPU reference; `DeviceLost`.
+    /// `offset` is not a multiple of 256 or the buffer ends before the value's bytes, a multiple of
+    /// 16; `Unsupported` if the buffer lacks the usage `STORAGE`, or on the CPU reference;
+    /// `DeviceLost`.
     pub fn bind_input(&mut self, input: Value, buffer: &wgpu::Buffer, offset: u64) -> Result<()> {
         self.graph.operand("bind_input", input)?;
         if !matches!(self.graph.source(input)?, Origin::Input(_)) {
