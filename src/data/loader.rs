@@ -121,6 +121,9 @@ struct Queue {
     slots: VecDeque<Slot>,
     /// How often it began anew: what was begun before is of no use.
     generation: u64,
+    /// Set by a batch that failed until somebody asks for it again, so that it is tried again then
+    /// and not before: what was wrong may be mended in between.
+    halted: bool,
     ended: bool,
 }
 
@@ -207,6 +210,7 @@ impl Loader {
                 step: 0,
                 slots: VecDeque::new(),
                 generation: 0,
+                halted: false,
                 ended: false,
             }),
             work: Condvar::new(),
@@ -268,6 +272,10 @@ impl Loader {
     pub fn next_batch(&mut self) -> Result<LoadedBatch> {
         let shared = &*self.shared;
         let mut queue = shared.queue();
+        if queue.halted {
+            queue.halted = false;
+            shared.work.notify_all();
+        }
         let complete = |queue: &Queue| {
             let first = queue.slots.front();
             first.is_some_and(|slot| slot.made == slot.rows)
@@ -289,7 +297,9 @@ impl Loader {
         shared.work.notify_all();
         let joined = slot.join(step, shared.pixels);
         if joined.is_err() {
-            self.go_to_seed(seed, step);
+            let mut queue = shared.queue();
+            queue.begin(seed, step);
+            queue.halted = true;
         }
         joined
     }
@@ -325,6 +335,7 @@ impl Queue {
         (self.seed, self.step) = (seed, step);
         self.slots.clear();
         self.generation += 1;
+        self.halted = false;
     }
 }
 
@@ -396,6 +407,9 @@ impl Shared {
 
     /// The next rows to be made, if there is room for them.
     fn take(&self, queue: &mut Queue) -> Option<RowsToMake> {
+        if queue.halted {
+            return None;
+        }
         let last = queue.slots.back();
         if last.is_none_or(|slot| slot.taken == slot.rows) {
             if queue.slots.len() >= self.ahead {
