@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use striate::error::{Error, ErrorKind, Result};
-use striate::gpu::{Engine, Gpu, GpuOptions};
+use striate::gpu::{Engine, Gpu, GpuOptions, base_limits, required_limits};
 use striate::graph::{Graph, Value};
 use striate::kernel::{Caps, TexelFormat};
-use striate::ops::{Conv2d, TexelResize, Texels, TextureInput, TextureOutput, VideoRange};
+use striate::ops::{
+    Conv2d, InterpolateMode, MaxPool2d, TexelResize, Texels, TextureInput, TextureOutput,
+    VideoRange,
+};
 use striate::plan::{Plan, PlanOptions, StateLayout};
-use striate::session::Session;
+use striate::session::{Session, Tiles};
 use striate::shape::{PaddingMode, Type};
 use striate::store::Store;
 use striate::tensor::Tensor;
@@ -578,6 +581,273 @@ fn windows_are_written_where_they_belong() {
         host.submit(vec![encoder]);
         assert_eq!(host.texels(&to, 4), bytes);
         host.expect_quiet();
+    }
+}
+
+/// A network with a level of half the size, from the texture `in` to the texture `out`, over a
+/// window from `read` on into one from `written` on.
+fn net(size: [usize; 2]) -> Result<(Graph, [Value; 4])> {
+    let mut g = Graph::new();
+    let read = g.input("read", Type::u32([2]))?;
+    let written = g.input("written", Type::u32([4]))?;
+    let image = g.texture("in", size)?;
+    let settings = TextureInput::new(size).crop(size, read).read(Texels::rgb());
+    let x = g.texture_input(&[image], &settings)?;
+    let mut layers = 0;
+    let mut conv = |g: &mut Graph, x: Value, from: usize, to: usize| -> Result<Value> {
+        let numbers = (0..to * from * 9).map(|i| ((i * 37 + layers) % 19) as f32 / 90.0 - 0.08);
+        let weight = Tensor::f32([to, from, 3, 3], numbers.collect())?;
+        layers += 1;
+        let weight = g.constant(weight)?;
+        g.conv2d(x, weight, None, Conv2d::new().padding(1))
+    };
+    let first = conv(&mut g, x, 3, 8)?;
+    let first = g.relu(first)?;
+    let half = g.max_pool(first, MaxPool2d::new(2))?;
+    let half = conv(&mut g, half, 8, 8)?;
+    let half = g.relu(half)?;
+    let back = g.interpolate(half, &size, InterpolateMode::Nearest)?;
+    let joined = g.add(first, back)?;
+    let y = conv(&mut g, joined, 8, 3)?;
+    let settings = TextureOutput::new(TexelFormat::Rgba32Float, size).window(size, written);
+    let out = g.texture_output("out", y, &settings)?;
+    Ok((g, [read, written, image, out]))
+}
+
+/// Tiles make the picture that one step over all of it makes, where the memory for that is not
+/// there: without seams, in one encoder.
+#[test]
+fn tiles_under_a_memory_cap_make_the_whole_picture() {
+    const SIZE: [usize; 2] = [149, 205];
+    const OVERLAP: usize = 8;
+    for host in hosts() {
+        let engine = host.engine();
+        let [height, width] = SIZE.map(|extent| extent as u32);
+        let texels = (0..height * width * 4).map(|i| (i * 7919 % 257) as f32 / 256.0);
+        let texels: Vec<f32> = texels.collect();
+        let format = wgpu::TextureFormat::Rgba32Float;
+        let from = host.filled([height, width], format, bytemuck::cast_slice(&texels));
+        let picture = |cap: Option<u64>| {
+            let build = |tile: [usize; 2]| {
+                let (g, values) = net(tile)?;
+                let store = pollster::block_on(Store::new_async(&engine, &[&g], 0))?;
+                let options = PlanOptions {
+                    memory_cap: cap,
+                    ..PlanOptions::default()
+                };
+                let builder = Session::builder(&store, &g).options(options);
+                Ok((pollster::block_on(builder.build_async())?, values))
+            };
+            let (tiles, built) = Tiles::fitting(SIZE, OVERLAP, 2, build).unwrap();
+            let (mut session, [read, written, image, out]) = built;
+            let to = host.texture([height, width], format, WRITTEN);
+            session.bind_texture(image, &view(&from)).unwrap();
+            session.bind_texture(out, &view(&to)).unwrap();
+            let mut encoder = host.encoder();
+            for tile in tiles.iter() {
+                session.write(read, &tile.read().unwrap()).unwrap();
+                session.write(written, &tile.written().unwrap()).unwrap();
+                session.record(&mut encoder, 1).unwrap();
+            }
+            host.submit(vec![encoder]);
+            let made: Vec<f32> = bytemuck::pod_collect_to_vec(&host.texels(&to, 16));
+            (tiles, session.bytes(), made)
+        };
+        let (whole, bytes, wanted) = picture(None);
+        assert!(whole.is_whole());
+        assert!(wanted.iter().any(|&x| x > 0.1));
+        let (tiles, less, got) = picture(Some(bytes / 5));
+        assert!(
+            tiles.iter().count() > 5 && less <= bytes / 5,
+            "{less} of {bytes}"
+        );
+        let worst = wanted.iter().zip(&got).map(|(a, b)| (a - b).abs());
+        let worst = worst.fold(0.0, f32::max);
+        println!(
+            "{} tiles {:?}: {worst:e}",
+            tiles.iter().count(),
+            tiles.tile()
+        );
+        assert!(worst < 1e-5, "{worst} from one step over the whole picture");
+        host.expect_quiet();
+    }
+}
+
+/// A session compiled between frames is the one that is compiled at once, and no frame waits for
+/// more than one pipeline.
+#[test]
+fn a_session_is_compiled_in_steps() {
+    for host in hosts() {
+        let (g, image, out) = sharpen([24, 32]);
+        let engine = host.engine();
+        let Engine::Gpu(gpu) = &engine else {
+            panic!("a device")
+        };
+        let store = pollster::block_on(Store::new_async(&engine, &[&g], 0)).unwrap();
+        let mut compiling = Session::builder(&store, &g).in_steps();
+        assert_eq!(compiling.progress(), [0, 0]);
+        let mut steps = 0;
+        let mut session = loop {
+            let before = gpu.pipeline_count();
+            let session = compiling.step().unwrap();
+            assert!(
+                gpu.pipeline_count() <= before + 1,
+                "more than one in a step"
+            );
+            steps += 1;
+            if let Some(session) = session {
+                break session;
+            }
+        };
+        let [done, total] = compiling.progress();
+        assert!(done == total && total == gpu.pipeline_count() && steps > total);
+        expect_error(compiling.step(), ErrorKind::Graph, "was compiled");
+
+        // Its first frame compiles nothing: all pipelines were used before, by nothing.
+        let mut encoder = host.encoder();
+        expect_error(session.warm_up(&mut encoder, 1), ErrorKind::Graph, "in");
+        let texels: Vec<u8> = (0..24 * 32 * 4).map(|i| (i * 31 % 251) as u8).collect();
+        let from = host.filled([24, 32], wgpu::TextureFormat::Rgba8Unorm, &texels);
+        let to = host.texture([24, 32], wgpu::TextureFormat::Rgba8Unorm, WRITTEN);
+        session.bind_texture(image, &view(&from)).unwrap();
+        session.bind_texture(out, &view(&to)).unwrap();
+        expect_error(
+            session.warm_up(&mut encoder, 0),
+            ErrorKind::Shape,
+            "0 pipelines",
+        );
+        for left in (0..total).rev() {
+            let mut encoder = host.encoder();
+            assert_eq!(session.warm_up(&mut encoder, 1).unwrap(), left);
+            host.submit(vec![encoder]);
+        }
+        assert_eq!(session.warm_up(&mut encoder, 9).unwrap(), 0);
+        assert!(
+            host.texels(&to, 4).iter().all(|&byte| byte == 0),
+            "it wrote something"
+        );
+        assert_eq!(gpu.traffic().submissions, 0);
+        let mut encoder = host.encoder();
+        session.record(&mut encoder, 1).unwrap();
+        host.submit(vec![encoder]);
+        let mut at_once = compiled(&engine, &g);
+        assert_eq!(
+            gpu.pipeline_count(),
+            total,
+            "another session builds nothing"
+        );
+        let other = host.texture([24, 32], wgpu::TextureFormat::Rgba8Unorm, WRITTEN);
+        at_once.bind_texture(image, &view(&from)).unwrap();
+        at_once.bind_texture(out, &view(&other)).unwrap();
+        let mut encoder = host.encoder();
+        assert_eq!(
+            at_once.warm_up(&mut encoder, 1).unwrap(),
+            0,
+            "all were used before"
+        );
+        at_once.record(&mut encoder, 1).unwrap();
+        host.submit(vec![encoder]);
+        assert_eq!(host.texels(&to, 4), host.texels(&other, 4));
+        host.expect_quiet();
+    }
+}
+
+/// On a device with the limits that a graph requires, all its values are whole, and on one with the
+/// least limits they are in parts; both compute the same.
+#[test]
+fn required_limits_are_known_before_a_device_is_made() {
+    let mut g = Graph::new();
+    // 160 MiB, which a default binding does not hold.
+    let x = g.input("x", Type::f32([40, 1 << 20])).unwrap();
+    let y = g.sum(x, &[1], false).unwrap();
+    let needed = required_limits(&g, &[y]).unwrap();
+    assert_eq!(needed.max_storage_buffer_binding_size, 160 << 20);
+    let small = {
+        let mut g = Graph::new();
+        let x = g.input("x", Type::f32([4])).unwrap();
+        let y = g.relu(x).unwrap();
+        required_limits(&g, &[y]).unwrap()
+    };
+    assert_eq!(small, base_limits());
+    let huge = {
+        let mut g = Graph::new();
+        let x = g.input("x", Type::f32([1 << 20, 1 << 10])).unwrap();
+        let y = g.relu(x).unwrap();
+        required_limits(&g, &[y])
+    };
+    expect_error(huge, ErrorKind::Limit, "a binding holds at most");
+
+    // A device with the required limits has it whole, one with less in parts: the same sums.
+    let mut g = Graph::new();
+    let x = g.input("x", Type::f32([40, 1 << 15])).unwrap();
+    let y = g.sum(x, &[1], false).unwrap();
+    let enough = required_limits(&g, &[y]).unwrap();
+    let less = wgpu::Limits {
+        max_storage_buffer_binding_size: 1 << 20,
+        ..base_limits()
+    };
+    let gpus = |limits: wgpu::Limits| {
+        Gpu::all(&GpuOptions {
+            limits: Some(limits),
+            ..GpuOptions::default()
+        })
+    };
+    for (enough, less) in gpus(enough).into_iter().zip(gpus(less)) {
+        let sums = [enough, less].map(|gpu| {
+            let gpu = gpu.unwrap();
+            assert!(gpu.device().features().is_empty());
+            let store = Store::new(&gpu.into(), &[&g], 0).unwrap();
+            let mut session = Session::new(&store, &g, &[y]).unwrap();
+            let numbers = (0..40 << 15).map(|i| (i % 7) as f32 * (1 + (i >> 15)) as f32);
+            let numbers = Tensor::f32([40, 1 << 15], numbers.collect()).unwrap();
+            session.write(x, &numbers).unwrap();
+            session.run(1).unwrap();
+            let parts = session.plan().unwrap().places[&x].len();
+            (parts, session.read(y).unwrap())
+        });
+        assert_eq!([sums[0].0, sums[1].0], [1, 5]);
+        assert_eq!(sums[0].1, sums[1].1);
+    }
+}
+
+/// What is off is told with what turns it on.
+#[test]
+fn a_report_tells_which_paths_are_on() {
+    let base = GpuOptions {
+        limits: Some(base_limits()),
+        ..GpuOptions::default()
+    };
+    let all = Gpu::all(&GpuOptions::default()).into_iter();
+    for (full, least) in all.zip(Gpu::all(&base)) {
+        let (full, least) = (full.unwrap(), least.unwrap());
+        let path = |gpu: &Gpu, name: &str| {
+            let paths = gpu.report().paths;
+            paths.into_iter().find(|path| path.name == name).unwrap()
+        };
+        assert_eq!(path(&full, "timestamps").is_on, full.has_timestamps());
+        let timestamps = path(&least, "timestamps");
+        assert!(!timestamps.is_on && timestamps.note.contains("TIMESTAMP_QUERY"));
+        let parts = path(&least, "large values in one part");
+        assert!(!parts.is_on && parts.note.contains("max_storage_buffer_binding_size"));
+        assert!(path(&full, "kernels without checks").is_on);
+        let checked = GpuOptions {
+            checked: true,
+            ..GpuOptions::default()
+        };
+        let checked = full.with_options(&checked).unwrap();
+        let checks = path(&checked, "kernels without checks");
+        assert!(!checks.is_on && checks.note.contains("GpuOptions::checked"));
+        let text = least.report().to_string();
+        assert!(text.contains("off timestamps: "), "{text}");
+        println!("{}\n", full.report());
+    }
+    for host in hosts() {
+        let Engine::Gpu(gpu) = host.engine() else {
+            panic!("a device")
+        };
+        let text = gpu.report().to_string();
+        let words = "make the device with TIMESTAMP_QUERY, where its adapter offers that";
+        assert!(text.contains(words), "{text}");
     }
 }
 

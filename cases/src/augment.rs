@@ -415,6 +415,34 @@ fn pixels() -> Vec<Case> {
             },
         ));
     }
+    // Rows that only pick pixels and erase have kernels of their own.
+    for (c, border) in [(1, Border::Fill), (3, Border::Reflect), (5, Border::Edge)] {
+        cases.push(Case::new(
+            format!("augment/[9, {c}, 16, 20]/picks/{border:?}"),
+            vec![words(CLOCK), below([9], 1000), bytes([9, c, 16, 20])],
+            move |g, x| {
+                let flipped = AugmentRow {
+                    matrix: [-1.0, 0.0, 19.0, 0.0, 1.0, -2.0],
+                    border,
+                    fill: 9,
+                    ..AugmentRow::default()
+                };
+                let erased = AugmentRow {
+                    border,
+                    fill: 9,
+                    erase: [2, 3, 7, 6],
+                    ..AugmentRow::default()
+                };
+                let stage = AugmentStage {
+                    choices: vec![flipped.into(), erased.into()],
+                    alternate: false,
+                };
+                let rows = g.augment_rows(x[0], x[1], 9, &[stage], None)?;
+                let scale: Vec<f32> = (0..c).map(|k| 0.5_f32.powi(k as i32)).collect();
+                Ok(vec![g.augment(x[2], rows, &scale, &[-0.5])?])
+            },
+        ));
+    }
     cases
 }
 

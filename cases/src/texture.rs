@@ -323,6 +323,17 @@ fn write() -> Vec<Case> {
         output("window", vec![image(3), words(&[0, 0])], move |x| {
             own(FLOATS).window([5, 7], x[0])
         }),
+        // Two rows and three columns are left out.
+        output(
+            "window/skipped",
+            vec![image(3), words(&[0, 0, 2, 3])],
+            move |x| own(FLOATS).window([5, 7], x[0]),
+        ),
+        output(
+            "window/all skipped",
+            vec![image(3), words(&[0, 0, 0, 7])],
+            move |x| own(FLOATS).window([5, 7], x[0]),
+        ),
         output("larger", vec![image(3)], |_| {
             TextureOutput::new(FLOATS, [11, 9])
         }),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use striate::check::{Adapter, Case};
 use striate::error::{Error, ErrorKind, Result};
-use striate::gpu::GpuOptions;
+use striate::gpu::{GpuOptions, base_limits};
 use striate_cases::cases;
 use striate_cases::tally::{Count, Tally};
 
@@ -33,6 +33,9 @@ pub struct Args {
     /// Only adapters whose name holds this, in any case of letters
     #[arg(long, value_name = "TEXT")]
     adapter: Option<String>,
+    /// On devices without features and with no more than the limits that every kernel needs
+    #[arg(long)]
+    base_limits: bool,
     /// Writes the table of ops into docs/ops.md, and those of kernels into shaders/*/README.md,
     /// instead
     #[arg(long)]
@@ -74,6 +77,7 @@ fn verify(args: &Args) -> Result<bool> {
     }
     let options = GpuOptions {
         adapter: args.adapter.clone(),
+        limits: args.base_limits.then(base_limits),
         ..GpuOptions::default()
     };
     let mut adapters = Vec::new();

@@ -8,12 +8,15 @@
 // sharpness, levels, sampling, contrast, saturation, brightness, posterize, solarize, noise,
 // erasing.
 // Reference: src/ops/augment/pixels.rs.
-// One invocation makes a pixel of up to 4 channels, one workgroup workgroup_size of them.
-// Overrides: leveled (1 reads tables, 0 does without levels and contrast), workgroup_size.
+// One invocation makes a pixel of up to most_lanes channels, one workgroup workgroup_size of them.
+// Overrides: leveled (1 reads tables, 0 does without levels and contrast), picks (1 where rows only
+// pick pixels and erase: flips, shifts, cutout), most_lanes (1 or 4), workgroup_size.
 // Providers: augment/row, augment/geometry, augment/bytes, lib/fixed, lib/philox, lib/grid,
 // lib/float, lib/divide.
 
 override leveled: u32 = 0u;
+override picks: u32 = 0u;
+override most_lanes: u32 = 4u;
 override workgroup_size: u32 = 64u;
 
 struct Params {
@@ -60,7 +63,7 @@ fn raw(at: vec2<i32>) -> vec4<i32> {
     let plane = params.height * params.width;
     let first = image + u32(at.y) * params.width + u32(at.x);
     var found: vec4<i32>;
-    for (var lane = 0u; lane < 4u; lane++) {
+    for (var lane = 0u; lane < most_lanes; lane++) {
         if lane < params.lanes {
             found[lane] = byte_of(images[first + lane * plane]);
         }
@@ -86,7 +89,7 @@ fn blurred(at: vec2<i32>, v: vec4<i32>) -> vec4<i32> {
 
 fn at_new_levels(v: vec4<i32>) -> vec4<i32> {
     var found: vec4<i32>;
-    for (var lane = 0u; lane < 4u; lane++) {
+    for (var lane = 0u; lane < most_lanes; lane++) {
         if lane < params.lanes {
             found[lane] = i32(tables[table + lane * TABLE + u32(v[lane])] & 255u);
         }
@@ -101,6 +104,9 @@ fn fetched(at: vec2<i32>) -> vec4<i32> {
         return vec4<i32>(i32(rows[base + FILL] & 255u));
     }
     var v = raw(inside);
+    if picks == 1u {
+        return v;
+    }
     let sharpness = word(base, SHARPNESS);
     let last = vec2<i32>(vec2<u32>(params.width, params.height)) - vec2<i32>(1);
     if sharpness != ONE && all(inside > vec2<i32>()) && all(inside < last) {
@@ -174,12 +180,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         table = params.first_table + channel * TABLE;
         let at = place(base, column, line);
         var v: vec4<i32>;
-        if (rows[base + FLAGS] & 1u) == 1u {
+        if picks == 0u && (rows[base + FLAGS] & 1u) == 1u {
             v = interpolated(at);
         } else {
             v = fetched((at + vec2<i32>(0x8000)) >> vec2<u32>(16u));
         }
-        v = coloured(v, pixel);
+        if picks == 0u {
+            v = coloured(v, pixel);
+        }
         let scale = vec4<f32>(params.scale0, params.scale1, params.scale2, params.scale3);
         let shift = vec4<f32>(params.shift0, params.shift1, params.shift2, params.shift3);
         let made = select(vec4<f32>(v) * scale + shift, vec4<f32>(), in_box(base, column, line));
@@ -189,7 +197,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 
 fn store_lanes(first: u32, made: vec4<f32>) {
     let plane = params.height * params.width;
-    for (var lane = 0u; lane < 4u; lane++) {
+    for (var lane = 0u; lane < most_lanes; lane++) {
         if lane < params.lanes {
             y[first + lane * plane] = made[lane];
         }

@@ -3,8 +3,14 @@
 // Layout: y is [samples, channels, height, width]; `base` is where the sample, and the first of its
 // channels that is shown, begins. `table` holds the scales, the shifts, and from row 2 on the
 // colours (red, green, blue, alpha). The texture is written whole, or, where rows is not 0, in
-// rows x columns texels from `origin` (top, left) on; y is stretched over that. Where `over` has a
-// picture, that lies behind, stretched over the whole texture. Reference:
+// rows x columns texels from `origin` (top, left) on; y is stretched over that. Where `skips` is 1,
+// `origin` goes on with how many rows and columns of these are left out first: tiles that overlap
+// are written in order, and each leaves to the one before it what that one knows better.
+//
+//     tile 0  |========== written ==========|
+//     tile 1              |- skipped -|========== written ==========|
+//
+// Where `over` has a picture, that lies behind, stretched over the whole texture. Reference:
 // src/ops/texture/write.rs. One invocation writes every `stride`-th texel, one workgroup
 // workgroup_size at a time. Params: paint (0 image of 1, 3 or 4 channels, 1 map of one channel from
 // 0 to 1, 2 class of the largest channel), linear (0: the nearest element), flips (bit 0: columns,
@@ -22,6 +28,7 @@ struct Params {
     base: u32,
     rows: u32,
     columns: u32,
+    skips: u32,
     flips: u32,
     linear: u32,
     paint: u32,
@@ -121,12 +128,21 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let rows = select(params.rows, size.y, whole);
     let columns = select(params.columns, size.x, whole);
     let corner = select(vec2<u32>(origin[1], origin[0]), vec2<u32>(), vec2<bool>(whole));
+    var skipped = vec2<u32>();
+    if params.skips == 1u {
+        skipped = vec2<u32>(origin[3], origin[2]);
+    }
     let count = rows * columns;
     let start = workgroup_index(group) * workgroup_size + local;
     if start < params.stride {
         for (var i = start; i < count; i += params.stride) {
             let row = i / columns;
             let column = i - row * columns;
+            let at = corner + vec2<u32>(column, row);
+            let left_out = any(vec2<u32>(column, row) < skipped);
+            if left_out || any(corner >= size) || any(at >= size) {
+                continue;
+            }
             let down_row = select(row, rows - 1u - row, (params.flips & 2u) != 0u);
             let along_column = select(column, columns - 1u - column, (params.flips & 1u) != 0u);
             let down = taps(down_row, rows, params.height);
@@ -140,10 +156,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 colour = class_colour(down, along);
             }
             colour = select(colour, vec4<f32>(), is_not_finite4(colour));
-            let at = corner + vec2<u32>(column, row);
-            if all(corner < size) && all(at < size) {
-                put(at, over(at, size, colour));
-            }
+            put(at, over(at, size, colour));
         }
     }
 }

@@ -16,6 +16,10 @@ pub struct GpuOptions {
     /// Part of the adapter's name, in any case of letters; by default `WGPU_ADAPTER_NAME`, else
     /// any.
     pub adapter: Option<String>,
+    /// Limits of an own device, which has no features then: to try what a host's device may be
+    /// like, down to [`base_limits`](crate::gpu::base_limits). By default it has all limits of its
+    /// adapter, and the features that the library can use.
+    pub limits: Option<wgpu::Limits>,
     /// Body of the matrix-shaped kernels; by default registers on software adapters and GL, shared
     /// memory elsewhere.
     ///
@@ -162,8 +166,14 @@ impl Gpu {
         let name = format!("{} ({})", info.name, info.backend);
         // Where they are offered, steps can be profiled and pipelines be kept; nothing else depends
         // on them.
-        let mut required_features =
-            adapter.features() & (wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::PIPELINE_CACHE);
+        let mut required_features = match options.limits {
+            None => adapter.features() & OPTIONAL_FEATURES,
+            Some(_) => wgpu::Features::empty(),
+        };
+        let required_limits = match &options.limits {
+            None => adapter.limits(),
+            Some(limits) => limits.clone(),
+        };
         let asked = options.body == Some(Body::Cooperative)
             && options.matrices != Some(Matrices::Plain)
             && Matrices::of(adapter).is_some();
@@ -171,7 +181,7 @@ impl Gpu {
             required_features |= cooperative::FEATURES;
         }
         let unsupported = |error: Error| error.context(format!("{name}: unsupported"));
-        let opened = open(adapter, required_features, adapter.limits()).await;
+        let opened = open(adapter, required_features, required_limits).await;
         let (device, queue) = opened.map_err(unsupported)?;
         let common = Common::new(&device, Some(adapter), options).map_err(unsupported)?;
         let loss = common.loss.clone();
@@ -207,6 +217,10 @@ impl Gpu {
         })))
     }
 }
+
+/// Features that an own device has wherever its adapter does.
+pub(super) const OPTIONAL_FEATURES: wgpu::Features =
+    wgpu::Features::TIMESTAMP_QUERY.union(wgpu::Features::PIPELINE_CACHE);
 
 async fn open(
     adapter: &wgpu::Adapter,

@@ -210,6 +210,7 @@ impl Bindings {
             })
             .collect();
         let submit = || {
+            pipeline.use_first();
             let bind_group = gpu.device().create_bind_group(&wgpu::BindGroupDescriptor {
                 label: Some("first use"),
                 layout: &pipeline.layout,

@@ -1,7 +1,10 @@
 //! The limits that every kernel and every session relies on.
 
+use super::GpuOptions;
 use crate::error::{Error, ErrorKind, Result};
+use crate::graph::{Graph, Value};
 use crate::kernel::WINDOW;
+use crate::plan::{Plan, PlanOptions, StateLayout, UNIFORM_STRIDE};
 
 /// One limit that a device must meet.
 struct Need {
@@ -142,9 +145,128 @@ pub(super) fn check(limits: &wgpu::Limits) -> Result<()> {
     Ok(())
 }
 
+/// The least that the kernels need: a device with these limits and no features runs every op.
+/// Limits that the kernels do not touch are those of [`wgpu::Limits::downlevel_defaults`].
+pub fn base_limits() -> wgpu::Limits {
+    wgpu::Limits {
+        max_bind_groups: 1,
+        max_bindings_per_bind_group: 9,
+        max_storage_buffers_per_shader_stage: 4,
+        max_uniform_buffers_per_shader_stage: UNIFORM_BUFFERS as u32,
+        max_buffers_and_acceleration_structures_per_shader_stage: 8,
+        max_uniform_buffer_binding_size: 16 << 10,
+        max_compute_invocations_per_workgroup: 256,
+        max_compute_workgroup_size_x: 256,
+        max_compute_workgroup_size_y: 1,
+        max_compute_workgroup_size_z: 1,
+        max_compute_workgroup_storage_size: 16_352,
+        max_compute_workgroups_per_dimension: 65_535,
+        min_uniform_buffer_offset_alignment: 256,
+        min_storage_buffer_offset_alignment: 256,
+        ..wgpu::Limits::downlevel_defaults()
+    }
+}
+
+/// The limits to ask a device for, before there is one: on a device with them, a session of `graph`
+/// with these `fetched` values, over a store of its own, is compiled with every value in one
+/// binding. On a device with less, down to [`base_limits`], larger values are cut into parts, as
+/// far as their ops allow that.
+///
+/// A host asks for the better of its own and these, with `own.or_better_values_from(&needed)`.
+///
+/// ```
+/// use striate::gpu::{base_limits, required_limits};
+/// use striate::prelude::*;
+///
+/// # fn main() -> Result<()> {
+/// let mut g = Graph::new();
+/// let x = g.input("x", Type::f32([64, 3, 1024, 1024]))?; // 768 MiB
+/// let y = g.relu(x)?;
+/// let needed = required_limits(&g, &[y])?;
+/// assert_eq!(needed.max_storage_buffer_binding_size, 768 << 20);
+/// assert_eq!(base_limits().max_storage_buffer_binding_size, 128 << 20);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// `Limit` if a value is larger than any binding; as [`Plan::new`].
+pub fn required_limits(graph: &Graph, fetched: &[Value]) -> Result<wgpu::Limits> {
+    let mut limits = base_limits();
+    let nodes = graph.nodes().iter();
+    let made = nodes.flat_map(|node| node.inputs.iter().chain(&node.outputs));
+    let states = graph.states().iter().map(|state| &state.value);
+    for &value in made.chain(states).chain(fetched) {
+        let ty = graph.operand("required_limits", value)?;
+        let bytes = ty.padded_bytes(ty.count());
+        let binding = bytes.checked_next_multiple_of(256).unwrap_or(u64::MAX);
+        if graph.texture_of(value).is_none() {
+            let most = &mut limits.max_storage_buffer_binding_size;
+            *most = (*most).max(binding);
+        }
+    }
+    let binding = limits.max_storage_buffer_binding_size;
+    limits.max_buffer_size = limits.max_buffer_size.max(binding.saturating_add(WINDOW));
+    // Scratch and parameters of dispatches are known to the plan alone, which is another one on
+    // CPU adapters.
+    let mut largest = 0;
+    for kind in [wgpu::DeviceType::Other, wgpu::DeviceType::Cpu] {
+        let offered = wgpu::Limits {
+            max_uniform_buffer_binding_size: WINDOW,
+            ..limits.clone()
+        };
+        let caps = GpuOptions::default().caps(wgpu::Backend::Vulkan, kind, &offered)?;
+        if binding > caps.max_binding {
+            return Err(Error::new(
+                ErrorKind::Limit,
+                format!(
+                    "a value takes {binding} bytes, a binding holds at most {}",
+                    caps.max_binding
+                ),
+            ));
+        }
+        let layout = StateLayout::new(&[graph], caps.max_binding)?;
+        let plan = Plan::new(graph, &layout, fetched, &caps, PlanOptions::default())?;
+        let chunks = layout.chunks.iter().map(|chunk| caps.padded(chunk.bytes));
+        let buffers = plan.slots.iter().copied().chain(plan.fixed().into_values());
+        let params = plan.steps.len() as u64 * UNIFORM_STRIDE;
+        let most = chunks.chain(buffers).chain([params]).max();
+        largest = largest.max(most.unwrap_or(0));
+    }
+    limits.max_buffer_size = limits.max_buffer_size.max(largest);
+    Ok(limits)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The base is exactly what the kernels need: one less of anything is refused.
+    #[test]
+    fn the_base_suffices_and_nothing_less() {
+        let base = base_limits();
+        check(&base).unwrap();
+        let less: [fn(&mut wgpu::Limits); 13] = [
+            |l| l.max_bind_groups -= 1,
+            |l| l.max_bindings_per_bind_group -= 1,
+            |l| l.max_storage_buffers_per_shader_stage -= 1,
+            |l| l.max_uniform_buffers_per_shader_stage -= 1,
+            |l| l.max_buffers_and_acceleration_structures_per_shader_stage -= 1,
+            |l| l.max_uniform_buffer_binding_size -= 1,
+            |l| l.max_compute_invocations_per_workgroup -= 1,
+            |l| l.max_compute_workgroup_size_x -= 1,
+            |l| l.max_compute_workgroup_size_y -= 1,
+            |l| l.max_compute_workgroup_size_z -= 1,
+            |l| l.max_compute_workgroup_storage_size -= 1,
+            |l| l.max_compute_workgroups_per_dimension -= 1,
+            |l| l.min_storage_buffer_offset_alignment *= 2,
+        ];
+        for (i, less) in less.iter().enumerate() {
+            let mut limits = base.clone();
+            less(&mut limits);
+            check(&limits).expect_err(&i.to_string());
+        }
+    }
 
     /// WebGPU's defaults suffice, and so does exactly what the table names.
     #[test]

@@ -1,7 +1,10 @@
 //! Compute pipelines, built once per kernel, set of override constants and binding layout.
 
 use std::collections::{HashMap, HashSet};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 
 #[cfg(not(target_arch = "wasm32"))]
 use super::first_use::FirstUses;
@@ -13,6 +16,35 @@ use crate::kernel::{Access, Kernel, TexelFormat, Wgsl};
 pub(crate) struct Pipeline {
     pub pipeline: wgpu::ComputePipeline,
     pub layout: wgpu::BindGroupLayout,
+    /// Whether some encoder has used it.
+    used: AtomicBool,
+}
+
+impl Pipeline {
+    /// Whether this use is the first.
+    pub fn use_first(&self) -> bool {
+        !self.used.swap(true, Ordering::Relaxed)
+    }
+
+    pub fn is_used(&self) -> bool {
+        self.used.load(Ordering::Relaxed)
+    }
+}
+
+/// Lets whoever polls do something else once.
+#[derive(Default)]
+struct Yield(bool);
+
+impl Future for Yield {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if std::mem::replace(&mut self.0, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -87,7 +119,8 @@ impl Pipelines {
         cache::data(device, self.cache.as_ref()?)
     }
 
-    /// The pipelines of these uses, in order; those that are not there yet are built.
+    /// The pipelines of these uses, in order; those that are not there yet are built, at least one
+    /// in each poll.
     pub async fn get(
         &self,
         gpu: &Gpu,
@@ -140,6 +173,8 @@ impl Pipelines {
             }
             let kept = self.lock().entry(key.clone()).or_insert(pipeline).clone();
             found.insert(key, kept);
+            // Building one takes a while; a frame may come between.
+            Yield::default().await;
         }
         progress(Progress {
             total,
@@ -214,7 +249,11 @@ impl Pipelines {
             },
             cache: self.cache.as_ref(),
         });
-        Pipeline { pipeline, layout }
+        Pipeline {
+            pipeline,
+            layout,
+            used: AtomicBool::new(false),
+        }
     }
 }
 

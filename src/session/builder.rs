@@ -34,12 +34,12 @@ use crate::store::Store;
 #[derive(Debug)]
 #[must_use]
 pub struct SessionBuilder<'a, P = fn(Progress<'_>)> {
-    store: &'a Store,
-    graph: &'a Graph,
-    fetched: Vec<Value>,
-    hosted: Vec<Value>,
-    options: PlanOptions,
-    progress: P,
+    pub(super) store: &'a Store,
+    pub(super) graph: &'a Graph,
+    pub(super) fetched: Vec<Value>,
+    pub(super) hosted: Vec<Value>,
+    pub(super) options: PlanOptions,
+    pub(super) progress: P,
 }
 
 impl<'a> SessionBuilder<'a> {

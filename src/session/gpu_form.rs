@@ -1,6 +1,6 @@
 //! A plan on a device: pipelines, buffers and bind groups, made once and encoded step by step.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use super::advance::Slices;
@@ -54,7 +54,13 @@ pub(super) struct Ready {
 }
 
 impl Ready {
-    pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>) {
+    /// Encodes it for an encoder that will be submitted.
+    pub fn encode_used(&self, pass: &mut wgpu::ComputePass<'_>) {
+        self.pipeline.use_first();
+        self.encode(pass);
+    }
+
+    fn encode(&self, pass: &mut wgpu::ComputePass<'_>) {
         if let Some(bind_group) = &self.bind_group {
             pass.set_pipeline(&self.pipeline.pipeline);
             pass.set_bind_group(0, bind_group, &[]);
@@ -134,7 +140,9 @@ impl GpuForm {
             // One step encoded in private: a fault of ours shows here and not when the host
             // finishes its encoder.
             let mut encoder = gpu.device().create_command_encoder(&Default::default());
-            encode_steps(&dispatches, &mut encoder, 1, None);
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            dispatches.iter().for_each(|ready| ready.encode(&mut pass));
+            drop(pass);
             encoder.finish();
             Ok(dispatches)
         };
@@ -410,6 +418,30 @@ impl GpuForm {
         order
     }
 
+    /// Records first uses, by no workgroups, of up to `most` pipelines that have none yet; how many
+    /// are left.
+    pub fn record_first_uses(&self, encoder: &mut wgpu::CommandEncoder, most: usize) -> usize {
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+            label: Some("striate warm-up"),
+            timestamp_writes: None,
+        });
+        let mut done = 0;
+        for ready in &self.dispatches {
+            if done < most
+                && let Some(bind_group) = &ready.bind_group
+                && ready.pipeline.use_first()
+            {
+                pass.set_pipeline(&ready.pipeline.pipeline);
+                pass.set_bind_group(0, bind_group, &[]);
+                pass.dispatch_workgroups(0, 0, 0);
+                done += 1;
+            }
+        }
+        let unused = self.dispatches.iter().map(|ready| &ready.pipeline);
+        let unused = unused.filter(|pipeline| !pipeline.is_used());
+        unused.map(Arc::as_ptr).collect::<HashSet<_>>().len()
+    }
+
     /// Submits so many steps together, or none of them.
     pub fn submit(&mut self, steps: usize) -> Result<()> {
         let submission = self.gpu.guarded("submitting steps", || {
@@ -450,7 +482,7 @@ pub(super) fn encode_steps(
         timestamp_writes,
     });
     for ready in std::iter::repeat_n(dispatches, steps).flatten() {
-        ready.encode(&mut pass);
+        ready.encode_used(&mut pass);
     }
 }
 

@@ -4,16 +4,20 @@ mod advance;
 mod bound;
 mod builder;
 mod gpu_form;
+mod prepare;
 mod profile;
 mod recorded;
 mod self_test;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) mod texels;
+mod tiles;
 
 pub use advance::Advanced;
 pub use bound::BufferSlice;
 pub use builder::SessionBuilder;
+pub use prepare::SessionInSteps;
 pub use profile::{Profile, Timed};
+pub use tiles::{Tile, Tiles};
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

@@ -55,7 +55,7 @@ impl Session {
                 label: Some(form.plan.steps[index].op),
                 timestamp_writes: timestamps.of(index),
             });
-            ready.encode(&mut pass);
+            ready.encode_used(&mut pass);
         }
         let times = timestamps.submit(gpu, encoder).await?;
         let dispatches = form.plan.steps.iter().zip(times);

@@ -1,5 +1,7 @@
 //! Images changed as their rows of parameters say: geometry, colour, erasing.
 
+use std::any::Any;
+
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Value};
 use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, overlaps, source};
@@ -9,6 +11,7 @@ use crate::shape::{DType, Type};
 use crate::tensor::Array;
 
 use super::row::{ONE, Word};
+use super::rows::AugmentRows;
 use super::tables::TABLE;
 use super::{Params, byte_of, expect_images, expect_rows, fixed_mul, grey, knot_step};
 
@@ -23,6 +26,8 @@ pub struct AugmentPixels {
     pub shift: Vec<f32>,
     /// Whether a third input holds tables of levels and means.
     pub tables: bool,
+    /// Whether no row does more than pick pixels and erase.
+    pub picks: bool,
 }
 
 /// # Augmentation
@@ -46,10 +51,13 @@ impl Graph {
         shift: &[f32],
     ) -> Result<Value> {
         let (scale, shift) = (scale.to_vec(), shift.to_vec());
+        let drawn = self.producer(rows).map(|node| &self.nodes()[node].op);
+        let drawn = drawn.and_then(|op| (op.as_ref() as &dyn Any).downcast_ref::<AugmentRows>());
         let op = AugmentPixels {
             scale,
             shift,
             tables: false,
+            picks: drawn.is_some_and(|rows| rows.picks),
         };
         self.apply1(op, &[images, rows])
     }
@@ -72,6 +80,7 @@ impl Graph {
             scale,
             shift,
             tables: true,
+            picks: false,
         };
         self.apply1(op, &[images, rows, tables])
     }
@@ -153,6 +162,11 @@ impl Op for AugmentPixels {
         let knots = expect_rows("augment", &io.inputs[1], n)?;
         let words = io.inputs[1].shape[1];
         let leveled = io.inputs.len() == 3;
+        let variant = 2 * if leveled {
+            1
+        } else {
+            2 * usize::from(self.picks)
+        };
         let mut parts = vec![
             &io.output_parts[0][..],
             &io.input_parts[0],
@@ -162,7 +176,8 @@ impl Op for AugmentPixels {
         for rows in overlaps(&parts) {
             let count = rows.count * h * w;
             for channel in (0..c).step_by(LANES) {
-                let dispatch = Dispatch::new(&AUGMENT, VARIANTS[usize::from(leveled)])
+                let lanes = LANES.min(c - channel);
+                let dispatch = Dispatch::new(&AUGMENT, VARIANTS[variant + usize::from(lanes > 1)])
                     .read(Operand::Input(0))
                     .part(rows.part[1])
                     .read(Operand::Input(1))
@@ -182,7 +197,7 @@ impl Op for AugmentPixels {
                     .param("first_y", rows.first[0] * c * h * w)
                     .param("channels", c)
                     .param("channel", channel)
-                    .param("lanes", LANES.min(c - channel))
+                    .param("lanes", lanes)
                     .param("height", h)
                     .param("width", w)
                     .param("words", words)
@@ -332,10 +347,24 @@ fn blended(byte: i32, factor: i32, other: i32) -> i32 {
     (sum >> 20).clamp(0, 255)
 }
 
+// With the whole of it, with tables, and for rows that only pick; each for one channel and for more.
 const VARIANTS: &[Overrides] = &[
-    &[("leveled", 0), ("workgroup_size", 64)],
-    &[("leveled", 1), ("workgroup_size", 64)],
+    &variant(0, 0, 1),
+    &variant(0, 0, LANES as u32),
+    &variant(1, 0, 1),
+    &variant(1, 0, LANES as u32),
+    &variant(0, 1, 1),
+    &variant(0, 1, LANES as u32),
 ];
+
+const fn variant(leveled: u32, picks: u32, most_lanes: u32) -> [(&'static str, u32); 4] {
+    [
+        ("leveled", leveled),
+        ("picks", picks),
+        ("most_lanes", most_lanes),
+        ("workgroup_size", 64),
+    ]
+}
 
 pub(super) static AUGMENT: Kernel = Kernel::new(
     "augment",

@@ -145,6 +145,19 @@ impl Default for AugmentRow {
 const SUM_DEVIATION: f64 = 147.801_218;
 
 impl AugmentRow {
+    /// Whether it does no more than pick pixels and erase: nothing is computed of bytes.
+    pub(super) fn only_picks(&self) -> bool {
+        let same = Self {
+            matrix: self.matrix,
+            border: self.border,
+            fill: self.fill,
+            erase: self.erase,
+            share: self.share,
+            ..Self::default()
+        };
+        *self == same
+    }
+
     /// As words of the rows of `augment`. Numbers beyond what words hold are clamped.
     pub fn words(&self) -> [u32; HEAD] {
         let fixed = |x: f64, bits: i32| (x * f64::from(1 << bits)).round() as i32 as u32;
@@ -192,6 +205,35 @@ mod tests {
     #[test]
     fn the_default_changes_nothing() {
         assert_eq!(AugmentRow::default().words(), NEUTRAL);
+    }
+
+    /// Geometry and erasing pick; all else computes.
+    #[test]
+    fn what_computes_does_not_only_pick() {
+        let picking = AugmentRow {
+            matrix: [-1.0, 0.0, 27.0, 0.0, 1.0, 2.0],
+            border: Border::Reflect,
+            fill: 7,
+            erase: [1, 2, 3, 4],
+            ..AugmentRow::default()
+        };
+        assert!(picking.only_picks());
+        let computing: [fn(&mut AugmentRow); 9] = [
+            |row| row.sharpness = 0.0,
+            |row| row.levels = Levels::Equalize,
+            |row| row.bilinear = true,
+            |row| row.contrast = 0.5,
+            |row| row.saturation = 0.5,
+            |row| row.brightness = 0.5,
+            |row| row.posterize = 4,
+            |row| row.solarize = 128,
+            |row| row.noise = 2.0,
+        ];
+        for (i, change) in computing.iter().enumerate() {
+            let mut row = picking;
+            change(&mut row);
+            assert!(!row.only_picks(), "{i}");
+        }
     }
 
     /// A factor of 20 makes a byte of 255 no negative number.

@@ -68,6 +68,8 @@ pub struct AugmentRows {
     pub knots: usize,
     /// The longest displacement, with 16 bits behind the point.
     pub most: u32,
+    /// Whether no choice does more than pick pixels and erase.
+    pub picks: bool,
 }
 
 /// Words of a line of the table of choices.
@@ -119,6 +121,9 @@ impl Graph {
             stages: stages.len(),
             knots,
             most,
+            picks: (stages.iter())
+                .flat_map(|stage| &stage.choices)
+                .all(|choice| choice.row.only_picks()),
         };
         self.apply1(op, &[clock, indices, table])
     }

@@ -47,8 +47,8 @@ fn operands(g: &mut Graph, exposure: Option<Value>, origin: Option<Value>) -> Re
     ])
 }
 
-/// Fails unless the operands have the types of [`operands`].
-fn expect_operands(op: &str, exposure: &Type, origin: &Type) -> Result<()> {
+/// Fails unless the operands have the types of [`operands`]; an origin may be so many numbers.
+fn expect_operands(op: &str, exposure: &Type, origin: &Type, numbers: usize) -> Result<()> {
     crate::ops::expect_type(op, "exposure", exposure, &Type::f32([1]))?;
-    crate::ops::expect_type(op, "origin", origin, &Type::u32([2]))
+    crate::ops::expect_type(op, "origin", origin, &Type::u32([numbers]))
 }

@@ -135,6 +135,10 @@ impl TextureOutput {
 
     /// Writes `size` (height, width) texels alone, from `origin` u32 `[2]` (top, left) on; the
     /// others stay. What lies beyond an edge of the texture is left out.
+    ///
+    /// An origin u32 `[4]` (top, left, rows, columns) leaves out so many rows and columns of the
+    /// window first, too: what [`Tile::written`](crate::session::Tile::written) says of tiles that
+    /// overlap.
     pub fn window(mut self, size: [usize; 2], origin: Value) -> Self {
         (self.size, self.window) = (size, Some(origin));
         self
@@ -191,7 +195,7 @@ impl Graph {
     /// infinite count as 0.
     ///
     /// The reference makes `f32 [height, width, 4]` of them, not yet rounded to the format; of a
-    /// window, the window alone.
+    /// window, the window alone, with 0 for what is left out.
     ///
     /// ```
     /// use striate::kernel::TexelFormat;
@@ -248,6 +252,10 @@ impl Graph {
             format: settings.format,
             size: settings.size,
             windowed: settings.window.is_some(),
+            skips: match settings.window {
+                Some(origin) => self.operand("texture_output", origin)?.shape[..] == [4],
+                None => false,
+            },
             sample: settings.sample,
             channels,
             nearest: settings.nearest,

@@ -47,7 +47,7 @@ impl Op for ReadTextures {
         }
         let rows = 4 * MOST_TEXTURES;
         expect_type(op, "table", operands[0], &Type::f32([rows, 4]))?;
-        expect_operands(op, operands[1], operands[2])?;
+        expect_operands(op, operands[1], operands[2], 2)?;
         let sizes = [self.size, self.crop];
         let [height, width] = self.size;
         if height == 0 || width == 0 || (self.crop[0] == 0) != (self.crop[1] == 0) {

@@ -22,6 +22,8 @@ pub struct WriteTexture {
     pub(super) format: TexelFormat,
     pub(super) size: [usize; 2],
     pub(super) windowed: bool,
+    /// Whether the origin goes on with how many rows and columns are left out.
+    pub(super) skips: bool,
     pub(super) sample: usize,
     pub(super) channels: std::ops::Range<usize>,
     pub(super) nearest: bool,
@@ -81,7 +83,7 @@ impl Op for WriteTexture {
             Painting::Classes => self.channels.len(),
         };
         crate::ops::expect_type(op, "table", inputs[1], &Type::f32([2 + colours, 4]))?;
-        expect_operands(op, inputs[2], inputs[3])?;
+        expect_operands(op, inputs[2], inputs[3], if self.skips { 4 } else { 2 })?;
         let extents = [height, width, self.size[0], self.size[1]];
         if extents.contains(&0) || extents.iter().any(|&extent| extent > LARGEST) {
             return Err(Error::shape(format!(
@@ -109,9 +111,17 @@ impl Op for WriteTexture {
 
     fn eval(&self, inputs: &[&Array]) -> Vec<Array> {
         let [height, width] = self.size;
+        let skipped = match (self.skips, inputs[3].u32s()) {
+            (true, origin) => [origin[2] as usize, origin[3] as usize],
+            (false, _) => [0, 0],
+        };
         let mut texels = Vec::with_capacity(height * width * 4);
         for row in 0..height {
             for column in 0..width {
+                if row < skipped[0] || column < skipped[1] {
+                    texels.extend([0.0; 4]);
+                    continue;
+                }
                 let painted = self.painted(inputs, row, column);
                 let mut colour = painted.map(|x| if x.is_finite() { x } else { 0.0 });
                 if self.over {
@@ -173,6 +183,7 @@ impl Op for WriteTexture {
                 )
                 .param("rows", window[0])
                 .param("columns", window[1])
+                .param("skips", usize::from(self.skips))
                 .param(
                     "flips",
                     usize::from(self.flips[0]) + 2 * usize::from(self.flips[1]),
