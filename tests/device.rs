@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 use striate::error::{Error, ErrorKind, Result};
 use striate::gpu::{Engine, Gpu, GpuOptions};
 use striate::graph::{Graph, Init, StateKind, Value};
+use striate::interop::{load_parameters, save_parameters_async};
 use striate::session::{ReadFuture, Session};
 use striate::shape::Type;
 use striate::store::Store;
@@ -279,6 +280,88 @@ fn every_call_tells_that_a_borrowed_device_is_lost() {
         expect_lost("record_read", next().record_read(&mut encoder, sums.y));
         expect_lost("session", new_session(&store, graph, &fetched));
         expect_lost("from_device", host.gpu(&GpuOptions::default()));
+        host.expect_no_errors();
+    }
+}
+
+/// What a store held outlives its device: a new one takes it from a file and goes on.
+#[test]
+fn a_lost_device_is_replaced_from_what_was_saved() {
+    for host in hosts() {
+        let path = std::env::temp_dir().join(format!(
+            "striate-replaced-{}-{:?}.safetensors",
+            std::process::id(),
+            host.adapter.get_info().backend
+        ));
+        let sums = Sums::new(5);
+        let start = |host: &Host| {
+            let engine = Engine::from(host.gpu(&GpuOptions::default()).unwrap());
+            let graphs = [&sums.graph];
+            let store = Store::new_async(&engine, &graphs, 0);
+            let store = pollster::block_on(store).unwrap();
+            let session = new_session(&store, &sums.graph, &[sums.y]).unwrap();
+            (store, session)
+        };
+        let (store, mut session) = start(&host);
+        session.write(sums.x, &constant(5, 2.0)).unwrap();
+        session.run(3).unwrap();
+        let mut saving = std::pin::pin!(save_parameters_async(&path, &store));
+        let mut context = Context::from_waker(Waker::noop());
+        while saving.as_mut().poll(&mut context).is_pending() {
+            host.poll();
+        }
+        host.device.destroy();
+        expect_lost("run", session.run(1));
+        host.expect_no_errors();
+
+        let other = Host::on(&host.adapter, wgpu::Limits::default());
+        let (store, mut session) = start(&other);
+        load_parameters(&path, &store).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        session.write(sums.x, &constant(5, 2.0)).unwrap();
+        session.run(1).unwrap();
+        let total = other.read(session.read_async(sums.total));
+        assert_eq!(total, [0.5 + 4.0 * 2.0; 5]);
+        other.expect_no_errors();
+    }
+}
+
+/// Sessions on one borrowed device, each on a thread of its own with encoders of its own, make what
+/// each makes alone.
+#[test]
+fn threads_share_a_borrowed_device() {
+    for host in hosts() {
+        let engine = Engine::from(host.gpu(&GpuOptions::default()).unwrap());
+        let totals: Vec<ReadFuture> = std::thread::scope(|scope| {
+            let work = |thread: usize| {
+                let (engine, host) = (&engine, &host);
+                move || {
+                    let sums = Sums::new(100 + thread);
+                    let graphs = [&sums.graph];
+                    let store = Store::new_async(engine, &graphs, 0);
+                    let store = pollster::block_on(store).unwrap();
+                    let mut session = new_session(&store, &sums.graph, &[sums.y]).unwrap();
+                    for step in 0..20 {
+                        let x = constant(100 + thread, (thread * step) as f32);
+                        session.write(sums.x, &x).unwrap();
+                        let mut encoder = host.encoder();
+                        session.record(&mut encoder, 1).unwrap();
+                        host.submit([encoder]);
+                    }
+                    let mut encoder = host.encoder();
+                    let read = session.record_read(&mut encoder, sums.total).unwrap();
+                    host.submit([encoder]);
+                    read
+                }
+            };
+            let threads: Vec<_> = (0..4).map(|thread| scope.spawn(work(thread))).collect();
+            let joined = threads.into_iter().map(|thread| thread.join().unwrap());
+            joined.collect()
+        });
+        for (thread, total) in totals.into_iter().enumerate() {
+            let wanted = 0.5 + (thread * 190) as f32;
+            assert_eq!(host.read(total), vec![wanted; 100 + thread]);
+        }
         host.expect_no_errors();
     }
 }

@@ -12,7 +12,7 @@ use striate::shape::Type;
 use striate::store::Store;
 use striate::tensor::Tensor;
 use striate::wgpu;
-use striate_cases::devices;
+use striate_cases::devices::{self, resident};
 
 /// Set in the child, which runs in an address space of this many KiB.
 const CHILD: &str = "STRIATE_ADDRESS_SPACE";
@@ -126,14 +126,6 @@ fn staging_runs_out() {
     g.state("s", Type::f32([2]), StateKind::Data, first, None)
         .unwrap();
     pollster::block_on(Store::new_async(&engine, &[&g], 0)).unwrap();
-}
-
-/// Bytes that the process holds in memory.
-fn resident() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-    let kibibytes = line.unwrap().split_whitespace().nth(1).unwrap();
-    kibibytes.parse::<u64>().unwrap() << 10
 }
 
 /// Writes that no step follows are bounded, not piled up: 256 MiB to several inputs and states
