@@ -1,4 +1,5 @@
-//! What is dropped goes back to the device. A process of its own, since it measures its memory.
+//! What is dropped goes back to the device. A process of its own, since it measures its memory,
+//! from which software adapters take theirs.
 
 #![cfg(target_os = "linux")]
 
@@ -17,6 +18,10 @@ use striate_cases::devices::{self, resident};
 fn what_is_dropped_is_freed() {
     const EXTENT: usize = 4 << 20;
     for own in devices::gpus(&GpuOptions::default()) {
+        if own.info().device_type != wgpu::DeviceType::Cpu {
+            println!("SKIPPED: the memory of {own:?} is not the process's");
+            continue;
+        }
         let borrowed = Gpu::from_device(own.device().clone(), own.queue().clone()).unwrap();
         let name = format!("{own:?}");
         for gpu in [own.clone(), borrowed] {
@@ -53,7 +58,7 @@ fn what_is_dropped_is_freed() {
                 "{name}: {} MiB held, {more} MiB more after forty",
                 held >> 20
             );
-            assert!(more < 2 * held >> 20, "{name}: {more} MiB more");
+            assert!(more < (2 * held) >> 20, "{name}: {more} MiB more");
         }
     }
 }

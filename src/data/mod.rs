@@ -46,7 +46,7 @@ pub use fit::Fit;
 #[cfg(feature = "images")]
 pub use folder::{Folder, FolderOptions, decode_picture, load_folder, read_picture, write_picture};
 pub(crate) use loader::FIRST_STREAM;
-pub use loader::{LoadedBatch, Loader, LoaderOptions, sampled};
+pub use loader::{LoadedBatch, Loader, LoaderOptions};
 #[cfg(feature = "data")]
 pub use mnist::{Emnist, FASHION_NAMES, load_dir, load_emnist, load_fashion, load_mnist};
 #[cfg(feature = "images")]
@@ -55,7 +55,7 @@ pub use picture::{Palette, Picture};
 #[cfg(feature = "images")]
 pub use pictures::Pictures;
 pub use shapes::Shapes;
-pub use source::{Source, source_fn};
+pub use source::{Source, sampled, source_fn};
 pub use targets::Targets;
 pub(crate) use targets::balanced;
 

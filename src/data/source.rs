@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use super::Dataset;
+use super::loader::FIRST_STREAM;
 use crate::error::{Error, ErrorKind, Result};
+use crate::ops::Batches;
+use crate::tensor::room;
 
 /// Labelled images of one size that are made one by one, when they are asked for, on any thread.
 ///
@@ -156,4 +159,32 @@ impl<F: Fn(usize, &mut [u8]) -> Result<u32> + Send + Sync> Source for SourceFn<F
     fn sample(&self, index: usize, pixels: &mut [u8]) -> Result<u32> {
         (self.sample)(index, pixels)
     }
+}
+
+/// Samples of a source as a set in memory: all of them in their order, or where there are more than
+/// `most`, so many that a seed chooses. Mean and deviation of pixels, and how often each class
+/// occurs, are measured over such a set.
+///
+/// # Errors
+/// Of the samples that are taken; `OutOfMemory`.
+pub fn sampled(source: &dyn Source, most: usize, seed: u64) -> Result<Dataset> {
+    let image = source.image();
+    let count = source.len().min(most);
+    let size: usize = image.iter().product();
+    let mut images: Vec<u8> = room(count.saturating_mul(size))?;
+    images.resize(count * size, 0);
+    let mut labels = room(count)?;
+    let seed = [seed as u32, (seed >> 32) as u32];
+    let order = Batches {
+        count: source.len(),
+        batch: source.len(),
+        shuffle: count < source.len(),
+        drop_last: false,
+    };
+    for number in 0..count {
+        let index = order.element(seed, FIRST_STREAM, 0, number) as usize;
+        labels.push(source.sample(index, &mut images[number * size..][..size])?);
+    }
+    let names = source.class_names().iter().cloned();
+    Dataset::new(images, labels, image, source.classes())?.with_names(names)
 }

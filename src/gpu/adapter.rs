@@ -174,7 +174,8 @@ impl Gpu {
             None => adapter.limits(),
             Some(limits) => limits.clone(),
         };
-        let asked = options.body == Some(Body::Cooperative)
+        let asked = options.limits.is_none()
+            && options.body == Some(Body::Cooperative)
             && options.matrices != Some(Matrices::Plain)
             && Matrices::of(adapter).is_some();
         if asked {
@@ -217,6 +218,9 @@ impl Gpu {
         })))
     }
 }
+
+/// The largest binding: byte offsets within one stay below 2^31 on every back end.
+pub(super) const MOST_BINDING: u64 = (1 << 31) - 256;
 
 /// Features that an own device has wherever its adapter does.
 pub(super) const OPTIONAL_FEATURES: wgpu::Features =
@@ -261,8 +265,7 @@ impl GpuOptions {
         let binding = limits
             .max_storage_buffer_binding_size
             .min(limits.max_buffer_size)
-            // Byte offsets within a binding stay below 2^31 on every back end.
-            .min((1 << 31) - 256);
+            .min(MOST_BINDING);
         let own_turns = match device_type {
             wgpu::DeviceType::Cpu => CPU_TURNS,
             _ => GPU_TURNS,

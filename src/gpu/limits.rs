@@ -1,5 +1,7 @@
 //! The limits that every kernel and every session relies on.
 
+use std::collections::HashSet;
+
 use super::GpuOptions;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Value};
@@ -193,29 +195,37 @@ pub fn base_limits() -> wgpu::Limits {
 /// `Limit` if a value is larger than any binding; as [`Plan::new`].
 pub fn required_limits(graph: &Graph, fetched: &[Value]) -> Result<wgpu::Limits> {
     let mut limits = base_limits();
-    let nodes = graph.nodes().iter();
-    let made = nodes.flat_map(|node| node.inputs.iter().chain(&node.outputs));
-    let states = graph.states().iter().map(|state| &state.value);
-    for &value in made.chain(states).chain(fetched) {
-        let ty = graph.operand("required_limits", value)?;
-        let bytes = ty.padded_bytes(ty.count());
-        let binding = bytes.checked_next_multiple_of(256).unwrap_or(u64::MAX);
-        if graph.texture_of(value).is_none() {
-            let most = &mut limits.max_storage_buffer_binding_size;
-            *most = (*most).max(binding);
+    for texture in graph.textures() {
+        for &side in &graph.shape(texture.value)?[..2] {
+            let most = &mut limits.max_texture_dimension_2d;
+            *most = (*most).max(u32::try_from(side).unwrap_or(u32::MAX));
         }
     }
-    let binding = limits.max_storage_buffer_binding_size;
-    limits.max_buffer_size = limits.max_buffer_size.max(binding.saturating_add(WINDOW));
-    // Scratch and parameters of dispatches are known to the plan alone, which is another one on
-    // CPU adapters.
-    let mut largest = 0;
-    for kind in [wgpu::DeviceType::Other, wgpu::DeviceType::Cpu] {
+    let mut binding = limits.max_storage_buffer_binding_size;
+    for value in reached(graph, fetched)? {
+        if graph.texture_of(value).is_none() {
+            let bytes = graph.ty(value)?.bytes();
+            binding = binding.max(bytes.checked_next_multiple_of(256).unwrap_or(u64::MAX));
+        }
+    }
+    limits.max_storage_buffer_binding_size = binding;
+    // Scratch and parameters of dispatches are known to the plans alone, which differ from one kind
+    // of device to another.
+    let room = wgpu::Limits {
+        max_buffer_size: limits.max_buffer_size.max(binding.saturating_add(WINDOW)),
+        ..limits.clone()
+    };
+    for (backend, kind, max_uniform_buffer_binding_size) in [
+        (wgpu::Backend::Vulkan, wgpu::DeviceType::Other, 16 << 10),
+        (wgpu::Backend::Gl, wgpu::DeviceType::Other, 16 << 10),
+        (wgpu::Backend::Vulkan, wgpu::DeviceType::Cpu, 16 << 10),
+        (wgpu::Backend::Vulkan, wgpu::DeviceType::Cpu, WINDOW),
+    ] {
         let offered = wgpu::Limits {
-            max_uniform_buffer_binding_size: WINDOW,
-            ..limits.clone()
+            max_uniform_buffer_binding_size,
+            ..room.clone()
         };
-        let caps = GpuOptions::default().caps(wgpu::Backend::Vulkan, kind, &offered)?;
+        let caps = GpuOptions::default().caps(backend, kind, &offered)?;
         if binding > caps.max_binding {
             return Err(Error::new(
                 ErrorKind::Limit,
@@ -230,11 +240,31 @@ pub fn required_limits(graph: &Graph, fetched: &[Value]) -> Result<wgpu::Limits>
         let chunks = layout.chunks.iter().map(|chunk| caps.padded(chunk.bytes));
         let buffers = plan.slots.iter().copied().chain(plan.fixed().into_values());
         let params = plan.steps.len() as u64 * UNIFORM_STRIDE;
-        let most = chunks.chain(buffers).chain([params]).max();
-        largest = largest.max(most.unwrap_or(0));
+        let largest = chunks.chain(buffers).chain([params]).max().unwrap_or(0);
+        limits.max_buffer_size = limits.max_buffer_size.max(largest);
     }
-    limits.max_buffer_size = limits.max_buffer_size.max(largest);
     Ok(limits)
+}
+
+/// The values that a step makes or reads: those that are fetched, assigned or written into
+/// textures, states, and all that these are made of.
+fn reached(graph: &Graph, fetched: &[Value]) -> Result<HashSet<Value>> {
+    let assigned = graph.assigns().iter().map(|&(_, value)| value);
+    let states = graph.states().iter().map(|state| state.value);
+    let written = graph.textures().iter().filter(|t| t.format.is_some());
+    let written = written.map(|texture| texture.value);
+    let mut left: Vec<Value> = fetched.to_vec();
+    left.extend(assigned.chain(states).chain(written));
+    let mut found = HashSet::new();
+    while let Some(value) = left.pop() {
+        graph.operand("required_limits", value)?;
+        if found.insert(value)
+            && let Some(node) = graph.producer(value)
+        {
+            left.extend(&graph.nodes()[node].inputs);
+        }
+    }
+    Ok(found)
 }
 
 #[cfg(test)]

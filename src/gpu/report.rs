@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use super::adapter::MOST_BINDING;
 use super::{Gpu, cooperative};
-use crate::kernel::{Body, COOPERATIVE_MEMORY, WINDOW};
+use crate::kernel::{Body, Matrices, WINDOW};
 
 /// One way to be faster, or to know more, that not every device offers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,21 +99,34 @@ impl Gpu {
     }
 
     fn cooperative_matrices(&self) -> Option<FastPath> {
-        let is_on = self.caps().body == Body::Cooperative;
-        let memory = self.device().limits().max_compute_workgroup_storage_size;
+        let caps = self.caps();
+        let is_on = caps.body == Body::Cooperative && caps.matrices != Matrices::Plain;
+        let common = &self.0.common;
         let note = if is_on {
             "factors are rounded to f16, sums are f32".to_owned()
-        } else if !self.device().features().contains(cooperative::FEATURES)
-            && (self.0.common.adapter.is_none() || self.0.common.matrices.is_none())
-        {
-            self.asks_for(cooperative::FEATURES)
-        } else if memory < COOPERATIVE_MEMORY {
-            format!(
-                "max_compute_workgroup_storage_size is {memory}, they need {COOPERATIVE_MEMORY}"
-            )
-        } else {
-            "GpuOptions::body = Some(Body::Cooperative) asks for them; factors are rounded to f16"
+        } else if caps.body == Body::Cooperative {
+            "GpuOptions::matrices chose those that are written out, which are slow".to_owned()
+        } else if let Some(adapter) = &common.adapter {
+            match (
+                common.matrices,
+                adapter.features().contains(cooperative::FEATURES),
+            ) {
+                (Some(_), _) => {
+                    "GpuOptions::body = Some(Body::Cooperative) asks for them; factors \
+                                 are rounded to f16"
+                        .to_owned()
+                }
+                (None, false) => self.asks_for(cooperative::FEATURES),
+                (None, true) => "its adapter has none of 16 x 16 or 8 x 8, in f16 with sums in \
+                                 f32, that fit the kernels' subgroups and workgroup memory"
+                    .to_owned(),
+            }
+        } else if self.device().features().contains(cooperative::FEATURES) {
+            "GpuOptions::body = Some(Body::Cooperative), with GpuOptions::matrices as Matrices::of \
+             finds them, asks for them; factors are rounded to f16"
                 .to_owned()
+        } else {
+            self.asks_for(cooperative::FEATURES)
         };
         Some(FastPath {
             name: "cooperative matrices",
@@ -141,18 +155,24 @@ impl Gpu {
     }
 
     fn whole_values(&self) -> Option<FastPath> {
-        /// No back end has larger bindings.
-        const MOST: u64 = (1 << 31) - 256 - WINDOW;
         let most = self.caps().max_binding;
-        let is_on = most >= MOST;
-        let note = match is_on {
-            true => format!("values of up to {} MiB are in one part", most >> 20),
-            false => format!(
-                "values of more than {} MiB are cut into parts; larger \
-                 max_storage_buffer_binding_size and max_buffer_size keep them whole \
-                 (required_limits says which a graph needs)",
-                most >> 20
-            ),
+        let limits = self.device().limits();
+        let offered = limits
+            .max_storage_buffer_binding_size
+            .min(limits.max_buffer_size);
+        // CPU adapters keep a window of it.
+        let is_on = most >= MOST_BINDING - WINDOW;
+        let mib = most >> 20;
+        let note = if is_on {
+            format!("values of up to {mib} MiB are in one part")
+        } else if most < offered.min(MOST_BINDING).saturating_sub(WINDOW) {
+            format!("GpuOptions::max_binding cuts values of more than {mib} MiB into parts")
+        } else {
+            format!(
+                "values of more than {mib} MiB are cut into parts; a device with larger \
+                 max_storage_buffer_binding_size and max_buffer_size, where its adapter has them, \
+                 keeps them whole (required_limits says which a graph needs)"
+            )
         };
         Some(FastPath {
             name: "large values in one part",

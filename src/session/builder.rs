@@ -6,10 +6,10 @@ use super::bound::expect_textures;
 use super::gpu_form::GpuForm;
 use super::recorded::Recorded;
 use super::{Compiled, Session, self_test};
-use crate::error::Result;
-use crate::gpu::{Engine, Progress};
+use crate::error::{Error, ErrorKind, Result};
+use crate::gpu::{Engine, Gpu, Progress};
 use crate::graph::{Graph, Value};
-use crate::plan::{Plan, PlanOptions};
+use crate::plan::{Plan, PlanOptions, UNIFORM_STRIDE};
 use crate::store::Store;
 
 /// A session that is still to be compiled ([`Session::builder`]).
@@ -145,6 +145,8 @@ impl<'a, P: FnMut(Progress<'_>)> SessionBuilder<'a, P> {
                 let (layout, caps) = (store.layout(), gpu.caps());
                 let plan = Plan::hosted(graph, layout, &fetched, &hosted, caps, options)?;
                 expect_textures(gpu, &plan)?;
+                gpu.check_lost()?;
+                expect_room(gpu, &plan)?;
                 let form = GpuForm::new(gpu, store, graph, plan, progress).await?;
                 Compiled::Gpu(Box::new(form))
             }
@@ -157,5 +159,21 @@ impl<'a, P: FnMut(Progress<'_>)> SessionBuilder<'a, P> {
             ran: false,
             recorded: Recorded::default(),
         })
+    }
+}
+
+/// Fails with `Limit` where a buffer of the plan is larger than the device allows.
+fn expect_room(gpu: &Gpu, plan: &Plan) -> Result<()> {
+    let most = gpu.device().limits().max_buffer_size;
+    let params = plan.steps.len() as u64 * UNIFORM_STRIDE;
+    let fixed = plan.fixed().into_values().map(|bytes| ("input", bytes));
+    let slots = plan.slots.iter().map(|&bytes| ("slot", bytes));
+    let mut all = fixed.chain(slots).chain([("params", params)]);
+    match all.find(|&(_, bytes)| bytes > most) {
+        None => Ok(()),
+        Some((what, bytes)) => Err(Error::new(
+            ErrorKind::Limit,
+            format!("max_buffer_size: the device allows {most}, the plan's {what} need {bytes}"),
+        )),
     }
 }

@@ -1,6 +1,6 @@
 //! A plan on a device: pipelines, buffers and bind groups, made once and encoded step by step.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::advance::Slices;
@@ -47,7 +47,7 @@ pub(super) enum Resource {
 
 /// A dispatch with its GPU objects.
 pub(super) struct Ready {
-    pipeline: Arc<Pipeline>,
+    pub pipeline: Arc<Pipeline>,
     /// None as long as the host has not bound all that it names.
     bind_group: Option<wgpu::BindGroup>,
     grid: [u32; 2],
@@ -57,14 +57,15 @@ impl Ready {
     /// Encodes it for an encoder that will be submitted.
     pub fn encode_used(&self, pass: &mut wgpu::ComputePass<'_>) {
         self.pipeline.use_first();
-        self.encode(pass);
+        self.encode(pass, self.grid);
     }
 
-    fn encode(&self, pass: &mut wgpu::ComputePass<'_>) {
+    /// Encodes it over a grid of so many workgroups.
+    pub fn encode(&self, pass: &mut wgpu::ComputePass<'_>, grid: [u32; 2]) {
         if let Some(bind_group) = &self.bind_group {
             pass.set_pipeline(&self.pipeline.pipeline);
             pass.set_bind_group(0, bind_group, &[]);
-            pass.dispatch_workgroups(self.grid[0], self.grid[1], 1);
+            pass.dispatch_workgroups(grid[0], grid[1], 1);
         }
     }
 }
@@ -78,7 +79,6 @@ impl GpuForm {
         progress: impl FnMut(Progress<'_>),
     ) -> Result<Self> {
         gpu.check_lost()?;
-        expect_room(gpu, &plan)?;
         let uses = plan.steps.iter().map(|step| {
             let accesses = step.bindings.iter().map(|b| b.1).collect();
             Use {
@@ -141,7 +141,9 @@ impl GpuForm {
             // finishes its encoder.
             let mut encoder = gpu.device().create_command_encoder(&Default::default());
             let mut pass = encoder.begin_compute_pass(&Default::default());
-            dispatches.iter().for_each(|ready| ready.encode(&mut pass));
+            dispatches
+                .iter()
+                .for_each(|ready| ready.encode(&mut pass, ready.grid));
             drop(pass);
             encoder.finish();
             Ok(dispatches)
@@ -418,30 +420,6 @@ impl GpuForm {
         order
     }
 
-    /// Records first uses, by no workgroups, of up to `most` pipelines that have none yet; how many
-    /// are left.
-    pub fn record_first_uses(&self, encoder: &mut wgpu::CommandEncoder, most: usize) -> usize {
-        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
-            label: Some("striate warm-up"),
-            timestamp_writes: None,
-        });
-        let mut done = 0;
-        for ready in &self.dispatches {
-            if done < most
-                && let Some(bind_group) = &ready.bind_group
-                && ready.pipeline.use_first()
-            {
-                pass.set_pipeline(&ready.pipeline.pipeline);
-                pass.set_bind_group(0, bind_group, &[]);
-                pass.dispatch_workgroups(0, 0, 0);
-                done += 1;
-            }
-        }
-        let unused = self.dispatches.iter().map(|ready| &ready.pipeline);
-        let unused = unused.filter(|pipeline| !pipeline.is_used());
-        unused.map(Arc::as_ptr).collect::<HashSet<_>>().len()
-    }
-
     /// Submits so many steps together, or none of them.
     pub fn submit(&mut self, steps: usize) -> Result<()> {
         let submission = self.gpu.guarded("submitting steps", || {
@@ -488,22 +466,6 @@ pub(super) fn encode_steps(
 
 fn is_written(access: Access) -> bool {
     matches!(access, Access::ReadWrite | Access::TextureStore(_))
-}
-
-/// Fails with `Limit` where a buffer of the plan is larger than the device allows.
-fn expect_room(gpu: &Gpu, plan: &Plan) -> Result<()> {
-    let most = gpu.device().limits().max_buffer_size;
-    let params = plan.steps.len() as u64 * UNIFORM_STRIDE;
-    let fixed = plan.fixed().into_values().map(|bytes| ("input", bytes));
-    let slots = plan.slots.iter().map(|&bytes| ("slot", bytes));
-    let mut all = fixed.chain(slots).chain([("params", params)]);
-    match all.find(|&(_, bytes)| bytes > most) {
-        None => Ok(()),
-        Some((what, bytes)) => Err(Error::new(
-            ErrorKind::Limit,
-            format!("max_buffer_size: the device allows {most}, the plan's {what} need {bytes}"),
-        )),
-    }
 }
 
 /// The uniform block of a dispatch: `grid`, then its params.

@@ -17,7 +17,7 @@ pub use bound::BufferSlice;
 pub use builder::SessionBuilder;
 pub use prepare::SessionInSteps;
 pub use profile::{Profile, Timed};
-pub use tiles::{Tile, Tiles};
+pub use tiles::{PictureTile, PictureTiles};
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

@@ -1,13 +1,14 @@
 //! A session made ready between frames: pipelines built a few at a time, and used once before the
 //! first step.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use super::{Compiled, Session, SessionBuilder};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::gpu::Progress;
 
 #[cfg(not(target_arch = "wasm32"))]
@@ -113,28 +114,37 @@ impl Session {
     /// Records a first use of up to `most` pipelines into the host's encoder, by no workgroups:
     /// nothing is computed, read or written. Drivers that compile a pipeline where it is first used
     /// do that once the host has submitted the encoder, and not in the first frame that needs it.
-    /// Returns how many pipelines still have no use, this session's or another's; a host calls it
-    /// in each frame until that is 0.
+    /// Returns for how many pipelines no use has been recorded yet, by this session or another; a
+    /// host calls it in each frame until that is 0. An encoder that is dropped takes its first uses
+    /// with it.
     ///
     /// On an own device of llvmpipe, compiling a session does this already. Through GL, wgpu leaves
     /// out what has no workgroups. The CPU reference has no pipelines.
     ///
     /// # Errors
     /// `Graph` as long as the host has not bound its textures and buffers; `DeviceLost`.
-    pub fn warm_up(&mut self, encoder: &mut wgpu::CommandEncoder, most: usize) -> Result<usize> {
+    pub fn warm_up(&self, encoder: &mut wgpu::CommandEncoder, most: usize) -> Result<usize> {
         let Compiled::Gpu(form) = &self.form else {
             return Ok(0);
         };
-        if most == 0 {
-            return Err(Error::new(
-                ErrorKind::Shape,
-                "warm_up: 0 pipelines at a time; at least one is needed",
-            ));
-        }
         form.gpu.check_lost()?;
-        match form.unbound() {
-            Some(buffer) => Err(self.not_bound(buffer)),
-            None => Ok(form.record_first_uses(encoder, most)),
+        if let Some(buffer) = form.unbound() {
+            return Err(self.not_bound(buffer));
         }
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+            label: Some("striate warm-up"),
+            timestamp_writes: None,
+        });
+        let mut recorded = 0;
+        let mut left = HashSet::new();
+        for ready in &form.dispatches {
+            if recorded < most && ready.pipeline.use_first() {
+                ready.encode(&mut pass, [0, 0]);
+                recorded += 1;
+            } else if !ready.pipeline.is_used() {
+                left.insert(Arc::as_ptr(&ready.pipeline));
+            }
+        }
+        Ok(left.len())
     }
 }

@@ -21,35 +21,39 @@ use crate::tensor::Tensor;
 /// (its receptive field: one pixel for each 3 x 3 convolution, twice as far behind each halving),
 /// nothing tells the tiles from one step over the whole picture but rounding.
 ///
+/// What is read and what is written have one scale: pixels of the tile are pixels of the picture.
+///
 /// ```
-/// use striate::session::Tiles;
+/// use striate::session::PictureTiles;
 ///
 /// # fn main() -> striate::error::Result<()> {
 /// // A network that halves its input three times wants origins at multiples of 8.
-/// let tiles = Tiles::new([1080, 1920], [512, 512], 32, 8)?;
+/// let tiles = PictureTiles::new([1080, 1920], [512, 512], 32, 8)?;
 /// assert_eq!(tiles.tile(), [512, 512]);
 /// assert_eq!(tiles.iter().count(), 3 * 5);
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tiles {
+pub struct PictureTiles {
     tile: [usize; 2],
     overlap: usize,
-    /// First rows, first columns.
-    origins: [Vec<usize>; 2],
+    /// Between first rows, and between first columns.
+    steps: [usize; 2],
+    /// The last first row and column.
+    last: [usize; 2],
 }
 
-/// One of [`Tiles`].
+/// One of [`PictureTiles`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tile {
+pub struct PictureTile {
     /// First row and column.
     pub origin: [usize; 2],
     /// Rows and columns that are left out first.
     pub skipped: [usize; 2],
 }
 
-impl Tile {
+impl PictureTile {
     /// The origin u32 `[2]` of [`TextureInput::crop`](crate::ops::TextureInput::crop).
     ///
     /// # Errors
@@ -76,59 +80,63 @@ fn words(numbers: &[usize]) -> Result<Vec<u32>> {
     words.map_err(|e| Error::shape(format!("tiles: {numbers:?}")).with_source(e))
 }
 
-impl Tiles {
+/// No side and no overlap is longer, so that sums of them can be counted.
+const LONGEST: usize = u32::MAX as usize / 4;
+
+impl PictureTiles {
     /// Tiles of the size `tile` (height, width) over a picture of the size `picture`. Sizes of
     /// tiles and distances between them are multiples of `multiple`: tiles are made larger to fit
     /// that, but no larger than the picture with its sides rounded up. Beyond the edge of a
     /// texture, texels are those at the edge.
     ///
     /// # Errors
-    /// `Shape` if a size or `multiple` is 0, or if a tile that is smaller than the picture has
-    /// nothing between its overlaps.
+    /// `Shape` if a size or `multiple` is 0 or more than a quarter of what u32 counts, or if a tile
+    /// that is smaller than the picture has nothing between its overlaps.
     pub fn new(
         picture: [usize; 2],
         tile: [usize; 2],
         overlap: usize,
         multiple: usize,
     ) -> Result<Self> {
-        if multiple == 0 || picture.contains(&0) || tile.contains(&0) {
+        let sizes = [picture, tile].concat();
+        if sizes
+            .iter()
+            .chain([&multiple])
+            .any(|size| !(1..=LONGEST).contains(size))
+            || overlap > LONGEST
+        {
             return Err(Error::shape(format!(
-                "tiles: a picture {picture:?} in tiles {tile:?} at multiples of {multiple}; all \
-                 are at least 1"
+                "tiles: a picture {picture:?} in tiles {tile:?} at multiples of {multiple} with an \
+                 overlap of {overlap}; sizes are 1 to {LONGEST}"
             )));
         }
-        let padded = |extent: usize| {
-            let padded = extent.checked_next_multiple_of(multiple);
-            padded.ok_or_else(|| Error::shape(format!("tiles: a side of {extent} pixels")))
-        };
         let mut made = Self {
             tile,
             overlap,
-            origins: Default::default(),
+            steps: [1; 2],
+            last: [0; 2],
         };
         for axis in 0..2 {
-            let whole = padded(picture[axis])?;
-            let extent = padded(tile[axis])?.min(whole);
-            let step = extent.saturating_sub(overlap.saturating_mul(2)) / multiple * multiple;
-            let origins = &mut made.origins[axis];
-            made.tile[axis] = extent;
+            let whole = picture[axis].next_multiple_of(multiple);
+            let extent = tile[axis].next_multiple_of(multiple).min(whole);
+            let step = extent.saturating_sub(2 * overlap) / multiple * multiple;
             if extent < whole && step == 0 {
                 return Err(Error::shape(format!(
                     "tiles: {extent} pixels with an overlap of {overlap} on both sides keep \
                      nothing at multiples of {multiple}"
                 )));
             }
-            let last = whole - extent;
-            origins.extend((0..last).step_by(step.max(1)));
-            origins.push(last);
+            (made.tile[axis], made.steps[axis]) = (extent, step.max(1));
+            made.last[axis] = whole - extent;
         }
         Ok(made)
     }
 
-    /// The largest tiles with which `build` succeeds, and what it built: it is asked for the whole
-    /// picture first, then for half of its longer side, and so on, as long as it returns `Limit`
-    /// or `OutOfMemory`: from a session that exceeds the device's limits or
-    /// [`PlanOptions::memory_cap`](crate::plan::PlanOptions::memory_cap).
+    /// The first tiles with which `build` succeeds, and what it built: it is asked for the whole
+    /// picture, then for about half of its longer side, and so on, as long as it returns `Limit`,
+    /// `OutOfMemory` or `Shape`: from a session that exceeds the device's limits or
+    /// [`PlanOptions::memory_cap`](crate::plan::PlanOptions::memory_cap), or a graph whose values
+    /// have more elements than u32 counts.
     ///
     /// # Errors
     /// As [`new`](Self::new) for the whole picture; what `build` returns for the smallest tiles
@@ -145,7 +153,8 @@ impl Tiles {
                 Ok(built) => return Ok((tiles, built)),
                 Err(error) => error,
             };
-            if !matches!(error.kind(), ErrorKind::Limit | ErrorKind::OutOfMemory) {
+            let kinds = [ErrorKind::Limit, ErrorKind::OutOfMemory, ErrorKind::Shape];
+            if !kinds.contains(&error.kind()) {
                 return Err(error);
             }
             // Halves of what is kept, the longer side first.
@@ -171,30 +180,37 @@ impl Tiles {
 
     /// Whether one tile is the whole picture.
     pub fn is_whole(&self) -> bool {
-        self.origins.iter().all(|origins| origins.len() == 1)
+        self.last == [0; 2]
     }
 
     /// The tiles, in the order in which they are to be written.
-    pub fn iter(&self) -> impl Iterator<Item = Tile> + '_ {
-        let [rows, columns] = &self.origins;
+    pub fn iter(&self) -> impl Iterator<Item = PictureTile> + '_ {
         let skipped = |origin: usize| if origin == 0 { 0 } else { self.overlap };
-        rows.iter().flat_map(move |&top| {
-            columns.iter().map(move |&left| Tile {
+        self.origins(0).flat_map(move |top| {
+            self.origins(1).map(move |left| PictureTile {
                 origin: [top, left],
                 skipped: [skipped(top), skipped(left)],
             })
         })
+    }
+
+    /// First pixels along an axis; the last tile ends with the picture.
+    fn origins(&self, axis: usize) -> impl Iterator<Item = usize> + '_ {
+        let last = self.last[axis];
+        (0..last).step_by(self.steps[axis]).chain([last])
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::graph::Graph;
+    use crate::shape::Type;
 
     /// Whose pixel is on the picture in the end: along one axis, tile by tile.
-    fn kept(tiles: &Tiles, axis: usize, extent: usize) -> Vec<Option<usize>> {
+    fn kept(tiles: &PictureTiles, axis: usize, extent: usize) -> Vec<Option<usize>> {
         let mut owner = vec![None; extent];
-        for &origin in &tiles.origins[axis] {
+        for origin in tiles.origins(axis) {
             let skipped = if origin == 0 { 0 } else { tiles.overlap };
             let end = (origin + tiles.tile[axis]).min(extent);
             for pixel in &mut owner[(origin + skipped).min(end)..end] {
@@ -217,7 +233,8 @@ mod tests {
             (1080, 512, 32, 8),
             (7, 3, 0, 2),
         ] {
-            let tiles = Tiles::new([extent, extent], [tile, tile], overlap, multiple).unwrap();
+            let tiles =
+                PictureTiles::new([extent, extent], [tile, tile], overlap, multiple).unwrap();
             let [height, width] = tiles.tile();
             assert!(height % multiple == 0 && height == width);
             let whole = extent.next_multiple_of(multiple);
@@ -243,17 +260,31 @@ mod tests {
                 false => Err(Error::new(ErrorKind::Limit, "too large")),
             }
         };
-        let (tiles, pixels) = Tiles::fitting([100, 200], 8, 4, limit(100 * 200)).unwrap();
+        let (tiles, pixels) = PictureTiles::fitting([100, 200], 8, 4, limit(100 * 200)).unwrap();
         assert!(tiles.is_whole() && pixels == 20_000 && tiles.iter().count() == 1);
-        let (tiles, pixels) = Tiles::fitting([100, 200], 8, 4, limit(12_000)).unwrap();
+        let (tiles, pixels) = PictureTiles::fitting([100, 200], 8, 4, limit(12_000)).unwrap();
         assert_eq!((tiles.tile(), pixels), ([100, 108], 10_800));
-        let (tiles, _) = Tiles::fitting([100, 200], 8, 4, limit(1_000)).unwrap();
+        let (tiles, _) = PictureTiles::fitting([100, 200], 8, 4, limit(1_000)).unwrap();
         assert!(!tiles.is_whole() && tiles.tile()[0] * tiles.tile()[1] <= 1_000);
-        let none = Tiles::fitting([100, 200], 8, 4, limit(100)).unwrap_err();
+        let none = PictureTiles::fitting([100, 200], 8, 4, limit(100)).unwrap_err();
         assert_eq!(none.kind(), ErrorKind::Limit);
         let other = |_: [usize; 2]| -> Result<()> { Err(Error::graph("no")) };
-        let error = Tiles::fitting([100, 200], 8, 4, other).unwrap_err();
+        let error = PictureTiles::fitting([100, 200], 8, 4, other).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Graph);
+    }
+
+    /// A value of 2^31 elements is refused by its type, where the graph is made.
+    #[test]
+    fn graphs_too_large_for_u32_are_cut() {
+        let mut tried = Vec::new();
+        let build = |size: [usize; 2]| {
+            tried.push(size);
+            let mut g = Graph::new();
+            g.input("x", Type::f32([1, 32, size[0], size[1]]))
+        };
+        let (tiles, _) = PictureTiles::fitting([8192, 8192], 16, 8, build).unwrap();
+        assert_eq!(tried, [[8192, 8192], [4112, 8192]]);
+        assert_eq!(tiles.iter().count(), 3);
     }
 
     #[test]
@@ -264,8 +295,11 @@ mod tests {
             ([4, 4], [4, 4], 0, 0),
             ([100, 100], [16, 16], 8, 1),
             ([100, 100], [24, 24], 16, 16),
+            ([100, 100], [24, 24], usize::MAX, 1),
+            ([usize::MAX, 1], [1, 1], 0, 1),
+            ([1, 1], [1, 1], 0, usize::MAX),
         ] {
-            let error = Tiles::new(picture, tile, overlap, multiple).unwrap_err();
+            let error = PictureTiles::new(picture, tile, overlap, multiple).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Shape);
         }
     }

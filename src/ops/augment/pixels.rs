@@ -27,7 +27,7 @@ pub struct AugmentPixels {
     /// Whether a third input holds tables of levels and means.
     pub tables: bool,
     /// Whether no row does more than pick pixels and erase.
-    pub picks: bool,
+    pub(super) picks: bool,
 }
 
 /// # Augmentation
@@ -162,10 +162,10 @@ impl Op for AugmentPixels {
         let knots = expect_rows("augment", &io.inputs[1], n)?;
         let words = io.inputs[1].shape[1];
         let leveled = io.inputs.len() == 3;
-        let variant = 2 * if leveled {
-            1
-        } else {
-            2 * usize::from(self.picks)
+        let kind = match (leveled, self.picks) {
+            (false, false) => 0,
+            (true, _) => 1,
+            (false, true) => 2,
         };
         let mut parts = vec![
             &io.output_parts[0][..],
@@ -177,7 +177,7 @@ impl Op for AugmentPixels {
             let count = rows.count * h * w;
             for channel in (0..c).step_by(LANES) {
                 let lanes = LANES.min(c - channel);
-                let dispatch = Dispatch::new(&AUGMENT, VARIANTS[variant + usize::from(lanes > 1)])
+                let dispatch = Dispatch::new(&AUGMENT, VARIANTS[2 * kind + usize::from(lanes > 1)])
                     .read(Operand::Input(0))
                     .part(rows.part[1])
                     .read(Operand::Input(1))

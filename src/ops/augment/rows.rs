@@ -69,7 +69,7 @@ pub struct AugmentRows {
     /// The longest displacement, with 16 bits behind the point.
     pub most: u32,
     /// Whether no choice does more than pick pixels and erase.
-    pub picks: bool,
+    pub(super) picks: bool,
 }
 
 /// Words of a line of the table of choices.

@@ -137,7 +137,7 @@ impl TextureOutput {
     /// others stay. What lies beyond an edge of the texture is left out.
     ///
     /// An origin u32 `[4]` (top, left, rows, columns) leaves out so many rows and columns of the
-    /// window first, too: what [`Tile::written`](crate::session::Tile::written) says of tiles that
+    /// window first, too: what [`PictureTile::written`](crate::session::PictureTile::written) says of tiles that
     /// overlap.
     pub fn window(mut self, size: [usize; 2], origin: Value) -> Self {
         (self.size, self.window) = (size, Some(origin));
