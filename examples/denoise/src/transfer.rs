@@ -118,6 +118,25 @@ impl Transfer {
     }
 }
 
+/// Radiance x as it is shown: clipped to [0, 1] and encoded as sRGB.
+///
+/// # Errors
+/// None, if x is of floats.
+pub fn shown(g: &mut Graph, x: Value) -> Result<Value> {
+    let one = number(g, 1.0)?;
+    let x = g.relu(x)?;
+    let x = g.minimum(x, one)?;
+    let line = g.scale(x, 12.92)?;
+    // No power of 0, whose slope is infinite.
+    let knee = number(g, 0.003_130_8)?;
+    let power = g.maximum(x, knee)?;
+    let power = g.pow(power, 1.0 / 2.4)?;
+    let power = g.scale(power, 1.055)?;
+    let power = plus(g, power, -0.055)?;
+    let below = g.le(x, knee)?;
+    g.select(below, line, power)
+}
+
 /// What brings the mean logarithm of blocks of x `[n, 3, height, width]` to the key,
 /// `[n, 1, 1, 1]`.
 fn exposure(g: &mut Graph, x: Value) -> Result<Value> {
