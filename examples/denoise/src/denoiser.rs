@@ -124,3 +124,115 @@ impl Denoiser {
         self.session.record_read(encoder, self.linear)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use striate::shape::DType;
+
+    use super::*;
+    use crate::host::tests::host_or_skip;
+    use crate::scene::{Draws, Scene};
+    use crate::tiles::{TileSettings, noisy};
+    use crate::tracer::Tracer;
+    use crate::tza;
+
+    /// Height and width, neither of them a multiple of 16.
+    const SIZE: [usize; 2] = [40, 56];
+
+    /// What the network in a file makes of a frame, on a GPU and by the reference.
+    fn compare(host: &Host, path: &Path) {
+        let (network, weights) = Network::load(path).unwrap();
+        let size = [SIZE[1] as u32, SIZE[0] as u32];
+        let mut tracer = Tracer::new(&host.device, &host.queue, size);
+        let settings = TileSettings {
+            window: [20, 30, 96, 96],
+            seed: 5,
+            samples: 1,
+            frames: 1,
+        };
+        let mut encoder = host.device.create_command_encoder(&Default::default());
+        tracer.record(&mut encoder, &Scene::cornell(), &noisy(&settings, 0));
+        host.submit([encoder.finish()]);
+        let seen = [&tracer.colour, &tracer.albedo, &tracer.normal];
+        let seen = host.look(seen).unwrap();
+
+        let frame = FrameGraph::new(&network, 1, SIZE).unwrap();
+        let make = |engine: &Engine| {
+            let store = Store::new(engine, &[&frame.graph], 0).unwrap();
+            store.restore(&weights).unwrap();
+            Denoiser::new(&store, &frame).unwrap()
+        };
+        let made = make(&host.engine()).denoise(host, &seen).unwrap();
+        let mut reference = make(&Engine::cpu());
+        reference.feed([&seen]).unwrap();
+        reference.session.run(1).unwrap();
+        let wanted = reference.session.read(reference.linear).unwrap();
+        let wanted = wanted.as_f32().unwrap();
+
+        let most = wanted.iter().copied().fold(0.0, f32::max);
+        let least = wanted.iter().copied().fold(f32::MAX, f32::min);
+        assert!(most > least + 0.05, "one grey: {least} to {most}");
+        let apart = made.planes.iter().zip(wanted);
+        let apart = apart.map(|(a, b)| (a - b).abs() / b.abs().max(1.0));
+        let worst = apart.fold(0.0, f32::max);
+        println!("{}: {least} to {most}, {worst:e} apart", path.display());
+        assert!(worst <= 1e-3, "{worst}");
+    }
+
+    /// Weights at random in half precision and biases in single, in the shapes of a network.
+    fn tensors(network: &Network) -> Vec<(String, Tensor)> {
+        let mut g = Graph::new();
+        let seen = Seen::inputs(&mut g, [1, 3, 16, 16]).unwrap();
+        network.build(&mut Build::eval(&mut g), "", seen).unwrap();
+        let mut draws = Draws::new(9);
+        let drawn = |state: &striate::graph::State| {
+            let shape = state.ty.shape.clone();
+            let last = state.name.starts_with("dec_conv0");
+            let bound = match shape[..] {
+                [_, from, 3, 3] => {
+                    (6.0 / (9.0 * from as f32)).sqrt() * if last { 0.2 } else { 1.0 }
+                }
+                _ => 0.05,
+            };
+            let middle = if last && shape.len() == 1 { 0.4 } else { 0.0 };
+            let drawn = (0..state.ty.count()).map(|_| middle + draws.between(-bound, bound));
+            let tensor = match shape.len() {
+                1 => Tensor::f32(shape, drawn.collect()),
+                _ => {
+                    let bits = drawn.map(|x| half::f16::from_f32(x).to_bits());
+                    Tensor::f16_bits(shape, bits.collect())
+                }
+            };
+            (state.name.clone(), tensor.unwrap())
+        };
+        g.states().iter().map(drawn).collect()
+    }
+
+    #[test]
+    fn archives_make_the_pictures_of_the_reference() {
+        let Some(host) = host_or_skip() else {
+            return;
+        };
+        let tensors = tensors(&Network::small());
+        assert!(tensors.iter().any(|(_, t)| t.ty().dtype == DType::F16));
+        let file = format!("denoise-{}.tza", std::process::id());
+        let path = std::env::temp_dir().join(file);
+        std::fs::write(&path, tza::tests::encode(&tensors)).unwrap();
+        compare(&host, &path);
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    /// With weights of Open Image Denoise, where the variable names a file.
+    #[test]
+    fn given_archives_make_the_pictures_of_the_reference() {
+        let Some(path) = std::env::var_os("DENOISE_TZA") else {
+            println!("skipped: DENOISE_TZA names no tensor archive");
+            return;
+        };
+        if let Some(host) = host_or_skip() {
+            compare(&host, Path::new(&path));
+        }
+    }
+}
