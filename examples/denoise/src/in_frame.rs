@@ -1,5 +1,8 @@
 //! The network in a frame: from the tracer's textures to one of its own, in the host's encoder.
 
+use std::path::Path;
+
+use striate::interop::replace_file;
 use striate::kernel::TexelFormat;
 use striate::ops::{Texels, TextureInput, TextureOutput};
 use striate::prelude::*;
@@ -7,6 +10,7 @@ use striate::wgpu;
 
 use crate::host::{Host, Outcome};
 use crate::network::{Network, Seen};
+use crate::step::FAST;
 use crate::tracer::Tracer;
 
 /// A session between textures.
@@ -14,12 +18,15 @@ use crate::tracer::Tracer;
 pub struct InFrame {
     /// Linear radiance as the network makes it, `Rgba16Float`.
     pub texture: wgpu::Texture,
+    /// The weights, and what else the graphs keep that came along.
+    pub store: Store,
+    network: Network,
     session: Session,
-    store: Store,
 }
 
 impl InFrame {
-    /// For what a tracer draws, with these weights.
+    /// For what a tracer draws, with these weights, in a store that holds the states of `others`
+    /// too.
     ///
     /// # Errors
     /// What the network, the weights and the device say.
@@ -28,6 +35,7 @@ impl InFrame {
         network: &Network,
         weights: &[(String, Tensor)],
         tracer: &Tracer,
+        others: &[&Graph],
     ) -> Outcome<Self> {
         let size = [
             tracer.colour.height() as usize,
@@ -47,12 +55,18 @@ impl InFrame {
             albedo,
             normal,
         };
-        let made = network.build(&mut Build::eval(&mut g), seen)?;
+        let made = network.build(&mut Build::eval(&mut g), "", seen)?;
         let settings = TextureOutput::new(TexelFormat::Rgba16Float, size);
         let denoised = g.texture_output("denoised", made.linear, &settings)?;
 
-        let store = Store::new(&host.engine()?, &[&g], 0)?;
-        store.restore(weights)?;
+        let graphs: Vec<&Graph> = others.iter().copied().chain([&g]).collect();
+        let store = Store::new(&host.engine(), &graphs, 0)?;
+        let fast = weights
+            .iter()
+            .map(|(name, tensor)| (format!("{FAST}{name}"), tensor.clone()));
+        let fast = fast.filter(|(name, _)| store.ty(name).is_ok());
+        let all: Vec<_> = weights.iter().cloned().chain(fast).collect();
+        store.restore(&all)?;
         let mut session = Session::new(&store, &g, &[])?;
         let texture = host.device.create_texture(&wgpu::TextureDescriptor {
             label: Some("denoised"),
@@ -77,8 +91,9 @@ impl InFrame {
         }
         Ok(Self {
             texture,
-            session,
             store,
+            network: network.clone(),
+            session,
         })
     }
 
@@ -88,6 +103,18 @@ impl InFrame {
     /// What the device says.
     pub fn record(&mut self, encoder: &mut wgpu::CommandEncoder) -> Result<()> {
         self.session.record(encoder, 1)
+    }
+
+    /// Writes the network to a file that [`Network::load`] reads.
+    ///
+    /// # Errors
+    /// What the device says; `Io` if the file cannot be written.
+    pub fn save(&self, host: &Host, path: &Path) -> Outcome<()> {
+        let names = self.store.names_of(StateKind::Parameter);
+        let names: Vec<&str> = names.filter(|name| !name.starts_with(FAST)).collect();
+        let weights = host.finish(self.store.snapshot_async(&names))?;
+        replace_file(path, &self.network.encode(&weights)?)?;
+        Ok(())
     }
 
     /// Bytes of its buffers and its texture on the device.

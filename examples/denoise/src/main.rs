@@ -3,16 +3,20 @@
 
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
+mod adapt;
 mod denoiser;
+mod gather;
 mod headless;
 mod host;
 mod in_frame;
 mod network;
 mod picture;
+mod plot;
 mod scene;
 #[cfg(feature = "window")]
 mod shown;
 mod stage;
+mod step;
 mod tiles;
 mod tracer;
 mod train;
@@ -47,13 +51,14 @@ enum Command {
 }
 
 fn run(cli: &Cli) -> Outcome<()> {
-    match (&cli.command, cli.frames.frames) {
-        (Some(Command::Train(args)), _) => train::run(args),
-        (None, Some(frames)) => headless::run(&cli.frames, frames),
+    let args = &cli.frames;
+    match &cli.command {
+        Some(Command::Train(args)) => train::run(args),
+        None if args.frames.is_some() || args.adapt.is_some() => headless::run(args),
         #[cfg(feature = "window")]
-        (None, None) => window::run(&cli.frames),
+        None => window::run(args),
         #[cfg(not(feature = "window"))]
-        (None, None) => Err("built without the feature \"window\": say --frames N".into()),
+        None => Err("built without the feature \"window\": say --frames N".into()),
     }
 }
 

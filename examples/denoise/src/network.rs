@@ -4,7 +4,8 @@
 use std::path::Path;
 
 use striate::interop::safetensors;
-use striate::nn::{Conv2d, init::Scheme};
+use striate::nn::Conv2d;
+use striate::nn::init::{Fan, RELU_GAIN, Scheme};
 use striate::ops::{InterpolateMode, MaxPool2d};
 use striate::prelude::*;
 use striate::shape::PaddingMode;
@@ -37,8 +38,17 @@ const SMALL: [usize; 16] = [
     16, 16, 16, 16, 16, 16, 16, 24, 24, 24, 24, 24, 16, 16, 16, 3,
 ];
 
+/// How weights begin: normal by fan in, which keeps activations as they are from layer to layer.
+const KAIMING: Scheme = Scheme::KaimingNormal {
+    fan: Fan::In,
+    gain: RELU_GAIN,
+};
+
 /// Height and width are padded to a multiple of this: it pools four times.
 const ALIGNMENT: usize = 16;
+
+/// The tensor that marks the files of networks with [`Transfer::Pu`].
+const PU: &str = "transfer.pu";
 
 /// What the network sees of a frame, each `[n, 3, height, width]`.
 #[derive(Debug, Clone, Copy)]
@@ -99,16 +109,20 @@ impl Network {
     }
 
     /// Reads a network and its weights: a tensor archive of Open Image Denoise (`.tza`, one of its
-    /// HDR networks), or a safetensors file that was trained here.
+    /// HDR networks), or a safetensors file that was trained or adapted here.
     ///
     /// # Errors
     /// `Io` and `Data` from the file; `Checkpoint` if its tensors are not those of such a network.
     pub fn load(path: &Path) -> Result<(Self, Vec<(String, Tensor)>)> {
         let archive = path.extension().is_some_and(|ending| ending == "tza");
-        let (tensors, transfer) = match archive {
+        let (mut tensors, mut transfer) = match archive {
             true => (tza::load(path)?, Transfer::Pu),
             false => (safetensors::load(path)?, Transfer::Log),
         };
+        if let Some(at) = tensors.iter().position(|(name, _)| name == PU) {
+            tensors.remove(at);
+            transfer = Transfer::Pu;
+        }
         let tensors: Vec<_> = tensors
             .into_iter()
             .map(|(name, tensor)| Ok((name, as_f32(tensor)?)))
@@ -116,6 +130,18 @@ impl Network {
         let network = Self::of(&tensors, transfer);
         let network = network.map_err(|error| error.context(path.display()))?;
         Ok((network, tensors))
+    }
+
+    /// The bytes of a safetensors file of this network, which [`load`](Self::load) reads.
+    ///
+    /// # Errors
+    /// `Checkpoint` if the weights do not fit one.
+    pub fn encode(&self, weights: &[(String, Tensor)]) -> Result<Vec<u8>> {
+        let mut tensors = weights.to_vec();
+        if self.transfer == Transfer::Pu {
+            tensors.push((PU.to_owned(), Tensor::u8([1], vec![1])?));
+        }
+        safetensors::encode(&tensors)
     }
 
     /// The network that such weights are of.
@@ -190,11 +216,12 @@ impl Network {
         layers.map(|(from, out)| (9 * from + 1) * out).sum()
     }
 
-    /// Appends the network to the graph of the context.
+    /// Appends the network to the graph of the context. Its parameters are named as in files, behind
+    /// `prefix`.
     ///
     /// # Errors
     /// `Shape` if the three do not have one shape `[n, 3, height, width]`.
-    pub fn build(&self, cx: &mut Build, seen: Seen) -> Result<Denoised> {
+    pub fn build(&self, cx: &mut Build, prefix: &str, seen: Seen) -> Result<Denoised> {
         let g = cx.graph();
         let shape = g.shape(seen.colour)?.clone();
         let [_, 3, height, width] = shape[..] else {
@@ -213,7 +240,7 @@ impl Network {
                 g.pad(x, &padding, PaddingMode::Replicate)?
             }
         };
-        let y = self.layers(cx, x)?;
+        let y = self.layers(cx, prefix, x)?;
         let g = cx.graph();
         let encoded = match down + right {
             0 => y,
@@ -230,12 +257,12 @@ impl Network {
     }
 
     /// The convolutions from x `[n, inputs, height, width]` to `[n, 3, height, width]`.
-    fn layers(&self, cx: &mut Build, input: Value) -> Result<Value> {
+    fn layers(&self, cx: &mut Build, prefix: &str, input: Value) -> Result<Value> {
         let channels = self.channels();
         let conv = |cx: &mut Build, layer: usize, x: Value| {
             let conv = Conv2d::new(channels[layer], self.widths[layer], 3).padding(1);
-            let conv = conv.init(Scheme::kaiming_relu());
-            cx.layer(LAYERS[layer], &conv, x)
+            let conv = conv.init(KAIMING);
+            cx.layer(&format!("{prefix}{}", LAYERS[layer]), &conv, x)
         };
         let relu_conv = |cx: &mut Build, layer: usize, x: Value| {
             let y = conv(cx, layer, x)?;
@@ -318,11 +345,27 @@ mod tests {
     }
 
     #[test]
+    fn files_tell_the_curve_of_their_network() {
+        for transfer in [Transfer::Log, Transfer::Pu] {
+            let network = Network {
+                transfer,
+                ..Network::small()
+            };
+            let file = format!("denoise-{transfer:?}-{}.safetensors", std::process::id());
+            let path = std::env::temp_dir().join(file);
+            std::fs::write(&path, network.encode(&zeros(&network)).unwrap()).unwrap();
+            let (again, weights) = Network::load(&path).unwrap();
+            std::fs::remove_file(&path).unwrap();
+            assert_eq!((again, weights.len()), (network, 32));
+        }
+    }
+
+    #[test]
     fn frames_of_any_size_keep_it_and_the_store_has_its_tensors() {
         let small = Network::small();
         let mut g = Graph::new();
         let seen = Seen::inputs(&mut g, [2, 3, 20, 33]).unwrap();
-        let made = small.build(&mut Build::eval(&mut g), seen).unwrap();
+        let made = small.build(&mut Build::eval(&mut g), "", seen).unwrap();
         assert_eq!(g.shape(made.linear).unwrap()[..], [2, 3, 20, 33]);
         for (name, tensor) in zeros(&small) {
             let state = g.find_state(&name).unwrap();

@@ -25,12 +25,9 @@ impl Picture {
         self.planes.iter().map(|&x| srgb(x))
     }
 
-    /// Peak signal-to-noise ratio in dB of what is shown of both: -10 log10 of the mean squared
-    /// difference. Infinite where they are the same.
+    /// As [`psnr`], of one picture.
     pub fn psnr(&self, reference: &Picture) -> f64 {
-        let squares = self.shown().zip(reference.shown());
-        let squares = squares.map(|(a, b)| f64::from(a - b).powi(2));
-        -10.0 * (squares.sum::<f64>() / self.planes.len() as f64).log10()
+        psnr(&self.planes, &reference.planes)
     }
 
     /// Writes what is shown of pictures of one height, side by side.
@@ -57,6 +54,14 @@ impl Picture {
         let saved = image::save_buffer(path, &bytes, width, height, color);
         saved.map_err(|error| format!("{}: {error}", path.display()).into())
     }
+}
+
+/// Peak signal-to-noise ratio in dB of what is shown of both: -10 log10 of the mean squared
+/// difference. Infinite where they are the same.
+pub fn psnr(radiance: &[f32], reference: &[f32]) -> f64 {
+    let squares = radiance.iter().zip(reference);
+    let squares = squares.map(|(&a, &b)| f64::from(srgb(a) - srgb(b)).powi(2));
+    -10.0 * (squares.sum::<f64>() / radiance.len() as f64).log10()
 }
 
 /// Linear to encoded, both in [0, 1]; NaN becomes 0.

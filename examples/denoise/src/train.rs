@@ -8,14 +8,14 @@ use clap::Args;
 use striate::interop::{
     FloatFormat, SaveOptions, encode_parameters_with_async, expect_replaceable, replace_file,
 };
-use striate::ops::Reduction;
 use striate::prelude::*;
 use striate::train::{Adam, Optimizer, warmup_cosine};
 
 use crate::denoiser::{Denoiser, FrameGraph};
 use crate::host::{Host, Outcome};
-use crate::network::{Network, Seen};
+use crate::network::Network;
 use crate::scene::{Draws, Scene};
+use crate::step::{Loss, Step, StepGraph};
 use crate::tiles::{Tile, TileSettings};
 use crate::tracer::Tracer;
 
@@ -45,10 +45,10 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = at_least_one)]
     batch: usize,
     /// Steps
-    #[arg(long, value_name = "N", default_value_t = 2000)]
+    #[arg(long, value_name = "N", default_value_t = 3000)]
     steps: usize,
     /// Highest learning rate
-    #[arg(long, value_name = "X", default_value_t = 0.002)]
+    #[arg(long, value_name = "X", default_value_t = 0.003)]
     lr: f32,
     /// Scenes that are kept back, of which whole pictures are tested
     #[arg(long, value_name = "N", default_value_t = 6)]
@@ -92,7 +92,7 @@ pub fn run(args: &TrainArgs) -> Outcome<()> {
         None => (Network::small(), None),
     };
     let host = Host::new()?;
-    println!("on {}", host.engine()?.describe());
+    println!("on {}", host.engine().describe());
     println!("network of {} parameters", network.parameters());
     let begun = Instant::now();
     let mut progress = Progress::new("tiles", args.scenes);
@@ -109,14 +109,14 @@ pub fn run(args: &TrainArgs) -> Outcome<()> {
     let mut draws = Draws::new(u64::from(args.seed));
     let report = (args.steps / 10).max(1);
     for step in 1..=args.steps {
-        trainer.step(&tiles, &mut draws)?;
+        trainer.step.feed(&tiles, &mut draws, true)?;
+        trainer.step.session.run(1)?;
         if step.is_multiple_of(STEPS_PER_POLL) {
             host.poll()?;
         }
         if step.is_multiple_of(report) || step == args.steps {
-            let loss = host
-                .finish(trainer.session.read_async(trainer.loss))?
-                .item()?;
+            let loss = trainer.step.session.read_async(trainer.step.loss);
+            let loss = host.finish(loss)?.item()?;
             let seconds = begun.elapsed().as_secs_f32();
             println!("step {step}/{}: L1 {loss:.4} ({seconds:.0} s)", args.steps);
             trainer.test(&host, &tests, step)?;
@@ -174,71 +174,24 @@ fn tests(args: &TrainArgs, host: &Host) -> Outcome<Vec<Tile>> {
 /// Two graphs over one store: a training step, and a whole picture.
 struct TileTrainer {
     store: Store,
-    session: Session,
-    seen: Seen,
-    target: Value,
-    loss: Value,
-    shape: [usize; 4],
+    step: Step,
     denoiser: Denoiser,
 }
 
 impl TileTrainer {
     fn new(args: &TrainArgs, host: &Host, network: &Network) -> Result<Self> {
-        let side = args.tile as usize;
-        let shape = [args.batch, 3, side, side];
-        let mut g = Graph::new();
-        let seen = Seen::inputs(&mut g, shape)?;
-        let target = g.input("target", Type::f32(shape))?;
-        let made = network.build(&mut Build::train(&mut g), seen)?;
-        let wanted = network.transfer.forward(&mut g, target, made.scale)?;
-        let loss = g.l1_loss(made.encoded, wanted, Reduction::Mean)?;
         let rates = warmup_cosine(args.lr, args.steps / 20, args.steps)?;
         let optimizer = Optimizer::from(Adam::new()).schedule(rates);
-        optimizer.minimize(&mut g, loss)?;
-
-        let frame = FrameGraph::new(network, [TEST_SIZE as usize; 2])?;
-        let store = Store::new(&host.engine()?, &[&g, &frame.graph], args.seed.into())?;
+        let side = args.tile as usize;
+        let step = StepGraph::new(network, args.batch, side, Loss::Encoded, &optimizer, None)?;
+        let frame = FrameGraph::new(network, 1, [TEST_SIZE as usize; 2])?;
+        let graphs = [&step.graph, &frame.graph];
+        let store = Store::new(&host.engine(), &graphs, args.seed.into())?;
         Ok(Self {
-            session: Session::new(&store, &g, &[loss])?,
+            step: Step::new(&store, &step)?,
             denoiser: Denoiser::new(&store, &frame)?,
             store,
-            seen,
-            target,
-            loss,
-            shape,
         })
-    }
-
-    /// One step on tiles at random, each mirrored, turned and with its channels exchanged at
-    /// random.
-    fn step(&mut self, tiles: &[Tile], draws: &mut Draws) -> Outcome<()> {
-        let [batch, _, side, _] = self.shape;
-        let mut inputs: [Vec<f32>; 4] = Default::default();
-        for _ in 0..batch {
-            let tile = tiles
-                .get(draws.one_of(tiles.len()))
-                .ok_or("there are no tiles")?;
-            let [colour, albedo, normal] = &tile.frames[draws.one_of(tile.frames.len())];
-            let view = View::random(draws, side);
-            for (input, picture) in inputs.iter_mut().zip([colour, albedo, &tile.target]) {
-                view.append(&picture.planes, input, true);
-            }
-            view.append(&normal.planes, &mut inputs[3], false);
-        }
-        let Seen {
-            colour,
-            albedo,
-            normal,
-        } = self.seen;
-        for (value, input) in [colour, albedo, self.target, normal]
-            .into_iter()
-            .zip(inputs)
-        {
-            self.session
-                .write(value, &Tensor::f32(self.shape, input)?)?;
-        }
-        self.session.run(1)?;
-        Ok(())
     }
 
     /// Prints the mean PSNR of noisy and denoised pictures.
@@ -259,57 +212,6 @@ impl TileTrainer {
         let [noisy, denoised] = sums.map(|sum| sum / count as f64);
         println!("  scenes kept back, step {step}: noisy {noisy:.2} dB, denoised {denoised:.2} dB");
         Ok(())
-    }
-}
-
-/// One of the eight ways to lay a square, and one of the six orders of three channels.
-struct View {
-    side: usize,
-    mirrored: [bool; 2],
-    turned: bool,
-    order: [usize; 3],
-}
-
-impl View {
-    fn random(draws: &mut Draws, side: usize) -> Self {
-        let orders = [
-            [0, 1, 2],
-            [0, 2, 1],
-            [1, 0, 2],
-            [1, 2, 0],
-            [2, 0, 1],
-            [2, 1, 0],
-        ];
-        Self {
-            side,
-            mirrored: [draws.one_of(2) == 1, draws.one_of(2) == 1],
-            turned: draws.one_of(2) == 1,
-            order: orders[draws.one_of(6)],
-        }
-    }
-
-    /// Appends planes `[3, side, side]`, their channels exchanged if they are `colours`.
-    fn append(&self, planes: &[f32], to: &mut Vec<f32>, colours: bool) {
-        let side = self.side;
-        for channel in 0..3 {
-            let channel = if colours {
-                self.order[channel]
-            } else {
-                channel
-            };
-            let plane = &planes[channel * side * side..][..side * side];
-            for y in 0..side {
-                let y = if self.mirrored[0] { side - 1 - y } else { y };
-                to.extend((0..side).map(|x| {
-                    let x = if self.mirrored[1] { side - 1 - x } else { x };
-                    plane[if self.turned {
-                        x * side + y
-                    } else {
-                        y * side + x
-                    }]
-                }));
-            }
-        }
     }
 }
 

@@ -7,15 +7,15 @@ use striate::prelude::*;
 /// A scale and a curve from linear radiance, at least 0, to about [0, 1], and back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transfer {
-    /// y = log(1 + 64 x) / log(1 + 64 * 16), of the radiance by the albedo of each pixel.
+    /// y = log(1 + 16 x) / log(1 + 16 * 16), of the radiance by the albedo of each pixel.
     ///
     /// By the albedo, because what a surface does to light is known without noise; what is left,
     /// the light that arrives, is nearly the same in all channels and smooth, which a small network
     /// finds more easily than the colours of walls and tiles.
     ///
     /// Open Image Denoise's own logarithm, log(1 + x) / log(65505), puts all that a screen shows,
-    /// radiance up to 1, below 0.0625. With 64 x it lies below 0.6 and is close to sRGB's curve,
-    /// by which pictures are compared; 16 is about the radiance of a lamp.
+    /// radiance up to 1, below 0.0625. With 16 x it lies below 0.52 and is close to sRGB's curve,
+    /// by which pictures are compared; the other 16 is about the radiance of a lamp.
     Log,
     /// The perceptually uniform curve of Open Image Denoise's HDR weights: a fit of PU2 (Aydin et
     /// al. 2008) that is linear, then a power, then a logarithm, and 1 at 65,504. It is taken of
@@ -24,7 +24,7 @@ pub enum Transfer {
 }
 
 /// Factor and largest radiance of [`Transfer::Log`].
-const GAIN: f64 = 64.0;
+const GAIN: f64 = 16.0;
 const BRIGHT: f64 = 16.0;
 /// What is added to an albedo before radiance is divided by it.
 const DARK: f32 = 0.02;
@@ -116,6 +116,25 @@ impl Transfer {
         let x = g.relu(x)?;
         g.div(x, scale)
     }
+}
+
+/// Radiance x as it is shown: clipped to [0, 1] and encoded as sRGB.
+///
+/// # Errors
+/// None, if x is of floats.
+pub fn shown(g: &mut Graph, x: Value) -> Result<Value> {
+    let one = number(g, 1.0)?;
+    let x = g.relu(x)?;
+    let x = g.minimum(x, one)?;
+    let line = g.scale(x, 12.92)?;
+    // No power of 0, whose slope is infinite.
+    let knee = number(g, 0.003_130_8)?;
+    let power = g.maximum(x, knee)?;
+    let power = g.pow(power, 1.0 / 2.4)?;
+    let power = g.scale(power, 1.055)?;
+    let power = plus(g, power, -0.055)?;
+    let below = g.le(x, knee)?;
+    g.select(below, line, power)
 }
 
 /// What brings the mean logarithm of blocks of x `[n, 3, height, width]` to the key,

@@ -121,30 +121,39 @@ impl<'a> Reader<'a> {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
 
-    /// An archive of a weight `[1, 2, 1, 1]` in f16 and a bias `[1]` in f32.
-    fn archive() -> Vec<u8> {
+    /// The archive of tensors, in half or single precision.
+    pub fn encode(tensors: &[(String, Tensor)]) -> Vec<u8> {
+        let data: usize = tensors.iter().map(|(_, t)| t.bytes().len()).sum();
         let mut bytes = vec![0xD7, 0x41, 2, 0];
-        bytes.extend(20u64.to_le_bytes());
-        bytes.extend(0x3C00u16.to_le_bytes());
-        bytes.extend(0xC100u16.to_le_bytes());
-        bytes.extend(0.25f32.to_le_bytes());
-        bytes.extend(2u32.to_le_bytes());
-        for (name, shape, layout, element, place) in [
-            ("a.weight", &[1u32, 2, 1, 1][..], "oihw", b'h', 12u64),
-            ("a.bias", &[1], "x", b'f', 16),
-        ] {
+        bytes.extend((12 + data as u64).to_le_bytes());
+        for (_, tensor) in tensors {
+            bytes.extend(tensor.bytes());
+        }
+        bytes.extend((tensors.len() as u32).to_le_bytes());
+        let mut place = 12;
+        for (name, tensor) in tensors {
+            let shape = tensor.shape();
             bytes.extend((name.len() as u16).to_le_bytes());
             bytes.extend(name.bytes());
             bytes.push(shape.len() as u8);
-            bytes.extend(shape.iter().flat_map(|extent| extent.to_le_bytes()));
-            bytes.extend(layout.bytes());
-            bytes.push(element);
-            bytes.extend(place.to_le_bytes());
+            bytes.extend(shape.iter().flat_map(|&n| (n as u32).to_le_bytes()));
+            let half = tensor.ty().dtype == DType::F16;
+            bytes.extend(if shape.len() == 4 { "oihw" } else { "x" }.bytes());
+            bytes.push(if half { b'h' } else { b'f' });
+            bytes.extend((place as u64).to_le_bytes());
+            place += tensor.bytes().len();
         }
         bytes
+    }
+
+    /// An archive of a weight `[1, 2, 1, 1]` in f16 and a bias `[1]` in f32.
+    fn archive() -> Vec<u8> {
+        let weight = Tensor::f16_bits([1, 2, 1, 1], vec![0x3C00, 0xC100]).unwrap();
+        let bias = Tensor::f32([1], vec![0.25]).unwrap();
+        encode(&[("a.weight".to_owned(), weight), ("a.bias".to_owned(), bias)])
     }
 
     #[test]
