@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use striate::data::{Fit, Split, digits};
 use striate::error::ErrorKind;
 use striate::gpu::{Engine, GpuOptions};
-use striate::interop::{Predictor, load_parameters, safetensors};
+use striate::interop::{ModelCard, Predictor, load_parameters, safetensors};
 use striate::models::{self, lenet5};
 use striate::prelude::*;
-use striate::train::{Classifier, ClassifierOptions, Sgd};
+use striate::train::{Classifier, ClassifierOptions, Normalise, Sgd};
 use striate_cases::devices;
 
 fn path(name: &str) -> PathBuf {
@@ -33,6 +33,38 @@ fn trained(engine: &Engine, model: &models::Model) -> Classifier {
     let mut classifier = Classifier::new(engine, model, &data(), &options).unwrap();
     classifier.train(12).unwrap();
     classifier
+}
+
+/// A file made of bytes, as a browser makes it, says the same.
+#[test]
+fn a_file_is_made_without_a_path() {
+    let engine = Engine::Cpu { threads: 2 };
+    let mut g = Graph::new();
+    let x = g.input("x", Type::f32([1, 1, 28, 28])).unwrap();
+    lenet5(10).build(&mut Build::eval(&mut g), x).unwrap();
+    let store = Store::new(&engine, &[&g], 3).unwrap();
+    let names: Vec<&str> = store.names().collect();
+    let states = store.snapshot(&names).unwrap();
+    let normalise = Normalise::given(&[0.1307], &[0.3081]).unwrap();
+    let card = ModelCard::new(&lenet5(10), &normalise);
+    let bytes = card.file(states.clone()).unwrap();
+    assert_eq!(ModelCard::read(&bytes).unwrap().as_ref(), Some(&card));
+    assert_eq!(card.normalise().unwrap(), normalise);
+
+    let file = path("bytes");
+    fs::write(&file, &bytes).unwrap();
+    let predictor = Predictor::load_on(&engine, &file).unwrap();
+    assert_eq!(predictor.card(), &card);
+    fs::remove_file(&file).unwrap();
+
+    let plain = safetensors::encode(&states).unwrap();
+    assert_eq!(ModelCard::read(&plain).unwrap(), None);
+    let error = ModelCard::read(&bytes[..bytes.len() - 1]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Data);
+    let text = Tensor::u8([2], b"{}".to_vec()).unwrap();
+    let wrong = safetensors::encode(&[("striate.model".to_owned(), text)]).unwrap();
+    let error = ModelCard::read(&wrong).unwrap_err();
+    assert!(error.to_string().contains("card cannot be read"), "{error}");
 }
 
 /// What the file says is enough: a predictor is right as often as the classifier was.

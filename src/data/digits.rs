@@ -7,6 +7,8 @@
 //! The bits are the same on every platform: integers, and `f64` under `+ - * /` and `sqrt`, whose
 //! rounding IEEE 754 fixes. No function of the platform's mathematics library is called.
 
+use std::ops::Range;
+
 use super::Dataset;
 use super::chance::{Chance, Purpose};
 use crate::error::Result;
@@ -31,14 +33,25 @@ const JITTER: f64 = 0.17;
 /// # Errors
 /// `OutOfMemory`.
 pub fn digits(count: usize, seed: u64) -> Result<Dataset> {
+    digits_range(0..count, seed)
+}
+
+/// The images of these numbers of a set that [`digits`] draws: for whoever draws some at a time,
+/// between frames.
+///
+/// # Errors
+/// `OutOfMemory`.
+pub fn digits_range(numbers: Range<usize>, seed: u64) -> Result<Dataset> {
+    let count = numbers.len();
     let (mut labels, mut images) = room(count)
         .and_then(|labels| Ok((labels, room(count.saturating_mul(SIDE * SIDE))?)))
         .map_err(|e| e.context(format!("digits: {count} images")))?;
-    labels.extend((0..count).map(|index| label(seed, index as u64)));
+    labels.extend(numbers.clone().map(|number| label(seed, number as u64)));
     images.resize(count * SIDE * SIDE, 0);
-    for (index, image) in images.chunks_exact_mut(SIDE * SIDE).enumerate() {
-        let chance = Chance::new(seed, Purpose::Draw, index as u64);
-        draw(labels[index], chance, image);
+    let drawn = images.chunks_exact_mut(SIDE * SIDE);
+    for ((image, number), &label) in drawn.zip(numbers).zip(&labels) {
+        let chance = Chance::new(seed, Purpose::Draw, number as u64);
+        draw(label, chance, image);
     }
     Ok(Dataset {
         images,
@@ -366,6 +379,21 @@ mod tests {
         assert!(long.labels.starts_with(&short.labels));
         assert_eq!((short.count, short.images.len()), (37, 37 * SIDE * SIDE));
         assert_eq!(digits(0, 5).unwrap().count, 0);
+    }
+
+    #[test]
+    fn a_set_is_drawn_some_at_a_time() {
+        let whole = digits(60, 5).unwrap();
+        let pieces = [0..7, 7..33, 33..60].map(|numbers| digits_range(numbers, 5).unwrap());
+        assert_eq!(
+            pieces.each_ref().map(|set| &set.images[..]).concat(),
+            whole.images
+        );
+        assert_eq!(
+            pieces.each_ref().map(|set| &set.labels[..]).concat(),
+            whole.labels
+        );
+        assert_eq!(pieces.map(|set| set.count), [7, 26, 27]);
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub use ahead::{Ahead, ahead};
 pub use augment::{Augment, Keyed, Mix};
 #[cfg(feature = "data")]
 pub use cifar::{CIFAR10_NAMES, Cifar100, load_cifar10, load_cifar100};
-pub use digits::digits;
+pub use digits::{digits, digits_range};
 #[cfg(all(feature = "download", not(target_arch = "wasm32")))]
 pub use download::{Download, Received, download_mnist};
 pub use fit::Fit;

@@ -22,8 +22,11 @@ mod trusted;
 use std::sync::{Arc, Mutex};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernel::{Body, Caps, Choice, Matrices};
+#[cfg(not(target_arch = "wasm32"))]
+use crate::kernel::{Body, Choice};
+use crate::kernel::{Caps, Matrices};
 pub use adapter::GpuOptions;
+#[cfg(not(target_arch = "wasm32"))]
 use adapter::default_body;
 pub use engine::Engine;
 pub use limits::{base_limits, required_limits};
@@ -69,6 +72,7 @@ struct GpuInner {
     info: wgpu::AdapterInfo,
     caps: Caps,
     /// The body that the rules choose.
+    #[cfg(not(target_arch = "wasm32"))]
     rules: Body,
     checks: Checks,
     /// Bytes that the writes of one owner may stage (`GpuOptions::max_staging`).
@@ -151,6 +155,7 @@ impl GpuInner {
         Ok(Self {
             device,
             queue,
+            #[cfg(not(target_arch = "wasm32"))]
             rules: default_body(info.backend, info.device_type),
             info,
             caps,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::safetensors::{decoded, encode, read_bytes};
 use crate::data::Fit;
 use crate::error::{Error, ErrorKind, Result};
 use crate::models::{self, Model};
@@ -42,6 +43,47 @@ pub struct ModelCard {
 }
 
 impl ModelCard {
+    /// What a file is to say of a network whose pictures are of the size that it was made for.
+    /// Classes have no names, pictures of other sizes are [fitted](Fit) as by default.
+    pub fn new(model: &Model, normalise: &Normalise) -> Self {
+        Self {
+            model: model.name().to_owned(),
+            classes: model.classes(),
+            class_names: Vec::new(),
+            input: model.input(),
+            fit: Fit::default(),
+            mean: normalise.means(),
+            deviation: normalise.deviations(),
+        }
+    }
+
+    /// The card in the bytes of a file, if there is one: a state dict of another program's has
+    /// none.
+    ///
+    /// # Errors
+    /// `Data` if the bytes are no safetensors file, or if their card does not hold together.
+    pub fn read(bytes: &[u8]) -> Result<Option<Self>> {
+        let mut tensors = read_bytes(bytes, |entry, bytes| match *entry.name == *CARD {
+            true => decoded(entry, bytes).map(Some),
+            false => Ok(None),
+        })?;
+        let mut found: Vec<_> = tensors.drain(..).flatten().collect();
+        match found.is_empty() {
+            true => Ok(None),
+            false => Self::take(&mut found).map(Some),
+        }
+    }
+
+    /// The bytes of a file of these states that has this card, as `Trainer::save` writes it: for
+    /// browsers, which have no files.
+    ///
+    /// # Errors
+    /// As [`encode`](super::safetensors::encode).
+    pub fn file(&self, mut states: Vec<(String, Tensor)>) -> Result<Vec<u8>> {
+        states.push(self.tensor()?);
+        encode(&states)
+    }
+
     /// The card as a tensor of a file.
     pub(super) fn tensor(&self) -> Result<(String, Tensor)> {
         let wrong = |message: String| Error::new(ErrorKind::Checkpoint, message);

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::card::ModelCard;
 use super::checkpoint::averaged;
-use super::safetensors::{encode, fit, load};
+use super::safetensors::{fit, load};
 use crate::data::Fit;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::replace_file;
@@ -51,20 +51,16 @@ pub(super) fn save_network(
         )));
     }
     let card = ModelCard {
-        model: model.name().to_owned(),
-        classes: about.classes,
         class_names: about.class_names.clone(),
         input: about.image,
         fit,
-        mean: about.normalise.means(),
-        deviation: about.normalise.deviations(),
+        ..ModelCard::new(model, &about.normalise)
     };
-    let mut tensors = blocking(store.engine(), averaged(store))?;
+    let tensors = blocking(store.engine(), averaged(store))?;
     let evaluated = Evaluated::new(model, about.image)?;
     fit_states(tensors.clone(), &evaluated)
         .map_err(|e| e.context(format!("save_model: this is no {}", model.name())))?;
-    tensors.push(card.tensor()?);
-    replace_file(path, &encode(&tensors)?)
+    replace_file(path, &card.file(tensors)?)
 }
 
 /// A network that evaluates one image.

@@ -112,7 +112,7 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<(String, Tensor)>> {
     read_bytes(bytes, decoded)
 }
 
-fn decoded(entry: HeaderEntry, bytes: Vec<u8>) -> Result<(String, Tensor)> {
+pub(super) fn decoded(entry: HeaderEntry, bytes: Vec<u8>) -> Result<(String, Tensor)> {
     let wrong = |message: String| Error::new(ErrorKind::Data, message);
     let name = entry.name;
     let Some(dtype) = own(entry.dtype) else {

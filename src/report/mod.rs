@@ -10,6 +10,7 @@ mod chart;
 mod examined;
 mod matrix;
 mod page;
+#[cfg(all(feature = "interop", not(target_arch = "wasm32")))]
 mod pictures;
 mod png;
 mod svg;
