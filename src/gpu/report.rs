@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::adapter::MOST_BINDING;
+use super::adapter::{MOST_BINDING, default_body};
 use super::{Gpu, cooperative};
 use crate::kernel::{Body, Matrices, WINDOW};
 
@@ -82,10 +82,10 @@ impl Gpu {
     }
 
     fn shared_memory(&self) -> Option<FastPath> {
-        let is_on = self.caps().body != Body::Registers;
+        let (is_on, info) = (self.caps().body != Body::Registers, self.info());
         let note = match is_on {
             true => "products and convolutions share tiles in workgroup memory",
-            false if self.0.rules == Body::Registers => {
+            false if default_body(info.backend, info.device_type) == Body::Registers => {
                 "on CPU adapters and through GL, products in registers are faster; \
                  GpuOptions::body chooses"
             }
