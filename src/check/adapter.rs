@@ -15,7 +15,6 @@ use crate::kernel::{Matrices, Tile};
 use crate::plan::{Plan, PlanOptions, StateLayout, Step};
 use crate::reference::evaluate;
 use crate::session::Session;
-#[cfg(not(target_arch = "wasm32"))]
 use crate::session::texels::{Target, bind_texels};
 use crate::store::Store;
 use crate::tensor::{Array, Tensor};
@@ -81,7 +80,6 @@ impl<'a> Prepared<'a> {
     /// # Errors
     /// `Mismatch` with the result and the element that differ most; whatever running and reading
     /// return.
-    #[cfg(not(target_arch = "wasm32"))]
     pub fn check(&self, session: &mut Session) -> Result<f64> {
         let mut worst: f64 = 0.0;
         let halves = self.halves(session)?;
@@ -120,7 +118,6 @@ impl<'a> Prepared<'a> {
 
     /// How many products of the case are products of numbers rounded to `f16` in `session`: none,
     /// or all that may be.
-    #[cfg(not(target_arch = "wasm32"))]
     fn halves(&self, session: &Session) -> Result<usize> {
         let mut steps = session.plan().map_or(&[][..], |plan| &plan.steps).iter();
         if !steps.any(|step| step.kernel.halves()) {
@@ -252,7 +249,6 @@ impl fmt::Display for Adapter {
     }
 }
 
-#[cfg(not(target_arch = "wasm32"))]
 impl Adapter {
     /// Every adapter that `options` admits, in 21 ways: kernels in registers, with and without
     /// windows, and in shared memory, each with the tiles of the rules and with those of each size;
@@ -377,7 +373,6 @@ impl Adapter {
     }
 }
 
-#[cfg(not(target_arch = "wasm32"))]
 impl Way {
     /// One for each of these forms.
     fn all(gpu: &Gpu, forms: &[Form], options: &GpuOptions) -> Result<Vec<Self>> {

@@ -27,16 +27,17 @@
 //! # }
 //! ```
 
+#[cfg(not(target_arch = "wasm32"))]
 mod adapter;
 mod case;
 mod compare;
+#[cfg(not(target_arch = "wasm32"))]
 mod forms;
 mod numbers;
 mod reference;
 
 #[cfg(not(target_arch = "wasm32"))]
-pub use adapter::Adapter;
-pub use adapter::{Prepared, Verdict};
+pub use adapter::{Adapter, Prepared, Verdict};
 pub use case::{Bound, BuildGraph, Case, Draw, Input, below, drawn, real, texels};
 pub use compare::{compare, tolerances};
 pub use numbers::{Built, Given, Numbers, arrays, build, draw};

@@ -21,8 +21,11 @@ mod trusted;
 use std::sync::{Arc, Mutex};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernel::{Body, Caps, Choice, Matrices};
+#[cfg(not(target_arch = "wasm32"))]
+use crate::kernel::{Body, Choice};
+use crate::kernel::{Caps, Matrices};
 pub use adapter::GpuOptions;
+#[cfg(not(target_arch = "wasm32"))]
 use adapter::default_body;
 pub use engine::Engine;
 use lost::Loss;
@@ -66,6 +69,7 @@ struct GpuInner {
     info: wgpu::AdapterInfo,
     caps: Caps,
     /// The body that the rules choose.
+    #[cfg(not(target_arch = "wasm32"))]
     rules: Body,
     checks: Checks,
     /// Bytes that the writes of one owner may stage (`GpuOptions::max_staging`).
@@ -148,6 +152,7 @@ impl GpuInner {
         Ok(Self {
             device,
             queue,
+            #[cfg(not(target_arch = "wasm32"))]
             rules: default_body(info.backend, info.device_type),
             info,
             caps,

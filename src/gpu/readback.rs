@@ -108,9 +108,24 @@ impl Future for Finished {
 
 /// Maps that an encoder of the host's asks for on its submission.
 #[derive(Default)]
-pub(crate) struct Unsubmitted(Vec<(wgpu::Buffer, Arc<Mutex<SharedRead>>)>);
+pub(crate) struct Unsubmitted(
+    #[cfg(not(target_arch = "wasm32"))] Vec<(wgpu::Buffer, Arc<Mutex<SharedRead>>)>,
+);
 
 impl Unsubmitted {
+    #[cfg(not(target_arch = "wasm32"))]
+    fn of(reads: &[Readback]) -> Self {
+        let maps = reads.iter();
+        let maps = maps.map(|read| (read.buffer.clone(), read.over.shared.clone()));
+        Self(maps.collect())
+    }
+
+    /// A browser has nobody who waits.
+    #[cfg(target_arch = "wasm32")]
+    fn of(_: &[Readback]) -> Self {
+        Self()
+    }
+
     /// # Errors
     /// `Graph` if the encoder has not been submitted.
     #[cfg(not(target_arch = "wasm32"))]
@@ -254,9 +269,7 @@ impl Gpu {
         copy(encoder, ranges, &buffers);
         let mapped = |buffer| Readback::on_submit(self, encoder, buffer);
         let started: Vec<Readback> = buffers.into_iter().map(mapped).collect();
-        let maps = started.iter();
-        let maps = maps.map(|read| (read.buffer.clone(), read.over.shared.clone()));
-        let unsubmitted = Unsubmitted(maps.collect());
+        let unsubmitted = Unsubmitted::of(&started);
         Ok((self.clone().arrival(Ok(started)), unsubmitted))
     }
 

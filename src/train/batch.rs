@@ -23,8 +23,10 @@ pub(super) const FINITE: &str = "finite";
 pub(crate) struct About {
     pub normalise: Normalise,
     /// Channels, height and width.
+    #[cfg(not(target_arch = "wasm32"))]
     pub image: [usize; 3],
     pub classes: usize,
+    #[cfg(not(target_arch = "wasm32"))]
     pub class_names: Vec<String>,
     /// Images of each class, or pixels of masks.
     pub class_counts: Vec<u64>,
@@ -40,8 +42,10 @@ impl About {
         normalise.expect_channels(set.channels)?;
         Ok(Self {
             normalise,
+            #[cfg(not(target_arch = "wasm32"))]
             image: [set.channels, set.height, set.width],
             classes: set.classes,
+            #[cfg(not(target_arch = "wasm32"))]
             class_names: set.class_names.clone(),
             class_counts: set.class_counts(),
             sampled: false,

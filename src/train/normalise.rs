@@ -142,6 +142,7 @@ impl Normalise {
     }
 
     /// The inverse of [`image`](Self::image), rounded to bytes.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn pixels(&self, values: &[f32], channels: usize) -> Vec<u8> {
         let plane = (values.len() / channels.max(1)).max(1);
         let all = values.chunks(plane).enumerate();

@@ -35,6 +35,8 @@ pub struct Scalar {
     pub value: f64,
 }
 
+/// What is shown of it, in a terminal and on a page.
+#[cfg(any(feature = "data", not(target_arch = "wasm32")))]
 impl Scalar {
     /// What was measured, without of what: `loss` of `train/loss`.
     pub(crate) fn what(&self) -> &str {
@@ -65,6 +67,7 @@ impl Scalar {
 }
 
 /// A number with four digits that count, at least.
+#[cfg(any(feature = "data", not(target_arch = "wasm32")))]
 pub(crate) fn digits(value: f64) -> String {
     let size = value.abs();
     if value == 0.0 || !value.is_finite() {
@@ -82,6 +85,7 @@ pub(crate) fn digits(value: f64) -> String {
 }
 
 /// `8.5 s`, `3 min 20 s`, `2 h 5 min`.
+#[cfg(any(feature = "data", not(target_arch = "wasm32")))]
 pub(crate) fn duration(seconds: f64) -> String {
     if seconds < 59.95 {
         return format!("{seconds:.1} s");

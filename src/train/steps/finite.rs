@@ -7,7 +7,9 @@ use crate::shape::DType;
 #[cfg(not(target_arch = "wasm32"))]
 use crate::store::{blocking, expect_own};
 use crate::tensor::Tensor;
-use crate::train::batch::{FINITE, LOSS};
+use crate::train::batch::FINITE;
+#[cfg(not(target_arch = "wasm32"))]
+use crate::train::batch::LOSS;
 
 /// Steps after which training looks whether losses are finite, where it may wait for the device.
 #[cfg(not(target_arch = "wasm32"))]
