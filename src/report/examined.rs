@@ -1,6 +1,6 @@
 //! What a report asks a trained network: its answers on a set, its filters, its feature maps.
 
-use super::pictures::{Range, coloured};
+use super::numbers::{Range, coloured};
 use super::{Mistake, Panel, Report, Thumbnail, machine};
 use crate::data::Dataset;
 use crate::error::{Error, ErrorKind, Result};

@@ -9,6 +9,8 @@ mod chart;
 #[cfg(all(feature = "interop", not(target_arch = "wasm32")))]
 mod examined;
 mod matrix;
+#[cfg(all(feature = "interop", not(target_arch = "wasm32")))]
+mod numbers;
 mod page;
 #[cfg(all(feature = "interop", not(target_arch = "wasm32")))]
 mod pictures;

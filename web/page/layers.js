@@ -237,7 +237,8 @@ export class Layers {
       this.#text.textContent = this.#plain;
       return;
     }
-    const title = `Map ${panel.chosen + 1} of ${TITLES[panel.name]}`;
+    const [layer] = TITLES[panel.name].split(",");
+    const title = `Map ${panel.chosen + 1} of ${layer}`;
     if (field.strength <= 0) {
       this.#text.textContent = `${title} finds nothing here.`;
       return;

@@ -79,7 +79,7 @@ export class Train {
   #loss = new Chart($("loss"), {
     series: [["--faint", 1], ["--accent", 2]],
     top: null,
-    show: (value) => String(Number(value.toPrecision(2))),
+    show: (value) => String(Number(value.toPrecision(3))),
   });
   #accuracy = new Chart($("accuracy"), {
     series: [["--accent", 2], ["--second", 2]],
@@ -332,7 +332,7 @@ export class Train {
   #paintWrong() {
     const box = $("wrong");
     $("wrong-count").textContent = this.tested
-      ? `${this.#wrong.length} of 500, before step ${this.tested.step + 1}` : "";
+      ? `${this.#wrong.length} of 500 after ${this.tested.step} steps` : "";
     const shown = this.tested ? this.#wrong.slice(0, SHOWN) : [];
     while (this.#cells.length > shown.length) this.#cells.pop();
     const [side, ramp] = [this.#wasm.side(), strengths()];
