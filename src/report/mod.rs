@@ -12,7 +12,6 @@ mod matrix;
 #[cfg(all(feature = "interop", not(target_arch = "wasm32")))]
 mod numbers;
 mod page;
-#[cfg(all(feature = "interop", not(target_arch = "wasm32")))]
 mod pictures;
 mod png;
 mod svg;
