@@ -4,7 +4,8 @@
 use std::path::Path;
 
 use striate::interop::safetensors;
-use striate::nn::{Conv2d, init::Scheme};
+use striate::nn::Conv2d;
+use striate::nn::init::{Fan, RELU_GAIN, Scheme};
 use striate::ops::{InterpolateMode, MaxPool2d};
 use striate::prelude::*;
 use striate::shape::PaddingMode;
@@ -36,6 +37,12 @@ const LAYERS: [&str; 16] = [
 const SMALL: [usize; 16] = [
     16, 16, 16, 16, 16, 16, 16, 24, 24, 24, 24, 24, 16, 16, 16, 3,
 ];
+
+/// How weights begin: normal by fan in, which keeps activations as they are from layer to layer.
+const KAIMING: Scheme = Scheme::KaimingNormal {
+    fan: Fan::In,
+    gain: RELU_GAIN,
+};
 
 /// Height and width are padded to a multiple of this: it pools four times.
 const ALIGNMENT: usize = 16;
@@ -254,7 +261,7 @@ impl Network {
         let channels = self.channels();
         let conv = |cx: &mut Build, layer: usize, x: Value| {
             let conv = Conv2d::new(channels[layer], self.widths[layer], 3).padding(1);
-            let conv = conv.init(Scheme::kaiming_relu());
+            let conv = conv.init(KAIMING);
             cx.layer(&format!("{prefix}{}", LAYERS[layer]), &conv, x)
         };
         let relu_conv = |cx: &mut Build, layer: usize, x: Value| {

@@ -45,10 +45,10 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = at_least_one)]
     batch: usize,
     /// Steps
-    #[arg(long, value_name = "N", default_value_t = 2000)]
+    #[arg(long, value_name = "N", default_value_t = 3000)]
     steps: usize,
     /// Highest learning rate
-    #[arg(long, value_name = "X", default_value_t = 0.002)]
+    #[arg(long, value_name = "X", default_value_t = 0.003)]
     lr: f32,
     /// Scenes that are kept back, of which whole pictures are tested
     #[arg(long, value_name = "N", default_value_t = 6)]

@@ -7,15 +7,15 @@ use striate::prelude::*;
 /// A scale and a curve from linear radiance, at least 0, to about [0, 1], and back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transfer {
-    /// y = log(1 + 64 x) / log(1 + 64 * 16), of the radiance by the albedo of each pixel.
+    /// y = log(1 + 16 x) / log(1 + 16 * 16), of the radiance by the albedo of each pixel.
     ///
     /// By the albedo, because what a surface does to light is known without noise; what is left,
     /// the light that arrives, is nearly the same in all channels and smooth, which a small network
     /// finds more easily than the colours of walls and tiles.
     ///
     /// Open Image Denoise's own logarithm, log(1 + x) / log(65505), puts all that a screen shows,
-    /// radiance up to 1, below 0.0625. With 64 x it lies below 0.6 and is close to sRGB's curve,
-    /// by which pictures are compared; 16 is about the radiance of a lamp.
+    /// radiance up to 1, below 0.0625. With 16 x it lies below 0.52 and is close to sRGB's curve,
+    /// by which pictures are compared; the other 16 is about the radiance of a lamp.
     Log,
     /// The perceptually uniform curve of Open Image Denoise's HDR weights: a fit of PU2 (Aydin et
     /// al. 2008) that is linear, then a power, then a logarithm, and 1 at 65,504. It is taken of
@@ -24,7 +24,7 @@ pub enum Transfer {
 }
 
 /// Factor and largest radiance of [`Transfer::Log`].
-const GAIN: f64 = 64.0;
+const GAIN: f64 = 16.0;
 const BRIGHT: f64 = 16.0;
 /// What is added to an albedo before radiance is divided by it.
 const DARK: f32 = 0.02;
@@ -217,7 +217,7 @@ mod tests {
                 transfer.forward(g, x, one)
             };
             let y = made(&x, forward).unwrap();
-            assert!(y.is_sorted() && y[0] >= 0.0 && y[767] < 1.7, "{transfer:?}");
+            assert!(y.is_sorted() && y[0] >= 0.0 && y[767] < 1.8, "{transfer:?}");
             let back = |g: &mut Graph, x: Value| {
                 let scale = transfer.scale(g, x, x)?;
                 let y = transfer.forward(g, x, scale)?;
