@@ -70,7 +70,7 @@ impl Default for AdaptSettings {
             most: 48,
             samples: 32,
             batch: 2,
-            lr: 5e-4,
+            lr: 2e-4,
             steps_per_test: 16,
         }
     }
