@@ -82,16 +82,18 @@ function showNothing() {
 async function read() {
   dirty = false;
   reading = true;
+  const asked = reader;
   try {
     const pixels = pad.pixels();
-    const values = await reader.read(pixels);
+    const values = await asked.read(pixels);
+    if (asked !== reader) return;
     layers.show(pixels, values);
     if (pixels.some((pixel) => pixel > 0)) showAnswer([...values.at(-1)]);
     else showNothing();
   } catch (error) {
     failed(error);
   } finally {
-    reading = false;
+    if (asked === reader) reading = false;
   }
 }
 
@@ -160,6 +162,9 @@ function lose(reason) {
   reader?.free();
   device.free();
   device = reader = null;
+  // What was asked of a lost device may never be answered.
+  reading = false;
+  dirty = true;
   const kept = train.snapshot
     ? `Training stood at step ${steps}; it goes on from the last snapshot.`
     : "Nothing was trained yet.";

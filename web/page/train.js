@@ -127,7 +127,7 @@ export class Train {
 
   /** Gives up a device that is lost. */
   close() {
-    this.running = false;
+    this.running = this.#keeping = false;
     this.#trainer?.free();
     this.#trainer = null;
     this.#enable(false);
@@ -144,6 +144,7 @@ export class Train {
     this.#accuracy.cut(last);
     this.#counted = [];
     this.#askedAt = null;
+    this.#keeping = false;
     trainer.set_rate(this.#rate);
     trainer.request_test();
     this.#enable(true);
@@ -314,8 +315,8 @@ export class Train {
     if (this.#keeping) return;
     this.#keeping = true;
     this.#keptAt = now;
+    const trainer = this.#trainer;
     try {
-      const trainer = this.#trainer;
       const snapshot = await trainer.snapshot();
       if (trainer === this.#trainer) {
         this.#setSnapshot(snapshot);
@@ -325,7 +326,7 @@ export class Train {
     } catch {
       // The device is lost, which is told elsewhere; the one before is kept.
     } finally {
-      this.#keeping = false;
+      if (trainer === this.#trainer) this.#keeping = false;
     }
   }
 
