@@ -119,8 +119,8 @@ impl Pipelines {
         cache::data(device, self.cache.as_ref()?)
     }
 
-    /// The pipelines of these uses, in order; those that are not there yet are built, at least one
-    /// in each poll.
+    /// The pipelines of these uses, in order; those that are not there yet are built, at most one in
+    /// each poll.
     pub async fn get(
         &self,
         gpu: &Gpu,
@@ -154,7 +154,11 @@ impl Pipelines {
             true => missing.len(),
             false => 0,
         };
-        let asked: Vec<_> = missing[..ahead].iter().map(|&key| ask(key)).collect();
+        let mut asked = Vec::with_capacity(ahead);
+        for &key in &missing[..ahead] {
+            asked.push(ask(key));
+            Yield::default().await;
+        }
         let mut asked = asked.into_iter();
         #[cfg(not(target_arch = "wasm32"))]
         let mut first_uses = FirstUses::start(gpu, &missing);

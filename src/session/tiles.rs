@@ -284,7 +284,7 @@ mod tests {
         };
         let (tiles, _) = PictureTiles::fitting([8192, 8192], 16, 8, build).unwrap();
         assert_eq!(tried, [[8192, 8192], [4112, 8192]]);
-        assert_eq!(tiles.iter().count(), 3);
+        assert_eq!(tiles.iter().count(), 2);
     }
 
     #[test]

@@ -4,9 +4,11 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use js_sys::{Array, Float32Array, Float64Array, Function, Promise, Uint8Array};
 use striate::data::Split;
@@ -16,7 +18,7 @@ use striate::prelude::*;
 use striate::session::ReadFuture;
 use striate::train::Normalise;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::{future_to_promise, spawn_local};
+use wasm_bindgen_futures::{JsFuture, future_to_promise, spawn_local};
 
 use crate::digits::Drawing;
 use crate::reading::Reading;
@@ -28,6 +30,10 @@ extern "C" {
     /// The page's clock, in milliseconds.
     #[wasm_bindgen(js_namespace = performance)]
     fn now() -> f64;
+
+    /// Calls `then` in a task of its own.
+    #[wasm_bindgen(js_name = setTimeout)]
+    fn set_timeout(then: &Function, milliseconds: i32);
 
     /// The browser's console.
     #[wasm_bindgen(js_namespace = console, js_name = error)]
@@ -49,6 +55,21 @@ fn telling(listener: &Function) -> impl FnMut(Progress<'_>) {
         let (done, total) = (progress.done() as f64, progress.total as f64);
         // What a listener throws is not the network's fault.
         let _ = listener.call2(&JsValue::NULL, &done.into(), &total.into());
+    }
+}
+
+/// Does what `work` does between two of its polls in a task of its own, so that frames come between:
+/// of a session that is compiled, one pipeline.
+async fn in_tasks<T>(work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    loop {
+        let mut context = Context::from_waker(Waker::noop());
+        if let Poll::Ready(made) = work.as_mut().poll(&mut context) {
+            return made;
+        }
+        let later = Promise::new(&mut |resolve, _| set_timeout(&resolve, 0));
+        // It is never rejected.
+        let _ = JsFuture::from(later).await;
     }
 }
 
@@ -389,7 +410,7 @@ impl Trainer {
         progress: &Function,
     ) -> Thrown<Trainer> {
         let (engine, split) = (device.engine(), digits.split()?);
-        let training = Training::new(&engine, &split, normalise, telling(progress)).await;
+        let training = in_tasks(Training::new(&engine, &split, normalise, telling(progress))).await;
         Ok(Trainer {
             training: training.map_err(thrown)?,
             news: Rc::default(),
@@ -447,7 +468,7 @@ impl Reader {
     /// Compiles the network of a safetensors file.
     pub async fn open(device: &Device, file: Vec<u8>, progress: Function) -> Thrown<Reader> {
         let engine = device.engine();
-        let reading = Reading::new(&engine, &file, telling(&progress)).await;
+        let reading = in_tasks(Reading::new(&engine, &file, telling(&progress))).await;
         let reading = reading.map_err(thrown)?;
         Ok(Reader { reading })
     }
