@@ -615,7 +615,7 @@ fn net(size: [usize; 2]) -> Result<(Graph, [Value; 4])> {
     Ok((g, [read, written, image, out]))
 }
 
-/// PictureTiles make the picture that one step over all of it makes, where the memory for that is not
+/// Tiles make the picture that one step over all of it makes, where the memory for that is not
 /// there: without seams, in one encoder.
 #[test]
 fn tiles_under_a_memory_cap_make_the_whole_picture() {

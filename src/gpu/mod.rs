@@ -39,7 +39,7 @@ pub(crate) use pipeline::{Pipeline, Use, texture_format};
 pub(crate) use readback::BufferRange;
 pub use readback::ReadFuture;
 pub(crate) use readback::is_refused;
-pub use report::{FastPath, Report};
+pub use report::{DeviceReport, FastPath};
 pub(crate) use staging::{Order, Piece, Staging};
 pub(crate) use timing::Timestamps;
 use traffic::Counters;

@@ -119,8 +119,8 @@ impl Pipelines {
         cache::data(device, self.cache.as_ref()?)
     }
 
-    /// The pipelines of these uses, in order; those that are not there yet are built, at most one in
-    /// each poll.
+    /// The pipelines of these uses, in order. Those that are not there yet are built, at most one
+    /// in each poll.
     pub async fn get(
         &self,
         gpu: &Gpu,

@@ -19,14 +19,14 @@ pub struct FastPath {
 
 /// What [`Gpu::report`] says of a device, as lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
+pub struct DeviceReport {
     /// The device, by adapter, back end and driver.
     pub device: String,
     /// All paths, on or off.
     pub paths: Vec<FastPath>,
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for DeviceReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.device)?;
         for path in &self.paths {
@@ -50,7 +50,7 @@ impl Gpu {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn report(&self) -> Report {
+    pub fn report(&self) -> DeviceReport {
         let info = self.info();
         let paths = [
             self.shared_memory(),
@@ -62,7 +62,7 @@ impl Gpu {
             self.measured_choices(),
             self.unchecked(),
         ];
-        Report {
+        DeviceReport {
             device: format!("{} ({}, {})", info.name, info.backend, info.driver),
             paths: paths.into_iter().flatten().collect(),
         }

@@ -52,8 +52,9 @@ impl fmt::Debug for SessionInSteps {
 }
 
 impl SessionInSteps {
-    /// Does the next piece of work: a pipeline, outside a browser, or the plan before them all and
-    /// the buffers behind. Returns the session once it is there.
+    /// Does the next piece of work: the plan, a pipeline, or the buffers behind them all. Returns
+    /// the session once it is there. A browser is asked for each pipeline first, and compiles them
+    /// while this returns none.
     ///
     /// # Errors
     /// As [`SessionBuilder::build`]; `Graph` if it has ended.

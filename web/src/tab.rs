@@ -58,8 +58,8 @@ fn telling(listener: &Function) -> impl FnMut(Progress<'_>) {
     }
 }
 
-/// Does what `work` does between two of its polls in a task of its own, so that frames come between:
-/// of a session that is compiled, one pipeline.
+/// Polls `work` in tasks of their own, so that frames come between. Of a session that is compiled,
+/// each does one pipeline.
 async fn in_tasks<T>(work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
     loop {

@@ -216,8 +216,8 @@ impl Network {
         layers.map(|(from, out)| (9 * from + 1) * out).sum()
     }
 
-    /// Appends the network to the graph of the context. Its parameters are named as in files, behind
-    /// `prefix`.
+    /// Appends the network to the graph of the context. Its parameters are named as in files,
+    /// behind `prefix`.
     ///
     /// # Errors
     /// `Shape` if the three do not have one shape `[n, 3, height, width]`.

@@ -347,7 +347,7 @@ fn blended(byte: i32, factor: i32, other: i32) -> i32 {
     (sum >> 20).clamp(0, 255)
 }
 
-// With the whole of it, with tables, and for rows that only pick; each for one channel and for more.
+// Without tables, with them, and for rows that only pick; each for one channel and for more.
 const VARIANTS: &[Overrides] = &[
     &variant(0, 0, 1),
     &variant(0, 0, LANES as u32),

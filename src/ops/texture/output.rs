@@ -137,8 +137,8 @@ impl TextureOutput {
     /// others stay. What lies beyond an edge of the texture is left out.
     ///
     /// An origin u32 `[4]` (top, left, rows, columns) leaves out so many rows and columns of the
-    /// window first, too: what [`PictureTile::written`](crate::session::PictureTile::written) says of tiles that
-    /// overlap.
+    /// window first, too. Of tiles that overlap, that is
+    /// [`PictureTile::written`](crate::session::PictureTile::written).
     pub fn window(mut self, size: [usize; 2], origin: Value) -> Self {
         (self.size, self.window) = (size, Some(origin));
         self
