@@ -20,7 +20,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if i < params.count {
         let o = params.first + i;
         let at = place(o);
-        let slice = at.slab - at.slab / params.out_depth * params.out_depth;
+        let slice = at.slab - quotient(at.slab, params.out_depth) * params.out_depth;
         let count = counted(depth_axis(), slice)
             * counted(height_axis(), at.row)
             * counted(width_axis(), at.column);

@@ -22,7 +22,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let piece = piece_of(j);
         let o = piece.output;
         let at = place(o);
-        let plane = at.slab / params.out_depth;
+        let plane = quotient(at.slab, params.out_depth);
         let slice = at.slab - plane * params.out_depth;
         let ds = within(elements(depth_axis(), slice), 1u, piece.along.y, params.taps1);
         let hs = within(elements(height_axis(), at.row), 1u, piece.along.z, params.taps2);

@@ -7,7 +7,7 @@
 // Overrides: cut (1: dx[j] is the sum of a piece of these windows), workgroup_size.
 // Providers: derivative (average_mean_grad or average_lp_grad) with its average_mean or average_lp,
 // windows_over and counted (pool_windows), pool_params, pool_pieces, lib/pieces,
-// lib/grid; for average_lp lib/float.
+// lib/grid, lib/divide; for average_lp lib/float.
 
 override cut: u32 = 0u;
 override workgroup_size: u32 = 64u;
@@ -18,9 +18,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if j < params.count {
         let piece = piece_of(j);
         let i = piece.output;
-        let line = i / params.width;
-        let slab = line / params.height;
-        let plane = slab / params.depth;
+        let line = quotient(i, params.width);
+        let slab = quotient(line, params.height);
+        let plane = quotient(slab, params.depth);
         let ds = within(
             windows_over(depth_axis(), slab - plane * params.depth), 1u, piece.along.y, params.taps1
         );

@@ -31,7 +31,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         var at = place(piece.output);
         var indices = vec4<u32>();
         for (var k = 0u; k < outputs; k += 1u) {
-            let plane = at.slab / params.out_depth;
+            let plane = quotient(at.slab, params.out_depth);
             let window = vec3<u32>(at.slab - plane * params.out_depth, at.row, at.column);
             let ds = within(
                 elements(depth_axis(), window.x), params.step_depth, piece.along.y, params.taps1

@@ -20,7 +20,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let o = workgroup_index(group) * workgroup_size + local;
     if o < params.count {
         let at = place(o);
-        let plane = at.slab / params.out_depth;
+        let plane = quotient(at.slab, params.out_depth);
         let own = index_at(params.index_base + o);
         let slice = own / params.pitch_depth;
         let rest = own - slice * params.pitch_depth;

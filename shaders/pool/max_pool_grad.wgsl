@@ -6,7 +6,7 @@
 // One invocation makes one element of dx, one workgroup workgroup_size.
 // Overrides: cut (1: dx[j] is the sum over a piece of these windows), workgroup_size.
 // Providers: index_at (index_window or index_plane), windows_over (pool_windows),
-// pool_params, pool_pieces, lib/pieces, lib/grid.
+// pool_params, pool_pieces, lib/pieces, lib/grid, lib/divide.
 
 override cut: u32 = 0u;
 override workgroup_size: u32 = 64u;
@@ -27,9 +27,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if j < params.count {
         let piece = piece_of(j);
         let i = piece.output;
-        let line = i / params.width;
-        let slab = line / params.height;
-        let plane = slab / params.depth;
+        let line = quotient(i, params.width);
+        let slab = quotient(line, params.height);
+        let plane = quotient(slab, params.depth);
         let d = slab - plane * params.depth;
         let h = line - slab * params.height;
         let w = i - line * params.width;

@@ -3,7 +3,7 @@
 // Layout: index and dx [planes, x_plane], dy [planes, y_plane], counted from index_base, x_base and
 // y_base; winner as pool/max_unpool_winner.wgsl makes it. Reference: src/ops/pool/unpool.rs.
 // One invocation makes one element of dx, one workgroup workgroup_size.
-// Overrides: workgroup_size. Providers: max_unpool_params, lib/grid.
+// Overrides: workgroup_size. Providers: max_unpool_params, lib/grid, lib/divide.
 
 override workgroup_size: u32 = 64u;
 
@@ -18,7 +18,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let o = workgroup_index(group) * workgroup_size + local;
     if o < params.count {
         let at = index[params.index_base + o];
-        let place = o / params.x_plane * params.y_plane + at;
+        let place = quotient(o, params.x_plane) * params.y_plane + at;
         var value = 0.0;
         if at < params.y_plane {
             if winner[place] == o + 1u {

@@ -6,7 +6,7 @@
 // depend on the order of the invocations.
 // Reference: src/ops/pool/unpool.rs. One invocation looks at one element of x, one workgroup at
 // workgroup_size.
-// Overrides: workgroup_size. Providers: max_unpool_params, lib/grid.
+// Overrides: workgroup_size. Providers: max_unpool_params, lib/grid, lib/divide.
 
 override workgroup_size: u32 = 64u;
 
@@ -20,7 +20,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if o < params.count {
         let at = index[params.index_base + o];
         if at < params.y_plane {
-            atomicMax(&winner[o / params.x_plane * params.y_plane + at], o + 1u);
+            atomicMax(&winner[quotient(o, params.x_plane) * params.y_plane + at], o + 1u);
         }
     }
 }

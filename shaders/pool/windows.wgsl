@@ -64,7 +64,7 @@ fn windows_over(axis: Axis, place: u32) -> Run {
         return Run(0u, u32(before));
     }
     return Run(
-        select((at - axis.span) / axis.stride + 1u, 0u, before),
-        min(at / axis.stride + 1u, axis.windows),
+        select(quotient(at - axis.span, axis.stride) + 1u, 0u, before),
+        min(quotient(at, axis.stride) + 1u, axis.windows),
     );
 }
