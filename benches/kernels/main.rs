@@ -7,21 +7,19 @@
 
 mod measure;
 mod output;
-mod roofline;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
-use measure::{Subject, Times, error};
+use measure::{error, peak, subject, time};
 use output::{Lines, Row};
-use roofline::Peak;
 use striate::error::{Error, ErrorKind, Result};
 use striate::gpu::{Engine, Gpu, GpuOptions};
 use striate::kernel::{Body, Choice};
 use striate::plan::Step;
 use striate::wgpu::Backends;
-use striate_cases::bench::{Bench, benches};
+use striate_cases::bench::{Bench, Peak, TimedCase, Times, benches};
 
 #[derive(Parser)]
 struct Args {
@@ -227,7 +225,7 @@ fn lanes(args: &Args, effort: Effort) -> Result<Vec<Lane>> {
                 }
             }
         }
-        let peak = Peak::measure(&gpu, effort.rounds, effort.seconds)?;
+        let peak = peak(&gpu, effort.rounds, effort.seconds)?;
         println!(
             "{}: {:.0} GFLOP/s multiply-add, {:.1} GB/s copy, times {}",
             Engine::from(gpu.clone()).describe(),
@@ -254,7 +252,7 @@ fn lanes(args: &Args, effort: Effort) -> Result<Vec<Lane>> {
 /// The variants of a case that differ, in turns.
 fn measure(bench: &Bench, lane: &Lane, effort: Effort) -> Result<Vec<Row>> {
     let chosen = bench.steps(lane.gpu.caps())?;
-    let mut subjects: Vec<(&str, &Gpu, bool, Subject)> = Vec::new();
+    let mut subjects: Vec<(&str, &Gpu, bool, TimedCase)> = Vec::new();
     let mut seen: Vec<Vec<Step>> = Vec::new();
     // What the rules choose may be a mixture that no variant is by itself.
     let rules = (lane.variants.len() > 1).then_some(("rules", &lane.gpu));
@@ -264,14 +262,14 @@ fn measure(bench: &Bench, lane: &Lane, effort: Effort) -> Result<Vec<Row>> {
         if seen.contains(&steps) {
             continue;
         }
-        let subject = Subject::new(gpu, &bench.case, bench.bytes as u64, effort.seconds)?;
+        let subject = subject(gpu, &bench.case, bench.bytes as u64, effort.seconds)?;
         subjects.push((name, gpu, steps == chosen, subject));
         seen.push(steps);
     }
     let mut times = vec![Vec::new(); subjects.len()];
     for _ in 0..effort.rounds {
         for ((.., subject), times) in subjects.iter_mut().zip(&mut times) {
-            times.push(subject.time()?);
+            times.push(time(subject)?);
         }
     }
     let mut rows = Vec::new();

@@ -11,8 +11,7 @@ use striate::error::{Error, ErrorKind, Result};
 use striate::gpu::{Engine, Gpu};
 use striate::kernel::Choice;
 
-use super::measure::Times;
-use super::roofline::Peak;
+use striate_cases::bench::{Peak, Times};
 
 /// One variant of a case on one adapter.
 pub struct Row {

@@ -6,6 +6,7 @@ mod augment;
 pub mod bench;
 mod compare;
 pub mod conv;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod devices;
 mod elementwise;
 mod forms;
@@ -26,6 +27,7 @@ mod random;
 mod reduce;
 mod resize;
 mod softmax;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod tally;
 mod texture;
 mod unpool;

@@ -34,13 +34,15 @@ mod compare;
 #[cfg(not(target_arch = "wasm32"))]
 mod forms;
 mod numbers;
+mod prepared;
 mod reference;
 
 #[cfg(not(target_arch = "wasm32"))]
-pub use adapter::{Adapter, Prepared, Verdict};
+pub use adapter::{Adapter, Verdict};
 pub use case::{Bound, BuildGraph, Case, Draw, Input, below, drawn, real, texels};
 pub use compare::{compare, tolerances};
 pub use numbers::{Built, Given, Numbers, arrays, build, draw};
+pub use prepared::Prepared;
 pub use reference::{adjoint, derivatives};
 
 use crate::error::{Error, ErrorKind};

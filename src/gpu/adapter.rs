@@ -59,8 +59,9 @@ pub struct GpuOptions {
     /// The most bytes that the writes to one store, or to the inputs of one session, may hold
     /// until the device has copied them. On an own device 64 MiB, beyond which they are submitted
     /// and waited for; one write of any size is taken then, unless encoders that have not been
-    /// submitted hold more than that, which is `OutOfMemory`. On a borrowed one 64 MiB or what a
-    /// store holds and twice what a session's inputs do, if that is more, beyond which they are
+    /// submitted hold more than that, which is `OutOfMemory`. In a browser, which waits for
+    /// nothing, an own device only submits them and refuses none. On a borrowed one 64 MiB or what
+    /// a store holds and twice what a session's inputs do, if that is more, beyond which they are
     /// `OutOfMemory`.
     pub max_staging: Option<u64>,
     /// Keeps the checks that translation adds to shaders (index clamps, loop bounds, guards on

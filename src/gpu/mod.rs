@@ -418,12 +418,13 @@ impl Gpu {
         })
     }
 
-    /// Runs `work`, which reads from this device, to its end.
+    /// Runs `work`, which reads from this device, to its end. Work that waits for anything else
+    /// keeps a core busy meanwhile.
     ///
     /// # Errors
     /// As [`wait`](Self::wait), and whatever `work` returns.
     #[cfg(not(target_arch = "wasm32"))]
-    pub(crate) fn block_on<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+    pub fn block_on<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         use std::task::{Context, Poll, Waker};
 
         self.expect_owned()?;

@@ -8,7 +8,6 @@ mod prepare;
 mod profile;
 mod recorded;
 mod self_test;
-#[cfg(not(target_arch = "wasm32"))]
 pub(crate) mod texels;
 mod tiles;
 

@@ -81,7 +81,7 @@ impl Target {
     }
 
     /// Its texels, f32 `[height, width, 4]`.
-    pub fn read(&self, session: &Session) -> Result<Tensor> {
+    pub async fn read(&self, session: &Session) -> Result<Tensor> {
         let gpu = gpu(session)?;
         let (width, height) = (self.texture.width(), self.texture.height());
         let texel = match self.format {
@@ -106,8 +106,7 @@ impl Target {
             self.texture.size(),
         );
         gpu.submit(encoder);
-        let read = gpu.read(&[], &[(&buffer, 0, bytes)]);
-        let parts = gpu.block_on(read)?;
+        let parts = gpu.read(&[], &[(&buffer, 0, bytes)]).await?;
         let bytes = parts.concat();
         let mut texels = Vec::with_capacity((width * height * 4) as usize);
         for line in bytes.chunks_exact(row as usize) {

@@ -6,9 +6,11 @@ mod conv;
 mod loss;
 mod matmul;
 mod norm;
+mod peak;
 mod pointwise;
 mod pool;
 mod reduce;
+mod timed;
 mod update;
 
 use striate::autodiff::gradients_from;
@@ -17,6 +19,9 @@ use striate::error::{Error, ErrorKind, Result};
 use striate::graph::{Graph, Value};
 use striate::kernel::Caps;
 use striate::plan::{Plan, PlanOptions, StateLayout, Step};
+
+pub use peak::{Peak, PeakCase};
+pub use timed::{MOST_STEPS, TimedCase, Times, error};
 
 /// A case with the work it is.
 pub struct Bench {

@@ -4,13 +4,10 @@ use std::borrow::Cow;
 
 use striate::check::{Bound, Case, real};
 use striate::error::{Error, ErrorKind, Result};
-use striate::gpu::Gpu;
 use striate::graph::{Graph, Node, Op, Value};
 use striate::kernel::{Caps, Dispatch, GRID, Io, Kernel, Lowering, Operand, Overrides};
 use striate::shape::Type;
 use striate::tensor::Array;
-
-use super::measure::{Subject, Times};
 
 /// Highest rates that were measured.
 #[derive(Debug, Clone, Copy)]
@@ -27,30 +24,49 @@ impl Peak {
         (flops / self.gflops).max(bytes / self.gbps) / 1e6
     }
 
-    pub fn measure(gpu: &Gpu, rounds: usize, seconds: f64) -> Result<Self> {
-        let invocations = 64 * WORKGROUPS;
-        let flops = (2 * 4 * CHAINS * TURNS * invocations) as f64;
+    /// What is timed: multiply-adds, and a copy.
+    pub fn cases() -> [PeakCase; 2] {
         let chains = Case::new("peak/multiply-add", vec![real([4])], |g, x| {
             Ok(vec![g.apply1(MultiplyAdd, &[x[0]])?])
         });
-        let best = |case: &Case, bytes| -> Result<f64> {
-            let mut subject = Subject::new(gpu, case, bytes, seconds)?;
-            let times = (0..rounds).map(|_| subject.time());
-            Ok(Times::of(times.collect::<Result<_>>()?)?.best)
-        };
-        let chained = best(&chains, 1 << 30)?;
-        let count = 8 << 20;
-        let copy = Case::new("peak/copy", vec![real([count])], |g, x| {
+        let copy = Case::new("peak/copy", vec![real([COPIED])], |g, x| {
             Ok(vec![g.scale(x[0], 2.0)?])
         })
         .bound(Bound::Ulp(1.0));
-        let bytes = 8 * count as u64;
-        Ok(Self {
+        [
+            // No second copy of its buffers is to be made.
+            PeakCase {
+                case: chains,
+                bytes: 1 << 30,
+            },
+            PeakCase {
+                case: copy,
+                bytes: COPIED_BYTES,
+            },
+        ]
+    }
+
+    /// From the milliseconds of one run of each of [`cases`](Self::cases).
+    pub fn of(chained: f64, copied: f64) -> Self {
+        let flops = (2 * 4 * CHAINS * TURNS * 64 * WORKGROUPS) as f64;
+        Self {
             gflops: flops / chained / 1e6,
-            gbps: bytes as f64 / best(&copy, bytes)? / 1e6,
-        })
+            gbps: COPIED_BYTES as f64 / copied / 1e6,
+        }
     }
 }
+
+/// A case of a peak, and the bytes by which copies of its buffers are counted.
+pub struct PeakCase {
+    /// What runs.
+    pub case: Case,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+/// Elements that are copied, and the bytes that this reads and writes.
+const COPIED: usize = 8 << 20;
+const COPIED_BYTES: u64 = 8 * COPIED as u64;
 
 /// Independent chains of `vec4` multiply-adds per invocation, and links of each.
 const CHAINS: usize = 8;
