@@ -21,12 +21,15 @@ use crate::tiles::Tile;
 
 /// The largest width and height of a tile.
 const SIDE: u32 = 64;
-/// Steps in which the learning rate rises: the moments of Adam begin with nothing.
+/// Steps in which the learning rate rises: the moments of Adam begin with nothing. It falls with
+/// the root of the steps afterwards, as long as these.
 const WARMUP: usize = 16;
+const FALLING: usize = 1024;
 /// Those of Adam; the second forgets within a hundred steps, of which there are few.
 const BETAS: [f64; 2] = [0.9, 0.99];
-/// Decay of the averages that frames are denoised with: single steps on two tiles are noisy.
-const DECAY: f64 = 0.95;
+/// Decay of the averages that frames are denoised with, to which it rises: single steps on two
+/// tiles are noisy.
+const DECAY: f64 = 0.99;
 /// Frames that are timed before anything is done, and shots that are remembered by their time.
 const TIMED: usize = 10;
 /// The most of one frame.
@@ -35,7 +38,7 @@ const SLICES: usize = 8;
 /// The most that is spent beyond the budget and made up for later, in budgets.
 const MOST_DEBT: f64 = 8.0;
 /// Share of the budget that goes to further tiles, once the network trains.
-const FOR_TILES: f64 = 0.2;
+const FOR_TILES: f64 = 0.1;
 
 /// What may differ.
 #[derive(Debug, Clone, Copy)]
@@ -53,7 +56,7 @@ pub struct AdaptSettings {
     pub samples: u32,
     /// Tiles of a step.
     pub batch: usize,
-    /// Learning rate, from the 16th step on.
+    /// Highest learning rate, at the 16th step.
     pub lr: f64,
     /// Steps from one look at the tiles kept back to the next.
     pub steps_per_test: usize,
@@ -70,7 +73,7 @@ impl Default for AdaptSettings {
             most: 48,
             samples: 32,
             batch: 2,
-            lr: 2e-4,
+            lr: 4e-3,
             steps_per_test: 16,
         }
     }
@@ -91,10 +94,12 @@ impl AdaptGraphs {
     /// Those of the network.
     pub fn new(network: &Network, size: [u32; 2], settings: &AdaptSettings) -> Result<Self> {
         let side = SIDE.min(size[0]).min(size[1]) / 16 * 16;
-        let rates = (1..=WARMUP).map(|step| step as f32 / WARMUP as f32);
-        let rates = rates.map(|share| share * settings.lr as f32);
+        let rates = (1..=FALLING).map(|step| {
+            let times = step as f64 / WARMUP as f64;
+            (settings.lr * times.min(times.sqrt().recip())) as f32
+        });
         let optimizer = Optimizer::from(Adam::new().betas(BETAS)).schedule(rates.collect());
-        let average = Some(Ema::new(DECAY));
+        let average = Some(Ema::new(DECAY).warmup());
         let (batch, square) = (settings.batch, side as usize);
         Ok(Self {
             step: StepGraph::new(network, batch, square, Loss::Shown, &optimizer, average)?,
@@ -375,7 +380,8 @@ impl Adapter {
             Job::Nothing => return Ok(0.0),
             Job::Train => {
                 if !self.fed {
-                    self.step.feed(&self.tiles, &mut self.draws, true)?;
+                    // As they are: what is special about the scene is to be learnt.
+                    self.step.feed(&self.tiles, &mut self.draws, false)?;
                 }
                 self.slice = Some(Slice::Train);
                 self.step.session.advance(encoder, left)?
@@ -496,7 +502,7 @@ mod tests {
             first: 2,
             most: 3,
             samples: 4,
-            batch: 1,
+            batch: 2,
             steps_per_test: 2,
             ..AdaptSettings::default()
         };
