@@ -1,7 +1,9 @@
 // Puts the page together: the device, what runs on it, and each frame.
 
 import { Layers } from "./layers.js";
+import { Measure } from "./measure.js";
 import { Pad } from "./pad.js";
+import { Teach } from "./teach.js";
 import { Train } from "./train.js";
 
 const $ = (id) => document.getElementById(id);
@@ -10,6 +12,7 @@ const $ = (id) => document.getElementById(id);
 const DRAWING = 8;
 
 let wasm = null;
+let exported = null;
 let device = null;
 let digits = null;
 let reader = null;
@@ -45,6 +48,15 @@ const train = new Train(say, () => {
     if (train.snapshot) takeOwn();
     else document.querySelector("input[value=shipped]").click();
   }
+});
+const teach = new Teach(say);
+// A GPU that is measured has nothing else to do: the other parts cannot be used meanwhile.
+const others = ["draw", "train", "teach"].map($);
+const measure = new Measure(() => {
+  train.pause();
+  for (const part of others) part.inert = true;
+}, () => {
+  for (const part of others) part.inert = false;
 });
 $("clear").addEventListener("click", () => pad.clear());
 $("undo").addEventListener("click", () => pad.undo());
@@ -147,8 +159,10 @@ function each(now) {
     lose(reason);
     return;
   }
+  if (measure.isMeasuring) return;
   try {
     train.frame(now);
+    teach.frame(now);
   } catch (error) {
     train.pause();
     failed(error);
@@ -159,6 +173,7 @@ function each(now) {
 function lose(reason) {
   const { steps } = train;
   train.close();
+  teach.close();
   reader?.free();
   device.free();
   device = reader = null;
@@ -192,6 +207,7 @@ async function open() {
       await frame();
     }
     await train.open(wasm, opened, digits, told("Compute pipelines that train"));
+    await teach.open(wasm, opened, shipped, told("Compute pipelines that are taught"));
     loading(null);
   } catch (error) {
     loading(null);
@@ -232,7 +248,7 @@ async function begin() {
     loading("Loading the program");
     const fetched = fetch("lenet5.safetensors");
     wasm = await import("./striate_web.js");
-    await wasm.default();
+    exported = await wasm.default();
     const answered = await fetched;
     if (!answered.ok) throw new Error(`lenet5.safetensors: ${answered.status}`);
     shipped = new Uint8Array(await answered.arrayBuffer());
@@ -245,15 +261,19 @@ async function begin() {
   }
   describe();
   await open();
+  measure.open();
   requestAnimationFrame(each);
 }
 
 /** What a console, and the test of the page, may look at. */
 globalThis.striate = {
   train,
+  teach,
+  measure,
   pad,
   get answer() { return answer; },
   get isReading() { return reading || dirty; },
+  get programBytes() { return exported?.memory.buffer.byteLength; },
   loseDevice: () => device?.destroy(),
 };
 

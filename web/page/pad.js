@@ -40,7 +40,7 @@ function trace(context, strokes, place) {
 export class Pad {
   #canvas;
   #changed;
-  #strokes = FIRST.map((stroke) => [...stroke]);
+  #strokes;
   /** Whether what is there was put there by the page. */
   #given = true;
   #drawing = false;
@@ -48,10 +48,12 @@ export class Pad {
   #pen = null;
   #raster = new OffscreenCanvas(SIDE * FINE, SIDE * FINE);
 
-  /** `changed` is called after each change. */
-  constructor(canvas, changed) {
+  /** `changed` is called after each change; the strokes to begin with are a 3 unless others are
+   *  given. */
+  constructor(canvas, changed, strokes = FIRST) {
     this.#canvas = canvas;
     this.#changed = changed;
+    this.#strokes = strokes.map((stroke) => [...stroke]);
     canvas.addEventListener("pointerdown", (event) => this.#down(event));
     canvas.addEventListener("pointermove", (event) => this.#move(event));
     for (const name of ["pointerup", "pointercancel"]) {

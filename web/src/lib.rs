@@ -1,13 +1,15 @@
 //! What the page of a browser tab runs: LeNet-5 in use ([`reading`]) and in training
-//! ([`training`]), a few milliseconds of the device in each frame.
+//! ([`training`]), a few milliseconds of the device in each frame; and classes of one's own on its
+//! frozen trunk ([`teaching`]).
 //!
-//! Neither knows of browsers. `tab`, which is built for them alone, hands both to the page's
+//! None of them knows of browsers. `tab`, which is built for them alone, hands them to the page's
 //! scripts.
 
 pub mod digits;
 pub mod reading;
 #[cfg(target_arch = "wasm32")]
 mod tab;
+pub mod teaching;
 pub mod training;
 
 use striate::interop::ModelCard;
@@ -62,4 +64,10 @@ pub fn normalise_of(file: &[u8]) -> Result<Normalise> {
 fn factors(normalise: &Normalise) -> [f32; 2] {
     let (mean, deviation) = (normalise.means()[0], normalise.deviations()[0]);
     [(1.0 / deviation) as f32, (-mean / deviation) as f32]
+}
+
+/// The place of the largest number; the first where several are.
+fn largest(row: &[f32]) -> usize {
+    let places = 0..row.len();
+    places.fold(0, |best, at| if row[at] > row[best] { at } else { best })
 }

@@ -10,7 +10,7 @@ use striate::session::ReadFuture;
 use striate::train::{Adam, Normalise, minimize};
 use striate::wgpu;
 
-use crate::{CLASSES, factors, network};
+use crate::{CLASSES, factors, largest, network};
 
 /// Images of a step.
 pub const BATCH: usize = 64;
@@ -223,12 +223,6 @@ impl Tested {
             wrong,
         })
     }
-}
-
-/// The place of the largest number; the first where several are.
-fn largest(row: &[f32]) -> usize {
-    let places = 0..row.len();
-    places.fold(0, |best, at| if row[at] > row[best] { at } else { best })
 }
 
 impl Training {

@@ -2,6 +2,9 @@
 
 #![allow(unsafe_code, reason = "the macro of wasm-bindgen writes some")]
 
+mod read;
+mod teach;
+
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::pin::pin;
@@ -10,18 +13,16 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use js_sys::{Array, Float32Array, Float64Array, Function, Promise, Uint8Array};
+use js_sys::{Float64Array, Function, Promise, Uint8Array};
 use striate::data::Split;
 use striate::gpu::Progress;
 use striate::interop::ModelCard;
 use striate::prelude::*;
-use striate::session::ReadFuture;
 use striate::train::Normalise;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, future_to_promise, spawn_local};
 
 use crate::digits::Drawing;
-use crate::reading::Reading;
 use crate::training::{Answers, BATCH, Point, RATE, Training};
 use crate::{SIDE, network, normalise, normalise_of};
 
@@ -71,12 +72,6 @@ async fn in_tasks<T>(work: impl Future<Output = T>) -> T {
         // It is never rejected.
         let _ = JsFuture::from(later).await;
     }
-}
-
-/// The numbers of a tensor, once they have arrived.
-async fn numbers(read: ReadFuture) -> Thrown<Float32Array> {
-    let tensor = read.await.map_err(thrown)?;
-    Ok(Float32Array::from(tensor.as_f32().map_err(thrown)?))
 }
 
 /// Faults that should not be are told in the console.
@@ -453,67 +448,5 @@ impl Test {
     /// Of each picture that is wrong its number, its class, and the class that it was read as.
     pub fn wrong(&self) -> Vec<u32> {
         self.0.wrong.concat()
-    }
-}
-
-/// LeNet-5 in use.
-#[wasm_bindgen]
-#[derive(Debug)]
-pub struct Reader {
-    reading: Reading,
-}
-
-#[wasm_bindgen]
-impl Reader {
-    /// Compiles the network of a safetensors file.
-    pub async fn open(device: &Device, file: Vec<u8>, progress: Function) -> Thrown<Reader> {
-        let engine = device.engine();
-        let reading = in_tasks(Reading::new(&engine, &file, telling(&progress))).await;
-        let reading = reading.map_err(thrown)?;
-        Ok(Reader { reading })
-    }
-
-    /// What is shown, in the order of [`read`](Self::read): arrays of the name, the number of maps,
-    /// their rows and their columns. The probabilities come last.
-    pub fn layers(&self) -> Array {
-        let layers = self.reading.layers().iter().map(|layer| {
-            let size = layer.size.map(|extent| JsValue::from(extent as f64));
-            [&[JsValue::from(layer.name)], &size[..]]
-                .concat()
-                .into_iter()
-                .collect::<Array>()
-        });
-        layers.collect()
-    }
-
-    /// A promise of what the layers make of a picture: an array of `Float32Array`s.
-    pub fn read(&mut self, pixels: &[u8]) -> Thrown<Promise> {
-        let reads = self.reading.read(pixels).map_err(thrown)?;
-        Ok(future_to_promise(async move {
-            let all = Array::new();
-            for read in reads {
-                all.push(&numbers(read).await?.into());
-            }
-            Ok(all.into())
-        }))
-    }
-
-    /// A promise of the filters of the first layer, 5 by 5 each.
-    pub fn filters(&self) -> Promise {
-        let read = self.reading.filters();
-        future_to_promise(async move { numbers(read).await.map(JsValue::from) })
-    }
-
-    /// Takes the network of another file.
-    pub fn load(&mut self, file: &[u8]) -> Thrown<()> {
-        self.reading.load(file).map_err(thrown)
-    }
-
-    /// Takes the parameters of a network that is trained.
-    pub fn take(&mut self, snapshot: &Snapshot) -> Thrown<()> {
-        let states = &snapshot.states;
-        self.reading
-            .take(states, &snapshot.normalise)
-            .map_err(thrown)
     }
 }
