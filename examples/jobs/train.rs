@@ -23,6 +23,7 @@ fn main() -> Result<()> {
     trainer.fit()?;
     trainer.save("model.safetensors")?;
     let tested = trainer.evaluate(&data.test)?;
-    println!("test accuracy {:?}", tested.scalar("accuracy"));
+    let accuracy = tested.scalar("accuracy").unwrap_or(f64::NAN);
+    println!("test accuracy {accuracy:.4}");
     Report::of_trainer("Own pictures", &trainer, &model, &data.test)?.write("report.html")
 }

@@ -16,7 +16,7 @@ pub fn load_data(args: &Args) -> Result<Split> {
     let dir = args
         .data
         .as_deref()
-        .or_else(|| default.is_dir().then_some(default));
+        .or_else(|| holds_files(default).then_some(default));
     let Some(dir) = dir else {
         lines.say(
             "data: built-in digits; for the real set put MNIST's four .gz files into data/mnist or \
@@ -135,4 +135,9 @@ pub fn profile(args: &Args, trainer: &mut Trainer) -> Result<()> {
     let profile = trainer.profile()?;
     args.lines().say(&profile)?;
     replace_file(path, profile.trace().as_bytes()).map_err(|e| e.context("--profile"))
+}
+
+/// Whether a folder is there and not empty.
+fn holds_files(dir: &Path) -> bool {
+    std::fs::read_dir(dir).is_ok_and(|mut files| files.next().is_some())
 }
