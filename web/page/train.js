@@ -120,6 +120,11 @@ export class Train {
     this.#take(trainer);
   }
 
+  /** Whether nothing is under way any more after a pause. */
+  get isIdle() {
+    return !this.running && (this.#trainer?.is_idle() ?? false);
+  }
+
   /** What training goes on from when a device is lost; null before anything was trained. */
   get snapshot() {
     return this.#snapshot;

@@ -162,9 +162,9 @@ async function trainedTo(page, step) {
 
 async function paused(page) {
   await page.locator("#run").click();
-  const at = await steps(page);
-  // The test that a pause asks for.
-  await page.waitForFunction((at) => striate.train.tested?.step >= at, at);
+  // The step at hand is made whole, and the test that a pause asks for comes behind it.
+  await page.waitForFunction(() =>
+    striate.train.isIdle && striate.train.tested?.step === striate.train.steps);
 }
 
 /** Watches the gaps between frames until its result is called. */
