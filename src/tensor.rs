@@ -40,7 +40,6 @@ fn zeros<T: Clone + Default>(count: usize) -> Result<Vec<T>> {
 }
 
 /// The number that has these bits in half precision (IEEE 754 binary16).
-#[cfg(any(feature = "interop", not(target_arch = "wasm32")))]
 pub(crate) fn from_f16(bits: u16) -> f64 {
     let (exponent, mantissa) = (i32::from(bits >> 10 & 31), f64::from(bits & 1023));
     let size = match exponent {
