@@ -40,7 +40,9 @@ pub enum ErrorKind {
 }
 
 /// An error with its kind, a message that carries the numbers, and the error below it, if any.
-#[derive(Debug)]
+///
+/// `{}` is the message. `{:?}`, which a program prints whose `main` returns an error, adds what
+/// caused it; `{:#?}` is the structure.
 pub struct Error {
     kind: ErrorKind,
     message: String,
@@ -101,8 +103,53 @@ impl fmt::Display for Error {
     }
 }
 
+impl fmt::Debug for Error {
+    /// The message, and the errors below it, each once: some messages hold that of their cause.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.alternate() {
+            return f
+                .debug_struct("Error")
+                .field("kind", &self.kind)
+                .field("message", &self.message)
+                .field("source", &self.source)
+                .finish();
+        }
+        let mut text = self.message.clone();
+        let mut source = std::error::Error::source(self);
+        while let Some(error) = source {
+            let cause = error.to_string();
+            if !text.contains(&cause) {
+                text += &format!("\n  caused by: {cause}");
+            }
+            source = error.source();
+        }
+        f.write_str(&text)
+    }
+}
+
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.source.as_deref().map(|e| e as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_main_that_fails_says_why() {
+        let cause = std::io::Error::other("the disk is full");
+        let below = Error::new(ErrorKind::Io, "net: cannot be written").with_source(cause);
+        let error = Error::graph("no network is kept").with_source(below);
+        assert_eq!(
+            format!("{error:?}"),
+            "no network is kept\n  caused by: net: cannot be written\n  caused by: the disk is full"
+        );
+        let cause = std::io::Error::other("the disk is full");
+        let error = Error::new(ErrorKind::Io, "net: the disk is full").with_source(cause);
+        assert_eq!(format!("{error:?}"), "net: the disk is full");
+        let structure = format!("{error:#?}");
+        assert!(structure.contains("kind: Io"), "{structure}");
     }
 }

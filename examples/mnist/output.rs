@@ -36,19 +36,10 @@ pub fn is_closed(error: &Error) -> bool {
     closed && error.to_string() == "standard output"
 }
 
-/// Prints an error and its causes, each once: some messages hold that of their cause.
+/// Prints an error and its causes.
 pub fn report(error: &Error) {
-    let mut text = format!("error: {error}");
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        let cause = error.to_string();
-        if !text.contains(&cause) {
-            text += &format!("\n  caused by: {cause}");
-        }
-        source = error.source();
-    }
     // Nothing is left to tell it by.
-    let _ = writeln!(io::stderr(), "{text}");
+    let _ = writeln!(io::stderr(), "error: {error:?}");
 }
 
 /// What a shell expects of a program that Ctrl-C has ended.
