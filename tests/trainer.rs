@@ -337,6 +337,13 @@ fn a_run_with_other_settings_is_not_gone_on_with() {
         ErrorKind::Checkpoint,
         "batch was 20, and is 10 here",
     );
+    let sgd = Trainer::builder(&cpu, &net, &data).epochs(1).batch(20);
+    let sgd = sgd.optimizer(Sgd::new().momentum(0.9)).resume(&file);
+    refused(
+        sgd.build().unwrap_err(),
+        ErrorKind::Checkpoint,
+        "optimizer was Adam, rate 0.001, and is SGD, momentum 0.9, rate 0.001 here",
+    );
     let other = Sequential::new()
         .then(Flatten)
         .named("fc", Linear::new(784, 10));

@@ -14,7 +14,8 @@ use crate::models;
 use crate::store::Store;
 use crate::tensor::Tensor;
 use crate::train::{
-    Ended, EpochRecord, Keeper, Kept, PlateauState, Scalar, Trainer, TrainerBuilder, TrainerState,
+    Ended, EpochRecord, Keeper, Kept, PlateauState, Scalar, Setting, Trainer, TrainerBuilder,
+    TrainerState,
 };
 
 /// The tensor of bytes in which a trainer's own state lies, as JSON.
@@ -194,7 +195,11 @@ fn kept(tensors: Vec<(String, Tensor)>) -> Result<Kept> {
 /// and infinities too.
 #[derive(Debug, Serialize, Deserialize)]
 struct SavedTrainer {
+    /// What is compared, by name.
     settings: Vec<(String, String)>,
+    /// How people read it, where that is something else.
+    #[serde(default)]
+    told: Vec<(String, String)>,
     history: Vec<SavedEpoch>,
     best: Option<(usize, String)>,
     seconds: String,
@@ -252,8 +257,11 @@ impl SavedTrainer {
             best: record.best,
         };
         let ended = ENDED.iter().find(|(_, own)| Some(*own) == state.ended);
+        let settings = kept.settings.iter().cloned();
+        let told = settings.clone().filter(|own| own.told != own.key);
         Self {
-            settings: kept.settings.clone(),
+            settings: settings.map(|own| (own.name, own.key)).collect(),
+            told: told.map(|own| (own.name, own.told)).collect(),
             history: state.history.iter().map(epoch).collect(),
             best: state.best.map(|(index, value)| (index, text(value))),
             seconds: text(state.seconds),
@@ -265,7 +273,7 @@ impl SavedTrainer {
         }
     }
 
-    fn into_state(self) -> Result<(TrainerState, Vec<(String, String)>)> {
+    fn into_state(self) -> Result<(TrainerState, Vec<Setting>)> {
         let epoch = |saved: SavedEpoch| {
             let scalars = saved.scalars.into_iter();
             let scalars = scalars.map(|(name, value)| Ok(Scalar::new(name, number(&value)?)));
@@ -315,6 +323,11 @@ impl SavedTrainer {
             seconds: number(&self.seconds)?,
             ended,
         };
-        Ok((state, self.settings))
+        let setting = |(name, key): (String, String)| {
+            let told = self.told.iter().find(|(own, _)| *own == name);
+            let told = told.map_or_else(|| key.clone(), |(_, told)| told.clone());
+            Setting { name, key, told }
+        };
+        Ok((state, self.settings.into_iter().map(setting).collect()))
     }
 }

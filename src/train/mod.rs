@@ -53,7 +53,7 @@ pub use thaw::thaw_async;
 #[cfg(not(target_arch = "wasm32"))]
 pub use trainer::{Evaluation, Fitted, Plateau, Stop, Trainer, TrainerBuilder};
 #[cfg(all(feature = "interop", not(target_arch = "wasm32")))]
-pub(crate) use trainer::{Keeper, Kept, PlateauState, TrainerState};
+pub(crate) use trainer::{Keeper, Kept, PlateauState, Setting, TrainerState};
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Init, State, StateKind, Value};

@@ -1,5 +1,7 @@
 //! Mean and deviation of pixels, over all channels or for each.
 
+use std::fmt;
+
 use crate::data::Dataset;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Value};
@@ -192,6 +194,19 @@ impl Normalise {
     }
 }
 
+impl fmt::Display for Normalise {
+    /// For people: means and deviations of bytes from 0 to 255.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |of: fn(&PixelMoments) -> f64| {
+            let numbers = self.channels.iter().map(|own| format!("{:.2}", of(own)));
+            numbers.collect::<Vec<_>>().join(", ")
+        };
+        let plural = if self.channels.len() == 1 { "" } else { "s" };
+        let (means, deviations) = (list(|own| own.mean), list(|own| own.deviation));
+        write!(f, "mean{plural} {means}, deviation{plural} {deviations}")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -210,6 +225,7 @@ mod tests {
         let set = set();
         let all = Normalise::measured(&set);
         assert_eq!(all.means(), [87.5]);
+        assert_eq!(all.to_string(), "mean 87.50, deviation 81.36");
         let each = Normalise::per_channel(&set);
         assert_eq!(each.means(), [15.0, 160.0]);
         assert_eq!(each.deviations()[0], 125f64.sqrt());
@@ -217,6 +233,10 @@ mod tests {
         let flat = Dataset::new(vec![7; 4], vec![0], [1, 2, 2], 1).unwrap();
         assert_eq!(Normalise::per_channel(&flat).deviations(), [1.0]);
         let red = Normalise::imagenet();
+        assert_eq!(
+            red.to_string(),
+            "means 123.68, 116.28, 103.53, deviations 58.40, 57.12, 57.38"
+        );
         assert_eq!(
             red,
             Normalise::given(&[0.485, 0.456, 0.406], &[0.229, 0.224, 0.225]).unwrap()

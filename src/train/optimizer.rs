@@ -1,5 +1,7 @@
 //! Optimizers: a rule, groups of parameters, clipping, and a moving average.
 
+mod told;
+
 use crate::autodiff::gradients_where_used;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Init, Origin, StateKind, Value};
@@ -145,37 +147,6 @@ impl Optimizer {
             Some(rates) => scheduled(g, rates.clone()),
             None => learning_rate(g, self.constant_rate()?),
         }
-    }
-
-    #[cfg(not(target_arch = "wasm32"))]
-    /// Its settings as text; a schedule by its ends and a checksum (64-bit FNV-1a).
-    pub(super) fn describe(&self) -> String {
-        let mut text = format!("{:?} at {}", self.rule, self.lr);
-        if let Some(rates) = &self.schedule {
-            let mut hash = 0xcbf2_9ce4_8422_2325u64;
-            for byte in rates.iter().flat_map(|rate| rate.to_le_bytes()) {
-                hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-            }
-            let most = rates.iter().copied().fold(0.0, f32::max);
-            let count = rates.len();
-            text = format!("{:?}, {count} rates up to {most} ({hash:016x})", self.rule);
-        }
-        for group in &self.groups {
-            text.push_str(&format!(", {group:?}"));
-        }
-        if let Some(norm) = self.clip_norm {
-            text.push_str(&format!(", clip_norm {norm}"));
-        }
-        if let Some(limit) = self.clip_value {
-            text.push_str(&format!(", clip_value {limit}"));
-        }
-        if let Some(factor) = self.layer_decay {
-            text.push_str(&format!(", layer_decay {factor}"));
-        }
-        if let Some(average) = &self.average {
-            text.push_str(&format!(", {average:?}"));
-        }
-        text
     }
 
     /// Whether it keeps moving averages.

@@ -88,6 +88,12 @@ pub trait Task: Debug {
     fn monitor(&self) -> (&'static str, Better) {
         ("loss", Better::Lower)
     }
+
+    /// What it is, for people: observers are told of it. Without it, it is told as `{:?}`; that
+    /// text decides in any case on whether a run may be gone on with.
+    fn describe(&self) -> String {
+        format!("{self:?}")
+    }
 }
 
 /// Which of two numbers is the better one.

@@ -30,6 +30,8 @@ use crate::shape::Type;
 pub use builder::TrainerBuilder;
 pub use evaluate::Evaluation;
 pub(crate) use kept::{Keeper, Kept};
+pub(crate) use settings::Setting;
+use settings::same_settings;
 use state::Course;
 pub use state::Plateau;
 #[cfg(feature = "interop")]
@@ -100,7 +102,7 @@ pub struct Trainer {
     stop: Stop,
     keeper: Option<Box<dyn Keeper>>,
     keep_every: Option<usize>,
-    settings: Vec<(String, String)>,
+    settings: Vec<Setting>,
     facts: Vec<(String, String)>,
     state: TrainerState,
     /// The network of the best epoch.
@@ -469,21 +471,4 @@ impl Trainer {
         let store = &self.steps.store;
         crate::store::blocking(store.engine(), self.steps.expect_finite_states())
     }
-}
-
-/// # Errors
-/// `Checkpoint` with the first setting that differs.
-fn same_settings(kept: &[(String, String)], own: &[(String, String)]) -> Result<()> {
-    let value = |of: &[(String, String)], name: &str| {
-        let found = of.iter().find(|(other, _)| other == name);
-        found.map_or_else(|| "nothing".to_owned(), |(_, value)| value.clone())
-    };
-    for (name, _) in own.iter().chain(kept) {
-        let (theirs, ours) = (value(kept, name), value(own, name));
-        if theirs != ours {
-            let message = format!("{name} was {theirs}, and is {ours} here");
-            return Err(Error::new(ErrorKind::Checkpoint, message));
-        }
-    }
-    Ok(())
 }

@@ -14,8 +14,8 @@ use super::steps::within;
 /// torchvision.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Mix {
-    mixup: Option<f64>,
-    cutmix: Option<f64>,
+    pub(super) mixup: Option<f64>,
+    pub(super) cutmix: Option<f64>,
 }
 
 /// So many shares stand for all.

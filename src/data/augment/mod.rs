@@ -3,6 +3,7 @@
 mod mix;
 mod policy;
 mod steps;
+mod told;
 
 pub use mix::Mix;
 

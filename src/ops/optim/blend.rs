@@ -1,6 +1,8 @@
 //! States that take up a value in each step: sums of gradients over batches, moving averages of
 //! parameters.
 
+use std::fmt;
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Node, Op, Value};
 use crate::kernel::{Access, Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, source};
@@ -52,6 +54,22 @@ impl Ema {
             power: 2.0 / 3.0,
         });
         self
+    }
+}
+
+impl fmt::Display for Ema {
+    /// For people, without what is at its default.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "moving average with decay {}", self.decay)?;
+        if self.start > 0 {
+            write!(f, " from step {} on", self.start)?;
+        }
+        match self.warmup {
+            Some(Warmup { gamma, power }) => {
+                write!(f, ", warmed up with gamma {gamma} and power {power:.2}")
+            }
+            None => Ok(()),
+        }
     }
 }
 

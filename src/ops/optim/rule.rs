@@ -4,6 +4,8 @@
 //! Formulas and defaults are those of the algorithm boxes in PyTorch's documentation
 //! (pytorch.org/docs/stable/optim.html).
 
+use std::fmt;
+
 use crate::error::{Error, Result};
 
 /// Stochastic gradient descent, as PyTorch's `SGD`:
@@ -126,6 +128,63 @@ pub enum Rule {
     RmsProp(RmsPropRule),
     /// Adagrad.
     Adagrad(AdagradRule),
+}
+
+impl fmt::Display for Rule {
+    /// For people: the name, and what is not at its default.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let said = |what: &str, value: f64, default: f64| match value == default {
+            true => String::new(),
+            false => format!(", {what} {value}"),
+        };
+        let flag = |set: bool, what: &str| match set {
+            true => format!(", {what}"),
+            false => String::new(),
+        };
+        let eps = |value: f64, default: f64| match value == default {
+            true => String::new(),
+            false => format!(", eps {value:e}"),
+        };
+        let text = match *self {
+            Rule::Sgd(sgd) => {
+                "SGD".to_owned()
+                    + &said("momentum", sgd.momentum, 0.0)
+                    + &said("dampening", sgd.dampening, 0.0)
+                    + &flag(sgd.nesterov, "Nesterov")
+                    + &said("weight decay", sgd.weight_decay, 0.0)
+            }
+            Rule::Adam(adam) => {
+                let default = AdamRule::default();
+                let betas = [adam.beta1, adam.beta2] != [default.beta1, default.beta2];
+                let betas = flag(betas, &format!("betas {} and {}", adam.beta1, adam.beta2));
+                let name = if adam.decoupled { "AdamW" } else { "Adam" };
+                name.to_owned()
+                    + &betas
+                    + &eps(adam.eps, default.eps)
+                    + &flag(adam.amsgrad, "AMSGrad")
+                    + &said("weight decay", adam.weight_decay, 0.0)
+            }
+            Rule::RmsProp(rms) => {
+                let default = RmsPropRule::default();
+                "RMSprop".to_owned()
+                    + &said("alpha", rms.alpha, default.alpha)
+                    + &eps(rms.eps, default.eps)
+                    + &said("momentum", rms.momentum, 0.0)
+                    + &flag(rms.centered, "centered")
+                    + &said("weight decay", rms.weight_decay, 0.0)
+            }
+            Rule::Adagrad(adagrad) => {
+                let (initial, default) =
+                    (adagrad.initial_accumulator_value, AdagradRule::default());
+                "Adagrad".to_owned()
+                    + &said("rate decay", adagrad.lr_decay, 0.0)
+                    + &said("initial accumulator", initial, 0.0)
+                    + &eps(adagrad.eps, default.eps)
+                    + &said("weight decay", adagrad.weight_decay, 0.0)
+            }
+        };
+        f.write_str(&text)
+    }
 }
 
 impl Rule {
@@ -297,6 +356,56 @@ impl Rule {
                 let lr = lr / (1.0 + (t - 1.0) * adagrad.lr_decay);
                 p - lr * g / (moments[0].sqrt() + adagrad.eps)
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_at_its_default_is_not_said() {
+        let sgd = SgdRule {
+            momentum: 0.9,
+            nesterov: true,
+            weight_decay: 5e-4,
+            ..SgdRule::default()
+        };
+        let adam = AdamRule {
+            beta2: 0.99,
+            eps: 1e-6,
+            decoupled: true,
+            amsgrad: true,
+            weight_decay: 0.02,
+            ..AdamRule::default()
+        };
+        let rms = RmsPropRule {
+            alpha: 0.9,
+            centered: true,
+            ..RmsPropRule::default()
+        };
+        let adagrad = AdagradRule {
+            initial_accumulator_value: 0.1,
+            ..AdagradRule::default()
+        };
+        for (rule, words) in [
+            (Rule::Sgd(SgdRule::default()), "SGD"),
+            (
+                Rule::Sgd(sgd),
+                "SGD, momentum 0.9, Nesterov, weight decay 0.0005",
+            ),
+            (Rule::Adam(AdamRule::default()), "Adam"),
+            (
+                Rule::Adam(adam),
+                "AdamW, betas 0.9 and 0.99, eps 1e-6, AMSGrad, weight decay 0.02",
+            ),
+            (Rule::RmsProp(RmsPropRule::default()), "RMSprop"),
+            (Rule::RmsProp(rms), "RMSprop, alpha 0.9, centered"),
+            (Rule::Adagrad(AdagradRule::default()), "Adagrad"),
+            (Rule::Adagrad(adagrad), "Adagrad, initial accumulator 0.1"),
+        ] {
+            assert_eq!(rule.to_string(), words);
         }
     }
 }

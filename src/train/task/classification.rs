@@ -21,6 +21,9 @@ pub(super) const CONFUSION: &str = "confusion";
 /// more classes than that.
 const TOP: usize = 5;
 
+/// So many class weights are told.
+const MOST_WEIGHTS: usize = 10;
+
 /// What the classes weigh in a loss.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum ClassWeights {
@@ -50,6 +53,28 @@ impl ClassWeights {
             )),
             None => Ok(()),
         }
+    }
+
+    /// For people, behind the name of a task: label smoothing and the weights, unless all weigh
+    /// alike.
+    pub fn told(&self, smoothing: f32) -> String {
+        let mut text = match smoothing == 0.0 {
+            true => String::new(),
+            false => format!(", label smoothing {smoothing}"),
+        };
+        match self {
+            ClassWeights::Even => {}
+            ClassWeights::Balanced => text.push_str(", balanced classes"),
+            ClassWeights::Given(weights) => {
+                let (shown, more) = weights.split_at(weights.len().min(MOST_WEIGHTS));
+                let shown: Vec<String> = shown.iter().map(f32::to_string).collect();
+                text.push_str(&format!(", class weights {}", shown.join(", ")));
+                if !more.is_empty() {
+                    text.push_str(&format!(" and {} more", more.len()));
+                }
+            }
+        }
+        text
     }
 
     /// Classes whose labels weigh nothing.
@@ -228,6 +253,10 @@ impl Task for Classification {
     fn monitor(&self) -> (&'static str, Better) {
         ("accuracy", Better::Higher)
     }
+
+    fn describe(&self) -> String {
+        format!("classification{}", self.weights.told(self.smoothing))
+    }
 }
 
 /// How many rows that count have a label among the [`TOP`] largest logits, f32 `[]`. Of equal
@@ -259,4 +288,24 @@ fn among_largest(cx: &mut Objective<'_>, logits: Value, labels: Value) -> Result
     let right = g.cast(right, DType::F32)?;
     let right = g.mul(right, mask)?;
     g.sum(right, &[0], false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_read_what_is_set() {
+        let told = |task: Classification| task.describe();
+        assert_eq!(told(Classification::new()), "classification");
+        assert_eq!(
+            told(Classification::new().label_smoothing(0.1).balanced()),
+            "classification, label smoothing 0.1, balanced classes"
+        );
+        assert_eq!(
+            told(Classification::new().class_weights([1.0, 0.5])),
+            "classification, class weights 1, 0.5"
+        );
+        assert!(told(Classification::new().class_weights([1.0; 12])).ends_with("1 and 2 more"));
+    }
 }

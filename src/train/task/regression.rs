@@ -122,4 +122,34 @@ impl Task for Regression {
             .map(|&(told, name)| Ok(Scalar::new(told, counted.mean(name)?)))
             .collect()
     }
+
+    fn describe(&self) -> String {
+        let by = match self.function {
+            LossFunction::SquaredError => "squared error".to_owned(),
+            LossFunction::AbsoluteError => "absolute error".to_owned(),
+            LossFunction::SmoothL1 { beta } => format!("smooth L1 with beta {beta}"),
+            LossFunction::Huber { delta } => format!("Huber with delta {delta}"),
+            LossFunction::Bce => "binary cross-entropy".to_owned(),
+            LossFunction::BceWithLogits => "binary cross-entropy of logits".to_owned(),
+        };
+        match self.peak {
+            None => format!("regression by {by}"),
+            Some(peak) => format!("regression by {by}, peak {peak}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_read_what_is_set() {
+        assert_eq!(Regression::new().describe(), "regression by squared error");
+        let huber = Regression::new().loss(LossFunction::Huber { delta: 0.5 });
+        assert_eq!(
+            huber.peak(255.0).describe(),
+            "regression by Huber with delta 0.5, peak 255"
+        );
+    }
 }

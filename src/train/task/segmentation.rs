@@ -131,4 +131,8 @@ impl Task for Segmentation {
     fn monitor(&self) -> (&'static str, Better) {
         ("mean_iou", Better::Higher)
     }
+
+    fn describe(&self) -> String {
+        format!("segmentation{}", self.weights.told(self.smoothing))
+    }
 }

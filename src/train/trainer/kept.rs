@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::TrainerState;
+use super::{Setting, TrainerState};
 use crate::error::Result;
 use crate::tensor::Tensor;
 
@@ -25,5 +25,5 @@ pub(crate) struct Kept {
     pub best: Vec<(String, Tensor)>,
     pub state: TrainerState,
     /// What decides on the bits of the run, as text.
-    pub settings: Vec<(String, String)>,
+    pub settings: Vec<Setting>,
 }

@@ -1,5 +1,7 @@
 //! What a trainer remembers of a run: its epochs, which was the best, and how it goes on.
 
+use std::fmt;
+
 use crate::error::{Error, Result};
 use crate::train::observer::{Ended, EpochRecord};
 use crate::train::task::Better;
@@ -81,6 +83,27 @@ impl Plateau {
             "plateau: factor {} is to be between 0 and 1, threshold {} and least {} at least 0",
             self.factor, self.threshold, self.least
         )))
+    }
+}
+
+impl fmt::Display for Plateau {
+    /// For people: the factor and the patience, and what else is not at its default.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (factor, patience, default) = (self.factor, self.patience, Self::new());
+        write!(
+            f,
+            "rates times {factor} after {patience} epochs without a better one"
+        )?;
+        if self.threshold != default.threshold {
+            write!(f, ", better by a share of {}", self.threshold)?;
+        }
+        if self.cooldown != default.cooldown {
+            write!(f, ", then {} epochs that do not count", self.cooldown)?;
+        }
+        match self.least == default.least {
+            true => Ok(()),
+            false => write!(f, ", no less than {} in all", self.least),
+        }
     }
 }
 
@@ -283,6 +306,21 @@ mod tests {
         }
         // As torch.optim.lr_scheduler.ReduceLROnPlateau counts.
         assert_eq!(factors, [1.0, 1.0, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 0.2]);
+    }
+
+    #[test]
+    fn a_plateau_reads_well() {
+        let plateau = Plateau::new().factor(0.5).patience(2);
+        let words = "rates times 0.5 after 2 epochs without a better one";
+        assert_eq!(plateau.to_string(), words);
+        let plateau = plateau.threshold(0.01).cooldown(3).least(0.1);
+        assert_eq!(
+            plateau.to_string(),
+            format!(
+                "{words}, better by a share of 0.01, then 3 epochs that do not count, no less \
+                 than 0.1 in all"
+            )
+        );
     }
 
     #[test]
