@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use striate::data::{Augment, Dataset, Split, Targets, digits};
 use striate::error::{Error, ErrorKind, Result};
 use striate::gpu::{Engine, GpuOptions};
-use striate::interop::{Predictor, load_training};
+use striate::interop::{Predictor, load_parameters, load_training, save_training};
 use striate::models::lenet5;
 use striate::nn::{Conv2d, Dropout, Flatten, Linear, MaxPool2d, Module, Relu, Sequential};
 use striate::ops::{Ema, Reduction};
@@ -357,7 +357,19 @@ fn a_run_with_other_settings_is_not_gone_on_with() {
     let mut longer = longer.resume(&file).build().unwrap();
     assert_eq!(longer.fit().unwrap().history.len(), 2);
 
+    // A checkpoint is no network.
+    let checkpoint = "this is a checkpoint of a training run: `TrainerBuilder::resume`";
+    let error = Predictor::load_on(&cpu, &file).unwrap_err();
+    refused(error, ErrorKind::Data, checkpoint);
+    let error = load_parameters(&file, longer.store()).unwrap_err();
+    refused(error, ErrorKind::Checkpoint, checkpoint);
+    let error = load_training(&file, longer.store()).unwrap_err();
+    refused(error, ErrorKind::Checkpoint, checkpoint);
+
     // What is no checkpoint, or one of another kind.
+    save_training(&file, longer.store()).unwrap();
+    let training = "this is the state of a training run, which `load_training` reads";
+    refused(build(20, &net).unwrap_err(), ErrorKind::Data, training);
     striate::interop::save_parameters(&file, longer.store()).unwrap();
     refused(
         build(20, &net).unwrap_err(),

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::kind::Kind;
 use super::safetensors::{decoded, encode, read_bytes};
 use crate::data::Fit;
 use crate::error::{Error, ErrorKind, Result};
@@ -105,11 +106,14 @@ impl ModelCard {
     pub(super) fn take(tensors: &mut Vec<(String, Tensor)>) -> Result<Self> {
         let wrong = |message: String| Error::new(ErrorKind::Data, message);
         let Some(at) = tensors.iter().position(|(name, _)| name == CARD) else {
-            return Err(wrong(
-                "the file does not say of which network it is (`Trainer::save` and \
-                 `Classifier::save_model` write that)"
-                    .to_owned(),
-            ));
+            let kind = Kind::of(tensors.iter().map(|(name, _)| &**name));
+            let told = kind.map_or(
+                "`Trainer::save` and `Classifier::save_model` write that",
+                Kind::told,
+            );
+            return Err(wrong(format!(
+                "the file does not say of which network it is: {told}"
+            )));
         };
         let (_, tensor) = tensors.swap_remove(at);
         let bytes = tensor.as_u8().map_err(|e| {

@@ -8,6 +8,7 @@
 use std::path::Path;
 
 use super::convert::FloatFormat;
+use super::kind::Kind;
 use super::safetensors::{decode, encode, encode_as, fit};
 use super::state_dict::{LoadOptions, load_state_dict_bytes};
 use crate::error::Result;
@@ -289,6 +290,10 @@ fn restore_training(tensors: Vec<(String, Tensor)>, store: &Store) -> Result<()>
         .iter()
         .map(|name| Ok((name.clone(), store.ty(name)?.clone())))
         .collect::<Result<Vec<(String, Type)>>>()?;
-    let tensors = fit(tensors, &expected)?;
+    let kind = Kind::of(tensors.iter().map(|(name, _)| &**name));
+    let tensors = fit(tensors, &expected).map_err(|e| match kind {
+        Some(Kind::Training) | None => e,
+        Some(other) => e.context(other.told()),
+    })?;
     store.restore(&names.into_iter().zip(tensors).collect::<Vec<_>>())
 }

@@ -13,6 +13,8 @@ mod classifier;
 mod convert;
 #[cfg(feature = "interop")]
 mod header;
+#[cfg(feature = "interop")]
+mod kind;
 #[cfg(all(feature = "interop", not(target_arch = "wasm32")))]
 mod predictor;
 #[cfg(feature = "interop")]

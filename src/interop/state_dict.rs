@@ -10,6 +10,7 @@ use super::card::CARD;
 use super::checkpoint::network_names;
 use super::convert::convert;
 use super::header::HeaderEntry;
+use super::kind::Kind;
 use super::safetensors::{misfit, read_bytes};
 use crate::error::{Error, ErrorKind, Result};
 use crate::shape::{Shape, Type};
@@ -251,11 +252,15 @@ impl<'a> Loading<'a> {
             let shapes = self.report.other_shape.iter();
             misfit(
                 absent.collect(),
-                others.map(|name| format!("\"{name}\"")).collect(),
+                others.clone().map(|name| format!("\"{name}\"")).collect(),
                 shapes
                     .map(|s| format!("\"{}\" is {}, not {}", s.name, s.found, s.expected))
                     .collect(),
-            )?;
+            )
+            .map_err(|e| match Kind::of(others.map(|name| &**name)) {
+                Some(kind) => e.context(kind.told()),
+                None => e,
+            })?;
         }
         self.report.missing = missing.into_iter().map(|(name, _)| name.clone()).collect();
         let averages = self.states.iter().filter_map(|(name, tensor)| {

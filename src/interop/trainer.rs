@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::kind::{Kind, TRAINER};
 use super::predictor::save_network;
 use super::safetensors::{encode, load};
 use super::state_dict::{LoadOptions, load_state_dict};
@@ -18,8 +19,6 @@ use crate::train::{
     TrainerState,
 };
 
-/// The tensor of bytes in which a trainer's own state lies, as JSON.
-const TRAINER: &str = "striate.trainer";
 /// What comes before the names of the best epoch's states.
 const BEST: &str = "striate.best.";
 /// The most bytes of a trainer's own state that are read.
@@ -159,6 +158,7 @@ impl Keeper for CheckpointFile {
 /// What a checkpoint's tensors say.
 fn kept(tensors: Vec<(String, Tensor)>) -> Result<Kept> {
     let wrong = |message: &str| Error::new(ErrorKind::Data, message);
+    let kind = Kind::of(tensors.iter().map(|(name, _)| &**name));
     let (mut states, mut best, mut saved) = (Vec::new(), Vec::new(), None);
     for (name, tensor) in tensors {
         if name == TRAINER {
@@ -170,9 +170,8 @@ fn kept(tensors: Vec<(String, Tensor)>) -> Result<Kept> {
         }
     }
     let Some(saved) = saved else {
-        return Err(wrong(
-            "the file is no checkpoint of a trainer (`TrainerBuilder::checkpoint` writes them)",
-        ));
+        let told = kind.map_or("`TrainerBuilder::checkpoint` writes them", Kind::told);
+        return Err(wrong(&format!("no checkpoint of a trainer: {told}")));
     };
     let bytes = saved
         .as_u8()
