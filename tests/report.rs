@@ -50,6 +50,7 @@ fn train(classifier: &mut Classifier, data: &Split, rates: &[f32], report: &mut 
         steps_per_epoch: steps,
         images_per_epoch: data.train.count,
         begun_at: 0,
+        restores_best: false,
         facts: facts.map(|(name, value)| (name.to_owned(), value)).into(),
     };
     report.observe(&Event::Began(&run)).unwrap();

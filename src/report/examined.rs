@@ -398,6 +398,7 @@ impl Report {
         let mut report = Self::new(title);
         report.run.steps_per_epoch = trainer.steps_per_epoch();
         report.run.facts = trainer.facts().to_vec();
+        report.run.restores_best = trainer.is_of_best();
         report.facts = machine();
         report.epochs = trainer.history().to_vec();
         report.run.epochs = report.epochs.len();

@@ -65,8 +65,12 @@ pub(super) fn sections(report: &Report) -> Result<String> {
     let right: u64 = (0..counts.classes)
         .map(|class| counts.at(class, class))
         .sum();
+    let network = match report.left() {
+        None => "The network that was examined".to_owned(),
+        Some(left) => format!("The network of {left}, was examined after training. It"),
+    };
     let mut html = format!(
-        "<section><h2>What was taken for what</h2><p>The network that was examined after training \
+        "<section><h2>What was taken for what</h2><p>{network} \
          is right on {} of {} images ({}). Rows are the classes that they have, columns what they \
          were taken for.</p>",
         grouped(right),
@@ -126,18 +130,25 @@ fn table(report: &Report, counts: &Counts<'_>, html: &mut String) {
             let shade = 0.1 + 0.42 * (count as f64 / of.max(1) as f64);
             let _ = write!(
                 html,
-                "<td class=\"{class}\" style=\"--a:{shade:.2}\" title=\"{count} of {row} ({}): \
-                 {} taken for {}\">{count}</td>",
+                "<td class=\"{class}\" style=\"--a:{shade:.2}\" title=\"{} of {} ({}): \
+                 {} taken for {}\">{}</td>",
+                grouped(count),
+                grouped(row),
                 percent(count, row),
                 escaped(name),
-                escaped(other)
+                escaped(other),
+                grouped(count)
             );
         }
         let _ = write!(html, "<td class=\"sum\">{}</td></tr>", grouped(row));
     }
     html.push_str("</tbody><tfoot><tr><th scope=\"row\">all</th>");
     for answer in 0..counts.classes {
-        let _ = write!(html, "<td class=\"sum\">{}</td>", counts.column(answer));
+        let _ = write!(
+            html,
+            "<td class=\"sum\">{}</td>",
+            grouped(counts.column(answer))
+        );
     }
     let all: u64 = (0..counts.classes).map(|truth| counts.row(truth)).sum();
     let _ = write!(
@@ -145,8 +156,9 @@ fn table(report: &Report, counts: &Counts<'_>, html: &mut String) {
         "<td class=\"sum\">{}</td></tr></tfoot></table></div><p class=\"soft\"><span \
          class=\"keyed\"><i class=\"key yes\"></i> right, deeper with the share of the row</span> \
          <span class=\"keyed\"><i class=\"key no\"></i> wrong, deepest at the most frequent \
-         mistake ({most})</span></p>",
-        grouped(all)
+         mistake ({})</span></p>",
+        grouped(all),
+        grouped(most)
     );
 }
 
@@ -194,10 +206,11 @@ fn picture(report: &Report, counts: &Counts<'_>, html: &mut String) -> Result<()
         for &(count, truth, answer) in mistakes.iter().take(LISTED) {
             let _ = write!(
                 html,
-                "<tr><td>{}</td><td>{}</td><td class=\"number\">{count}</td><td \
+                "<tr><td>{}</td><td>{}</td><td class=\"number\">{}</td><td \
                  class=\"number\">{}</td></tr>",
                 escaped(&report.class_name(truth)),
                 escaped(&report.class_name(answer)),
+                grouped(count),
                 percent(count, counts.row(truth))
             );
         }

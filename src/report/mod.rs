@@ -204,6 +204,19 @@ impl Report {
         best.or(self.epochs.last())
     }
 
+    /// Where the network that training left is from, in words; none if no epoch is done.
+    fn left(&self) -> Option<String> {
+        let last = self.epochs.last()?.epoch;
+        if self.ended == Some(Ended::Stopped) && !self.run.restores_best {
+            return Some("the step before training was stopped".to_owned());
+        }
+        let best = self.chosen().filter(|_| self.run.restores_best);
+        Some(match best.map_or(last, |epoch| epoch.epoch) {
+            epoch if epoch == last => format!("epoch {last}, the last"),
+            epoch => format!("epoch {epoch}, the best"),
+        })
+    }
+
     /// A chart for each measure, with a curve for each of what it was measured; losses first, the
     /// learning rate last if it changes.
     fn charts(&self) -> Vec<Chart> {
@@ -415,6 +428,32 @@ mod tests {
     }
 
     #[test]
+    fn each_number_says_of_which_network_it_is() {
+        let mut report = Report::new("run");
+        report.epochs = (1..=3).map(epoch).collect();
+        report.ended = Some(Ended::Done);
+        report.confusion = vec![9, 1, 2, 8];
+        let of_best = "These numbers are of epoch 2, the best.";
+        let html = report.html().unwrap();
+        for part in [
+            of_best,
+            "Training left the network of epoch 3, the last",
+            "The network of epoch 3, the last, was examined after training",
+        ] {
+            assert!(html.contains(part), "{part}: {html}");
+        }
+        report.run.restores_best = true;
+        let html = report.html().unwrap();
+        for part in [
+            of_best,
+            "Training left the network of epoch 2, the best",
+            "The network of epoch 2, the best, was examined after training",
+        ] {
+            assert!(html.contains(part), "{part}: {html}");
+        }
+    }
+
+    #[test]
     fn a_run_that_goes_on_replaces_what_it_does_again() {
         let report = Rc::new(RefCell::new(Report::new("run")));
         let mut told = report.clone();
@@ -442,6 +481,7 @@ mod tests {
         assert_eq!((report.epochs.len(), report.steps.len()), (2, 2));
         assert_eq!((report.run.begun_at, report.ended), (0, None));
         assert_eq!(report.chosen().map(|epoch| epoch.epoch), Some(2));
+        assert_eq!(report.left().as_deref(), Some("epoch 2, the last"));
         let charts = report.charts();
         let titles: Vec<&str> = charts.iter().map(|chart| &*chart.title).collect();
         assert_eq!(titles, ["loss", "accuracy"]);

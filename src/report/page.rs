@@ -87,6 +87,9 @@ fn summary(report: &Report) -> String {
              a little less.",
             chosen.epoch
         );
+        if let (Some(_), Some(left)) = (report.ended, report.left()) {
+            let _ = write!(html, " Training left the network of {left}.");
+        }
     }
     html.push_str("</p><dl class=\"numbers\">");
     let mut number = |name: &str, value: &str| {

@@ -108,6 +108,8 @@ pub struct RunInfo {
     pub images_per_epoch: usize,
     /// Steps that were done before, by the run that this one goes on with.
     pub begun_at: usize,
+    /// Whether the network in the end is that of the best epoch; else it is that of the last one.
+    pub restores_best: bool,
     /// Names and values that say what is trained, on what and how: network, parameters, data,
     /// device, optimizer, batch, recipe, seed.
     pub facts: Vec<(String, String)>,
@@ -217,6 +219,7 @@ mod tests {
             steps_per_epoch: 10,
             images_per_epoch: 640,
             begun_at,
+            restores_best: false,
             facts: Vec::new(),
         }
     }

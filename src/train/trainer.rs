@@ -182,6 +182,7 @@ impl Trainer {
             steps_per_epoch: self.steps.steps_per_epoch,
             images_per_epoch: self.steps.images(0, self.steps.steps_per_epoch),
             begun_at: epoch * self.steps.steps_per_epoch + step,
+            restores_best: self.course.restore_best,
             facts: self.facts.clone(),
         };
         self.tell(&Event::Began(&info))?;
@@ -424,6 +425,12 @@ impl Trainer {
     /// Why training ended, if it did.
     pub fn ended(&self) -> Option<Ended> {
         self.state.ended
+    }
+
+    /// Whether the network is that of the best epoch, and not of the last step.
+    #[cfg(all(feature = "data", feature = "interop"))]
+    pub(crate) fn is_of_best(&self) -> bool {
+        self.course.restore_best && !self.best.is_empty()
     }
 
     /// Where training is: epochs that are done, and steps of the one that has begun.

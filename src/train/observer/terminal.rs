@@ -37,6 +37,7 @@ struct Began {
     told: bool,
     saved: BTreeSet<PathBuf>,
     best: Option<EpochRecord>,
+    restores_best: bool,
 }
 
 impl Default for Terminal {
@@ -102,6 +103,7 @@ impl Terminal {
             told: false,
             saved: BTreeSet::new(),
             best: None,
+            restores_best: run.restores_best,
         });
         for (name, value) in &run.facts {
             self.say(&format!("{name}: {value}"))?;
@@ -176,6 +178,16 @@ impl Terminal {
         if let Some(best) = began.best {
             let (number, scalars) = (best.epoch, sentence(&best.scalars));
             self.say(&format!("best epoch {number}: {scalars}"))?;
+            let last = epochs.last().map_or(number, |epoch| epoch.epoch);
+            if last != number {
+                self.say(&match began.restores_best {
+                    true => format!("the network is that of epoch {number}, the best"),
+                    false if ended == Ended::Stopped => {
+                        "the network is that of the step before it was stopped".to_owned()
+                    }
+                    false => format!("the network is that of epoch {last}, the last"),
+                })?;
+            }
         }
         for path in &began.saved {
             self.say(&format!("saved {}", path.display()))?;
@@ -290,7 +302,13 @@ mod tests {
         );
         assert!(lines[3].starts_with("done: 2 epochs in "), "{}", lines[3]);
         assert_eq!(lines[4], format!("best epoch 1: {scalars}"));
-        assert_eq!(lines[5..], ["saved last.safetensors"]);
+        assert_eq!(
+            lines[5..],
+            [
+                "the network is that of epoch 2, the last",
+                "saved last.safetensors"
+            ]
+        );
     }
 
     #[test]
