@@ -31,8 +31,10 @@ pub struct Terminal {
 struct Began {
     epochs: usize,
     steps: usize,
-    at: usize,
     start: Instant,
+    /// The steps that were done when the pace began to count, and when that was: the first ones
+    /// of a run also prepare.
+    paced: Option<(usize, Instant)>,
     /// Whether it was said how long an epoch takes.
     told: bool,
     saved: BTreeSet<PathBuf>,
@@ -98,8 +100,8 @@ impl Terminal {
         self.began = Some(Began {
             epochs: run.epochs,
             steps: run.steps_per_epoch,
-            at: run.begun_at,
             start: Instant::now(),
+            paced: None,
             told: false,
             saved: BTreeSet::new(),
             best: None,
@@ -118,7 +120,7 @@ impl Terminal {
         let Some(began) = &mut self.began else {
             return Ok(());
         };
-        let each = began.each(step.total);
+        let each = began.each(step.total, Instant::now());
         #[cfg(feature = "progress")]
         {
             let all = began.epochs * began.steps;
@@ -197,10 +199,12 @@ impl Terminal {
 }
 
 impl Began {
-    /// Seconds of a step, validation and all, once some are done.
-    fn each(&self, total: usize) -> Option<f64> {
-        let done = total.checked_sub(self.at).filter(|&done| done > 0)?;
-        Some(self.start.elapsed().as_secs_f64() / done as f64)
+    /// Seconds of a step, validation and all, once some are done. Those that were done when it is
+    /// asked first do not count: pipelines are made ready in them.
+    fn each(&mut self, total: usize, now: Instant) -> Option<f64> {
+        let (at, since) = *self.paced.get_or_insert((total, now));
+        let done = total.checked_sub(at).filter(|&done| done > 0)?;
+        Some(now.duration_since(since).as_secs_f64() / done as f64)
     }
 }
 
@@ -247,6 +251,7 @@ mod tests {
     use super::*;
     use std::path::Path;
     use std::sync::{Arc, Mutex};
+    use std::time::Duration;
 
     /// What was written, or a pipe that is closed after some lines.
     #[derive(Clone, Default)]
@@ -309,6 +314,19 @@ mod tests {
                 "saved last.safetensors"
             ]
         );
+    }
+
+    #[test]
+    fn the_pace_is_that_of_later_steps() {
+        let mut terminal = Terminal::to(Paper::default());
+        terminal.begin(&run(0)).unwrap();
+        let began = terminal.began.as_mut().unwrap();
+        let after = |seconds: u64| began.start + Duration::from_secs(seconds);
+        let times = [30, 32, 36].map(after);
+        let mut pace = |steps, time| began.each(steps, time);
+        assert_eq!(pace(1, times[0]), None);
+        assert_eq!(pace(5, times[1]), Some(0.5));
+        assert_eq!(pace(13, times[2]), Some(0.5));
     }
 
     #[test]
