@@ -40,7 +40,6 @@ pub use lenet::{lenet5, lenet5_1998};
 pub use mobilenet::mobilenet_v2;
 pub use resnet::{resnet18, resnet34, resnet50, resnet101, resnet152};
 pub use resnet_cifar::{resnet_cifar, resnet20};
-#[cfg(feature = "data")]
 pub(crate) use summary::grouped;
 pub use summary::{Row, Summary};
 pub use unet::unet;

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::task::Counted;
 use crate::error::{Error, Result};
+use crate::models::grouped;
 use crate::tensor::Tensor;
 
 /// How often which class was taken for which: images, or pixels of masks.
@@ -143,12 +144,20 @@ fn share(part: u64, all: u64) -> f64 {
 }
 
 impl fmt::Display for Confusion {
-    /// A table: a row for each class, with what it was taken for, precision and recall.
+    /// A table, which says how it is read: a row for each class, with what it was taken for,
+    /// precision and recall.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let longest = self.names.iter().map(|name| name.chars().count());
         let first = longest.max().unwrap_or_default().clamp(5, 20);
         let most = self.counts.iter().max().copied().unwrap_or_default();
-        let width = most.to_string().len().max(self.classes().to_string().len()) + 1;
+        let width = grouped(most.into())
+            .len()
+            .max(self.classes().to_string().len())
+            + 1;
+        writeln!(
+            f,
+            "rows are the classes that things have, columns what they were taken for"
+        )?;
         write!(f, "{:first$}", "class")?;
         for class in 0..self.classes() {
             write!(f, "{class:>width$}")?;
@@ -158,11 +167,29 @@ impl fmt::Display for Confusion {
             let name: String = name.chars().take(first).collect();
             write!(f, "{name:first$}")?;
             for answer in 0..self.classes() {
-                write!(f, "{:>width$}", self.count(class, answer))?;
+                let count = grouped(self.count(class, answer).into());
+                write!(f, "{count:>width$}")?;
             }
             let (precision, recall) = (self.precision(class), self.recall(class));
             writeln!(f, "{precision:>11.3}{recall:>8.3}")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_says_how_it_is_read() {
+        let confusion = Confusion::new(vec![1234, 0, 2, 8], ["cat", "dog"]).unwrap();
+        assert_eq!(
+            confusion.to_string(),
+            "rows are the classes that things have, columns what they were taken for\n\
+             class     0     1  precision  recall\n\
+             cat   1,234     0      0.998   1.000\n\
+             dog       2     8      1.000   0.800\n"
+        );
     }
 }

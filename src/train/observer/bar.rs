@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{StepRecord, duration};
+use crate::models::grouped;
 
 /// A bar on standard error, or nothing where it is no terminal.
 pub(super) struct Bar(Option<ProgressBar>);
@@ -39,7 +40,10 @@ impl Bar {
         bar.set_position(step.step as u64);
         let left = left.map(|left| format!(", {} left", duration(left)));
         let left = left.unwrap_or_default();
-        bar.set_message(format!("{scalars} {:.0} images/s{left}", step.rate));
+        bar.set_message(format!(
+            "{scalars} {} images/s{left}",
+            grouped(step.rate.round() as u64)
+        ));
         true
     }
 

@@ -10,6 +10,7 @@ use std::time::Instant;
 use super::bar::Bar;
 use super::{Ended, EpochRecord, Event, Observer, RunInfo, Scalar, StepRecord, duration};
 use crate::error::{Error, ErrorKind, Result};
+use crate::models::grouped;
 
 /// Prints what is trained, a line for each epoch, and how the run ended.
 ///
@@ -152,8 +153,8 @@ impl Terminal {
         self.bar.clear();
         let mut line = format!("epoch {}{of}: {}", epoch.epoch, sentence(&epoch.scalars));
         if epoch.seconds > 0.0 {
-            let rate = epoch.images as f64 / epoch.seconds;
-            line += &format!(" ({}, {rate:.0} images/s)", duration(epoch.seconds));
+            let rate = grouped((epoch.images as f64 / epoch.seconds).round() as u64);
+            line += &format!(" ({}, {rate} images/s)", duration(epoch.seconds));
         }
         if epoch.best {
             line += " best";

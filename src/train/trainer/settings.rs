@@ -7,6 +7,7 @@ use super::state::Plateau;
 use crate::data::{Augment, Dataset, Mix, Split, Targets};
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::StateKind;
+use crate::models::grouped;
 use crate::store::Store;
 use crate::train::normalise::Normalise;
 use crate::train::optimizer::Optimizer;
@@ -150,15 +151,16 @@ impl TrainerBuilder<'_> {
         let train = &split.train;
         let size = format!("{}x{}x{}", train.channels, train.height, train.width);
         let mut data = format!(
-            "{count} images of {size} to train, {} to validate",
-            split.test.count
+            "{} images of {size} to train, {} to validate",
+            grouped(count as u64),
+            grouped(split.test.count as u64)
         );
         if train.classes > 0 {
             data.push_str(&format!(", {} classes", train.classes));
         }
         let mut facts = vec![
             ("network", self.model.known_as().unwrap_or(OWN).to_owned()),
-            ("parameters", parameters.to_string()),
+            ("parameters", grouped(parameters as u64)),
             ("data", data),
             ("device", self.engine.describe()),
             ("task", self.task.describe()),
