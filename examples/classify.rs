@@ -4,11 +4,13 @@
 //! `--demo DIR` writes such folders of digits to try it with; `--ask FILE` says what a picture
 //! shows.
 
+use std::fmt::Display;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use striate::data::{FolderOptions, digits, load_folder, write_picture};
+use striate::data::{FolderOptions, Split, digits, load_folder, write_picture};
 use striate::interop::{Predictor, expect_replaceable};
 use striate::models;
 use striate::prelude::*;
@@ -65,6 +67,14 @@ fn rate(text: &str) -> std::result::Result<f32, String> {
     }
 }
 
+/// Prints a line. Where nobody reads any more, as after `| head -1`, it goes on: it leaves files.
+fn say(line: impl Display) -> Result<()> {
+    match writeln!(io::stdout(), "{line}") {
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        said => said.map_err(|e| Error::new(ErrorKind::Io, "standard output").with_source(e)),
+    }
+}
+
 fn train(args: &Args, dir: &Path) -> Result<()> {
     // Channels and size depend on the network, whose classes are the folders.
     let [channels, height, _] = models::by_name(&args.network, 2)?.input();
@@ -73,11 +83,13 @@ fn train(args: &Args, dir: &Path) -> Result<()> {
     let options = FolderOptions::new([channels, side, side]).skip_corrupt(args.skip_corrupt);
     let folder = load_folder(dir, &options)?;
     for (_, why) in &folder.skipped {
-        println!("left out: {why}");
+        say(format!("left out: {why}"))?;
     }
-    let data = folder.set.split(0.2, 1)?;
+    // The best epoch is chosen by pictures that it does not learn from, and judged by others.
+    let Split { train, test } = folder.set.split(0.2, 1)?;
+    let data = train.split(0.2, 2)?;
     let model = models::by_name(&args.network, data.train.classes)?;
-    println!("classes: {}", data.train.class_names.join(", "));
+    say(format!("classes: {}", data.train.class_names.join(", ")))?;
 
     let (batch, rate) = (args.batch as usize, args.rate);
     let engine = Engine::new()?;
@@ -101,12 +113,19 @@ fn train(args: &Args, dir: &Path) -> Result<()> {
     if let Some(best) = fitted.best() {
         let accuracy = 100.0 * best.scalar("val/accuracy").unwrap_or(0.0);
         let (epoch, path) = (best.epoch, args.save.display());
-        println!("the best, of epoch {epoch} with {accuracy:.1} %, is in {path}");
+        let chosen = data.test.count;
+        say(format!(
+            "the best, of epoch {epoch} with {accuracy:.1} % of the {chosen} pictures it was \
+             chosen by, is in {path}"
+        ))?;
     }
-    if let Some(confusion) = trainer.evaluate(&data.test)?.confusion {
-        print!("{confusion}");
-    }
-    Ok(())
+    let tested = trainer.evaluate(&test)?;
+    let (accuracy, count) = (tested.scalar("accuracy").unwrap_or(f64::NAN), test.count);
+    say(format!(
+        "of {count} others {:.1} % are right",
+        100.0 * accuracy
+    ))?;
+    tested.confusion.map_or(Ok(()), say)
 }
 
 /// Prints how training goes.
@@ -114,13 +133,14 @@ fn show(event: &Event<'_>) -> Result<()> {
     match event {
         Event::Began(info) => {
             for (name, value) in &info.facts {
-                println!("{name}: {value}");
+                say(format!("{name}: {value}"))?;
             }
         }
         Event::Epoch(record) => {
             let number = |name: &str| record.scalar(name).unwrap_or(f64::NAN);
             let (loss, right) = (number("train/loss"), 100.0 * number("val/accuracy"));
-            println!("epoch {}: loss {loss:.3}, {right:.1} % right", record.epoch);
+            let epoch = record.epoch;
+            say(format!("epoch {epoch}: loss {loss:.3}, {right:.1} % right"))?;
         }
         _ => {}
     }
@@ -138,8 +158,7 @@ fn write_demo(dir: &Path) -> Result<()> {
         })?;
         write_picture(folder.join(format!("{index}.png")), image, [1, 28, 28])?;
     }
-    println!("{} pictures in {}", set.count, dir.display());
-    Ok(())
+    say(format!("{} pictures in {}", set.count, dir.display()))
 }
 
 fn run(args: &Args) -> Result<()> {
@@ -153,8 +172,8 @@ fn run(args: &Args) -> Result<()> {
         let mut predictor = Predictor::load(&args.save)?;
         for path in &args.ask {
             let prediction = predictor.predict_file(path)?;
-            let share = 100.0 * prediction.share;
-            println!("{}: {} with {share:.1} %", path.display(), prediction.name);
+            let (path, share) = (path.display(), 100.0 * prediction.share);
+            say(format!("{path}: {} with {share:.1} %", prediction.name))?;
         }
     }
     if args.dir.is_none() && args.demo.is_none() && args.ask.is_empty() {
