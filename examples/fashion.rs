@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use striate::data::{Augment, load_dir, load_fashion};
+use striate::interop::expect_replaceable;
 use striate::models::{convnet, lenet5};
 use striate::nn::Mirrored;
 use striate::prelude::*;
@@ -42,6 +43,9 @@ enum Recipe {
 }
 
 fn run(args: &Args) -> Result<()> {
+    for (argument, path) in [("--report", &args.report), ("--save", &args.save)] {
+        expect_replaceable(path).map_err(|e| e.context(argument))?;
+    }
     let data = match &args.data {
         Some(dir) => load_dir(dir)?,
         None => load_fashion()?,

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use striate::data::{Shapes, Split};
+use striate::interop::expect_replaceable;
 use striate::nn::{Conv2d, Dropout2d, Flatten, Linear, MaxPool2d, Module, Relu, Sequential};
 use striate::prelude::*;
 use striate::report::Report;
@@ -66,6 +67,7 @@ fn train<'a>(
 }
 
 fn run(args: &Args) -> Result<()> {
+    expect_replaceable(&args.report).map_err(|e| e.context("--report"))?;
     // Others are tested than those that it learns from: smaller, larger, turned further.
     let (learnt, tested) = (Shapes::new(), Shapes::new().size(5.5, 9.5).turn(12.0));
     let data = Split {
