@@ -9,15 +9,26 @@ use striate::train::{Trainer, TrainerBuilder};
 
 use crate::args::Args;
 
+/// The folder of the set, if there is one.
+fn folder(args: &Args) -> Option<&Path> {
+    let default = Path::new("data/mnist");
+    let given = args.data.as_deref();
+    given.or_else(|| holds_files(default).then_some(default))
+}
+
+/// What the set is, for a title.
+pub fn name_of_data(args: &Args) -> String {
+    match (folder(args), args.emnist) {
+        (None, _) => "built-in digits".to_owned(),
+        (Some(dir), None) => dir.display().to_string(),
+        (Some(dir), Some(set)) => format!("EMNIST {} in {}", set.name(), dir.display()),
+    }
+}
+
 /// The set that the arguments name, or digits that the library draws.
 pub fn load_data(args: &Args) -> Result<Split> {
     let lines = args.lines();
-    let default = Path::new("data/mnist");
-    let dir = args
-        .data
-        .as_deref()
-        .or_else(|| holds_files(default).then_some(default));
-    let Some(dir) = dir else {
+    let Some(dir) = folder(args) else {
         lines.say(
             "data: built-in digits; for the real set put MNIST's four .gz files into data/mnist or \
              name their directory with --data",

@@ -22,7 +22,7 @@ use striate::train::{Ended, Trainer};
 
 use args::Args;
 use device::{keep_pipelines, open_engine};
-use files::{keeping, load_data, predict, profile, save, say_stopped};
+use files::{keeping, load_data, name_of_data, predict, profile, save, say_stopped};
 use output::{INTERRUPTED, building, is_closed, report, stop_on_interrupt};
 
 fn run(args: &Args) -> Result<ExitCode> {
@@ -35,7 +35,8 @@ fn run(args: &Args) -> Result<ExitCode> {
     // The network, its gradients, the update and the data set, compiled for the device.
     let epochs = args.epochs(matches!(engine, Engine::Cpu { .. }));
     let model = args.model(data.train.classes);
-    let page = Rc::new(RefCell::new(Report::new(title(args, &model))));
+    let title = format!("{} on {}", model.name(), name_of_data(args));
+    let page = Rc::new(RefCell::new(Report::new(title)));
     let mut builder = Trainer::builder(&engine, &model, &data)
         .epochs(epochs)
         .batch(args.batch())
@@ -90,12 +91,6 @@ fn write_page(
     page.write(path)?;
     args.lines()
         .say(format!("{} shows how it went", path.display()))
-}
-
-fn title(args: &Args, model: &Model) -> String {
-    let set = args.data.as_ref().and_then(|dir| dir.file_name());
-    let set = set.map_or("digits".into(), |name| name.to_string_lossy());
-    format!("{} on {set}", model.name())
 }
 
 fn main() -> ExitCode {
