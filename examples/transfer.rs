@@ -4,6 +4,7 @@
 //! The trunk learns digits below 5. Three networks then learn those from 5 on: one with that trunk
 //! frozen, one that goes on training it, one from scratch.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -113,7 +114,11 @@ fn run(args: &Args) -> Result<()> {
     };
     let net = network();
     let mut teacher = Classifier::new(&engine, &net, &data, &options(0.003, 64))?;
-    teacher.train(args.before * teacher.steps_per_epoch())?;
+    for epoch in 1..=args.before {
+        teacher.train(teacher.steps_per_epoch())?;
+        let loss = teacher.metrics()?.loss;
+        println!("trunk, epoch {epoch}/{}: loss {loss:.3}", args.before);
+    }
     println!(
         "trunk: {} pictures of 0 to 4, {:.1} % right",
         data.train.count,
@@ -150,6 +155,8 @@ fn run(args: &Args) -> Result<()> {
             load_state_dict_bytes(&trunk, classifier.store(), &options)?;
         }
         let steps = args.epochs * classifier.steps_per_epoch();
+        print!("{:14} ", way.name);
+        std::io::stdout().flush().ok();
         // The first step also prepares.
         classifier.train(steps.min(1))?;
         classifier.metrics()?;
@@ -160,8 +167,7 @@ fn run(args: &Args) -> Result<()> {
         let plan = classifier.session().plan();
         let planned = plan.map_or(0, |plan| plan.bytes.total()) as f64 / 1e6;
         println!(
-            "{:14} {step:10.2} {planned:12.2} {:6.1} %",
-            way.name,
+            "{step:10.2} {planned:12.2} {:6.1} %",
             100.0 * classifier.test()?
         );
     }
