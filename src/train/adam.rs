@@ -89,7 +89,7 @@ impl From<Adam> for Rule {
 
 impl From<Adam> for Optimizer {
     fn from(adam: Adam) -> Self {
-        Optimizer::of(adam.into(), adam.lr)
+        Optimizer::of(adam, adam.lr)
     }
 }
 
@@ -173,6 +173,6 @@ impl From<AdamW> for Rule {
 
 impl From<AdamW> for Optimizer {
     fn from(adamw: AdamW) -> Self {
-        Optimizer::of(adamw.into(), adamw.lr)
+        Optimizer::of(adamw, adamw.lr)
     }
 }

@@ -3,14 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::ops::Rule;
 use crate::shape::Shape;
+
+use super::method::Method;
 
 /// Parameters that are updated in a way of their own (PyTorch's parameter groups).
 #[derive(Clone)]
 pub struct Group {
     pub(super) members: Members,
-    pub(super) rule: Option<Rule>,
+    pub(super) method: Option<Method>,
     pub(super) weight_decay: Option<f64>,
     pub(super) rate: f64,
     pub(super) frozen: bool,
@@ -32,7 +33,7 @@ impl fmt::Debug for Group {
             Members::Matching(_) => group.field("names", &"by a predicate"),
         };
         group
-            .field("rule", &self.rule)
+            .field("rule", &self.method)
             .field("weight_decay", &self.weight_decay)
             .field("rate", &self.rate)
             .field("frozen", &self.frozen)
@@ -44,7 +45,7 @@ impl Group {
     fn of(members: Members) -> Self {
         Self {
             members,
-            rule: None,
+            method: None,
             weight_decay: None,
             rate: 1.0,
             frozen: false,
@@ -69,10 +70,15 @@ impl Group {
         Self::matching(|name, shape| shape.len() <= 1 || name.ends_with(".bias"))
     }
 
+    /// Weights of layers: parameters of at least two axes, which [`Muon`](super::Muon) updates.
+    pub fn matrices() -> Self {
+        Self::matching(|_, shape| shape.len() >= 2)
+    }
+
     /// Another rule: settings such as [`Sgd`](super::Sgd), whose `lr` does not count here. Rates
     /// are the optimizer's, times [`rate`](Self::rate).
-    pub fn rule(mut self, rule: impl Into<Rule>) -> Self {
-        self.rule = Some(rule.into());
+    pub fn rule(mut self, rule: impl Into<Method>) -> Self {
+        self.method = Some(rule.into());
         self
     }
 

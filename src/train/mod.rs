@@ -14,6 +14,8 @@ mod depth;
 mod features;
 mod followed;
 mod group;
+mod method;
+mod muon;
 mod normalise;
 mod observer;
 mod optimizer;
@@ -36,6 +38,8 @@ pub use classifier::{Classifier, ClassifierOptions, Metrics};
 pub use confusion::Confusion;
 pub use features::Features;
 pub use group::Group;
+pub use method::Method;
+pub use muon::Muon;
 pub use normalise::Normalise;
 #[cfg(not(target_arch = "wasm32"))]
 pub use observer::{CsvLog, JsonLines, TensorBoard, Terminal};

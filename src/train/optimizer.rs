@@ -10,6 +10,7 @@ use crate::shape::Type;
 
 use super::average::average_name;
 use super::group::{Group, Members};
+use super::method::Method;
 use super::{constant, learning_rate, parameters, scheduled};
 
 /// What makes a step of training out of a loss: [`Sgd`](super::Sgd), [`Adam`](super::Adam) and
@@ -51,7 +52,7 @@ use super::{constant, learning_rate, parameters, scheduled};
 /// ```
 #[derive(Debug, Clone)]
 pub struct Optimizer {
-    rule: Rule,
+    method: Method,
     lr: f64,
     schedule: Option<Vec<f32>>,
     groups: Vec<Group>,
@@ -63,7 +64,7 @@ pub struct Optimizer {
 
 /// Parameters that one op updates.
 pub(super) struct Member {
-    rule: Rule,
+    method: Method,
     pub rate: f64,
     pub params: Vec<Value>,
 }
@@ -74,10 +75,10 @@ impl Optimizer {
         settings.into()
     }
 
-    /// All parameters by `rule`, at the rate `lr`.
-    pub(super) fn of(rule: Rule, lr: f64) -> Self {
+    /// All parameters by `method`, at the rate `lr`.
+    pub(super) fn of(method: impl Into<Method>, lr: f64) -> Self {
         Self {
-            rule,
+            method: method.into(),
             lr,
             schedule: None,
             groups: Vec::new(),
@@ -212,11 +213,11 @@ impl Optimizer {
     /// The graph's parameters by group, frozen ones left out; each group is stored in one piece.
     pub(super) fn members(&self, g: &mut Graph) -> Result<Vec<Member>> {
         let member = |group: Option<&Group>| {
-            let rule = group.and_then(|g| g.rule).unwrap_or(self.rule);
+            let method = group.and_then(|g| g.method).unwrap_or(self.method);
             Member {
-                rule: match group.and_then(|g| g.weight_decay) {
-                    Some(decay) => rule.with_weight_decay(decay),
-                    None => rule,
+                method: match group.and_then(|g| g.weight_decay) {
+                    Some(decay) => method.with_weight_decay(decay),
+                    None => method,
                 },
                 rate: group.map_or(1.0, |g| g.rate),
                 params: Vec::new(),
@@ -277,9 +278,19 @@ impl Optimizer {
             }
         };
         let mut rest = grads;
-        for Member { rule, rate, params } in members {
+        for member in members {
+            let Member { rate, params, .. } = member;
             let (grads, others) = rest.split_at(params.len());
             rest = others;
+            let (rule, grads, scale, clip_value) = match member.method {
+                Method::Rule(rule) => (rule, grads.to_vec(), scale, self.clip_value),
+                // Gradients are scaled and clamped before they become directions.
+                Method::Muon(muon) => {
+                    let limit = self.clip_value;
+                    let directions = muon.directions(g, params, grads, scale, limit)?;
+                    (muon.step(), directions, None, None)
+                }
+            };
             let mut moments = Vec::new();
             for number in 1..=rule.moments() as u8 {
                 let (prefix, kind) = (format!("moment{number}"), StateKind::Moment(number));
@@ -287,12 +298,12 @@ impl Optimizer {
                 let twins = params.iter().map(|&p| twin(g, &prefix, p, kind, initial));
                 moments.push(twins.collect::<Result<Vec<_>>>()?);
             }
-            let op = Update::new(*rule, params.len())
+            let op = Update::new(rule, params.len())
                 .rate(*rate)
-                .clip_value(self.clip_value);
+                .clip_value(clip_value);
             let values = Updating {
                 params,
-                grads,
+                grads: &grads,
                 moments: &moments,
                 lr,
                 scale,
@@ -317,7 +328,7 @@ impl Optimizer {
 impl Member {
     pub(super) fn new(rule: Rule, params: &[Value]) -> Self {
         Self {
-            rule,
+            method: rule.into(),
             rate: 1.0,
             params: params.to_vec(),
         }
@@ -326,7 +337,7 @@ impl Member {
     /// The same settings for other values of its parameters.
     pub(super) fn with(&self, params: Vec<Value>) -> Self {
         Self {
-            rule: self.rule,
+            method: self.method,
             rate: self.rate,
             params,
         }

@@ -89,7 +89,7 @@ impl From<Sgd> for Rule {
 
 impl From<Sgd> for Optimizer {
     fn from(sgd: Sgd) -> Self {
-        Optimizer::of(sgd.into(), sgd.lr)
+        Optimizer::of(sgd, sgd.lr)
     }
 }
 
@@ -181,7 +181,7 @@ impl From<RmsProp> for Rule {
 
 impl From<RmsProp> for Optimizer {
     fn from(rms: RmsProp) -> Self {
-        Optimizer::of(rms.into(), rms.lr)
+        Optimizer::of(rms, rms.lr)
     }
 }
 
@@ -263,7 +263,7 @@ impl From<Adagrad> for Rule {
 
 impl From<Adagrad> for Optimizer {
     fn from(adagrad: Adagrad) -> Self {
-        Optimizer::of(adagrad.into(), adagrad.lr)
+        Optimizer::of(adagrad, adagrad.lr)
     }
 }
 

@@ -12,7 +12,7 @@ impl Optimizer {
     /// All of its settings as text; a schedule by its ends and a checksum (64-bit FNV-1a).
     #[cfg(not(target_arch = "wasm32"))]
     pub(in crate::train) fn key(&self) -> String {
-        let mut text = format!("{:?} at {}", self.rule, self.lr);
+        let mut text = format!("{:?} at {}", self.method, self.lr);
         if let Some(rates) = &self.schedule {
             let mut hash = 0xcbf2_9ce4_8422_2325u64;
             for byte in rates.iter().flat_map(|rate| rate.to_le_bytes()) {
@@ -20,7 +20,10 @@ impl Optimizer {
             }
             let most = rates.iter().copied().fold(0.0, f32::max);
             let count = rates.len();
-            text = format!("{:?}, {count} rates up to {most} ({hash:016x})", self.rule);
+            text = format!(
+                "{:?}, {count} rates up to {most} ({hash:016x})",
+                self.method
+            );
         }
         for group in &self.groups {
             text.push_str(&format!(", {group:?}"));
@@ -45,11 +48,11 @@ impl fmt::Display for Optimizer {
     /// For people, without what is at its default; a schedule by its length and its highest rate.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.schedule {
-            None => write!(f, "{}, rate {}", self.rule, self.lr)?,
+            None => write!(f, "{}, rate {}", self.method, self.lr)?,
             Some(rates) => {
                 let most = rates.iter().copied().fold(0.0, f32::max);
                 let (count, plural) = (rates.len(), if rates.len() == 1 { "" } else { "s" });
-                write!(f, "{}, {count} rate{plural} up to {most}", self.rule)?;
+                write!(f, "{}, {count} rate{plural} up to {most}", self.method)?;
             }
         }
         if let Some(norm) = self.clip_norm {
@@ -83,7 +86,7 @@ impl fmt::Display for Group {
                 }
             }
         }
-        let rule = self.rule.map(|rule| rule.to_string());
+        let rule = self.method.map(|rule| rule.to_string());
         let decay = self
             .weight_decay
             .map(|decay| format!("weight decay {decay}"));
