@@ -22,6 +22,22 @@ pub enum Loss {
     Shown,
 }
 
+/// What a step is to be.
+#[derive(Debug, Clone, Copy)]
+pub struct StepSettings<'a> {
+    /// Tiles, and their width and height.
+    pub batch: usize,
+    pub side: usize,
+    /// What is made smaller, by what.
+    pub loss: Loss,
+    pub optimizer: &'a Optimizer,
+    /// How the weights that frames are denoised with follow those that are trained; without, they
+    /// are the same.
+    pub average: Option<Ema>,
+    /// Patterns of the names of layers that stay as they are.
+    pub frozen: &'a [&'a str],
+}
+
 /// The graph of a step.
 #[derive(Debug)]
 pub struct StepGraph {
@@ -34,25 +50,22 @@ pub struct StepGraph {
 }
 
 impl StepGraph {
-    /// Over `batch` square tiles.
+    /// Over square tiles.
     ///
     /// # Errors
     /// Those of the network and of the optimizer.
-    pub fn new(
-        network: &Network,
-        batch: usize,
-        side: usize,
-        loss: Loss,
-        optimizer: &Optimizer,
-        average: Option<Ema>,
-    ) -> Result<Self> {
+    pub fn new(network: &Network, settings: &StepSettings<'_>) -> Result<Self> {
+        let (batch, side) = (settings.batch, settings.side);
         let shape = [batch, 3, side, side];
         let mut g = Graph::new();
         let seen = Seen::inputs(&mut g, shape)?;
         let target = g.input("target", Type::f32(shape))?;
-        let prefix = if average.is_some() { FAST } else { "" };
-        let made = network.build(&mut Build::train(&mut g), prefix, seen)?;
-        let loss = match loss {
+        let prefix = settings.average.map_or("", |_| FAST);
+        let patterns = settings.frozen.iter();
+        let mut cx = patterns.fold(Build::train(&mut g), |cx, pattern| cx.freeze(pattern));
+        let made = network.build(&mut cx, prefix, seen)?;
+        cx.expect_frozen()?;
+        let loss = match settings.loss {
             Loss::Encoded => {
                 let wanted = network.transfer.forward(&mut g, target, made.scale)?;
                 g.l1_loss(made.encoded, wanted, Reduction::Mean)?
@@ -62,8 +75,8 @@ impl StepGraph {
                 g.mse_loss(made, wanted, Reduction::Mean)?
             }
         };
-        optimizer.minimize(&mut g, loss)?;
-        if let Some(average) = average {
+        settings.optimizer.minimize(&mut g, loss)?;
+        if let Some(average) = settings.average {
             follow(&mut g, average)?;
         }
         Ok(Self {

@@ -15,7 +15,7 @@ use crate::denoiser::{Denoiser, FrameGraph};
 use crate::host::{Host, Outcome};
 use crate::network::Network;
 use crate::scene::{Draws, Scene};
-use crate::step::{Loss, Step, StepGraph};
+use crate::step::{Loss, Step, StepGraph, StepSettings};
 use crate::tiles::{Tile, TileSettings};
 use crate::tracer::Tracer;
 
@@ -183,7 +183,15 @@ impl TileTrainer {
         let rates = warmup_cosine(args.lr, args.steps / 20, args.steps)?;
         let optimizer = Optimizer::from(Adam::new()).schedule(rates);
         let side = args.tile as usize;
-        let step = StepGraph::new(network, args.batch, side, Loss::Encoded, &optimizer, None)?;
+        let settings = StepSettings {
+            batch: args.batch,
+            side,
+            loss: Loss::Encoded,
+            optimizer: &optimizer,
+            average: None,
+            frozen: &[],
+        };
+        let step = StepGraph::new(network, &settings)?;
         let frame = FrameGraph::new(network, 1, [TEST_SIZE as usize; 2])?;
         let graphs = [&step.graph, &frame.graph];
         let store = Store::new(&host.engine(), &graphs, args.seed.into())?;
