@@ -235,7 +235,7 @@ mod tests {
         let red = Normalise::imagenet();
         assert_eq!(
             red.to_string(),
-            "means 123.68, 116.28, 103.53, deviations 58.40, 57.12, 57.38"
+            "means 123.67, 116.28, 103.53, deviations 58.40, 57.12, 57.38"
         );
         assert_eq!(
             red,
