@@ -560,6 +560,7 @@ const COMPOSED: &[&str] = &[
     "relu6",
     "running_statistics",
     "transpose",
+    "where_",
     NETWORK,
 ];
 

@@ -93,6 +93,22 @@ fn choices() -> Vec<Case> {
         )
         .gradients(&[1, 2], Bound::Exact),
     );
+    cases.push(
+        Case::new(
+            "where_/[19, 8]",
+            vec![mask(&[19, 1].into()), real([19, 8]), real([8])],
+            |g, x| Ok(vec![g.where_(x[0], x[1], x[2])?]),
+        )
+        .gradients(&[1, 2], Bound::Sum { k: 19 }),
+    );
+    cases.push(
+        Case::new(
+            "where_/special",
+            vec![mask(&[59].into()), special(), special()],
+            |g, x| Ok(vec![g.where_(x[0], x[1], x[2])?]),
+        )
+        .gradients(&[1, 2], Bound::Exact),
+    );
     cases.push(Case::new(
         "select/u32",
         vec![

@@ -17,6 +17,14 @@ pub fn elementwise() -> Vec<Case> {
             .gradients(&[0], Bound::Exact)
             .linear(),
     );
+    // Integers become halves: the even neighbour of each.
+    for (name, function) in [("floor", Floor), ("ceil", Ceil), ("round", Round)] {
+        let halves = vec![drawn([67], Draw::Between(-9.0, 9.0))];
+        cases.push(Case::new(format!("{name}/halves"), halves, move |g, x| {
+            let half = g.scale(x[0], 0.5)?;
+            Ok(vec![g.unary(half, function)?])
+        }));
+    }
     for shape in [Shape::from([]), [3, 7].into(), [0].into()] {
         cases.push(Case::new(format!("fill/{shape}"), vec![], move |g, _| {
             Ok(vec![g.fill(shape.clone(), 0.1)?])
@@ -277,6 +285,42 @@ fn functions() -> Vec<Function> {
             Draw::Between(0.9, 1.1),
             ulp(6.0),
             ulp(3.0),
+        ),
+        exact("floor", Floor, Draw::Between(-4.0, 4.0), Bound::Exact),
+        exact("ceil", Ceil, Draw::Between(-4.0, 4.0), Bound::Exact),
+        exact("round", Round, Draw::Between(-4.0, 4.0), Bound::Exact),
+        // Absolute: the rest is off by 2 u of 1/2, the polynomials by 2 u, their largest value is
+        // at least 1/2. Gradients are products of dy, whose largest one may meet a small slope.
+        smooth("sin", Sin, eight, norm(8.0), norm(24.0)),
+        smooth("cos", Cos, eight, norm(8.0), norm(24.0)),
+        smooth(
+            "sin/far",
+            Sin,
+            Draw::Between(-3e4, 3e4),
+            norm(8.0),
+            norm(24.0),
+        ),
+        smooth(
+            "cos/far",
+            Cos,
+            Draw::Between(-1e38, 2e38),
+            norm(8.0),
+            norm(24.0),
+        ),
+        // Below 1/2 four products; above, erfc is at most 1/2 and off by 3 + 2 / 4 + 8 ULP of that.
+        smooth(
+            "erf",
+            Erf,
+            Draw::Between(-2.5, 2.5),
+            ulp(16.0),
+            ulp(exp(6.25) + 2.0 * 6.25 + 8.0),
+        ),
+        smooth(
+            "erf/near",
+            Erf,
+            Draw::Between(-0.6, 0.6),
+            ulp(16.0),
+            ulp(24.0),
         ),
         smooth("sqrt", Sqrt, Draw::Between(0.1, 9.0), ulp(5.0), ulp(13.0)),
         // y is off by n ULP, which may be 2n of a result: three times in y^3 and three products,

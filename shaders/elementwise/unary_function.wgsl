@@ -4,8 +4,8 @@
 // k0 expm1(k2 x) for x <= 0, 5 gelu, 6 gelu by tanh, 7 silu, 8 mish, 9 sigmoid, 10 tanh, 11
 // softplus of beta k0, x itself where beta x > k1, 12 softsign, 13 hard sigmoid, 14 hard swish, 15
 // abs, 16 exp, 17 log, 18 sqrt, 19 rsqrt, 20 reciprocal, 21 square, 22 |x|^k0, times k1 where x is
-// negative: 1, -1 or NaN, which spares -0 and -inf, 23 sign. NaN stays NaN in all of them but sign,
-// where it is 0.
+// negative: 1, -1 or NaN, which spares -0 and -inf, 23 sign, 24 floor, 25 ceil, 26 round, halves to
+// even, 27 sin, 28 cos, 29 erf. NaN stays NaN in all of them but sign, where it is 0.
 
 fn apply(x: vec4<f32>) -> vec4<f32> {
     let zero = vec4<f32>();
@@ -90,6 +90,24 @@ fn apply(x: vec4<f32>) -> vec4<f32> {
         case 23u: {
             let one_or_less = select(select(zero, -one, x < zero), one, x > zero);
             return select(one_or_less, zero, is_nan4(x));
+        }
+        case 24u: {
+            y = floor(x);
+        }
+        case 25u: {
+            y = ceil(x);
+        }
+        case 26u: {
+            y = round(x);
+        }
+        case 27u: {
+            y = sine4(x, vec4<u32>());
+        }
+        case 28u: {
+            y = sine4(x, vec4<u32>(1u));
+        }
+        case 29u: {
+            y = erf4(x);
         }
         default: {
             let size = exp4(params.k0 * log4(abs(x)));

@@ -1,8 +1,8 @@
 // Provider of apply: the gradient of x from dy and what the forward function saved, s, its x or its
 // y.
 //
-// Function numbers and constants are those of elementwise/unary_function.wgsl, and 24 for a clamp
-// that stops NaN (x):
+// Function numbers and constants are those of elementwise/unary_function.wgsl, but 0 a clamp that
+// stops NaN (x):
 // 1 relu (s is y), 2 clamp (y), 3 leaky relu (y, or x for negative slopes), 4 elu, selu, celu (x),
 // 5 gelu (x), 6 gelu by tanh (x), 7 silu (x), 8 mish (x), 9 sigmoid (y), 10 tanh (y), 11 softplus
 // (x), 12 softsign (x), 13 hard sigmoid (x), 14 hard swish (x), 15 abs (x). A function that is
@@ -37,7 +37,7 @@ fn apply(s: vec4<f32>, dy: vec4<f32>) -> vec4<f32> {
         case 15u: {
             return select(select(zero, -dy, (s < zero) & !nan), dy, (s > zero) & !nan);
         }
-        case 24u: {
+        case 0u: {
             return select(zero, dy, (s > low) & (s < high) & !nan);
         }
         case 4u: {

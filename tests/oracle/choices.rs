@@ -17,7 +17,7 @@ pub fn choose(g: &mut Graph, example: &Example, inputs: &Inputs) -> Result<Value
         "le" => g.le(x, other()),
         "gt" => g.gt(x, other()),
         "ge" => g.ge(x, other()),
-        "where" => g.select(inputs["condition"], x, other()),
+        "where" => g.where_(inputs["condition"], x, other()),
         "to" => {
             let dtype = match example.options.text("dtype") {
                 "uint8" => DType::U8,

@@ -823,8 +823,10 @@ def elementwise():
             lambda input: torch.clamp(input, low, high),
             {"min": low, "max": high},
         )
+    wide = torch.cat([torch.tensor([-2.5, -1.5, -0.5, 0.0, 0.5, 1.5, 2.5]).double(), draw("wide", [17], -4, 4)])
     for op, x, options in [
         ("sign", torch.tensor([-2.0, -0.0, 0.0, 0.5, float("nan"), float("inf"), -float("inf")]).double(), {}),
+        *((op, wide, {}) for op in ["floor", "ceil", "round", "sin", "cos", "erf"]),
         ("abs", [4, 6], {}),
         ("exp", [4, 6], {}),
         ("log", positive, {}),
@@ -836,6 +838,9 @@ def elementwise():
         ("clamp", [4, 6], {"min": -0.5, "max": 0.25}),
     ]:
         case("elementwise", op, "plain", {"input": x}, lambda input: getattr(torch, op)(input, **options), options)
+    far = torch.tensor([float("inf"), -float("inf"), float("nan"), 1e5, -7e9, 2.0**100]).double()
+    for op in ["sin", "cos", "erf"]:
+        case("elementwise", op, "far", {"input": far}, getattr(torch, op))
     for exponent, x in [(3.0, [4, 6]), (1.5, positive), (-2.0, positive)]:
         case("elementwise", "pow", f"{exponent}", {"input": x}, lambda input: torch.pow(input, exponent), {"exponent": exponent})
 

@@ -75,6 +75,11 @@ impl Graph {
     pub fn select(&mut self, mask: Value, a: Value, b: Value) -> Result<Value> {
         self.apply1(Select, &[mask, a, b])
     }
+
+    /// [`Graph::select`] under PyTorch's name.
+    pub fn where_(&mut self, condition: Value, a: Value, b: Value) -> Result<Value> {
+        self.select(condition, a, b)
+    }
 }
 
 // Shape rule.

@@ -49,6 +49,7 @@ impl UnaryGrad {
                 Some(Saved::X)
             }
             Scale(_) | Exp | Log | Sqrt | Rsqrt | Reciprocal | Square | Pow(_) | Sign => None,
+            Floor | Ceil | Round | Sin | Cos | Erf => None,
         }
     }
 }
@@ -118,6 +119,37 @@ impl Graph {
     /// 1 for positive x, -1 for negative x, 0 for zeros and NaN, as PyTorch's. The gradient is 0.
     pub fn sign(&mut self, x: Value) -> Result<Value> {
         self.unary(x, Sign)
+    }
+
+    /// The largest integer that is not above x. The gradient is 0.
+    pub fn floor(&mut self, x: Value) -> Result<Value> {
+        self.unary(x, Floor)
+    }
+
+    /// The smallest integer that is not below x. The gradient is 0.
+    pub fn ceil(&mut self, x: Value) -> Result<Value> {
+        self.unary(x, Ceil)
+    }
+
+    /// The nearest integer, the even one of two that are as near, as PyTorch's. The gradient is 0.
+    pub fn round(&mut self, x: Value) -> Result<Value> {
+        self.unary(x, Round)
+    }
+
+    /// The sine of x in radians; NaN for infinities. Of every `f32`, however large, within 2^-22 of
+    /// the exact one.
+    pub fn sin(&mut self, x: Value) -> Result<Value> {
+        self.unary(x, Sin)
+    }
+
+    /// The cosine of x in radians, as [`Graph::sin`].
+    pub fn cos(&mut self, x: Value) -> Result<Value> {
+        self.unary(x, Cos)
+    }
+
+    /// The error function, 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x.
+    pub fn erf(&mut self, x: Value) -> Result<Value> {
+        self.unary(x, Erf)
     }
 
     /// e^x.
@@ -217,9 +249,26 @@ impl Op for Unary {
                 g.mul(half, slope)?
             }
             // x^0 is 1 everywhere, at 0 too, where x^-1 is infinite.
-            (Pow(0.0) | Sign, None) => {
+            (Pow(0.0) | Sign | Floor | Ceil | Round, None) => {
                 let shape = g.shape(x)?.clone();
                 g.fill(shape, 0.0)?
+            }
+            (Sin, None) => {
+                let slope = g.cos(x)?;
+                g.mul(dy, slope)?
+            }
+            (Cos, None) => {
+                let slope = g.sin(x)?;
+                let minus = g.neg(dy)?;
+                g.mul(minus, slope)?
+            }
+            // 2 / sqrt(pi) exp(-x^2).
+            (Erf, None) => {
+                let square = g.square(x)?;
+                let minus = g.neg(square)?;
+                let bell = g.exp(minus)?;
+                let scaled = g.scale(dy, std::f64::consts::FRAC_2_SQRT_PI)?;
+                g.mul(scaled, bell)?
             }
             // The derivative of x^p is p * x^(p - 1).
             (function, None) => {
@@ -279,9 +328,8 @@ impl Op for UnaryGrad {
             Hardsigmoid => "hardsigmoid_grad",
             Hardswish => "hardswish_grad",
             Abs => "abs_grad",
-            Scale(_) | Exp | Log | Sqrt | Rsqrt | Reciprocal | Square | Pow(_) | Sign => {
-                "unary_grad"
-            }
+            Scale(_) | Exp | Log | Sqrt | Rsqrt | Reciprocal | Square | Pow(_) => "unary_grad",
+            Sign | Floor | Ceil | Round | Sin | Cos | Erf => "unary_grad",
         }
     }
 
@@ -370,6 +418,12 @@ const VARIANTS: &[Overrides] = &[
     function::<21>(),
     function::<22>(),
     function::<23>(),
+    function::<24>(),
+    function::<25>(),
+    function::<26>(),
+    function::<27>(),
+    function::<28>(),
+    function::<29>(),
 ];
 /// Of the functions 1 to 15, then of clamp.
 const GRAD_VARIANTS: &[Overrides] = &[
@@ -388,7 +442,7 @@ const GRAD_VARIANTS: &[Overrides] = &[
     function::<13>(),
     function::<14>(),
     function::<15>(),
-    function::<24>(),
+    function::<0>(),
 ];
 
 static UNARY: Kernel = Kernel::new(

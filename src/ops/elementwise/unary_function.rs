@@ -7,7 +7,7 @@
 
 use crate::error::{Error, Result};
 
-use crate::ops::elementwise::special::{log1p_exp, normal_cdf, normal_density, sigmoid};
+use crate::ops::elementwise::special::{erf, log1p_exp, normal_cdf, normal_density, sigmoid};
 
 // Parameters.
 
@@ -93,6 +93,18 @@ pub enum UnaryFunction {
     Pow(f32),
     /// 1, -1 or, for zeros and NaN, 0; the gradient is 0.
     Sign,
+    /// The largest integer that is not above x; the gradient is 0.
+    Floor,
+    /// The smallest integer that is not below x; the gradient is 0.
+    Ceil,
+    /// The nearest integer, the even one of two that are as near; the gradient is 0.
+    Round,
+    /// The sine of x in radians; NaN for infinities.
+    Sin,
+    /// The cosine of x in radians; NaN for infinities.
+    Cos,
+    /// The error function, 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x.
+    Erf,
 }
 
 use UnaryFunction::*;
@@ -151,6 +163,12 @@ impl UnaryFunction {
             Square => "square",
             Pow(_) => "pow",
             Sign => "sign",
+            Floor => "floor",
+            Ceil => "ceil",
+            Round => "round",
+            Sin => "sin",
+            Cos => "cos",
+            Erf => "erf",
         }
     }
 
@@ -219,6 +237,12 @@ impl UnaryFunction {
             Sign if x > 0.0 => 1.0,
             Sign if x < 0.0 => -1.0,
             Sign => 0.0,
+            Floor => x.floor(),
+            Ceil => x.ceil(),
+            Round => x.round_ties_even(),
+            Sin => x.sin(),
+            Cos => x.cos(),
+            Erf => erf(x),
         }
     }
 
@@ -272,7 +296,8 @@ impl UnaryFunction {
             Abs if x < 0.0 => -dy,
             Abs => 0.0,
             // Built from other ops.
-            Scale(_) | Exp | Log | Sqrt | Rsqrt | Reciprocal | Square | Pow(_) | Sign => f64::NAN,
+            Scale(_) | Exp | Log | Sqrt | Rsqrt | Reciprocal | Square | Pow(_) => f64::NAN,
+            Sign | Floor | Ceil | Round | Sin | Cos | Erf => f64::NAN,
         }
     }
 
@@ -315,6 +340,12 @@ impl UnaryFunction {
                 (22, [p, negative, 0.0])
             }
             Sign => (23, [0.0; 3]),
+            Floor => (24, [0.0; 3]),
+            Ceil => (25, [0.0; 3]),
+            Round => (26, [0.0; 3]),
+            Sin => (27, [0.0; 3]),
+            Cos => (28, [0.0; 3]),
+            Erf => (29, [0.0; 3]),
         }
     }
 }
