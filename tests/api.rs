@@ -1247,6 +1247,7 @@ fn call(which: usize, g: &mut Graph, s: &mut Settings) -> Option<Result<Value>> 
             let texture = g.texture("light", s.wholes());
             texture.and_then(|texture| g.auto_exposure(texture))
         }
+        87 => g.prod(x2, &axes, keep),
         _ => return None,
     })
 }

@@ -53,6 +53,16 @@ fn sums() -> Vec<Case> {
             .gradients(&[0], Bound::Ulp(1.0)),
         );
     }
+    for shape in [Shape::from([3, LONG]), [LONG, 4].into()] {
+        let axis = if shape[1] == LONG { 1 } else { 0 };
+        let near = vec![drawn(shape.clone(), Draw::Between(0.999, 1.001))];
+        let case = Case::new(format!("prod/long/{shape}"), near, move |g, x| {
+            Ok(vec![g.prod(x[0], &[axis], false)?])
+        });
+        // Roundings of so many factors do not add up.
+        let case = case.inexact().bound(Bound::Norm(1e-4));
+        cases.push(case.gradients(&[0], Bound::Norm(1e-4)));
+    }
     for shape in [Shape::from([3, LONG]), [1, LONG, 2].into()] {
         for (name, largest) in [("amax", true), ("amin", false)] {
             cases.push(

@@ -91,6 +91,7 @@ pub fn reduce() -> Vec<Case> {
         )
         .bound(Bound::Sum { k: 11 }),
     );
+    products(&mut cases);
     extremes(&mut cases);
     moments(&mut cases);
     along(&mut cases);
@@ -125,6 +126,66 @@ fn forms() -> Vec<(Shape, &'static [usize])> {
         ([33, 3, 5].into(), &[1]),
         ([3, 70, 2].into(), &[0]),
     ]
+}
+
+/// In units of 2^-24, k factors are off by k, and the gradient by k, a product and a quotient of 5.
+fn products(cases: &mut Vec<Case>) {
+    for (shape, axes) in forms() {
+        let k: usize = axes.iter().map(|&axis| shape[axis]).product();
+        let case = Case::new(
+            format!("prod/{shape}/{axes:?}"),
+            vec![drawn(shape, Draw::Between(0.9, 1.1))],
+            move |g, x| Ok(vec![g.prod(x[0], axes, axes.len() == 1)?]),
+        );
+        let case = case.inexact().bound(Bound::Ulp(k as f64));
+        cases.push(case.gradients(&[0], Bound::Ulp(k as f64 + 8.0)));
+    }
+    // Integers, some of which are 0; no product reaches 2^24.
+    for (shape, axes) in [
+        (Shape::from([7, 8]), &[0][..]),
+        ([7, 8].into(), &[1]),
+        ([5, 2, 4, 3].into(), &[1, 3]),
+    ] {
+        let case = Case::new(
+            format!("prod/integers/{shape}/{axes:?}"),
+            vec![real(shape)],
+            move |g, x| Ok(vec![g.prod(x[0], axes, false)?]),
+        );
+        cases.push(case.bound(Bound::Ulp(8.0)));
+    }
+    // No zero, one, two, in a row and in a column.
+    for zeros in [1, 2] {
+        for axis in [0, 1] {
+            let own = |extent| match axis {
+                0 => [extent, 9],
+                _ => [9, extent],
+            };
+            let inputs = vec![
+                drawn(own(5), Draw::AwayFromZero),
+                drawn(own(zeros), Draw::Between(0.0, 0.0)),
+            ];
+            let case = Case::new(
+                format!("prod/{zeros} zeros/along {axis}"),
+                inputs,
+                move |g, x| {
+                    let all = g.concat(x, axis)?;
+                    Ok(vec![g.prod(all, &[axis], false)?])
+                },
+            );
+            let case = case.inexact().bound(Bound::Ulp(8.0));
+            cases.push(case.gradients(&[0, 1], Bound::Ulp(16.0)));
+        }
+    }
+    cases.push(
+        Case::new(
+            "prod/special",
+            vec![drawn([11, 9], Draw::Special)],
+            |g, x| Ok(vec![g.prod(x[0], &[0], false)?, g.prod(x[0], &[1], false)?]),
+        )
+        .inexact()
+        .bound(Bound::Ulp(11.0))
+        .gradients(&[0], Bound::Norm(1e-5)),
+    );
 }
 
 fn extremes(cases: &mut Vec<Case>) {

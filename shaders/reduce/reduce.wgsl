@@ -1,5 +1,5 @@
 // y[k] = scale * sum over r of term(x[k, r]), or the largest of x[k, r] (with scale -1 the
-// smallest), for any axes.
+// smallest), or the product of x[k, r], for any axes.
 //
 // Layout: x as alternating runs of axes that are kept or reduced, at most three of each, by extent
 // and stride; run 2 is the innermost of its kind. Strides, bases and loads are in elements or in
@@ -8,21 +8,20 @@
 // inner_chunks-th of reduced run 2 from l on, so that neighbouring invocations read neighbouring
 // addresses. With one chunk y is the result, else [outputs, chunks] or, with chunks_first, [chunks,
 // outputs], which another dispatch reduces; some chunks may be empty. start is what an empty
-// reduction gives; accumulate adds what y holds already; root takes the square root of the result.
-// Terms that are made with another value of y's layout find it from other_base on, those made with
-// one of x's layout where x is.
-// Reference: src/ops/reduce/mod.rs. One invocation makes one chunk of one output, one workgroup
-// workgroup_size of them.
-// Overrides: function (the largest, or the sum of which terms), chunks_first (the innermost run is
-// kept), workgroup_size.
-// Providers: Element, Bits, Result and fold (elements, row_quads or column_quads), bindings and
-// term (terms, terms_by_output or terms_by_element), lib/grid, lib/divide.
+// reduction gives; accumulate takes in what y holds already; root takes the square root of the
+// result. Terms that are made with another value of y's layout find it from other_base on, those
+// made with one of x's layout where x is. Reference: src/ops/reduce/mod.rs. One invocation makes
+// one chunk of one output, one workgroup workgroup_size of them.
+// Overrides: function (the largest, the product, or the sum of which terms), chunks_first (the
+// innermost run is kept), workgroup_size. Providers: Element, Bits, Result and fold (elements,
+// row_quads or column_quads), bindings and term (terms, terms_by_output or terms_by_element),
+// lib/grid, lib/divide.
 
 override function: u32 = 0u;
 override chunks_first: u32 = 0u;
 override workgroup_size: u32 = 64u;
 
-// Functions. All but LARGEST are sums.
+// Functions. All but LARGEST and MULTIPLIED are sums.
 const SUM: u32 = 0u; // of the elements
 const LARGEST: u32 = 1u;
 const SQUARES: u32 = 2u; // of the elements
@@ -31,6 +30,7 @@ const DEVIATIONS: u32 = 4u; // squares of these differences
 const TIES: u32 = 5u; // 1 where an element equals that value; NaN equals NaN
 const EXPONENTIALS: u32 = 6u; // exp of these differences; NaN stays
 const PRODUCTS: u32 = 7u; // with another value of x's layout
+const MULTIPLIED: u32 = 8u;
 
 struct Params {
     grid: Grid,
@@ -114,6 +114,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 for (var r2 = l; r2 < extent2; r2 += step2) {
                     if function == LARGEST {
                         total = larger(total, params.scale * x[at]);
+                    } else if function == MULTIPLIED {
+                        total *= x[at];
                     } else {
                         total += term(x[at], at, params.other_base + output);
                     }
@@ -125,7 +127,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         var result = params.scale * fold(total);
         if function != LARGEST && params.accumulate == 1u {
-            result += y[at_y];
+            if function == MULTIPLIED {
+                result *= y[at_y];
+            } else {
+                result += y[at_y];
+            }
         }
         if params.root == 1u {
             result = sqrt(result);

@@ -9,5 +9,8 @@ fn fold(total: vec4<f32>) -> f32 {
         let pairs = larger(total, total.zwxy);
         return larger(pairs, pairs.yxwz).x;
     }
+    if function == MULTIPLIED {
+        return (total.x * total.y) * (total.z * total.w);
+    }
     return (total.x + total.y) + (total.z + total.w);
 }

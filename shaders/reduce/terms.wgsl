@@ -1,4 +1,5 @@
-// Provider of x, y, params and term: the elements (SUM, LARGEST) or their squares (SQUARES).
+// Provider of x, y, params and term: the elements (SUM, LARGEST, MULTIPLIED) or their squares
+// (SQUARES).
 
 @group(0) @binding(0) var<storage, read> x: array<Element>;
 @group(0) @binding(1) var<storage, read_write> y: array<Result>;

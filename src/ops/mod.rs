@@ -70,6 +70,7 @@ pub use random::batches::{Batches, ShuffledBatch};
 pub use random::{Advance, Dropout};
 pub use reduce::along::{Along, AlongGrad};
 pub use reduce::moments::{MeanDifference, Norm, Var};
+pub use reduce::prod::Prod;
 pub use reduce::{Extreme, Ratio, Spread, Sum, Ties};
 pub use resize::{Interpolate, InterpolateGrad, InterpolateMode};
 pub use texture::{
@@ -135,6 +136,7 @@ pub(crate) fn is_own(op: &dyn Op) -> bool {
         of::<Permute>(),
         of::<PointwiseLoss>(),
         of::<PointwiseLossGrad>(),
+        of::<Prod>(),
         of::<Ratio>(),
         of::<ReadTextures>(),
         of::<Reshape>(),

@@ -915,6 +915,12 @@ def reductions():
     for tag, x, dim in axes:
         options = {"dim": dim, "keepdim": tag.endswith("kept")}
         case("reduction", "norm", tag, {"input": x}, lambda input: torch.linalg.vector_norm(input, **options), options)
+    zeros = torch.tensor([[2.0, -1.5, 0.5], [0.0, 3.0, -0.25], [0.0, 2.0, -0.0], [0.0, 0.0, 0.0]]).double()
+    for tag, x, dim in [("rows", [4, 5], 1), ("columns", [4, 5], 0), ("middle", [3, 4, 5], -2), ("zeros", zeros, 1)]:
+        for keepdim in [False, True]:
+            options = {"dim": dim, "keepdim": keepdim}
+            kept = ", kept" if keepdim else ""
+            case("reduction", "prod", f"{tag}{kept}", {"input": x}, lambda input: torch.prod(input, **options), options)
     # Numbers that differ by less than 2^-24 of their size, and not at all.
     near = torch.tensor([16777214.0, 16777215.0, 16777216.0], dtype=torch.float64)
     alike = torch.tensor([[0.1] * 3, [-0.7] * 3, [1e-3] * 3], dtype=torch.float32).double()

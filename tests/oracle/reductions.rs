@@ -16,6 +16,8 @@ pub fn reduce(g: &mut Graph, example: &Example, inputs: &Inputs) -> Result<Vec<V
         "min" => return g.min(x, options.dim(), keep).map(two),
         "sum" => g.sum(x, &options.dims("dim"), keep),
         "mean" => g.mean(x, &options.dims("dim"), keep),
+        // PyTorch's takes one axis.
+        "prod" => g.prod(x, &[options.dim()], keep),
         "amax" => g.amax(x, &options.dims("dim"), keep),
         "amin" => g.amin(x, &options.dims("dim"), keep),
         "var" => g.var(x, &options.dims("dim"), options.whole("correction"), keep),

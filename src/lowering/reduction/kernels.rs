@@ -31,7 +31,9 @@ pub(super) enum Terms {
 impl Terms {
     pub fn of(function: Function) -> Self {
         match function {
-            Function::Sum | Function::Largest | Function::Squares => Terms::Elements,
+            Function::Sum | Function::Largest | Function::Squares | Function::Multiplied => {
+                Terms::Elements
+            }
             Function::Differences(_)
             | Function::Deviations(_)
             | Function::Ties(_)
@@ -55,9 +57,11 @@ const ELEMENTS: &[Overrides] = &[
     &overrides(0, 0),
     &overrides(1, 0),
     &overrides(2, 0),
+    &overrides(8, 0),
     &overrides(0, 1),
     &overrides(1, 1),
     &overrides(2, 1),
+    &overrides(8, 1),
 ];
 const BY_OUTPUT: &[Overrides] = &[
     &overrides(3, 0),

@@ -22,6 +22,8 @@ pub(crate) use spread::{KERNELS, lower_spread};
 pub(crate) enum Function {
     /// Their sum.
     Sum,
+    /// Their product.
+    Multiplied,
     /// The largest of them times the scale, which is 1 or -1: with -1, the smallest.
     Largest,
     /// The sum of their squares.
@@ -42,7 +44,7 @@ pub(crate) enum Function {
 impl Function {
     fn other(self) -> Option<Operand> {
         match self {
-            Function::Sum | Function::Largest | Function::Squares => None,
+            Function::Sum | Function::Largest | Function::Squares | Function::Multiplied => None,
             Function::Differences(other)
             | Function::Deviations(other)
             | Function::Ties(other)
@@ -62,6 +64,7 @@ impl Function {
             Function::Ties(_) => 5,
             Function::Exponentials(_) => 6,
             Function::Products(_) => 7,
+            Function::Multiplied => 8,
         }
     }
 }
@@ -90,7 +93,7 @@ impl Fold {
     /// The first of two stages.
     fn first_stage(self) -> Self {
         match self.function {
-            Function::Largest => self,
+            Function::Largest | Function::Multiplied => self,
             function => Self::new(function, 1.0),
         }
     }
@@ -98,7 +101,7 @@ impl Fold {
     /// The second of two stages, over what the first one made.
     fn second_stage(self) -> Self {
         let function = match self.function {
-            Function::Largest => Function::Largest,
+            Function::Largest | Function::Multiplied => self.function,
             _ => Function::Sum,
         };
         Self { function, ..self }
@@ -316,6 +319,7 @@ fn lower_runs(
     let width_y = if last.reduced { 1 } else { width };
     let start = match reduction.function {
         Function::Largest => f32::NEG_INFINITY,
+        Function::Multiplied => 1.0,
         _ => 0.0,
     };
     let kernel = kernel(form, Terms::of(reduction.function));

@@ -2,6 +2,7 @@
 
 pub(in crate::ops) mod along;
 pub(in crate::ops) mod moments;
+pub(in crate::ops) mod prod;
 
 use crate::error::{Error, Result};
 use crate::graph::{EvalSplit, Graph, Node, Op, Value};
