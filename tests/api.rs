@@ -1248,6 +1248,7 @@ fn call(which: usize, g: &mut Graph, s: &mut Settings) -> Option<Result<Value>> 
             texture.and_then(|texture| g.auto_exposure(texture))
         }
         87 => g.prod(x2, &axes, keep),
+        88 => g.cumsum(x2, axis),
         _ => return None,
     })
 }

@@ -95,6 +95,7 @@ pub fn reduce() -> Vec<Case> {
     extremes(&mut cases);
     moments(&mut cases);
     along(&mut cases);
+    cumulative(&mut cases);
     cases
 }
 
@@ -467,5 +468,59 @@ fn along(cases: &mut Vec<Case>) {
             );
             cases.push(whole_if(case, whole, words(largest)));
         }
+    }
+}
+
+/// Lines of one block and of several, alone and shared, with neighbours and without.
+fn cumulative(cases: &mut Vec<Case>) {
+    let shapes: [(Shape, usize); 14] = [
+        ([1].into(), 0),
+        ([5].into(), 0),
+        ([64].into(), 0),
+        ([65].into(), 0),
+        ([257].into(), 0),
+        ([1031].into(), 0),
+        ([4, 7].into(), 0),
+        ([4, 7].into(), 1),
+        ([0, 7].into(), 1),
+        ([3, 0].into(), 1),
+        ([2, 3, 5, 4].into(), 2),
+        ([3, 200, 2].into(), 1),
+        ([3, 150, 17].into(), 1),
+        ([67, 130].into(), 1),
+    ];
+    for (shape, axis) in shapes {
+        let whole = axis == 0 && shape.count() > 64;
+        let k = shape[axis];
+        let case = Case::new(
+            format!("cumsum/{shape}/{axis}"),
+            vec![real(shape)],
+            move |g, x| Ok(vec![g.cumsum(x[0], axis)?]),
+        );
+        let sum = Bound::Sum { k };
+        let case = case.bound(sum).gradients(&[0], sum).linear();
+        cases.push(whole_if(case, whole, "and cumsum does not work on parts"));
+    }
+    // From the first NaN on all are; an infinity meets its opposite.
+    for (shape, axis) in [([9, 13], 1), ([300, 3], 0), ([2, 90], 1)] {
+        let case = Case::new(
+            format!("cumsum/special/{shape:?}/{axis}"),
+            vec![drawn(shape, Draw::Special)],
+            move |g, x| Ok(vec![g.cumsum(x[0], axis)?]),
+        );
+        let sum = Bound::Sum { k: shape[axis] };
+        let case = case.bound(sum).gradients(&[0], sum);
+        let whole = axis == 0;
+        cases.push(whole_if(case, whole, "and cumsum does not work on parts"));
+    }
+    // Blocks of blocks of blocks.
+    for shape in [Shape::from([1, 70_001]), [1, 5000, 17].into()] {
+        let case = Case::new(
+            format!("cumsum/blocks/{shape}"),
+            vec![drawn(shape.clone(), Draw::Between(-0.5, 0.5))],
+            |g, x| Ok(vec![g.cumsum(x[0], 1)?]),
+        );
+        let sum = Bound::Sum { k: shape[1] };
+        cases.push(case.bound(sum).gradients(&[0], sum));
     }
 }

@@ -69,6 +69,7 @@ pub use pool::*;
 pub use random::batches::{Batches, ShuffledBatch};
 pub use random::{Advance, Dropout};
 pub use reduce::along::{Along, AlongGrad};
+pub use reduce::cumsum::CumSum;
 pub use reduce::moments::{MeanDifference, Norm, Var};
 pub use reduce::prod::Prod;
 pub use reduce::{Extreme, Ratio, Spread, Sum, Ties};
@@ -106,6 +107,7 @@ pub(crate) fn is_own(op: &dyn Op) -> bool {
         of::<ConvGradWeight>(),
         of::<Compare>(),
         of::<CountCorrect>(),
+        of::<CumSum>(),
         of::<CrossEntropy>(),
         of::<CrossEntropyGrad>(),
         of::<Dropout>(),
@@ -170,6 +172,7 @@ pub fn kernels() -> Vec<Kernel> {
         loss::accuracy::KERNELS,
         loss::confusion::KERNELS,
         reduce::along::KERNELS,
+        reduce::cumsum::KERNELS,
         random::batches::KERNELS,
         elementwise::binary::KERNELS,
         optim::blend::KERNELS,

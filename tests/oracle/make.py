@@ -921,6 +921,8 @@ def reductions():
             options = {"dim": dim, "keepdim": keepdim}
             kept = ", kept" if keepdim else ""
             case("reduction", "prod", f"{tag}{kept}", {"input": x}, lambda input: torch.prod(input, **options), options)
+    for tag, x, dim in [("rows", [4, 5], 1), ("columns", [4, 5], 0), ("middle, backwards", [3, 70, 2], -2)]:
+        case("reduction", "cumsum", tag, {"input": x}, lambda input: torch.cumsum(input, dim), {"dim": dim})
     # Numbers that differ by less than 2^-24 of their size, and not at all.
     near = torch.tensor([16777214.0, 16777215.0, 16777216.0], dtype=torch.float64)
     alike = torch.tensor([[0.1] * 3, [-0.7] * 3, [1e-3] * 3], dtype=torch.float32).double()

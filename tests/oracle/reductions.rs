@@ -9,7 +9,11 @@ use crate::build::{Inputs, not_built};
 /// The outputs of a reduction.
 pub fn reduce(g: &mut Graph, example: &Example, inputs: &Inputs) -> Result<Vec<Value>> {
     let options = &example.options;
-    let (x, keep) = (inputs["input"], options.flag("keepdim"));
+    let x = inputs["input"];
+    if example.op == "cumsum" {
+        return Ok(vec![g.cumsum(x, options.dim())?]);
+    }
+    let keep = options.flag("keepdim");
     let two = |(y, indices)| vec![y, indices];
     let one = match example.op.as_str() {
         "max" => return g.max(x, options.dim(), keep).map(two),

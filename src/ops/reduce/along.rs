@@ -168,8 +168,8 @@ impl Op for Along {
         };
         // As many elements as the invocations of an output walk in one dispatch.
         let most = turns_within(caps.max_turns.saturating_sub(combined), 0).saturating_mul(lanes);
-        for rows in self.rows(self.name(), io, values)? {
-            let outputs = outer * inner * rows.count / self.all_rows(x.shape);
+        for rows in rows_across(self.axis, self.name(), io, &values)? {
+            let outputs = outer * inner * rows.count / rows_in_all(self.axis, x.shape);
             let variant = ALONG_VARIANTS[usize::from(lanes > 1)];
             for from in (0..extent).step_by(most) {
                 let to = extent.min(from + most);
@@ -203,26 +203,31 @@ impl Op for Along {
     }
 }
 
-impl Along {
-    /// Rows of axis 0 that the operands share, or all of them at once if axis 0 is the one.
-    fn rows(&self, op: &str, io: &Io, values: [Cut; 3]) -> Result<Vec<Rows>> {
-        if self.axis > 0 {
-            return Ok(overlaps(&values.map(|value| value.parts)));
-        }
-        io.whole(op)?;
-        Ok(vec![Rows {
-            count: 1,
-            part: vec![0; 3],
-            first: vec![0; 3],
-        }])
+/// Rows of axis 0 that `values` share, for an op along `axis`; all of them at once if that is axis
+/// 0.
+pub(in crate::ops) fn rows_across(
+    axis: usize,
+    op: &str,
+    io: &Io,
+    values: &[Cut],
+) -> Result<Vec<Rows>> {
+    if axis > 0 {
+        let parts: Vec<_> = values.iter().map(|value| value.parts).collect();
+        return Ok(overlaps(&parts));
     }
+    io.whole(op)?;
+    Ok(vec![Rows {
+        count: 1,
+        part: vec![0; values.len()],
+        first: vec![0; values.len()],
+    }])
+}
 
-    /// What the counts of [`Along::rows`] add up to.
-    fn all_rows(&self, x: &Shape) -> usize {
-        match self.axis {
-            0 => 1,
-            _ => x.rows().max(1),
-        }
+/// What the counts of [`rows_across`] add up to.
+pub(in crate::ops) fn rows_in_all(axis: usize, shape: &Shape) -> usize {
+    match axis {
+        0 => 1,
+        _ => shape.rows().max(1),
     }
 }
 
@@ -285,8 +290,9 @@ impl Op for AlongGrad {
         let values = [Cut::output(io, 0), Cut::input(io, 0), Cut::input(io, 1)];
         let [dx, dy, index] = values;
         let [_, extent, inner] = around(dx.shape, self.along.axis);
-        for rows in self.along.rows(self.name(), io, values)? {
-            let count = dx.shape.count() / self.along.all_rows(dx.shape) * rows.count;
+        let axis = self.along.axis;
+        for rows in rows_across(axis, self.name(), io, &values)? {
+            let count = dx.shape.count() / rows_in_all(axis, dx.shape) * rows.count;
             out.push(
                 Dispatch::new(&ALONG_GRAD, ALONG_VARIANTS_GRAD[0])
                     .read(dy.operand)

@@ -1,6 +1,7 @@
 //! Sum, mean, largest and smallest over axes, and what the gradients of reductions share.
 
 pub(in crate::ops) mod along;
+pub(in crate::ops) mod cumsum;
 pub(in crate::ops) mod moments;
 pub(in crate::ops) mod prod;
 
