@@ -1249,6 +1249,21 @@ fn call(which: usize, g: &mut Graph, s: &mut Settings) -> Option<Result<Value>> 
         }
         87 => g.prod(x2, &axes, keep),
         88 => g.cumsum(x2, axis),
+        89 => first(g.topk(x2, s.whole(), axis, keep)),
+        90 => {
+            let index = g.input("index", Type::u32(s.several()));
+            index.and_then(|index| g.gather(x2, axis, index))
+        }
+        91 => {
+            let shape = s.several();
+            let index = g.input("index", Type::u32(shape.clone()));
+            let src = g.input("src", Type::f32(shape));
+            index.and_then(|index| g.scatter_add(x2, axis, index, src?))
+        }
+        92 => {
+            let labels = g.input("labels2", Type::u32(s.several()));
+            labels.and_then(|labels| g.one_hot(labels, s.whole()))
+        }
         _ => return None,
     })
 }

@@ -555,6 +555,7 @@ const COMPOSED: &[&str] = &[
     "linear",
     "mean",
     "neg",
+    "one_hot",
     "pixel_shuffle",
     "pixel_unshuffle",
     "relu6",

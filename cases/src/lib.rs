@@ -11,6 +11,7 @@ pub mod devices;
 mod elementwise;
 mod forms;
 mod gather;
+mod index;
 mod join;
 mod long;
 mod loss;
@@ -177,6 +178,7 @@ fn families() -> Vec<Case> {
         loss::loss(),
         random::random(),
         gather::gather(),
+        index::index(),
         augment::augment(),
         texture::texture(),
         networks::networks(),

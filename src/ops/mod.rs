@@ -52,6 +52,7 @@ pub use loss::pointwise::{LossFunction, PointwiseLoss, PointwiseLossGrad, Reduct
 pub use loss::softmax::{Softmax, SoftmaxGrad};
 pub use matmul::MatMul;
 pub use movement::gather::{GatherLabels, GatherRows};
+pub use movement::index::{Gather, ScatterAdd};
 pub use movement::join::{Concat, SplitAxis};
 pub use movement::pad::{Pad, PadGrad};
 pub use movement::slice::{AxisRange, Slice, SliceGrad};
@@ -72,6 +73,7 @@ pub use reduce::along::{Along, AlongGrad};
 pub use reduce::cumsum::CumSum;
 pub use reduce::moments::{MeanDifference, Norm, Var};
 pub use reduce::prod::Prod;
+pub use reduce::topk::TopK;
 pub use reduce::{Extreme, Ratio, Spread, Sum, Ties};
 pub use resize::{Interpolate, InterpolateGrad, InterpolateMode};
 pub use texture::{
@@ -114,6 +116,7 @@ pub(crate) fn is_own(op: &dyn Op) -> bool {
         of::<Expand>(),
         of::<Extreme>(),
         of::<Fill>(),
+        of::<Gather>(),
         of::<GatherLabels>(),
         of::<GatherRows>(),
         of::<Interpolate>(),
@@ -143,6 +146,7 @@ pub(crate) fn is_own(op: &dyn Op) -> bool {
         of::<ReadTextures>(),
         of::<Reshape>(),
         of::<RunningStatistic>(),
+        of::<ScatterAdd>(),
         of::<ShuffledBatch>(),
         of::<Select>(),
         of::<Slice>(),
@@ -155,6 +159,7 @@ pub(crate) fn is_own(op: &dyn Op) -> bool {
         of::<MeanDifference>(),
         of::<Sum>(),
         of::<Ties>(),
+        of::<TopK>(),
         of::<Unary>(),
         of::<UnaryGrad>(),
         of::<Update>(),
@@ -181,6 +186,7 @@ pub fn kernels() -> Vec<Kernel> {
         elementwise::compare::KERNELS,
         loss::cross_entropy_lower::KERNELS,
         movement::gather::KERNELS,
+        movement::index::KERNELS,
         norm::local_response_norm::KERNELS,
         norm::local_response_norm_wide::KERNELS,
         norm::lower::KERNELS,
@@ -189,6 +195,7 @@ pub fn kernels() -> Vec<Kernel> {
         pool::KERNELS,
         random::KERNELS,
         reduce::KERNELS,
+        reduce::topk::KERNELS,
         optim::schedule::KERNELS,
         resize::lower::KERNELS,
         loss::softmax::KERNELS,

@@ -8,7 +8,9 @@ use striate::shape::PaddingMode;
 
 use crate::convs::{conv, conv_transpose};
 use crate::pools::pool;
-use crate::{Example, activations, choices, joins, losses, networks, norms, reductions, resizes};
+use crate::{
+    Example, activations, choices, indices, joins, losses, networks, norms, reductions, resizes,
+};
 
 /// The inputs of a call, by name.
 pub type Inputs = HashMap<String, Value>;
@@ -34,6 +36,7 @@ pub fn build(g: &mut Graph, example: &Example, inputs: &Inputs) -> Result<Vec<Va
         ("product", _) => product(g, example, inputs),
         ("choice", _) => choices::choose(g, example, inputs),
         ("reduction", _) => return reductions::reduce(g, example, inputs),
+        ("indexing", _) => return indices::index(g, example, inputs),
         ("joining", _) => return joins::join(g, example, inputs),
         ("resizing", _) => resizes::resize(g, example, inputs),
         ("loss", _) => losses::loss(g, example, inputs),

@@ -5,6 +5,7 @@ mod activations;
 mod build;
 mod choices;
 mod convs;
+mod indices;
 mod joins;
 mod losses;
 mod networks;
@@ -34,7 +35,7 @@ const RELATIVE: f64 = 1e-5;
 const OF_LARGEST: f64 = 1e-7;
 
 /// Every one of these must have been compared.
-const FAMILIES: [&str; 27] = [
+const FAMILIES: [&str; 28] = [
     "activation",
     "adaptive pooling",
     "average",
@@ -45,6 +46,7 @@ const FAMILIES: [&str; 27] = [
     "convolution",
     "elementwise",
     "group norm",
+    "indexing",
     "instance norm",
     "joining",
     "layer norm",

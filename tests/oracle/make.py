@@ -952,6 +952,28 @@ def reductions():
             case("reduction", op, tag, {"input": x}, function, options)
 
 
+# Elements by index
+
+
+def indexing():
+    index = Below([3, 6, 2], 4)
+    for dim, x in [(1, [3, 4, 2]), (-2, [3, 4, 2]), (1, [5, 4, 3])]:
+        tag = f"{dim} of {x}"
+        case("indexing", "gather", tag, {"input": x, "index": index}, lambda input, index: torch.gather(input, dim, index), {"dim": dim})
+        function = lambda input, index, src: torch.scatter_add(input, dim, index, src)
+        case("indexing", "scatter_add", tag, {"input": x, "index": index, "src": [3, 6, 2]}, function, {"dim": dim})
+    rows = {"input": [4, 5], "index": Below([7, 5], 4)}
+    case("indexing", "gather", "rows", rows, lambda input, index: torch.gather(input, 0, index), {"dim": 0})
+    case("indexing", "one_hot", "plain", {"input": Below([2, 5], 4)}, lambda input: F.one_hot(input, 4), {"classes": 4})
+    nan, inf = float("nan"), float("inf")
+    special = torch.tensor([[1.0, nan, -inf, 3.0], [inf, -2.0, 0.5, nan]]).double()
+    for tag, x, k, dim in [("rows", [3, 9], 4, 1), ("columns", [5, 3], 2, -2), ("all", [2, 6], 6, 1), ("special", special, 3, 1)]:
+        for largest in [True, False]:
+            options = {"k": k, "dim": dim, "largest": largest}
+            function = lambda input: dict(zip(["values", "indices"], torch.topk(input, k, dim, largest)))
+            case("indexing", "topk", f"{tag}, {'largest' if largest else 'smallest'}", {"input": x}, function, options)
+
+
 # Losses
 
 
@@ -1364,6 +1386,7 @@ def main():
         elementwise,
         choices,
         reductions,
+        indexing,
         losses,
         optimizers,
         schedulers,

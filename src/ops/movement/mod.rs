@@ -1,6 +1,7 @@
 //! Ops that move elements without changing them: reshape, flatten, permute, expand.
 
 pub(in crate::ops) mod gather;
+pub(in crate::ops) mod index;
 pub(in crate::ops) mod join;
 pub(in crate::ops) mod pad;
 pub(in crate::ops) mod slice;

@@ -4,6 +4,7 @@ pub(in crate::ops) mod along;
 pub(in crate::ops) mod cumsum;
 pub(in crate::ops) mod moments;
 pub(in crate::ops) mod prod;
+pub(in crate::ops) mod topk;
 
 use crate::error::{Error, Result};
 use crate::graph::{EvalSplit, Graph, Node, Op, Value};

@@ -1,0 +1,198 @@
+//! The largest or smallest elements along one axis, in order.
+
+use crate::error::{Error, Result};
+use crate::graph::{Graph, Node, Op, Value};
+use crate::kernel::{
+    AROUND, Caps, Dispatch, Io, Kernel, Lowering, Overrides, looped, source, turns_within,
+};
+use crate::shape::{Shape, Type};
+use crate::tensor::Array;
+
+use crate::lowering::{Cut, variant};
+use crate::ops::dim::{self, Dim};
+use crate::ops::movement::index::ScatterAdd;
+use crate::ops::reduce::along::{rows_across, rows_in_all};
+use crate::ops::{expect_f32, expect_inputs};
+use crate::shape::around;
+
+// Parameters and builder.
+
+/// The k largest or smallest elements along an axis, in order, and their `u32` indices there:
+/// PyTorch's `topk`. Of equal ones the first comes first; NaN counts as larger than all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TopK {
+    /// The axis.
+    pub axis: usize,
+    /// How many.
+    pub k: usize,
+    /// Whether the largest are wanted.
+    pub largest: bool,
+}
+
+/// # Largest and smallest elements in order
+impl Graph {
+    /// The `k` largest elements along `axis`, the largest first, and their indices (`u32`); or the
+    /// smallest, the smallest first. Of equal ones the first comes first, which PyTorch leaves
+    /// open; NaN counts as larger than all, as there. The gradient goes to the elements of those
+    /// indices.
+    ///
+    /// Each further element walks the axis once more: for few of many, not for sorting.
+    pub fn topk(
+        &mut self,
+        x: Value,
+        k: usize,
+        axis: impl Into<Dim>,
+        largest: bool,
+    ) -> Result<(Value, Value)> {
+        let axis = dim::axis("topk", &self.operand("topk", x)?.shape, axis)?;
+        let outputs = self.apply(TopK { axis, k, largest }, &[x])?;
+        Ok((outputs[0], outputs[1]))
+    }
+}
+
+// Shape rule.
+
+impl TopK {
+    fn output(&self, shape: &Shape) -> Shape {
+        let mut extents = shape.to_vec();
+        extents[self.axis] = self.k;
+        extents.into()
+    }
+}
+
+impl Op for TopK {
+    fn name(&self) -> &'static str {
+        "topk"
+    }
+
+    fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
+        expect_inputs(self.name(), inputs, 1)?;
+        let x = inputs[0];
+        expect_f32(self.name(), "x", x)?;
+        if x.shape.get(self.axis).is_none_or(|&extent| extent < self.k) {
+            return Err(Error::shape(format!(
+                "topk: x {} has no {} elements along axis {}",
+                x.shape, self.k, self.axis
+            )));
+        }
+        let shape = self.output(&x.shape);
+        Ok(vec![Type::f32(shape.clone()), Type::u32(shape)])
+    }
+
+    // Reference.
+
+    fn eval(&self, inputs: &[&Array]) -> Vec<Array> {
+        let x = inputs[0];
+        let [outer, extent, inner] = around(x.shape(), self.axis);
+        let shape = self.output(x.shape());
+        let (mut y, mut indices) = (vec![0.0; shape.count()], vec![0; shape.count()]);
+        for line in 0..outer * inner {
+            let (o, i) = (line / inner, line % inner);
+            let element = |a: usize| x.floats()[(o * extent + a) * inner + i];
+            // NaN as the largest number, and zeros as equal.
+            let key = |a: usize| match element(a) {
+                value if value.is_nan() => (true, 0.0),
+                value => (false, value + 0.0),
+            };
+            let mut order: Vec<usize> = (0..extent).collect();
+            // Equal ones stay in order.
+            order.sort_by(|&a, &b| {
+                let (a, b) = if self.largest { (b, a) } else { (a, b) };
+                let ordered = key(a).0.cmp(&key(b).0);
+                ordered.then(key(a).1.total_cmp(&key(b).1))
+            });
+            for (place, &a) in order[..self.k].iter().enumerate() {
+                let at = (o * self.k + place) * inner + i;
+                (y[at], indices[at]) = (element(a), a as u32);
+            }
+        }
+        vec![Array::float(shape.clone(), y), Array::u32(shape, indices)]
+    }
+
+    // Gradient.
+
+    fn vjp(&self, g: &mut Graph, at: &Node, dy: &[Value]) -> Result<Vec<Option<Value>>> {
+        let back = ScatterAdd {
+            axis: self.axis,
+            extent: g.shape(at.inputs[0])?[self.axis],
+        };
+        Ok(vec![Some(g.apply1(back, &[at.outputs[1], dy[0]])?)])
+    }
+
+    // Lowering.
+
+    fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
+        let values = [Cut::input(io, 0), Cut::output(io, 0), Cut::output(io, 1)];
+        let [x, y, index] = values;
+        let [_, extent, inner] = around(x.shape, self.axis);
+        let (lanes, combined) = match extent > ALONE && inner < NEIGHBOURS {
+            true => (WORKGROUP, COMBINE),
+            false => (1, 0),
+        };
+        // As many elements as the invocations of a line walk in one dispatch, and as many walks as
+        // they take then.
+        let room = caps.max_turns.saturating_sub(combined + AROUND);
+        let most = turns_within(room, 0).saturating_mul(lanes);
+        let walk = |elements: usize| looped(elements.div_ceil(lanes), 0) + combined;
+        let walks = match extent > most {
+            true => 1,
+            false => turns_within(caps.max_turns, walk(extent)),
+        };
+        for rows in rows_across(self.axis, self.name(), io, &values)? {
+            let lines = x.shape.count() / extent.max(1) / rows_in_all(self.axis, x.shape);
+            let outputs = lines * rows.count;
+            for first in (0..self.k).step_by(walks) {
+                let last = self.k.min(first + walks);
+                for from in (0..extent).step_by(most) {
+                    let to = extent.min(from + most);
+                    out.push(
+                        Dispatch::new(&TOP_K, variant(&TOP_K, &[("lanes", lanes)]))
+                            .read(x.operand)
+                            .part(rows.part[0])
+                            .write(y.operand)
+                            .part(rows.part[1])
+                            .write(index.operand)
+                            .part(rows.part[2])
+                            .param("outputs", outputs)
+                            .param("first", first)
+                            .param("last", last)
+                            .param("begin", from)
+                            .param("until", to)
+                            .param("extent", extent)
+                            .param("inner", inner)
+                            .param("k", self.k)
+                            .param("smallest", (!self.largest).into())
+                            .param("x_base", rows.first[0] * x.row())
+                            .param("y_base", rows.first[1] * y.row())
+                            .param("index_base", rows.first[2] * index.row())
+                            .turns(looped(last - first, walk(to - from)))
+                            .workgroups((outputs * lanes).div_ceil(WORKGROUP)),
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn mixes_rows(&self, _: usize) -> bool {
+        self.axis == 0
+    }
+}
+
+const WORKGROUP: usize = 64;
+/// Longest axis along which one invocation walks alone where its neighbours read other lines.
+const ALONE: usize = 64;
+/// From this many neighbouring lines on, invocations that walk alone read neighbouring addresses.
+const NEIGHBOURS: usize = 16;
+/// Turns in which the invocations of a workgroup compare what they found: 32, 16, ... 1, and the
+/// end.
+const COMBINE: u64 = 7;
+
+const VARIANTS: &[Overrides] = &[
+    &[("lanes", 1), ("workgroup_size", 64)],
+    &[("lanes", 64), ("workgroup_size", 64)],
+];
+
+static TOP_K: Kernel = Kernel::new("topk", &[source!("reduce/topk")], VARIANTS);
+
+pub(in crate::ops) const KERNELS: &[&Kernel] = &[&TOP_K];
