@@ -21,7 +21,7 @@ use striate::ops::{
     AxisRange, Batches, Blending, Concat, Conv, ConvTranspose, CrossEntropyLoss, Elastic, Ema,
     Expand, Interpolate, InterpolateMode, LocalResponseNorm, LossFunction, LpPool, MaxPool,
     MaxUnpool, Paint, Permute, Reduction, Rule, Slice, TexelResize, Texels, TextureInput,
-    TextureOutput, Unary, UnaryFunction, VideoRange, Warmup,
+    TextureOutput, TripletMargin, Unary, UnaryFunction, VideoRange, Warmup,
 };
 use striate::plan::{Buffer, Plan, PlanOptions, StateLayout};
 use striate::reference::evaluate;
@@ -960,6 +960,7 @@ fn call(which: usize, g: &mut Graph, s: &mut Settings) -> Option<Result<Value>> 
     let bytes = input("bytes", Type::u8([7, 5]));
     let one = input("one", Type::u32([1]));
     let c = input("c", Type::f32([4]));
+    let one_float = input("one_float", Type::f32([]));
     let clock = g.clock().unwrap();
     let (axis, keep) = (s.whole(), s.flag());
     let axes = s.several();
@@ -1263,6 +1264,22 @@ fn call(which: usize, g: &mut Graph, s: &mut Settings) -> Option<Result<Value>> 
         92 => {
             let labels = g.input("labels2", Type::u32(s.several()));
             labels.and_then(|labels| g.one_hot(labels, s.whole()))
+        }
+        93 => g.kl_div(x2, x2, keep, s.reduction()),
+        94 => {
+            let settings = TripletMargin {
+                margin: s.real(),
+                p: s.real(),
+                eps: s.real(),
+                swap: keep,
+            };
+            g.triplet_margin_loss(x2, x2, x2, settings, s.reduction())
+        }
+        95 => g.contrastive_loss(c, c, one_float, s.real(), s.reduction()),
+        96 => g.dice_loss(x2, x2, s.real(), s.reduction()),
+        97 => {
+            let alpha = keep.then(|| s.real());
+            g.sigmoid_focal_loss(x2, x2, alpha, s.real(), s.reduction())
         }
         _ => return None,
     })

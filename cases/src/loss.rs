@@ -2,7 +2,7 @@
 
 use striate::check::{Bound, Case, Draw, Input, below, drawn, real};
 use striate::ops::LossFunction::{self, *};
-use striate::ops::{CrossEntropyLoss, Reduction};
+use striate::ops::{CrossEntropyLoss, Reduction, TripletMargin};
 use striate::shape::Shape;
 
 use super::{labels, words};
@@ -16,6 +16,7 @@ pub fn loss() -> Vec<Case> {
         binary_weights(),
         cross_entropy(),
         nll(),
+        composed(),
     ]
     .into_iter()
     .flatten()
@@ -563,5 +564,102 @@ fn nll() -> Vec<Case> {
             }
         }
     }
+    cases
+}
+
+/// Losses made of other ops: sums of few terms, exponentials of at most 4, roots and quotients.
+fn composed() -> Vec<Case> {
+    let mut cases = Vec::new();
+    let bound = Bound::Norm(1e-5);
+    let shapes: [Shape; 3] = [[5, 3].into(), [67, 8].into(), [2, 3, 7, 5].into()];
+    for (shape, reduction) in shapes
+        .iter()
+        .flat_map(|s| REDUCTIONS.map(|r| (s.clone(), r)))
+    {
+        let name = |op: &str, kind: &str| format!("{op}/{shape}/{kind}{reduction:?}");
+        let x = || drawn(shape.clone(), Draw::Between(-4.0, -0.1));
+        let share = || drawn(shape.clone(), Draw::Between(0.02, 0.98));
+        let any = || drawn(shape.clone(), Draw::Between(-1.0, 3.0));
+        let mut push = |case: Case, wrt: &[usize]| {
+            cases.push(case.inexact().bound(bound).gradients(wrt, bound));
+        };
+        push(
+            Case::new(name("kl_div", ""), vec![x(), share()], move |g, v| {
+                Ok(vec![g.kl_div(v[0], v[1], false, reduction)?])
+            }),
+            &[0, 1],
+        );
+        push(
+            Case::new(name("kl_div", "log/"), vec![x(), x()], move |g, v| {
+                Ok(vec![g.kl_div(v[0], v[1], true, reduction)?])
+            }),
+            &[0, 1],
+        );
+        for (kind, p, swap) in [
+            ("", 2.0, false),
+            ("swap/", 2.0, true),
+            ("1/", 1.0, false),
+            ("3/", 3.0, true),
+        ] {
+            let settings = TripletMargin {
+                p,
+                swap,
+                ..TripletMargin::default()
+            };
+            let inputs = vec![any(), any(), any()];
+            let case = Case::new(name("triplet_margin_loss", kind), inputs, move |g, v| {
+                let loss = g.triplet_margin_loss(v[0], v[1], v[2], settings, reduction)?;
+                Ok(vec![loss])
+            });
+            // Roots and powers of sums, whose differences may be a tenth of them.
+            let case = case.inexact().bound(Bound::Norm(1e-4));
+            cases.push(case.gradients(&[0, 1, 2], Bound::Norm(1e-4)));
+        }
+        let labels = drawn(shape[..shape.len() - 1].to_vec(), Draw::Between(0.0, 1.0));
+        let inputs = vec![any(), any(), labels];
+        let mut push = |case: Case, wrt: &[usize]| {
+            cases.push(case.inexact().bound(bound).gradients(wrt, bound));
+        };
+        push(
+            Case::new(name("contrastive_loss", ""), inputs, move |g, v| {
+                Ok(vec![g.contrastive_loss(v[0], v[1], v[2], 3.0, reduction)?])
+            }),
+            &[0, 1, 2],
+        );
+        if shape.len() > 2 {
+            push(
+                Case::new(
+                    name("dice_loss", ""),
+                    vec![share(), share()],
+                    move |g, v| Ok(vec![g.dice_loss(v[0], v[1], 1.0, reduction)?]),
+                ),
+                &[0, 1],
+            );
+        }
+        for (kind, alpha, gamma) in [("", Some(0.25), 2.0), ("no alpha/", None, 1.5)] {
+            push(
+                Case::new(
+                    name("sigmoid_focal_loss", kind),
+                    vec![any(), share()],
+                    move |g, v| {
+                        Ok(vec![
+                            g.sigmoid_focal_loss(v[0], v[1], alpha, gamma, reduction)?,
+                        ])
+                    },
+                ),
+                &[0, 1],
+            );
+        }
+    }
+    // Targets of 0.
+    let inputs = vec![
+        drawn([67], Draw::Between(-4.0, -0.1)),
+        drawn([67], Draw::Between(-0.9, 0.9)),
+    ];
+    let zeros = Case::new("kl_div/zeros", inputs, |g, v| {
+        let some = g.relu(v[1])?;
+        Ok(vec![g.kl_div(v[0], some, false, Reduction::None)?])
+    });
+    cases.push(zeros.inexact().bound(bound).gradients(&[0, 1], bound));
     cases
 }

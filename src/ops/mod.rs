@@ -46,6 +46,7 @@ pub use elementwise::unary::{Saved, Unary, UnaryGrad};
 pub use elementwise::unary_function::UnaryFunction;
 pub(crate) use filler::refuse_filler;
 pub use loss::accuracy::CountCorrect;
+pub use loss::composed::TripletMargin;
 pub use loss::confusion::ConfusionMatrix;
 pub use loss::cross_entropy::{CrossEntropy, CrossEntropyGrad, CrossEntropyLoss};
 pub use loss::pointwise::{LossFunction, PointwiseLoss, PointwiseLossGrad, Reduction};

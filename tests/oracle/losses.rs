@@ -2,7 +2,7 @@
 
 use striate::error::Result;
 use striate::graph::{Graph, Value};
-use striate::ops::{CrossEntropyLoss, Reduction};
+use striate::ops::{CrossEntropyLoss, Reduction, TripletMargin};
 
 use crate::Example;
 use crate::build::{Inputs, not_built};
@@ -10,13 +10,29 @@ use crate::build::{Inputs, not_built};
 /// A loss of `input` and `target`.
 pub fn loss(g: &mut Graph, example: &Example, inputs: &Inputs) -> Result<Value> {
     let options = &example.options;
-    let (x, target) = (inputs["input"], inputs["target"]);
-    let [weight, pos_weight] = ["weight", "pos_weight"].map(|name| inputs.get(name).copied());
+    let operand = |name: &str| inputs.get(name).copied();
+    let [weight, pos_weight] = ["weight", "pos_weight"].map(operand);
     let reduction = match options.text("reduction") {
         "none" => Reduction::None,
         "sum" => Reduction::Sum,
         _ => Reduction::Mean,
     };
+    let number = |name: &str| options.number(name) as f32;
+    // Those of several operands of one kind.
+    let three = [operand("a"), operand("b"), operand("c")];
+    if let [Some(a), Some(b), Some(c)] = three {
+        let settings = TripletMargin {
+            margin: number("margin"),
+            p: options.number_or("p", 2.0) as f32,
+            swap: options.has("swap") && options.flag("swap"),
+            ..TripletMargin::default()
+        };
+        return match example.op.as_str() {
+            "triplet_margin_loss" => g.triplet_margin_loss(a, b, c, settings, reduction),
+            _ => g.contrastive_loss(a, b, c, settings.margin, reduction),
+        };
+    }
+    let (x, target) = (inputs["input"], inputs["target"]);
     let ignored = options.has("ignore_index");
     let classes = CrossEntropyLoss {
         weight,
@@ -34,8 +50,15 @@ pub fn loss(g: &mut Graph, example: &Example, inputs: &Inputs) -> Result<Value> 
         }
         "mse_loss" => g.mse_loss(x, target, reduction),
         "l1_loss" => g.l1_loss(x, target, reduction),
-        "smooth_l1_loss" => g.smooth_l1_loss(x, target, options.number("beta") as f32, reduction),
-        "huber_loss" => g.huber_loss(x, target, options.number("delta") as f32, reduction),
+        "smooth_l1_loss" => g.smooth_l1_loss(x, target, number("beta"), reduction),
+        "kl_div" => g.kl_div(x, target, options.flag("log_target"), reduction),
+        "dice_loss" => g.dice_loss(x, target, number("smooth"), reduction),
+        "sigmoid_focal_loss" => {
+            let alpha = number("alpha");
+            let alpha = (alpha >= 0.0).then_some(alpha);
+            g.sigmoid_focal_loss(x, target, alpha, number("gamma"), reduction)
+        }
+        "huber_loss" => g.huber_loss(x, target, number("delta"), reduction),
         _ => not_built(example),
     }
 }

@@ -1143,6 +1143,51 @@ def losses():
         reduction="none",
     )
 
+    # Those of several operands of one kind, and formulas that PyTorch has no function for: torchvision's sigmoid_focal_loss.
+    def reduced(each, reduction):
+        return {"none": each, "mean": each.mean(), "sum": each.sum()}[reduction]
+
+    def contrastive(a, b, c, margin, reduction):
+        d = torch.linalg.vector_norm(a - b, dim=-1)
+        return reduced((1 - c) * d**2 / 2 + c * torch.clamp(margin - d, min=0) ** 2 / 2, reduction)
+
+    def dice(input, target, smooth, reduction):
+        over, under = (input * target).sum([2, 3]), (input + target).sum([2, 3])
+        return reduced(1 - (2 * over + smooth) / (under + smooth), reduction)
+
+    def focal(input, target, alpha, gamma, reduction):
+        p = torch.sigmoid(input)
+        p_t = p * target + (1 - p) * (1 - target)
+        each = F.binary_cross_entropy_with_logits(input, target, reduction="none") * (1 - p_t) ** gamma
+        if alpha >= 0:
+            each = (alpha * target + (1 - alpha) * (1 - target)) * each
+        return reduced(each, reduction)
+
+    rows, maps, share = [5, 4], [2, 3, 4, 5], lambda shape: Between(shape, 0.02, 0.98)
+    for reduction in ["none", "mean", "sum"]:
+        for log_target in [False, True]:
+            logs = Between([5, 4], -4.0, -0.1)
+            inputs = {"input": logs, "target": logs if log_target else share([5, 4])}
+            options = {"log_target": log_target, "reduction": reduction}
+            tag = f"{'logs' if log_target else 'shares'}, {reduction}"
+            case("loss", "kl_div", tag, inputs, lambda input, target: F.kl_div(input, target, **options), options)
+        for p, swap in [(2.0, False), (2.0, True), (1.0, False), (3.0, True)]:
+            options = {"margin": 1.0, "p": p, "swap": swap, "reduction": reduction}
+            function = lambda a, b, c: F.triplet_margin_loss(a, b, c, **options)
+            tag = f"{p}, {'swap, ' if swap else ''}{reduction}"
+            case("loss", "triplet_margin_loss", tag, {"a": rows, "b": rows, "c": rows}, function, options)
+        options = {"margin": 1.5, "reduction": reduction}
+        inputs = {"a": rows, "b": rows, "c": share([5])}
+        case("loss", "contrastive_loss", reduction, inputs, lambda a, b, c: contrastive(a, b, c, **options), options)
+        options = {"smooth": 1.0, "reduction": reduction}
+        inputs = {"input": share(maps), "target": share(maps)}
+        case("loss", "dice_loss", reduction, inputs, lambda input, target: dice(input, target, **options), options)
+        for alpha, gamma in [(0.25, 2.0), (-1, 1.5)]:
+            options = {"alpha": alpha, "gamma": gamma, "reduction": reduction}
+            function = lambda input, target: focal(input, target, **options)
+            inputs = {"input": Between(rows, -4.0, 4.0), "target": share(rows)}
+            case("loss", "sigmoid_focal_loss", f"{alpha}, {gamma}, {reduction}", inputs, function, options)
+
 
 # Training
 

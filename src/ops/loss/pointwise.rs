@@ -187,7 +187,11 @@ impl Graph {
     }
 
     /// All axes of a loss reduced.
-    fn reduce_loss(&mut self, loss: Value, reduction: Reduction) -> Result<Value> {
+    pub(in crate::ops) fn reduce_loss(
+        &mut self,
+        loss: Value,
+        reduction: Reduction,
+    ) -> Result<Value> {
         let axes: Vec<usize> = (0..self.shape(loss)?.len()).collect();
         match reduction {
             Reduction::None => Ok(loss),
