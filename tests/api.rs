@@ -1281,6 +1281,10 @@ fn call(which: usize, g: &mut Graph, s: &mut Settings) -> Option<Result<Value>> 
             let alpha = keep.then(|| s.real());
             g.sigmoid_focal_loss(x2, x2, alpha, s.real(), s.reduction())
         }
+        98 => {
+            let b = g.transpose(matrix);
+            b.and_then(|b| g.addmm(one_float, matrix, b, s.real(), s.real()))
+        }
         _ => return None,
     })
 }
@@ -1306,6 +1310,7 @@ const OF_VALUES: &[&str] = &[
     "gather_labels",
     "ge",
     "gelu",
+    "gram_matrix",
     "global_avg_pool",
     "global_max_pool",
     "gt",

@@ -535,6 +535,7 @@ fn every_builder_has_cases() {
 /// Names of cases that are no op's but a function's that puts several into the graph, or one under
 /// another name.
 const COMPOSED: &[&str] = &[
+    "addmm",
     "argmax",
     "argmin",
     "auto_exposure",
@@ -553,6 +554,7 @@ const COMPOSED: &[&str] = &[
     "global_max_pool1d",
     "global_max_pool2d",
     "global_max_pool3d",
+    "gram_matrix",
     "gt",
     "kl_div",
     "linear",

@@ -1,5 +1,7 @@
 //! Layers and models: parameter names and sharing, train and inference forms over one store.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use striate::autodiff::{gradients, gradients_from};
@@ -10,14 +12,15 @@ use striate::kernel::{Body, CPU_TURNS, Caps, WINDOW};
 use striate::models::{lenet5, resnet_cifar, resnet20, resnet50};
 use striate::nn::{
     AvgPool2d, BatchNorm2d, Build, Conv2d, Dropout, Dropout2d, Flatten, GlobalAvgPool, Linear,
-    MaxPool2d, Mode, Module, Relu, Sequential,
+    MaxPool2d, Mode, Module, Relu, Sequential, SqueezeExcite,
 };
 use striate::ops::{CrossEntropyLoss, Rule, SgdRule};
 use striate::plan::{Plan, PlanOptions, StateLayout};
+use striate::reference::evaluate;
 use striate::session::Session;
 use striate::shape::{Shape, Type};
 use striate::store::Store;
-use striate::tensor::Tensor;
+use striate::tensor::{Array, Tensor};
 use striate::train::{self, learning_rate, minimize_params};
 use striate_cases::devices;
 
@@ -698,4 +701,34 @@ fn a_network_has_further_outputs() {
     assert_eq!(g.shape(aux).unwrap()[..], [2, 2]);
     assert_eq!(g.shape(y).unwrap()[..], [2, 3]);
     assert!(g.find_state("net.trunk.weight").is_some());
+}
+
+/// Means 2 and 4 become max(2 - 4 + 1, 0) = 0 and max(2 + 4 - 1, 0) = 5, whose difference and sum
+/// are the logits.
+#[test]
+fn squeezed_channels_are_weighed_by_their_means() {
+    let mut g = Graph::new();
+    let x = g.input("x", Type::f32([1, 2, 1, 2])).unwrap();
+    let net = SqueezeExcite::new(2, 2);
+    let y = net.build(&mut Build::eval(&mut g), x).unwrap();
+    let mut given = HashMap::new();
+    let mut give = |value, shape: &[usize], numbers: &[f64]| {
+        let array = Array::float(shape.to_vec(), numbers.to_vec());
+        given.insert(value, Arc::new(array));
+    };
+    give(x, &[1, 2, 1, 2], &[1.0, 3.0, 8.0, 0.0]);
+    for (name, bias) in [("fc1", [1.0, -1.0]), ("fc2", [0.0, 0.0])] {
+        let state = |part: &str| g.find_state(&format!("{name}.{part}")).unwrap();
+        give(state("weight"), &[2, 2, 1, 1], &[1.0, -1.0, 1.0, 1.0]);
+        give(state("bias"), &[2], &bias);
+    }
+    let found = evaluate(&g, &given, &[y], 1).unwrap();
+    let weights = [-5.0f64, 5.0].map(|x| 1.0 / (1.0 + (-x).exp()));
+    let wanted = [weights[0], 3.0 * weights[0], 8.0 * weights[1], 0.0];
+    for (found, wanted) in found[0].floats().iter().zip(wanted) {
+        assert!(
+            (found - wanted).abs() < 1e-12,
+            "{found} instead of {wanted}"
+        );
+    }
 }

@@ -2,13 +2,14 @@
 
 use striate::check::{Bound, Case, Draw, drawn, real};
 use striate::ops::MatMul;
+use striate::shape::Shape;
 
 use super::{ENDS, end_name};
 
 const FORMS: [(bool, bool); 4] = [(false, false), (false, true), (true, false), (true, true)];
 
 pub fn matmul() -> Vec<Case> {
-    let mut cases = Vec::new();
+    let mut cases = composed();
     // Sizes that reach every variant of the kernels.
     let kernels = [[5, 7, 6], [19, 37, 21], [65, 81, 53], [68, 60, 36]];
     // And windows of uniform bindings that show one operand only.
@@ -188,4 +189,45 @@ fn product(
     );
     let terms = k + usize::from(bias);
     Case::new(name, inputs, move |g, v| g.apply(op, v)).bound(Bound::Sum { k: terms })
+}
+
+/// A product is rounded twice more where alpha scales a factor; sums of integers stay exact.
+fn composed() -> Vec<Case> {
+    let mut cases = Vec::new();
+    let inputs: [(Shape, [usize; 3], f32, f32); 7] = [
+        ([5].into(), [4, 3, 5], 1.0, 1.0),
+        ([17].into(), [9, 33, 17], 0.5, 2.0),
+        ([9, 17].into(), [9, 33, 17], 2.0, 0.5),
+        ([9, 1].into(), [9, 5, 17], 1.0, 3.0),
+        ([].into(), [3, 4, 5], 0.25, 1.0),
+        ([3, 5].into(), [3, 4, 5], 0.0, 2.0),
+        ([67, 8].into(), [67, 12, 8], 4.0, 1.0),
+    ];
+    for (input, [m, k, n], beta, alpha) in inputs {
+        let operands = vec![real(input.clone()), real([m, k]), real([k, n])];
+        let name = format!("addmm/{input}, {m}x{k}x{n}/{beta} {alpha}");
+        let case = Case::new(name, operands, move |g, v| {
+            Ok(vec![g.addmm(v[0], v[1], v[2], beta, alpha)?])
+        });
+        let most = m * n + k;
+        let case = case.bound(Bound::Sum { k: k + 4 });
+        let wrt: &[usize] = if beta == 0.0 { &[1, 2] } else { &[0, 1, 2] };
+        cases.push(case.gradients(wrt, Bound::Sum { k: most }));
+    }
+    let images: [Shape; 4] = [
+        [2, 3, 4, 5].into(),
+        [1, 8, 16, 16].into(),
+        [5, 7, 9].into(),
+        [0, 3, 2, 2].into(),
+    ];
+    for shape in images {
+        let places = shape[2..].iter().product::<usize>();
+        let k = places + shape[1] + 4;
+        let case = Case::new(format!("gram_matrix/{shape}"), vec![real(shape)], |g, v| {
+            Ok(vec![g.gram_matrix(v[0])?])
+        });
+        let case = case.inexact().bound(Bound::Sum { k });
+        cases.push(case.gradients(&[0], Bound::Sum { k: 2 * k }));
+    }
+    cases
 }

@@ -34,6 +34,7 @@ mod mirrored;
 mod norm;
 mod pool;
 mod resize;
+mod squeeze;
 
 use std::fmt::Debug;
 
@@ -55,6 +56,7 @@ pub use norm::{
 };
 pub use pool::*;
 pub use resize::{InterpolateMode, Pad, PixelShuffle, PixelUnshuffle, Upsample};
+pub use squeeze::SqueezeExcite;
 
 /// What a graph is for. Modules such as dropout differ between the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

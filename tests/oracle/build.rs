@@ -51,6 +51,14 @@ fn product(g: &mut Graph, example: &Example, inputs: &Inputs) -> Result<Value> {
     if example.op == "linear" {
         return g.linear(x, inputs["weight"], inputs.get("bias").copied());
     }
+    match example.op.as_str() {
+        "gram_matrix" => return g.gram_matrix(x),
+        "addmm" => {
+            let [beta, alpha] = ["beta", "alpha"].map(|name| example.options.number(name) as f32);
+            return g.addmm(x, inputs["a"], inputs["b"], beta, alpha);
+        }
+        _ => {}
+    }
     let [a, b] = example.options.flags("transpose");
     g.matmul(x, inputs["other"], a, b)
 }

@@ -661,6 +661,16 @@ def products():
 
 # Joining, moving, resizing, reducing
 
+    for tag, x, beta, alpha in [("row", [5], 0.5, 2.0), ("matrix", [3, 5], -1.5, 0.25), ("column", [3, 1], 1.0, -1.0)]:
+        function = lambda input, a, b: torch.addmm(input, a, b, beta=beta, alpha=alpha)
+        case("product", "addmm", tag, {"input": x, "a": [3, 4], "b": [4, 5]}, function, {"beta": beta, "alpha": alpha})
+
+    def gram(input):
+        rows = input.flatten(2)
+        return rows @ rows.mT / (rows.shape[1] * rows.shape[2])
+
+    case("product", "gram_matrix", "images", {"input": [2, 3, 4, 5]}, gram)
+
 
 def joining():
     def cat(tag, shapes, dim):

@@ -1,6 +1,7 @@
 //! Matrix product in all transposed forms, and the linear layer.
 
 mod broadcast;
+mod composed;
 mod cpu;
 mod shared;
 
