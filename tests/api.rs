@@ -19,9 +19,10 @@ use striate::nn::{self, Build, Module, Sequential};
 use striate::ops::{
     AdamRule, AdaptiveAvgPool, AdaptiveMaxPool, AugmentChoice, AugmentRow, AugmentStage, AvgPool,
     AxisRange, Batches, Blending, Concat, Conv, ConvTranspose, CrossEntropyLoss, Elastic, Ema,
-    Expand, Interpolate, InterpolateMode, LocalResponseNorm, LossFunction, LpPool, MaxPool,
-    MaxUnpool, Paint, Permute, Reduction, Rule, Slice, TexelResize, Texels, TextureInput,
-    TextureOutput, TripletMargin, Unary, UnaryFunction, VideoRange, Warmup,
+    Expand, GridSample, Interpolate, InterpolateMode, LocalResponseNorm, LossFunction, LpPool,
+    MaxPool, MaxUnpool, Paint, Permute, Reduction, Rule, SampleMode, SamplePadding, Slice,
+    TexelResize, Texels, TextureInput, TextureOutput, TripletMargin, Unary, UnaryFunction,
+    VideoRange, Warmup,
 };
 use striate::plan::{Buffer, Plan, PlanOptions, StateLayout};
 use striate::reference::evaluate;
@@ -1284,6 +1285,19 @@ fn call(which: usize, g: &mut Graph, s: &mut Settings) -> Option<Result<Value>> 
         98 => {
             let b = g.transpose(matrix);
             b.and_then(|b| g.addmm(one_float, matrix, b, s.real(), s.real()))
+        }
+        99 => {
+            let grid = g.input("grid", Type::f32([2, 3, 3, 2]));
+            let sample = GridSample {
+                mode: s.0.of(&[SampleMode::Bilinear, SampleMode::Nearest]),
+                padding: SamplePadding::Reflection,
+                align_corners: keep,
+            };
+            grid.and_then(|grid| g.grid_sample(x2, grid, sample))
+        }
+        100 => {
+            let theta = g.input("theta", Type::f32([2, 2, 3]));
+            theta.and_then(|theta| g.affine_grid(theta, s.wholes(), keep))
         }
         _ => return None,
     })

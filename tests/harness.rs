@@ -536,6 +536,7 @@ fn every_builder_has_cases() {
 /// another name.
 const COMPOSED: &[&str] = &[
     "addmm",
+    "affine_grid",
     "argmax",
     "argmin",
     "auto_exposure",

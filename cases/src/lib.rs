@@ -27,6 +27,7 @@ mod products;
 mod random;
 mod reduce;
 mod resize;
+mod sample;
 mod softmax;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod tally;
@@ -174,6 +175,7 @@ fn families() -> Vec<Case> {
         join::join(),
         pad::pad(),
         resize::resize(),
+        sample::sample(),
         softmax::softmax(),
         loss::loss(),
         random::random(),

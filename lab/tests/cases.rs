@@ -103,6 +103,7 @@ const BOUNDED: &[(&str, &str)] = &[
     ("pool/average_pool_grad", IDLE),
     ("pool/max_pool", IDLE),
     ("pool/max_pool_grad", IDLE),
+    ("resize/grid_boxes", RUN),
     ("resize/resize", IDLE),
     ("norm/local_response_norm", WINDOW),
     ("norm/local_response_norm_grad", WINDOW),
@@ -117,6 +118,7 @@ const BOUNDED: &[(&str, &str)] = &[
         "cycles of the permutation are short whatever the extent",
     ),
 ];
+const RUN: &str = "a run is as long as the text says";
 const PARTIAL: &str = "there are as many partial results as fill a device, or its turns ask for";
 const IDLE: &str = "long gathers of few outputs are cut on every device: src/lowering/pieces.rs";
 const WINDOW: &str = "windows over many channels take other kernels";

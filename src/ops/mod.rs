@@ -76,6 +76,9 @@ pub use reduce::moments::{MeanDifference, Norm, Var};
 pub use reduce::prod::Prod;
 pub use reduce::topk::TopK;
 pub use reduce::{Extreme, Ratio, Spread, Sum, Ties};
+pub use resize::sample::{
+    GridSample, GridSampleGradGrid, GridSampleGradInput, SampleMode, SamplePadding,
+};
 pub use resize::{Interpolate, InterpolateGrad, InterpolateMode};
 pub use texture::{
     Curve, Paint, ReadTextures, TexelResize, Texels, TextureInput, TextureOutput, Transfer,
@@ -120,6 +123,9 @@ pub(crate) fn is_own(op: &dyn Op) -> bool {
         of::<Gather>(),
         of::<GatherLabels>(),
         of::<GatherRows>(),
+        of::<GridSample>(),
+        of::<GridSampleGradGrid>(),
+        of::<GridSampleGradInput>(),
         of::<Interpolate>(),
         of::<InterpolateGrad>(),
         of::<LocalResponseNorm>(),
@@ -199,6 +205,7 @@ pub fn kernels() -> Vec<Kernel> {
         reduce::topk::KERNELS,
         optim::schedule::KERNELS,
         resize::lower::KERNELS,
+        resize::sample::KERNELS,
         loss::softmax::KERNELS,
         elementwise::unary::KERNELS,
         optim::update::KERNELS,

@@ -793,6 +793,18 @@ def resizing():
     case("resizing", "pixel_shuffle", "by 2", {"input": [1, 8, 2, 3]}, lambda input: F.pixel_shuffle(input, 2), {"factor": 2})
     case("resizing", "pixel_unshuffle", "by 3", {"input": [1, 2, 3, 6]}, lambda input: F.pixel_unshuffle(input, 3), {"factor": 3})
 
+    for align in [False, True]:
+        for size in [[3, 4], [1, 5]]:
+            options = {"size": size, "align_corners": align}
+            function = lambda input: F.affine_grid(input, [2, 1, *size], align_corners=align)
+            case("resizing", "affine_grid", f"{size}, {align}", {"input": [2, 2, 3]}, function, options)
+        for mode in ["bilinear", "nearest"]:
+            for padding in ["zeros", "border", "reflection"]:
+                options = {"mode": mode, "padding_mode": padding, "align_corners": align}
+                inputs = {"input": [2, 3, 4, 5], "grid": Between([2, 6, 3, 2], -2.5, 2.5)}
+                function = lambda input, grid: F.grid_sample(input, grid, **options)
+                case("resizing", "grid_sample", f"{mode}, {padding}, {align}", inputs, function, options)
+
 
 def elementwise():
     shapes = [

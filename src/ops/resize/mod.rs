@@ -1,6 +1,7 @@
 //! Images resized by interpolation, as PyTorch's `interpolate` and `Upsample`, and pixel shuffling.
 
 pub(in crate::ops) mod lower;
+pub(in crate::ops) mod sample;
 
 use crate::error::{Error, Result};
 use crate::graph::{EvalSplit, Graph, Node, Op, Value};

@@ -1,0 +1,105 @@
+//! Sampling on grids.
+
+use striate::check::{Bound, Case, Draw, drawn, real};
+use striate::ops::{GridSample, SampleMode, SamplePadding};
+
+/// In units of 2^-24: a place is off by 4 in an image of up to 17 elements, about as many as it is
+/// wide, its weights by that and 3 more, whatever the values; a gradient is a sum of such, and of a
+/// grid's half as many elements times that.
+const BOUND: Bound = Bound::Norm(5e-5);
+
+pub fn sample() -> Vec<Case> {
+    let mut cases = Vec::new();
+    let paddings = [
+        ("zeros", SamplePadding::Zeros),
+        ("border", SamplePadding::Border),
+        ("reflection", SamplePadding::Reflection),
+    ];
+    for (padding_name, padding) in paddings {
+        for (mode_name, mode) in [
+            ("bilinear", SampleMode::Bilinear),
+            ("nearest", SampleMode::Nearest),
+        ] {
+            for align_corners in [false, true] {
+                let sample = GridSample {
+                    mode,
+                    padding,
+                    align_corners,
+                };
+                let corners = if align_corners { "corners" } else { "edges" };
+                let named = |rest: String| {
+                    format!("grid_sample/{mode_name}/{padding_name}/{corners}/{rest}")
+                };
+                let sizes = [
+                    [2, 3, 5, 4, 6, 3],
+                    [1, 2, 1, 7, 3, 5],
+                    [9, 2, 3, 3, 7, 10],
+                    [1, 1, 17, 13, 12, 11],
+                    [0, 2, 3, 3, 2, 2],
+                ];
+                for [n, c, height, width, h, w] in sizes {
+                    let inputs = vec![
+                        real([n, c, height, width]),
+                        drawn([n, h, w, 2], Draw::Between(-1.7, 1.7)),
+                    ];
+                    let case = Case::new(
+                        named(format!("{n}x{c}x{height}x{width} at {h}x{w}")),
+                        inputs,
+                        move |g, v| Ok(vec![g.grid_sample(v[0], v[1], sample)?]),
+                    );
+                    cases.push(case.bound(BOUND).gradients(&[0, 1], BOUND));
+                }
+                // NaN and infinities in the image, and among the places.
+                let image = |draw| drawn([2, 2, 4, 5], draw);
+                let plain = Draw::Between(-1.3, 1.3);
+                for (kind, x, grid) in [
+                    ("image", Draw::Special, plain),
+                    ("places", Draw::Real, Draw::Special),
+                ] {
+                    let inputs = vec![image(x), drawn([2, 4, 6, 2], grid)];
+                    let case = Case::new(named(format!("special/{kind}")), inputs, move |g, v| {
+                        Ok(vec![g.grid_sample(v[0], v[1], sample)?])
+                    });
+                    let case = case.bound(BOUND).gradients(&[0, 1], BOUND);
+                    cases.push(case.inexact());
+                }
+            }
+        }
+    }
+    // More places than an invocation walks, and more channels.
+    for (kind, x, grid) in [
+        ("places", [1, 1, 2, 3], [1, 1, 70_001, 2]),
+        ("channels", [1, 70_001, 2, 2], [1, 2, 1, 2]),
+    ] {
+        let inputs = vec![real(x), drawn(grid, Draw::Between(-1.3, 1.3))];
+        let case = Case::new(format!("grid_sample/long/{kind}"), inputs, |g, v| {
+            Ok(vec![g.grid_sample(v[0], v[1], GridSample::default())?])
+        });
+        cases.push(case.inexact().bound(BOUND).gradients(&[0, 1], BOUND));
+    }
+    for (n, [h, w]) in [(1, [4, 5]), (3, [1, 1]), (2, [17, 9]), (0, [2, 2])] {
+        for align_corners in [false, true] {
+            let case = Case::new(
+                format!("affine_grid/{n} of {h}x{w}/align {align_corners}"),
+                vec![real([n, 2, 3])],
+                move |g, v| Ok(vec![g.affine_grid(v[0], [h, w], align_corners)?]),
+            );
+            // The sums of absolute values are unknown, since the constant factor has signs: of the
+            // largest, which one of three terms is at least a part of.
+            let bound = |terms: usize| Bound::Norm((terms as f64 + 8.0) * 2f64.powi(-21));
+            let case = case.inexact().bound(bound(3));
+            cases.push(case.gradients(&[0], bound(h * w)).linear());
+        }
+    }
+    // A transformer of space.
+    let inputs = vec![
+        drawn([2, 2, 3], Draw::Between(-0.8, 0.8)),
+        real([2, 3, 6, 7]),
+    ];
+    let case = Case::new("affine_grid/sampled", inputs, |g, v| {
+        let grid = g.affine_grid(v[0], [5, 4], false)?;
+        Ok(vec![g.grid_sample(v[1], grid, GridSample::default())?])
+    });
+    cases.push(case.inexact().bound(BOUND).gradients(&[0, 1], BOUND));
+    cases
+}
