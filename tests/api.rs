@@ -920,6 +920,8 @@ impl Settings {
             InterpolateMode::Nearest,
             InterpolateMode::NearestExact,
             InterpolateMode::Linear { align_corners },
+            InterpolateMode::Cubic { align_corners },
+            InterpolateMode::Area,
         ])
     }
 

@@ -6,7 +6,7 @@ use striate::shape::Shape;
 
 use super::pool::CHAIN;
 
-const MODES: [(&str, InterpolateMode); 4] = [
+const MODES: [(&str, InterpolateMode); 7] = [
     ("nearest", InterpolateMode::Nearest),
     ("nearest-exact", InterpolateMode::NearestExact),
     (
@@ -21,6 +21,19 @@ const MODES: [(&str, InterpolateMode); 4] = [
             align_corners: true,
         },
     ),
+    (
+        "cubic",
+        InterpolateMode::Cubic {
+            align_corners: false,
+        },
+    ),
+    (
+        "cubic, corners aligned",
+        InterpolateMode::Cubic {
+            align_corners: true,
+        },
+    ),
+    ("area", InterpolateMode::Area),
 ];
 
 pub fn resize() -> Vec<Case> {
@@ -46,9 +59,19 @@ pub fn resize() -> Vec<Case> {
     ];
     // Weights are quotients and their products, 3 roundings of 2.5 ULP or less and some of 1 for
     // each axis.
-    let bound = |terms: usize| Bound::Sum { k: terms + 16 };
+    let sum = |terms: usize| Bound::Sum { k: terms + 16 };
     for (mode_name, mode) in MODES {
-        let linear = matches!(mode, InterpolateMode::Linear { .. });
+        let cubic = matches!(mode, InterpolateMode::Cubic { .. });
+        let area = mode == InterpolateMode::Area;
+        let linear = matches!(mode, InterpolateMode::Linear { .. }) || cubic || area;
+        // The weights of cubics cancel, each off by 12 units of 2^-24, three of them by 36; their
+        // magnitudes add up to 1.4 for each axis.
+        let bound = |terms: usize| match cubic {
+            true => Bound::Norm((4.0 * (terms as f64).sqrt() + 128.0) * 2f64.powi(-24)),
+            false => sum(terms),
+        };
+        // Means of areas are sums of many.
+        let outputs = if area { CHAIN } else { 8 };
         for (shape, size) in sizes.clone() {
             let terms = size.iter().product();
             let case = Case::new(
@@ -57,7 +80,7 @@ pub fn resize() -> Vec<Case> {
                 move |g, x| Ok(vec![g.interpolate(x[0], size, mode)?]),
             );
             let case = match linear {
-                true => case.bound(bound(8)).inexact(),
+                true => case.bound(bound(outputs)).inexact(),
                 false => case,
             };
             cases.push(case.gradients(&[0], bound(terms)).linear());
@@ -83,7 +106,7 @@ pub fn resize() -> Vec<Case> {
                 move |g, x| Ok(vec![g.interpolate_by(x[0], factors, mode)?]),
             );
             let case = match linear {
-                true => case.bound(bound(8)).inexact(),
+                true => case.bound(bound(outputs)).inexact(),
                 false => case,
             };
             cases.push(case.gradients(&[0], bound(64)).linear());
@@ -104,7 +127,7 @@ pub fn resize() -> Vec<Case> {
                 move |g, x| Ok(vec![g.interpolate(x[0], size, mode)?]),
             );
             let case = match linear {
-                true => case.bound(bound(8)).inexact(),
+                true => case.bound(bound(outputs)).inexact(),
                 false => case,
             };
             cases.push(case.gradients(&[0], bound(CHAIN)).linear());
@@ -117,7 +140,7 @@ pub fn resize() -> Vec<Case> {
                     vec![drawn([2, 1, 7, 9], Draw::Special)],
                     move |g, x| Ok(vec![g.interpolate(x[0], &size, mode)?]),
                 )
-                .bound(Bound::Norm(2e-6))
+                .bound(if cubic { bound(8) } else { Bound::Norm(2e-6) })
                 .gradients(&[0], bound(64))
                 .inexact(),
             );
@@ -126,7 +149,10 @@ pub fn resize() -> Vec<Case> {
                 vec![real([2, 1, 7, 9])],
                 move |g, x| Ok(vec![g.interpolate(x[0], &size, mode)?]),
             );
-            let case = case.bound(bound(8)).gradients(&[0], bound(64)).inexact();
+            let case = case
+                .bound(bound(outputs))
+                .gradients(&[0], bound(64))
+                .inexact();
             cases.push(case.special_dy());
         }
     }
@@ -145,8 +171,8 @@ pub fn resize() -> Vec<Case> {
                 vec![real(shape)],
                 move |g, x| Ok(vec![g.interpolate_by(x[0], &[factor], mode)?]),
             )
-            .bound(bound(8))
-            .gradients(&[0], bound(32))
+            .bound(sum(8))
+            .gradients(&[0], sum(32))
             .linear(),
         );
     }

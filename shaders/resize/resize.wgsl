@@ -3,15 +3,17 @@
 //
 // Layout: planes of three axes, outermost first; read_base and write_base are where they begin.
 // Output o of an axis stands at the place max(o * scale + add - sub, 0) / divisor between the
-// elements of the input, of which it reads the one below and, if linear, the one above, each
-// weighted by its nearness. Elements of weight 0 are not read. Reference: src/ops/resize/mod.rs.
-// One invocation makes one element, one workgroup workgroup_size of them. Overrides: cut (1:
-// to_values[j] is the sum of a piece of what an element is made of), linear (0: the element below
-// alone), workgroup_size. Providers: Span, span, weight, reads and writes (resize_forward or
-// resize_grad), lib/pieces, lib/grid.
+// elements of the input, of which it reads the one below, with reach 1 also the one above, each
+// weighted by its nearness, or with reach 2 two on either side, those beyond the ends being the
+// ends, weighted by Keys' cubic; its place may lie below 0. Elements of weight 0 are not read.
+// Reference: src/ops/resize/mod.rs. One invocation makes one element, one workgroup workgroup_size
+// of them.
+// Overrides: cut (1: to_values[j] is the sum of a piece of what an element is made of), reach (0:
+// the element below alone), workgroup_size. Providers: Span, span, weight, reads and writes
+// (resize_forward or resize_grad), lib/pieces, lib/grid.
 
 override cut: u32 = 0u;
-override linear: u32 = 0u;
+override reach: u32 = 0u;
 override workgroup_size: u32 = 64u;
 
 struct Params {
@@ -76,12 +78,37 @@ fn taps(axis: Axis, o: u32) -> Taps {
     if first + 1u >= axis.input {
         return Taps(axis.input - 1u, 1.0, 0.0);
     }
-    if linear == 0u {
+    if reach == 0u {
         return Taps(first, 1.0, 0.0);
     }
     let above = place - first * axis.divisor;
     let whole = f32(axis.divisor);
     return Taps(first, f32(axis.divisor - above) / whole, f32(above) / whole);
+}
+
+// What an output reads with reach 2: four inputs from `first` on, which may lie beyond the ends.
+struct Cubic {
+    first: i32,
+    weights: vec4<f32>,
+}
+
+fn cubic(axis: Axis, o: u32) -> Cubic {
+    // One element further, which makes it positive.
+    let place = o * axis.scale + axis.add + axis.divisor - axis.sub;
+    let below = place / axis.divisor;
+    let t = f32(place - below * axis.divisor) / f32(axis.divisor);
+    let near = vec2<f32>(t, 1.0 - t);
+    let far = vec2<f32>(1.0 + t, 2.0 - t);
+    let inner = (1.25 * near - 2.25) * near * near + 1.0;
+    let outer = ((-0.75 * far + 3.75) * far - 6.0) * far + 3.0;
+    return Cubic(i32(below) - 2, vec4<f32>(outer.x, inner.x, inner.y, outer.y));
+}
+
+// The weight of input i in it.
+fn cubic_weight(axis: Axis, own: Cubic, i: u32) -> f32 {
+    let at = vec4<i32>(own.first) + vec4<i32>(0, 1, 2, 3);
+    let inputs = min(max(at, vec4<i32>()), vec4<i32>(i32(axis.input) - 1));
+    return dot(select(vec4<f32>(), own.weights, inputs == vec4<i32>(i32(i))), vec4<f32>(1.0));
 }
 
 @compute @workgroup_size(workgroup_size)

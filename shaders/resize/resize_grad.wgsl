@@ -6,16 +6,18 @@ struct Span {
     end: u32,
 }
 
-// At least the outputs whose place lies between the inputs before and after input i, all those
-// below for the first input and all those above for the last one.
+// At least the outputs whose place lies between the inputs before and after input i, with reach 2
+// the second ones, all those below for the first input and all those above for the last one.
 fn span(axis: Axis, i: u32) -> Span {
     var own = Span(0u, axis.output);
+    let far = select(1u, 2u, reach == 2u);
     if axis.scale > 0u {
-        if i > 0u {
-            own.begin = (max((i - 1u) * axis.divisor + axis.sub, axis.add) - axis.add) / axis.scale;
+        if i >= 2u * far - 1u {
+            let begin = max((i - far) * axis.divisor + axis.sub, axis.add) - axis.add;
+            own.begin = begin / axis.scale;
         }
-        if i + 1u < axis.input {
-            let end = max((i + 1u) * axis.divisor + axis.sub, axis.add) - axis.add;
+        if i + far < axis.input {
+            let end = max((i + far) * axis.divisor + axis.sub, axis.add) - axis.add;
             own.end = min(axis.output, (end + axis.scale - 1u) / axis.scale);
         }
     }
@@ -23,6 +25,9 @@ fn span(axis: Axis, i: u32) -> Span {
 }
 
 fn weight(axis: Axis, own: Span, i: u32, o: u32) -> f32 {
+    if reach == 2u {
+        return cubic_weight(axis, cubic(axis, o), i);
+    }
     let read = taps(axis, o);
     return select(select(0.0, read.high, read.first + 1u == i), read.low, read.first == i);
 }

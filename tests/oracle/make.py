@@ -775,6 +775,16 @@ def resizing():
         resize(f"bilinear, {words}, by a fraction", [1, 2, 5, 6], "bilinear", scale_factor=[1.75, 0.625], align_corners=align)
         resize(f"trilinear, {words}", [1, 1, 2, 3, 3], "trilinear", size=[3, 5, 4], align_corners=align)
 
+        resize(f"bicubic, {words}", [1, 2, 3, 4], "bicubic", scale_factor=[2.0, 2.0], align_corners=align)
+        resize(f"bicubic, {words}, to a size", [1, 2, 4, 5], "bicubic", size=[9, 7], align_corners=align)
+        resize(f"bicubic, {words}, smaller", [1, 2, 7, 8], "bicubic", size=[3, 5], align_corners=align)
+        resize(f"bicubic, {words}, to one", [1, 2, 4, 3], "bicubic", size=[1, 1], align_corners=align)
+        resize(f"bicubic, {words}, from one", [2, 2, 1, 2], "bicubic", size=[3, 4], align_corners=align)
+        resize(f"bicubic, {words}, by a fraction", [1, 2, 5, 6], "bicubic", scale_factor=[1.75, 0.625], align_corners=align)
+    resize("area, 1D", [2, 2, 7], "area", size=[3])
+    resize("area, 2D", [1, 2, 5, 8], "area", size=[3, 11])
+    resize("area, 3D, by a fraction", [1, 1, 4, 3, 5], "area", scale_factor=[0.5, 1.7, 0.8])
+
     # The product of extent and factor is rounded down; axes that keep their extent are copied.
     resize("linear, 100 by 0.29", [1, 1, 100], "linear", scale_factor=[0.29])
     resize("linear, 100 by 0.57", [1, 1, 100], "linear", scale_factor=[0.57])

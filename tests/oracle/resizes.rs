@@ -33,6 +33,10 @@ pub fn resize(g: &mut Graph, example: &Example, inputs: &Inputs) -> Result<Value
             let mode = match options.text("mode") {
                 "nearest" => InterpolateMode::Nearest,
                 "nearest-exact" => InterpolateMode::NearestExact,
+                "area" => InterpolateMode::Area,
+                "bicubic" => InterpolateMode::Cubic {
+                    align_corners: options.flag("align_corners"),
+                },
                 _ => InterpolateMode::Linear {
                     align_corners: options.flag("align_corners"),
                 },

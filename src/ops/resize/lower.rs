@@ -5,8 +5,19 @@ use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, ov
 use crate::lowering::Cut;
 use crate::lowering::pieces::{Pieces, nested};
 
+/// Which inputs around its place an output reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::ops) enum Reach {
+    /// The one below.
+    One,
+    /// That and the next one.
+    Linear,
+    /// These two and one more on either side, those beyond the ends being the ends.
+    Cubic,
+}
+
 /// How the outputs of an axis stand between its inputs: output o at max(o * scale + shift, 0) /
-/// divisor.
+/// divisor, or without the maximum where the reach is cubic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::ops) struct ResizedAxis {
     pub input: usize,
@@ -14,7 +25,7 @@ pub(in crate::ops) struct ResizedAxis {
     pub scale: usize,
     pub shift: isize,
     pub divisor: usize,
-    pub linear: bool,
+    pub reach: Reach,
 }
 
 impl ResizedAxis {
@@ -25,22 +36,63 @@ impl ResizedAxis {
         scale: 0,
         shift: 0,
         divisor: 1,
-        linear: false,
+        reach: Reach::One,
     };
 
-    /// The inputs that output `o` reads, with their weights: one or two, none of weight 0.
+    /// The inputs that output `o` reads, with their weights: some of one to four, none of weight 0.
     pub fn taps(&self, o: usize) -> Vec<(usize, f64)> {
+        if self.reach == Reach::Cubic {
+            return self.cubic_taps(o);
+        }
         let place = ((o * self.scale) as isize + self.shift).max(0) as usize;
         let first = place / self.divisor;
         if first + 1 >= self.input {
             return vec![(self.input - 1, 1.0)];
         }
         let above = place % self.divisor;
-        if !self.linear || above == 0 {
+        if self.reach == Reach::One || above == 0 {
             return vec![(first, 1.0)];
         }
         let above = above as f64 / self.divisor as f64;
         vec![(first, 1.0 - above), (first + 1, above)]
+    }
+
+    fn cubic_taps(&self, o: usize) -> Vec<(usize, f64)> {
+        let place = (o * self.scale) as isize + self.shift;
+        let divisor = self.divisor as isize;
+        let first = place.div_euclid(divisor) - 1;
+        let above = place.rem_euclid(divisor) as f64 / self.divisor as f64;
+        let mut taps: Vec<(usize, f64)> = Vec::new();
+        for (i, distance) in [above + 1.0, above, 1.0 - above, 2.0 - above]
+            .iter()
+            .enumerate()
+        {
+            let input = (first + i as isize).clamp(0, self.input as isize - 1) as usize;
+            let weight = keys(*distance);
+            match taps.last_mut() {
+                Some(last) if last.0 == input => last.1 += weight,
+                _ => taps.push((input, weight)),
+            }
+        }
+        taps.retain(|&(_, weight)| weight != 0.0);
+        taps
+    }
+
+    /// The most inputs that an output reads.
+    pub fn most_inputs(&self) -> usize {
+        match self.reach {
+            Reach::One => 1,
+            Reach::Linear => 2,
+            Reach::Cubic => 4,
+        }
+    }
+
+    /// How many inputs below and above its place an output may be read from.
+    fn far(&self) -> usize {
+        match self.reach {
+            Reach::Cubic => 2,
+            _ => 1,
+        }
     }
 
     /// The most outputs over which the gradient of an input is summed, or a few more.
@@ -49,24 +101,40 @@ impl ResizedAxis {
             return self.output;
         }
         // Those between inputs are at most so many apart.
-        let inner = 2 * self.divisor / self.scale + 2;
-        let ends = [0, self.input - 1].map(|i| self.outputs_around(i));
-        inner.min(self.output).max(ends[0]).max(ends[1])
+        let inner = 2 * self.far() * self.divisor / self.scale + 2;
+        let ends = (0..self.input)
+            .take(3)
+            .chain(self.input.saturating_sub(3)..self.input);
+        let most = ends.map(|i| self.outputs_around(i)).max();
+        inner.min(self.output).max(most.unwrap_or(0))
     }
 
-    /// Outputs whose place lies between the inputs before and after input i, as
+    /// Outputs whose place lies between the inputs before and after input i, or two further ones, as
     /// `shaders/resize/resize_grad.wgsl` has them.
     fn outputs_around(&self, i: usize) -> usize {
         let place = |i: usize| (i * self.divisor).saturating_add_signed(-self.shift);
-        let begin = match i {
-            0 => 0,
-            _ => place(i - 1) / self.scale,
+        let far = self.far();
+        // The first input is read from beyond too, and by cubics those beside it.
+        let begin = match i < 2 * far - 1 {
+            true => 0,
+            false => place(i - far) / self.scale,
         };
-        let end = match i + 1 < self.input {
-            true => self.output.min(place(i + 1).div_ceil(self.scale)),
+        let end = match i + far < self.input {
+            true => self.output.min(place(i + far).div_ceil(self.scale)),
             false => self.output,
         };
         end.saturating_sub(begin)
+    }
+}
+
+/// Keys' cubic convolution kernel with a = -0.75 (Cubic convolution interpolation for digital image
+/// processing, 1981), of a distance from 0 to 2.
+fn keys(distance: f64) -> f64 {
+    const A: f64 = -0.75;
+    let d = distance;
+    match d <= 1.0 {
+        true => ((A + 2.0) * d - (A + 3.0)) * d * d + 1.0,
+        false => ((A * d - 5.0 * A) * d + 8.0 * A) * d - 4.0 * A,
     }
 }
 
@@ -82,7 +150,7 @@ pub(in crate::ops) fn lower_resize(
 ) {
     let (from, to) = (Cut::input(io, 0), Cut::output(io, 0));
     let kernel = if back { &RESIZE_GRAD } else { &RESIZE };
-    let linear = axes.iter().any(|axis| axis.linear);
+    let reach = axes.iter().map(|axis| axis.reach as usize).max();
     // Axes that are not there are entered too.
     let mut all = [1; 3];
     all[3 - most.len()..].copy_from_slice(most);
@@ -91,7 +159,7 @@ pub(in crate::ops) fn lower_resize(
         let count = rows.count * to.row();
         let base = rows.first[1] * to.row();
         let dispatch = |cut: bool| {
-            let variant = usize::from(linear) + 2 * usize::from(cut);
+            let variant = reach.unwrap_or(0) + 3 * usize::from(cut);
             Dispatch::new(kernel, VARIANTS[variant])
                 .read(Operand::Input(0))
                 .part(rows.part[0])
@@ -147,13 +215,15 @@ const AXES: [[&str; 6]; 3] = [
 ];
 /// Sums that an invocation takes whole come before those in pieces: outputs of a resizing read few
 /// elements.
-const VARIANTS: [Overrides; 4] = [
-    &[("cut", 0), ("linear", 0), ("workgroup_size", 64)],
-    &[("cut", 0), ("linear", 1), ("workgroup_size", 64)],
-    &[("cut", 1), ("linear", 0), ("workgroup_size", 64)],
-    &[("cut", 1), ("linear", 1), ("workgroup_size", 64)],
+const VARIANTS: [Overrides; 6] = [
+    &[("cut", 0), ("reach", 0), ("workgroup_size", 64)],
+    &[("cut", 0), ("reach", 1), ("workgroup_size", 64)],
+    &[("cut", 0), ("reach", 2), ("workgroup_size", 64)],
+    &[("cut", 1), ("reach", 0), ("workgroup_size", 64)],
+    &[("cut", 1), ("reach", 1), ("workgroup_size", 64)],
+    &[("cut", 1), ("reach", 2), ("workgroup_size", 64)],
 ];
-const FORWARD_VARIANTS: [Overrides; 2] = [VARIANTS[0], VARIANTS[1]];
+const FORWARD_VARIANTS: [Overrides; 3] = [VARIANTS[0], VARIANTS[1], VARIANTS[2]];
 
 static RESIZE: Kernel = Kernel::new(
     "resize",

@@ -9,7 +9,8 @@ use crate::kernel::{Caps, Io, Lowering};
 use crate::shape::{Shape, Type};
 use crate::tensor::Array;
 
-use crate::ops::resize::lower::{ResizedAxis, lower_resize};
+use crate::ops::pool::AdaptiveAvgPool;
+use crate::ops::resize::lower::{Reach, ResizedAxis, lower_resize};
 use crate::ops::{expect_f32, expect_inputs, expect_type};
 
 // Parameters and builder.
@@ -28,6 +29,16 @@ pub enum InterpolateMode {
         /// Whether the centres of the corners meet, or their outer edges.
         align_corners: bool,
     },
+    /// A cubic through the four inputs around the same place, which is not clipped; beyond the
+    /// image stands its border. Keys' kernel (1981) with a = -0.75: PyTorch's `bicubic`, over as
+    /// many axes as x has.
+    Cubic {
+        /// Whether the centres of the corners meet, or their outer edges.
+        align_corners: bool,
+    },
+    /// The mean of the inputs under each output: PyTorch's `area`, which is its adaptive average
+    /// pooling. The op that this makes is that one.
+    Area,
 }
 
 /// Resizes x `[n, c, ...]` along its one to three last axes.
@@ -64,6 +75,9 @@ impl Graph {
         size: &[usize],
         mode: InterpolateMode,
     ) -> Result<Value> {
+        if mode == InterpolateMode::Area {
+            return self.by_area(x, size);
+        }
         let input = image("interpolate", self.operand("interpolate", x)?)?;
         let step = input.iter().zip(size).map(|(&x, &y)| lowest_terms(x, y));
         let op = Interpolate {
@@ -119,7 +133,23 @@ impl Graph {
                 input.len()
             )));
         }
-        self.apply1(Interpolate { mode, size, step }, &[x])
+        match mode {
+            InterpolateMode::Area => self.by_area(x, &size),
+            _ => self.apply1(Interpolate { mode, size, step }, &[x]),
+        }
+    }
+
+    fn by_area(&mut self, x: Value, size: &[usize]) -> Result<Value> {
+        let input = image("interpolate", self.operand("interpolate", x)?)?.len();
+        match *size {
+            [length] if input == 1 => self.adaptive_avg_pool(x, AdaptiveAvgPool::new([length])),
+            [h, w] if input == 2 => self.adaptive_avg_pool(x, AdaptiveAvgPool::new([h, w])),
+            [d, h, w] if input == 3 => self.adaptive_avg_pool(x, AdaptiveAvgPool::new([d, h, w])),
+            _ => Err(Error::shape(format!(
+                "interpolate: {input} axes to resize, the size {size:?} has {}",
+                size.len()
+            ))),
+        }
     }
 
     /// `[n, c * r * r, h, w]` as `[n, c, h * r, w * r]`: channels become pixels, as PyTorch's
@@ -216,6 +246,11 @@ impl Interpolate {
     /// Type of the resized image.
     fn output(&self, op: &str, x: &Type) -> Result<Type> {
         let input = image(op, x)?;
+        if self.mode == InterpolateMode::Area {
+            return Err(Error::shape(format!(
+                "{op}: means of areas are made by adaptive average pooling"
+            )));
+        }
         if self.size.len() != input.len() || self.step.len() != input.len() {
             return Err(Error::shape(format!(
                 "{op}: x {} has {} axes to resize, the size {:?} has {}",
@@ -247,11 +282,14 @@ impl Interpolate {
             let (scale, shift, divisor) = match self.mode {
                 InterpolateMode::Nearest => (over, 0, under),
                 InterpolateMode::NearestExact => (2 * over, over as isize, 2 * under),
-                InterpolateMode::Linear {
-                    align_corners: false,
-                } => (2 * over, over as isize - under as isize, 2 * under),
-                InterpolateMode::Linear { .. } if output == 1 => (0, 0, 1),
-                InterpolateMode::Linear { .. } => (input - 1, 0, output - 1),
+                InterpolateMode::Linear { align_corners }
+                | InterpolateMode::Cubic { align_corners } => match (align_corners, output) {
+                    (false, _) => (2 * over, over as isize - under as isize, 2 * under),
+                    (true, 1) => (0, 0, 1),
+                    (true, _) => (input - 1, 0, output - 1),
+                },
+                // Of another op.
+                InterpolateMode::Area => (0, 0, 1),
             };
             ResizedAxis {
                 input,
@@ -259,7 +297,11 @@ impl Interpolate {
                 scale,
                 shift,
                 divisor,
-                linear: matches!(self.mode, InterpolateMode::Linear { .. }),
+                reach: match self.mode {
+                    InterpolateMode::Linear { .. } => Reach::Linear,
+                    InterpolateMode::Cubic { .. } => Reach::Cubic,
+                    _ => Reach::One,
+                },
             }
         })
         .collect()
@@ -330,7 +372,7 @@ impl Op for Interpolate {
 
     fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         let axes = self.axes(&io.inputs[0].shape[2..]);
-        let most = axes.iter().map(|axis| 1 + usize::from(axis.linear));
+        let most = axes.iter().map(ResizedAxis::most_inputs);
         lower_resize(false, io, &axes, &most.collect::<Vec<_>>(), caps, out);
         Ok(())
     }
@@ -422,6 +464,8 @@ mod tests {
             "interpolate: x [1, 3, 4, 5] has 2 axes to resize, the size [3] has 1"
         );
         assert!(message(g.interpolate(x, &[0, 3], mode)).contains("4 elements to 0"));
+        let area = message(g.interpolate(x, &[3], InterpolateMode::Area));
+        assert_eq!(area, "interpolate: 2 axes to resize, the size [3] has 1");
         assert!(message(g.interpolate(x, &[3, 1 << 40], mode)).contains("beyond 2^32"));
         assert!(message(g.interpolate_by(x, &[0.0], mode)).contains("scale factor of 0"));
         assert!(message(g.interpolate_by(x, &[1.0; 3], mode)).contains("3 scale factors"));
