@@ -1301,6 +1301,11 @@ fn call(which: usize, g: &mut Graph, s: &mut Settings) -> Option<Result<Value>> 
             let theta = g.input("theta", Type::f32([2, 2, 3]));
             theta.and_then(|theta| g.affine_grid(theta, s.wholes(), keep))
         }
+        101 => {
+            let boxes = g.input("boxes", Type::f32([9, 4]));
+            let scores = g.input("scores", Type::f32([9]));
+            boxes.and_then(|boxes| first(g.nms(boxes, scores?, s.real(), s.whole())))
+        }
         _ => return None,
     })
 }

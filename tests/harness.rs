@@ -431,8 +431,8 @@ fn ops_take_values_in_parts_or_say_why_not() {
 }
 
 /// Ops without a case on values in several parts: a counter is one element, a table of scalars
-/// stays small.
-const WHOLE: &[&str] = &["advance", "lookup"];
+/// stays small, and all pairs of boxes are compared.
+const WHOLE: &[&str] = &["advance", "lookup", "nms"];
 
 #[test]
 fn ranges_without_numbers_are_refused() {

@@ -6,6 +6,7 @@ mod augment;
 pub mod bench;
 mod compare;
 pub mod conv;
+mod detect;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod devices;
 mod elementwise;
@@ -179,6 +180,7 @@ fn families() -> Vec<Case> {
         softmax::softmax(),
         loss::loss(),
         random::random(),
+        detect::detect(),
         gather::gather(),
         index::index(),
         augment::augment(),

@@ -16,9 +16,11 @@ const SHORT: &[(&str, &str)] = &[
         "shuffled_batch",
         "an element walks along a cycle of the permutation, which is short whatever the extent",
     ),
+    ("nms", BOXES),
     ("texture_input", TEXELS),
     ("texture_output", TEXELS),
 ];
+const BOXES: &str = "more than 16,384 boxes are refused";
 const TEXELS: &str = "a texture of too many texels for an invocation is refused, not cut";
 
 /// Every op with a loop whose length no text fixes has a case in which it walks more than 70,000
@@ -88,6 +90,10 @@ const BOUNDED: &[(&str, &str)] = &[
         "augment/tables",
         "a workgroup counts an image whole: one that takes too many turns is refused, not cut",
     ),
+    ("detect/nms_pairs", RUN),
+    ("detect/nms_rank", BOXES),
+    ("detect/nms_select", BOXES),
+    ("detect/nms_write", BOXES),
     ("texture/read_textures", TEXELS),
     ("texture/write_texture", TEXELS),
     ("gemm/sum_parts", PARTIAL),

@@ -13,6 +13,7 @@ use crate::tensor::Array;
 mod augment;
 mod axes;
 mod conv;
+mod detect;
 mod dim;
 mod elementwise;
 mod filler;
@@ -37,6 +38,7 @@ pub use conv::{
     Conv, Conv1d, Conv2d, Conv3d, ConvForward, ConvGradInput, ConvGradWeight, ConvTranspose,
     ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, ConvTransposeWalk, ConvWalk,
 };
+pub use detect::nms::Nms;
 pub use dim::Dim;
 pub use elementwise::Fill;
 pub use elementwise::binary::{Binary, BinaryFunction, BinaryGrad};
@@ -139,6 +141,7 @@ pub(crate) fn is_own(op: &dyn Op) -> bool {
         of::<MaxUnpoolGrad>(),
         of::<MixImages>(),
         of::<MixLabels>(),
+        of::<Nms>(),
         of::<Norm>(),
         of::<NormStatistics>(),
         of::<Normalize>(),
@@ -190,6 +193,7 @@ pub fn kernels() -> Vec<Kernel> {
         optim::blend::KERNELS,
         elementwise::cast::KERNELS,
         optim::clip::KERNELS,
+        detect::nms::KERNELS,
         elementwise::compare::KERNELS,
         loss::cross_entropy_lower::KERNELS,
         movement::gather::KERNELS,

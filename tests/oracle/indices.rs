@@ -8,6 +8,12 @@ use crate::build::{Inputs, not_built};
 
 pub fn index(g: &mut Graph, example: &Example, inputs: &Inputs) -> Result<Vec<Value>> {
     let options = &example.options;
+    if example.op == "nms" {
+        let (boxes, scores) = (inputs["boxes"], inputs["scores"]);
+        let threshold = options.number("iou_threshold") as f32;
+        let (indices, count) = g.nms(boxes, scores, threshold, options.whole("most"))?;
+        return Ok(vec![indices, count]);
+    }
     let x = inputs["input"];
     let one = match example.op.as_str() {
         "gather" => g.gather(x, options.dim(), inputs["index"]),

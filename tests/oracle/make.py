@@ -1005,6 +1005,29 @@ def indexing():
             function = lambda input: dict(zip(["values", "indices"], torch.topk(input, k, dim, largest)))
             case("indexing", "topk", f"{tag}, {'largest' if largest else 'smallest'}", {"input": x}, function, options)
 
+    # torchvision's nms, as its CPU kernel has it.
+    def nms(boxes, scores, iou_threshold, most):
+        kept = []
+        area = lambda i: (boxes[i][2] - boxes[i][0]) * (boxes[i][3] - boxes[i][1])
+        for i in torch.sort(scores, stable=True, descending=True)[1].tolist():
+            overlaps = []
+            for j in kept:
+                low, high = torch.maximum(boxes[i][:2], boxes[j][:2]), torch.minimum(boxes[i][2:], boxes[j][2:])
+                common = torch.clamp(high - low, min=0).prod()
+                overlaps.append(common / (area(i) + area(j) - common) > iou_threshold)
+            if not any(overlaps):
+                kept.append(i)
+        kept = kept[:most]
+        return {"indices": torch.tensor(kept + [len(boxes)] * (most - len(kept))), "count": torch.tensor([len(kept)])}
+
+    for n, threshold, most in [(12, 0.3, 12), (40, 0.5, 40), (40, 0.1, 5)]:
+        corners = draw(f"corners {n}", [n, 2], 0.0, 4.0)
+        boxes = torch.cat([corners, corners + draw(f"sizes {n}", [n, 2], 0.5, 3.0)], 1)
+        scores = integers(f"scores {n}", [n], 20).double()
+        options = {"iou_threshold": threshold, "most": most}
+        function = lambda boxes, scores: nms(boxes, scores, **options)
+        case("indexing", "nms", f"{n}, {threshold}, {most}", {"boxes": boxes, "scores": scores}, function, options, wrt=[])
+
 
 # Losses
 

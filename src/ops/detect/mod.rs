@@ -1,0 +1,3 @@
+//! What detectors make of their boxes.
+
+pub(in crate::ops) mod nms;
