@@ -25,8 +25,11 @@ pub struct CumSum {
 
 /// # Cumulative sums
 impl Graph {
-    /// y[a] = x[0] + x[1] + ... + x[a] along `axis`. The gradient is the same sum from the other
-    /// end.
+    /// `y[a] = x[0] + x[1] + ... + x[a]` along `axis`, in the shape of x f32. The gradient is the same
+    /// sum from the other end.
+    ///
+    /// # Errors
+    /// `Shape` if x is not f32 or has no such axis.
     pub fn cumsum(&mut self, x: Value, axis: impl Into<Dim>) -> Result<Value> {
         let axis = dim::axis("cumsum", &self.operand("cumsum", x)?.shape, axis)?;
         let reverse = false;
