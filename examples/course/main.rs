@@ -19,14 +19,12 @@ struct Args {
     #[arg(value_parser = CHAPTERS.map(|(name, _)| name))]
     chapters: Vec<String>,
     /// Folder for the pictures
-    #[arg(long, value_name = "DIR", default_value = "course")]
+    #[arg(long, value_name = "DIR", default_value = "target/course")]
     out: PathBuf,
 }
 
 fn run(args: &Args) -> Result<()> {
     let failed = |what: String, e: io::Error| Error::new(ErrorKind::Io, what).with_source(e);
-    std::fs::create_dir_all(&args.out)
-        .map_err(|e| failed(format!("{} is no folder", args.out.display()), e))?;
     let engine = Engine::new()?;
     let mut out = io::stdout().lock();
     for (name, chapter) in CHAPTERS {
@@ -36,15 +34,20 @@ fn run(args: &Args) -> Result<()> {
         let mut page = Page::new(&engine);
         chapter(&mut page)?;
         let mut text = format!("# {name}, on {}\n\n{}\n", engine.describe(), page.text);
+        if !page.pictures.is_empty() {
+            let folder = args.out.display();
+            std::fs::create_dir_all(&args.out)
+                .map_err(|e| failed(format!("cannot make the folder {folder}"), e))?;
+        }
         for (picture, drawn) in &page.pictures {
             let path = args.out.join(picture);
             drawn.write_png(&path)?;
             text += &format!("{} is written\n", path.display());
         }
         match writeln!(out, "{text}") {
-            // Nobody reads any more, as after `| head`.
-            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
-            said => said.map_err(|e| failed("standard output".to_owned(), e))?,
+            // Nobody reads any more, as after `| head`: the pictures are still to be drawn.
+            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => {}
+            said => said.map_err(|e| failed("standard output cannot be written".to_owned(), e))?,
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Back-propagation: one number followed through a network by hand, by the library, and by trying.
+//! Back-propagation: numbers followed through a network by hand, by the library, and by trying.
 
 use striate::ops::{Conv2d, MaxPool2d, Reduction};
 use striate::prelude::*;
@@ -6,106 +6,157 @@ use striate::prelude::*;
 use super::{Given, Page, number, numbers};
 
 const IMAGE: [f32; 9] = [1.0, 2.0, 0.0, 0.0, 1.0, 3.0, 2.0, 0.0, 1.0];
-const KERNEL: [f32; 4] = [1.0, 0.5, 0.0, 1.0];
-const WEIGHT: f32 = 0.4;
-const BIAS: f32 = -1.0;
 const TARGET: f32 = 2.0;
-/// How far the parameter is moved to see what the loss does, and the learning rate.
+/// How far a parameter is moved to either side, to see what the loss does.
 const NUDGE: f32 = 1.0 / 64.0;
-const RATE: f32 = 0.1;
+/// Learning rates: one that is small enough, one that is not.
+const RATES: [f32; 2] = [0.01, 0.1];
 
-/// conv, relu, max pooling of all, weight and bias, squared error. The values on the way, loss last.
-fn network(g: &mut Graph, x: &[Value]) -> Result<Vec<Value>> {
-    let maps = g.conv2d(x[0], x[1], None, Conv2d::new())?;
-    let relu = g.relu(maps)?;
-    let pooled = g.max_pool(relu, MaxPool2d::new(2))?;
-    let flat = g.reshape(pooled, [1, 1])?;
-    let weight = g.constant(Tensor::f32([1, 1], vec![WEIGHT])?)?;
-    let bias = g.constant(Tensor::f32([1], vec![BIAS])?)?;
-    let y = g.linear(flat, weight, Some(bias))?;
-    let target = g.constant(Tensor::f32([1, 1], vec![TARGET])?)?;
-    let loss = g.mse_loss(y, target, Reduction::Mean)?;
-    Ok(vec![maps, pooled, y, loss])
+/// What is learnt.
+#[derive(Clone, Copy)]
+struct Parameters {
+    kernel: [f32; 4],
+    weight: f32,
+    bias: f32,
 }
 
-fn given(kernel: &[f32; 4]) -> [Given<'_>; 2] {
-    [(&[1, 1, 3, 3], &IMAGE), (&[1, 1, 2, 2], kernel)]
+const BEGIN: Parameters = Parameters {
+    kernel: [1.0, 0.5, 0.0, 1.0],
+    weight: 0.4,
+    bias: -1.0,
+};
+
+/// What the network makes on its way.
+struct Made {
+    map: Value,
+    largest: Value,
+    y: Value,
+    loss: Value,
+}
+
+/// conv, relu, the largest of the map, weight and bias, squared error; of the image, the kernel, the
+/// weight and the bias.
+fn network(g: &mut Graph, x: &[Value]) -> Result<Made> {
+    let map = g.conv2d(x[0], x[1], None, Conv2d::new())?;
+    let relu = g.relu(map)?;
+    let largest = g.max_pool(relu, MaxPool2d::new(2))?;
+    let flat = g.reshape(largest, [1, 1])?;
+    let y = g.linear(flat, x[2], Some(x[3]))?;
+    let target = g.constant(Tensor::f32([1, 1], vec![TARGET])?)?;
+    let loss = g.mse_loss(y, target, Reduction::Mean)?;
+    Ok(Made {
+        map,
+        largest,
+        y,
+        loss,
+    })
+}
+
+fn given(own: &Parameters) -> [Given<'_>; 4] {
+    [
+        (&[1, 1, 3, 3], &IMAGE),
+        (&[1, 1, 2, 2], &own.kernel),
+        (&[1, 1], std::slice::from_ref(&own.weight)),
+        (&[1], std::slice::from_ref(&own.bias)),
+    ]
+}
+
+fn loss(page: &Page, own: &Parameters) -> Result<f32> {
+    Ok(page.one(&given(own), |g, x| Ok(network(g, x)?.loss))?[0])
 }
 
 pub fn show(page: &mut Page) -> Result<()> {
-    let made = page.run(&given(&KERNEL), network)?;
-    let maps = made[0].as_f32()?.to_vec();
-    let [pooled, y, loss] = [made[1].item()?, made[2].item()?, made[3].item()?];
+    let made = page.run(&given(&BEGIN), |g, x| {
+        let made = network(g, x)?;
+        Ok(vec![made.map, made.largest, made.y, made.loss])
+    })?;
+    let map = made[0].as_f32()?.to_vec();
+    let [largest, y, loss_now] = [made[1].item()?, made[2].item()?, made[3].item()?];
+    let Parameters {
+        kernel,
+        weight,
+        bias,
+    } = BEGIN;
+    let of_y = 2.0 * (y - TARGET);
+    let of_largest = of_y * weight;
+    // The pixels that lay under the kernel where the map is largest.
+    let place = map.iter().position(|x| *x == largest).unwrap_or(0);
+    let corner = 3 * (place / 2) + place % 2;
+    let under = [0, 1, 3, 4].map(|step| IMAGE[corner + step]);
+    let by_hand = under.map(|x| of_largest * x);
+
     page.say("Forwards:");
     page.say(format!("  3 x 3 pixels {}", numbers(&IMAGE)));
-    page.say(format!("  2 x 2 kernel {}", numbers(&KERNEL)));
-    page.say(format!("  map {}", numbers(&maps)));
-    page.say(format!("  relu and the largest: {}", number(pooled)));
+    page.say(format!("  2 x 2 kernel {}", numbers(&kernel)));
+    page.say(format!("  map {}", numbers(&map)));
+    page.say(format!("  relu and the largest: {}", number(largest)));
+    let [shown_weight, shown_y] = [number(weight), number(y)];
+    let [shown_largest, shown_target] = [number(largest), number(TARGET)];
     page.say(format!(
-        "  y = {} * {} - {} = {}",
-        number(WEIGHT),
-        number(pooled),
-        number(-BIAS),
-        number(y)
+        "  y = {shown_weight} * {shown_largest} - {} = {shown_y}",
+        number(-bias)
     ));
     page.say(format!(
-        "  loss = ({} - {})^2 = {}",
-        number(y),
-        number(TARGET),
-        number(loss)
+        "  loss = ({shown_y} - {shown_target})^2 = {}",
+        number(loss_now)
     ));
-
-    // By hand: the chain rule, from the loss back.
-    let of_y = 2.0 * (y - TARGET);
-    let of_pooled = of_y * WEIGHT;
-    // The largest is the second of the map: the kernel lay one to the right.
-    let under = [IMAGE[1], IMAGE[2], IMAGE[4], IMAGE[5]];
-    let by_hand = under.map(|x| of_pooled * x);
+    let back = number(of_y);
     page.say("Backwards, by hand:");
+    page.say(format!("  by y: 2 * ({shown_y} - {shown_target}) = {back}"));
+    page.say(format!("  by the bias: {back}"));
     page.say(format!(
-        "  by y: 2 * ({} - {}) = {}",
-        number(y),
-        number(TARGET),
-        number(of_y)
+        "  by the weight: {back} * {shown_largest} = {}",
+        number(of_y * largest)
     ));
     page.say(format!(
-        "  by the largest: {} * {} = {}",
-        number(of_y),
-        number(WEIGHT),
-        number(of_pooled)
+        "  by the largest: {back} * {shown_weight} = {}",
+        number(of_largest)
     ));
     page.say(format!("  under the kernel lay {}", numbers(&under)));
     page.say(format!("  by the kernel: {}", numbers(&by_hand)));
 
-    let by_graph = page.one(&given(&KERNEL), |g, x| {
-        let loss = network(g, x)?[3];
-        Ok(gradients(g, loss, &[x[1]])?[0])
+    let slopes = page.run(&given(&BEGIN), |g, x| {
+        let loss = network(g, x)?.loss;
+        gradients(g, loss, x)
     })?;
-    page.say(format!("By the library: {}", numbers(&by_graph)));
+    let of_kernel = slopes[1].as_f32()?.to_vec();
+    let [of_weight, of_bias] = [slopes[2].item()?, slopes[3].item()?];
+    page.say("By the library:");
+    page.say(format!("  by the kernel: {}", numbers(&of_kernel)));
+    page.say(format!(
+        "  by the weight: {}, by the bias: {}",
+        number(of_weight),
+        number(of_bias)
+    ));
+    page.say(format!("  by the pixels: {}", numbers(slopes[0].as_f32()?)));
+
     let mut by_trying = [0.0; 4];
     for (i, found) in by_trying.iter_mut().enumerate() {
-        let loss = |by: f32| -> Result<f32> {
-            let mut kernel = KERNEL;
-            kernel[i] += by;
-            page.run(&given(&kernel), network)?[3].item()
-        };
-        *found = (loss(NUDGE)? - loss(-NUDGE)?) / (2.0 * NUDGE);
+        let [mut more, mut less] = [BEGIN; 2];
+        more.kernel[i] += NUDGE;
+        less.kernel[i] -= NUDGE;
+        *found = (loss(page, &more)? - loss(page, &less)?) / (2.0 * NUDGE);
     }
     page.say(format!(
-        "By trying, each moved by 1/64 to both sides: {}",
-        numbers(&by_trying)
+        "By trying, each number of the kernel moved by {NUDGE} to both sides:"
     ));
+    page.say(format!("  {}", numbers(&by_trying)));
 
-    let mut better = KERNEL;
-    for (weight, slope) in better.iter_mut().zip(&by_graph) {
-        *weight -= RATE * slope;
+    for rate in RATES {
+        let mut next = BEGIN;
+        for (own, slope) in next.kernel.iter_mut().zip(&of_kernel) {
+            *own -= rate * slope;
+        }
+        next.weight -= rate * of_weight;
+        next.bias -= rate * of_bias;
+        page.say(format!(
+            "One step at the rate {}: kernel {}, weight {}, bias {}, loss {}",
+            number(rate),
+            numbers(&next.kernel),
+            number(next.weight),
+            number(next.bias),
+            number(loss(page, &next)?)
+        ));
     }
-    let loss = page.run(&given(&better), network)?[3].item()?;
-    page.say(format!(
-        "One step at the rate {}: kernel {}, loss {}",
-        number(RATE),
-        numbers(&better),
-        number(loss)
-    ));
     Ok(())
 }

@@ -1,14 +1,13 @@
 //! Inputs with several channels, and several filters.
 
-use striate::data::Picture;
 use striate::ops::Conv2d;
 use striate::prelude::*;
 
 use super::scene::{self, SIDE};
-use super::{Given, Page, extents, grey, number};
+use super::{Given, Page, extents, number};
 
-/// 1x1 filters over red, green and blue: each is bright where one of them is above the others.
-const REDDISH: [f32; 9] = [2.0, -1.0, -1.0, -1.0, 2.0, -1.0, -1.0, -1.0, 2.0];
+/// Three filters of 1 x 1: each is bright where its own colour is above the two others.
+const OWN_COLOUR: [f32; 9] = [2.0, -1.0, -1.0, -1.0, 2.0, -1.0, -1.0, -1.0, 2.0];
 
 pub fn show(page: &mut Page) -> Result<()> {
     // M x N x C, U x V, m.
@@ -34,15 +33,11 @@ pub fn show(page: &mut Page) -> Result<()> {
 
     let planes = scene::planes();
     let shapes: [&[usize]; 2] = [&[1, 3, SIDE, SIDE], &[3, 3, 1, 1]];
-    let given: [Given; 2] = [(shapes[0], &planes), (shapes[1], &REDDISH)];
+    let given: [Given; 2] = [(shapes[0], &planes), (shapes[1], &OWN_COLOUR)];
     let maps = page.one(&given, |g, x| {
         let y = g.conv2d(x[0], x[1], None, Conv2d::new())?;
         g.relu(y)
     })?;
-    let mut tiles = vec![scene::picture(&planes)?];
-    for map in maps.chunks(SIDE * SIDE) {
-        tiles.push(grey(map, [SIDE; 2])?);
-    }
-    page.draw("colours.png", Picture::grid(&tiles, 4, 4)?);
+    page.draw("colours.png", scene::beside(&planes, &maps)?);
     Ok(())
 }

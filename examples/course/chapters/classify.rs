@@ -3,7 +3,7 @@
 use striate::ops::Reduction;
 use striate::prelude::*;
 
-use super::{Given, Page, numbers};
+use super::{Given, Page, number, numbers};
 
 pub fn show(page: &mut Page) -> Result<()> {
     // Two maps of 1 x 2, flattened, against three classes.
@@ -20,8 +20,17 @@ pub fn show(page: &mut Page) -> Result<()> {
         "2 maps of 1 x 2, flattened: {}",
         numbers(made[0].as_f32()?)
     ));
-    page.say(format!("weights of three classes: {}", numbers(&weights)));
-    page.say(format!("one product each: {}", numbers(&logits)));
+    page.say("weights, a row for each of three classes:");
+    page.matrix(&weights, 4);
+    for (class, (row, logit)) in weights.chunks(4).zip(&logits).enumerate() {
+        let products: Vec<String> = row
+            .iter()
+            .zip(&maps)
+            .map(|(w, x)| format!("{} * {}", number(*w), number(*x)))
+            .collect();
+        let logit = number(*logit);
+        page.say(format!("class {class}: {} = {logit}", products.join(" + ")));
+    }
     page.say(format!("softmax: {}", numbers(made[2].as_f32()?)));
 
     for class in 0..3 {

@@ -1,6 +1,6 @@
 //! What an image is.
 
-use striate::data::{Picture, digits};
+use striate::data::digits;
 use striate::prelude::*;
 
 use super::{Page, grey, scene};
@@ -39,10 +39,6 @@ pub fn show(page: &mut Page) -> Result<()> {
     page.say(format!(
         "Its pixel in row 70, column 40: red {red}, green {green}, blue {blue}"
     ));
-    let mut tiles = vec![scene::picture(&planes)?];
-    for plane in planes.chunks(scene::SIDE * scene::SIDE) {
-        tiles.push(grey(plane, [scene::SIDE; 2])?);
-    }
-    page.draw("planes.png", Picture::grid(&tiles, 4, 4)?);
+    page.draw("planes.png", scene::beside(&planes, &planes)?);
     Ok(())
 }

@@ -5,6 +5,7 @@ mod channels;
 mod classify;
 mod convolution;
 mod image;
+mod kernels;
 mod parameters;
 mod pooling;
 mod scene;

@@ -14,14 +14,20 @@ pub fn show(page: &mut Page) -> Result<()> {
         let parameters = striate::train::parameters(&g);
         parameters.iter().map(|&own| Ok(g.ty(own)?.count())).sum()
     };
-    let conv = count(&Conv2d::new(3, 10, 5), &[1, 3, 128, 128])?;
+    let side = 128;
+    let conv = count(&Conv2d::new(3, 10, 5), &[1, 3, side, side])?;
     page.say(format!(
         "10 filters of 5 x 5 x 3: (5 * 5 * 3 + 1) * 10 = {conv}, whatever the size of the picture"
     ));
-    let inputs = 128 * 128 * 3;
+    let inputs = side * side * 3;
     let linear = count(&Linear::new(inputs, 10), &[1, inputs])?;
     page.say(format!(
-        "10 neurons that see all {inputs} numbers of 128 x 128 x 3: ({inputs} + 1) * 10 = {linear}"
+        "10 numbers, each of all {inputs} of {side} x {side} x 3: ({inputs} + 1) * 10 = {linear}"
+    ));
+    let maps = 10 * side * side;
+    page.say(format!(
+        "10 maps of {side} x {side}, each number of all {inputs}: ({inputs} + 1) * {maps} = {}",
+        (inputs + 1) * maps
     ));
     page.say("LeNet-5:");
     let summary = lenet5(10).summary(1)?;

@@ -5,13 +5,11 @@ use striate::ops::{AvgPool2d, Conv2d, MaxPool2d};
 use striate::prelude::*;
 use striate::shape::PaddingMode;
 
+use super::kernels::OUTLINE;
 use super::scene::{self, SIDE};
 use super::{Given, Page, grey, numbers};
 
 const WINDOW: [f32; 9] = [0.3, 0.6, 1.0, 0.5, 0.1, 0.3, 1.0, 0.5, 0.9];
-/// A quarter of the outline kernel, so that most of what it makes lies below 1.
-const OUTLINE: [f32; 9] = [-0.25, -0.25, -0.25, -0.25, 2.0, -0.25, -0.25, -0.25, -0.25];
-
 pub fn show(page: &mut Page) -> Result<()> {
     let given: [Given; 1] = [(&[1, 1, 3, 3], &WINDOW)];
     page.say("3 x 3 numbers:");
@@ -49,8 +47,9 @@ pub fn show(page: &mut Page) -> Result<()> {
             Ok(gradients(g, pixel, &[x[0]])?[0])
         })?;
         let seen = seen.iter().filter(|x| **x != 0.0).count();
+        let plural = if depth == 1 { "" } else { "s" };
         page.say(format!(
-            "layers of 3 x 3: {depth}; a pixel behind them sees {seen} of the input, through {} weights",
+            "{depth} layer{plural} of 3 x 3: a pixel sees {seen} of the input, through {} weights",
             9 * depth
         ));
     }
@@ -60,6 +59,8 @@ pub fn show(page: &mut Page) -> Result<()> {
     let made = page.run(&given, |g, x| {
         let padded = g.pad(x[0], &[1; 4], PaddingMode::Replicate)?;
         let map = g.conv2d(padded, x[1], None, Conv2d::new())?;
+        // Half of it, so that most lies below 1 and can be shown.
+        let map = g.scale(map, 0.5)?;
         let relu = g.relu(map)?;
         let half = g.max_pool(relu, MaxPool2d::new(2))?;
         let quarter = g.max_pool(half, MaxPool2d::new(2))?;

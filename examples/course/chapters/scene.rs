@@ -4,6 +4,8 @@
 use striate::data::Picture;
 use striate::prelude::*;
 
+use super::grey;
+
 /// Pixels along each edge.
 pub const SIDE: usize = 128;
 
@@ -30,10 +32,14 @@ pub fn greys() -> Vec<f32> {
     pixels.map(|((r, g), b)| (r + g + b) / 3.0).collect()
 }
 
-/// Planes as a picture.
-pub fn picture(planes: &[f32]) -> Result<Picture> {
+/// The picture of these planes, and beside it maps `[n, SIDE, SIDE]` in grey.
+pub fn beside(planes: &[f32], maps: &[f32]) -> Result<Picture> {
     let bytes: Vec<u8> = planes.iter().map(|x| (255.0 * x).round() as u8).collect();
-    Picture::of_image(&bytes, [3, SIDE, SIDE])
+    let mut tiles = vec![Picture::of_image(&bytes, [3, SIDE, SIDE])?];
+    for map in maps.chunks(SIDE * SIDE) {
+        tiles.push(grey(map, [SIDE; 2])?);
+    }
+    Picture::grid(&tiles, tiles.len(), 4)
 }
 
 /// The colour at a point, in pixels from the top left.

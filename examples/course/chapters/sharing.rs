@@ -5,13 +5,12 @@ use striate::ops::Conv2d;
 use striate::prelude::*;
 use striate::shape::PaddingMode;
 
+use super::kernels::ACROSS;
 use super::{Given, Page, grey, number};
 
 /// Sides of the canvas, and how far the digit moves: right and down.
 const SIDE: usize = 48;
 const MOVE: [usize; 2] = [14, 9];
-/// Vertical edges.
-const EDGES: [f32; 9] = [-1.0, 0.0, 1.0, -2.0, 0.0, 2.0, -1.0, 0.0, 1.0];
 
 pub fn show(page: &mut Page) -> Result<()> {
     let set = digits(10, 1)?;
@@ -26,7 +25,7 @@ pub fn show(page: &mut Page) -> Result<()> {
     };
     let (here, there) = (canvas([3, 4]), canvas([3 + MOVE[0], 4 + MOVE[1]]));
     let both = [&here[..], &there[..]].concat();
-    let given: [Given; 2] = [(&[2, 1, SIDE, SIDE], &both), (&[1, 1, 3, 3], &EDGES)];
+    let given: [Given; 2] = [(&[2, 1, SIDE, SIDE], &both), (&[1, 1, 3, 3], &ACROSS)];
     let made = page.run(&given, |g, x| {
         let maps = g.conv2d(x[0], x[1], None, Conv2d::new().padding(1))?;
         // What the map of the first would be if it were moved.
@@ -39,8 +38,8 @@ pub fn show(page: &mut Page) -> Result<()> {
         let largest = g.amax(difference, &[0, 1, 2, 3], false)?;
         Ok(vec![maps, largest, g.global_max_pool(maps)?])
     })?;
-    let [maps, largest, pooled] = [0, 1, 2].map(|i| made[i].as_f32());
-    let (maps, largest, pooled) = (maps?, largest?[0], pooled?);
+    let (maps, largest) = (made[0].as_f32()?, made[1].item()?);
+    let pooled = made[2].as_f32()?;
     page.say(format!(
         "Moved by {} to the right and {} down: the map of the moved digit and the moved map of the \
          digit differ by {} at most",

@@ -1,6 +1,7 @@
 //! How large what comes out is, and what stands beyond the edge.
 
 use striate::data::Picture;
+use striate::models::lenet5;
 use striate::ops::{Conv2d, MaxPool2d};
 use striate::prelude::*;
 use striate::shape::PaddingMode;
@@ -19,38 +20,35 @@ struct Layer {
     pooled: bool,
 }
 
-const LAYERS: [Layer; 4] = [
+const fn layer(input: [usize; 4], filters: usize, kernel: usize) -> Layer {
     Layer {
-        input: [1, 3, 32, 32],
-        filters: 10,
-        kernel: 5,
-        padding: 2,
+        input,
+        filters,
+        kernel,
+        padding: 0,
         stride: 1,
         pooled: false,
+    }
+}
+
+const LAYERS: [Layer; 5] = [
+    Layer {
+        padding: 2,
+        ..layer([1, 3, 32, 32], 10, 5)
     },
     Layer {
-        input: [1, 1, 9, 9],
-        filters: 1,
-        kernel: 3,
-        padding: 0,
         stride: 2,
-        pooled: false,
+        ..layer([1, 1, 9, 9], 1, 3)
+    },
+    layer([1, 1, 10, 10], 1, 3),
+    Layer {
+        stride: 2,
+        ..layer([1, 1, 10, 10], 1, 3)
     },
     Layer {
-        input: [1, 1, 10, 10],
-        filters: 1,
-        kernel: 3,
-        padding: 0,
-        stride: 1,
-        pooled: false,
-    },
-    Layer {
-        input: [1, 3, 16, 16],
-        filters: 10,
-        kernel: 5,
         padding: 2,
-        stride: 1,
         pooled: true,
+        ..layer([1, 3, 16, 16], 10, 5)
     },
 ];
 
@@ -83,6 +81,15 @@ pub fn show(page: &mut Page) -> Result<()> {
             layer.stride,
             extents(g.shape(y)?)
         ));
+    }
+
+    page.say("LeNet-5, from 28 x 28 x 1:");
+    for row in &lenet5(10).summary(1)?.rows {
+        let size = match row.output[..] {
+            [_, _, _, _] => extents(&row.output),
+            _ => row.output[1..].iter().product::<usize>().to_string(),
+        };
+        page.say(format!("  {:<10} {size}", row.ops));
     }
 
     let row = [1.0, 2.0, 3.0];
