@@ -1,17 +1,14 @@
 //! The pages of the course say what its program prints and draws.
 
-#[path = "../examples/course/chapters/mod.rs"]
-mod chapters;
-
 use std::fs;
 use std::path::Path;
 
-use chapters::{CHAPTERS, Page};
 use striate::ops::{Conv2d, MaxPool2d};
 use striate::prelude::*;
+use striate_course::{CHAPTERS, Page};
 
 fn read(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/course");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/course");
     let path = path.join(name);
     fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
@@ -26,7 +23,7 @@ fn size_of_png(path: &Path) -> [usize; 2] {
 fn pages_hold_what_the_program_makes() {
     let engine = Engine::new().unwrap();
     let index = read("README.md");
-    let pictures = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/course/pictures");
+    let pictures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/course/pictures");
     for (name, chapter) in CHAPTERS {
         let mut page = Page::new(&engine);
         chapter(&mut page).unwrap();
@@ -36,7 +33,7 @@ fn pages_hold_what_the_program_makes() {
             index.contains(&format!("]({file})")),
             "{file} is not listed"
         );
-        let command = format!("--example course -- {name}\n");
+        let command = format!("-p striate-course -- {name}\n");
         assert!(text.contains(&command), "{file} has no command");
         let block = format!("```text\n{}```\n", page.text);
         assert!(text.contains(&block), "{file} does not hold\n{}", page.text);

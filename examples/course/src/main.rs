@@ -1,7 +1,5 @@
 //! Makes what the pages of `docs/course` show: the numbers of each chapter, and its pictures.
-//! `cargo run --release --features images --example course -- convolution`
-
-mod chapters;
+//! `cargo run --release -p striate-course -- convolution`
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -10,7 +8,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use striate::prelude::*;
 
-use chapters::{CHAPTERS, Page};
+use striate_course::{CHAPTERS, Page};
 
 /// Works through chapters of the course: prints their numbers, and writes their pictures.
 #[derive(Parser)]

@@ -34,8 +34,8 @@ struct Made {
     loss: Value,
 }
 
-/// conv, relu, the largest of the map, weight and bias, squared error; of the image, the kernel, the
-/// weight and the bias.
+/// conv, relu, the largest of the map, weight and bias, squared error; of the image, the kernel,
+/// the weight and the bias.
 fn network(g: &mut Graph, x: &[Value]) -> Result<Made> {
     let map = g.conv2d(x[0], x[1], None, Conv2d::new())?;
     let relu = g.relu(map)?;

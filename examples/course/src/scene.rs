@@ -1,5 +1,5 @@
-//! A still life in colour: a red ball, a blue box and a green post on a chequered floor. It has what
-//! kernels look for: edges of every direction, smooth shading, a fine pattern.
+//! A still life in colour: a red ball, a blue box and a green post on a chequered floor. It has
+//! what kernels look for: edges of every direction, smooth shading, a fine pattern.
 
 use striate::data::Picture;
 use striate::prelude::*;

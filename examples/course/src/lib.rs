@@ -1,4 +1,4 @@
-//! The chapters: each prints numbers and draws pictures, all made by graphs of the library.
+//! The chapters of the course: numbers and pictures, made by graphs of the library.
 
 mod backprop;
 mod channels;
