@@ -388,6 +388,13 @@ impl PaddingMode {
     }
 }
 
+/// A shape with another extent along an axis.
+pub(crate) fn resized(shape: &Shape, axis: usize, extent: usize) -> Shape {
+    let mut extents = shape.to_vec();
+    extents[axis] = extent;
+    extents.into()
+}
+
 /// Extents of a shape seen as `[outer, extent, inner]` around an axis.
 pub(crate) fn around(shape: &Shape, axis: usize) -> [usize; 3] {
     let inner = shape[axis + 1..].iter().product();

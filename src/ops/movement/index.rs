@@ -11,7 +11,7 @@ use crate::ops::dim::{self, Dim};
 use crate::ops::movement::slice::AxisRange;
 use crate::ops::reduce::along::{rows_across, rows_in_all};
 use crate::ops::{expect_dtype, expect_f32, expect_inputs};
-use crate::shape::{DType, Shape, Type, around};
+use crate::shape::{DType, Shape, Type, around, resized};
 use crate::tensor::{Array, Tensor};
 
 // Parameters and builder.
@@ -40,11 +40,13 @@ impl Graph {
     /// `u32` of as many axes, whose extents but that of `axis` are at most those of x. Where the
     /// index is not below the extent of x, y is 0; in PyTorch it is an error.
     pub fn gather(&mut self, x: Value, axis: impl Into<Dim>, index: Value) -> Result<Value> {
-        let x_shape = self.operand("gather", x)?.shape.clone();
-        let axis = dim::axis("gather", &x_shape, axis)?;
-        let (shape, name) = (&self.operand("gather", index)?.shape, "gather");
-        let within = within(name, axis, "x", &x_shape, shape)?;
-        let x = self.slice(x, &within)?;
+        let name = "gather";
+        let (x_type, index_type) = (self.operand(name, x)?, self.operand(name, index)?);
+        expect_gathered(name, x_type)?;
+        expect_dtype(name, "index", index_type, DType::U32)?;
+        let axis = dim::axis(name, &x_type.shape, axis)?;
+        let seen = ranges(name, axis, &x_type.shape, &index_type.shape)?;
+        let x = self.slice(x, &seen)?;
         self.apply1(Gather { axis }, &[x, index])
     }
 
@@ -60,10 +62,10 @@ impl Graph {
         src: Value,
     ) -> Result<Value> {
         let name = "scatter_add";
-        let x_shape = self.operand(name, x)?.shape.clone();
+        expect_f32(name, "x", self.operand(name, x)?)?;
+        let x_shape = self.shape(x)?.clone();
         let axis = dim::axis(name, &x_shape, axis)?;
-        let shape = self.operand(name, index)?.shape.clone();
-        within(name, axis, "x", &x_shape, &shape)?;
+        ranges(name, axis, &x_shape, &self.operand(name, index)?.shape)?;
         let extent = x_shape[axis];
         let sums = self.apply1(ScatterAdd { axis, extent }, &[index, src])?;
         let extents = x_shape.iter().zip(self.shape(sums)?.iter()).rev();
@@ -98,12 +100,12 @@ const MOST_CLASSES: usize = 1 << 20;
 
 // Shape rule.
 
-/// The ranges of a value of shape `x` that an index of this shape sees: all along the axis.
-fn within(op: &str, axis: usize, name: &str, x: &Shape, index: &Shape) -> Result<Vec<AxisRange>> {
+/// What an index of its shape sees of an x of its: all along the axis, and ranges of the others.
+fn ranges(op: &str, axis: usize, x: &Shape, index: &Shape) -> Result<Vec<AxisRange>> {
     let fits = |other: usize| other == axis || index[other] <= x[other];
     if index.len() != x.len() || !(0..x.len()).all(fits) {
         return Err(Error::shape(format!(
-            "{op}: index {index} does not lie within {name} {x} but along axis {axis}"
+            "{op}: index {index} does not lie within x {x} but along axis {axis}"
         )));
     }
     let shorter = (0..x.len()).filter(|&other| other != axis && index[other] < x[other]);
@@ -112,11 +114,14 @@ fn within(op: &str, axis: usize, name: &str, x: &Shape, index: &Shape) -> Result
         .collect())
 }
 
-/// `shape` with another extent along an axis.
-fn resized(shape: &Shape, axis: usize, extent: usize) -> Shape {
-    let mut extents = shape.to_vec();
-    extents[axis] = extent;
-    extents.into()
+/// Fails unless x has elements that can be chosen.
+fn expect_gathered(op: &str, x: &Type) -> Result<()> {
+    match x.dtype {
+        DType::F32 | DType::U32 => Ok(()),
+        _ => Err(Error::shape(format!(
+            "{op}: x is {x}, f32 or u32 is needed"
+        ))),
+    }
 }
 
 impl Op for Gather {
@@ -127,11 +132,7 @@ impl Op for Gather {
     fn infer(&self, inputs: &[&Type]) -> Result<Vec<Type>> {
         expect_inputs(self.name(), inputs, 2)?;
         let (x, index) = (inputs[0], inputs[1]);
-        if !matches!(x.dtype, DType::F32 | DType::U32) {
-            return Err(Error::shape(format!(
-                "gather: x is {x}, f32 or u32 is needed"
-            )));
-        }
+        expect_gathered(self.name(), x)?;
         expect_dtype(self.name(), "index", index, DType::U32)?;
         let along = index.shape.get(self.axis).copied();
         let same = along.filter(|&along| {
