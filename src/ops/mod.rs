@@ -2,6 +2,7 @@
 //! in this order.
 
 use std::any::{Any, TypeId};
+use std::cmp::Ordering;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::Op;
@@ -287,6 +288,16 @@ fn no_second_derivative(op: &str) -> Error {
         ErrorKind::NotDifferentiable,
         format!("{op}: second derivatives are not offered"),
     )
+}
+
+/// The order of two elements, for the reference: NaN as larger than all numbers and as equal to
+/// NaN, zeros as equal.
+fn in_order(a: f64, b: f64) -> Ordering {
+    let numbers = || (a + 0.0).total_cmp(&(b + 0.0));
+    match (a.is_nan(), b.is_nan()) {
+        (false, false) => numbers(),
+        (a_is_nan, b_is_nan) => a_is_nan.cmp(&b_is_nan),
+    }
 }
 
 /// What fused kernels do last, for the reference: relu, then zero where the mask is not positive.

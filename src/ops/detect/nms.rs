@@ -5,7 +5,7 @@ use crate::graph::{Graph, Node, Op, Value};
 use crate::kernel::{
     Caps, Dispatch, Io, Kernel, Lowering, Operand, Overrides, looped, source, turns_within,
 };
-use crate::ops::{expect_inputs, expect_type};
+use crate::ops::{expect_inputs, expect_type, in_order};
 use crate::shape::Type;
 use crate::tensor::Array;
 
@@ -85,16 +85,9 @@ impl Op for Nms {
     fn eval(&self, inputs: &[&Array]) -> Vec<Array> {
         let (boxes, scores) = (inputs[0].floats(), inputs[1].floats());
         let n = scores.len();
-        let key = |i: usize| match scores[i] {
-            score if score.is_nan() => (true, 0.0),
-            score => (false, score + 0.0),
-        };
         let mut order: Vec<usize> = (0..n).collect();
         // Equal ones stay in order.
-        order.sort_by(|&a, &b| {
-            let nan = key(b).0.cmp(&key(a).0);
-            nan.then(key(b).1.total_cmp(&key(a).1))
-        });
+        order.sort_by(|&a, &b| in_order(scores[b], scores[a]));
         let corners = |i: usize| std::array::from_fn(|c| boxes[4 * i + c]);
         let mut kept: Vec<usize> = Vec::new();
         for i in order {

@@ -12,7 +12,7 @@ use crate::lowering::{Cut, variant};
 use crate::ops::dim::{self, Dim};
 use crate::ops::movement::index::ScatterAdd;
 use crate::ops::reduce::along::{rows_across, rows_in_all};
-use crate::ops::{expect_f32, expect_inputs};
+use crate::ops::{expect_f32, expect_inputs, in_order};
 use crate::shape::around;
 
 // Parameters and builder.
@@ -89,17 +89,11 @@ impl Op for TopK {
         for line in 0..outer * inner {
             let (o, i) = (line / inner, line % inner);
             let element = |a: usize| x.floats()[(o * extent + a) * inner + i];
-            // NaN as the largest number, and zeros as equal.
-            let key = |a: usize| match element(a) {
-                value if value.is_nan() => (true, 0.0),
-                value => (false, value + 0.0),
-            };
             let mut order: Vec<usize> = (0..extent).collect();
             // Equal ones stay in order.
             order.sort_by(|&a, &b| {
                 let (a, b) = if self.largest { (b, a) } else { (a, b) };
-                let ordered = key(a).0.cmp(&key(b).0);
-                ordered.then(key(a).1.total_cmp(&key(b).1))
+                in_order(element(a), element(b))
             });
             for (place, &a) in order[..self.k].iter().enumerate() {
                 let at = (o * self.k + place) * inner + i;
