@@ -86,11 +86,15 @@ fn chosen() -> Vec<Case> {
         .gradients(&[0, 2], Bound::Exact),
     );
     // More elements than an invocation walks, and than 64 do.
-    for shape in [Shape::from([1, 70_001, 16]), [1, 64 * 70_001, 1].into()] {
+    for (extent, shape) in [
+        (20, Shape::from([1, 70_001, 16])),
+        (3, [1, 64 * 70_001, 1].into()),
+    ] {
+        let (x, count) = (real([1, extent, shape[2]]), extent as u32);
         cases.push(
             Case::new(
                 format!("scatter_add/long/{shape}"),
-                vec![real([1, 3, shape[2]]), below(shape.clone(), 3), real(shape)],
+                vec![x, below(shape.clone(), count), real(shape)],
                 |g, v| Ok(vec![g.scatter_add(v[0], 1, v[1], v[2])?]),
             )
             .bound(Bound::Norm(1e-5)),
@@ -120,7 +124,7 @@ fn chosen() -> Vec<Case> {
 /// Lines walked alone and shared.
 fn ordered() -> Vec<Case> {
     let mut cases = Vec::new();
-    let shapes: [(Shape, usize, usize); 12] = [
+    let shapes: [(Shape, usize, usize); 14] = [
         ([5].into(), 0, 2),
         ([1].into(), 0, 1),
         ([4, 7].into(), 0, 3),
@@ -133,6 +137,8 @@ fn ordered() -> Vec<Case> {
         ([2, 90, 17].into(), 1, 4),
         ([67, 130].into(), 1, 3),
         ([1, 300].into(), 1, 300),
+        ([2, 90, 150].into(), 1, 2),
+        ([1, 310, 260].into(), 1, 2),
     ];
     for (shape, axis, k) in shapes {
         let whole = axis == 0 && shape.count() > 64;

@@ -6,10 +6,9 @@
 // whose invocations take every lanes-th element, once for each t from `first` to `last` - 1: for
 // the one that comes next after what y and index hold for t - 1, among those from `begin` to
 // `until` - 1. Where begin is not 0 it goes on with what y and index hold, and last is first + 1.
-// Overrides: lanes (1 or workgroup_size), workgroup_size. Providers: lib/grid, lib/float,
+// Overrides: lanes (see lib/rows), workgroup_size. Providers: lib/rows, lib/grid, lib/float,
 // lib/divide.
 
-override lanes: u32 = 1u;
 override workgroup_size: u32 = 64u;
 
 struct Params {
@@ -61,12 +60,8 @@ fn comes_before(a: Found, b: Found) -> bool {
 
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-    var output = workgroup_index(group);
-    var lane = local;
-    if lanes == 1u {
-        output = output * workgroup_size + local;
-        lane = 0u;
-    }
+    let output = row_index(workgroup_index(group), local);
+    let lane = row_lane(local);
     let inside = output < params.outputs;
     let outer = quotient(output, params.inner);
     let i = output - outer * params.inner;

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::kernel::{Caps, Dispatch, Kernel, Lowering, Operand, Part, looped, turns_within};
 use crate::shape::{Shape, Type};
 
-use super::reduction::{Fold, Function, lower_reduction};
+use super::reduction::{Fold, Function, INVOCATIONS, lower_reduction};
 use super::{Cut, variant};
 use crate::shape::around;
 
@@ -58,9 +58,52 @@ impl Loops {
 
     /// The columns in runs, each short enough for 64 invocations: first and end of each.
     pub fn windows(self, columns: usize, turns: u64) -> impl Iterator<Item = [usize; 2]> {
-        let most = self.most_columns(turns);
-        let starts = (0..columns.max(1)).step_by(most);
-        starts.map(move |from| [from, columns.min(from.saturating_add(most))])
+        runs(columns, self.most_columns(turns))
+    }
+}
+
+/// Columns in runs of at most so many: first and end of each.
+fn runs(columns: usize, most: usize) -> impl Iterator<Item = [usize; 2]> {
+    let starts = (0..columns.max(1)).step_by(most);
+    starts.map(move |from| [from, columns.min(from.saturating_add(most))])
+}
+
+/// How many invocations walk the columns for one output, 1 or 64, which combine what they found.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Walk {
+    pub lanes: usize,
+}
+
+impl Walk {
+    /// The walk for each of so many outputs over columns that lie `inner` apart: shared where it is
+    /// long, and either neighbours read other lines or the outputs alone do not fill a device.
+    pub fn new(columns: usize, inner: usize, outputs: usize) -> Self {
+        let apart = inner < NEIGHBOURS || outputs.saturating_mul(SHARED) <= INVOCATIONS;
+        let lanes = match columns > ALONE && apart {
+            true => SHARED,
+            false => 1,
+        };
+        Self { lanes }
+    }
+
+    /// Turns of an invocation in a walk over so many columns.
+    pub fn turns(self, columns: usize) -> u64 {
+        looped(columns.div_ceil(self.lanes), 0) + self.combined()
+    }
+
+    /// The most columns that are walked within `turns`.
+    pub fn most_columns(self, turns: u64) -> usize {
+        let walked = turns_within(turns.saturating_sub(self.combined()), 0);
+        walked.saturating_mul(self.lanes)
+    }
+
+    /// The columns in runs that are walked within `turns` each: first and end.
+    pub fn windows(self, columns: usize, turns: u64) -> impl Iterator<Item = [usize; 2]> {
+        runs(columns, self.most_columns(turns))
+    }
+
+    fn combined(self) -> u64 {
+        if self.lanes > 1 { COMBINE } else { 0 }
     }
 }
 

@@ -190,7 +190,7 @@ impl Staged {
 /// Longest reduction, in loads, that one invocation makes when the outputs are few.
 const SERIAL: usize = 128;
 /// Invocations that are enough to fill a device.
-const INVOCATIONS: usize = 16_384;
+pub(crate) const INVOCATIONS: usize = 16_384;
 
 /// Indices that lie side by side and are read by neighbouring invocations, if the reduction is cut
 /// along another axis too.

@@ -3,10 +3,9 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Value};
-use crate::kernel::{
-    Caps, Dispatch, Io, Kernel, Lowering, Overrides, looped, source, turns_within,
-};
-use crate::lowering::{Cut, variant};
+use crate::kernel::{Caps, Dispatch, Io, Kernel, Lowering, Overrides, source};
+use crate::lowering::Cut;
+use crate::lowering::rows::{Walk, by_rows};
 use crate::ops::dim::{self, Dim};
 use crate::ops::movement::slice::AxisRange;
 use crate::ops::reduce::along::{rows_across, rows_in_all};
@@ -267,18 +266,12 @@ impl Op for ScatterAdd {
         let values = [Cut::input(io, 0), Cut::input(io, 1), Cut::output(io, 0)];
         let [index, src, y] = values;
         let [_, columns, inner] = around(index.shape, self.axis);
-        let (lanes, combined) = match columns > ALONE && inner < NEIGHBOURS {
-            true => (WORKGROUP, COMBINE),
-            false => (1, 0),
-        };
-        // As many elements as the invocations of an output walk in one dispatch.
-        let most = turns_within(caps.max_turns.saturating_sub(combined), 0).saturating_mul(lanes);
+        let walk = Walk::new(columns, inner, y.shape.count());
         for rows in rows_across(self.axis, self.name(), io, &values)? {
             let outputs = y.shape.count() / rows_in_all(self.axis, y.shape) * rows.count;
-            for from in (0..columns.max(1)).step_by(most) {
-                let to = columns.min(from + most);
+            for [from, to] in walk.windows(columns, caps.max_turns) {
                 out.push(
-                    Dispatch::new(&SCATTER, variant(&SCATTER, &[("lanes", lanes)]))
+                    by_rows(&SCATTER, &[], outputs, walk.lanes)
                         .read(index.operand)
                         .part(rows.part[0])
                         .read(src.operand)
@@ -294,8 +287,7 @@ impl Op for ScatterAdd {
                         .param("index_base", rows.first[0] * index.row())
                         .param("src_base", rows.first[1] * src.row())
                         .param("y_base", rows.first[2] * y.row())
-                        .turns(looped((to - from).div_ceil(lanes), 0) + combined)
-                        .workgroups((outputs * lanes).div_ceil(WORKGROUP)),
+                        .turns(walk.turns(to - from)),
                 );
             }
         }
@@ -308,12 +300,6 @@ impl Op for ScatterAdd {
 }
 
 const WORKGROUP: usize = 64;
-/// Most elements that one invocation walks alone where its neighbours read other lines.
-const ALONE: usize = 128;
-/// From this many neighbouring lines on, invocations that walk alone read neighbouring addresses.
-const NEIGHBOURS: usize = 16;
-/// Turns in which the invocations of a workgroup add up their sums: 32, 16, ... 1, and the end.
-const COMBINE: u64 = 7;
 
 const GATHER_VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];
 const SCATTER_VARIANTS: &[Overrides] = &[

@@ -2,18 +2,16 @@
 
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Node, Op, Value};
-use crate::kernel::{
-    AROUND, Caps, Dispatch, Io, Kernel, Lowering, Overrides, looped, source, turns_within,
-};
-use crate::shape::{Shape, Type};
+use crate::kernel::{AROUND, Caps, Io, Kernel, Lowering, Overrides, looped, source, turns_within};
+use crate::shape::{Type, around, resized};
 use crate::tensor::Array;
 
-use crate::lowering::{Cut, variant};
+use crate::lowering::Cut;
+use crate::lowering::rows::{Walk, by_rows};
 use crate::ops::dim::{self, Dim};
 use crate::ops::movement::index::ScatterAdd;
 use crate::ops::reduce::along::{rows_across, rows_in_all};
 use crate::ops::{expect_f32, expect_inputs, in_order};
-use crate::shape::around;
 
 // Parameters and builder.
 
@@ -52,14 +50,6 @@ impl Graph {
 
 // Shape rule.
 
-impl TopK {
-    fn output(&self, shape: &Shape) -> Shape {
-        let mut extents = shape.to_vec();
-        extents[self.axis] = self.k;
-        extents.into()
-    }
-}
-
 impl Op for TopK {
     fn name(&self) -> &'static str {
         "topk"
@@ -75,7 +65,7 @@ impl Op for TopK {
                 x.shape, self.k, self.axis
             )));
         }
-        let shape = self.output(&x.shape);
+        let shape = resized(&x.shape, self.axis, self.k);
         Ok(vec![Type::f32(shape.clone()), Type::u32(shape)])
     }
 
@@ -84,7 +74,7 @@ impl Op for TopK {
     fn eval(&self, inputs: &[&Array]) -> Vec<Array> {
         let x = inputs[0];
         let [outer, extent, inner] = around(x.shape(), self.axis);
-        let shape = self.output(x.shape());
+        let shape = resized(x.shape(), self.axis, self.k);
         let (mut y, mut indices) = (vec![0.0; shape.count()], vec![0; shape.count()]);
         for line in 0..outer * inner {
             let (o, i) = (line / inner, line % inner);
@@ -119,28 +109,21 @@ impl Op for TopK {
         let values = [Cut::input(io, 0), Cut::output(io, 0), Cut::output(io, 1)];
         let [x, y, index] = values;
         let [_, extent, inner] = around(x.shape, self.axis);
-        let (lanes, combined) = match extent > ALONE && inner < NEIGHBOURS {
-            true => (WORKGROUP, COMBINE),
-            false => (1, 0),
-        };
-        // As many elements as the invocations of a line walk in one dispatch, and as many walks as
-        // they take then.
-        let room = caps.max_turns.saturating_sub(combined + AROUND);
-        let most = turns_within(room, 0).saturating_mul(lanes);
-        let walk = |elements: usize| looped(elements.div_ceil(lanes), 0) + combined;
-        let walks = match extent > most {
+        let walk = Walk::new(extent, inner, x.shape.count() / extent.max(1));
+        // As many walks as a dispatch has room for, or one that goes on in the next.
+        let room = caps.max_turns.saturating_sub(AROUND);
+        let walks = match extent > walk.most_columns(room) {
             true => 1,
-            false => turns_within(caps.max_turns, walk(extent)),
+            false => turns_within(caps.max_turns, walk.turns(extent)),
         };
         for rows in rows_across(self.axis, self.name(), io, &values)? {
             let lines = x.shape.count() / extent.max(1) / rows_in_all(self.axis, x.shape);
             let outputs = lines * rows.count;
             for first in (0..self.k).step_by(walks) {
                 let last = self.k.min(first + walks);
-                for from in (0..extent).step_by(most) {
-                    let to = extent.min(from + most);
+                for [from, to] in walk.windows(extent, room) {
                     out.push(
-                        Dispatch::new(&TOP_K, variant(&TOP_K, &[("lanes", lanes)]))
+                        by_rows(&TOP_K, &[], outputs, walk.lanes)
                             .read(x.operand)
                             .part(rows.part[0])
                             .write(y.operand)
@@ -159,8 +142,7 @@ impl Op for TopK {
                             .param("x_base", rows.first[0] * x.row())
                             .param("y_base", rows.first[1] * y.row())
                             .param("index_base", rows.first[2] * index.row())
-                            .turns(looped(last - first, walk(to - from)))
-                            .workgroups((outputs * lanes).div_ceil(WORKGROUP)),
+                            .turns(looped(last - first, walk.turns(to - from))),
                     );
                 }
             }
@@ -173,20 +155,15 @@ impl Op for TopK {
     }
 }
 
-const WORKGROUP: usize = 64;
-/// Longest axis along which one invocation walks alone where its neighbours read other lines.
-const ALONE: usize = 64;
-/// From this many neighbouring lines on, invocations that walk alone read neighbouring addresses.
-const NEIGHBOURS: usize = 16;
-/// Turns in which the invocations of a workgroup compare what they found: 32, 16, ... 1, and the
-/// end.
-const COMBINE: u64 = 7;
-
 const VARIANTS: &[Overrides] = &[
     &[("lanes", 1), ("workgroup_size", 64)],
     &[("lanes", 64), ("workgroup_size", 64)],
 ];
 
-static TOP_K: Kernel = Kernel::new("topk", &[source!("reduce/topk")], VARIANTS);
+static TOP_K: Kernel = Kernel::new(
+    "topk",
+    &[source!("reduce/topk"), source!("lib/rows")],
+    VARIANTS,
+);
 
 pub(in crate::ops) const KERNELS: &[&Kernel] = &[&TOP_K];
