@@ -1,6 +1,6 @@
 //! The largest or smallest elements along one axis, in order.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Graph, Node, Op, Value};
 use crate::kernel::{AROUND, Caps, Io, Kernel, Lowering, Overrides, looped, source, turns_within};
 use crate::shape::{Type, around, resized};
@@ -34,7 +34,12 @@ impl Graph {
     /// open; NaN counts as larger than all, as there. The gradient goes to the elements of those
     /// indices.
     ///
-    /// Each further element walks the axis once more: for few of many, not for sorting.
+    /// Each of the `k` walks the axis once more: it takes as long as x has elements, times k. For
+    /// few of many, not for sorting. The gradient is a [`Graph::scatter_add`] and takes as long
+    /// again.
+    ///
+    /// # Errors
+    /// `Unsupported` for a `k` above 1,024.
     pub fn topk(
         &mut self,
         x: Value,
@@ -50,6 +55,9 @@ impl Graph {
 
 // Shape rule.
 
+/// More elements take too many walks.
+const MOST_ELEMENTS: usize = 1024;
+
 impl Op for TopK {
     fn name(&self) -> &'static str {
         "topk"
@@ -64,6 +72,12 @@ impl Op for TopK {
                 "topk: x {} has no {} elements along axis {}",
                 x.shape, self.k, self.axis
             )));
+        }
+        if self.k > MOST_ELEMENTS {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("topk: {} elements, {MOST_ELEMENTS} are the most", self.k),
+            ));
         }
         let shape = resized(&x.shape, self.axis, self.k);
         Ok(vec![Type::f32(shape.clone()), Type::u32(shape)])
