@@ -1310,6 +1310,79 @@ fn call(which: usize, g: &mut Graph, s: &mut Settings) -> Option<Result<Value>> 
     })
 }
 
+/// What an op refuses by its settings is refused before anything of it is in the graph.
+#[test]
+fn limits_of_ops_are_refused_at_once() {
+    let mut g = Graph::new();
+    let x = g.input("x", Type::f32([2, 3000])).unwrap();
+    let words = g.input("words", Type::u32([2, 3000])).unwrap();
+    let (unsupported, shape) = (ErrorKind::Unsupported, ErrorKind::Shape);
+    let message = "topk: 1025 elements, 1024 are the most";
+    refused(g.topk(x, 1025, 1, true), unsupported, message);
+    let boxes = g.input("boxes", Type::f32([16_385, 4])).unwrap();
+    let scores = g.input("scores", Type::f32([16_385])).unwrap();
+    let message = "nms: 16385 boxes, 16384 are the most";
+    refused(g.nms(boxes, scores, 0.5, 1), unsupported, message);
+    let message = "scatter_add: x is u32 [2, 3000], f32 is needed";
+    refused(g.scatter_add(words, 1, words, x), shape, message);
+    let few = g.input("few", Type::f32([1, 3])).unwrap();
+    let message = "gather: index is f32 [1, 3], u32 is needed";
+    refused(g.gather(x, 1, few), shape, message);
+    for alpha in [-1.0, 1.5, f32::NAN] {
+        let loss = g.sigmoid_focal_loss(x, x, Some(alpha), 2.0, Reduction::Mean);
+        let message = format!("sigmoid_focal_loss: the alpha {alpha} does not lie between 0 and 1");
+        refused(loss, shape, &message);
+    }
+    for p in [0.0, f32::INFINITY, f32::NAN] {
+        let settings = TripletMargin {
+            p,
+            ..TripletMargin::default()
+        };
+        let loss = g.triplet_margin_loss(x, x, x, settings, Reduction::Mean);
+        let message = format!("triplet_margin_loss: there is no norm of p {p}");
+        refused(loss, shape, &message);
+    }
+    assert!(g.nodes().is_empty());
+    g.topk(x, 1024, 1, true).unwrap();
+}
+
+/// Without `eps`, rows that are equal have a gradient for norms of 1 and 2 alone, and elements that
+/// are equal have none for norms below 1.
+#[test]
+fn distances_of_equal_rows() {
+    let slopes = |p: f32, other: [f32; 2]| -> Vec<f64> {
+        let mut g = Graph::new();
+        let x = g.input("x", Type::f32([1, 2])).unwrap();
+        let y = g.input("y", Type::f32([1, 2])).unwrap();
+        let far = g.fill([1, 2], 9.0).unwrap();
+        let settings = TripletMargin {
+            margin: 99.0,
+            p,
+            eps: 0.0,
+            swap: false,
+        };
+        let loss = g.triplet_margin_loss(x, y, far, settings, Reduction::Sum);
+        let wanted = [gradients(&mut g, loss.unwrap(), &[x]).unwrap()[0]];
+        let given = [(x, [0.5, 2.0]), (y, other)].map(|(value, row)| {
+            let row = Tensor::f32([1, 2], row.to_vec()).unwrap();
+            (value, Arc::new(row.to_array().unwrap()))
+        });
+        let dx = evaluate(&g, &HashMap::from(given), &wanted, 1).unwrap();
+        dx[0].floats().to_vec()
+    };
+    for (p, lost) in [(1.0, false), (2.0, false), (0.5, true), (3.0, true)] {
+        let dx = slopes(p, [0.5, 2.0]);
+        assert!(dx.iter().all(|dx| dx.is_nan() == lost), "p {p}: {dx:?}");
+    }
+    for (p, lost) in [(1.0, false), (0.5, true), (3.0, false)] {
+        let dx = slopes(p, [0.5, 1.0]);
+        assert!(
+            [dx[0].is_nan(), dx[1].is_nan()] == [lost, false],
+            "p {p}: {dx:?}"
+        );
+    }
+}
+
 /// Builders that take no number but values alone: [`builders_survive_wild_inputs`].
 const OF_VALUES: &[&str] = &[
     "abs",

@@ -13,9 +13,11 @@ use crate::ops::{expect_f32, expect_type};
 pub struct TripletMargin {
     /// By how much the negative must be farther.
     pub margin: f32,
-    /// The norm: (sum |d|^p)^(1/p).
+    /// The norm: (sum |d|^p)^(1/p), of a p that is positive and finite.
     pub p: f32,
-    /// Added to each difference, so that no distance is 0.
+    /// Added to each difference, so that no distance is 0. With 0, the gradient of rows that are
+    /// equal is 0 for p 1 and 2 and NaN for others; for p below 1 that of single elements that are
+    /// equal is NaN too.
     pub eps: f32,
     /// Whether the distance of the negative from the positive counts where it is less.
     pub swap: bool,
@@ -41,6 +43,9 @@ impl Graph {
     /// the batch.
     ///
     /// The gradient of a target of 0 is -x, where PyTorch's is NaN.
+    ///
+    /// # Errors
+    /// `Shape` unless both are `f32` of one shape.
     pub fn kl_div(
         &mut self,
         x: Value,
@@ -70,6 +75,10 @@ impl Graph {
 
     /// max(d(anchor, positive) - d(anchor, negative) + margin, 0), with distances d(a, b) =
     /// (sum |a - b + eps|^p)^(1/p) along the last axis (Balntas et al. 2016).
+    ///
+    /// # Errors
+    /// `Shape` unless the three are `f32` of one shape with an axis, and for a p that is not
+    /// positive or is infinite: PyTorch takes the largest difference for an infinite one.
     pub fn triplet_margin_loss(
         &mut self,
         anchor: Value,
@@ -107,7 +116,10 @@ impl Graph {
     /// Of pairs of rows a and b `[n, ...]` with Euclidean distance d along the last axis: d^2 / 2
     /// where `label` is 0, for those that are alike, and max(margin - d, 0)^2 / 2 where it is 1
     /// (Hadsell, Chopra and LeCun 2006, equation 4). The label, `f32`, has the shape of the
-    /// distances; between 0 and 1 it mixes both.
+    /// distances; between 0 and 1 it mixes both. The margin may be any number.
+    ///
+    /// # Errors
+    /// `Shape` unless a and b are `f32` of one shape with an axis, and the label fits.
     pub fn contrastive_loss(
         &mut self,
         a: Value,
@@ -138,7 +150,11 @@ impl Graph {
 
     /// 1 - (2 sum(p t) + smooth) / (sum(p) + sum(t) + smooth) of probabilities p and masks t
     /// `[n, c, ...]`, summed over all axes behind the first two (Sudre et al. 2017, without their
-    /// weights): one loss for each image and class, `[n, c]`, before the reduction.
+    /// weights): one loss for each image and class, `[n, c]`, before the reduction. With `smooth` 0
+    /// that of an empty mask and no probabilities is NaN.
+    ///
+    /// # Errors
+    /// `Shape` unless both are `f32` of one shape with three axes.
     pub fn dice_loss(
         &mut self,
         probabilities: Value,
@@ -167,6 +183,9 @@ impl Graph {
     /// probability of the right answer, and times alpha for positives, 1 - alpha for negatives if
     /// there is an alpha (Lin et al. 2017): torchvision's `sigmoid_focal_loss`, which has alpha
     /// 0.25 and gamma 2 by default and takes a negative alpha for none.
+    ///
+    /// # Errors
+    /// `Shape` unless both are `f32` of one shape, and for an alpha that is not from 0 to 1.
     pub fn sigmoid_focal_loss(
         &mut self,
         x: Value,
@@ -175,7 +194,13 @@ impl Graph {
         gamma: f32,
         reduction: Reduction,
     ) -> Result<Value> {
-        self.expect_alike("sigmoid_focal_loss", "x", x, [("target", target)])?;
+        let name = "sigmoid_focal_loss";
+        self.expect_alike(name, "x", x, [("target", target)])?;
+        if let Some(alpha) = alpha.filter(|alpha| !(0.0..=1.0).contains(alpha)) {
+            return Err(Error::shape(format!(
+                "{name}: the alpha {alpha} does not lie between 0 and 1"
+            )));
+        }
         let entropy = LossFunction::BceWithLogits;
         let entropy = self.pointwise_loss(x, target, entropy, Reduction::None)?;
         // 1 - p_t without a difference of numbers near 1.
