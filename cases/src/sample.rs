@@ -2,11 +2,14 @@
 
 use striate::check::{Bound, Case, Draw, drawn, real};
 use striate::ops::{GridSample, SampleMode, SamplePadding};
+use striate::tensor::Tensor;
 
-/// In units of 2^-24: a place is off by 4 in an image of up to 17 elements, about as many as it is
-/// wide, its weights by that and 3 more, whatever the values; a gradient is a sum of such, and of a
-/// grid's half as many elements times that.
+/// In units of 2^-24: a place is off by 8 for each element of its distance from an end of the
+/// image, of which there are up to 23, its weights by that and 3 more, whatever the values; a
+/// gradient is a sum of such, and of a grid's half as many elements times that.
 const BOUND: Bound = Bound::Norm(5e-5);
+/// As that, for places up to 85 elements away.
+const FAR: Bound = Bound::Norm(2e-4);
 
 pub fn sample() -> Vec<Case> {
     let mut cases = Vec::new();
@@ -49,20 +52,47 @@ pub fn sample() -> Vec<Case> {
                     );
                     cases.push(case.bound(BOUND).gradients(&[0, 1], BOUND));
                 }
-                // NaN and infinities in the image, and among the places.
-                let image = |draw| drawn([2, 2, 4, 5], draw);
-                let plain = Draw::Between(-1.3, 1.3);
-                for (kind, x, grid) in [
-                    ("image", Draw::Special, plain),
-                    ("places", Draw::Real, Draw::Special),
+                // Several reflections.
+                for [n, c, height, width, h, w] in [
+                    [2, 5, 5, 4, 6, 3],
+                    [1, 2, 1, 7, 3, 5],
+                    [2, 1, 1, 1, 4, 4],
+                    [1, 1, 17, 13, 12, 11],
                 ] {
-                    let inputs = vec![image(x), drawn([2, 4, 6, 2], grid)];
+                    let inputs = vec![
+                        real([n, c, height, width]),
+                        drawn([n, h, w, 2], Draw::Between(-9.0, 9.0)),
+                    ];
+                    let case = Case::new(
+                        named(format!("far/{n}x{c}x{height}x{width} at {h}x{w}")),
+                        inputs,
+                        move |g, v| Ok(vec![g.grid_sample(v[0], v[1], sample)?]),
+                    );
+                    cases.push(case.bound(FAR).gradients(&[0, 1], FAR));
+                }
+                // NaN and infinities in the image, and among the places.
+                let plain = Draw::Between(-1.3, 1.3);
+                for (kind, [height, width], x, grid) in [
+                    ("image", [4, 5], Draw::Special, plain),
+                    ("places", [4, 5], Draw::Real, Draw::Special),
+                    ("places of one element", [1, 1], Draw::Real, Draw::Special),
+                    ("places of one row", [1, 3], Draw::Real, Draw::Special),
+                ] {
+                    let inputs = vec![drawn([2, 2, height, width], x), drawn([2, 4, 6, 2], grid)];
                     let case = Case::new(named(format!("special/{kind}")), inputs, move |g, v| {
                         Ok(vec![g.grid_sample(v[0], v[1], sample)?])
                     });
                     let case = case.bound(BOUND).gradients(&[0, 1], BOUND);
                     cases.push(case.inexact());
                 }
+                // Numbers whose places are none that f32 holds.
+                let name = named("special/places beyond f32".into());
+                let case = Case::new(name, vec![real([1, 2, 9, 9])], move |g, v| {
+                    let pairs = vec![3e38, 0.2, -0.4, 3e38, -3e38, 0.1, 3e38, -3e38];
+                    let grid = g.constant(Tensor::f32([1, 2, 2, 2], pairs)?)?;
+                    Ok(vec![g.grid_sample(v[0], grid, sample)?])
+                });
+                cases.push(case.inexact().bound(BOUND).gradients(&[0], BOUND));
             }
         }
     }

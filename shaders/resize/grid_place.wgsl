@@ -1,10 +1,11 @@
 // Provider of Place, place_in, Taps, taps_at, in_columns and in_rows: where a coordinate of a grid
 // lies in an image.
 //
-// The place of coordinate c along an axis is c * scale + shift, in elements. Beyond the image there
-// are zeros (padding 0), what the border holds (1), or the mirror image (2), which lies within span
-// from low on. A place reads the element below and the one above, weighted by nearness, or with
-// nearest = 1 the nearest one. NaN stays; a reflected infinity becomes NaN.
+// The place of coordinate c along an axis is (c + 1) * scale - shift, in elements; on an axis of
+// scale 0 it is the only element. Beyond the image there are zeros (padding 0), what the border
+// holds (1), or the mirror image (2), which lies within span from low on. A place reads the element
+// below and the one above, weighted by nearness, or with nearest = 1 the nearest one. NaN stays; a
+// reflected infinity becomes NaN.
 // Overrides: nearest, padding.
 
 override nearest: u32 = 0u;
@@ -31,20 +32,24 @@ struct Taps {
 }
 
 fn place_along(axis: Axis, coordinate: f32) -> Place {
-    var at = coordinate * axis.scale + axis.shift;
+    let none = Place(bitcast<f32>(bitcast<u32>(coordinate) | 0x7fc00000u), 0.0);
+    if is_nan(coordinate) {
+        return none;
+    }
+    if axis.scale == 0.0 {
+        return Place(0.0, 0.0);
+    }
+    var at = (coordinate + 1.0) * axis.scale - axis.shift;
     var slope = axis.scale;
-    let bits = bitcast<u32>(coordinate);
-    let magnitude = bits & 0x7fffffffu;
+    // Large coordinates have infinite places.
+    let magnitude = bitcast<u32>(at) & 0x7fffffffu;
     if magnitude > 0x7f800000u || (padding == 2u && magnitude == 0x7f800000u) {
-        return Place(bitcast<f32>(bits | 0x7fc00000u), 0.0);
+        return none;
     }
     if padding == 0u {
         return Place(at, slope);
     }
     if padding == 2u {
-        if axis.span == 0.0 {
-            return Place(0.0, 0.0);
-        }
         let from_low = at - axis.low;
         let size = abs(from_low);
         let flips = floor(size / axis.span);

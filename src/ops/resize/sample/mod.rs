@@ -70,10 +70,19 @@ impl Graph {
     /// x `[n, c, height, width]` at the places of `grid` `[n, h, w, 2]`: `[n, c, h, w]`. A place is
     /// x and then y, from -1 at the left or upper end of the image to 1 at the other.
     ///
-    /// A place that is no number gives NaN and no gradient of x, an infinite one what is far beyond
-    /// the image, or NaN where that is reflected. Where a place meets elements exactly, those of
-    /// weight 0 beside them are not read. Places are computed in `f32`, within 2^-22 of their
-    /// distance from the first element, in elements.
+    /// A coordinate that is NaN gives NaN and no gradient of x, where PyTorch reads it as -1. An
+    /// infinite one, or one whose place is beyond what `f32` holds, gives what is far beyond the
+    /// image, or NaN where that is reflected; along an axis of one element with `align_corners` it
+    /// names that element as all numbers do. Where a place meets elements exactly, those of weight
+    /// 0 beside them are not read.
+    ///
+    /// Places are computed in `f32`: they are off by at most 2^-21 of their distance from the end
+    /// of the image at -1, and by 2^-24 of an element.
+    ///
+    /// The gradient of x looks for each element, and four channels at a time, at the reach of every
+    /// 64 places of its grid, and at each place of those that come near: for smooth grids it takes
+    /// as long as x has elements times the places of one grid over 256, and up to 64 times that for
+    /// grids without order. All else takes as long as y has elements.
     pub fn grid_sample(&mut self, x: Value, grid: Value, sample: GridSample) -> Result<Value> {
         self.apply1(sample, &[x, grid])
     }
@@ -138,15 +147,15 @@ impl GridSample {
     /// How the places along an axis of so many elements are found.
     fn axis(&self, extent: usize) -> SampledAxis {
         let elements = extent as f64;
-        let (scale, low, span) = match self.align_corners {
-            true => ((elements - 1.0) / 2.0, 0.0, elements - 1.0),
-            false => (elements / 2.0, -0.5, elements),
+        let (shift, span) = match self.align_corners {
+            true => (0.0, elements - 1.0),
+            false => (0.5, elements),
         };
         SampledAxis {
             extent,
-            scale,
-            shift: (elements - 1.0) / 2.0,
-            low,
+            scale: span / 2.0,
+            shift,
+            low: -shift,
             span,
         }
     }
@@ -166,8 +175,8 @@ impl GridSample {
     }
 }
 
-/// The place of coordinate x is x * scale + shift, in elements; reflected, it lies within `span`
-/// from `low` on.
+/// The place of coordinate c is (c + 1) * scale - shift, in elements, which loses nothing where c
+/// is near -1; reflected, it lies within `span` from `low` on.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct SampledAxis {
     extent: usize,
@@ -180,15 +189,20 @@ struct SampledAxis {
 impl SampledAxis {
     /// The place of a coordinate, and how fast it moves with it.
     fn place(&self, padding: SamplePadding, coordinate: f64) -> (f64, f64) {
-        let mut at = coordinate * self.scale + self.shift;
+        if self.scale == 0.0 && !coordinate.is_nan() {
+            return (0.0, 0.0);
+        }
+        let mut at = (coordinate + 1.0) * self.scale - self.shift;
         let mut slope = self.scale;
+        // What f32 does not hold has no mirror image.
+        let far = padding == SamplePadding::Reflection && (at as f32).is_infinite();
+        if at.is_nan() || far {
+            return (f64::NAN, 0.0);
+        }
         if padding == SamplePadding::Zeros {
             return (at, slope);
         }
         if padding == SamplePadding::Reflection {
-            if self.span == 0.0 && coordinate.is_finite() {
-                return (0.0, 0.0);
-            }
             let from = at - self.low;
             let size = from.abs();
             let flips = (size / self.span).floor();
