@@ -52,8 +52,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                         taps_at(place[0].at, params.width).first,
                         taps_at(place[1].at, params.height).first,
                     );
-                    least = min(least, first);
-                    end = max(end, first + 2);
+                    // One more on each side: where a box is used, places may be rounded otherwise.
+                    least = min(least, first - 1);
+                    end = max(end, first + 3);
                 }
             }
         }
