@@ -83,7 +83,8 @@ impl GridSampleGradInput {
                     .turns(looped(RUN, 0))
                     .workgroups(count.div_ceil(WORKGROUP)),
             );
-            let count = rows.count * dx.row();
+            let blocks = channels.div_ceil(CHANNELS);
+            let count = rows.count * blocks * self.input[0] * self.input[1];
             for from in (0..runs.max(1)).step_by(most) {
                 let to = runs.min(from + most);
                 let dispatch = Dispatch::new(&INPUT, self.sample.variant(&INPUT))
@@ -96,6 +97,7 @@ impl GridSampleGradInput {
                     .part(rows.part[2])
                     .param("count", count)
                     .param("channels", channels)
+                    .param("blocks", blocks)
                     .param("places", places)
                     .param("runs", runs)
                     .param("begin", from)
@@ -154,6 +156,8 @@ impl GridSampleGradGrid {
 }
 
 const WORKGROUP: usize = 64;
+/// Channels whose gradients one invocation sums.
+pub(super) const CHANNELS: usize = 4;
 /// Places of the grid whose reach is told at once.
 const RUN: usize = 64;
 
