@@ -30,10 +30,14 @@ impl Graph {
     /// a box that holds NaN overlaps nothing.
     ///
     /// Returns the indices of the first `most` that stay in that order, `u32 [most]`, and how many
-    /// these are, `u32 [1]`. Places beyond that hold n, an index that [`Graph::gather`] reads as 0.
+    /// these are, `u32 [1]`. Places beyond that hold n. [`Graph::gather_rows`] takes both, the
+    /// indices and the count as `valid`: rows of the boxes that stay, and zeros beyond them.
+    ///
+    /// All pairs of boxes are compared: it takes n times n comparisons, and a bit of memory for
+    /// each. One workgroup then decides, over 32 boxes after the other.
     ///
     /// # Errors
-    /// `Unsupported` for more than 16,384 boxes, all pairs of which are compared.
+    /// `Unsupported` for more than 16,384 boxes.
     pub fn nms(
         &mut self,
         boxes: Value,
@@ -52,7 +56,8 @@ impl Graph {
 
 // Shape rule.
 
-/// More boxes have too many pairs.
+/// More boxes have too many pairs. All of these take a hundredth of what one dispatch may do
+/// (`GPU_MULTIPLY_ADDS`), so that nothing here is cut by its work.
 const MOST_BOXES: usize = 16_384;
 
 impl Op for Nms {

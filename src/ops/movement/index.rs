@@ -38,6 +38,9 @@ impl Graph {
     /// y[.., j, ..] = x[.., index[.., j, ..], ..] along `axis`: x is `f32` or `u32`, the index
     /// `u32` of as many axes, whose extents but that of `axis` are at most those of x. Where the
     /// index is not below the extent of x, y is 0; in PyTorch it is an error.
+    ///
+    /// It takes as long as y has elements. Its gradient is a [`Graph::scatter_add`], which takes
+    /// longer.
     pub fn gather(&mut self, x: Value, axis: impl Into<Dim>, index: Value) -> Result<Value> {
         let name = "gather";
         let (x_type, index_type) = (self.operand(name, x)?, self.operand(name, index)?);
@@ -53,6 +56,9 @@ impl Graph {
     /// the shape of the `u32` index, whose extents but that of `axis` are at most those of x. What
     /// an index beyond the extent of x names is left out; in PyTorch it is an error. Sums are added
     /// up in the order of j, in 64 runs where there are many: the same bits every time.
+    ///
+    /// Each element of the sums looks at every index along the axis: it takes as long as src has
+    /// elements, times the extent of x along the axis.
     pub fn scatter_add(
         &mut self,
         x: Value,
@@ -292,6 +298,11 @@ impl Op for ScatterAdd {
             }
         }
         Ok(())
+    }
+
+    /// Comparisons of an index with a place.
+    fn multiply_adds(&self, inputs: &[&Type]) -> u64 {
+        (inputs[0].count() as u64).saturating_mul(self.extent as u64)
     }
 
     fn mixes_rows(&self, _: usize) -> bool {

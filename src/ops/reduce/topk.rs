@@ -164,6 +164,11 @@ impl Op for TopK {
         Ok(())
     }
 
+    /// Comparisons of elements.
+    fn multiply_adds(&self, inputs: &[&Type]) -> u64 {
+        (inputs[0].count() as u64).saturating_mul(self.k as u64)
+    }
+
     fn mixes_rows(&self, _: usize) -> bool {
         self.axis == 0
     }

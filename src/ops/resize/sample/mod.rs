@@ -393,6 +393,15 @@ impl Op for GridSampleGradInput {
         EvalSplit::Rows(&[0, 1])
     }
 
+    /// All elements with all places, as where no reach rules any out.
+    fn multiply_adds(&self, inputs: &[&Type]) -> u64 {
+        let [n, c, h, w] = [0, 1, 2, 3].map(|axis| inputs[0].shape[axis]);
+        let [height, width] = self.input;
+        let blocks = c.div_ceil(lower::CHANNELS);
+        let factors = [n, blocks, height, width, h, w].map(|extent| extent as u64);
+        factors.into_iter().fold(1, u64::saturating_mul)
+    }
+
     fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         self.lower_input(io, caps, out);
         Ok(())
