@@ -1,7 +1,8 @@
 // gone[w] = bit b where box 32 w + b, in order, overlaps one before it that stays.
 //
 // Layout: pairs [n, words], gone [words]. Words from `begin` to `until` - 1 are settled, each 32
-// boxes one after the other; then those of them that stay mark what they overlap in later words.
+// boxes one after the other, from a copy of what they overlap among themselves; then those of them
+// that stay mark what they overlap in later words.
 // Reference: src/ops/detect/nms.rs. One workgroup does it all; its invocations take every
 // workgroup_size-th word.
 // Overrides: workgroup_size. Providers: lib/grid.
@@ -21,6 +22,7 @@ struct Params {
 @group(0) @binding(2) var<uniform> params: Params;
 
 var<workgroup> stays: u32;
+var<workgroup> own: array<u32, 32>;
 
 @compute @workgroup_size(workgroup_size)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -34,14 +36,18 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     storageBarrier();
     workgroupBarrier();
     for (var word = params.begin; word < params.until; word++) {
+        let row = 32u * word + local;
+        if local < 32u && row < params.boxes && inside {
+            own[local] = pairs[row * params.words + word];
+        }
+        workgroupBarrier();
         if local == 0u && inside {
             var bits = gone[word];
             var left = 0u;
             for (var b = 0u; b < 32u; b++) {
-                let r = 32u * word + b;
-                if r < params.boxes && ((bits >> b) & 1u) == 0u {
+                if 32u * word + b < params.boxes && ((bits >> b) & 1u) == 0u {
                     left |= 1u << b;
-                    bits |= pairs[r * params.words + word];
+                    bits |= own[b];
                 }
             }
             gone[word] = bits;
