@@ -473,7 +473,7 @@ fn along(cases: &mut Vec<Case>) {
 
 /// Lines of one block and of several, alone and shared, with neighbours and without.
 fn cumulative(cases: &mut Vec<Case>) {
-    let shapes: [(Shape, usize); 14] = [
+    let shapes: [(Shape, usize); 16] = [
         ([1].into(), 0),
         ([5].into(), 0),
         ([64].into(), 0),
@@ -488,6 +488,8 @@ fn cumulative(cases: &mut Vec<Case>) {
         ([3, 200, 2].into(), 1),
         ([3, 150, 17].into(), 1),
         ([67, 130].into(), 1),
+        ([3, 600].into(), 1),
+        ([2, 600, 3].into(), 1),
     ];
     for (shape, axis) in shapes {
         let whole = axis == 0 && shape.count() > 64;

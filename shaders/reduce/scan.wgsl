@@ -1,4 +1,4 @@
-// y[a] = the sum of x[0] .. x[a] along one axis, within blocks of elements.
+// y[a] = the sum of x[0] to x[a] along one axis, within blocks of elements.
 //
 // Layout: x and y [outer, .., inner], each from its base on; element a is the one at place a along
 // the axis, or at the same distance from the end where x_reverse or y_reverse is 1. Of x, whose

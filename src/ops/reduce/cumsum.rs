@@ -25,8 +25,8 @@ pub struct CumSum {
 
 /// # Cumulative sums
 impl Graph {
-    /// `y[a] = x[0] + x[1] + ... + x[a]` along `axis`, in the shape of x f32. The gradient is the same
-    /// sum from the other end.
+    /// `y[a] = x[0] + x[1] + ... + x[a]` along `axis`, in the shape of x f32. The gradient is the
+    /// same sum from the other end.
     ///
     /// # Errors
     /// `Shape` if x is not f32 or has no such axis.
