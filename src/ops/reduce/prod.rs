@@ -28,8 +28,10 @@ impl Graph {
     /// nothing; in PyTorch they mean all. The product of no elements is 1.
     ///
     /// The gradient of an element is dy times the product of all others, also where elements are 0.
-    /// It is found as the product of those that are not 0 over the element, and so is NaN for
-    /// infinite ones, as in PyTorch.
+    /// It is found as the product of those that are not 0 over the element. So it is NaN for
+    /// infinite ones where none is 0, as in PyTorch, and for NaN also where another element is 0,
+    /// although the product of all others is then 0. Beside a NaN, the gradient of a single 0 is
+    /// NaN and that of other numbers 0.
     pub fn prod(&mut self, x: Value, axes: &[impl Into<Dim> + Copy], keep: bool) -> Result<Value> {
         let axes = dim::sorted("prod", &self.operand("prod", x)?.shape, axes)?;
         self.apply1(Prod { axes, keep }, &[x])
