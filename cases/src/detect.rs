@@ -40,7 +40,7 @@ pub fn detect() -> Vec<Case> {
                 let (indices, count) = g.nms(boxes, v[2], threshold, most)?;
                 Ok(vec![indices, count])
             });
-            // Sixteen boxes fill the least part, and a walk over 300 is the longest that is checked.
+            // Sixteen boxes fill the least part; a walk over 300 is the longest that is checked.
             let case = match n > 16 {
                 true => case.whole("nms does not work on parts"),
                 false => case,
