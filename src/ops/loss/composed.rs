@@ -15,9 +15,8 @@ pub struct TripletMargin {
     pub margin: f32,
     /// The norm: (sum |d|^p)^(1/p), of a p that is positive and finite.
     pub p: f32,
-    /// Added to each difference, so that no distance is 0. With 0, the gradient of rows that are
-    /// equal is 0 for p 1 and 2 and NaN for others; for p below 1 that of single elements that are
-    /// equal is NaN too.
+    /// Added to each difference, so that no distance is 0. With 0, elements that are equal have the
+    /// gradient 0, whatever p is.
     pub eps: f32,
     /// Whether the distance of the negative from the positive counts where it is less.
     pub swap: bool,
