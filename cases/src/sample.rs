@@ -92,7 +92,12 @@ pub fn sample() -> Vec<Case> {
                     let grid = g.constant(Tensor::f32([1, 2, 2, 2], pairs)?)?;
                     Ok(vec![g.grid_sample(v[0], grid, sample)?])
                 });
-                cases.push(case.inexact().bound(BOUND).gradients(&[0], BOUND));
+                let case = case.inexact().bound(BOUND);
+                // Reflected they are NaN, which has no differences.
+                cases.push(match padding {
+                    SamplePadding::Reflection => case,
+                    _ => case.gradients(&[0], BOUND),
+                });
             }
         }
     }
