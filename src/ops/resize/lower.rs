@@ -109,8 +109,8 @@ impl ResizedAxis {
         inner.min(self.output).max(most.unwrap_or(0))
     }
 
-    /// Outputs whose place lies between the inputs before and after input i, or two further ones, as
-    /// `shaders/resize/resize_grad.wgsl` has them.
+    /// Outputs whose place lies between the inputs before and after input i, or two further ones,
+    /// as `shaders/resize/resize_grad.wgsl` has them.
     fn outputs_around(&self, i: usize) -> usize {
         let place = |i: usize| (i * self.divisor).saturating_add_signed(-self.shift);
         let far = self.far();
