@@ -135,8 +135,8 @@ impl Muon {
             return Ok(());
         }
         Err(Error::shape(format!(
-            "muon: momentum {} is not in [0, 1), weight_decay {} not a number of at least 0, eps {} \
-             not one above 0, ns_steps {} not in 1 to 99, or one of {:?} no number",
+            "muon: momentum {} is not in [0, 1), weight_decay {} not a number of at least 0, eps \
+             {} not one above 0, ns_steps {} not in 1 to 99, or one of {:?} no number",
             self.momentum, self.weight_decay, self.eps, self.ns_steps, self.ns_coefficients
         )))
     }
@@ -329,8 +329,8 @@ mod tests {
         let other = Muon::new().momentum(0.9).nesterov(false).weight_decay(0.0);
         assert_eq!(
             other.ns_steps(6).match_rms_adamw(true).to_string(),
-            "Muon, momentum 0.9, not Nesterov's, weight decay 0, steps as large as AdamW's, 6 steps \
-             of the iteration"
+            "Muon, momentum 0.9, not Nesterov's, weight decay 0, steps as large as AdamW's, 6 \
+             steps of the iteration"
         );
     }
 

@@ -32,8 +32,8 @@ const BETAS: [f64; 2] = [0.9, 0.95];
 /// those of Adam.
 const MOMENTUM: f64 = 0.9;
 const OF_MATRICES: f64 = 2.5;
-/// Layers that stay as they are: all but those that put half and full size together. What lies below
-/// them knows any scene, and gradients that end here take half the time.
+/// Layers that stay as they are: all but those that put half and full size together. What lies
+/// below them knows any scene, and a step whose gradients end here takes less time.
 const FROZEN: [&str; 3] = ["*enc_conv*", "*dec_conv4*", "*dec_conv3*"];
 /// Decay of the averages that frames are denoised with, to which it rises: single steps on two
 /// tiles are noisy.
