@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::AddAssign;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use striate::check::{Adapter, Case, Prepared};
@@ -90,21 +93,75 @@ impl<'a> Tally<'a> {
         }
     }
 
-    /// Runs a case on every adapter.
-    pub fn check(&mut self, case: &Case) {
+    /// Runs cases on every adapter, as many at a time as there are processors: while an adapter
+    /// compiles for one, the reference and another adapter work for others.
+    pub fn check(&mut self, cases: &[Case]) {
+        let adapters: Vec<&Adapter> = self.adapters.iter().map(|row| row.adapter).collect();
+        let next = AtomicUsize::new(0);
+        let found = Mutex::new(BTreeMap::new());
+        let work = || {
+            while let Some((at, case)) = {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                cases.get(at).map(|case| (at, case))
+            } {
+                let one = Found::of(case, &adapters);
+                found.lock().expect("no case panics").insert(at, one);
+            }
+        };
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        thread::scope(|scope| {
+            for _ in 1..threads.min(cases.len()) {
+                scope.spawn(work);
+            }
+            work();
+        });
+        let found = found.into_inner().expect("no case panics");
+        for (case, one) in cases.iter().zip(found.into_values()) {
+            self.add(case, one);
+        }
+    }
+
+    fn add(&mut self, case: &Case, found: Found) {
+        self.reference += found.reference;
+        self.wrong.extend(found.wrong);
+        for (row, (count, unsupported, refused)) in self.adapters.iter_mut().zip(found.rows) {
+            *row.counts.entry(case.op().to_owned()).or_default() += count;
+            if row.unsupported.is_none() {
+                row.unsupported = unsupported;
+            }
+            if let Some(words) = refused {
+                *row.refused_parts.entry(words).or_default() += 1;
+            }
+        }
+    }
+}
+
+/// What one case gave.
+struct Found {
+    reference: Duration,
+    wrong: Vec<String>,
+    /// For each adapter: counts, the limit that it is beyond, what was refused in parts.
+    rows: Vec<(Count, Option<String>, Option<&'static str>)>,
+}
+
+impl Found {
+    fn of(case: &Case, adapters: &[&Adapter]) -> Self {
         let start = Instant::now();
         let prepared = Prepared::new(case);
-        self.reference += start.elapsed();
+        let reference = start.elapsed();
+        let mut wrong = Vec::new();
         if let Err(error) = &prepared {
-            self.wrong.push(format!("{}: {error}", case.name));
+            wrong.push(format!("{}: {error}", case.name));
         }
-        for row in &mut self.adapters {
+        let mut rows = Vec::new();
+        for adapter in adapters {
             let start = Instant::now();
             let mut count = Count::default();
+            let (mut unsupported, mut refused) = (None, None);
             match &prepared {
                 Err(_) => count.failed = 1,
                 Ok(prepared) => {
-                    let verdict = row.adapter.check(prepared);
+                    let verdict = adapter.check(prepared);
                     count.runs = verdict.passed;
                     count.in_parts = verdict.in_parts;
                     count.in_pieces = verdict.in_pieces;
@@ -113,20 +170,21 @@ impl<'a> Tally<'a> {
                         (false, _) => count.failed = 1,
                         (true, Some(limit)) => {
                             count.unsupported = 1;
-                            row.unsupported
-                                .get_or_insert_with(|| format!("{}: {limit}", case.name));
+                            unsupported = Some(format!("{}: {limit}", case.name));
                         }
                         (true, None) => count.passed = 1,
                     }
-                    if let (Some(_), Some(words)) = (verdict.refused_parts, case.whole) {
-                        *row.refused_parts.entry(words).or_default() += 1;
-                    }
-                    let wrong = verdict.wrong.iter().map(ToString::to_string);
-                    self.wrong.extend(wrong);
+                    refused = verdict.refused_parts.and(case.whole);
+                    wrong.extend(verdict.wrong.iter().map(ToString::to_string));
                 }
             }
             count.time = start.elapsed();
-            *row.counts.entry(case.op().to_owned()).or_default() += count;
+            rows.push((count, unsupported, refused));
+        }
+        Self {
+            reference,
+            wrong,
+            rows,
         }
     }
 }

@@ -102,9 +102,7 @@ fn verify(args: &Args) -> Result<bool> {
     let mut tally = Tally::new(&adapters);
     for (op, cases) in &by_op {
         let known = tally.wrong.len();
-        for case in cases {
-            tally.check(case);
-        }
+        tally.check(cases);
         let mut count = Count::default();
         for row in &tally.adapters {
             count += row.counts.get(op).copied().unwrap_or_default();
