@@ -7,10 +7,21 @@ use crate::rng::philox4x32;
 pub(super) enum Purpose {
     Shuffle,
     Draw,
+    Program,
 }
 
-/// Random numbers for one purpose and index under a seed.
-pub(super) struct Chance {
+/// Random numbers for what is drawn from nothing but a seed: the same ones on every platform, for
+/// each image its own, so that image `i` is the same however many are drawn.
+///
+/// ```
+/// use striate::data::Chance;
+///
+/// let mut chance = Chance::of(7, 0);
+/// assert!((0.0..1.0).contains(&chance.unit()));
+/// assert!(chance.below(6) < 6);
+/// ```
+#[derive(Debug, Clone)]
+pub struct Chance {
     key: [u32; 2],
     counter: [u32; 4],
     words: [u32; 4],
@@ -18,7 +29,12 @@ pub(super) struct Chance {
 }
 
 impl Chance {
-    pub fn new(seed: u64, purpose: Purpose, index: u64) -> Self {
+    /// Those of an image of a program's own set.
+    pub fn of(seed: u64, image: u64) -> Self {
+        Self::new(seed, Purpose::Program, image)
+    }
+
+    pub(super) fn new(seed: u64, purpose: Purpose, index: u64) -> Self {
         let key = [seed as u32, (seed >> 32) as u32];
         let counter = [0, index as u32, (index >> 32) as u32, purpose as u32];
         Self {
@@ -39,17 +55,31 @@ impl Chance {
         self.words[self.used - 1]
     }
 
-    /// Even over `0..n`.
+    /// Even over `0..n`; 0 if there is nothing else.
     pub fn below(&mut self, n: usize) -> usize {
         ((u64::from(self.word()) * n as u64) >> 32) as usize
     }
 
-    /// Even over [0, 1).
+    /// Even over `[0, 1)`.
     pub fn unit(&mut self) -> f64 {
         f64::from(self.word()) / 4_294_967_296.0
     }
 
-    /// Bell-shaped over [-1, 1), with mean 0 and standard deviation 1/3.
+    /// Even from `low` to `high`.
+    pub fn within(&mut self, [low, high]: [f64; 2]) -> f64 {
+        low + (high - low) * self.unit()
+    }
+
+    /// Numbers from 0 to `n` - 1 in any order, each order as likely (Fisher and Yates).
+    pub fn order(&mut self, n: usize) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..n).collect();
+        for last in (1..n).rev() {
+            order.swap(last, self.below(last + 1));
+        }
+        order
+    }
+
+    /// Bell-shaped over `[-1, 1)`, with mean 0 and standard deviation 1/3.
     pub fn swing(&mut self) -> f64 {
         (self.unit() + self.unit() + self.unit()) / 1.5 - 1.0
     }

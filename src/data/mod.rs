@@ -37,6 +37,7 @@ use crate::tensor::room;
 
 pub use ahead::{Ahead, ahead};
 pub use augment::{Augment, Keyed, Mix};
+pub use chance::Chance;
 #[cfg(feature = "data")]
 pub use cifar::{CIFAR10_NAMES, Cifar100, load_cifar10, load_cifar100};
 pub use digits::{digits, digits_range};

@@ -272,9 +272,9 @@ impl Chart {
         }
     }
 
-    /// The curves' names, each with its last value.
+    /// The curves' names, each with its last value, in as many rows as they need.
     fn draw_legend(&self, svg: &mut String) {
-        let mut x = LEFT;
+        let (mut x, mut y) = (LEFT, 32.0);
         for series in &self.series {
             let last = series.points.last().or(series.fine.last());
             let value = last
@@ -284,16 +284,21 @@ impl Chart {
                 true => String::new(),
                 false => escaped(&series.name) + " ",
             };
+            let wide = 44.0 + 7.0 * (series.name.chars().count() + value.len()) as f64;
+            if x > LEFT && x + wide > WIDTH + 24.0 {
+                (x, y) = (LEFT, y + 16.0);
+            }
             let _ = write!(
                 svg,
-                "<path class=\"line s{0}\" d=\"M{x:.0} 32h14\"/><circle class=\"dot s{0}\" \
-                 cx=\"{1:.0}\" cy=\"32\" r=\"2.8\"/><text x=\"{2:.0}\" y=\"36\">{name}<tspan \
+                "<path class=\"line s{0}\" d=\"M{x:.0} {y:.0}h14\"/><circle class=\"dot s{0}\" \
+                 cx=\"{1:.0}\" cy=\"{y:.0}\" r=\"2.8\"/><text x=\"{2:.0}\" y=\"{3:.0}\">{name}<tspan \
                  class=\"strong\">{value}</tspan></text>",
                 series.colour,
                 x + 7.0,
-                x + 20.0
+                x + 20.0,
+                y + 4.0
             );
-            x += 44.0 + 7.0 * (series.name.chars().count() + value.len()) as f64;
+            x += wide;
         }
     }
 

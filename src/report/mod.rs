@@ -252,7 +252,7 @@ impl Report {
                     "train" => 0,
                     "val" | "test" => 1,
                     "" if series.is_empty() => 0,
-                    _ => 2 + others.count() % 3,
+                    _ => [2, 3, 4, 0, 1][others.count() % 5],
                 };
                 series.push(Series {
                     name: name.to_owned(),
