@@ -1,16 +1,19 @@
 //! The chapters of the course: numbers and pictures, made by graphs of the library.
 
+mod axes;
 mod backprop;
 mod channels;
 mod classify;
 mod convolution;
 mod image;
 mod kernels;
+mod networks;
 mod parameters;
 mod pooling;
 mod scene;
 mod sharing;
 mod sizes;
+mod varying;
 
 use std::fmt::Display;
 
@@ -21,7 +24,7 @@ use striate::prelude::*;
 pub type Chapter = fn(&mut Page) -> Result<()>;
 
 /// All of them, in the order in which they are read.
-pub const CHAPTERS: [(&str, Chapter); 9] = [
+pub const CHAPTERS: [(&str, Chapter); 12] = [
     ("image", image::show),
     ("convolution", convolution::show),
     ("channels", channels::show),
@@ -31,6 +34,9 @@ pub const CHAPTERS: [(&str, Chapter); 9] = [
     ("pooling", pooling::show),
     ("classify", classify::show),
     ("backprop", backprop::show),
+    ("networks", networks::show),
+    ("varying", varying::show),
+    ("axes", axes::show),
 ];
 
 /// What a chapter has shown so far.

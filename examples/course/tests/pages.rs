@@ -97,6 +97,46 @@ fn answers_are_right() {
     let parameters = read("parameters.md");
     assert!(parameters.contains("* 32 = 4,640.\n2. 4,608.\n"));
 
+    let weights = |channels: usize, out: usize, kernel: usize| {
+        let mut g = Graph::new();
+        let x = g.input("x", Type::f32([1, channels, 9, 9])).unwrap();
+        let conv = striate::nn::Conv2d::new(channels, out, kernel).bias(false);
+        Build::train(&mut g).layer("conv", &conv, x).unwrap();
+        let parameters = striate::train::parameters(&g);
+        let counts = parameters.iter().map(|&own| g.ty(own).unwrap().count());
+        counts.sum::<usize>()
+    };
+    assert_eq!(2 * weights(64, 64, 3), 73_728);
+    assert_eq!(weights(64, 64, 5), 102_400);
+    assert_eq!(weights(192, 128, 3), 221_184);
+    assert_eq!(weights(192, 96, 1) + weights(96, 128, 3), 129_024);
+    let networks = read("networks.md");
+    for answer in [
+        "= 73,728, and",
+        "= 102,400.\n",
+        "= 221,184, ",
+        "= 129,024.\n",
+    ] {
+        assert!(networks.contains(answer), "{answer}");
+    }
+    assert!(read("varying.md").contains("= 31,360, and 64 * 10 = 640.\n"));
+    assert_eq!((7 * 7 * 64 * 10, 64 * 10), (31_360, 640));
+
+    let mut g = Graph::new();
+    let volume = g.input("x", Type::f32([1, 1, 16, 24, 24])).unwrap();
+    let w = g.input("w", Type::f32([1, 1, 3, 3, 3])).unwrap();
+    let y = g
+        .conv3d(volume, w, None, striate::ops::Conv3d::new())
+        .unwrap();
+    assert_eq!(g.shape(y).unwrap()[..], [1, 1, 14, 22, 22]);
+    let axes = read("axes.md");
+    assert!(axes.contains("1. 14 x 22 x 22.\n") && axes.contains("3. 81.\n"));
+
+    let (mean, variance) = (4.0, 5.0f64);
+    let scaled = [1.0, 3.0, 5.0, 7.0].map(|x| format!("{:.4}", (x - mean) / variance.sqrt()));
+    let normalisation = read("normalisation.md");
+    assert!(normalisation.contains(&format!("Mean 4, variance 5: {}.\n", scaled.join(", "))));
+
     assert_eq!(format!("{:.4}", 10f64.ln()), "2.3026");
     assert!(read("classify.md").contains("= 2.3026.\n"));
 }
