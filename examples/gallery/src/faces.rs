@@ -1,0 +1,207 @@
+//! Is there a face? Small grey patches, in two classes.
+//!
+//! Patches without a face hold the same parts, an oval with two eyes, a nose and a mouth, at places
+//! where no face has them: what is there does not tell, only how it is arranged.
+
+use striate::data::{Chance, Dataset, Picture, Split};
+use striate::nn::{BatchNorm2d, Conv2d, Flatten, Linear, MaxPool2d, Relu, Sequential};
+use striate::prelude::*;
+use striate::train::{AdamW, Classification, Trainer};
+
+use crate::{Better, Common, Outcome, Recipe};
+
+/// Rows and columns of a patch.
+const SIDE: usize = 24;
+/// Patches in a row of the picture.
+const COLUMNS: usize = 12;
+
+/// Tells patches with a face from others that hold the same parts elsewhere
+#[derive(clap::Args, Clone, Debug)]
+pub struct Args {
+    /// What all programs take.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// How far patches differ from each other.
+#[derive(Clone, Copy)]
+struct Range {
+    /// Radius of the oval in pixels.
+    radius: [f64; 2],
+    /// How much lighter one side of the patch is than the other at most.
+    slope: f64,
+}
+
+const LEARNT: Range = Range {
+    radius: [6.5, 8.0],
+    slope: 0.3,
+};
+
+/// Smaller faces, in harder light.
+const HELD_OUT: Range = Range {
+    radius: [6.0, 7.5],
+    slope: 0.45,
+};
+
+/// Eyes, nose and mouth: how far to the right and down, how wide and high, in radii of the oval.
+const PARTS: [[f64; 4]; 4] = [
+    [-0.38, -0.25, 0.20, 0.13],
+    [0.38, -0.25, 0.20, 0.13],
+    [0.0, 0.12, 0.10, 0.20],
+    [0.0, 0.5, 0.34, 0.12],
+];
+
+fn draw(count: usize, seed: u64, range: Range) -> Result<Dataset> {
+    let mut images = Vec::with_capacity(count * SIDE * SIDE);
+    let labels: Vec<u32> = (0..count as u32).map(|index| index % 2).collect();
+    for (index, &label) in labels.iter().enumerate() {
+        let chance = Chance::of(seed, index as u64);
+        images.extend(patch(label == 1, chance, range));
+    }
+    Dataset::new(images, labels, [1, SIDE, SIDE], 2)?.with_names(["none", "face"])
+}
+
+/// Pixels of one patch.
+fn patch(face: bool, mut chance: Chance, range: Range) -> Vec<u8> {
+    let radius = chance.within(range.radius);
+    let middle = [(); 2].map(|()| 0.5 * SIDE as f64 + chance.within([-3.5, 3.5]));
+    let (sin, cos) = chance.within([-0.25, 0.25]).sin_cos();
+    // Dark parts on light skin.
+    let skin = chance.within([0.45, 0.8]);
+    let ground = chance.within([0.1, 0.9]);
+    let depth = chance.within([0.25, 0.4]);
+    let slope = [(); 2].map(|()| range.slope * chance.within([-1.0, 1.0]));
+    let mut places = PARTS.map(|[x, y, ..]| [x, y]);
+    if !face {
+        elsewhere(&mut places, &mut chance);
+    }
+    let mut pixels = Vec::with_capacity(SIDE * SIDE);
+    for at in 0..SIDE * SIDE {
+        let [x, y] = [at % SIDE, at / SIDE].map(|edge| edge as f64 + 0.5);
+        let [u, v] = [(x - middle[0]) / radius, (y - middle[1]) / radius];
+        let [u, v] = [cos * u + sin * v, cos * v - sin * u];
+        let cover = oval([u, v], [0.85, 1.0], radius);
+        let mut grey = ground + (skin - ground) * cover;
+        for ([left, top], [.., wide, high]) in places.iter().zip(PARTS) {
+            grey -= depth * cover * oval([u - left, v - top], [wide, high], radius);
+        }
+        for (place, slope) in [x, y].into_iter().zip(slope) {
+            grey += slope * (place / SIDE as f64 - 0.5);
+        }
+        grey += 0.05 * chance.swing();
+        pixels.push((255.0 * grey).clamp(0.0, 255.0) as u8);
+    }
+    pixels
+}
+
+/// Moves the parts to where they make no face: turned upside down, or shuffled.
+fn elsewhere(places: &mut [[f64; 2]; 4], chance: &mut Chance) {
+    match chance.below(3) {
+        // Upside down.
+        0 => places.iter_mut().for_each(|[_, y]| *y = -*y),
+        // One eye in the place of the mouth, or of the nose.
+        1 => {
+            let (eye, other) = (chance.below(2), 2 + chance.below(2));
+            places.swap(eye, other);
+        }
+        // All of them anywhere, apart from each other.
+        _ => {
+            let start = chance.unit() * 1.5 + 0.4;
+            for (part, place) in places.iter_mut().enumerate() {
+                let angle = std::f64::consts::FRAC_PI_2 * part as f64 + start;
+                *place = [0.5 * angle.cos(), 0.5 * angle.sin()];
+            }
+        }
+    }
+}
+
+/// How much of a pixel lies in an oval around the origin, whose lengths are in `radius` pixels.
+fn oval([u, v]: [f64; 2], [wide, high]: [f64; 2], radius: f64) -> f64 {
+    let distance = ((u / wide).powi(2) + (v / high).powi(2)).sqrt() - 1.0;
+    (0.5 - distance * radius * wide.min(high)).clamp(0.0, 1.0)
+}
+
+fn network() -> Sequential {
+    let block = |channels, out| {
+        Sequential::new()
+            .named("conv", Conv2d::new(channels, out, 3).padding(1).bias(false))
+            .named("norm", BatchNorm2d::new(out))
+            .then(Relu)
+            .then(MaxPool2d::new(2))
+    };
+    Sequential::new()
+        .named("block1", block(1, 12))
+        .named("block2", block(12, 24))
+        .named("block3", block(24, 32))
+        .then(Flatten)
+        .named("fc", Linear::new(32 * 3 * 3, 2))
+}
+
+fn linear() -> Sequential {
+    let fc = Linear::new(SIDE * SIDE, 2);
+    Sequential::new().then(Flatten).named("fc", fc)
+}
+
+fn recipe(args: &Args) -> Recipe<Classification> {
+    Recipe {
+        task: Classification::new(),
+        optimizer: AdamW::new().into(),
+        rate: 0.01,
+        epochs: args.common.pick(8, 3),
+        batch: 50,
+    }
+}
+
+/// Two rows of patches: taken for faces, taken for none.
+fn sorted(trainer: &mut Trainer, set: &Dataset) -> Result<Picture> {
+    let patches: Vec<&[u8]> = set.images.chunks(SIDE * SIDE).take(100).collect();
+    let logits = trainer.predict(&patches.concat())?;
+    let answers = logits
+        .as_f32()?
+        .chunks(2)
+        .map(|logits| logits[1] > logits[0]);
+    let answers: Vec<bool> = answers.collect();
+    let mut shown = Vec::new();
+    for face in [true, false] {
+        let chosen = answers.iter().zip(&patches);
+        let chosen = chosen.filter(|(answer, _)| **answer == face).take(COLUMNS);
+        for (_, pixels) in chosen {
+            shown.push(Picture::of_image(pixels, [1, SIDE, SIDE])?.enlarged(3)?);
+        }
+        let blank = Picture::filled(3 * SIDE, 3 * SIDE, [40; 3])?;
+        shown.resize(shown.len().next_multiple_of(COLUMNS), blank);
+    }
+    Picture::grid(&shown, COLUMNS, 4)
+}
+
+/// Trains both, and says how many of others they tell rightly, in percent.
+///
+/// # Errors
+/// Those of training and of writing pictures.
+pub fn run(args: &Args) -> Result<Outcome> {
+    let common = &args.common;
+    let data = Split {
+        train: draw(common.pick(4000, 2000), common.training_seed(), LEARNT)?,
+        test: draw(1000, common.held_out_seed(), HELD_OUT)?,
+    };
+    let engine = Engine::new()?;
+    let share = |net: &dyn Module| {
+        let mut trainer = recipe(args).train(&engine, net, &data, common)?;
+        let share = trainer.evaluate(&data.test)?.scalar("accuracy");
+        Ok::<_, Error>((100.0 * share.unwrap_or(f64::NAN), trainer))
+    };
+    println!("a linear model of the pixels:");
+    let (by_pixels, _) = share(&linear())?;
+    println!("three convolutions:");
+    let (by_filters, mut trainer) = share(&network())?;
+    common.write("faces.png", &sorted(&mut trainer, &data.test)?)?;
+    Ok(Outcome::new(
+        "accuracy on 1,000 held-out patches, smaller faces in harder light",
+        "%",
+        Better::Higher,
+        by_filters,
+        common.pick(93.0, 85.0),
+    )
+    .beside_below("a linear model", by_pixels, 75.0)
+    .beside("the constant answer", 50.0))
+}

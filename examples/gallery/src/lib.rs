@@ -1,0 +1,185 @@
+//! What convolutional networks are used for, one small program each: data that are drawn from a
+//! seed, a network, and an honest number beside those of simpler answers.
+
+mod canvas;
+mod curves;
+pub mod depth;
+pub mod faces;
+mod outcome;
+pub mod overfit;
+pub mod robust;
+pub mod segment;
+pub mod text;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use striate::data::{Picture, Split};
+use striate::prelude::*;
+use striate::train::{Optimizer, Task, Terminal, Trainer, warmup_cosine};
+
+pub use outcome::{Better, Outcome};
+
+/// What all programs take.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Common {
+    /// Keys data, initial parameters and the order of samples
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u32,
+    /// Folder for the pictures
+    #[arg(long, value_name = "DIR", default_value = "target/gallery")]
+    pub out: PathBuf,
+    /// Ends after a fraction of the work, with a lower target
+    #[arg(long)]
+    pub short: bool,
+    /// Fails unless the target is reached and the simpler answers stay below their limit
+    #[arg(long)]
+    pub expect: bool,
+}
+
+impl Common {
+    /// The seed of training data; the other sets have other seeds.
+    pub fn training_seed(&self) -> u64 {
+        2 * u64::from(self.seed)
+    }
+
+    /// The seed of held-out data.
+    pub fn held_out_seed(&self) -> u64 {
+        2 * u64::from(self.seed) + 1
+    }
+
+    /// One number by default, another one in the short form.
+    pub fn pick<T>(&self, whole: T, short: T) -> T {
+        if self.short { short } else { whole }
+    }
+
+    /// Writes a picture into the folder, and says so.
+    ///
+    /// # Errors
+    /// `Io` if the folder cannot be made or the file cannot be written.
+    pub fn write(&self, name: &str, picture: &Picture) -> Result<()> {
+        make_folder(&self.out)?;
+        let path = self.out.join(name);
+        picture.write_png(&path)?;
+        println!("{} is written", path.display());
+        Ok(())
+    }
+}
+
+fn make_folder(path: &Path) -> Result<()> {
+    std::fs::create_dir_all(path).map_err(|e| {
+        let message = format!("cannot make the folder {}", path.display());
+        Error::new(ErrorKind::Io, message).with_source(e)
+    })
+}
+
+/// How a network of the gallery is trained.
+pub struct Recipe<T> {
+    /// What for.
+    pub task: T,
+    /// The optimizer; its rate is that of the schedule.
+    pub optimizer: Optimizer,
+    /// The highest rate: it rises to it over a tenth of the updates, and falls to 0.
+    pub rate: f32,
+    /// Times to walk over the training data.
+    pub epochs: usize,
+    /// Samples of an update.
+    pub batch: usize,
+}
+
+impl<T: Task + 'static> Recipe<T> {
+    /// Trains a network on `data.train`; `data.test` is looked at after each epoch, and chooses
+    /// nothing.
+    ///
+    /// # Errors
+    /// As [`Trainer::fit`].
+    pub fn train(
+        self,
+        engine: &Engine,
+        net: &dyn Module,
+        data: &Split,
+        common: &Common,
+    ) -> Result<Trainer> {
+        let rate = self.rate;
+        let mut trainer = Trainer::builder(engine, net, data)
+            .task(self.task)
+            .optimizer(self.optimizer)
+            .rates(move |updates| warmup_cosine(rate, updates / 10, updates))
+            .epochs(self.epochs)
+            .batch(self.batch)
+            .drop_last(true)
+            .seed(common.seed.into())
+            .observe(Terminal::new())
+            .build()?;
+        trainer.fit()?;
+        Ok(trainer)
+    }
+}
+
+/// What convolutional networks are used for, one small program each
+#[derive(Parser)]
+#[command(name = "striate-gallery", arg_required_else_help = true)]
+struct Args {
+    #[command(subcommand)]
+    program: Program,
+}
+
+#[derive(Subcommand)]
+#[command(rename_all = "snake_case")]
+enum Program {
+    Depth(depth::Args),
+    Faces(faces::Args),
+    Overfit(overfit::Args),
+    Robust(robust::Args),
+    Segment(segment::Args),
+    Text(text::Args),
+}
+
+impl Program {
+    fn common(&self) -> &Common {
+        match self {
+            Program::Depth(args) => &args.common,
+            Program::Faces(args) => &args.common,
+            Program::Overfit(args) => &args.common,
+            Program::Robust(args) => &args.common,
+            Program::Segment(args) => &args.common,
+            Program::Text(args) => &args.common,
+        }
+    }
+
+    fn run(&self) -> Result<Outcome> {
+        match self {
+            Program::Depth(args) => depth::run(args),
+            Program::Faces(args) => faces::run(args),
+            Program::Overfit(args) => overfit::run(args),
+            Program::Robust(args) => robust::run(args),
+            Program::Segment(args) => segment::run(args),
+            Program::Text(args) => text::run(args),
+        }
+    }
+}
+
+/// Runs a program, and says what came of it.
+fn tell(program: &Program) -> Result<()> {
+    let common = program.common();
+    // Before the work is done rather than after it.
+    make_folder(&common.out)?;
+    let outcome = program.run()?;
+    print!("{outcome}");
+    if common.expect {
+        outcome.expect()?;
+    }
+    Ok(())
+}
+
+/// Runs the program that the command line names.
+pub fn main() -> ExitCode {
+    match tell(&Args::parse().program) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:?}");
+            ExitCode::FAILURE
+        }
+    }
+}
