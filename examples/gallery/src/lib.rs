@@ -3,13 +3,20 @@
 
 mod canvas;
 mod curves;
+pub mod denoise_photo;
 pub mod depth;
+pub mod detect;
+pub mod drive;
 pub mod faces;
+pub mod handwriting;
 mod outcome;
 pub mod overfit;
+mod photo;
 pub mod robust;
 pub mod segment;
+pub mod sound;
 pub mod text;
+pub mod video;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -128,34 +135,52 @@ struct Args {
 #[derive(Subcommand)]
 #[command(rename_all = "snake_case")]
 enum Program {
+    DenoisePhoto(denoise_photo::Args),
     Depth(depth::Args),
+    Detect(detect::Args),
+    Drive(drive::Args),
     Faces(faces::Args),
+    Handwriting(handwriting::Args),
     Overfit(overfit::Args),
     Robust(robust::Args),
     Segment(segment::Args),
+    Sound(sound::Args),
     Text(text::Args),
+    Video(video::Args),
 }
 
 impl Program {
     fn common(&self) -> &Common {
         match self {
+            Program::DenoisePhoto(args) => &args.common,
             Program::Depth(args) => &args.common,
+            Program::Detect(args) => &args.common,
+            Program::Drive(args) => &args.common,
             Program::Faces(args) => &args.common,
+            Program::Handwriting(args) => &args.common,
             Program::Overfit(args) => &args.common,
             Program::Robust(args) => &args.common,
             Program::Segment(args) => &args.common,
+            Program::Sound(args) => &args.common,
             Program::Text(args) => &args.common,
+            Program::Video(args) => &args.common,
         }
     }
 
     fn run(&self) -> Result<Outcome> {
         match self {
+            Program::DenoisePhoto(args) => denoise_photo::run(args),
             Program::Depth(args) => depth::run(args),
+            Program::Detect(args) => detect::run(args),
+            Program::Drive(args) => drive::run(args),
             Program::Faces(args) => faces::run(args),
+            Program::Handwriting(args) => handwriting::run(args),
             Program::Overfit(args) => overfit::run(args),
             Program::Robust(args) => robust::run(args),
             Program::Segment(args) => segment::run(args),
+            Program::Sound(args) => sound::run(args),
             Program::Text(args) => text::run(args),
+            Program::Video(args) => video::run(args),
         }
     }
 }

@@ -589,7 +589,7 @@ fn dice(margins: &[f32], masks: &[u8], threshold: f32) -> f64 {
 fn segment_volumes(common: &Common) -> Result<Outcome> {
     let data = Split {
         train: draw_volumes(
-            common.pick(400, 160),
+            common.pick(400, 200),
             common.training_seed(),
             LEARNT_VOLUMES,
         )?,
@@ -601,7 +601,7 @@ fn segment_volumes(common: &Common) -> Result<Outcome> {
         optimizer: AdamW::new().into(),
         rate: 0.01,
         epochs,
-        batch: 10,
+        batch: 5,
     };
     let masks = masks_of(&data.test)?;
     let measured = |trainer: &mut Trainer| {
@@ -610,7 +610,7 @@ fn segment_volumes(common: &Common) -> Result<Outcome> {
     };
     println!("a linear model of 3x3x3 voxels:");
     let linear = of_slices(Conv3d::new(1, TISSUES.len(), 3).padding(1));
-    let mut trainer = recipe(3).train(&engine, &linear, &data, common)?;
+    let mut trainer = recipe(1).train(&engine, &linear, &data, common)?;
     // At the threshold that suits it best.
     let own = measured(&mut trainer)?;
     let thresholds = (-40..=40).map(|step| 0.1 * step as f32);
@@ -622,7 +622,7 @@ fn segment_volumes(common: &Common) -> Result<Outcome> {
         classes: TISSUES.len(),
         levels: [12, 24, 48],
     });
-    let mut trainer = recipe(common.pick(8, 6)).train(&engine, &net, &data, common)?;
+    let mut trainer = recipe(common.pick(6, 4)).train(&engine, &net, &data, common)?;
     let by_filters = dice(&measured(&mut trainer)?, masks, 0.0);
     common.write(
         "segment_volume.png",

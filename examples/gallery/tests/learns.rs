@@ -31,13 +31,33 @@ fn learns(words: &[&str]) {
 }
 
 #[test]
+fn denoise_photo() {
+    learns(&["denoise_photo"]);
+}
+
+#[test]
 fn depth() {
     learns(&["depth"]);
 }
 
 #[test]
+fn detect() {
+    learns(&["detect"]);
+}
+
+#[test]
+fn drive() {
+    learns(&["drive"]);
+}
+
+#[test]
 fn faces() {
     learns(&["faces"]);
+}
+
+#[test]
+fn handwriting() {
+    learns(&["handwriting"]);
 }
 
 #[test]
@@ -56,8 +76,23 @@ fn segment() {
 }
 
 #[test]
+fn sound() {
+    learns(&["sound"]);
+}
+
+#[test]
 fn text() {
     learns(&["text"]);
+}
+
+#[test]
+fn video() {
+    learns(&["video"]);
+}
+
+#[test]
+fn segment_volume() {
+    learns(&["segment", "--volume"]);
 }
 
 #[test]
