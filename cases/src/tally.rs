@@ -16,7 +16,7 @@ pub struct Tally<'a> {
     pub adapters: Vec<Row<'a>>,
     /// Everything that was wrong.
     pub wrong: Vec<String>,
-    /// Time that the reference took.
+    /// Time that the reference took, added up over cases that ran side by side.
     pub reference: Duration,
 }
 
@@ -49,7 +49,8 @@ pub struct Count {
     pub in_pieces: usize,
     /// Largest error met, in units of its bound.
     pub worst: f64,
-    /// Time of planning, compiling, running and comparing.
+    /// Time of planning, compiling, running and comparing, added up over cases that ran side by
+    /// side.
     pub time: Duration,
 }
 

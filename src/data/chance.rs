@@ -55,9 +55,9 @@ impl Chance {
         self.words[self.used - 1]
     }
 
-    /// Even over `0..n`; 0 if there is nothing else.
+    /// Even over `0..n`; 0 if there is nothing else. Of more than 2^32 only some are met.
     pub fn below(&mut self, n: usize) -> usize {
-        ((u64::from(self.word()) * n as u64) >> 32) as usize
+        ((u128::from(self.word()) * n as u128) >> 32) as usize
     }
 
     /// Even over `[0, 1)`.

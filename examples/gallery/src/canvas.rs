@@ -3,6 +3,13 @@
 use striate::data::Picture;
 use striate::prelude::*;
 
+/// The ground.
+pub const DARK: [u8; 3] = [24, 26, 34];
+/// Of answers that are right.
+pub const RIGHT: [u8; 3] = [96, 208, 128];
+/// Of others.
+pub const WRONG: [u8; 3] = [232, 96, 88];
+
 /// Capital letters as strokes of straight lines, by their corners: x from 0 to 6, y from 0 (top) to
 /// 9. Commas stand where the pen is lifted.
 const LETTERS: [&str; 26] = [
@@ -87,8 +94,8 @@ impl Canvas {
 
     /// A rectangle, from its left upper corner on.
     pub fn fill(&mut self, [left, top]: [usize; 2], size: [usize; 2], colour: [u8; 3]) {
-        for y in top..top + size[1] {
-            for x in left..left + size[0] {
+        for y in top..top.saturating_add(size[1]).min(self.height) {
+            for x in left..left.saturating_add(size[0]).min(self.width) {
                 self.mix([x, y], colour, 1.0);
             }
         }
@@ -107,10 +114,11 @@ impl Canvas {
     pub fn line(&mut self, points: &[[f64; 2]], thick: f64, colour: [u8; 3]) {
         for ends in points.windows(2) {
             let ends = [ends[0], ends[1]];
+            let edges = [self.width, self.height];
             let range = |axis: usize| {
                 let [a, b] = ends.map(|end| end[axis]);
                 let least = (a.min(b) - thick - 1.0).max(0.0) as usize;
-                least..(a.max(b) + thick + 2.0).max(0.0) as usize
+                least..((a.max(b) + thick + 2.0).max(0.0) as usize).min(edges[axis])
             };
             for y in range(1) {
                 for x in range(0) {

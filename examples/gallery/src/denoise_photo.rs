@@ -89,7 +89,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let clean = patches(200, SIDE, held_out, Look::HELD_OUT);
     let data = Split {
         train: noisy(
-            &patches(common.pick(2000, 900), SIDE, learnt, Look::LEARNT),
+            &patches(common.pick(2000, 1000), SIDE, learnt, Look::LEARNT),
             learnt,
         )?,
         test: noisy(&clean, held_out)?,
@@ -111,8 +111,8 @@ pub fn run(args: &Args) -> Result<Outcome> {
             optimizer: Optimizer::new(AdamW::new())
                 .group(Group::matrices().rule(Muon::new().match_rms_adamw(true))),
             rate: 0.017,
-            epochs: common.pick(6, 5),
-            batch: 16,
+            epochs: common.pick(6, 4),
+            batch: common.pick(16, 6),
         };
         let mut trainer = recipe.train(&engine, net, &data, common)?;
         let size = [3, SHOWN, SHOWN];
@@ -144,7 +144,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
         "dB",
         Better::Higher,
         by_layers,
-        common.pick(8.0, 6.5),
+        common.pick(8.7, 8.3),
     )
     .beside("a linear filter", by_filter)
     .beside("the constant answer", 0.0))

@@ -1,15 +1,18 @@
 //! What is where? Boxes around rings, crosses and triangles, each with its class.
 //!
 //! A single-shot detector as YOLO (Redmon et al. 2016, "You Only Look Once"): the picture is cut
-//! into cells, and the cell in which the middle of an object lies answers for it.
+//! into cells, and the cell in which the middle of an object lies answers for it. Each training
+//! picture is also shown in a mirror, and its boxes with it.
 
 use striate::data::{Chance, Dataset, Picture, Split, Targets};
 use striate::graph::Value;
-use striate::nn::{BatchNorm2d, Conv2d, MaxPool2d, Module, Relu, Sequential};
+use striate::nn::{Conv2d, MaxPool2d, Module, Sequential};
 use striate::ops::{CrossEntropyLoss, Reduction};
 use striate::prelude::*;
 use striate::train::{AdamW, Counted, Objective, Scalar, Task};
 
+use crate::canvas::distance;
+use crate::parts::{filters, normalised};
 use crate::{Better, Common, Outcome, Recipe};
 
 /// Finds rings, crosses and triangles in cluttered pictures, with boxes around them
@@ -35,6 +38,8 @@ const PARTS: [usize; 3] = [1, 4, CLASSES.len()];
 const DEPTH: usize = 5 + CLASSES.len();
 /// Pixels of an extent whose logarithm is 0.
 const USUAL: f64 = 16.0;
+/// Pictures that are shown.
+const SHOWN: usize = 6;
 /// Boxes that overlap better ones by more than this, as intersection over union, go.
 const OVERLAP: f32 = 0.3;
 
@@ -91,7 +96,7 @@ impl Object {
 
 /// How far pictures differ from each other.
 #[derive(Clone, Copy)]
-struct Range {
+struct MarkRange {
     /// Width and height of a box in pixels.
     extent: [f64; 2],
     /// Lines of the ground.
@@ -100,21 +105,18 @@ struct Range {
     noise: f64,
 }
 
-const LEARNT: Range = Range {
+const LEARNT: MarkRange = MarkRange {
     extent: [12.0, 20.0],
     lines: 5,
     noise: 0.15,
 };
 
 /// Smaller objects, among more lines, in more noise.
-const HELD_OUT: Range = Range {
+const HELD_OUT: MarkRange = MarkRange {
     extent: [11.0, 18.0],
     lines: 7,
     noise: 0.2,
 };
-
-/// A line from one point to another.
-type Stroke = [[f64; 2]; 2];
 
 /// Grey pixels, and what is on them.
 struct Scene {
@@ -124,7 +126,7 @@ struct Scene {
 
 impl Scene {
     /// One to three objects whose boxes do not overlap.
-    fn draw(mut chance: Chance, range: Range) -> Self {
+    fn draw(mut chance: Chance, range: MarkRange) -> Self {
         let mut objects: Vec<Object> = Vec::new();
         for _ in 0..1 + chance.below(3) {
             let class = chance.below(CLASSES.len());
@@ -157,7 +159,7 @@ impl Scene {
             let length = chance.within([6.0, 24.0]);
             let end = [start[0] + cos * length, start[1] + sin * length];
             let stroke = [start, end];
-            add(&mut grey, by, |at| from_stroke(at, stroke) - 0.9);
+            add(&mut grey, by, |at| distance(at, stroke) - 0.9);
         }
         for object in &objects {
             let by = chance.within(light);
@@ -218,14 +220,6 @@ fn add(grey: &mut [f64], by: f64, outside: impl Fn([f64; 2]) -> f64) {
     }
 }
 
-/// How far a point is from a line.
-fn from_stroke([x, y]: [f64; 2], [from, to]: Stroke) -> f64 {
-    let [x, y] = [x - from[0], y - from[1]];
-    let [u, v] = [to[0] - from[0], to[1] - from[1]];
-    let share = ((x * u + y * v) / (u * u + v * v).max(1e-9)).clamp(0.0, 1.0);
-    (x - share * u).hypot(y - share * v)
-}
-
 /// How far a point is from the ink of an object, which is 2 pixels wide. A triangle's apex lies at
 /// the share `apex` of its width.
 fn outside(object: &Object, apex: f64, [x, y]: [f64; 2]) -> f64 {
@@ -251,7 +245,7 @@ fn outside(object: &Object, apex: f64, [x, y]: [f64; 2]) -> f64 {
                 ][..],
                 _ => &[[tip, corners[0]], [tip, corners[1]], corners][..],
             };
-            let distances = strokes.iter().map(|&stroke| from_stroke([x, y], stroke));
+            let distances = strokes.iter().map(|&stroke| distance([x, y], stroke));
             distances.fold(f64::INFINITY, f64::min)
         }
     };
@@ -259,7 +253,7 @@ fn outside(object: &Object, apex: f64, [x, y]: [f64; 2]) -> f64 {
 }
 
 /// Scenes as a set; with `mirror`, each twice, the second time in a mirror.
-fn draw(count: usize, seed: u64, range: Range, mirror: bool) -> Result<(Dataset, Vec<Scene>)> {
+fn draw(count: usize, seed: u64, range: MarkRange, mirror: bool) -> Result<(Dataset, Vec<Scene>)> {
     let mut scenes = Vec::new();
     for index in 0..count {
         let scene = Scene::draw(Chance::of(seed, index as u64), range);
@@ -277,14 +271,6 @@ fn draw(count: usize, seed: u64, range: Range, mirror: bool) -> Result<(Dataset,
 // Network and loss.
 
 fn network() -> Sequential {
-    let normalised = |conv: Conv2d| {
-        let norm = BatchNorm2d::new(conv.out_channels);
-        Sequential::new()
-            .named("conv", conv.bias(false))
-            .named("norm", norm)
-            .then(Relu)
-    };
-    let filters = |channels, out| normalised(Conv2d::new(channels, out, 3).padding(1));
     Sequential::new()
         .named(
             "block1",
@@ -528,7 +514,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
         boxes_of(trainer.predict(&data.test.images)?.as_f32()?)
     };
     println!("a linear model of 24x24 pixels:");
-    let by_pixels = mean_average_precision(&scenes, &train(&linear(), 2)?);
+    let by_pixels = mean_average_precision(&scenes, &train(&linear(), common.pick(6, 5))?);
     println!("five convolutions:");
     let found = train(&network(), common.pick(6, 5))?;
     let by_filters = mean_average_precision(&scenes, &found);
@@ -536,7 +522,10 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let by_nothing = mean_average_precision(&scenes, &boxes_of(&same)?);
 
     common.write("detect.png", &shown(&scenes, &found)?)?;
-    print_table(&scenes[0], &found[0]);
+    let fullest = (0..SHOWN).max_by_key(|&at| scenes[at].objects.len());
+    let fullest = fullest.unwrap_or(0);
+    println!("boxes of picture {} of these:", fullest + 1);
+    print_table(&scenes[fullest], &found[fullest]);
     Ok(Outcome::new(
         "mAP@0.5 on 300 held-out pictures, smaller objects among more lines, in more noise",
         "",
@@ -555,7 +544,6 @@ fn sure(found: &[Found]) -> impl Iterator<Item = &Found> {
 
 /// The boxes of a picture, each with the object that it overlaps most.
 fn print_table(scene: &Scene, found: &[Found]) {
-    println!("boxes of the first picture:");
     println!("  class     score   left    top  right bottom   overlaps");
     for Found { object, score } in sure(found) {
         let [left, top, right, bottom] = object.corners;
@@ -573,7 +561,6 @@ fn print_table(scene: &Scene, found: &[Found]) {
 
 /// Pictures with their true boxes; below, with those that were found.
 fn shown(scenes: &[Scene], found: &[Vec<Found>]) -> Result<Picture> {
-    const SHOWN: usize = 6;
     let scenes = &scenes[..SHOWN];
     let mut tiles = Vec::new();
     for scene in scenes {

@@ -7,11 +7,12 @@
 use std::time::Instant;
 
 use striate::data::{Chance, Dataset, Picture, Split, Targets};
-use striate::nn::{BatchNorm2d, Conv2d, Flatten, Linear, MaxPool2d, Relu, Sequential};
+use striate::nn::{Flatten, InstanceNorm2d, Linear, Relu, Sequential};
 use striate::prelude::*;
 use striate::train::{AdamW, Regression, Trainer};
 
-use crate::canvas::Canvas;
+use crate::canvas::{Canvas, DARK};
+use crate::parts::{halving, linear};
 use crate::{Better, Common, Outcome, Recipe};
 
 /// Rows and columns of a picture.
@@ -66,7 +67,7 @@ impl Place {
 
 /// How far pictures differ from each other.
 #[derive(Clone, Copy)]
-struct Range {
+struct RoadRange {
     /// Of roads, in 1/m, to either side.
     curvature: f64,
     /// What all brightness is multiplied by.
@@ -75,21 +76,21 @@ struct Range {
     shade: [f64; 2],
 }
 
-const LEARNT: Range = Range {
+const LEARNT: RoadRange = RoadRange {
     curvature: 0.02,
     light: [0.6, 1.1],
     shade: [0.5, 0.8],
 };
 
 /// Sharper curves at dusk, with deeper shadows.
-const HELD_OUT: Range = Range {
+const HELD_OUT: RoadRange = RoadRange {
     curvature: 0.024,
     light: [0.35, 0.6],
     shade: [0.35, 0.6],
 };
 
 /// What a road looks like; brightness from 0 to 1.
-struct Scene {
+struct Road {
     light: f64,
     road: f64,
     line: f64,
@@ -100,9 +101,9 @@ struct Scene {
     shadows: Vec<[f64; 5]>,
 }
 
-impl Scene {
+impl Road {
     /// With so many shadows along so many metres.
-    fn new(chance: &mut Chance, range: Range, shadows: usize, metres: f64) -> Self {
+    fn new(chance: &mut Chance, range: RoadRange, shadows: usize, metres: f64) -> Self {
         Self {
             light: chance.within(range.light),
             road: chance.within([0.25, 0.45]),
@@ -170,7 +171,7 @@ impl Scene {
 }
 
 /// Pictures of bends, and how the wheel is to be turned at each.
-fn draw(count: usize, seed: u64, range: Range) -> Result<Dataset> {
+fn draw(count: usize, seed: u64, range: RoadRange) -> Result<Dataset> {
     let mut images = Vec::with_capacity(count * PIXELS);
     let mut values = Vec::with_capacity(count);
     for index in 0..count {
@@ -181,7 +182,7 @@ fn draw(count: usize, seed: u64, range: Range) -> Result<Dataset> {
             heading: chance.within([-0.12, 0.12]),
         };
         let shadows = chance.below(5);
-        let scene = Scene::new(&mut chance, range, shadows, 20.0);
+        let scene = Road::new(&mut chance, range, shadows, 20.0);
         let middle = |distance: f64| {
             0.5 * curvature * distance * distance - place.offset - place.heading * distance
         };
@@ -195,27 +196,17 @@ fn draw(count: usize, seed: u64, range: Range) -> Result<Dataset> {
     )
 }
 
+/// Each picture is taken in its own light: to mean 0 and deviation 1.
 fn network() -> Sequential {
-    let block = |channels, out| {
-        Sequential::new()
-            .named("conv", Conv2d::new(channels, out, 3).padding(1).bias(false))
-            .named("norm", BatchNorm2d::new(out))
-            .then(Relu)
-            .then(MaxPool2d::new(2))
-    };
     Sequential::new()
-        .named("block1", block(1, 12))
-        .named("block2", block(12, 16))
-        .named("block3", block(16, 24))
+        .then(InstanceNorm2d::new(1))
+        .named("block1", halving(1, 12))
+        .named("block2", halving(12, 16))
+        .named("block3", halving(16, 24))
         .then(Flatten)
         .named("fc1", Linear::new(24 * 4 * 8, 32))
         .then(Relu)
         .named("fc2", Linear::new(32, 1))
-}
-
-fn linear() -> Sequential {
-    let fc = Linear::new(PIXELS, 1);
-    Sequential::new().then(Flatten).named("fc", fc)
 }
 
 /// Curvature of the road of the ride, at so many metres, in 1/m.
@@ -236,7 +227,7 @@ struct Ride {
 /// the road is lost.
 fn ride(seed: u64, mut steer: impl FnMut(&[u8]) -> Result<f64>) -> Result<Ride> {
     let mut chance = Chance::of(seed, 1 << 32);
-    let scene = Scene::new(&mut chance, HELD_OUT, 60, STEP * STEPS as f64);
+    let scene = Road::new(&mut chance, HELD_OUT, 60, STEP * STEPS as f64);
     let (mut metres, mut place) = (
         0.0,
         Place {
@@ -289,9 +280,13 @@ fn ride(seed: u64, mut steer: impl FnMut(&[u8]) -> Result<f64>) -> Result<Ride> 
 
 impl Ride {
     /// The greatest distance from the middle of the lane after the first 20 metres, on which the
-    /// car comes from the side.
+    /// car comes from the side; of a ride that ends early, on all of it.
     fn farthest(&self) -> f64 {
-        let later = self.places.iter().filter(|(metres, _)| *metres > 20.0);
+        let lost = self.steering.len() < STEPS;
+        let later = self
+            .places
+            .iter()
+            .filter(|(metres, _)| lost || *metres > 20.0);
         later.fold(0.0, |most, (_, place)| most.max(place.offset.abs()))
     }
 
@@ -318,7 +313,6 @@ impl Ride {
     }
 }
 
-const DARK: [u8; 3] = [24, 26, 34];
 const ROAD: [u8; 3] = [74, 78, 90];
 const LINE: [u8; 3] = [190, 190, 190];
 const OWN: [u8; 3] = [96, 208, 128];
@@ -336,11 +330,11 @@ fn picture(rides: [&Ride; 3]) -> Result<Picture> {
     let mut tiles = Vec::new();
     for number in 0..SHOWN.min(own.pictures.len()) {
         let frame = number * own.pictures.len() / SHOWN;
-        // As the eye would see it at dusk.
-        let bright = own.pictures[frame]
-            .iter()
-            .map(|pixel| pixel.saturating_mul(2));
-        let bright: Vec<u8> = bright.collect();
+        // As bright as can be.
+        let seen = &own.pictures[frame];
+        let most = seen.iter().copied().max().unwrap_or(0).max(1);
+        let bright = |&pixel: &u8| (u32::from(pixel) * 255 / u32::from(most)) as u8;
+        let bright: Vec<u8> = seen.iter().map(bright).collect();
         let seen = Picture::of_image(&bright, [1, HEIGHT, WIDTH])?;
         let [wide, high] = [TIMES * WIDTH, TIMES * HEIGHT];
         let mut canvas = Canvas::new([wide, high], DARK);
@@ -457,7 +451,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
         Ok::<_, Error>((trainer, error.unwrap_or(f64::NAN)))
     };
     println!("a linear model of the pixels:");
-    let (mut by_pixels, pixels_error) = fit(&linear(), common.pick(10, 5), 0.001)?;
+    let (mut by_pixels, pixels_error) = fit(&linear(PIXELS, 1), common.pick(10, 5), 0.001)?;
     println!("three convolutions:");
     let (mut by_filters, filters_error) = fit(&network(), common.pick(7, 4), 0.01)?;
 

@@ -4,10 +4,11 @@
 //! where no face has them: what is there does not tell, only how it is arranged.
 
 use striate::data::{Chance, Dataset, Picture, Split};
-use striate::nn::{BatchNorm2d, Conv2d, Flatten, Linear, MaxPool2d, Relu, Sequential};
+use striate::nn::{Flatten, Linear, Sequential};
 use striate::prelude::*;
 use striate::train::{AdamW, Classification, Trainer};
 
+use crate::parts::{halving, linear};
 use crate::{Better, Common, Outcome, Recipe};
 
 /// Rows and columns of a patch.
@@ -25,20 +26,20 @@ pub struct Args {
 
 /// How far patches differ from each other.
 #[derive(Clone, Copy)]
-struct Range {
+struct FaceRange {
     /// Radius of the oval in pixels.
     radius: [f64; 2],
     /// How much lighter one side of the patch is than the other at most.
     slope: f64,
 }
 
-const LEARNT: Range = Range {
+const LEARNT: FaceRange = FaceRange {
     radius: [6.5, 8.0],
     slope: 0.3,
 };
 
 /// Smaller faces, in harder light.
-const HELD_OUT: Range = Range {
+const HELD_OUT: FaceRange = FaceRange {
     radius: [6.0, 7.5],
     slope: 0.45,
 };
@@ -51,7 +52,7 @@ const PARTS: [[f64; 4]; 4] = [
     [0.0, 0.5, 0.34, 0.12],
 ];
 
-fn draw(count: usize, seed: u64, range: Range) -> Result<Dataset> {
+fn draw(count: usize, seed: u64, range: FaceRange) -> Result<Dataset> {
     let mut images = Vec::with_capacity(count * SIDE * SIDE);
     let labels: Vec<u32> = (0..count as u32).map(|index| index % 2).collect();
     for (index, &label) in labels.iter().enumerate() {
@@ -62,7 +63,7 @@ fn draw(count: usize, seed: u64, range: Range) -> Result<Dataset> {
 }
 
 /// Pixels of one patch.
-fn patch(face: bool, mut chance: Chance, range: Range) -> Vec<u8> {
+fn patch(face: bool, mut chance: Chance, range: FaceRange) -> Vec<u8> {
     let radius = chance.within(range.radius);
     let middle = [(); 2].map(|()| 0.5 * SIDE as f64 + chance.within([-3.5, 3.5]));
     let (sin, cos) = chance.within([-0.25, 0.25]).sin_cos();
@@ -122,24 +123,12 @@ fn oval([u, v]: [f64; 2], [wide, high]: [f64; 2], radius: f64) -> f64 {
 }
 
 fn network() -> Sequential {
-    let block = |channels, out| {
-        Sequential::new()
-            .named("conv", Conv2d::new(channels, out, 3).padding(1).bias(false))
-            .named("norm", BatchNorm2d::new(out))
-            .then(Relu)
-            .then(MaxPool2d::new(2))
-    };
     Sequential::new()
-        .named("block1", block(1, 12))
-        .named("block2", block(12, 24))
-        .named("block3", block(24, 32))
+        .named("block1", halving(1, 12))
+        .named("block2", halving(12, 24))
+        .named("block3", halving(24, 32))
         .then(Flatten)
         .named("fc", Linear::new(32 * 3 * 3, 2))
-}
-
-fn linear() -> Sequential {
-    let fc = Linear::new(SIDE * SIDE, 2);
-    Sequential::new().then(Flatten).named("fc", fc)
 }
 
 fn recipe(args: &Args) -> Recipe<Classification> {
@@ -191,7 +180,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
         Ok::<_, Error>((100.0 * share.unwrap_or(f64::NAN), trainer))
     };
     println!("a linear model of the pixels:");
-    let (by_pixels, _) = share(&linear())?;
+    let (by_pixels, _) = share(&linear(SIDE * SIDE, 2))?;
     println!("three convolutions:");
     let (by_filters, mut trainer) = share(&network())?;
     common.write("faces.png", &sorted(&mut trainer, &data.test)?)?;

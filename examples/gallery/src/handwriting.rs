@@ -1,16 +1,17 @@
 //! Which letter is this? Capital letters of pens that slant, shake and press.
 //!
 //! The letters are drawn here, from strokes; where the files of EMNIST are given, they are people's
-//! own (Cohen et al. 2017), and networks and recipe are the same.
+//! own, capital and small in one class (Cohen et al. 2017), and networks and recipe are the same.
 
 use std::path::PathBuf;
 
 use striate::data::{Chance, Dataset, Emnist, Palette, Picture, Split, load_emnist};
-use striate::nn::{BatchNorm2d, Conv2d, Flatten, Linear, MaxPool2d, Relu, Sequential};
+use striate::nn::{Flatten, Linear, Sequential};
 use striate::prelude::*;
 use striate::train::{AdamW, Classification, Confusion, Evaluation, Trainer};
 
-use crate::canvas::{Canvas, LETTER_SIZE, distance, strokes};
+use crate::canvas::{Canvas, DARK, LETTER_SIZE, RIGHT, WRONG, distance, strokes};
+use crate::parts::{best, halving, linear};
 use crate::{Better, Common, Outcome, Recipe};
 
 /// Rows and columns of an image, as EMNIST has them.
@@ -18,7 +19,7 @@ const SIDE: usize = 28;
 const PIXELS: usize = SIDE * SIDE;
 const CLASSES: usize = 26;
 
-/// Reads handwritten capital letters
+/// Reads handwritten letters
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     /// What all programs take.
@@ -99,30 +100,15 @@ fn round(corners: &[[f64; 2]], share: f64) -> Vec<[f64; 2]> {
 }
 
 fn network() -> Sequential {
-    let block = |channels, out| {
-        Sequential::new()
-            .named("conv", Conv2d::new(channels, out, 3).padding(1).bias(false))
-            .named("norm", BatchNorm2d::new(out))
-            .then(Relu)
-            .then(MaxPool2d::new(2))
-    };
     Sequential::new()
-        .named("block1", block(1, 12))
-        .named("block2", block(12, 24))
-        .named("block3", block(24, 48))
+        .named("block1", halving(1, 12))
+        .named("block2", halving(12, 24))
+        .named("block3", halving(24, 48))
         .then(Flatten)
         .named("fc", Linear::new(48 * 3 * 3, CLASSES))
 }
 
-fn linear() -> Sequential {
-    let fc = Linear::new(PIXELS, CLASSES);
-    Sequential::new().then(Flatten).named("fc", fc)
-}
-
-const DARK: [u8; 3] = [24, 26, 34];
 const PALE: [u8; 3] = [170, 174, 190];
-const RIGHT: [u8; 3] = [96, 208, 128];
-const WRONG: [u8; 3] = [232, 96, 88];
 
 /// Letters with the answers below them, in the last row those that are read wrongly; and how often
 /// each letter (row) is read as each other (column).
@@ -137,11 +123,7 @@ fn picture(trainer: &mut Trainer, test: &Dataset, confusion: &Confusion) -> Resu
 
     let looked = test.count.min(4000);
     let made = trainer.predict(&test.images[..looked * PIXELS])?;
-    let answer = |logits: &[f32]| {
-        let best = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b]));
-        best.unwrap_or(0)
-    };
-    let answers: Vec<usize> = made.as_f32()?.chunks(CLASSES).map(answer).collect();
+    let answers: Vec<usize> = made.as_f32()?.chunks(CLASSES).map(best).collect();
     let is_wrong = |image: &usize| answers[*image] != test.labels[*image] as usize;
     let first = COLUMNS * (ROWS - 1);
     let shown = (0..looked.min(first)).chain((first..looked).filter(is_wrong).take(COLUMNS));
@@ -185,7 +167,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
         Some(folder) => {
             let mut data = load_emnist(folder, Emnist::Letters)?;
             data.train = data.train.first_of_each(common.pick(1200, 300))?;
-            (data, "EMNIST's letters", common.pick(88.0, 75.0))
+            (data, "letters of EMNIST", common.pick(88.0, 75.0))
         }
         None => {
             let data = Split {
@@ -209,7 +191,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
         Ok::<_, Error>((trainer, evaluation))
     };
     println!("a linear model of the pixels:");
-    let (_, by_pixels) = fit(&linear(), common.pick(5, 3), 0.003)?;
+    let (_, by_pixels) = fit(&linear(PIXELS, CLASSES), common.pick(5, 3), 0.003)?;
     println!("three convolutions:");
     let (mut trainer, by_filters) = fit(&network(), common.pick(4, 3), 0.01)?;
     if let Some(confusion) = &by_filters.confusion {

@@ -11,11 +11,13 @@ pub mod faces;
 pub mod handwriting;
 mod outcome;
 pub mod overfit;
+mod parts;
 mod photo;
 pub mod robust;
 pub mod segment;
 pub mod sound;
 pub mod text;
+pub mod upscale;
 pub mod video;
 
 use std::path::{Path, PathBuf};
@@ -26,7 +28,8 @@ use striate::data::{Picture, Split};
 use striate::prelude::*;
 use striate::train::{Optimizer, Task, Terminal, Trainer, warmup_cosine};
 
-pub use outcome::{Better, Outcome};
+pub use outcome::Outcome;
+pub use striate::train::Better;
 
 /// What all programs take.
 #[derive(clap::Args, Clone, Debug)]
@@ -146,6 +149,7 @@ enum Program {
     Segment(segment::Args),
     Sound(sound::Args),
     Text(text::Args),
+    Upscale(upscale::Args),
     Video(video::Args),
 }
 
@@ -163,6 +167,7 @@ impl Program {
             Program::Segment(args) => &args.common,
             Program::Sound(args) => &args.common,
             Program::Text(args) => &args.common,
+            Program::Upscale(args) => &args.common,
             Program::Video(args) => &args.common,
         }
     }
@@ -180,6 +185,7 @@ impl Program {
             Program::Segment(args) => segment::run(args),
             Program::Sound(args) => sound::run(args),
             Program::Text(args) => text::run(args),
+            Program::Upscale(args) => upscale::run(args),
             Program::Video(args) => video::run(args),
         }
     }

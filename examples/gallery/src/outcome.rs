@@ -3,15 +3,7 @@
 use std::fmt;
 
 use striate::prelude::*;
-
-/// Which of two numbers is the better one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Better {
-    /// The higher one, as of accuracies.
-    Higher,
-    /// The lower one, as of errors.
-    Lower,
-}
+use striate::train::Better;
 
 /// What came of a program.
 #[derive(Debug, Clone)]
@@ -82,6 +74,10 @@ impl Outcome {
             ));
         }
         for &(who, number, limit) in &self.simpler {
+            if number.is_nan() {
+                let message = format!("{}: {who} has no number", self.what);
+                return Err(Error::new(ErrorKind::Data, message));
+            }
             if let Some(limit) = limit
                 && as_good(number, limit)
             {
@@ -146,6 +142,7 @@ mod tests {
         assert!(outcome(f64::NAN).expect().is_err());
         let easy = outcome(95.0).beside_below("a mean", 80.0, 75.0);
         assert!(told(easy).contains("is to be worse than 75.00 %"));
+        assert!(outcome(95.0).beside("a mean", f64::NAN).expect().is_err());
         let lower = Outcome::new("error", "", Better::Lower, 0.2, 0.3).beside("the mean", 0.1);
         assert!(told(lower).contains("is as good as the network with 0.200"));
     }

@@ -143,7 +143,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     }
     let last = TESTS.len() - 1;
     Ok(Outcome::new(
-        "accuracy on 500 held-out digits in other light and more noise than was learnt",
+        "accuracy on 500 held-out digits on a light ground, in more noise than was learnt",
         "%",
         Better::Higher,
         varied[last],

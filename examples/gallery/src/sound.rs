@@ -8,14 +8,15 @@ use std::f64::consts::TAU;
 
 use striate::data::{Chance, Dataset, Palette, Picture, Split};
 use striate::nn::{
-    BatchNorm1d, BatchNorm2d, Build, Conv1d, Conv2d, Flatten, GlobalAvgPool, Linear, MaxPool1d,
-    MaxPool2d, Module, Relu, Sequential,
+    BatchNorm1d, BatchNorm2d, Build, Conv1d, Flatten, GlobalAvgPool, Linear, MaxPool1d, Module,
+    Relu, Sequential,
 };
 use striate::ops;
 use striate::prelude::*;
 use striate::train::{AdamW, Classification};
 
-use crate::canvas::Canvas;
+use crate::canvas::{Canvas, DARK, RIGHT, WRONG};
+use crate::parts::{halving, linear, sequence};
 use crate::{Better, Common, Outcome, Recipe};
 
 /// Samples of a word.
@@ -101,17 +102,6 @@ fn moved(tone: u32, time: f64) -> f64 {
     }
 }
 
-/// Images as `[n, channels, length]`: what convolutions along one axis take.
-#[derive(Debug)]
-struct Sequence;
-
-impl Module for Sequence {
-    fn build(&self, cx: &mut Build, x: Value) -> Result<Value> {
-        let count = cx.graph().shape(x)?[0];
-        cx.graph().reshape(x, [count, 1, LENGTH])
-    }
-}
-
 /// Convolutions along the samples.
 fn of_samples() -> Sequential {
     let block = |channels, out| {
@@ -121,7 +111,7 @@ fn of_samples() -> Sequential {
             .then(Relu)
     };
     Sequential::new()
-        .then(Sequence)
+        .then(sequence())
         .named(
             "ear",
             Conv1d::new(1, 24, 80).stride(4).padding(38).bias(false),
@@ -184,32 +174,17 @@ impl Module for Spectrogram {
 
 /// Convolutions over time and pitch.
 fn of_spectrogram() -> Sequential {
-    let block = |channels, out| {
-        Sequential::new()
-            .named("conv", Conv2d::new(channels, out, 3).padding(1).bias(false))
-            .named("norm", BatchNorm2d::new(out))
-            .then(Relu)
-            .then(MaxPool2d::new(2))
-    };
     Sequential::new()
         .then(Spectrogram)
         .named("norm", BatchNorm2d::new(1))
-        .named("block1", block(1, 12))
-        .named("block2", block(12, 24))
-        .named("block3", block(24, 32))
+        .named("block1", halving(1, 12))
+        .named("block2", halving(12, 24))
+        .named("block3", halving(24, 32))
         .then(GlobalAvgPool)
         .then(Flatten)
         .named("fc", Linear::new(32, TONES.len()))
 }
 
-fn linear() -> Sequential {
-    let fc = Linear::new(LENGTH, TONES.len());
-    Sequential::new().then(Flatten).named("fc", fc)
-}
-
-const DARK: [u8; 3] = [24, 26, 34];
-const RIGHT: [u8; 3] = [96, 208, 128];
-const WRONG: [u8; 3] = [232, 96, 88];
 const PALE: [u8; 3] = [150, 170, 210];
 
 /// A word: its samples, its spectrogram, and how probable each network holds each tone.
@@ -290,7 +265,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
         Ok::<_, Error>((100.0 * share.unwrap_or(f64::NAN), logits.as_f32()?.to_vec()))
     };
     println!("a linear model of the samples:");
-    let (by_samples, _) = fit(&linear(), common.pick(3, 2), 0.002)?;
+    let (by_samples, _) = fit(&linear(LENGTH, TONES.len()), common.pick(4, 3), 0.002)?;
     println!("convolutions along the samples:");
     let (along, first) = fit(&of_samples(), common.pick(4, 3), 0.01)?;
     println!("convolutions over the spectrogram:");

@@ -1,4 +1,5 @@
-//! In which language is this? Four invented ones, in which all letters are equally frequent.
+//! In which language is this? Four invented ones; each letter is as frequent in one as in
+//! the others.
 //!
 //! Syllables are open ("ka") or closed ("ak"), and the vowels of a word are all of one kind, front
 //! or back, or the kinds take turns. So what letters are there does not tell, only how they follow
@@ -7,13 +8,12 @@
 use std::collections::HashSet;
 
 use striate::data::{Chance, Dataset, Palette, Picture, Split};
-use striate::nn::{
-    BatchNorm1d, Build, Conv1d, Flatten, GlobalAvgPool, Linear, Module, Relu, Sequential,
-};
+use striate::nn::{BatchNorm1d, Conv1d, Flatten, GlobalAvgPool, Linear, Module, Relu, Sequential};
 use striate::prelude::*;
 use striate::train::{AdamW, Classification, Trainer};
 
-use crate::canvas::Canvas;
+use crate::canvas::{Canvas, DARK, RIGHT, WRONG};
+use crate::parts::{linear, sequence};
 use crate::{Better, Common, Outcome, Recipe};
 
 /// Letters of a sentence, with spaces.
@@ -67,7 +67,7 @@ fn lexicon(language: usize, seed: u64, avoided: &[Vec<u8>]) -> Vec<Vec<u8>> {
     words
 }
 
-/// Sentences of words of the languages, `misspelt` of whose letters are any other ones. An image
+/// Sentences of words of the languages, `misspelt` of whose letters are drawn anew. An image
 /// has a channel for each letter, and a column for each place.
 fn draw(count: usize, seed: u64, words: &[Vec<Vec<u8>>], misspelt: f64) -> Result<Dataset> {
     let labels: Vec<u32> = (0..count)
@@ -96,17 +96,6 @@ fn draw(count: usize, seed: u64, words: &[Vec<Vec<u8>>], misspelt: f64) -> Resul
     Dataset::new(images, labels, size, NAMES.len())?.with_names(NAMES)
 }
 
-/// Images `[n, channels, 1, length]` as `[n, channels, length]`.
-#[derive(Debug)]
-struct Sequence;
-
-impl Module for Sequence {
-    fn build(&self, cx: &mut Build, x: Value) -> Result<Value> {
-        let count = cx.graph().shape(x)?[0];
-        cx.graph().reshape(x, [count, ALPHABET.len(), LENGTH])
-    }
-}
-
 /// Numbers by which the network knows a letter.
 const FEATURES: usize = 6;
 
@@ -119,7 +108,7 @@ fn network() -> Sequential {
             .then(Relu)
     };
     Sequential::new()
-        .then(Sequence)
+        .then(sequence())
         .named(
             "letters",
             Conv1d::new(ALPHABET.len(), FEATURES, 1).bias(false),
@@ -131,12 +120,6 @@ fn network() -> Sequential {
         .named("fc", Linear::new(32, NAMES.len()))
 }
 
-/// A weight for each letter at each place.
-fn linear() -> Sequential {
-    let fc = Linear::new(ALPHABET.len() * LENGTH, NAMES.len());
-    Sequential::new().then(Flatten).named("fc", fc)
-}
-
 /// A weight for each letter, wherever it stands.
 fn counts() -> Sequential {
     let fc = Linear::new(ALPHABET.len(), NAMES.len());
@@ -146,10 +129,7 @@ fn counts() -> Sequential {
         .named("fc", fc)
 }
 
-const DARK: [u8; 3] = [24, 26, 34];
 const INK: [u8; 3] = [30, 30, 40];
-const RIGHT: [u8; 3] = [96, 208, 128];
-const WRONG: [u8; 3] = [232, 96, 88];
 /// Pixels of a letter's place.
 const CELL: [usize; 2] = [12, 18];
 
@@ -269,7 +249,11 @@ pub fn run(args: &Args) -> Result<Outcome> {
     println!("a linear model of how often each letter is there:");
     let (_, by_counts) = fit(&counts(), common.pick(5, 3), 0.02)?;
     println!("a linear model of what stands where:");
-    let (_, by_places) = fit(&linear(), common.pick(5, 3), 0.005)?;
+    let (_, by_places) = fit(
+        &linear(ALPHABET.len() * LENGTH, NAMES.len()),
+        common.pick(5, 3),
+        0.005,
+    )?;
     println!("convolutions along the letters:");
     let (mut trainer, by_filters) = fit(&network(), common.pick(5, 3), 0.01)?;
     common.write("text.png", &picture(&mut trainer, &data.test)?)?;

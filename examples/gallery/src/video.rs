@@ -14,7 +14,8 @@ use striate::nn::{
 use striate::prelude::*;
 use striate::train::{AdamW, Classification};
 
-use crate::canvas::Canvas;
+use crate::canvas::{Canvas, DARK, RIGHT, WRONG};
+use crate::parts::{best, linear};
 use crate::{Better, Common, Outcome, Recipe};
 
 /// Frames of a clip: the channels of its image.
@@ -35,25 +36,25 @@ pub struct Args {
 
 /// How far clips differ from each other.
 #[derive(Clone, Copy)]
-struct Range {
+struct ClipRange {
     /// Pixels from one frame to the next.
     speed: [f64; 2],
     /// Pixels along the edge of a patch.
     edge: [f64; 2],
 }
 
-const LEARNT: Range = Range {
+const LEARNT: ClipRange = ClipRange {
     speed: [0.8, 1.6],
     edge: [4.5, 6.5],
 };
 
 /// Smaller ones, which move faster.
-const HELD_OUT: Range = Range {
+const HELD_OUT: ClipRange = ClipRange {
     speed: [1.4, 1.9],
     edge: [4.0, 5.0],
 };
 
-fn draw(count: usize, seed: u64, range: Range) -> Result<Dataset> {
+fn draw(count: usize, seed: u64, range: ClipRange) -> Result<Dataset> {
     let mut images = Vec::with_capacity(count * PIXELS);
     let classes = DIRECTIONS.len();
     let labels: Vec<u32> = (0..count).map(|index| (index % classes) as u32).collect();
@@ -98,7 +99,7 @@ impl Patch {
 }
 
 /// Pixels of one clip, frame by frame.
-fn clip(direction: u32, mut chance: Chance, range: Range) -> Vec<u8> {
+fn clip(direction: u32, mut chance: Chance, range: ClipRange) -> Vec<u8> {
     let angle = TAU * f64::from(direction) / DIRECTIONS.len() as f64;
     let speed = chance.within(range.speed);
     let velocity = [speed * angle.cos(), -speed * angle.sin()];
@@ -205,15 +206,7 @@ fn of_frames() -> Sequential {
         .then(Together)
 }
 
-fn linear() -> Sequential {
-    let fc = Linear::new(PIXELS, DIRECTIONS.len());
-    Sequential::new().then(Flatten).named("fc", fc)
-}
-
-const DARK: [u8; 3] = [24, 26, 34];
 const PALE: [u8; 3] = [90, 94, 110];
-const RIGHT: [u8; 3] = [96, 208, 128];
-const WRONG: [u8; 3] = [232, 96, 88];
 
 /// Where the patch moves, in green; where the network says it does, if that is another direction,
 /// in red.
@@ -272,9 +265,9 @@ pub fn run(args: &Args) -> Result<Outcome> {
         Ok::<_, Error>((trainer, 100.0 * share.unwrap_or(f64::NAN)))
     };
     println!("a linear model of the pixels:");
-    let (_, by_pixels) = fit(&linear(), common.pick(3, 2), 0.002)?;
+    let (_, by_pixels) = fit(&linear(PIXELS, DIRECTIONS.len()), common.pick(6, 4), 0.002)?;
     println!("convolutions within frames:");
-    let (_, by_frames) = fit(&of_frames(), common.pick(3, 2), 0.01)?;
+    let (_, by_frames) = fit(&of_frames(), common.pick(6, 4), 0.02)?;
     println!("convolutions over time too:");
     let (mut trainer, by_clips) = fit(&of_clips(), common.pick(6, 4), 0.02)?;
 
@@ -286,12 +279,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
         for frame in clip.chunks(SIDE * SIDE) {
             tiles.push(Picture::of_image(frame, [1, SIDE, SIDE])?.enlarged(3)?);
         }
-        let answer = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b]));
-        tiles.push(compass(
-            number % DIRECTIONS.len(),
-            answer.unwrap_or(0),
-            3 * SIDE,
-        )?);
+        tiles.push(compass(number % DIRECTIONS.len(), best(logits), 3 * SIDE)?);
     }
     common.write("video.png", &Picture::grid(&tiles, 2 * (FRAMES + 1), 6)?)?;
     Ok(Outcome::new(

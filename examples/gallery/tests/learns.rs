@@ -86,6 +86,11 @@ fn text() {
 }
 
 #[test]
+fn upscale() {
+    learns(&["upscale"]);
+}
+
+#[test]
 fn video() {
     learns(&["video"]);
 }
