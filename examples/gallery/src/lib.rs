@@ -8,6 +8,7 @@ pub mod depth;
 pub mod detect;
 pub mod drive;
 pub mod faces;
+mod filters;
 pub mod handwriting;
 mod outcome;
 pub mod overfit;
@@ -16,7 +17,9 @@ mod photo;
 pub mod robust;
 pub mod segment;
 pub mod sound;
+pub mod style;
 pub mod text;
+pub mod texture;
 pub mod upscale;
 pub mod video;
 
@@ -148,7 +151,9 @@ enum Program {
     Robust(robust::Args),
     Segment(segment::Args),
     Sound(sound::Args),
+    Style(style::Args),
     Text(text::Args),
+    Texture(texture::Args),
     Upscale(upscale::Args),
     Video(video::Args),
 }
@@ -166,7 +171,9 @@ impl Program {
             Program::Robust(args) => &args.common,
             Program::Segment(args) => &args.common,
             Program::Sound(args) => &args.common,
+            Program::Style(args) => &args.common,
             Program::Text(args) => &args.common,
+            Program::Texture(args) => &args.common,
             Program::Upscale(args) => &args.common,
             Program::Video(args) => &args.common,
         }
@@ -184,7 +191,9 @@ impl Program {
             Program::Robust(args) => robust::run(args),
             Program::Segment(args) => segment::run(args),
             Program::Sound(args) => sound::run(args),
+            Program::Style(args) => style::run(args),
             Program::Text(args) => text::run(args),
+            Program::Texture(args) => texture::run(args),
             Program::Upscale(args) => upscale::run(args),
             Program::Video(args) => video::run(args),
         }

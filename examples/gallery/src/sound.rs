@@ -246,7 +246,7 @@ fn tile(samples: &[u8], tone: usize, answers: [&[f32]; 2]) -> Result<Picture> {
 pub fn run(args: &Args) -> Result<Outcome> {
     let common = &args.common;
     let data = Split {
-        train: draw(common.pick(2400, 1200), common.training_seed(), LEARNT)?,
+        train: draw(common.pick(2400, 900), common.training_seed(), LEARNT)?,
         test: draw(600, common.held_out_seed(), HELD_OUT)?,
     };
     let engine = Engine::new()?;

@@ -81,8 +81,18 @@ fn sound() {
 }
 
 #[test]
+fn style() {
+    learns(&["style"]);
+}
+
+#[test]
 fn text() {
     learns(&["text"]);
+}
+
+#[test]
+fn texture() {
+    learns(&["texture"]);
 }
 
 #[test]
