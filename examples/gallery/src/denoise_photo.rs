@@ -147,5 +147,5 @@ pub fn run(args: &Args) -> Result<Outcome> {
         common.pick(8.7, 8.3),
     )
     .beside("a linear filter", by_filter)
-    .beside("the constant answer", 0.0))
+    .beside("the picture as it is", 0.0))
 }

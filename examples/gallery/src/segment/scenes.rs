@@ -287,7 +287,7 @@ pub fn run(common: &Common) -> Result<Outcome> {
         "",
         Better::Higher,
         by_filters,
-        common.pick(0.85, 0.5),
+        common.pick(0.85, 0.3),
     )
     .beside_below("a linear model", by_pixels, 0.425)
     // Of the others nothing is covered.
