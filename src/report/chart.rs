@@ -291,8 +291,8 @@ impl Chart {
             let _ = write!(
                 svg,
                 "<path class=\"line s{0}\" d=\"M{x:.0} {y:.0}h14\"/><circle class=\"dot s{0}\" \
-                 cx=\"{1:.0}\" cy=\"{y:.0}\" r=\"2.8\"/><text x=\"{2:.0}\" y=\"{3:.0}\">{name}<tspan \
-                 class=\"strong\">{value}</tspan></text>",
+                 cx=\"{1:.0}\" cy=\"{y:.0}\" r=\"2.8\"/><text x=\"{2:.0}\" \
+                 y=\"{3:.0}\">{name}<tspan class=\"strong\">{value}</tspan></text>",
                 series.colour,
                 x + 7.0,
                 x + 20.0,

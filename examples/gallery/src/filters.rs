@@ -107,7 +107,8 @@ impl Filters {
         grams.into_iter().map(|gram| session.read(gram)).collect()
     }
 
-    /// Changes the pixels of `start` downhill along the distance of its Gram matrices to given ones.
+    /// Changes the pixels of `start` downhill along the distance of its Gram matrices to given
+    /// ones.
     /// With `content` also along a weight times the mean squared difference of brightness to that
     /// picture, both at a quarter of the size. The picture wraps.
     ///
