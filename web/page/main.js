@@ -25,6 +25,8 @@ let answer = null;
 /** Shows a message, with a button if there is something to be done; null takes it away. */
 function say(text, button, action) {
   $("notice").hidden = text === null;
+  // What is to be done is not put away.
+  $("notice-close").hidden = Boolean(button);
   $("notice-text").textContent = text ?? "";
   $("notice-button").hidden = !button;
   $("notice-button").textContent = button ?? "";
@@ -52,11 +54,19 @@ const train = new Train(say, () => {
 const teach = new Teach(say);
 // A GPU that is measured has nothing else to do: the other parts cannot be used meanwhile.
 const others = ["draw", "train", "teach"].map($);
+let trained = false;
 const measure = new Measure(() => {
+  trained = train.running;
   train.pause();
   for (const part of others) part.inert = true;
 }, () => {
   for (const part of others) part.inert = false;
+  if (trained) train.start();
+});
+$("notice-close").addEventListener("click", () => say(null));
+// The browser asks before it leaves what only this page has.
+addEventListener("beforeunload", (event) => {
+  if (train.isUnsaved || teach.counts.some((count) => count > 0)) event.preventDefault();
 });
 $("clear").addEventListener("click", () => pad.clear());
 $("undo").addEventListener("click", () => pad.undo());
@@ -181,7 +191,8 @@ function lose(reason) {
   reading = false;
   dirty = true;
   const kept = train.snapshot
-    ? `Training stood at step ${steps}; it goes on from the last snapshot.`
+    ? `Training stood at step ${steps}; it goes on from the last copy, which was made at most a few ` +
+      "seconds before."
     : "Nothing was trained yet.";
   say(`The browser lost the GPU (${reason}). ${kept}`, "Go on", () => {
     say(null);

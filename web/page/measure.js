@@ -61,7 +61,7 @@ export class Measure {
     $("measure-stop").addEventListener("click", () => {
       // The second time at once.
       if (this.#stopping) {
-        this.#hear({ kind: "failed", why: "it was stopped" });
+        this.#hear({ kind: "failed", why: "it was stopped; the GPU may go on with this case a little" });
         return;
       }
       this.#stopping = true;
@@ -100,9 +100,6 @@ export class Measure {
     this.isMeasuring = true;
     this.#stopping = false;
     this.#begin();
-    this.lines = [];
-    this.refused = [];
-    this.#rows.clear();
     this.#enable(false);
     $("measure-text").textContent = "Compiles, and measures what the device can do at most. The " +
       "rest of the page waits.";
@@ -131,14 +128,18 @@ export class Measure {
         this.#take(told.line);
         break;
       case "refused":
+        this.#forget(told.name);
         this.#rows.get(told.name)[0].textContent = "too large";
         this.#rows.get(told.name)[0].title = told.why;
-        this.refused.push(`${told.name}: ${told.why}`);
+        this.refused.push({ case: told.name, why: told.why });
         break;
-      case "done":
-        this.#ended(`${this.#adapter}, ${program()}: ${this.lines.length} cases, each checked` +
+      case "done": {
+        const count = this.lines.length;
+        this.#ended(`${this.#adapter}, ${program()}: ${count} ${count === 1 ? "case" : "cases"}, ` +
+          "each checked" +
           (this.refused.length > 0 ? `; ${this.refused.length} too large for this browser.` : "."));
         break;
+      }
       case "failed":
         // The next try begins with another device.
         this.#worker?.terminate();
@@ -157,7 +158,10 @@ export class Measure {
     this.#end();
   }
 
+  /** Rows for cases; those that were measured before keep theirs until they are measured anew. */
   #table(names) {
+    names = names.filter((name) => !this.#rows.has(name));
+    $("measure-key").hidden = false;
     const head = document.createElement("tr");
     const other = this.#others.map(({ name, api }) => `${name.split(" (")[0]}, ${api}`);
     const titles = ["Case", "This GPU, ms", "GFLOP/s", "of its peak", ...other.map((name) => `${name}, ms`)];
@@ -167,7 +171,6 @@ export class Measure {
       cell.scope = "col";
       return cell;
     }));
-    this.#rows.clear();
     const rows = names.map((name) => {
       const row = document.createElement("tr");
       const title = document.createElement("th");
@@ -184,10 +187,22 @@ export class Measure {
       this.#rows.set(name, own);
       return row;
     });
-    $("measured").replaceChildren(head, ...rows);
+    if ($("measured").rows.length === 0) $("measured").append(head);
+    $("measured").append(...rows);
+  }
+
+  /** Takes away what was found of a case. */
+  #forget(name) {
+    this.lines = this.lines.filter((line) => line.case !== name);
+    this.refused = this.refused.filter((refused) => refused.case !== name);
+    for (const cell of this.#rows.get(name)) {
+      cell.textContent = cell.title = "";
+      cell.classList.remove("fault");
+    }
   }
 
   #take(line) {
+    this.#forget(line.case);
     const [time, speed, share] = this.#rows.get(line.case);
     if (line.wrong) {
       time.textContent = "wrong";

@@ -24,8 +24,8 @@ function trace(context, strokes, place) {
   for (const stroke of strokes) {
     const [x, y] = place(stroke[0]);
     context.moveTo(x, y);
-    // A dot is a line of no length.
-    if (stroke.length === 1) context.lineTo(x, y);
+    // A dot is a line too, but none of no length is drawn.
+    context.lineTo(x + 0.01, y);
     // Curves through the middles of what was touched.
     for (let at = 1; at < stroke.length; at++) {
       const [fromX, fromY] = place(stroke[at - 1]);
@@ -46,6 +46,8 @@ export class Pad {
   #drawing = false;
   /** The pen that arrow keys move, once they have. */
   #pen = null;
+  /** What was cleared, until something else is drawn. */
+  #cleared = null;
   #raster = new OffscreenCanvas(SIDE * FINE, SIDE * FINE);
 
   /** `changed` is called after each change; the strokes to begin with are a 3 unless others are
@@ -69,14 +71,20 @@ export class Pad {
   }
 
   clear() {
+    if (this.#strokes.length > 0) this.#cleared = this.#strokes;
     this.#strokes = [];
     this.#given = false;
     if (this.#pen) this.#pen.down = false;
     this.#update();
   }
 
+  /** Takes the last stroke away, or brings back what was cleared. */
   undo() {
-    this.#strokes.pop();
+    if (this.#strokes.length > 0) {
+      this.#strokes.pop();
+    } else if (this.#cleared) {
+      [this.#strokes, this.#cleared] = [this.#cleared, null];
+    }
     if (this.#pen) this.#pen.down = false;
     this.#update();
   }
@@ -90,6 +98,7 @@ export class Pad {
   #begin(point) {
     if (this.#given) this.#strokes = [];
     this.#given = false;
+    this.#cleared = null;
     this.#strokes.push([point]);
   }
 

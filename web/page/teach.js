@@ -251,6 +251,7 @@ export class Teach {
     const isKept = (this.#pictures[at].length + 1) % this.#every === 0;
     canvas.classList.toggle("kept", isKept);
     if (isKept) canvas.title = "kept back";
+    if (this.#stuck) this.#say(null);
     this.#pictures[at].push({ planes, features, drawn, canvas });
     this.#cards[at].pictures.append(canvas);
     this.#stuck = false;
@@ -381,7 +382,9 @@ export class Teach {
     const right = kept.reduce((sum, row, at) => sum + row[at], 0);
     set($("kept-text"), `Of ${all} pictures that were kept back ${right} are read rightly ` +
       `(${(100 * right / all).toFixed(0)} %).`);
-    const names = this.#cards.map((card, at) => this.#nameOf(at));
+    // A class without pictures is not asked for, nor answered.
+    const classes = this.#cards.map((_, at) => at).filter((at) => this.counts[at] > 0);
+    const names = classes.map((at) => this.#nameOf(at));
     const cells = (tag, texts) => texts.map((text, at) => {
       const cell = document.createElement(at === 0 ? "th" : tag);
       if (cell.tagName === "TH") cell.scope = at === 0 ? "row" : "col";
@@ -389,7 +392,7 @@ export class Teach {
       return cell;
     });
     const rows = [cells("th", ["read as", ...names]),
-      ...kept.map((row, at) => cells("td", [names[at], ...row]))];
+      ...classes.map((at, row) => cells("td", [names[row], ...classes.map((as) => kept[at][as])]))];
     $("confusion").replaceChildren(...rows.map((row, at) => {
       const line = document.createElement("tr");
       if (at > 0) row[at].classList.add("right");

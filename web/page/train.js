@@ -65,6 +65,8 @@ export class Train {
   #trainer = null;
   #rate = null;
   #snapshot = null;
+  /** Steps when the weights were last saved, or loaded. */
+  #savedAt = 0;
   #keeping = false;
   #keptAt = 0;
   #testedAt = 0;
@@ -120,14 +122,20 @@ export class Train {
     this.#take(trainer);
   }
 
-  /** Whether nothing is under way any more after a pause. */
+  /** Whether nothing is under way any more after a pause, and what was made is kept. */
   get isIdle() {
-    return !this.running && (this.#trainer?.is_idle() ?? false);
+    const kept = this.steps === 0 || (this.#keptAt !== 0 && !this.#keeping);
+    return !this.running && kept && (this.#trainer?.is_idle() ?? false);
   }
 
-  /** What training goes on from when a device is lost; null before anything was trained. */
+  /** What training goes on from when a device is lost; null before anything was trained or loaded. */
   get snapshot() {
     return this.#snapshot;
+  }
+
+  /** Whether something was trained that no file has. */
+  get isUnsaved() {
+    return this.steps > 0 && this.steps !== this.#savedAt;
   }
 
   /** Gives up a device that is lost. */
@@ -148,6 +156,7 @@ export class Train {
     this.#loss.cut(last);
     this.#accuracy.cut(last);
     this.#counted = [];
+    $("fact-speed").textContent = "–";
     this.#askedAt = null;
     this.#keeping = false;
     trainer.set_rate(this.#rate);
@@ -164,6 +173,7 @@ export class Train {
 
   start() {
     if (!this.#trainer) return;
+    this.#say(null);
     this.running = true;
     this.#counted = [];
     this.#enable(true);
@@ -193,24 +203,37 @@ export class Train {
     $("budget-text").value = `${$("budget").value} ms`;
   }
 
-  /** Begins anew: with the network of a file, or with one as it is drawn. */
+  /**
+   * Begins anew: with the network of a file, or with one as it is drawn. What is under way goes on
+   * until then, and where it fails.
+   */
   async #begin(file) {
     if (this.#busy) return;
     this.#busy = true;
-    this.running = false;
+    this.#say(null);
     this.#enable(false);
+    const before = this.#trainer;
     try {
       const trainer = await this.#wasm.Trainer.open(
         this.#device, this.#digits, file ?? undefined, () => {});
-      this.#setSnapshot(null);
-      this.#keptAt = 0;
+      const snapshot = file ? await trainer.snapshot() : null;
+      if (before !== this.#trainer) {
+        // The device was lost meanwhile.
+        trainer.free();
+        snapshot?.free();
+        return;
+      }
+      this.running = false;
+      this.#setSnapshot(snapshot);
+      this.#keptAt = this.#savedAt = 0;
       this.tested = null;
       this.#mean = this.#share = null;
       this.#wrong = [];
       this.#paintWrong();
-      this.#say(null);
       this.#take(trainer);
     } catch (error) {
+      // Of a device that is lost the page tells elsewhere.
+      if (before !== this.#trainer) return;
       this.#say(file ? `The file was not loaded: ${error.message}` : error.message);
       this.#enable(true);
     } finally {
@@ -220,7 +243,9 @@ export class Train {
 
   async #save() {
     try {
+      const { steps } = this;
       const bytes = await this.#trainer.file();
+      this.#savedAt = steps;
       const link = document.createElement("a");
       link.href = URL.createObjectURL(new Blob([bytes]));
       link.download = "lenet5.safetensors";
@@ -254,8 +279,10 @@ export class Train {
       this.steps = trainer.steps();
     }
     this.#news(trainer, now);
-    const every = this.running ? KEEP_EVERY : Infinity;
-    if (this.steps > 0 && (this.#keptAt === 0 || now - this.#keptAt > every)) this.#keep(now);
+    // After a pause once more, when the step at hand is whole.
+    const due = this.running ? now - this.#keptAt > KEEP_EVERY
+      : this.#keptAt === 0 && trainer.is_idle();
+    if (this.steps > 0 && due) this.#keep(now);
     this.#loss.paint();
     this.#accuracy.paint();
   }

@@ -207,6 +207,13 @@ const tests = {
       const answer = await drawn(page, strokes);
       assert.equal(answer.digit, Number(digit), JSON.stringify(answer));
     }
+    // Clearing can be undone; a dot is ink.
+    await page.locator("#clear").click();
+    await page.locator("#undo").click();
+    assert.equal((await answered(page)).digit, 7, "what was cleared comes back");
+    assert.ok(await drawn(page, [[[0.5, 0.5]]]), "a dot is read as something");
+    await drawn(page, digits[7]);
+
     // Feature maps follow: the canvas of the first layer is not of one colour.
     const colours = await page.evaluate(() => {
       const canvas = document.querySelectorAll(".layer canvas")[1];
@@ -268,6 +275,9 @@ const tests = {
     await isReady(page);
     await page.locator("#load").setInputFiles(file);
     await page.waitForFunction((before) => striate.train.tested?.accuracy === before, before);
+    // What was loaded can be drawn for at once.
+    await page.locator("input[value=own]").check();
+    assert.equal((await drawn(page, [[[0.28, 0.24], [0.7, 0.24], [0.45, 0.82]]])).digit, 7);
     await page.locator("#run").click();
     await trainedTo(page, 20);
     await paused(page);
@@ -278,7 +288,21 @@ const tests = {
     await page.locator("#load").setInputFiles(text);
     await page.locator("#notice").waitFor();
     assert.match(await page.locator("#notice-text").textContent(), /^The file was not loaded: /);
+    const { y } = await page.locator("#notice").boundingBox();
+    assert.ok(y >= 0 && y < 100, `the message is in sight, not at ${y}`);
     assert.equal((await tested(page)).accuracy, after, "a wrong file changes nothing");
+    await page.locator("#notice-close").click();
+    assert.ok(await page.locator("#notice").isHidden());
+    await page.locator("#run").click();
+    await page.locator("#load").setInputFiles(text);
+    await page.locator("#notice").waitFor();
+    await trainedTo(page, (await steps(page)) + 5);
+    await paused(page);
+    const left = page.waitForEvent("dialog");
+    const closing = page.close({ runBeforeUnload: true });
+    const dialog = await left;
+    assert.equal(dialog.type(), "beforeunload", "what no file has is asked for");
+    await Promise.all([dialog.accept(), closing]);
     await page.context().close();
   },
 
@@ -312,6 +336,14 @@ const tests = {
     await page.locator("#run").click();
     await trainedTo(page, kept + 20);
     assert.ok(await page.locator("#notice").isHidden());
+    // After a pause no step is lost.
+    await paused(page);
+    const made = await steps(page);
+    await page.evaluate(() => striate.loseDevice());
+    await page.locator("#notice-button").click();
+    await isReady(page);
+    assert.equal(await steps(page), made);
+    await page.locator("#run").click();
     assert.equal((await drawn(page, [[[0.28, 0.24], [0.7, 0.24], [0.45, 0.82]]])).digit, 7);
     // The network that is trained reads too.
     await page.locator("input[value=own]").check();
@@ -339,6 +371,8 @@ const tests = {
     assert.equal(right(await page.evaluate(() => striate.teach.kept)), 1, "after a lost device");
     await page.locator(".class .row button:nth-child(2)").first().click();
     assert.deepEqual(await page.evaluate(() => striate.teach.counts), [0, 4, 4]);
+    await settled(page);
+    await page.waitForFunction(() => document.getElementById("confusion").rows.length === 3);
     await page.context().close();
   },
 
@@ -453,6 +487,7 @@ const tests = {
     await page.locator("#measure-stop").click();
     await page.locator("#measure-stop").click();
     assert.match(await page.locator("#measure-text").textContent(), /was stopped/);
+    assert.equal(await page.evaluate(() => striate.measure.lines.length), 8, "the last ones stand");
     assert.ok(await page.locator("#measure-short").isEnabled());
     await page.context().close();
   },

@@ -14,7 +14,8 @@ const LONGEST: u64 = 1 << 14;
 
 /// The file that a request line asks for, if it is one below `folder`.
 fn asked(folder: &Path, line: &str) -> Option<PathBuf> {
-    let target = line.strip_prefix("GET ")?.split(' ').next()?;
+    let line = line.strip_prefix("GET ").or(line.strip_prefix("HEAD "));
+    let target = line?.split(' ').next()?;
     let path = target.split(['?', '#']).next()?.strip_prefix('/')?;
     let path = match path {
         "" => Path::new("index.html"),
@@ -57,6 +58,9 @@ fn answer(folder: &Path, mut stream: &TcpStream) -> io::Result<()> {
          no-cache\r\nConnection: close\r\n\r\n",
         body.len()
     )?;
+    if first.starts_with("HEAD ") {
+        return Ok(());
+    }
     stream.write_all(&body)
 }
 
@@ -89,6 +93,11 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("port {port}: {error}");
+            if error.kind() == io::ErrorKind::AddrInUse {
+                eprintln!(
+                    "give another: striate-serve FOLDER PORT, or WEB_PORT=PORT bash web/build --serve"
+                );
+            }
             ExitCode::FAILURE
         }
     }
@@ -128,23 +137,25 @@ mod tests {
         let address = listener.local_addr()?;
         let served = folder.clone();
         let server = thread::spawn(move || {
-            for _ in 0..2 {
+            for _ in 0..3 {
                 let (stream, _) = listener.accept()?;
                 answer(&served, &stream)?;
             }
             io::Result::Ok(())
         });
-        let ask = |path: &str| {
+        let ask = |method: &str, path: &str| {
             let mut stream = TcpStream::connect(address)?;
-            write!(stream, "GET {path} HTTP/1.1\r\nHost: here\r\n\r\n")?;
+            write!(stream, "{method} {path} HTTP/1.1\r\nHost: here\r\n\r\n")?;
             let mut text = String::new();
             stream.read_to_string(&mut text)?;
             io::Result::Ok(text)
         };
-        let page = ask("/")?;
+        let page = ask("GET", "/")?;
         assert!(page.starts_with("HTTP/1.1 200 OK\r\nContent-Type: text/html"));
         assert!(page.ends_with("\r\n\r\n<p>here</p>"));
-        assert!(ask("/other")?.starts_with("HTTP/1.1 404"));
+        let head = ask("HEAD", "/")?;
+        assert!(head.contains("Content-Length: 11\r\n") && head.ends_with("\r\n\r\n"));
+        assert!(ask("GET", "/other")?.starts_with("HTTP/1.1 404"));
         server.join().expect("the server does not panic")?;
         std::fs::remove_dir_all(&folder)
     }
