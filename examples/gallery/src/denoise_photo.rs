@@ -5,13 +5,14 @@
 //! the same work.
 
 use striate::data::{Chance, Dataset, Picture, Split};
-use striate::nn::{BatchNorm2d, Conv2d, PixelShuffle, PixelUnshuffle, Relu, Sequential, from_fn};
+use striate::nn::{Conv2d, PixelShuffle, PixelUnshuffle, Relu, Sequential, from_fn};
 use striate::prelude::*;
 use striate::shape::PaddingMode;
-use striate::train::{AdamW, Group, Muon, Normalise, Optimizer, Regression};
+use striate::train::Normalise;
 
-use crate::photo::{Look, Photo, answer, moments, patches, psnr, whole};
-use crate::{Better, Common, Outcome, Recipe};
+use crate::parts::filters;
+use crate::photo::{Look, Photo, answer, moments, patches, psnr, restoring, shares, whole};
+use crate::{Better, Common, Outcome};
 
 /// Rows and columns of a patch.
 const SIDE: usize = 32;
@@ -45,29 +46,21 @@ fn noisy(clean: &[Photo], seed: u64) -> Result<Dataset> {
 
 /// The pixels, from 0 to 1 again, less a tenth of what the layers say.
 fn network(normalise: &Normalise) -> impl Module + use<> {
-    let inner = |channels, out| {
-        Sequential::new()
-            .named("conv", Conv2d::new(channels, out, 3).padding(1).bias(false))
-            .named("norm", BatchNorm2d::new(out))
-            .then(Relu)
-    };
     let layers = Sequential::new()
         .then(PixelUnshuffle(2))
         .named("first", Conv2d::new(12, CHANNELS, 3).padding(1))
         .then(Relu)
-        .named("inner1", inner(CHANNELS, CHANNELS))
-        .named("inner2", inner(CHANNELS, CHANNELS))
-        .named("inner3", inner(CHANNELS, CHANNELS))
-        .named("inner4", inner(CHANNELS, CHANNELS))
+        .named("inner1", filters(CHANNELS, CHANNELS))
+        .named("inner2", filters(CHANNELS, CHANNELS))
+        .named("inner3", filters(CHANNELS, CHANNELS))
+        .named("inner4", filters(CHANNELS, CHANNELS))
         .named("last", Conv2d::new(CHANNELS, 12, 3).padding(1))
         .then(PixelShuffle(2));
-    let [mean, deviation] = moments(normalise).map(|byte| byte / 255.0);
+    let moments = moments(normalise);
     from_fn(move |cx, x| {
         let noise = cx.layer("noise", &layers, x)?;
         let g = cx.graph();
-        let pixels = g.scale(x, deviation)?;
-        let mean = g.fill([1, 1, 1, 1], mean as f32)?;
-        let pixels = g.add(pixels, mean)?;
+        let pixels = shares(g, x, moments)?;
         let noise = g.scale(noise, 0.1)?;
         g.sub(pixels, noise)
     })
@@ -89,7 +82,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let clean = patches(200, SIDE, held_out, Look::HELD_OUT);
     let data = Split {
         train: noisy(
-            &patches(common.pick(2000, 1000), SIDE, learnt, Look::LEARNT),
+            &patches(common.pick(2000, 500), SIDE, learnt, Look::LEARNT),
             learnt,
         )?,
         test: noisy(&clean, held_out)?,
@@ -106,15 +99,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let engine = Engine::new()?;
     let normalise = Normalise::measured(&data.train);
     let mut gain = |net: &dyn Module| {
-        let recipe = Recipe {
-            task: Regression::new().peak(1.0),
-            optimizer: Optimizer::new(AdamW::new())
-                .group(Group::matrices().rule(Muon::new().match_rms_adamw(true))),
-            rate: 0.017,
-            epochs: common.pick(6, 4),
-            batch: common.pick(16, 6),
-        };
-        let mut trainer = recipe.train(&engine, net, &data, common)?;
+        let mut trainer = restoring(common, 3).train(&engine, net, &data, common)?;
         let size = [3, SHOWN, SHOWN];
         let made = answer(
             &engine,

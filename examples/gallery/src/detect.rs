@@ -4,14 +4,18 @@
 //! into cells, and the cell in which the middle of an object lies answers for it. Each training
 //! picture is also shown in a mirror, and its boxes with it.
 
-use striate::data::{Chance, Dataset, Picture, Split, Targets};
+mod boxes;
+mod scenes;
+
+use striate::data::{Dataset, Picture, Split, Targets};
 use striate::graph::Value;
 use striate::nn::{Conv2d, MaxPool2d, Module, Sequential};
 use striate::ops::{CrossEntropyLoss, Reduction};
 use striate::prelude::*;
 use striate::train::{AdamW, Counted, Objective, Scalar, Task};
 
-use crate::canvas::distance;
+use self::boxes::{Found, Object, Suppression, decode, mean_average_precision};
+use self::scenes::{HELD_OUT, LEARNT, Scene, draw};
 use crate::parts::{filters, normalised};
 use crate::{Better, Common, Outcome, Recipe};
 
@@ -42,233 +46,6 @@ const USUAL: f64 = 16.0;
 const SHOWN: usize = 6;
 /// Boxes that overlap better ones by more than this, as intersection over union, go.
 const OVERLAP: f32 = 0.3;
-
-/// An object: left, top, right and bottom in pixels, and its class.
-#[derive(Clone, Copy, Debug)]
-struct Object {
-    corners: [f64; 4],
-    class: usize,
-}
-
-/// An object that was found, and how sure that is.
-#[derive(Clone, Copy, Debug)]
-struct Found {
-    object: Object,
-    score: f64,
-}
-
-impl Object {
-    /// Column and row of the middle.
-    fn middle(&self) -> [f64; 2] {
-        let [left, top, right, bottom] = self.corners;
-        [0.5 * (left + right), 0.5 * (top + bottom)]
-    }
-
-    /// Width and height.
-    fn extent(&self) -> [f64; 2] {
-        let [left, top, right, bottom] = self.corners;
-        [right - left, bottom - top]
-    }
-
-    /// Intersection over union of two boxes.
-    fn iou(&self, other: &Self) -> f64 {
-        let common = |low: usize| {
-            let end = self.corners[low + 2].min(other.corners[low + 2]);
-            (end - self.corners[low].max(other.corners[low])).max(0.0)
-        };
-        let area = |object: &Self| object.extent().iter().product::<f64>();
-        let common = common(0) * common(1);
-        common / (area(self) + area(other) - common)
-    }
-
-    /// The same in a mirror beside the picture.
-    fn mirrored(&self) -> Self {
-        let [left, top, right, bottom] = self.corners;
-        let side = SIDE as f64;
-        Self {
-            corners: [side - right, top, side - left, bottom],
-            class: self.class,
-        }
-    }
-}
-
-// Pictures.
-
-/// How far pictures differ from each other.
-#[derive(Clone, Copy)]
-struct MarkRange {
-    /// Width and height of a box in pixels.
-    extent: [f64; 2],
-    /// Lines of the ground.
-    lines: usize,
-    /// Standard deviation of what is added to each pixel, times 3, as a share of white.
-    noise: f64,
-}
-
-const LEARNT: MarkRange = MarkRange {
-    extent: [12.0, 20.0],
-    lines: 5,
-    noise: 0.15,
-};
-
-/// Smaller objects, among more lines, in more noise.
-const HELD_OUT: MarkRange = MarkRange {
-    extent: [11.0, 18.0],
-    lines: 7,
-    noise: 0.2,
-};
-
-/// Grey pixels, and what is on them.
-struct Scene {
-    pixels: Vec<u8>,
-    objects: Vec<Object>,
-}
-
-impl Scene {
-    /// One to three objects whose boxes do not overlap.
-    fn draw(mut chance: Chance, range: MarkRange) -> Self {
-        let mut objects: Vec<Object> = Vec::new();
-        for _ in 0..1 + chance.below(3) {
-            let class = chance.below(CLASSES.len());
-            let extent = [(); 2].map(|()| chance.within(range.extent));
-            for _ in 0..40 {
-                let [left, top] = extent.map(|extent| chance.within([0.0, SIDE as f64 - extent]));
-                let corners = [left, top, left + extent[0], top + extent[1]];
-                let object = Object { corners, class };
-                if objects.iter().all(|other| object.iou(other) == 0.0) {
-                    objects.push(object);
-                    break;
-                }
-            }
-        }
-        let ground = chance.within([0.15, 0.5]);
-        let slope = [(); 2].map(|()| chance.within([-0.2, 0.2]));
-        let mut grey: Vec<f64> = (0..SIDE * SIDE)
-            .map(|at| {
-                let parts = middle_of(at).into_iter().zip(slope);
-                let slope = parts.map(|(at, slope)| slope * (at / SIDE as f64 - 0.5));
-                ground + slope.sum::<f64>()
-            })
-            .collect();
-        // Lines and objects alike are lighter than the ground.
-        let light = [0.25, 0.45];
-        for _ in 0..range.lines {
-            let by = chance.within(light);
-            let start = [(); 2].map(|()| SIDE as f64 * chance.unit());
-            let (sin, cos) = chance.within([0.0, std::f64::consts::TAU]).sin_cos();
-            let length = chance.within([6.0, 24.0]);
-            let end = [start[0] + cos * length, start[1] + sin * length];
-            let stroke = [start, end];
-            add(&mut grey, by, |at| distance(at, stroke) - 0.9);
-        }
-        for object in &objects {
-            let by = chance.within(light);
-            let apex = chance.within([0.2, 0.8]);
-            add(&mut grey, by, |at| outside(object, apex, at));
-        }
-        let noisy = grey.iter().map(|grey| {
-            let grey = grey + range.noise * chance.swing();
-            (255.0 * grey).clamp(0.0, 255.0) as u8
-        });
-        Self {
-            pixels: noisy.collect(),
-            objects,
-        }
-    }
-
-    /// The same in a mirror: pixels and boxes.
-    fn mirrored(&self) -> Self {
-        let rows = self.pixels.chunks(SIDE);
-        Self {
-            pixels: rows.flat_map(|row| row.iter().rev().copied()).collect(),
-            objects: self.objects.iter().map(Object::mirrored).collect(),
-        }
-    }
-
-    /// What a network shall make of the picture, `[DEPTH, CELLS, CELLS]`: 1 where a cell owns an
-    /// object, then how far the object's middle is from the cell's, in cells; the logarithms of its
-    /// width and height; and 1 for its class. All else is 0.
-    fn wanted(&self) -> Vec<f32> {
-        let mut wanted = vec![0.0; DEPTH * CELLS * CELLS];
-        for object in &self.objects {
-            let middle = object.middle().map(|at| at / STEP);
-            let [column, row] = middle.map(|at| (at as usize).min(CELLS - 1));
-            let mut set = |part: usize, value: f64| {
-                wanted[(part * CELLS + row) * CELLS + column] = value as f32;
-            };
-            set(0, 1.0);
-            set(1, middle[0] - column as f64 - 0.5);
-            set(2, middle[1] - row as f64 - 0.5);
-            for (part, extent) in (3..).zip(object.extent()) {
-                set(part, (extent / USUAL).ln());
-            }
-            set(5 + object.class, 1.0);
-        }
-        wanted
-    }
-}
-
-/// Column and row of the middle of a pixel.
-fn middle_of(at: usize) -> [f64; 2] {
-    [at % SIDE, at / SIDE].map(|edge| edge as f64 + 0.5)
-}
-
-/// Adds to what lies inside: where `outside`, a distance in pixels, is negative.
-fn add(grey: &mut [f64], by: f64, outside: impl Fn([f64; 2]) -> f64) {
-    for (at, grey) in grey.iter_mut().enumerate() {
-        *grey += by * (0.5 - outside(middle_of(at))).clamp(0.0, 1.0);
-    }
-}
-
-/// How far a point is from the ink of an object, which is 2 pixels wide. A triangle's apex lies at
-/// the share `apex` of its width.
-fn outside(object: &Object, apex: f64, [x, y]: [f64; 2]) -> f64 {
-    const HALF: f64 = 1.1;
-    let [left, top, right, bottom] = object.corners;
-    let [left, top, right, bottom] = [left + HALF, top + HALF, right - HALF, bottom - HALF];
-    let distance = match object.class {
-        0 => {
-            let [a, b] = [0.5 * (right - left), 0.5 * (bottom - top)];
-            let [u, v] = [x - 0.5 * (left + right), y - 0.5 * (top + bottom)];
-            // To first order: the distance from the curve f = 1 is (f - 1) over the slope of f.
-            let f = (u / a).hypot(v / b);
-            let slope = (u / (a * a)).hypot(v / (b * b)) / f.max(1e-9);
-            (f - 1.0).abs() / slope.max(1e-9)
-        }
-        class => {
-            let tip = [left + apex * (right - left), top];
-            let corners = [[left, bottom], [right, bottom]];
-            let strokes = match class {
-                1 => &[
-                    [[left, top], [right, bottom]],
-                    [[left, bottom], [right, top]],
-                ][..],
-                _ => &[[tip, corners[0]], [tip, corners[1]], corners][..],
-            };
-            let distances = strokes.iter().map(|&stroke| distance([x, y], stroke));
-            distances.fold(f64::INFINITY, f64::min)
-        }
-    };
-    distance - HALF
-}
-
-/// Scenes as a set; with `mirror`, each twice, the second time in a mirror.
-fn draw(count: usize, seed: u64, range: MarkRange, mirror: bool) -> Result<(Dataset, Vec<Scene>)> {
-    let mut scenes = Vec::new();
-    for index in 0..count {
-        let scene = Scene::draw(Chance::of(seed, index as u64), range);
-        let other = mirror.then(|| scene.mirrored());
-        scenes.push(scene);
-        scenes.extend(other);
-    }
-    let images = scenes.iter().flat_map(|scene| scene.pixels.iter().copied());
-    let wanted: Vec<f32> = scenes.iter().flat_map(Scene::wanted).collect();
-    let wanted = Tensor::f32([scenes.len(), DEPTH, CELLS, CELLS], wanted)?;
-    let set = Dataset::of_values(images.collect(), &wanted, [1, SIDE, SIDE])?;
-    Ok((set, scenes))
-}
-
-// Network and loss.
 
 fn network() -> Sequential {
     Sequential::new()
@@ -345,123 +122,6 @@ fn sum(g: &mut Graph, x: Value) -> Result<Value> {
     g.sum(x, &[0, 1, 2, 3], false)
 }
 
-// Boxes of outputs.
-
-/// What each cell says, of outputs `[DEPTH, CELLS, CELLS]` of a picture: its box, its likeliest
-/// class, and the probability that there is such an object.
-fn decode(made: &[f32]) -> Vec<Found> {
-    let cell = |at: usize| {
-        let part = |part: usize| f64::from(made[part * CELLS * CELLS + at]);
-        let middle = [at % CELLS, at / CELLS].map(|cell| cell as f64 + 0.5);
-        let [x, y] = [0, 1].map(|axis| STEP * (middle[axis] + part(1 + axis)));
-        // No larger than the picture.
-        let [w, h] = [3, 4].map(|at| (USUAL * part(at).exp()).min(SIDE as f64));
-        let shares: Vec<f64> = (5..DEPTH).map(|class| part(class).exp()).collect();
-        let class = (0..shares.len()).max_by(|&a, &b| shares[a].total_cmp(&shares[b]));
-        let class = class.unwrap_or(0);
-        let share = shares[class] / shares.iter().sum::<f64>();
-        Found {
-            object: Object {
-                corners: [x - 0.5 * w, y - 0.5 * h, x + 0.5 * w, y + 0.5 * h],
-                class,
-            },
-            score: share / (1.0 + (-part(0)).exp()),
-        }
-    };
-    (0..CELLS * CELLS).map(cell).collect()
-}
-
-/// Non-maximum suppression of the boxes of a picture's cells.
-struct Suppression {
-    session: Session,
-    boxes: Value,
-    scores: Value,
-    kept: Value,
-    count: Value,
-}
-
-impl Suppression {
-    fn new(engine: &Engine) -> Result<Self> {
-        const ALL: usize = CELLS * CELLS;
-        let mut g = Graph::new();
-        let boxes = g.input("boxes", Type::f32([ALL, 4]))?;
-        let scores = g.input("scores", Type::f32([ALL]))?;
-        let (kept, count) = g.nms(boxes, scores, OVERLAP, ALL)?;
-        let store = Store::new(engine, &[&g], 0)?;
-        Ok(Self {
-            session: Session::new(&store, &g, &[kept, count])?,
-            boxes,
-            scores,
-            kept,
-            count,
-        })
-    }
-
-    /// Those that stay, the surest first.
-    fn apply(&mut self, found: &[Found]) -> Result<Vec<Found>> {
-        let corners = found.iter().flat_map(|found| found.object.corners);
-        let corners = corners.map(|at| at as f32).collect();
-        let scores = found.iter().map(|found| found.score as f32).collect();
-        let boxes = Tensor::f32([found.len(), 4], corners)?;
-        self.session.write(self.boxes, &boxes)?;
-        let scores = Tensor::f32([found.len()], scores)?;
-        self.session.write(self.scores, &scores)?;
-        self.session.run(1)?;
-        let count = self.session.read(self.count)?.as_u32()?[0] as usize;
-        let kept = self.session.read(self.kept)?;
-        let kept = kept.as_u32()?[..count].iter();
-        Ok(kept.map(|&index| found[index as usize]).collect())
-    }
-}
-
-/// The mean over classes of the average precision of boxes, where an object is found by a box of
-/// its class with an intersection over union of at least 0.5.
-///
-/// As in the PASCAL VOC challenge from 2010 on (Everingham et al. 2015, "The PASCAL Visual Object
-/// Classes Challenge: A Retrospective"): a box belongs to the object that it overlaps most, an
-/// object is found once, and precision at a recall is the best at that recall or a higher one,
-/// integrated over all recalls.
-fn mean_average_precision(scenes: &[Scene], found: &[Vec<Found>]) -> f64 {
-    let classes = 0..CLASSES.len();
-    let sum: f64 = classes
-        .map(|class| average_precision(scenes, found, class))
-        .sum();
-    sum / CLASSES.len() as f64
-}
-
-fn average_precision(scenes: &[Scene], found: &[Vec<Found>], class: usize) -> f64 {
-    let own = |object: &&Object| object.class == class;
-    let objects: Vec<Vec<&Object>> = scenes
-        .iter()
-        .map(|scene| scene.objects.iter().filter(own).collect())
-        .collect();
-    let all: usize = objects.iter().map(Vec::len).sum();
-    let mut boxes: Vec<(usize, &Found)> = (found.iter().enumerate())
-        .flat_map(|(scene, found)| found.iter().map(move |found| (scene, found)))
-        .filter(|(_, found)| found.object.class == class)
-        .collect();
-    boxes.sort_by(|(_, a), (_, b)| b.score.total_cmp(&a.score));
-    let mut taken: Vec<Vec<bool>> = objects.iter().map(|own| vec![false; own.len()]).collect();
-    let (mut right, mut curve) = (0, Vec::new());
-    for (place, (scene, found)) in boxes.into_iter().enumerate() {
-        let overlaps = objects[scene].iter().map(|object| found.object.iou(object));
-        let best = overlaps.enumerate().max_by(|(_, a), (_, b)| a.total_cmp(b));
-        if let Some((object, _)) = best.filter(|&(_, iou)| iou >= 0.5)
-            && !std::mem::replace(&mut taken[scene][object], true)
-        {
-            right += 1;
-            // Recall rises by 1 / all here.
-            curve.push(f64::from(right) / (place + 1) as f64);
-        }
-    }
-    let (mut best, mut area) = (0.0_f64, 0.0);
-    for precision in curve.into_iter().rev() {
-        best = best.max(precision);
-        area += best;
-    }
-    area / all.max(1) as f64
-}
-
 /// The same outputs for each picture: the share of cells that own an object, the mean box of
 /// those, and the shares of classes.
 fn constant(set: &Dataset) -> Result<Vec<f32>> {
@@ -514,9 +174,9 @@ pub fn run(args: &Args) -> Result<Outcome> {
         boxes_of(trainer.predict(&data.test.images)?.as_f32()?)
     };
     println!("a linear model of 24x24 pixels:");
-    let by_pixels = mean_average_precision(&scenes, &train(&linear(), common.pick(6, 5))?);
+    let by_pixels = mean_average_precision(&scenes, &train(&linear(), common.pick(6, 3))?);
     println!("five convolutions:");
-    let found = train(&network(), common.pick(6, 5))?;
+    let found = train(&network(), common.pick(6, 3))?;
     let by_filters = mean_average_precision(&scenes, &found);
     let same = constant(&data.train)?.repeat(scenes.len());
     let by_nothing = mean_average_precision(&scenes, &boxes_of(&same)?);

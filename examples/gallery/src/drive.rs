@@ -453,7 +453,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     println!("a linear model of the pixels:");
     let (mut by_pixels, pixels_error) = fit(&linear(PIXELS, 1), common.pick(10, 5), 0.001)?;
     println!("three convolutions:");
-    let (mut by_filters, filters_error) = fit(&network(), common.pick(7, 4), 0.01)?;
+    let (mut by_filters, filters_error) = fit(&network(), common.pick(7, 3), 0.01)?;
 
     let seed = common.held_out_seed();
     let of = |trainer: &mut Trainer, picture: &[u8]| Ok(trainer.predict(picture)?.item()?.into());

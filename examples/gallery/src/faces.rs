@@ -3,6 +3,10 @@
 //! Patches without a face hold the same parts, an oval with two eyes, a nose and a mouth, at places
 //! where no face has them: what is there does not tell, only how it is arranged.
 
+mod npy;
+
+use std::path::{Path, PathBuf};
+
 use striate::data::{Chance, Dataset, Picture, Split};
 use striate::nn::{Flatten, Linear, Sequential};
 use striate::prelude::*;
@@ -12,7 +16,7 @@ use crate::parts::{halving, linear};
 use crate::{Better, Common, Outcome, Recipe};
 
 /// Rows and columns of a patch.
-const SIDE: usize = 24;
+pub(crate) const SIDE: usize = 24;
 /// Patches in a row of the picture.
 const COLUMNS: usize = 12;
 
@@ -22,24 +26,27 @@ pub struct Args {
     /// What all programs take.
     #[command(flatten)]
     pub common: Common,
+    /// `lfw_subset.npy` of scikit-image, to take its 200 patches instead: faces, then others
+    #[arg(long, value_name = "FILE")]
+    pub data: Option<PathBuf>,
 }
 
 /// How far patches differ from each other.
 #[derive(Clone, Copy)]
-struct FaceRange {
+pub(crate) struct FaceRange {
     /// Radius of the oval in pixels.
     radius: [f64; 2],
     /// How much lighter one side of the patch is than the other at most.
     slope: f64,
 }
 
-const LEARNT: FaceRange = FaceRange {
+pub(crate) const LEARNT: FaceRange = FaceRange {
     radius: [6.5, 8.0],
     slope: 0.3,
 };
 
 /// Smaller faces, in harder light.
-const HELD_OUT: FaceRange = FaceRange {
+pub(crate) const HELD_OUT: FaceRange = FaceRange {
     radius: [6.0, 7.5],
     slope: 0.45,
 };
@@ -63,7 +70,7 @@ fn draw(count: usize, seed: u64, range: FaceRange) -> Result<Dataset> {
 }
 
 /// Pixels of one patch.
-fn patch(face: bool, mut chance: Chance, range: FaceRange) -> Vec<u8> {
+pub(crate) fn patch(face: bool, mut chance: Chance, range: FaceRange) -> Vec<u8> {
     let radius = chance.within(range.radius);
     let middle = [(); 2].map(|()| 0.5 * SIDE as f64 + chance.within([-3.5, 3.5]));
     let (sin, cos) = chance.within([-0.25, 0.25]).sin_cos();
@@ -122,28 +129,52 @@ fn oval([u, v]: [f64; 2], [wide, high]: [f64; 2], radius: f64) -> f64 {
     (0.5 - distance * radius * wide.min(high)).clamp(0.0, 1.0)
 }
 
-fn network() -> Sequential {
+/// Patches of a file, the first half of them faces; a quarter is held out. `Data` if there are fewer
+/// than 8, or if they are not square.
+fn given(path: &Path, seed: u64) -> Result<(Split, usize)> {
+    let read = npy::read(path)?;
+    let side = read.height;
+    if read.width != side || side < 8 || read.count < 8 {
+        let [count, width] = [read.count, read.width];
+        let message = format!(
+            "{}: {count} patches of {side} x {width} are not at least 8 that are square, of 8 x 8 or more",
+            path.display()
+        );
+        return Err(Error::new(ErrorKind::Data, message));
+    }
+    let labels = (0..read.count).map(|index| u32::from(index < read.count / 2));
+    let set = Dataset::new(read.bytes, labels.collect(), [1, side, side], 2)?;
+    Ok((set.with_names(["none", "face"])?.split(0.25, seed)?, side))
+}
+
+/// A network of patches with so many rows and columns.
+fn network(side: usize) -> Sequential {
     Sequential::new()
         .named("block1", halving(1, 12))
         .named("block2", halving(12, 24))
         .named("block3", halving(24, 32))
         .then(Flatten)
-        .named("fc", Linear::new(32 * 3 * 3, 2))
+        .named("fc", Linear::new(32 * (side / 8) * (side / 8), 2))
 }
 
 fn recipe(args: &Args) -> Recipe<Classification> {
+    let (epochs, batch) = match args.data {
+        None => (args.common.pick(8, 3), 50),
+        Some(_) => (args.common.pick(20, 10), 10),
+    };
     Recipe {
         task: Classification::new(),
         optimizer: AdamW::new().into(),
         rate: 0.01,
-        epochs: args.common.pick(8, 3),
-        batch: 50,
+        epochs,
+        batch,
     }
 }
 
 /// Two rows of patches: taken for faces, taken for none.
 fn sorted(trainer: &mut Trainer, set: &Dataset) -> Result<Picture> {
-    let patches: Vec<&[u8]> = set.images.chunks(SIDE * SIDE).take(100).collect();
+    let [height, width] = [set.height, set.width];
+    let patches: Vec<&[u8]> = set.images.chunks(height * width).take(100).collect();
     let logits = trainer.predict(&patches.concat())?;
     let answers = logits
         .as_f32()?
@@ -155,9 +186,9 @@ fn sorted(trainer: &mut Trainer, set: &Dataset) -> Result<Picture> {
         let chosen = answers.iter().zip(&patches);
         let chosen = chosen.filter(|(answer, _)| **answer == face).take(COLUMNS);
         for (_, pixels) in chosen {
-            shown.push(Picture::of_image(pixels, [1, SIDE, SIDE])?.enlarged(3)?);
+            shown.push(Picture::of_image(pixels, [1, height, width])?.enlarged(3)?);
         }
-        let blank = Picture::filled(3 * SIDE, 3 * SIDE, [40; 3])?;
+        let blank = Picture::filled(3 * width, 3 * height, [40; 3])?;
         shown.resize(shown.len().next_multiple_of(COLUMNS), blank);
     }
     Picture::grid(&shown, COLUMNS, 4)
@@ -166,12 +197,23 @@ fn sorted(trainer: &mut Trainer, set: &Dataset) -> Result<Picture> {
 /// Trains both, and says how many of others they tell rightly, in percent.
 ///
 /// # Errors
-/// Those of training and of writing pictures.
+/// Those of reading patches, of training and of writing pictures.
 pub fn run(args: &Args) -> Result<Outcome> {
     let common = &args.common;
-    let data = Split {
-        train: draw(common.pick(4000, 2000), common.training_seed(), LEARNT)?,
-        test: draw(1000, common.held_out_seed(), HELD_OUT)?,
+    let (data, side, what) = match &args.data {
+        Some(path) => {
+            let (data, side) = given(path, common.seed.into())?;
+            let what = format!("{} held-out patches of the file", data.test.count);
+            (data, side, what)
+        }
+        None => {
+            let data = Split {
+                train: draw(common.pick(4000, 2000), common.training_seed(), LEARNT)?,
+                test: draw(1000, common.held_out_seed(), HELD_OUT)?,
+            };
+            let what = "1,000 held-out patches, smaller faces in harder light";
+            (data, SIDE, what.to_owned())
+        }
     };
     let engine = Engine::new()?;
     let share = |net: &dyn Module| {
@@ -180,17 +222,26 @@ pub fn run(args: &Args) -> Result<Outcome> {
         Ok::<_, Error>((100.0 * share.unwrap_or(f64::NAN), trainer))
     };
     println!("a linear model of the pixels:");
-    let (by_pixels, _) = share(&linear(SIDE * SIDE, 2))?;
+    let (by_pixels, _) = share(&linear(side * side, 2))?;
     println!("three convolutions:");
-    let (by_filters, mut trainer) = share(&network())?;
+    let (by_filters, mut trainer) = share(&network(side))?;
     common.write("faces.png", &sorted(&mut trainer, &data.test)?)?;
-    Ok(Outcome::new(
-        "accuracy on 1,000 held-out patches, smaller faces in harder light",
+    let outcome = Outcome::new(
+        format!("accuracy on {what}"),
         "%",
         Better::Higher,
         by_filters,
         common.pick(93.0, 85.0),
-    )
-    .beside_below("a linear model", by_pixels, 75.0)
-    .beside("the constant answer", 50.0))
+    );
+    let outcome = match args.data {
+        None => outcome.beside_below("a linear model", by_pixels, 75.0),
+        Some(_) => outcome.beside("a linear model", by_pixels),
+    };
+    Ok(outcome.beside("the constant answer", constant(&data.test)))
+}
+
+/// How many percent have the class that most have.
+fn constant(set: &Dataset) -> f64 {
+    let faces = set.labels.iter().filter(|&&label| label == 1).count();
+    100.0 * faces.max(set.count - faces) as f64 / set.count.max(1) as f64
 }

@@ -10,6 +10,7 @@ pub mod drive;
 pub mod faces;
 mod filters;
 pub mod handwriting;
+pub mod inpaint;
 mod outcome;
 pub mod overfit;
 mod parts;
@@ -147,6 +148,7 @@ enum Program {
     Drive(drive::Args),
     Faces(faces::Args),
     Handwriting(handwriting::Args),
+    Inpaint(inpaint::Args),
     Overfit(overfit::Args),
     Robust(robust::Args),
     Segment(segment::Args),
@@ -167,6 +169,7 @@ impl Program {
             Program::Drive(args) => &args.common,
             Program::Faces(args) => &args.common,
             Program::Handwriting(args) => &args.common,
+            Program::Inpaint(args) => &args.common,
             Program::Overfit(args) => &args.common,
             Program::Robust(args) => &args.common,
             Program::Segment(args) => &args.common,
@@ -187,6 +190,7 @@ impl Program {
             Program::Drive(args) => drive::run(args),
             Program::Faces(args) => faces::run(args),
             Program::Handwriting(args) => handwriting::run(args),
+            Program::Inpaint(args) => inpaint::run(args),
             Program::Overfit(args) => overfit::run(args),
             Program::Robust(args) => robust::run(args),
             Program::Segment(args) => segment::run(args),

@@ -3,14 +3,15 @@
 //! super-resolution using an efficient sub-pixel convolutional neural network").
 
 use striate::data::{Dataset, Picture, Split};
-use striate::nn::{BatchNorm2d, Conv2d, PixelShuffle, Relu, Sequential, from_fn};
+use striate::nn::{Conv2d, PixelShuffle, Relu, Sequential, from_fn};
 use striate::ops::InterpolateMode;
 use striate::prelude::*;
 use striate::shape::PaddingMode;
-use striate::train::{AdamW, Group, Muon, Normalise, Optimizer, Regression};
+use striate::train::Normalise;
 
-use crate::photo::{Look, Photo, answer, moments, patches, psnr, whole};
-use crate::{Better, Common, Outcome, Recipe};
+use crate::parts::filters;
+use crate::photo::{Look, Photo, answer, moments, patches, psnr, restoring, shares, whole};
+use crate::{Better, Common, Outcome};
 
 /// Rows and columns of a low patch.
 const LOW: usize = 16;
@@ -54,35 +55,26 @@ fn cubic(engine: &Engine, pixels: &[u8], side: usize) -> Result<Vec<f32>> {
 
 /// The pixels, from 0 to 1 again and doubled by cubics, and a tenth of what the layers say.
 fn over_cubic(layers: Sequential, normalise: &Normalise) -> impl Module + use<> {
-    let [mean, deviation] = moments(normalise).map(|byte| byte / 255.0);
+    let moments = moments(normalise);
     from_fn(move |cx, x| {
         let detail = cx.layer("detail", &layers, x)?;
         let g = cx.graph();
         let size: Vec<usize> = g.shape(x)?[2..].iter().map(|side| 2 * side).collect();
         let high = g.interpolate(x, &size, CUBIC)?;
-        let high = g.scale(high, deviation)?;
-        let mean = g.fill([1, 1, 1, 1], mean as f32)?;
-        let high = g.add(high, mean)?;
+        let high = shares(g, high, moments)?;
         let detail = g.scale(detail, 0.1)?;
         g.add(high, detail)
     })
 }
 
 fn network() -> Sequential {
-    let inner = || {
-        let conv = Conv2d::new(CHANNELS, CHANNELS, 3).padding(1).bias(false);
-        Sequential::new()
-            .named("conv", conv)
-            .named("norm", BatchNorm2d::new(CHANNELS))
-            .then(Relu)
-    };
     Sequential::new()
         .named("first", Conv2d::new(3, CHANNELS, 3).padding(1))
         .then(Relu)
-        .named("inner1", inner())
-        .named("inner2", inner())
-        .named("inner3", inner())
-        .named("inner4", inner())
+        .named("inner1", filters(CHANNELS, CHANNELS))
+        .named("inner2", filters(CHANNELS, CHANNELS))
+        .named("inner3", filters(CHANNELS, CHANNELS))
+        .named("inner4", filters(CHANNELS, CHANNELS))
         .named("last", Conv2d::new(CHANNELS, 12, 3).padding(1))
         .then(PixelShuffle(2))
 }
@@ -125,15 +117,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let normalise = Normalise::measured(&data.train);
     let mut gain = |layers: Sequential, is_shown: bool| {
         let net = over_cubic(layers, &normalise);
-        let recipe = Recipe {
-            task: Regression::new().peak(1.0),
-            optimizer: Optimizer::new(AdamW::new())
-                .group(Group::matrices().rule(Muon::new().match_rms_adamw(true))),
-            rate: 0.017,
-            epochs: common.pick(6, 4),
-            batch: common.pick(16, 6),
-        };
-        let mut trainer = recipe.train(&engine, &net, &data, common)?;
+        let mut trainer = restoring(common, 6).train(&engine, &net, &data, common)?;
         if is_shown {
             let size = [3, SHOWN / 2, SHOWN / 2];
             let made = answer(&engine, &net, &trainer, &normalise, &low.bytes(), size)?;

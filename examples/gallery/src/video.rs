@@ -265,11 +265,11 @@ pub fn run(args: &Args) -> Result<Outcome> {
         Ok::<_, Error>((trainer, 100.0 * share.unwrap_or(f64::NAN)))
     };
     println!("a linear model of the pixels:");
-    let (_, by_pixels) = fit(&linear(PIXELS, DIRECTIONS.len()), common.pick(6, 4), 0.002)?;
+    let (_, by_pixels) = fit(&linear(PIXELS, DIRECTIONS.len()), common.pick(6, 3), 0.002)?;
     println!("convolutions within frames:");
-    let (_, by_frames) = fit(&of_frames(), common.pick(6, 4), 0.02)?;
+    let (_, by_frames) = fit(&of_frames(), common.pick(6, 3), 0.02)?;
     println!("convolutions over time too:");
-    let (mut trainer, by_clips) = fit(&of_clips(), common.pick(6, 4), 0.02)?;
+    let (mut trainer, by_clips) = fit(&of_clips(), common.pick(6, 3), 0.02)?;
 
     const SHOWN: usize = 8;
     let made = trainer.predict(&data.test.images[..SHOWN * PIXELS])?;

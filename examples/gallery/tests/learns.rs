@@ -61,6 +61,11 @@ fn handwriting() {
 }
 
 #[test]
+fn inpaint() {
+    learns(&["inpaint"]);
+}
+
+#[test]
 fn overfit() {
     learns(&["overfit"]);
 }

@@ -3,50 +3,13 @@
 use std::f64::consts::{PI, TAU};
 
 use striate::data::{Chance, Dataset, Picture, Split};
-use striate::graph::Value;
-use striate::nn::{Build, Conv2d, ConvTranspose2d, MaxPool2d, Module, Sequential};
+use striate::nn::{Conv2d, Sequential};
 use striate::prelude::*;
 use striate::train::{AdamW, Segmentation, Trainer};
 
 use super::{answers, covered, masks_of};
-use crate::parts::{filters, normalised};
+use crate::parts::UNet;
 use crate::{Better, Common, Outcome, Recipe};
-
-/// Logits `[n, classes, height, width]` of x `[n, channels, height, width]`, whose extents are
-/// multiples of 8.
-///
-/// A U-Net (Ronneberger et al. 2015) of three levels, with batch normalisation. To save time the
-/// first convolution halves the extents, and the last, a transposed one, doubles them.
-#[derive(Debug)]
-struct UNet {
-    channels: usize,
-    classes: usize,
-    /// Channels of each level, from the half size down.
-    levels: [usize; 3],
-}
-
-impl Module for UNet {
-    fn build(&self, cx: &mut Build, x: Value) -> Result<Value> {
-        let [fine, middle, coarse] = self.levels;
-        let pool = MaxPool2d::new(2);
-        let twice = |from, to| ConvTranspose2d::new(from, to, 2).stride(2);
-        let halved = Conv2d::new(self.channels, fine, 4).stride(2).padding(1);
-        let down1 = cx.layer("down1", &normalised(halved), x)?;
-        let x = cx.layer("pool1", &pool, down1)?;
-        let x = cx.layer("down2a", &filters(fine, middle), x)?;
-        let down2 = cx.layer("down2b", &filters(middle, middle), x)?;
-        let x = cx.layer("pool2", &pool, down2)?;
-        let x = cx.layer("down3a", &filters(middle, coarse), x)?;
-        let x = cx.layer("down3b", &filters(coarse, coarse), x)?;
-        let x = cx.layer("up2", &twice(coarse, middle), x)?;
-        let x = cx.graph().concat(&[down2, x], 1)?;
-        let x = cx.layer("conv2", &filters(2 * middle, middle), x)?;
-        let x = cx.layer("up1", &twice(middle, fine), x)?;
-        let x = cx.graph().concat(&[down1, x], 1)?;
-        let x = cx.layer("conv1", &filters(2 * fine, fine), x)?;
-        cx.layer("head", &twice(fine, self.classes), x)
-    }
-}
 
 /// Rows and columns of a scene.
 const SIDE: usize = 48;
@@ -252,7 +215,7 @@ fn middle_of(at: usize) -> [f64; 2] {
 
 pub fn run(common: &Common) -> Result<Outcome> {
     let data = Split {
-        train: draw(common.pick(2000, 1000), common.training_seed(), LEARNT)?,
+        train: draw(common.pick(2000, 500), common.training_seed(), LEARNT)?,
         test: draw(200, common.held_out_seed(), HELD_OUT)?,
     };
     let engine = Engine::new()?;
@@ -261,7 +224,7 @@ pub fn run(common: &Common) -> Result<Outcome> {
         optimizer: AdamW::new().into(),
         rate: 0.005,
         epochs,
-        batch: 20,
+        batch: common.pick(20, 10),
     };
     let mean_iou = |trainer: &mut Trainer| {
         let measured = trainer.evaluate(&data.test)?.scalar("mean_iou");
@@ -274,7 +237,7 @@ pub fn run(common: &Common) -> Result<Outcome> {
     println!("a U-Net:");
     let net = UNet {
         channels: 3,
-        classes: CLASSES.len(),
+        outputs: CLASSES.len(),
         levels: [16, 32, 64],
     };
     let mut trainer = recipe(common.pick(6, 3)).train(&engine, &net, &data, common)?;

@@ -226,7 +226,7 @@ pub fn run(common: &Common) -> Result<Outcome> {
     };
     println!("a linear model of 3x3x3 voxels:");
     let linear = of_slices(Conv3d::new(1, TISSUES.len(), 3).padding(1));
-    let mut trainer = recipe(common.pick(6, 4)).train(&engine, &linear, &data, common)?;
+    let mut trainer = recipe(common.pick(6, 2)).train(&engine, &linear, &data, common)?;
     // At the threshold that suits it best.
     let own = measured(&mut trainer)?;
     let thresholds = (-40..=40).map(|step| 0.1 * step as f32);
@@ -234,7 +234,7 @@ pub fn run(common: &Common) -> Result<Outcome> {
     let by_voxels = by_voxels.fold(0.0, f64::max);
     println!("convolutions over three axes:");
     let net = of_slices(network());
-    let mut trainer = recipe(common.pick(6, 4)).train(&engine, &net, &data, common)?;
+    let mut trainer = recipe(common.pick(6, 2)).train(&engine, &net, &data, common)?;
     let by_filters = dice(&measured(&mut trainer)?, masks, 0.0);
     common.write(
         "segment_volume.png",
