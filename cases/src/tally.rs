@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::AddAssign;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -97,29 +97,51 @@ impl<'a> Tally<'a> {
     /// Runs cases on every adapter, as many at a time as there are processors: while an adapter
     /// compiles for one, the reference and another adapter work for others.
     pub fn check(&mut self, cases: &[Case]) {
+        self.check_groups(&[cases], |_, _| ());
+    }
+
+    /// The same with cases in groups. Each in its turn is told by its number, when all of it is
+    /// counted and nothing that comes behind.
+    pub fn check_groups(&mut self, groups: &[&[Case]], mut told: impl FnMut(&Self, usize)) {
         let adapters: Vec<&Adapter> = self.adapters.iter().map(|row| row.adapter).collect();
+        let all: Vec<&Case> = groups.iter().copied().flatten().collect();
         let next = AtomicUsize::new(0);
-        let found = Mutex::new(BTreeMap::new());
-        let work = || {
+        let (sender, results) = mpsc::channel();
+        let work = |sender: mpsc::Sender<(usize, Found)>| {
             while let Some((at, case)) = {
                 let at = next.fetch_add(1, Ordering::Relaxed);
-                cases.get(at).map(|case| (at, case))
+                all.get(at).map(|case| (at, case))
             } {
-                let one = Found::of(case, &adapters);
-                found.lock().expect("no case panics").insert(at, one);
+                if sender.send((at, Found::of(case, &adapters))).is_err() {
+                    break;
+                }
             }
         };
         let threads = thread::available_parallelism().map_or(1, usize::from);
         thread::scope(|scope| {
-            for _ in 1..threads.min(cases.len()) {
-                scope.spawn(work);
+            for _ in 0..threads.min(all.len()) {
+                let sender = sender.clone();
+                scope.spawn(|| work(sender));
             }
-            work();
+            drop(sender);
+            // Cases end in any order, and count in their own.
+            let mut early = BTreeMap::new();
+            let mut first = 0;
+            for (number, group) in groups.iter().enumerate() {
+                for (at, case) in (first..).zip(*group) {
+                    let found = loop {
+                        if let Some(found) = early.remove(&at) {
+                            break found;
+                        }
+                        let (at, found) = results.recv().expect("no case panics");
+                        early.insert(at, found);
+                    };
+                    self.add(case, found);
+                }
+                first += group.len();
+                told(self, number);
+            }
         });
-        let found = found.into_inner().expect("no case panics");
-        for (case, one) in cases.iter().zip(found.into_values()) {
-            self.add(case, one);
-        }
     }
 
     fn add(&mut self, case: &Case, found: Found) {

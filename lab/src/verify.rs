@@ -100,9 +100,11 @@ fn verify(args: &Args) -> Result<bool> {
     }
     println!("{:<28}{:>6}{:>9}{:>9}", "op", "cases", "worst", "s");
     let mut tally = Tally::new(&adapters);
-    for (op, cases) in &by_op {
-        let known = tally.wrong.len();
-        tally.check(cases);
+    let ops: Vec<(&String, &[Case])> = by_op.iter().map(|(op, cases)| (op, &cases[..])).collect();
+    let groups: Vec<&[Case]> = ops.iter().map(|&(_, cases)| cases).collect();
+    let mut known = 0;
+    tally.check_groups(&groups, |tally, number| {
+        let (op, cases) = ops[number];
         let mut count = Count::default();
         for row in &tally.adapters {
             count += row.counts.get(op).copied().unwrap_or_default();
@@ -116,7 +118,8 @@ fn verify(args: &Args) -> Result<bool> {
         for wrong in &tally.wrong[known..] {
             println!("  {wrong}");
         }
-    }
+        known = tally.wrong.len();
+    });
     println!();
     let mut total = Count::default();
     for row in &tally.adapters {
