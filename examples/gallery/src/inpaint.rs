@@ -92,7 +92,8 @@ fn filled(patch: &[u8], lost: &[bool]) -> Vec<u8> {
     grey.iter().map(|value| value.round() as u8).collect()
 }
 
-/// Grey from 0 to 1 again, and within the hole what the layers say besides.
+/// Grey from 0 to 1 again, and within the hole a fifth of what the layers say besides: what they say
+/// at first is near nothing then, as what is lacking is.
 fn over_filling(layers: impl Module, normalise: &Normalise) -> impl Module {
     let moments = moments(normalise);
     from_fn(move |cx, x| {
@@ -101,6 +102,7 @@ fn over_filling(layers: impl Module, normalise: &Normalise) -> impl Module {
         let all = shares(g, x, moments)?;
         let grey = g.narrow(all, 1, 0, 1)?;
         let lost = g.narrow(all, 1, 1, 1)?;
+        let detail = g.scale(detail, 0.2)?;
         let detail = g.mul(detail, lost)?;
         g.add(grey, detail)
     })
@@ -162,7 +164,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
         let recipe = Recipe {
             task: Regression::new().peak(1.0),
             optimizer: AdamW::new().into(),
-            rate: 0.015,
+            rate: 0.01,
             epochs: common.pick(8, 4),
             batch: common.pick(25, 10),
         };
@@ -187,7 +189,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
         "dB",
         Better::Higher,
         by_layers,
-        common.pick(2.5, 1.5),
+        common.pick(4.0, 1.5),
     )
     .beside("a linear filter", by_filter)
     .beside("smooth filling", 0.0))
