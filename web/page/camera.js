@@ -22,7 +22,7 @@ export class Camera {
     return this.#stream !== null || this.#paused;
   }
 
-  /** Asks the visitor for it; whether it is open then, which it is not if it was closed meanwhile. */
+  /** Asks the visitor for it; whether it is open then: it is not if it was closed meanwhile. */
   async open() {
     if (!navigator.mediaDevices) throw new Error("this browser has none for the page");
     const asked = {};
@@ -82,7 +82,8 @@ export class Camera {
       NotFoundError: "there is none",
       NotReadableError: "another program uses it",
     };
-    return `The camera did not open: ${why[error.name] ?? error.message}. Drawings work without it.`;
+    const reason = why[error.name] ?? error.message;
+    return `The camera did not open: ${reason}. Drawings work without it.`;
   }
 
   /** Red, green and blue planes of the square in the middle; null before the first picture. */
@@ -98,7 +99,9 @@ export class Camera {
     const plane = SIDE * SIDE;
     const planes = new Uint8Array(3 * plane);
     for (let at = 0; at < plane; at++) {
-      for (let colour = 0; colour < 3; colour++) planes[colour * plane + at] = data[4 * at + colour];
+      for (let colour = 0; colour < 3; colour++) {
+        planes[colour * plane + at] = data[4 * at + colour];
+      }
     }
     return planes;
   }

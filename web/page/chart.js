@@ -8,7 +8,8 @@ const MOST = 1200;
 /** The next number that is round. */
 function round(value) {
   const power = 10 ** Math.floor(Math.log10(value));
-  return power * [1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10].find((step) => step * power >= value * (1 - 1e-9));
+  const steps = [1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10];
+  return power * steps.find((step) => step * power >= value * (1 - 1e-9));
 }
 
 export class Chart {

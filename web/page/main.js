@@ -191,8 +191,8 @@ function lose(reason) {
   reading = false;
   dirty = true;
   const kept = train.snapshot
-    ? `Training stood at step ${steps}; it goes on from the last copy, which was made at most a few ` +
-      "seconds before."
+    ? `Training stood at step ${steps}; it goes on from the last copy, which is at most a few ` +
+      "seconds old."
     : "Nothing was trained yet.";
   say(`The browser lost the GPU (${reason}). ${kept}`, "Go on", () => {
     say(null);
@@ -222,14 +222,18 @@ async function open() {
     loading(null);
   } catch (error) {
     loading(null);
-    if (device?.lost() === undefined) say(explain(error), "Try again", () => { say(null); open(); });
+    if (device?.lost() !== undefined) return;
+    say(explain(error), "Try again", () => {
+      say(null);
+      open();
+    });
   }
 }
 
 function explain(error) {
   if (error.name === "NoAdapter") {
-    return "This browser has WebGPU, but gives no GPU. In Chrome, chrome://gpu says why; often the " +
-      "driver is old or on the browser's list of those that are left out.";
+    return "This browser has WebGPU, but gives no GPU. In Chrome, chrome://gpu says why; often " +
+      "the driver is old or on the browser's list of those that are left out.";
   }
   return `${error.message ?? error}`;
 }
@@ -240,7 +244,8 @@ async function describe() {
   // A processor that computes as a GPU does nothing else in a frame.
   if (info.isFallbackAdapter) train.budget = 16;
   const words = [info.description, info.vendor, info.architecture].filter(Boolean);
-  $("device").textContent = `Runs on ${words.join(", ") || "a GPU that the browser does not name"}.`;
+  const name = words.join(", ") || "a GPU that the browser does not name";
+  $("device").textContent = `Runs on ${name}.`;
 }
 
 async function begin() {

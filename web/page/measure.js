@@ -15,7 +15,7 @@ function program() {
   }
   const agent = navigator.userAgent;
   const [, name, version] = /(Firefox|Version)\/([\d]+)/.exec(agent) ?? [];
-  const browser = name === "Version" ? `Safari ${version}` : name ? `${name} ${version}` : "a browser";
+  const browser = name ? `${name === "Version" ? "Safari" : name} ${version}` : "a browser";
   const [system] = /Windows|Android|iPhone|iPad|Mac OS X|Linux/.exec(agent) ?? ["unknown system"];
   return `${browser}, ${system}`;
 }
@@ -29,7 +29,9 @@ async function others() {
   for (const line of lines) {
     if (!line.chosen || line.wrong) continue;
     const key = [line.adapter, line.backend, line.driver, line.machine ?? ""].join("\n");
-    if (!columns.has(key)) columns.set(key, { name: line.adapter, api: line.backend, times: new Map() });
+    if (!columns.has(key)) {
+      columns.set(key, { name: line.adapter, api: line.backend, times: new Map() });
+    }
     columns.get(key).times.set(line.case, line.ms);
   }
   return [...columns.values()];
@@ -51,8 +53,8 @@ export class Measure {
   #others = [];
   #rows = new Map();
 
-  /** `begin` is called before anything is measured, `end` afterwards: the GPU is to have nothing else
-   *  to do meanwhile. */
+  /** `begin` is called before anything is measured, `end` afterwards: the GPU is to have nothing
+   *  else to do meanwhile. */
   constructor(begin, end) {
     this.#begin = begin;
     this.#end = end;
@@ -61,7 +63,8 @@ export class Measure {
     $("measure-stop").addEventListener("click", () => {
       // The second time at once.
       if (this.#stopping) {
-        this.#hear({ kind: "failed", why: "it was stopped; the GPU may go on with this case a little" });
+        const why = "it was stopped; the GPU may go on with this case a little";
+        this.#hear({ kind: "failed", why });
         return;
       }
       this.#stopping = true;
@@ -164,7 +167,8 @@ export class Measure {
     $("measure-key").hidden = false;
     const head = document.createElement("tr");
     const other = this.#others.map(({ name, api }) => `${name.split(" (")[0]}, ${api}`);
-    const titles = ["Case", "This GPU, ms", "GFLOP/s", "of its peak", ...other.map((name) => `${name}, ms`)];
+    const times = other.map((name) => `${name}, ms`);
+    const titles = ["Case", "This GPU, ms", "GFLOP/s", "of its peak", ...times];
     head.append(...titles.map((title) => {
       const cell = document.createElement("th");
       cell.textContent = title;

@@ -133,7 +133,8 @@ export class Pad {
     } else if (way) {
       this.#pen ??= { at: [0.5, 0.25], down: false };
       const step = event.shiftKey ? 3 * STEP : STEP;
-      this.#pen.at = this.#pen.at.map((x, axis) => Math.min(0.97, Math.max(0.03, x + step * way[axis])));
+      const inside = (x) => Math.min(0.97, Math.max(0.03, x));
+      this.#pen.at = this.#pen.at.map((x, axis) => inside(x + step * way[axis]));
       if (this.#pen.down) this.#strokes.at(-1)?.push([...this.#pen.at]);
       this.#update();
     } else {

@@ -11,7 +11,7 @@ const SIDE = 28;
 const PLANE = SIDE * SIDE;
 /** Steps of a frame. */
 const STEPS = 4;
-/** Milliseconds between two looks at the camera, and between two pictures while a button is held. */
+/** Milliseconds between two looks at the camera, and two pictures while a button is held. */
 const LOOK_EVERY = 80;
 const ADD_EVERY = 150;
 
@@ -65,7 +65,8 @@ export class Teach {
   #round = 0;
   /** Whether learning failed; it is tried again once pictures change. */
   #stuck = false;
-  /** The class whose button is held, that which is to have one picture, and when the last was taken. */
+  /** The class whose button is held and since when, that which is to have one picture, and when the
+   *  last was taken. */
   #held = null;
   #heldAt = null;
   #once = null;
@@ -353,7 +354,8 @@ export class Teach {
       // A button that is disabled may not tell that it is let go.
       if (card.add.disabled && this.#held === at) this.#held = null;
       set(card.add, live ? "Hold to add" : "Add drawing");
-      card.add.setAttribute("aria-label", `${live ? "Add pictures" : "Add the drawing"} to ${this.#nameOf(at)}`);
+      const adds = live ? "Add pictures" : "Add the drawing";
+      card.add.setAttribute("aria-label", `${adds} to ${this.#nameOf(at)}`);
       card.clear.setAttribute("aria-label", `Empty ${this.#nameOf(at)}`);
       card.clear.disabled = counts[at] === 0;
       set(card.count, counts[at] === 0 ? "" : `${counts[at]} of ${this.#most}`);

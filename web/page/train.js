@@ -128,7 +128,7 @@ export class Train {
     return !this.running && kept && (this.#trainer?.is_idle() ?? false);
   }
 
-  /** What training goes on from when a device is lost; null before anything was trained or loaded. */
+  /** What training goes on from when a device is lost; null before it trained or was loaded. */
   get snapshot() {
     return this.#snapshot;
   }

@@ -19,7 +19,7 @@ const reference = JSON.parse(readFileSync(losses, "utf8"));
 const GAP = 100;
 /** Milliseconds of each frame for which a software adapter computes. */
 const BUDGET = 16;
-/** How long anything may take: other programs may want the processor too. `PATIENCE` is in seconds. */
+/** How long anything may take, since others may want the processor: `PATIENCE` in seconds. */
 const PATIENCE = Number(process.env.PATIENCE ?? 600) * 1000;
 
 /** What the camera shows, in turns, and for how many frames each, ten of them a second. */
@@ -523,7 +523,8 @@ const tests = {
     assert.ok(losses[3] < losses[0], `losses ${losses}`);
     const told = await page.evaluate(async () => {
       const { Network } = await import("./index.js");
-      const name = (promise) => promise.then(() => "nothing", (error) => `${error.name}: ${error.message}`);
+      const name = (promise) =>
+        promise.then(() => "nothing", (error) => `${error.name}: ${error.message}`);
       const network = await Network.load("lenet5.safetensors");
       const bytes = await network.save();
       const again = await Network.load(bytes);
@@ -541,7 +542,8 @@ const tests = {
       };
       const same = [await network.run(canvas), await again.run(await createImageBitmap(canvas))];
       return {
-        methods: Object.getOwnPropertyNames(Network.prototype).filter((name) => name !== "constructor"),
+        methods: Object.getOwnPropertyNames(Network.prototype)
+          .filter((name) => name !== "constructor"),
         classes: network.classes,
         same: same.map((shares) => [...shares]),
         missing: await name(Network.load("nothing.safetensors")),
@@ -553,7 +555,8 @@ const tests = {
         transparent: await shown(network, "rgb(255 255 255 / 50.2%)"),
       };
     });
-    const types = await (await page.request.get(new URL("index.d.ts", process.env.EMBED).href)).text();
+    const typed = await page.request.get(new URL("index.d.ts", process.env.EMBED).href);
+    const types = await typed.text();
     assert.deepEqual(told.methods.sort(), ["free", "run", "save", "train"]);
     for (const method of told.methods) assert.match(types, new RegExp(`^  ${method}\\(`, "m"));
     assert.deepEqual(told.classes, Array.from({ length: 10 }, (_, digit) => String(digit)));

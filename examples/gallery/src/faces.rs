@@ -129,15 +129,17 @@ fn oval([u, v]: [f64; 2], [wide, high]: [f64; 2], radius: f64) -> f64 {
     (0.5 - distance * radius * wide.min(high)).clamp(0.0, 1.0)
 }
 
-/// Patches of a file, the first half of them faces; a quarter is held out. `Data` if there are fewer
-/// than 8, or if they are not square.
+/// Patches of a file, the first half of them faces, and their rows; a quarter is held out.
+///
+/// # Errors
+/// `Io` or `Data` if the file is not what it should be, or patches are few, small or not square.
 fn given(path: &Path, seed: u64) -> Result<(Split, usize)> {
     let read = npy::read(path)?;
     let side = read.height;
     if read.width != side || side < 8 || read.count < 8 {
         let [count, width] = [read.count, read.width];
         let message = format!(
-            "{}: {count} patches of {side} x {width} are not at least 8 that are square, of 8 x 8 or more",
+            "{}: {count} patches of {side} x {width}; at least 8 are wanted, square, from 8 x 8 on",
             path.display()
         );
         return Err(Error::new(ErrorKind::Data, message));

@@ -92,8 +92,8 @@ fn filled(patch: &[u8], lost: &[bool]) -> Vec<u8> {
     grey.iter().map(|value| value.round() as u8).collect()
 }
 
-/// Grey from 0 to 1 again, and within the hole a fifth of what the layers say besides: what they say
-/// at first is near nothing then, as what is lacking is.
+/// Grey from 0 to 1 again, and within the hole a fifth of what the layers say besides: at first
+/// that is little, as what is lacking is.
 fn over_filling(layers: impl Module, normalise: &Normalise) -> impl Module {
     let moments = moments(normalise);
     from_fn(move |cx, x| {
@@ -141,8 +141,8 @@ fn shown(trainer: &mut Trainer, set: &Dataset) -> Result<Picture> {
     Picture::grid(&tiles.collect::<Result<Vec<_>>>()?, SHOWN, 4)
 }
 
-/// Trains both, and says by how much the PSNR of what they fill is above that of the smooth filling,
-/// in decibels, over all patches together.
+/// Trains both, and says by how much the PSNR of what they fill is above that of the smooth
+/// filling, in decibels, over all patches together.
 ///
 /// # Errors
 /// Those of training and of writing pictures.
@@ -184,8 +184,8 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let (by_layers, mut trainer) = gain(&over_filling(net, &normalise))?;
     common.write("inpaint.png", &shown(&mut trainer, &data.test)?)?;
     Ok(Outcome::new(
-        "gain in PSNR over smooth filling, over 500 held-out faces together, smaller ones in harder \
-         light",
+        "gain in PSNR over smooth filling, over 500 held-out faces together, smaller ones in \
+         harder light",
         "dB",
         Better::Higher,
         by_layers,

@@ -95,7 +95,7 @@ fn main() -> ExitCode {
             eprintln!("port {port}: {error}");
             if error.kind() == io::ErrorKind::AddrInUse {
                 eprintln!(
-                    "give another: striate-serve FOLDER PORT, or WEB_PORT=PORT bash web/build --serve"
+                    "give another: striate-serve FOLDER PORT; WEB_PORT=PORT bash web/build --serve"
                 );
             }
             ExitCode::FAILURE
