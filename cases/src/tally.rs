@@ -124,6 +124,8 @@ impl<'a> Tally<'a> {
                 scope.spawn(|| work(sender));
             }
             drop(sender);
+            // Dropped here, workers end after their case: where `told` panics nobody else is served.
+            let results = results;
             // Cases end in any order, and count in their own.
             let mut early = BTreeMap::new();
             let mut first = 0;

@@ -43,7 +43,11 @@ function loading(text, share) {
 const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
 
 const pad = new Pad($("pad"), () => { dirty = true; });
-const train = new Train(say, () => {
+/** What parts of the page say, and take back: not over what is to be done. */
+const tell = (text) => {
+  if ($("notice-button").hidden) say(text);
+};
+const train = new Train(tell, () => {
   const choice = document.querySelector("input[value=own]");
   choice.disabled = !train.snapshot;
   if (choice.checked && reader) {
@@ -51,7 +55,7 @@ const train = new Train(say, () => {
     else document.querySelector("input[value=shipped]").click();
   }
 });
-const teach = new Teach(say);
+const teach = new Teach(tell);
 // A GPU that is measured has nothing else to do: the other parts cannot be used meanwhile.
 const others = ["draw", "train", "teach"].map($);
 let trained = false;
@@ -61,12 +65,16 @@ const measure = new Measure(() => {
   for (const part of others) part.inert = true;
 }, () => {
   for (const part of others) part.inert = false;
-  if (trained) train.start();
+  // Unless it was reset meanwhile.
+  if (trained && train.steps > 0) train.start();
 });
 $("notice-close").addEventListener("click", () => say(null));
 // The browser asks before it leaves what only this page has.
 addEventListener("beforeunload", (event) => {
-  if (train.isUnsaved || teach.counts.some((count) => count > 0)) event.preventDefault();
+  if (!train.isUnsaved && !measure.isUnsaved && teach.counts.every((count) => count === 0)) return;
+  event.preventDefault();
+  // What browsers before 2023 ask by.
+  event.returnValue = true;
 });
 $("clear").addEventListener("click", () => pad.clear());
 $("undo").addEventListener("click", () => pad.undo());
@@ -169,9 +177,10 @@ function each(now) {
     lose(reason);
     return;
   }
-  if (measure.isMeasuring) return;
   try {
-    train.frame(now);
+    // The step at hand is made whole, and kept, before the GPU is left alone.
+    if (!measure.isMeasuring || !train.isIdle) train.frame(now);
+    if (measure.isMeasuring) return;
     teach.frame(now);
   } catch (error) {
     train.pause();
@@ -191,8 +200,8 @@ function lose(reason) {
   reading = false;
   dirty = true;
   const kept = train.snapshot
-    ? `Training stood at step ${steps}; it goes on from the last copy, which is at most a few ` +
-      "seconds old."
+    ? `Training stood at step ${steps}; it goes on from the last copy, which lacks at most ` +
+      "the steps of a few seconds."
     : "Nothing was trained yet.";
   say(`The browser lost the GPU (${reason}). ${kept}`, "Go on", () => {
     say(null);

@@ -43,6 +43,8 @@ export class Measure {
   /** Cases that are too large here, and why. */
   refused = [];
   isMeasuring = false;
+  /** Whether there are lines that were not downloaded. */
+  isUnsaved = false;
 
   #begin;
   #end;
@@ -52,6 +54,8 @@ export class Measure {
   #version = null;
   #others = [];
   #rows = new Map();
+  /** Cases of this run that were measured, and those that are too large. */
+  #done = [0, 0];
 
   /** `begin` is called before anything is measured, `end` afterwards: the GPU is to have nothing
    *  else to do meanwhile. */
@@ -79,13 +83,13 @@ export class Measure {
 
   /** Can be used. */
   async open() {
-    this.#enable(true);
     try {
       this.#others = await others();
     } catch {
       // They stand beside what is measured here, which goes without them.
       this.#others = [];
     }
+    this.#enable(true);
   }
 
   #api() {
@@ -103,6 +107,7 @@ export class Measure {
     this.isMeasuring = true;
     this.#stopping = false;
     this.#begin();
+    this.#done = [0, 0];
     this.#enable(false);
     $("measure-text").textContent = "Compiles, and measures what the device can do at most. The " +
       "rest of the page waits.";
@@ -135,12 +140,13 @@ export class Measure {
         this.#rows.get(told.name)[0].textContent = "too large";
         this.#rows.get(told.name)[0].title = told.why;
         this.refused.push({ case: told.name, why: told.why });
+        this.#done[1] += 1;
         break;
       case "done": {
-        const count = this.lines.length;
-        this.#ended(`${this.#adapter}, ${program()}: ${count} ${count === 1 ? "case" : "cases"}, ` +
-          "each checked" +
-          (this.refused.length > 0 ? `; ${this.refused.length} too large for this browser.` : "."));
+        const [measured, refused] = this.#done;
+        this.#ended(`${this.#adapter}, ${program()}: ${measured} ` +
+          `${measured === 1 ? "case" : "cases"}, each checked` +
+          (refused > 0 ? `; ${refused} too large for this browser.` : "."));
         break;
       }
       case "failed":
@@ -207,6 +213,8 @@ export class Measure {
 
   #take(line) {
     this.#forget(line.case);
+    this.#done[0] += 1;
+    this.isUnsaved = true;
     const [time, speed, share] = this.#rows.get(line.case);
     if (line.wrong) {
       time.textContent = "wrong";
@@ -239,6 +247,7 @@ export class Measure {
     link.href = URL.createObjectURL(new Blob([text], { type: "application/jsonl" }));
     link.download = "striate-browser.jsonl";
     link.click();
+    this.isUnsaved = false;
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
   }
 }

@@ -265,6 +265,7 @@ export class Teach {
     this.#cards[at].pictures.replaceChildren();
     this.kept = this.learnt = null;
     this.#round += 1;
+    if (this.#stuck) this.#say(null);
     this.#stuck = false;
     this.#dirty = true;
     try {

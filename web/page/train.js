@@ -140,7 +140,7 @@ export class Train {
 
   /** Gives up a device that is lost. */
   close() {
-    this.running = this.#keeping = false;
+    this.running = this.#keeping = this.#busy = false;
     this.#trainer?.free();
     this.#trainer = null;
     this.#enable(false);
@@ -166,8 +166,9 @@ export class Train {
   }
 
   #enable(on) {
-    for (const id of ["run", "reset", "save", "load"]) $(id).disabled = !on;
-    $("load-label").classList.toggle("disabled", !on);
+    const usable = on && !this.#busy;
+    for (const id of ["run", "reset", "save", "load"]) $(id).disabled = !usable;
+    $("load-label").classList.toggle("disabled", !usable);
     $("run").textContent = this.running ? "Pause" : this.steps > 0 ? "Go on" : "Start";
   }
 
@@ -208,13 +209,14 @@ export class Train {
    * until then, and where it fails.
    */
   async #begin(file) {
-    if (this.#busy) return;
+    const before = this.#trainer;
+    if (this.#busy || !before) return;
     this.#busy = true;
     this.#say(null);
     this.#enable(false);
-    const before = this.#trainer;
+    let trainer = null;
     try {
-      const trainer = await this.#wasm.Trainer.open(
+      trainer = await this.#wasm.Trainer.open(
         this.#device, this.#digits, file ?? undefined, () => {});
       const snapshot = file ? await trainer.snapshot() : null;
       if (before !== this.#trainer) {
@@ -223,7 +225,7 @@ export class Train {
         snapshot?.free();
         return;
       }
-      this.running = false;
+      this.running = this.#busy = false;
       this.#setSnapshot(snapshot);
       this.#keptAt = this.#savedAt = 0;
       this.tested = null;
@@ -232,20 +234,20 @@ export class Train {
       this.#paintWrong();
       this.#take(trainer);
     } catch (error) {
+      trainer?.free();
       // Of a device that is lost the page tells elsewhere.
       if (before !== this.#trainer) return;
+      this.#busy = false;
       this.#say(file ? `The file was not loaded: ${error.message}` : error.message);
       this.#enable(true);
-    } finally {
-      this.#busy = false;
     }
   }
 
   async #save() {
     try {
-      const { steps } = this;
-      const bytes = await this.#trainer.file();
-      this.#savedAt = steps;
+      const [trainer, steps] = [this.#trainer, this.steps];
+      const bytes = await trainer.file();
+      if (trainer === this.#trainer) this.#savedAt = steps;
       const link = document.createElement("a");
       link.href = URL.createObjectURL(new Blob([bytes]));
       link.download = "lenet5.safetensors";

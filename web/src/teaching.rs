@@ -101,7 +101,7 @@ pub struct Judging {
     counts: [usize; CLASSES],
 }
 
-/// How all pictures are read: `[class][read as]`.
+/// How all pictures are read: `[class][read as]`, of the classes that have pictures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Judged {
     /// Pictures that were learnt from.
@@ -117,7 +117,15 @@ impl Judging {
     /// `DeviceLost`, `Readback`.
     pub async fn arrive(self) -> Result<Judged> {
         let logits = self.logits.await?;
-        let rows: Vec<&[f32]> = logits.as_f32()?.chunks_exact(CLASSES).collect();
+        let mut logits = logits.as_f32()?.to_vec();
+        for row in logits.chunks_exact_mut(CLASSES) {
+            for (logit, &count) in row.iter_mut().zip(&self.counts) {
+                if count == 0 {
+                    *logit = f32::NEG_INFINITY;
+                }
+            }
+        }
+        let rows: Vec<&[f32]> = logits.chunks_exact(CLASSES).collect();
         let mut judged = Judged::default();
         for (class, &count) in self.counts.iter().enumerate() {
             for (number, row) in rows.iter().skip(class * MOST).take(count).enumerate() {

@@ -348,6 +348,13 @@ const tests = {
     // The network that is trained reads too.
     await page.locator("input[value=own]").check();
     await answered(page);
+    // What is compiled meanwhile is given up.
+    await page.locator("#reset").click();
+    await page.evaluate(() => striate.loseDevice());
+    await page.locator("#notice-button").click();
+    await isReady(page);
+    await page.locator("#run").click();
+    await trainedTo(page, (await steps(page)) + 5);
     await page.context().close();
   },
 

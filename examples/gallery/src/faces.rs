@@ -136,10 +136,10 @@ fn oval([u, v]: [f64; 2], [wide, high]: [f64; 2], radius: f64) -> f64 {
 fn given(path: &Path, seed: u64) -> Result<(Split, usize)> {
     let read = npy::read(path)?;
     let side = read.height;
-    if read.width != side || side < 8 || read.count < 8 {
+    if read.width != side || side < 8 || read.count < 14 {
         let [count, width] = [read.count, read.width];
         let message = format!(
-            "{}: {count} patches of {side} x {width}; at least 8 are wanted, square, from 8 x 8 on",
+            "{}: {count} patches of {side} x {width}; at least 14 are wanted, square, from 8 x 8 on",
             path.display()
         );
         return Err(Error::new(ErrorKind::Data, message));
@@ -191,7 +191,7 @@ fn sorted(trainer: &mut Trainer, set: &Dataset) -> Result<Picture> {
             shown.push(Picture::of_image(pixels, [1, height, width])?.enlarged(3)?);
         }
         let blank = Picture::filled(3 * width, 3 * height, [40; 3])?;
-        shown.resize(shown.len().next_multiple_of(COLUMNS), blank);
+        shown.resize(if face { COLUMNS } else { 2 * COLUMNS }, blank);
     }
     Picture::grid(&shown, COLUMNS, 4)
 }

@@ -5,7 +5,7 @@
 //! encoders"). The smooth filling is harmonic: each lost pixel is the mean of its four neighbours,
 //! which is where the heat equation comes to rest.
 
-use striate::data::{Chance, Dataset, Picture, Split};
+use striate::data::{Chance, Dataset, Picture, Split, Targets};
 use striate::nn::{Conv2d, Sequential, from_fn};
 use striate::prelude::*;
 use striate::train::{AdamW, Normalise, Regression, Trainer};
@@ -128,12 +128,10 @@ fn shown(trainer: &mut Trainer, set: &Dataset) -> Result<Picture> {
             .collect::<Vec<u8>>()
     });
     let with_holes: Vec<Vec<u8>> = with_holes.collect();
-    let whole: Vec<u8> = match &set.targets {
-        striate::data::Targets::Values { values, .. } => {
-            values.iter().take(SHOWN * PIXELS).map(byte).collect()
-        }
-        _ => Vec::new(),
+    let Targets::Values { values, .. } = &set.targets else {
+        return Err(Error::new(ErrorKind::Data, "the set has no values"));
     };
+    let whole: Vec<u8> = values.iter().take(SHOWN * PIXELS).map(byte).collect();
     let rows = with_holes.iter().map(Vec::as_slice);
     let rows = rows.chain(smooth).chain(made.chunks(PIXELS));
     let tiles = rows.chain(whole.chunks(PIXELS));

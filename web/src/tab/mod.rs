@@ -209,7 +209,7 @@ impl Digits {
 
 /// States between two steps: what training goes on from when a device is lost.
 #[wasm_bindgen]
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Snapshot {
     states: Vec<(String, Tensor)>,
     normalise: Normalise,
@@ -251,37 +251,43 @@ pub struct Trainer {
 
 #[wasm_bindgen]
 impl Trainer {
-    /// Compiles what training needs, and begins with the network of a file, or with one as it is
-    /// drawn.
-    pub async fn open(
+    /// A promise of one: compiles what training needs, and begins with the network of a file, or
+    /// with one as it is drawn. Until it is kept or broken it holds nothing that scripts may free.
+    pub fn open(
         device: &Device,
         digits: &Digits,
         file: Option<Vec<u8>>,
         progress: Function,
-    ) -> Thrown<Trainer> {
+    ) -> Thrown<Promise> {
         let normalise = match &file {
             Some(file) => normalise_of(file),
             None => normalise(),
         };
         let normalise = normalise.map_err(thrown)?;
-        let mut trainer = Self::compiled(device, digits, &normalise, &progress).await?;
-        if let Some(file) = file {
-            trainer.training.load(&file).map_err(thrown)?;
-        }
-        Ok(trainer)
+        let compiled = Self::compiled(device, digits, normalise, progress)?;
+        Ok(future_to_promise(async move {
+            let mut trainer = compiled.await?;
+            if let Some(file) = file {
+                trainer.training.load(&file).map_err(thrown)?;
+            }
+            Ok(trainer.into())
+        }))
     }
 
     /// The same, and goes on from a snapshot.
-    pub async fn resume(
+    pub fn resume(
         device: &Device,
         digits: &Digits,
         snapshot: &Snapshot,
         progress: Function,
-    ) -> Thrown<Trainer> {
-        let normalise = &snapshot.normalise;
-        let mut trainer = Self::compiled(device, digits, normalise, &progress).await?;
-        trainer.training.restore(&snapshot.states).map_err(thrown)?;
-        Ok(trainer)
+    ) -> Thrown<Promise> {
+        let Snapshot { states, normalise } = snapshot.clone();
+        let compiled = Self::compiled(device, digits, normalise, progress)?;
+        Ok(future_to_promise(async move {
+            let mut trainer = compiled.await?;
+            trainer.training.restore(&states).map_err(thrown)?;
+            Ok(trainer.into())
+        }))
     }
 
     /// Submits what fits into so many milliseconds, at most so many steps; returns how many became
@@ -398,20 +404,24 @@ impl Trainer {
 }
 
 impl Trainer {
-    async fn compiled(
+    fn compiled(
         device: &Device,
         digits: &Digits,
-        normalise: &Normalise,
-        progress: &Function,
-    ) -> Thrown<Trainer> {
+        normalise: Normalise,
+        progress: Function,
+    ) -> Thrown<impl Future<Output = Thrown<Trainer>> + use<>> {
         let (engine, split) = (device.engine(), digits.split()?);
-        let training = in_tasks(Training::new(&engine, &split, normalise, telling(progress))).await;
-        Ok(Trainer {
-            training: training.map_err(thrown)?,
-            news: Rc::default(),
-            in_flight: Arc::default(),
-            took: Arc::default(),
-            timed: device.has_timestamps(),
+        let timed = device.has_timestamps();
+        Ok(async move {
+            let told = telling(&progress);
+            let training = in_tasks(Training::new(&engine, &split, &normalise, told)).await;
+            Ok(Trainer {
+                training: training.map_err(thrown)?,
+                news: Rc::default(),
+                in_flight: Arc::default(),
+                took: Arc::default(),
+                timed,
+            })
         })
     }
 

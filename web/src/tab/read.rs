@@ -23,12 +23,14 @@ pub struct Reader {
 
 #[wasm_bindgen]
 impl Reader {
-    /// Compiles the network of a safetensors file.
-    pub async fn open(device: &Device, file: Vec<u8>, progress: Function) -> Thrown<Reader> {
+    /// A promise of one: compiles the network of a safetensors file.
+    pub fn open(device: &Device, file: Vec<u8>, progress: Function) -> Promise {
         let engine = device.engine();
-        let reading = in_tasks(Reading::new(&engine, &file, telling(&progress))).await;
-        let reading = reading.map_err(thrown)?;
-        Ok(Reader { reading })
+        future_to_promise(async move {
+            let reading = in_tasks(Reading::new(&engine, &file, telling(&progress))).await;
+            let reading = reading.map_err(thrown)?;
+            Ok(Reader { reading }.into())
+        })
     }
 
     /// What is shown, in the order of [`read`](Self::read): arrays of the name, the number of maps,

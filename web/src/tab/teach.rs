@@ -16,12 +16,14 @@ pub struct Teacher {
 
 #[wasm_bindgen]
 impl Teacher {
-    /// Compiles the trunk of a network in a safetensors file, and a head.
-    pub async fn open(device: &Device, file: Vec<u8>, progress: Function) -> Thrown<Teacher> {
+    /// A promise of one: compiles the trunk of a network in a safetensors file, and a head.
+    pub fn open(device: &Device, file: Vec<u8>, progress: Function) -> Promise {
         let engine = device.engine();
-        let teaching = in_tasks(Teaching::new(&engine, &file, telling(&progress))).await;
-        let teaching = teaching.map_err(thrown)?;
-        Ok(Teacher { teaching })
+        future_to_promise(async move {
+            let teaching = in_tasks(Teaching::new(&engine, &file, telling(&progress))).await;
+            let teaching = teaching.map_err(thrown)?;
+            Ok(Teacher { teaching }.into())
+        })
     }
 
     /// The most pictures of a class.

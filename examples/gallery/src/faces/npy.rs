@@ -17,7 +17,7 @@ pub struct Pictures {
     pub bytes: Vec<u8>,
 }
 
-/// An array `[count, height, width]` of f32, f64 or u8; fractions lie from 0 to 1.
+/// An array `[count, height, width]` of u8, or of f32 or f64 from 0 to 1.
 ///
 /// # Errors
 /// `Io` if the file cannot be read, `Data` if it is another one.
@@ -54,27 +54,26 @@ fn parsed(bytes: &[u8]) -> std::result::Result<Pictures, String> {
     let (shape, _) = shape.ok_or("the header has no shape")?;
     let extents: Vec<usize> = (shape.split(',').map(str::trim))
         .filter(|extent| !extent.is_empty())
-        .map(|extent| {
-            extent
-                .parse()
-                .map_err(|_| format!("the shape is ({shape})"))
-        })
+        .map(|extent| extent.parse().map_err(|_| format!("({shape}) is no shape")))
         .collect::<std::result::Result<_, _>>()?;
     let [count, height, width] = extents[..] else {
         return Err(format!("the shape ({shape}) is not (count, height, width)"));
     };
     let kind = after("descr").and_then(|value| value.strip_prefix('\'')?.split_once('\''));
-    let (kind, _) = kind.ok_or("the header has no type")?;
+    let (kind, _) = kind.ok_or("the header names no single type")?;
     let numbers = &body[start + length..];
-    let grey = |value: f64| (255.0 * value).round().clamp(0.0, 255.0) as u8;
+    let grey = |value: f64| match value {
+        0.0..=1.0 => Ok((255.0 * value).round() as u8),
+        _ => Err(format!("{value} does not lie from 0 to 1")),
+    };
     let bytes: Vec<u8> = match kind {
         "|u1" => numbers.to_vec(),
         "<f4" => (numbers.as_chunks().0.iter())
             .map(|&number| grey(f32::from_le_bytes(number).into()))
-            .collect(),
+            .collect::<std::result::Result<_, _>>()?,
         "<f8" => (numbers.as_chunks().0.iter())
             .map(|&number| grey(f64::from_le_bytes(number)))
-            .collect(),
+            .collect::<std::result::Result<_, _>>()?,
         kind => return Err(format!("numbers are {kind}, not |u1, <f4 or <f8")),
     };
     let pixels = count
@@ -112,10 +111,10 @@ mod tests {
     #[test]
     fn arrays_are_read_and_others_are_refused() {
         let header = "{'descr': '<f8', 'fortran_order': False, 'shape': (2, 1, 2), }\n";
-        let numbers = [0.0_f64, 1.0, 0.5, -3.0].map(f64::to_le_bytes).concat();
+        let numbers = [0.0_f64, 1.0, 0.5, 0.2].map(f64::to_le_bytes).concat();
         let read = parsed(&file(header, &numbers)).unwrap();
         assert_eq!((read.count, read.height, read.width), (2, 1, 2));
-        assert_eq!(read.bytes, [0, 255, 128, 0]);
+        assert_eq!(read.bytes, [0, 255, 128, 51]);
 
         let refused = |header: &str, numbers: &[u8], why: &str| {
             let error = parsed(&file(header, numbers)).unwrap_err();
@@ -130,11 +129,15 @@ mod tests {
         refused(
             &header.replace("(2, 1, 2)", "(2, -1, 2)"),
             &numbers,
-            "the shape is",
+            "is no shape",
         );
         refused(&header.replace("<f8", ">f8"), &numbers, "numbers are >f8");
         refused(&header.replace("False", "True"), &numbers, "C order");
         refused("{}", &numbers, "C order");
+        for wrong in [f64::NAN, 255.0, -0.1] {
+            let numbers = [0.0, 1.0, 0.5, wrong].map(f64::to_le_bytes).concat();
+            refused(header, &numbers, "from 0 to 1");
+        }
         for end in 0..10 + header.len() {
             assert!(parsed(&file(header, &numbers)[..end]).is_err(), "{end}");
         }
