@@ -99,6 +99,11 @@ pub mod prelude {
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+/// The programs for hosts compile.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/embedding.md")]
+struct Embedding;
+
 /// The program in the list of features compiles and runs.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/features.md")]
