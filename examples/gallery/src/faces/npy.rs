@@ -62,29 +62,34 @@ fn parsed(bytes: &[u8]) -> std::result::Result<Pictures, String> {
     let kind = after("descr").and_then(|value| value.strip_prefix('\'')?.split_once('\''));
     let (kind, _) = kind.ok_or("the header names no single type")?;
     let numbers = &body[start + length..];
-    let grey = |value: f64| match value {
-        0.0..=1.0 => Ok((255.0 * value).round() as u8),
-        _ => Err(format!("{value} does not lie from 0 to 1")),
-    };
-    let bytes: Vec<u8> = match kind {
-        "|u1" => numbers.to_vec(),
-        "<f4" => (numbers.as_chunks().0.iter())
-            .map(|&number| grey(f32::from_le_bytes(number).into()))
-            .collect::<std::result::Result<_, _>>()?,
-        "<f8" => (numbers.as_chunks().0.iter())
-            .map(|&number| grey(f64::from_le_bytes(number)))
-            .collect::<std::result::Result<_, _>>()?,
+    let size = match kind {
+        "|u1" => 1,
+        "<f4" => 4,
+        "<f8" => 8,
         kind => return Err(format!("numbers are {kind}, not |u1, <f4 or <f8")),
     };
     let pixels = count
         .checked_mul(height)
         .and_then(|rows| rows.checked_mul(width));
-    if pixels != Some(bytes.len()) {
+    if pixels.and_then(|pixels| pixels.checked_mul(size)) != Some(numbers.len()) {
+        let bytes = numbers.len();
         return Err(format!(
-            "it holds {} numbers, not those of ({shape})",
-            bytes.len()
+            "it holds {bytes} bytes of numbers, not those of ({shape})"
         ));
     }
+    let grey = |value: f64| match value {
+        0.0..=1.0 => Ok((255.0 * value).round() as u8),
+        _ => Err(format!("{value} does not lie from 0 to 1")),
+    };
+    let bytes: Vec<u8> = match size {
+        1 => numbers.to_vec(),
+        4 => (numbers.as_chunks().0.iter())
+            .map(|&number| grey(f32::from_le_bytes(number).into()))
+            .collect::<std::result::Result<_, _>>()?,
+        _ => (numbers.as_chunks().0.iter())
+            .map(|&number| grey(f64::from_le_bytes(number)))
+            .collect::<std::result::Result<_, _>>()?,
+    };
     Ok(Pictures {
         count,
         height,
@@ -120,7 +125,7 @@ mod tests {
             let error = parsed(&file(header, numbers)).unwrap_err();
             assert!(error.contains(why), "{error}");
         };
-        refused(header, &numbers[1..], "3 numbers");
+        refused(header, &numbers[1..], "31 bytes");
         refused(
             &header.replace("(2, 1, 2)", "(4,)"),
             &numbers,
