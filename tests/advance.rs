@@ -12,7 +12,7 @@ use striate::nn::{
 };
 use striate::ops::Conv2d as ConvSettings;
 use striate::plan::{Buffer, Plan, PlanOptions, StateLayout};
-use striate::session::{Session, Timed};
+use striate::session::Session;
 use striate::shape::Type;
 use striate::store::Store;
 use striate::tensor::Tensor;
@@ -621,11 +621,18 @@ fn slices_keep_to_their_budget() {
         over.sort_by(f64::total_cmp);
         let [median, most] = [over[over.len() / 2], over[over.len() * 95 / 100]];
         println!("over a budget of {BUDGET} ms: median {median:.2} ms, 95 % below {most:.2} ms");
-        let profile = polled(device, session.profile_async()).unwrap();
-        println!("{profile}");
-        let times = profile.dispatches.iter().map(Timed::nanoseconds);
-        let longest = times.fold(0.0, f64::max) / 1e6;
-        println!("the longest dispatch takes {longest:.3} ms");
+        session.abandon_step();
+        // Of five steps, since another program may have had the processor in one.
+        let mut profile = || polled(device, session.profile_async()).unwrap();
+        let profiles = [(); 5].map(|()| profile());
+        println!("{}", profiles[0]);
+        let medians = (0..profiles[0].dispatches.len()).map(|at| {
+            let mut times = profiles.each_ref().map(|p| p.dispatches[at].nanoseconds());
+            times.sort_by(f64::total_cmp);
+            times[2]
+        });
+        let longest = medians.fold(0.0, f64::max) / 1e6;
+        println!("the longest dispatch takes {longest:.3} ms, the median of five steps");
         assert!(longest < 1.0, "{longest} ms: the machine is busy or slow");
         assert!(most <= 2.0, "{most}");
     }
