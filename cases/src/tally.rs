@@ -124,7 +124,7 @@ impl<'a> Tally<'a> {
                 scope.spawn(|| work(sender));
             }
             drop(sender);
-            // Dropped here, workers end after their case: where `told` panics nobody else is served.
+            // Where `told` panics this is dropped, and workers end after the case at hand.
             let results = results;
             // Cases end in any order, and count in their own.
             let mut early = BTreeMap::new();

@@ -73,7 +73,7 @@ $("notice-close").addEventListener("click", () => say(null));
 addEventListener("beforeunload", (event) => {
   if (!train.isUnsaved && !measure.isUnsaved && teach.counts.every((count) => count === 0)) return;
   event.preventDefault();
-  // What browsers before 2023 ask by.
+  // What older browsers ask by.
   event.returnValue = true;
 });
 $("clear").addEventListener("click", () => pad.clear());

@@ -234,7 +234,7 @@ export class Train {
       this.#paintWrong();
       this.#take(trainer);
     } catch (error) {
-      trainer?.free();
+      if (trainer !== this.#trainer) trainer?.free();
       // Of a device that is lost the page tells elsewhere.
       if (before !== this.#trainer) return;
       this.#busy = false;

@@ -139,7 +139,8 @@ fn given(path: &Path, seed: u64) -> Result<(Split, usize)> {
     if read.width != side || side < 8 || read.count < 14 {
         let [count, width] = [read.count, read.width];
         let message = format!(
-            "{}: {count} patches of {side} x {width}; at least 14 are wanted, square, from 8 x 8 on",
+            "{}: {count} patches of {side} x {width}; at least 14 are wanted, square, of 8 x 8 or \
+             more",
             path.display()
         );
         return Err(Error::new(ErrorKind::Data, message));
