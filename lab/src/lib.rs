@@ -5,6 +5,7 @@
     reason = "parts are public for the tests beside it alone"
 )]
 
+pub mod isa;
 pub mod kernels;
 pub mod loops;
 pub mod page;

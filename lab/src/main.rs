@@ -5,6 +5,7 @@
 //! - `page` makes one page of what `cargo bench --bench kernels -- --json FILE` wrote on several
 //!   machines, and of the same cases in other libraries (`benches/peers`).
 //! - `list` names the kernels, `show` prints one whole, `translate` what a back end gets of it.
+//! - `isa` tells what GPU compilers make of a kernel, for cards that are not there.
 //! - `explain` prints which kernels the layers of a network take, and why.
 
 use std::process::ExitCode;
@@ -13,7 +14,7 @@ use clap::{Parser, Subcommand};
 use striate::error::Result;
 use striate::ops::kernels;
 use striate_lab::kernels::whole;
-use striate_lab::{page, plans, print, translation, tune, verify};
+use striate_lab::{isa, page, plans, print, translation, tune, verify};
 
 /// Checks, measures and shows the kernels of striate
 #[derive(Parser)]
@@ -47,6 +48,7 @@ enum Command {
         batch: usize,
     },
     Translate(translation::Args),
+    Isa(isa::Args),
     /// Prints the names of all kernels with their sets of overrides
     List,
 }
@@ -79,6 +81,7 @@ fn run(command: &Command) -> Result<bool> {
             batch,
         } => print(&plans::show(network, *batch, *on, node.as_deref())?)?,
         Command::Translate(args) => translation::run(args)?,
+        Command::Isa(args) => isa::run(args)?,
         Command::List => print(&translation::list(&kernels()))?,
     }
     Ok(true)

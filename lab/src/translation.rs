@@ -57,7 +57,8 @@ impl From<To> for Language {
     }
 }
 
-fn assignment(text: &str) -> std::result::Result<(String, u32), String> {
+/// An override with its value, from `NAME=VALUE`.
+pub(crate) fn assignment(text: &str) -> std::result::Result<(String, u32), String> {
     let (name, value) = text.split_once('=').ok_or("it is not NAME=VALUE")?;
     let value = value
         .trim()

@@ -1,0 +1,66 @@
+//! What share of a card's peak a hot loop may reach, from what it is made of.
+
+use serde::{Deserialize, Serialize};
+
+use super::Card;
+use super::assembly::HotLoop;
+
+/// Cycles that a load of global memory may take before its value is there.
+const LATENCY: f64 = 600.0;
+
+/// Upper bounds of the share of peak, each for its own reason.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// Every instruction of a wave takes a slot in which it could have multiplied: the share of
+    /// multiply-adds in a turn of the loop around the hot one.
+    pub issue: f64,
+    /// Loads of 16 bytes from workgroup memory take 8 slots of multiplying each.
+    pub shared: f64,
+    /// The waves of a SIMD together take some slots before one loads again: as many as loads wait,
+    /// or the rest is idle. 1 where nobody says how many waves there are.
+    pub latency: f64,
+}
+
+impl Estimate {
+    /// For a hot loop that takes `turns` turns in one of the loop around it.
+    pub fn of(card: Card, hot: &HotLoop, turns: usize, waves: Option<u64>) -> Self {
+        let outer = hot.outer.unwrap_or_default();
+        let slots = (outer.instructions + turns * hot.inner.instructions) as f64;
+        let loads = (outer.shared_loads + turns * hot.inner.shared_loads) as f64;
+        let multiply_adds = (outer.multiply_adds + turns * hot.inner.multiply_adds) as f64;
+        // All of AMD's cards read 128 bytes per cycle and unit, while two waves of 32 or one of 64
+        // multiply; NVIDIA's read 128 bytes while four warps of 32 do.
+        let each = match card {
+            Card::Sm90 => 16.0,
+            _ => 8.0,
+        };
+        let shared = match loads {
+            0.0 => 1.0,
+            loads => (multiply_adds / (each * loads)).min(1.0),
+        };
+        let covers = waves.map_or(1.0, |waves| waves as f64 * slots / LATENCY);
+        Self {
+            issue: hot.block_share(turns),
+            shared,
+            latency: covers.min(1.0),
+        }
+    }
+
+    /// The least of them.
+    pub fn share(&self) -> f64 {
+        self.issue.min(self.shared).min(self.latency)
+    }
+
+    /// In words.
+    pub fn told(&self) -> String {
+        let percent = |share: f64| 100.0 * share;
+        format!(
+            "at most {:.0} % of peak: {:.0} % of issue slots multiply, workgroup memory allows \
+             {:.0} %, waves cover {:.0} % of the latency of a load",
+            percent(self.share()),
+            percent(self.issue),
+            percent(self.shared),
+            percent(self.latency),
+        )
+    }
+}
