@@ -1014,6 +1014,11 @@ fn conv2d_kernels() -> Vec<Case> {
         }
         // Enough tiles for the larger of the shared ones.
         cases.push(conv2d_kernel([2, 64, 64], channels(64, 1), 1, zeros, end));
+        // Terms in whole blocks, of few taps and of many.
+        for s in [3, 5] {
+            let [c, o, s] = channels(5, s).map(|extent| if extent == 2 { 8 } else { extent });
+            cases.push(conv2d_kernel([1, 4, 10], [c, o, s], 1, zeros, end));
+        }
         for out in [1, 5] {
             let mode = PaddingMode::Replicate;
             cases.push(conv2d_kernel([2, 3, 7], channels(out, 3), 1, mode, end));
@@ -1033,6 +1038,9 @@ fn conv2d_kernels() -> Vec<Case> {
         }
     }
     cases.push(transposed(&[1, 1, 2, 33], 64, [1, 1], true, wide));
+    for (channels, side) in [(8, 3), (8, 5), (2, 5)] {
+        cases.push(transposed(&[1, channels, 4, 6], 5, [side; 2], true, wide));
+    }
     cases.push(
         Case::new(
             "conv2d_grad_input/64 channels",

@@ -11,7 +11,7 @@ const FORMS: [(bool, bool); 4] = [(false, false), (false, true), (true, false), 
 pub fn matmul() -> Vec<Case> {
     let mut cases = composed();
     // Sizes that reach every variant of the kernels.
-    let kernels = [[5, 7, 6], [19, 37, 21], [65, 81, 53], [68, 60, 36]];
+    let kernels = [[5, 7, 6], [19, 37, 21], [65, 81, 53], [68, 60, 24]];
     // And windows of uniform bindings that show one operand only.
     let large = [
         [5, 36, 600],
@@ -34,6 +34,8 @@ pub fn matmul() -> Vec<Case> {
         [9, 256, 64],
         // A window of B only, with y by pairs.
         [5, 4, 4000],
+        // Several of the largest tiles, whose rows are whole vec4s and whose runs are whole blocks.
+        [136, 264, 48],
     ];
     for [m, n, k] in kernels.into_iter().chain(large).chain(others) {
         for form in FORMS {

@@ -4,7 +4,7 @@ use striate::check::{Bound, Case, Draw, drawn, real};
 use striate::ops::{Conv2d, ConvForward, ConvGradInput, ConvGradWeight};
 use striate::shape::Shape;
 
-use super::conv::grad_input;
+use super::conv::{convolution, grad_input};
 use super::{ENDS, end_name};
 
 /// All of them. Large ones have enough tiles of 64 x 64 to fill a device, and few terms.
@@ -76,6 +76,23 @@ pub fn products() -> Vec<Case> {
             )
             .bound(Bound::Sum { k: n * h * w }),
         );
+    }
+    // Several of the largest tiles: runs of terms are whole blocks, of the last one but forward not,
+    // and the kernels have few taps and many.
+    for (x, filters, kernel, stride, groups) in [
+        ([2, 8, 12, 12], 136, [3, 3], 1, 1),
+        ([1, 8, 15, 16], 136, [3, 3], 2, 1),
+        ([1, 16, 9, 23], 144, [7, 7], 2, 2),
+        ([2, 136, 6, 6], 24, [1, 1], 1, 1),
+        ([1, 8, 20, 4], 132, [5, 4], 1, 1),
+        ([1, 8, 3, 20], 12, [1, 16], 1, 1),
+    ] {
+        let conv = Conv2d {
+            stride: [stride; 2],
+            groups,
+            ..Conv2d::new().padding(kernel[0] / 2)
+        };
+        cases.push(convolution(&x, filters, kernel, true, conv));
     }
     cases
 }

@@ -97,6 +97,7 @@ const BOUNDED: &[(&str, &str)] = &[
     ("texture/read_textures", TEXELS),
     ("texture/write_texture", TEXELS),
     ("gemm/sum_parts", PARTIAL),
+    ("gemm/sum_parts_end", PARTIAL),
     ("loss/loss_sum", PARTIAL),
     ("norm/moments_finish", PARTIAL),
     ("norm/reduce", PARTIAL),

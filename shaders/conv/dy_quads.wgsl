@@ -1,6 +1,6 @@
 // Provider of four_dy for conv_grad_weight_registers: dy in storage, read as the vec4s in which it
 // lies.
-// Overrides: aligned (1 if the rows of dy are multiples of 4 long).
+// Providers: shifted. Overrides: aligned (1 if the rows of dy are multiples of 4 long).
 
 @group(0) @binding(1) var<storage, read> dy: array<vec4<f32>>;
 
@@ -12,11 +12,7 @@ fn four_dy(at: u32, col: u32) -> vec4<f32> {
     if aligned != 0u {
         return a;
     }
-    let b = dy[min(at / 4u + 1u, params.last_dy)];
-    let odd = (at & 1u) != 0u;
-    let c = select(a, vec4<f32>(a.yzw, b.x), odd);
-    let d = select(b.xy, b.yz, odd);
-    let value = select(c, vec4<f32>(c.zw, d), (at & 2u) != 0u);
+    let value = shifted(a, dy[min(at / 4u + 1u, params.last_dy)], at);
     return select(
         vec4<f32>(), value, vec4<u32>(col) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(params.cols)
     );

@@ -64,14 +64,15 @@ fn mended(value: f32, place: Place, row: u32, column: u32) -> f32 {
 fn store(place: Place, first_block: u32, busy: u32, local: u32, row: u32, column: u32) {
     for (var at = local; at < busy * AREA; at += workgroup_size) {
         let block = first_block + at / AREA;
-        let y_row = place.row + block / along * BLOCK_ROWS + row + at % AREA / EDGE;
-        let y_column = place.column + block % along * BLOCK_COLUMNS + column + at % EDGE;
-        if block < down * along && y_row < params.m && y_column < params.n {
+        let own_row = place.row + block / along * BLOCK_ROWS + row + at % AREA / EDGE;
+        let own_column = place.column + block % along * BLOCK_COLUMNS + column + at % EDGE;
+        if block < down * along && own_row < params.m && own_column < params.n {
             var value = results[at];
             if PADDED {
-                value = mended(value, place, y_row, y_column);
+                value = mended(value, place, own_row, own_column);
             }
-            store_one(place.group, place.split, y_row, y_column, value);
+            let own = y_column(place.group, place.split, own_column) + own_row * y_step();
+            y[own] = finish(value, third_index(place.group, own_row, own_column), own);
         }
     }
 }

@@ -8,8 +8,8 @@
 // Overrides: high (1, 2 or 4), wide (1 or 2), aligned (1 where first_* and row_* of a and b are
 // multiples of 4, so that every vec4 begins at one), transpose_a, transpose_b (1 where the matrix
 // is stored transposed), workgroup_size.
-// Providers: first_quad (first_quads) for a, second_quad (second_quads) for b, end, y and finish
-// (y_elements), lib/grid, lib/divide.
+// Providers: first_quad (first_quads) for a, second_quad (second_quads) for b, shifted, end, y and
+// finish (y_elements), lib/grid, lib/divide.
 
 struct Params {
     grid: Grid,
@@ -37,14 +37,6 @@ override aligned: u32 = 0u;
 override transpose_a: u32 = 0u;
 override transpose_b: u32 = 0u;
 override workgroup_size: u32 = 16u;
-
-// The four elements from place `at` mod 4 on of eight.
-fn shifted(v: vec4<f32>, w: vec4<f32>, at: u32) -> vec4<f32> {
-    let odd = (at & 1u) != 0u;
-    let x = select(v, vec4<f32>(v.yzw, w.x), odd);
-    let y = select(w.xy, w.yz, odd);
-    return select(x, vec4<f32>(x.zw, y), (at & 2u) != 0u);
-}
 
 // A matrix as stored.
 struct Matrix {

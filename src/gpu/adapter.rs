@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::{Common, Gpu, GpuInner, advice, cooperative, limits, trusted};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::{
-    Body, CPU_TURNS, Caps, GPU_MULTIPLY_ADDS, GPU_TURNS, Matrices, Tile, Tuning, WINDOW,
+    Body, CPU_FILLS, CPU_TURNS, Caps, DISCRETE_FILLS, GPU_MULTIPLY_ADDS, GPU_TURNS,
+    INTEGRATED_FILLS, Matrices, Tile, Tuning, WINDOW,
 };
 
 /// Which adapter an own device is made on, and how it is used.
@@ -285,6 +286,8 @@ impl GpuOptions {
             body: self.body.unwrap_or(default_body(backend, device_type)),
             matrices: self.matrices.unwrap_or(Matrices::Sixteen),
             tile: self.tile,
+            fills: fills(device_type),
+            largest_tile: largest_tile(backend),
             tuning: self
                 .tuning
                 .clone()
@@ -308,5 +311,24 @@ pub(super) fn default_body(backend: wgpu::Backend, device_type: wgpu::DeviceType
     match (backend, device_type) {
         (wgpu::Backend::Gl, _) | (_, wgpu::DeviceType::Cpu) => Body::Registers,
         _ => Body::Shared,
+    }
+}
+
+/// Workgroups that fill a device of this kind. A browser does not tell what it runs on: it is taken
+/// for a card of its own, as small tiles cost less than idle units.
+fn fills(device_type: wgpu::DeviceType) -> usize {
+    match device_type {
+        wgpu::DeviceType::Cpu => CPU_FILLS,
+        wgpu::DeviceType::IntegratedGpu => INTEGRATED_FILLS,
+        _ => DISCRETE_FILLS,
+    }
+}
+
+/// The largest tile that pays. Apple's GPUs have half the registers per invocation: 64 sums of one
+/// there leave too few waves (llama.cpp issue 10982 measured half the speed).
+fn largest_tile(backend: wgpu::Backend) -> Tile {
+    match backend {
+        wgpu::Backend::Metal => Tile::Medium,
+        _ => Tile::Large,
     }
 }

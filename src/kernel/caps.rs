@@ -14,6 +14,11 @@ pub struct Caps {
     /// Tile of the matrix-shaped kernels, wherever they have one of this size; by default the one
     /// that the rules choose for each shape.
     pub tile: Option<Tile>,
+    /// Workgroups that fill the device: a product of fewer takes a smaller tile, or sums runs of its
+    /// terms apart.
+    pub fills: usize,
+    /// The largest tile that the rules take.
+    pub largest_tile: Tile,
     /// What was measured to be better than the rules, for the products that it names.
     pub tuning: Option<Arc<Tuning>>,
     /// Largest storage binding, in bytes.
@@ -40,6 +45,16 @@ pub struct Caps {
 /// does 2.5e11 in a second.
 pub const GPU_MULTIPLY_ADDS: u64 = 50_000_000_000;
 
+/// Workgroups that fill a card of its own: those at hand have 30 to 132 units, which want one or
+/// more each.
+pub const DISCRETE_FILLS: usize = 128;
+
+/// Workgroups that fill a GPU that is part of a processor, of up to some 40 units.
+pub const INTEGRATED_FILLS: usize = 48;
+
+/// Workgroups that fill a CPU adapter, whose units are its threads.
+pub const CPU_FILLS: usize = 16;
+
 impl Default for Caps {
     /// WebGPU's default limits and the shared-memory bodies.
     fn default() -> Self {
@@ -47,6 +62,8 @@ impl Default for Caps {
             body: Body::Shared,
             matrices: Matrices::Sixteen,
             tile: None,
+            fills: DISCRETE_FILLS,
+            largest_tile: Tile::Large,
             tuning: None,
             max_binding: 128 << 20,
             max_uniform: 16 << 10,

@@ -11,7 +11,10 @@ mod turns;
 
 use std::borrow::Cow;
 
-pub use caps::{Body, COOPERATIVE_MEMORY, Caps, GPU_MULTIPLY_ADDS, Matrices, Tile};
+pub use caps::{
+    Body, COOPERATIVE_MEMORY, CPU_FILLS, Caps, DISCRETE_FILLS, GPU_MULTIPLY_ADDS, INTEGRATED_FILLS,
+    Matrices, Tile,
+};
 pub use dispatch::{Access, Binding, Dispatch, Operand, Param, TexelFormat};
 pub use io::{Io, Location, Lowering};
 pub use rows::{Part, Rows, WINDOW, WINDOW_ELEMENTS, overlaps, parts_of};

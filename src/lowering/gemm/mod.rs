@@ -11,7 +11,7 @@ use crate::kernel::{
     turns_within, windows,
 };
 use crate::shape::Type;
-pub(crate) use tiles::{ENOUGH_WORKGROUPS, TileProduct, Tiles};
+pub(crate) use tiles::{Fit, TileProduct, Tiles, edge, shared_variant, shared_variants};
 
 /// What follows a product before it is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +32,15 @@ impl End {
     /// All of them, as epilogues of a kernel.
     pub const ALL: &[Overrides] = &[
         End::None.overrides(),
+        End::Relu.overrides(),
+        End::Bias.overrides(),
+        End::BiasRelu.overrides(),
+        End::Mask.overrides(),
+        End::MaskInPlace.overrides(),
+    ];
+
+    /// Those that do something.
+    pub const SOME: &[Overrides] = &[
         End::Relu.overrides(),
         End::Bias.overrides(),
         End::BiasRelu.overrides(),
@@ -155,10 +164,10 @@ impl Target {
         }
     }
 
-    /// Whether a sum of rows of `columns` elements may be cut into terms that are added up as
-    /// vec4s: only a plain one, since what follows must see all of it.
+    /// Whether a sum of rows of `columns` elements may be cut into runs of terms that are added up:
+    /// where the rows lie one behind the other from the start on, as in scratch.
     pub fn splits(&self, columns: usize) -> bool {
-        self.end == End::None && self.first == 0 && self.row == columns
+        self.first == 0 && self.row == columns
     }
 
     /// Appends the params that say where the block is stored.
@@ -259,7 +268,7 @@ pub(crate) fn in_splits(
 ) {
     let (target, part) = split_target(splits, ty, to, out);
     out.push(product(target, part));
-    sum_parts(splits, target, part, to, caps, out);
+    sum_parts(splits, ty, target, part, to, caps, out);
 }
 
 /// Emits a product of type `ty` whose terms are summed in `runs` runs, by a dispatch each, into at
@@ -280,7 +289,7 @@ pub(crate) fn in_dispatches(
     for run in 0..runs {
         out.push(product(run, run % sums, target, part));
     }
-    sum_parts(sums, target, part, to, caps, out);
+    sum_parts(sums, ty, target, part, to, caps, out);
 }
 
 /// The most sums of [`in_dispatches`] that lie apart: those of so many dispatches do not wait for
@@ -303,9 +312,11 @@ pub(crate) fn split_target(
 }
 
 /// Adds up what [`split_target`] gave, if that was not the target itself: in as many dispatches as
-/// the turns of a device ask for, each of which goes on where the last one stopped.
+/// the turns of a device ask for, each of which goes on where the last one stopped; or in one,
+/// where something follows that must see all of the sum.
 pub(crate) fn sum_parts(
     splits: usize,
+    ty: &Type,
     parts: Target,
     part: usize,
     to: Target,
@@ -314,6 +325,9 @@ pub(crate) fn sum_parts(
 ) {
     if splits == 1 {
         return;
+    }
+    if to.end != End::None {
+        return out.push(sum_to_end(splits, parts, part, to, ty));
     }
     let quads = part / 4;
     let most = turns_within(caps.max_turns, 0);
@@ -331,6 +345,20 @@ pub(crate) fn sum_parts(
                 .workgroups(quads.div_ceil(64)),
         );
     }
+}
+
+/// The dispatch that adds up `splits` parts of rows of a product of type `ty`, and what follows.
+fn sum_to_end(splits: usize, parts: Target, part: usize, to: Target, ty: &Type) -> Dispatch {
+    let (count, columns) = (ty.count(), to.row);
+    let dispatch = Dispatch::of(Cow::Owned(sum_parts_end()), VARIANTS[0]).read(parts.operand);
+    let dispatch = to
+        .bind(dispatch.read(parts.operand))
+        .param("count", count)
+        .param("columns", columns)
+        .param("parts", splits)
+        .param("part", part)
+        .turns(looped(splits - 1, 0));
+    to.params(dispatch).workgroups(count.div_ceil(64))
 }
 
 /// The most runs that [`sum_parts`] may add up.
@@ -413,6 +441,16 @@ pub(crate) fn sum_pair() -> Kernel {
         source!("gemm/y_elements"),
     ];
     Kernel::composed("sum_pair".into(), files.into(), VARIANTS).with_epilogues(End::ALL)
+}
+
+/// The kernel that adds up the parts of a product, and what follows.
+pub(crate) fn sum_parts_end() -> Kernel {
+    let files = [
+        source!("gemm/sum_parts_end"),
+        source!("gemm/end"),
+        source!("gemm/y_elements"),
+    ];
+    Kernel::composed("sum_parts_end".into(), files.into(), VARIANTS).with_epilogues(End::SOME)
 }
 
 const VARIANTS: &[Overrides] = &[&[("workgroup_size", 64)]];

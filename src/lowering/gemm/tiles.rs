@@ -4,7 +4,7 @@
 use crate::kernel::{
     Body, Caps, Dispatch, Kernel, Matrices, Overrides, Source, Tile, looped, source, turns_within,
 };
-use crate::lowering::value;
+use crate::lowering::variant;
 
 /// A product y = A B of `m x k` and `k x n` per group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,10 +15,31 @@ pub(crate) struct TileProduct {
     pub groups: usize,
 }
 
+impl TileProduct {
+    /// Whether its runs of terms are whole blocks of those that the kernels by tiles take at a time
+    /// as invocations multiply them.
+    pub fn whole_blocks(&self) -> bool {
+        self.k.is_multiple_of(SHARED_DEPTH)
+    }
+}
+
+/// What a lowering knows of a product besides its extents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fit {
+    /// Whether its terms may be summed in several runs.
+    pub may_split: bool,
+    /// Whether B has padding.
+    pub padded: bool,
+    /// Whether all vec4s begin at one of their buffer's, and runs of terms are whole blocks: the
+    /// largest tile takes no others.
+    pub whole: bool,
+}
+
 /// A product cut into tiles of workgroup memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Tiling {
-    pub overrides: Overrides,
+    body: Tiles,
+    shape: usize,
     tiles: [usize; 2],
     /// Runs of terms that are summed apart.
     pub splits: usize,
@@ -26,8 +47,7 @@ pub(crate) struct Tiling {
     pub wanted: usize,
     depth: usize,
     turns: TileTurns,
-    /// The width by which the tile was chosen, and the columns of the small one.
-    fills: [usize; 2],
+    fit: Fit,
 }
 
 /// Turns of an invocation's loops.
@@ -67,8 +87,11 @@ impl TileTurns {
     }
 }
 
-/// Workgroups below which a GPU is not filled.
-pub(crate) const ENOUGH_WORKGROUPS: usize = 128;
+/// Terms that pass through workgroup memory at a time where invocations multiply.
+const SHARED_DEPTH: usize = 8;
+
+/// Terms that a split of a sum has at least: fewer are not worth the pass that adds splits up.
+const LEAST_TERMS: usize = 16;
 
 /// What multiplies the tiles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,31 +102,44 @@ pub(crate) enum Tiles {
     Cooperative(Matrices),
 }
 
-/// Edge of a tile of `gemm_shared`, and vec4s of rows that an invocation makes of it.
-const fn edge(tile: Tile) -> [u32; 2] {
+/// Edge of a tile of `gemm_shared`, and vec4s of rows and of columns that an invocation makes of it.
+pub(crate) const fn edge(tile: Tile) -> [u32; 3] {
     match tile {
-        Tile::Small => [32, 1],
-        Tile::Medium => [64, 1],
-        Tile::Large => [64, 2],
+        Tile::Small => [32, 1, 1],
+        Tile::Medium => [64, 2, 1],
+        Tile::Large => [128, 2, 2],
     }
 }
 
-const fn shared_variant(tile: Tile) -> [(&'static str, u32); 3] {
-    let [edge, tall] = edge(tile);
-    let workgroup_size = edge * edge / (16 * tall);
-    [
-        ("tile", edge),
-        ("tall", tall),
-        ("workgroup_size", workgroup_size),
-    ]
+/// An override set of `gemm_shared`: its tile, then what its providers are built with.
+macro_rules! shared_variant {
+    ($tile:ident $(, $name:ident = $value:literal)*) => {{
+        const EDGE: [u32; 3] = $crate::lowering::gemm::edge($crate::kernel::Tile::$tile);
+        const SET: $crate::kernel::Overrides = &[
+            ("tile", EDGE[0]),
+            ("tall", EDGE[1]),
+            ("wide", EDGE[2]),
+            ("workgroup_size", EDGE[0] * EDGE[0] / (16 * EDGE[1] * EDGE[2])),
+            $((stringify!($name), $value)),*
+        ];
+        SET
+    }};
 }
 
-/// The override sets of `gemm_shared`, one for each of [`Tile::ALL`].
-const SHARED: &[Overrides] = &[
-    &shared_variant(Tile::Small),
-    &shared_variant(Tile::Medium),
-    &shared_variant(Tile::Large),
-];
+/// The override sets of `gemm_shared` for these of its providers: each tile with vec4s that are
+/// whole, and all but the largest with others.
+macro_rules! shared_variants {
+    ($({ $($name:ident = $value:literal),* })*) => {
+        &[$(
+            $crate::lowering::gemm::shared_variant!(Small $(, $name = $value)*, whole = 1),
+            $crate::lowering::gemm::shared_variant!(Small $(, $name = $value)*, whole = 0),
+            $crate::lowering::gemm::shared_variant!(Medium $(, $name = $value)*, whole = 1),
+            $crate::lowering::gemm::shared_variant!(Medium $(, $name = $value)*, whole = 0),
+            $crate::lowering::gemm::shared_variant!(Large $(, $name = $value)*, whole = 1),
+        )*]
+    };
+}
+pub(crate) use {shared_variant, shared_variants};
 
 /// Blocks of a tile of `gemm_cooperative` down and along y, and its workgroup's size. There is no
 /// medium one.
@@ -161,27 +197,38 @@ impl Tiles {
     }
 
     /// Terms that pass through workgroup memory at a time.
-    fn depth(self) -> usize {
+    pub fn depth(self) -> usize {
         match self {
-            Tiles::Shared => 16,
+            Tiles::Shared => SHARED_DEPTH,
             Tiles::Cooperative(_) => 32,
         }
     }
 
-    fn variants(self) -> &'static [Overrides] {
+    /// How many shapes of tiles it has, the smallest first.
+    fn shapes(self) -> usize {
         match self {
-            Tiles::Shared => SHARED,
-            Tiles::Cooperative(Matrices::Sixteen | Matrices::Eight) => UNITS,
-            Tiles::Cooperative(Matrices::Plain) => PLAIN,
+            Tiles::Shared => Tile::ALL.len(),
+            Tiles::Cooperative(_) => 2,
         }
     }
 
-    /// Rows and columns of the tile of one of its variants.
-    fn extents(self, variant: usize) -> [usize; 2] {
+    /// The overrides of one of its shapes.
+    fn shape(self, shape: usize) -> Vec<(&'static str, usize)> {
         match self {
-            Tiles::Shared => [edge(Tile::ALL[variant])[0] as usize; 2],
+            Tiles::Shared => vec![("tile", edge(Tile::ALL[shape])[0] as usize)],
             Tiles::Cooperative(matrices) => {
-                let [down, along, _] = blocks(matrices, variant == 1);
+                let overrides = cooperative_variant(matrices, shape == 1);
+                overrides.map(|(name, n)| (name, n as usize)).to_vec()
+            }
+        }
+    }
+
+    /// Rows and columns of the tile of one of its shapes.
+    fn extents(self, shape: usize) -> [usize; 2] {
+        match self {
+            Tiles::Shared => [edge(Tile::ALL[shape])[0] as usize; 2],
+            Tiles::Cooperative(matrices) => {
+                let [down, along, _] = blocks(matrices, shape == 1);
                 let edge = matrix_edge(matrices);
                 // A block is 4 x 2 matrices.
                 [4 * edge * down as usize, 2 * edge * along as usize]
@@ -189,25 +236,30 @@ impl Tiles {
         }
     }
 
-    /// Turns of an invocation of one of its variants, which mends NaN where B is `padded`.
-    fn turns(self, variant: usize, padded: bool) -> TileTurns {
-        let overrides = self.variants()[variant];
-        let workgroup = value(overrides, "workgroup_size");
-        let [rows, columns] = self.extents(variant);
+    /// Turns of an invocation for one of its shapes, which mends NaN where B is `padded`.
+    fn turns(self, shape: usize, padded: bool) -> TileTurns {
+        let [rows, columns] = self.extents(shape);
         let step = self.depth();
-        let loads = |lines: usize| looped((lines / 4 * step).div_ceil(workgroup), 0);
         match self {
-            Tiles::Shared => TileTurns {
-                step,
-                walks: 1,
-                // The loads of A, from whichever side, and of B, and the products.
-                inner: 2 * loads(rows) + loads(columns) + looped(step, 0),
-                store: 0,
-                mended: usize::from(padded),
-                may_stay: false,
-            },
+            Tiles::Shared => {
+                let [_, tall, wide] = edge(Tile::ALL[shape]);
+                let blocks = (tall * wide) as usize;
+                TileTurns {
+                    step,
+                    walks: 1,
+                    // Four terms at a time, by fours.
+                    inner: looped(step / 4, looped(4, 0)),
+                    // A block of four columns and four rows, and what opens a cursor: taps, rows
+                    // and columns of a kernel.
+                    store: looped(blocks, looped(4, looped(4, 0))) + OPENING,
+                    mended: if padded { blocks } else { 0 },
+                    may_stay: false,
+                }
+            }
             Tiles::Cooperative(matrices) => {
-                let [down, along, _] = blocks(matrices, variant == 1);
+                let [down, along, workgroup] = blocks(matrices, shape == 1);
+                let workgroup = workgroup as usize;
+                let loads = |lines: usize| looped((lines / 4 * step).div_ceil(workgroup), 0);
                 let count = (down * along) as usize;
                 let edge = matrix_edge(matrices);
                 // Subgroups have up to 128 invocations; written out, each invocation is one.
@@ -231,26 +283,51 @@ impl Tiles {
         }
     }
 
-    /// Which variant `caps` forces, if there is one of its tile; else the large one where `width`
-    /// is more than the small one's columns.
-    fn variant(self, width: usize, caps: &Caps) -> usize {
-        let (small, large) = (0, self.variants().len() - 1);
+    /// The shape that `caps` forces, if there is one; else the largest whose tiles fill the device
+    /// and do not leave much of themselves empty.
+    fn choose(self, product: &TileProduct, fit: &Fit, caps: &Caps) -> usize {
+        let most = match self {
+            Tiles::Shared if !fit.whole => 1,
+            _ => self.shapes() - 1,
+        };
         match (caps.tile, self) {
-            (Some(Tile::Small), _) => small,
-            (Some(Tile::Medium), Tiles::Shared) => 1,
-            (Some(Tile::Large), _) => large,
-            _ if width > self.extents(small)[1] => large,
-            _ => small,
+            (Some(Tile::Small), _) => return 0,
+            (Some(Tile::Medium), Tiles::Shared) => return 1,
+            (Some(Tile::Large), _) => return most,
+            _ => {}
         }
+        let area = |shape| {
+            let [rows, columns] = self.extents(shape);
+            product.m.next_multiple_of(rows) * product.n.next_multiple_of(columns)
+        };
+        let largest = match caps.largest_tile {
+            Tile::Small => 0,
+            Tile::Medium => most.min(1),
+            Tile::Large => most,
+        };
+        (1..=largest)
+            .rev()
+            .find(|&shape| {
+                let filled = product.tiles(self, shape) >= caps.fills;
+                filled && area(shape) * 4 <= area(shape - 1) * 5
+            })
+            .unwrap_or(0)
     }
 
-    /// The kernel `{map}_{body}` with these providers and epilogues.
+    /// The kernel `{map}_{body}` with these providers and epilogues. `shared` are the override
+    /// sets of the body that multiplies by invocations.
     pub fn kernel(
         self,
         map: &str,
         providers: &[Source],
+        shared: &'static [Overrides],
         epilogues: &'static [Overrides],
     ) -> Kernel {
+        let variants = match self {
+            Tiles::Shared => shared,
+            Tiles::Cooperative(Matrices::Sixteen | Matrices::Eight) => UNITS,
+            Tiles::Cooperative(Matrices::Plain) => PLAIN,
+        };
         let cooperative = source!("gemm/cooperative");
         let units = source!("gemm/cooperative_units");
         let (body, own) = match self {
@@ -270,8 +347,8 @@ impl Tiles {
         };
         let epilogue = [source!("gemm/end"), source!("gemm/y_elements")];
         let files = [&own, providers, &epilogue].concat();
-        let kernel = Kernel::composed(format!("{map}_{body}"), files, self.variants())
-            .with_epilogues(epilogues);
+        let kernel =
+            Kernel::composed(format!("{map}_{body}"), files, variants).with_epilogues(epilogues);
         match self {
             Tiles::Shared => kernel,
             Tiles::Cooperative(Matrices::Plain) => kernel.in_halves(&[]),
@@ -280,55 +357,72 @@ impl Tiles {
     }
 }
 
+/// Turns of the loops that open a cursor, at most: over the taps of a kernel by 64 invocations, its
+/// rows, its columns, and its rows again.
+const OPENING: u64 = 64;
+
 impl Tiling {
+    /// The variant of a kernel: this tile, and of the body that multiplies by invocations those
+    /// with these overrides of its providers.
+    pub fn overrides(&self, kernel: &Kernel, own: &[(&str, usize)]) -> Overrides {
+        let mut wanted = self.body.shape(self.shape);
+        if self.body == Tiles::Shared {
+            wanted.extend(own);
+            wanted.push(("whole", usize::from(self.fit.whole)));
+        }
+        variant(kernel, &wanted)
+    }
+
     /// Why this tile and so many splits, in words.
     fn reason(&self, caps: &Caps) -> String {
-        let tile = match (caps.tile, self.fills) {
-            (Some(_), _) => "the tile by request or measurement".to_owned(),
-            (None, [width, columns]) if width > columns => {
-                format!("the large tile, as the narrowest extent, {width}, is more than {columns}")
-            }
-            (None, [width, columns]) => {
-                format!(
-                    "the small tile, as its {columns} columns hold the narrowest extent, {width}"
-                )
-            }
+        let [rows, columns] = self.body.extents(self.shape);
+        let tile = match caps.tile {
+            Some(_) => format!("tiles of {rows} x {columns} by request or measurement"),
+            None => format!(
+                "tiles of {rows} x {columns}, the largest that fill the device and themselves"
+            ),
         };
         let count = self.tiles[0] * self.tiles[1];
         match self.splits {
-            1 => format!("{tile}; {count} tiles, sums whole"),
-            splits => format!("{tile}; {count} tiles, sums in {splits} runs"),
+            1 => format!("{tile}; {count} of them, sums whole"),
+            splits => format!("{tile}; {count} of them, sums in {splits} runs"),
         }
     }
 }
 
 impl TileProduct {
-    /// Unless `caps` forces a tile: the large one where `width`, the smallest extent of the product
-    /// that no batch enters, fills it, so that another batch size needs no other kernel; and a
-    /// split of long sums over few tiles if `may_split`. Sums that take more turns than the device
-    /// allows are split all the same. `padded` is that of the map.
-    pub fn tiling(&self, width: usize, may_split: bool, padded: bool, caps: &Caps) -> Tiling {
-        let own = Tiles::of(caps);
-        let (variant, step) = (own.variant(width, caps), own.depth());
-        let turns = own.turns(variant, padded);
-        let [rows, columns] = own.extents(variant);
-        let tiles = [self.m.div_ceil(rows), self.n.div_ceil(columns)];
-        let count = tiles[0] * tiles[1] * self.groups;
-        let wanted = ENOUGH_WORKGROUPS.div_ceil(count.max(1));
-        let splits = match may_split {
-            true => wanted.min(self.k / (8 * step)).max(1),
+    /// Tiles of all groups.
+    fn tiles(&self, body: Tiles, shape: usize) -> usize {
+        let [rows, columns] = body.extents(shape);
+        self.m.div_ceil(rows) * self.n.div_ceil(columns) * self.groups
+    }
+
+    /// Unless `caps` forces a tile, the largest that fills the device; and a split of long sums
+    /// over few tiles if that is allowed. Sums that take more turns than the device allows are
+    /// split all the same.
+    pub fn tiling(&self, fit: Fit, caps: &Caps) -> Tiling {
+        let body = Tiles::of(caps);
+        let (shape, step) = (body.choose(self, &fit, caps), body.depth());
+        let turns = body.turns(shape, fit.padded);
+        let [rows, columns] = body.extents(shape);
+        let count = self.tiles(body, shape);
+        let wanted = caps.fills.div_ceil(count.max(1));
+        let splits = match fit.may_split {
+            true => wanted.min(self.k / LEAST_TERMS.max(step)).max(1),
             false => 1,
         };
         let depth = self.k.div_ceil(splits).next_multiple_of(step).max(step);
-        let depth = depth.min(turns.most_terms(caps));
+        // No batch has a say in how many terms fit: it may choose the tile.
+        let depth = depth.min(Self::most_terms(fit.padded, caps));
         Tiling {
-            overrides: own.variants()[variant],
-            tiles,
+            body,
+            shape,
+            tiles: [self.m.div_ceil(rows), self.n.div_ceil(columns)],
             splits: self.k.div_ceil(depth).max(1),
             wanted: splits,
             depth,
             turns,
-            fills: [width, own.extents(0)[1]],
+            fit,
         }
     }
 
@@ -383,9 +477,11 @@ impl TileProduct {
             .workgroups(tiles_m * tiles_n * splits * self.groups)
     }
 
-    /// The most terms that one run sums within the turns of the device.
-    pub fn most_terms(width: usize, padded: bool, caps: &Caps) -> usize {
-        let own = Tiles::of(caps);
-        own.turns(own.variant(width, caps), padded).most_terms(caps)
+    /// The most terms that one run sums within the turns of the device, whatever the tile.
+    pub fn most_terms(padded: bool, caps: &Caps) -> usize {
+        let body = Tiles::of(caps);
+        let shapes = 0..body.shapes();
+        let most = shapes.map(|shape| body.turns(shape, padded).most_terms(caps));
+        most.min().expect("every body has a shape")
     }
 }

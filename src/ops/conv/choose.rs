@@ -5,6 +5,7 @@
 //! | over depth, or padded otherwise than by zeros | any | `direct.rs` |
 //! | depthwise | any | `direct.rs` |
 //! | with a weight in several parts | any | `direct.rs` |
+//! | over pixels, with more than 15 taps along an axis | a GPU | `direct.rs` |
 //! | any other | a GPU | `implicit_gemm.rs` |
 //! | any other whose scratch and turns fit | a CPU adapter, or GL | `cpu/` |
 //! | any other | a CPU adapter, or GL | `direct.rs` |
@@ -76,6 +77,12 @@ pub(super) fn kernels(
     }
     if !one_part {
         return (Direct, "direct: its weight lies in several parts");
+    }
+    if caps.body != Body::Registers && !implicit_gemm::fits(sizes, map) {
+        return (
+            Direct,
+            "direct: its kernel has more than 15 taps along an axis",
+        );
     }
     match caps.body {
         Body::Shared => (

@@ -304,7 +304,7 @@ pub(super) fn lower_grad_weight(
                 .turns(turns)
                 .workgroups(invocations.div_ceil(WORKGROUP)),
         );
-        sum_parts(own_parts, target, part, to, caps, out);
+        sum_parts(own_parts, &dweight, target, part, to, caps, out);
     });
 }
 

@@ -3,24 +3,80 @@
 
 use std::borrow::Cow;
 
-use crate::kernel::{Caps, Dispatch, Kernel, Lowering, Operand, Rows, source};
+use crate::kernel::{Caps, Dispatch, Kernel, Lowering, Operand, Overrides, Rows, source};
 use crate::shape::Type;
 
 use super::Sizes;
 use super::choose::Map;
 use crate::lowering::gemm::{
-    ENOUGH_WORKGROUPS, End, Target, TileProduct, Tiles, most_parts, run_scratch, split_target,
+    End, Fit, Target, TileProduct, Tiles, most_parts, run_scratch, shared_variants, split_target,
     sum_parts, sum_runs,
 };
+
+/// The most taps along an axis: the kernels keep a bit for each.
+const MOST_TAPS: usize = 15;
+
+/// Whether the kernels compute it.
+pub(super) fn fits(sizes: &Sizes, map: Map) -> bool {
+    let few = |axis: usize| sizes.window[axis].kernel <= MOST_TAPS;
+    map == Map::GradWeight || few(1) && few(2)
+}
+
+/// The same convolution with planes of one row, if all pixels are alike to it: rows of any length
+/// are then read as one.
+fn as_rows(sizes: &Sizes) -> Sizes {
+    let alike = |axis: usize| {
+        let window = &sizes.window[axis];
+        window.kernel == 1 && window.stride == 1 && window.before == 0 && window.after == 0
+    };
+    if !(alike(1) && alike(2)) {
+        return *sizes;
+    }
+    let row = |extents: [usize; 3]| [1, 1, extents[1] * extents[2]];
+    Sizes {
+        input: row(sizes.input),
+        output: row(sizes.output),
+        ..*sizes
+    }
+}
+
+/// Terms of a row of dy as the kernels sum over its pixels.
+fn row_terms(sizes: &Sizes) -> usize {
+    sizes.output[2].next_multiple_of(4)
+}
+
+/// What the tiling is told, for dispatches whose dy begins at element `first`.
+fn fit(sizes: &Sizes, map: Map, product: &TileProduct, first: usize, may_split: bool) -> Fit {
+    let aligned = match map {
+        Map::Forward | Map::GradInput => true,
+        Map::GradWeight => sizes.output[2] == row_terms(sizes) && first.is_multiple_of(4),
+    };
+    Fit {
+        may_split,
+        padded: true,
+        whole: aligned && product.whole_blocks(),
+    }
+}
+
+/// What the kernels by invocations are built with besides.
+fn own_overrides(sizes: &Sizes, map: Map) -> Vec<(&'static str, usize)> {
+    match map {
+        Map::Forward | Map::GradInput => {
+            vec![("by_axis", usize::from(sizes.taps() > MOST_TAPS))]
+        }
+        Map::GradWeight => Vec::new(),
+    }
+}
 
 fn tile_product(sizes: &Sizes, map: Map, images: usize) -> TileProduct {
     let (channels, outs) = (sizes.c / sizes.groups, sizes.o / sizes.groups);
     let [_, h, w] = sizes.input;
     let [_, oh, ow] = sizes.output;
+    let terms = row_terms(sizes);
     let (m, n, k) = match map {
         Map::Forward => (outs, images * oh * ow, channels * sizes.taps()),
         Map::GradInput => (channels, images * h * w, outs * sizes.taps()),
-        Map::GradWeight => (outs, channels * sizes.taps(), images * oh * ow),
+        Map::GradWeight => (outs, channels * sizes.taps(), images * oh * terms),
     };
     TileProduct {
         m,
@@ -39,6 +95,7 @@ pub(super) fn lower(
     caps: &Caps,
     out: &mut Lowering,
 ) {
+    let sizes = &as_rows(sizes);
     let (from_row, to_row) = match map {
         Map::GradInput => (sizes.y_row(), sizes.x_row()),
         _ => (sizes.x_row(), sizes.y_row()),
@@ -50,11 +107,13 @@ pub(super) fn lower(
     if product.m * product.n == 0 {
         return;
     }
-    let splits = product.tiling(product.m, false, true, caps).splits;
+    let splits = product
+        .tiling(fit(sizes, map, &product, 0, false), caps)
+        .splits;
     let scratch = run_scratch(out, splits, images * to_row);
     for run in runs {
         let product = tile_product(sizes, map, run.count);
-        let tiling = product.tiling(product.m, false, true, caps);
+        let tiling = product.tiling(fit(sizes, map, &product, 0, false), caps);
         let (first_end, last_end) = match splits {
             1 => (end, end),
             _ => end.apart(),
@@ -69,8 +128,9 @@ pub(super) fn lower(
         let size = [run.count, to_row];
         sum_runs(splits, size, to, &scratch, out, |split, to, out| {
             let end = if split == 0 { first_end } else { End::None };
-            let kernel = Cow::Owned(kernel(Tiles::of(caps), map));
-            let dispatch = Dispatch::of(kernel, tiling.overrides)
+            let kernel = kernel(Tiles::of(caps), map);
+            let overrides = tiling.overrides(&kernel, &own_overrides(sizes, map));
+            let dispatch = Dispatch::of(Cow::Owned(kernel), overrides)
                 .read(Operand::Input(0))
                 .part(run.part[0])
                 .read(Operand::Input(1));
@@ -82,7 +142,14 @@ pub(super) fn lower(
             .bind(dispatch);
             let dispatch = product.split_params(&tiling, split, caps, dispatch);
             let bases = [0, run.first[0] * from_row, to.first];
-            out.push(params(sizes, bases, dispatch));
+            let read = (run.first[0] + run.count) * from_row;
+            out.push(params(
+                sizes,
+                map,
+                bases,
+                [read, sizes.o * sizes.filter()],
+                dispatch,
+            ));
         });
     }
 }
@@ -95,22 +162,28 @@ pub(super) fn lower_grad_weight(
     caps: &Caps,
     out: &mut Lowering,
 ) {
-    let product = tile_product(sizes, Map::GradWeight, run.count);
+    let sizes = &as_rows(sizes);
+    let map = Map::GradWeight;
+    let product = tile_product(sizes, map, run.count);
     let dweight = Type::f32(sizes.weight());
-    let width = product.m.min(product.n);
-    let may_split = dweight.bytes() * ENOUGH_WORKGROUPS as u64 <= caps.max_binding;
-    let tiling = product.tiling(width, may_split, true, caps);
-    let kernel = kernel(Tiles::of(caps), Map::GradWeight);
-    let dispatch = Dispatch::of(Cow::Owned(kernel), tiling.overrides)
-        .read(Operand::Input(0))
-        .part(run.part[0])
-        .read(Operand::Input(1))
-        .part(run.part[1]);
+    let may_split = dweight.bytes() * caps.fills as u64 <= caps.max_binding;
     let bases = [
         run.first[1] * sizes.y_row(),
         run.first[0] * sizes.x_row(),
         0,
     ];
+    let read = [
+        (run.first[0] + run.count) * sizes.x_row(),
+        (run.first[1] + run.count) * sizes.y_row(),
+    ];
+    let tiling = product.tiling(fit(sizes, map, &product, bases[0], may_split), caps);
+    let kernel = kernel(Tiles::of(caps), map);
+    let overrides = tiling.overrides(&kernel, &own_overrides(sizes, map));
+    let dispatch = Dispatch::of(Cow::Owned(kernel), overrides)
+        .read(Operand::Input(0))
+        .part(run.part[0])
+        .read(Operand::Input(1))
+        .part(run.part[1]);
     // Where the turns of the device ask for more splits than fill it, some are summed at a
     // time: so scratch does not grow with the batch.
     let step = tiling.splits.min(tiling.wanted).min(most_parts(caps));
@@ -126,14 +199,22 @@ pub(super) fn lower_grad_weight(
         };
         let dispatch = target.bind(dispatch.clone());
         let dispatch = product.some_params(&tiling, [starts[i], own], part, caps, dispatch);
-        out.push(params(sizes, bases, dispatch));
-        sum_parts(own, target, part, to, caps, out);
+        out.push(params(sizes, map, bases, read, dispatch));
+        sum_parts(own, &dweight, target, part, to, caps, out);
     });
 }
 
-fn params(sizes: &Sizes, [a, b, y]: [usize; 3], dispatch: Dispatch) -> Dispatch {
+/// Appends the params of a convolution. `bases` are the first elements of a, b and y, `read` the
+/// elements of b, from which it gathers, and of a.
+fn params(
+    sizes: &Sizes,
+    map: Map,
+    bases: [usize; 3],
+    read: [usize; 2],
+    dispatch: Dispatch,
+) -> Dispatch {
     let [_, vertical, horizontal] = sizes.window;
-    dispatch
+    let dispatch = dispatch
         .param("groups", sizes.groups)
         .param("channels", sizes.c / sizes.groups)
         .param("outs", sizes.o / sizes.groups)
@@ -149,19 +230,80 @@ fn params(sizes: &Sizes, [a, b, y]: [usize; 3], dispatch: Dispatch) -> Dispatch 
         .param("dilation_w", horizontal.dilation)
         .param("pad_h", vertical.before)
         .param("pad_w", horizontal.before)
-        .param("a_base", a)
-        .param("b_base", b)
-        .param("y_base", y)
+        .param("a_base", bases[0])
+        .param("b_base", bases[1])
+        .param("y_base", bases[2]);
+    walk_params(sizes, map, read, dispatch)
 }
 
-fn kernel(tiles: Tiles, map: Map) -> Kernel {
-    let (name, file) = match map {
-        Map::Forward => ("conv_forward", source!("conv/forward_shared")),
-        Map::GradInput => ("conv_grad_input", source!("conv/grad_input_shared")),
-        Map::GradWeight => ("conv_grad_weight", source!("conv/grad_weight_shared")),
+/// Appends those by which the kernels walk from a term to the one a block of terms behind it.
+fn walk_params(sizes: &Sizes, map: Map, read: [usize; 2], dispatch: Dispatch) -> Dispatch {
+    let step = Tiles::Shared.depth();
+    let (taps, terms) = (sizes.taps(), row_terms(sizes));
+    let plane = match map {
+        Map::GradInput => sizes.output[1] * sizes.output[2],
+        _ => sizes.input[1] * sizes.input[2],
     };
-    let files = [source!("conv/params"), source!("conv/gather"), file];
-    tiles.kernel(name, &files, map.epilogues())
+    // Of dx, terms are outs, one filter from another, and the taps of a channel.
+    let (whole, rest, filter) = (step / taps, step % taps, sizes.filter());
+    let (lines, rows) = (step / terms, sizes.output[1]);
+    let [last_source, last_weight] = read.map(|elements| elements.max(1) - 1);
+    dispatch
+        .param("row_terms", terms)
+        .param("last_source", last_source)
+        .param("last_quad", last_weight / 4)
+        .param("last_weight", last_weight)
+        .param("plane", plane)
+        .param("step_plane", whole * plane)
+        .param("step_taps", rest)
+        .param("step_weight", whole * filter + rest)
+        .param("carry_weight", filter - taps)
+        .param("step_column", step % terms)
+        .param("step_row", lines % rows)
+        .param("step_image", lines / rows)
+}
+
+const BY_PIXEL: &[Overrides] = shared_variants! {
+    { by_axis = 0 }
+    { by_axis = 1 }
+};
+
+const BY_WEIGHT: &[Overrides] = shared_variants! { {} };
+
+fn kernel(tiles: Tiles, map: Map) -> Kernel {
+    let (name, own) = match map {
+        Map::Forward => ("conv_forward", source!("conv/forward")),
+        Map::GradInput => ("conv_grad_input", source!("conv/grad_input")),
+        Map::GradWeight => ("conv_grad_weight", source!("conv/grad_weight")),
+    };
+    let mut files = vec![source!("conv/params"), source!("conv/gather"), own];
+    match (tiles, map) {
+        (Tiles::Cooperative(_), _) => files.push(source!("gemm/second_elements")),
+        (Tiles::Shared, Map::Forward) => files.extend([
+            source!("conv/pixels"),
+            source!("conv/forward_cursor"),
+            source!("gemm/second_quads"),
+            source!("gemm/shifted"),
+            source!("gemm/mended"),
+        ]),
+        (Tiles::Shared, Map::GradInput) => files.extend([
+            source!("conv/pixels"),
+            source!("conv/grad_input_cursor"),
+            source!("gemm/second_elements"),
+            source!("gemm/mended"),
+        ]),
+        (Tiles::Shared, Map::GradWeight) => files.extend([
+            source!("conv/grad_weight_cursor"),
+            source!("gemm/second_quads"),
+            source!("gemm/shifted"),
+            source!("gemm/mended"),
+        ]),
+    }
+    let shared = match map {
+        Map::Forward | Map::GradInput => BY_PIXEL,
+        Map::GradWeight => BY_WEIGHT,
+    };
+    tiles.kernel(name, &files, shared, map.epilogues())
 }
 
 /// The kernels that are composed when an op lowers.

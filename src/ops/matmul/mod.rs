@@ -11,7 +11,9 @@ use crate::kernel::{Body, Caps, Dispatch, Io, Kernel, Lowering, Operand, Part, R
 use crate::shape::{Shape, Type};
 use crate::tensor::Array;
 
-use crate::lowering::gemm::{End, MASK_PAIR, Target, TileProduct, run_scratch, sum_pair, sum_runs};
+use crate::lowering::gemm::{
+    End, MASK_PAIR, Target, TileProduct, run_scratch, sum_pair, sum_parts_end, sum_runs,
+};
 use crate::ops::{expect_f32, expect_inputs, expect_type};
 use cpu::terms::Held;
 
@@ -335,18 +337,18 @@ fn lead(shape: &[usize]) -> &[usize] {
     &shape[..shape.len() - 2]
 }
 
-/// The most terms that a loop of the body gets through for a product with `n` columns.
-fn most_terms(n: usize, caps: &Caps) -> usize {
+/// The most terms that a loop of the body gets through.
+fn most_terms(caps: &Caps) -> usize {
     match caps.body {
         Body::Registers => cpu::registers::most_terms(caps),
-        Body::Shared | Body::Cooperative => TileProduct::most_terms(n, false, caps),
+        Body::Shared | Body::Cooperative => TileProduct::most_terms(false, caps),
     }
 }
 
 /// The runs of k terms, at least one, that a loop of the body gets through. Bodies by tiles cut a
 /// product that is whole and `plain` themselves.
 fn turns(ProductSizes { m, n, k }: ProductSizes, plain: bool, caps: &Caps) -> Vec<Part> {
-    let most = most_terms(n, caps);
+    let most = most_terms(caps);
     let bytes = Type::f32([m, n]).bytes() * k.div_ceil(most) as u64;
     let most = match caps.body {
         Body::Shared | Body::Cooperative if plain && bytes <= caps.max_binding => k.max(1),
@@ -561,7 +563,7 @@ fn letters(transposed: [bool; 2]) -> &'static str {
 
 /// Every kernel of the family.
 pub(super) fn kernels() -> Vec<Kernel> {
-    let mut kernels = vec![sum_pair()];
+    let mut kernels = vec![sum_pair(), sum_parts_end()];
     kernels.extend(shared::kernels());
     kernels.extend(cpu::registers::kernels());
     kernels

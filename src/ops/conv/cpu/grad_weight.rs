@@ -203,7 +203,8 @@ pub(in crate::ops::conv) fn lower(
     // Sums of dy: those who take the first channel of x and the first taps see, together, all
     // of it once.
     let dbias = dbias.map(|dbias| Target::all(dbias, sizes.o));
-    let totals = dbias.map(|to| split_target(parts, &Type::f32([sizes.o]), to, out));
+    let sums = Type::f32([sizes.o]);
+    let totals = dbias.map(|to| split_target(parts, &sums, to, out));
     // Runs of the strips that a dispatch sees, as many as its parts sum.
     let step = parts * share;
     let runs = xs.iter().zip(&dys).flat_map(|(x_shown, dy_shown)| {
@@ -318,7 +319,7 @@ pub(in crate::ops::conv) fn lower(
         }
     }
     if let (Some((totals, part)), Some(dbias)) = (totals, dbias) {
-        sum_parts(parts, totals, part, dbias, caps, out);
+        sum_parts(parts, &sums, totals, part, dbias, caps, out);
     }
 }
 
@@ -435,10 +436,9 @@ const SETS: &[Overrides] = &[
 
 fn grad_weight_kernel(strided: bool, window: bool, bias: bool) -> Kernel {
     let ([x, columns], name) = x_files(strided, window);
-    let dy = if window {
-        source!("conv/dy_window")
-    } else {
-        source!("conv/dy_quads")
+    let dy = match window {
+        true => vec![source!("conv/dy_window")],
+        false => vec![source!("conv/dy_quads"), source!("gemm/shifted")],
     };
     let (totals_name, totals) = if bias {
         ("_bias", source!("conv/dy_totals"))
@@ -447,13 +447,12 @@ fn grad_weight_kernel(strided: bool, window: bool, bias: bool) -> Kernel {
     };
     Kernel::composed(
         format!("conv_grad_weight_registers{name}{totals_name}"),
-        vec![
-            source!("conv/grad_weight_registers"),
-            x,
-            columns,
+        [
+            vec![source!("conv/grad_weight_registers"), x, columns],
             dy,
-            totals,
-        ],
+            vec![totals],
+        ]
+        .concat(),
         grad_weight_variants(strided, window),
     )
 }

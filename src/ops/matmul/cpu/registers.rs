@@ -352,6 +352,7 @@ fn registers_kernel() -> Kernel {
             source!("matmul/registers"),
             source!("gemm/first_quads"),
             source!("gemm/second_quads"),
+            source!("gemm/shifted"),
             source!("gemm/end"),
             source!("gemm/y_elements"),
         ],

@@ -1,10 +1,8 @@
-// Provider of rows, columns, load_a, seen and store_one for gemm_*: y[o, pixel] = sum over (c, r,
-// s) of weight[o, (c, r, s)] x[(c, r, s), pixel].
+// Provider of rows, columns, load_a, seen, y_column, y_step and third_index for gemm_*:
+// y[o, pixel] = sum over (c, r, s) of weight[o, (c, r, s)] x[(c, r, s), pixel].
 //
 // x [N, C, H, W], weight [O, C / groups, R, S], y [N, O, OH, OW]. Rows are the filters of a group,
 // columns its output pixels.
-
-@group(0) @binding(1) var<storage, read> weight: array<f32>;
 
 // Four output pixels: where their image begins in x, and the input coordinates of their first tap
 // (they may wrap below 0).
@@ -35,7 +33,9 @@ fn load_a(row: vec4<u32>, k: u32, end: u32) -> vec4<f32> {
         return vec4<f32>();
     }
     let at = row + k;
-    return vec4<f32>(weight[at.x], weight[at.y], weight[at.z], weight[at.w]);
+    return vec4<f32>(
+        second_element(at.x), second_element(at.y), second_element(at.z), second_element(at.w)
+    );
 }
 
 fn seen(columns: Columns, k: u32) -> Seen {
@@ -49,13 +49,17 @@ fn seen(columns: Columns, k: u32) -> Seen {
     return Seen(columns.image + (channel * params.height + h) * params.width + w, inside);
 }
 
-fn store_one(group: u32, split: u32, row: u32, pixel: u32, value: f32) {
-    let plane = params.out_height * params.out_width;
+fn y_column(group: u32, split: u32, pixel: u32) -> u32 {
+    let plane = y_step();
     let image = pixel / plane;
-    let channel = group * params.outs + row;
-    let at = params.y_base
-        + (image * params.groups * params.outs + channel) * plane
-        + pixel
-        - image * plane;
-    y[at] = finish(value, channel, at);
+    let first = (image * params.groups + group) * params.outs * plane;
+    return params.y_base + first + pixel - image * plane;
+}
+
+fn y_step() -> u32 {
+    return params.out_height * params.out_width;
+}
+
+fn third_index(group: u32, row: u32, pixel: u32) -> u32 {
+    return group * params.outs + row;
 }

@@ -1,10 +1,9 @@
-// Provider of rows, columns, load_a, seen and store_one for gemm_*: dx[c, pixel] = sum over (o, r,
-// s) of weight[o, c, r, s] dy[o, the output that tap (r, s) links to pixel].
+// Provider of rows, columns, load_a, seen, y_column, y_step and third_index for gemm_*:
+// dx[c, pixel] = sum over (o, r, s) of weight[o, c, r, s] dy[o, the output that tap (r, s) links to
+// pixel].
 //
 // dy [N, O, OH, OW], weight [O, C / groups, R, S], dx [N, C, H, W]. Rows are the channels of a
 // group, columns its input pixels.
-
-@group(0) @binding(1) var<storage, read> weight: array<f32>;
 
 // Four input pixels: where their image begins in dy, and their padded coordinates.
 struct Columns {
@@ -36,7 +35,9 @@ fn load_a(row: vec4<u32>, k: u32, end: u32) -> vec4<f32> {
     let taps = params.kernel_h * params.kernel_w;
     let out = k / taps;
     let at = row + out * params.channels * taps + k - out * taps;
-    return vec4<f32>(weight[at.x], weight[at.y], weight[at.z], weight[at.w]);
+    return vec4<f32>(
+        second_element(at.x), second_element(at.y), second_element(at.z), second_element(at.w)
+    );
 }
 
 fn seen(columns: Columns, k: u32) -> Seen {
@@ -55,13 +56,17 @@ fn seen(columns: Columns, k: u32) -> Seen {
     return Seen(columns.image + (out * params.out_height + h) * params.out_width + w, inside);
 }
 
-fn store_one(group: u32, split: u32, row: u32, pixel: u32, value: f32) {
-    let plane = params.height * params.width;
+fn y_column(group: u32, split: u32, pixel: u32) -> u32 {
+    let plane = y_step();
     let image = pixel / plane;
-    let channel = group * params.channels + row;
-    let at = params.y_base
-        + (image * params.groups * params.channels + channel) * plane
-        + pixel
-        - image * plane;
-    y[at] = finish(value, channel, at);
+    let first = (image * params.groups + group) * params.channels * plane;
+    return params.y_base + first + pixel - image * plane;
+}
+
+fn y_step() -> u32 {
+    return params.height * params.width;
+}
+
+fn third_index(group: u32, row: u32, pixel: u32) -> u32 {
+    return group * params.channels + row;
 }

@@ -1,11 +1,9 @@
-// Provider of rows, columns, load_a, seen and store_one for gemm_*: dweight[o, (c, r, s)] = sum
-// over pixels of dy[o, pixel] x[(c, r, s), pixel].
+// Provider of rows, columns, load_a, seen, y_column, y_step and third_index for gemm_*:
+// dweight[o, (c, r, s)] = sum over pixels of dy[o, pixel] x[(c, r, s), pixel].
 //
 // x [N, C, H, W], dy [N, O, OH, OW], dweight [O, C / groups, R, S]. Rows are the filters of a
-// group, columns its weights per filter, terms its output pixels. With several splits, y holds one
-// dweight per split.
-
-@group(0) @binding(1) var<storage, read> dy: array<f32>;
+// group, columns its weights per filter, terms its output pixels, each row of them filled up to a
+// multiple of four. With several splits, y holds one dweight per split.
 
 // Four weights: their channel's plane within an image, and the offset of their tap.
 struct Columns {
@@ -31,32 +29,45 @@ fn columns(group: u32, first: u32) -> Columns {
 }
 
 fn load_a(row: vec4<u32>, k: u32, end: u32) -> vec4<f32> {
-    if k >= end {
+    let line = k / params.row_terms;
+    let column = k - line * params.row_terms;
+    if k >= end || column >= params.out_width {
         return vec4<f32>();
     }
-    let plane = params.out_height * params.out_width;
-    let image = k / plane;
-    let at =
-        params.a_base + (image * params.groups * params.outs + row) * plane + k - image * plane;
-    return vec4<f32>(dy[at.x], dy[at.y], dy[at.z], dy[at.w]);
+    let image = line / params.out_height;
+    let first = (image * params.groups * params.outs + row) * params.out_height;
+    let at = params.a_base
+        + (first + line - image * params.out_height) * params.out_width
+        + column;
+    return vec4<f32>(
+        second_element(at.x), second_element(at.y), second_element(at.z), second_element(at.w)
+    );
 }
 
 fn seen(columns: Columns, k: u32) -> Seen {
-    let line = k / params.out_width;
+    let line = k / params.row_terms;
+    let column = k - line * params.row_terms;
     let image = line / params.out_height;
     let h = columns.row + (line - image * params.out_height) * params.stride_h;
-    let w = columns.column + (k - line * params.out_width) * params.stride_w;
+    let w = columns.column + column * params.stride_w;
     let inside = (h < vec4<u32>(params.height)) & (w < vec4<u32>(params.width));
     return Seen(
         params.b_base
             + ((image * params.groups * params.channels + columns.plane) * params.height + h)
                 * params.width
             + w,
-        inside,
+        inside & vec4<bool>(column < params.out_width),
     );
 }
 
-fn store_one(group: u32, split: u32, row: u32, column: u32, value: f32) {
-    let at = params.y_base + split * params.part + (group * params.m + row) * params.n + column;
-    y[at] = finish(value, row, at);
+fn y_column(group: u32, split: u32, column: u32) -> u32 {
+    return params.y_base + split * params.part + group * params.m * params.n + column;
+}
+
+fn y_step() -> u32 {
+    return params.n;
+}
+
+fn third_index(group: u32, row: u32, column: u32) -> u32 {
+    return row;
 }

@@ -1,0 +1,171 @@
+//! What AMD's compiler makes of the products by tiles, for cards that are not there.
+//!
+//! The figures are those of one version of the driver. Another one prints what it finds and fails
+//! nothing; without the driver there is nothing to see.
+
+use std::path::PathBuf;
+
+use striate::kernel::Kernel;
+use striate::ops::kernels;
+use striate_lab::isa::{Card, Compilers, Line, Prepared, radv, variants};
+
+/// The version of Mesa that the figures are held for.
+const DRIVER: &str = "Mesa 22.3.6";
+
+const CARDS: [Card; 3] = [Card::Navi21, Card::Gfx1100, Card::Vega10];
+
+fn compilers() -> Option<Compilers> {
+    if radv::file().is_none() {
+        println!("SKIPPED: Mesa's Vulkan driver for Radeon is not here");
+        return None;
+    }
+    Some(Compilers {
+        lab: PathBuf::from(env!("CARGO_BIN_EXE_striate-lab")),
+        wheels: None,
+    })
+}
+
+/// Whether the lines are to be held; prints them otherwise.
+fn held(lines: &[Line]) -> bool {
+    let known = lines.iter().all(|line| line.compiler.contains(DRIVER));
+    if !known {
+        for line in lines {
+            println!("not held, {}: {line:?}", line.compiler);
+        }
+    }
+    known
+}
+
+fn product(name: &str) -> Kernel {
+    let found = kernels().into_iter().find(|kernel| kernel.name == name);
+    found.unwrap_or_else(|| panic!("{name} is no kernel"))
+}
+
+fn with(name: &str, overrides: &[(&str, u32)]) -> Vec<Prepared> {
+    let wanted = overrides
+        .iter()
+        .map(|&(name, value)| (name.to_owned(), value));
+    variants(&product(name), &wanted.collect::<Vec<_>>()).unwrap()
+}
+
+const PRODUCTS: [&str; 4] = [
+    "matmul_shared",
+    "conv_forward_shared",
+    "conv_grad_input_shared",
+    "conv_grad_weight_shared",
+];
+
+/// In the largest tile: the share of multiply-adds in the hot loop and in all that is done for a
+/// block of terms, and loads from the next block that come before this one's arithmetic.
+///
+/// The gradients gather more than they multiply is worth hiding: 85 % and 78 % are reached by
+/// products and forward convolutions alone.
+#[test]
+fn the_largest_tiles_multiply() {
+    let Some(compilers) = compilers() else { return };
+    let floors: [(&str, &[(&str, u32)], f64, f64); 4] = [
+        ("matmul_shared", &[], 0.85, 0.78),
+        ("conv_forward_shared", &[("by_axis", 0)], 0.85, 0.78),
+        ("conv_grad_weight_shared", &[], 0.84, 0.76),
+        ("conv_grad_input_shared", &[("by_axis", 0)], 0.82, 0.75),
+    ];
+    for card in CARDS {
+        for (name, own, inner, block) in floors {
+            let set = [&[("tile", 128)], own].concat();
+            let lines = compilers.compile(card, &with(name, &set), None).unwrap();
+            if !held(&lines) {
+                return;
+            }
+            for line in lines {
+                let hot = &line.hot;
+                assert!(hot.inner.share() >= inner, "{line:?}");
+                assert!(hot.block_share(line.turns) >= block, "{line:?}");
+                let loads = hot.inner.shared_loads;
+                assert!(hot.inner.multiply_adds >= 16 * loads, "{line:?}");
+                assert!(
+                    hot.inner.global_loads > 0,
+                    "nothing is loaded ahead: {line:?}"
+                );
+                // Other operands are gathered: their layout permits no more.
+                let wide = if name == "matmul_shared" { 2 } else { 1 };
+                if name != "conv_grad_input_shared" {
+                    assert!(hot.inner.wide_loads >= wide, "{line:?}");
+                }
+                if name == "matmul_shared" {
+                    assert_eq!(hot.inner.early_waits, 0, "{line:?}");
+                }
+                if card == Card::Navi21 {
+                    assert!(line.waves.unwrap() >= 8, "{line:?}");
+                }
+            }
+        }
+    }
+}
+
+/// No variant that a rule may choose keeps registers in memory.
+#[test]
+fn no_product_spills() {
+    let Some(compilers) = compilers() else { return };
+    let all: Vec<Prepared> = PRODUCTS.iter().flat_map(|name| with(name, &[])).collect();
+    for card in CARDS {
+        let lines = compilers.compile(card, &all, None).unwrap();
+        if !held(&lines) {
+            return;
+        }
+        for line in lines {
+            assert_eq!(line.spilled, 0, "{line:?}");
+        }
+    }
+}
+
+/// The table of docs/kernels/matmul.md, as far as AMD's cards go.
+#[test]
+fn the_page_of_matmul_tells_what_is_found() {
+    let Some(compilers) = compilers() else { return };
+    let page = std::fs::read_to_string(striate_lab::root().join("docs/kernels/matmul.md")).unwrap();
+    let rows: Vec<Vec<&str>> = page
+        .lines()
+        .filter(|line| line.starts_with("| ["))
+        .map(|line| line.split('|').map(str::trim).collect())
+        .collect();
+    let steps = [
+        ("1-naive", 1),
+        ("2-shared", 16),
+        ("3-registers", 256),
+        ("4-eight", 512),
+        ("5-ahead", 512),
+    ];
+    assert_eq!(
+        rows.len(),
+        steps.len() + 1,
+        "a row for each step and the kernel itself"
+    );
+    for (row, cells) in rows.iter().enumerate() {
+        for (column, card) in CARDS.into_iter().enumerate() {
+            let lines = match steps.get(row) {
+                Some((step, block)) => {
+                    let path = format!("docs/kernels/matmul/{step}.wgsl");
+                    let path = striate_lab::root().join(path);
+                    let file = Prepared::file(path.to_str().unwrap(), &[]).unwrap();
+                    compilers.compile(card, &[file], Some(*block))
+                }
+                None => {
+                    let set = [("tile", 128), ("along_a", 1), ("along_b", 0)];
+                    compilers.compile(card, &with("matmul_shared", &set), None)
+                }
+            };
+            let lines = lines.unwrap();
+            if !held(&lines) {
+                return;
+            }
+            let line = &lines[0];
+            let percent = |share: f64| format!("{:.1}", 100.0 * share);
+            let found = format!(
+                "{} / {}",
+                percent(line.hot.inner.share()),
+                percent(line.hot.block_share(line.turns))
+            );
+            assert_eq!(cells[3 + column], found, "{cells:?}, {}", card.name());
+        }
+    }
+}
