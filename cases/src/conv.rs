@@ -1038,6 +1038,13 @@ fn conv2d_kernels() -> Vec<Case> {
         }
     }
     cases.push(transposed(&[1, 1, 2, 33], 64, [1, 1], true, wide));
+    // One tap that sees every pixel, and rows and columns that none sees.
+    let far = ConvTranspose {
+        dilation: [2; 2],
+        output_padding: [1; 2],
+        ..wide
+    };
+    cases.push(transposed(&[2, 3, 3, 4], 5, [1, 1], true, far));
     for (channels, side) in [(8, 3), (8, 5), (2, 5)] {
         cases.push(transposed(&[1, channels, 4, 6], 5, [side; 2], true, wide));
     }

@@ -11,7 +11,13 @@ const FORMS: [(bool, bool); 4] = [(false, false), (false, true), (true, false), 
 pub fn matmul() -> Vec<Case> {
     let mut cases = composed();
     // Sizes that reach every variant of the kernels.
-    let kernels = [[5, 7, 6], [19, 37, 21], [65, 81, 53], [68, 60, 24]];
+    let kernels = [
+        [5, 7, 6],
+        [19, 37, 21],
+        [65, 81, 53],
+        [68, 60, 8],
+        [68, 60, 12],
+    ];
     // And windows of uniform bindings that show one operand only.
     let large = [
         [5, 36, 600],

@@ -77,7 +77,7 @@ pub fn products() -> Vec<Case> {
             .bound(Bound::Sum { k: n * h * w }),
         );
     }
-    // Several of the largest tiles: runs of terms are whole blocks, of the last one but forward not,
+    // Several of the largest tiles: runs of terms are whole blocks, but of the last one only forward,
     // and the kernels have few taps and many.
     for (x, filters, kernel, stride, groups) in [
         ([2, 8, 12, 12], 136, [3, 3], 1, 1),

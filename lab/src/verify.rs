@@ -36,6 +36,9 @@ pub struct Args {
     /// On devices without features and with no more than the limits that every kernel needs
     #[arg(long)]
     base_limits: bool,
+    /// In few ways: each body with the tiles of the rules, and the graph unfused
+    #[arg(long)]
+    few: bool,
     /// Writes the table of ops into docs/ops.md, and those of kernels into shaders/*/README.md,
     /// instead
     #[arg(long)]
@@ -84,6 +87,7 @@ fn verify(args: &Args) -> Result<bool> {
     let mut unfit = Vec::new();
     for found in Adapter::all(&options) {
         match found {
+            Ok(adapter) if args.few => adapters.push(adapter.in_few_ways()),
             Ok(adapter) => adapters.push(adapter),
             Err(error) => unfit.push(error),
         }

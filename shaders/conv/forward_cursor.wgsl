@@ -1,4 +1,4 @@
-// Provider of A_ALONG, Pixels, pixels, tap_offset, Weights and the four functions of these for
+// Provider of A_ALONG, Pixels, pixels, list_tap, Weights and the five functions of these for
 // conv/pixels: y = weight x, the weights along a filter.
 // Providers: second_quad (second_quads), shifted.
 
@@ -27,8 +27,9 @@ fn pixels(group: u32, line: u32) -> Pixels {
     return result;
 }
 
-fn tap_offset(r: u32, s: u32) -> u32 {
-    return r * params.dilation_h * params.width + s * params.dilation_w;
+// The offset of a tap, whose row and column in the kernel are `place`.
+fn list_tap(tap: u32, place: vec2<u32>) -> u32 {
+    return place.x * params.dilation_h * params.width + place.y * params.dilation_w;
 }
 
 // Four weights of a filter: the vec4 in which the first one lies, and where that is exactly.
@@ -51,6 +52,10 @@ fn next_weights(weights: Weights, over: bool) -> Weights {
         quad = at / 4u;
     }
     return Weights(min(quad, params.last_quad), at, weights.term + DEPTH);
+}
+
+fn find_weights(weights: Weights, tap: u32) -> Weights {
+    return weights;
 }
 
 fn fetch_weights(weights: Weights) -> vec4<f32> {

@@ -3,7 +3,7 @@
 // pixel].
 //
 // dy [N, O, OH, OW], weight [O, C / groups, R, S], dx [N, C, H, W]. Rows are the channels of a
-// group, columns its input pixels.
+// group, columns the pixels of a class of its input: those that the same taps see.
 
 // Four input pixels: where their image begins in dy, and their padded coordinates.
 struct Columns {
@@ -19,35 +19,38 @@ fn rows(group: u32, first: u32) -> vec4<u32> {
 
 fn columns(group: u32, first: u32) -> Columns {
     let pixel = min(first + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.n - 1u));
-    let line = pixel / params.width;
-    let image = line / params.height;
+    let line = pixel / params.class_width;
+    let image = line / params.class_height;
+    let row = line - image * params.class_height;
+    let column = pixel - line * params.class_width;
     return Columns(
         params.b_base
             + (image * params.groups + group) * params.outs * params.out_height * params.out_width,
-        line - image * params.height + params.pad_h,
-        pixel - line * params.width + params.pad_w);
+        params.first_row + row * params.jump_h + params.pad_h,
+        params.first_column + column * params.jump_w + params.pad_w);
 }
 
 fn load_a(row: vec4<u32>, k: u32, end: u32) -> vec4<f32> {
     if k >= end {
         return vec4<f32>();
     }
-    let taps = params.kernel_h * params.kernel_w;
+    let taps = params.taps_h * params.taps_w;
     let out = k / taps;
-    let at = row + out * params.channels * taps + k - out * taps;
+    let tap = tap_place(k - out * taps);
+    let filter_taps = params.kernel_h * params.kernel_w;
+    let at = row + out * params.channels * filter_taps + tap.x * params.kernel_w + tap.y;
     return vec4<f32>(
         second_element(at.x), second_element(at.y), second_element(at.z), second_element(at.w)
     );
 }
 
 fn seen(columns: Columns, k: u32) -> Seen {
-    let taps = params.kernel_h * params.kernel_w;
+    let taps = params.taps_h * params.taps_w;
     let out = k / taps;
-    let tap = k - out * taps;
-    let r = tap / params.kernel_w;
+    let tap = tap_place(k - out * taps);
     // Below 0 wraps to a large number, whose quotient lies outside.
-    let down = columns.row - r * params.dilation_h;
-    let right = columns.column - (tap - r * params.kernel_w) * params.dilation_w;
+    let down = columns.row - tap.x * params.dilation_h;
+    let right = columns.column - tap.y * params.dilation_w;
     let h = down / params.stride_h;
     let w = right / params.stride_w;
     let on_grid = (h * params.stride_h == down) & (w * params.stride_w == right)
@@ -57,10 +60,12 @@ fn seen(columns: Columns, k: u32) -> Seen {
 }
 
 fn y_column(group: u32, split: u32, pixel: u32) -> u32 {
-    let plane = y_step();
-    let image = pixel / plane;
-    let first = (image * params.groups + group) * params.channels * plane;
-    return params.y_base + first + pixel - image * plane;
+    let line = pixel / params.class_width;
+    let image = line / params.class_height;
+    let row = params.first_row + (line - image * params.class_height) * params.jump_h;
+    let column = params.first_column + (pixel - line * params.class_width) * params.jump_w;
+    let first = (image * params.groups + group) * params.channels * y_step();
+    return params.y_base + first + row * params.width + column;
 }
 
 fn y_step() -> u32 {

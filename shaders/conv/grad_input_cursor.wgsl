@@ -1,5 +1,5 @@
-// Provider of A_ALONG, Pixels, pixels, tap_offset, Weights and the four functions of these for
-// conv/pixels: dx = weight dy, the weights of four channels of x, `taps` elements apart.
+// Provider of A_ALONG, Pixels, pixels, list_tap, Weights and the five functions of these for
+// conv/pixels: dx = weight dy, the weights of four channels of x, a filter's taps apart.
 // Providers: second_element (second_elements).
 
 const A_ALONG: bool = false;
@@ -19,14 +19,14 @@ fn pixels(group: u32, line: u32) -> Pixels {
     result.first = own.image
         + own.row / params.stride_h * params.out_width
         + own.column / params.stride_w;
-    for (var r = 0u; r < params.kernel_h; r++) {
-        let inside =
-            on_grid(own.row, r * params.dilation_h, params.stride_h, params.out_height);
+    for (var r = 0u; r < params.taps_h; r++) {
+        let tap = (params.first_tap_h + r * params.step_tap_h) * params.dilation_h;
+        let inside = on_grid(own.row, tap, params.stride_h, params.out_height);
         result.rows |= select(vec4<u32>(), vec4<u32>(1u << r), inside);
     }
-    for (var s = 0u; s < params.kernel_w; s++) {
-        let inside =
-            on_grid(own.column, s * params.dilation_w, params.stride_w, params.out_width);
+    for (var s = 0u; s < params.taps_w; s++) {
+        let tap = (params.first_tap_w + s * params.step_tap_w) * params.dilation_w;
+        let inside = on_grid(own.column, tap, params.stride_w, params.out_width);
         result.columns |= select(vec4<u32>(), vec4<u32>(1u << s), inside);
     }
     return result;
@@ -37,34 +37,40 @@ fn on_grid(own: vec4<u32>, tap: u32, stride: u32, extent: u32) -> vec4<bool> {
     return (own >= vec4<u32>(tap)) & (place * stride == own - tap) & (place < vec4<u32>(extent));
 }
 
-fn tap_offset(r: u32, s: u32) -> u32 {
-    let row = r * params.dilation_h / params.stride_h;
-    return 0u - (row * params.out_width + s * params.dilation_w / params.stride_w);
+// Where each tap lies in a filter's channel.
+var<workgroup> tap_weights: array<u32, listed>;
+
+// The offset in dy of a tap, whose row and column in the kernel are `place`.
+fn list_tap(tap: u32, place: vec2<u32>) -> u32 {
+    tap_weights[tap] = place.x * params.kernel_w + place.y;
+    let row = place.x * params.dilation_h / params.stride_h;
+    return 0u - (row * params.out_width + place.y * params.dilation_w / params.stride_w);
 }
 
-// The same tap of four channels: where that of the first one lies.
+// The same tap of four channels: where their first filter's begins, and where it is.
 struct Weights {
-    at: u32,
+    first: u32,
     term: u32,
     index: vec4<u32>,
 }
 
 fn open_weights(group: u32, place: Place) -> Weights {
-    let count = params.kernel_h * params.kernel_w;
-    let out = place.term / count;
+    let out = place.term / max(params.taps_h * params.taps_w, 1u);
     let channel = min(place.line, params.m - 1u);
     let own = (group * params.outs + out) * params.channels + channel;
-    return weights_at(own * count + place.term - out * count, place.term);
+    return Weights(own * params.kernel_h * params.kernel_w, place.term, vec4<u32>());
 }
 
 fn next_weights(weights: Weights, over: bool) -> Weights {
-    let step = params.step_weight + select(0u, params.carry_weight, over);
-    return weights_at(weights.at + step, weights.term + DEPTH);
+    let filters = params.channels * params.kernel_h * params.kernel_w;
+    let step = params.step_weight + select(0u, filters, over);
+    return Weights(weights.first + step, weights.term + DEPTH, weights.index);
 }
 
-fn weights_at(at: u32, term: u32) -> Weights {
+fn find_weights(weights: Weights, tap: u32) -> Weights {
     let next = vec4<u32>(0u, 1u, 2u, 3u) * (params.kernel_h * params.kernel_w);
-    return Weights(at, term, min(at + next, vec4<u32>(params.last_weight)));
+    let at = weights.first + tap_weights[tap] + next;
+    return Weights(weights.first, weights.term, min(at, vec4<u32>(params.last_weight)));
 }
 
 fn fetch_weights(weights: Weights) -> vec4<f32> {

@@ -4,8 +4,8 @@
 // Terms are the pixels of dy, its rows filled up to a multiple of four (row_terms): so four of them
 // are in one row, and four elements of x, stride_w apart, in one row too. A cursor walks on by
 // adding: `a` and `b` are its places in dy and x.
-// Overrides: whole (1 where the rows of dy are multiples of four and runs of terms of eight: then
-// nothing of dy is shifted or checked).
+// Overrides: whole (0; 1 or 2 where the rows of dy are multiples of four, so that nothing is
+// shifted; 1 where runs of terms are multiples of eight too, so that nothing of dy is checked).
 // Providers: second_quad (second_quads) for dy, shifted, gather, conv/params.
 
 override whole: u32 = 1u;
@@ -108,7 +108,7 @@ fn next(cursor: Cursor, end: u32) -> Cursor {
 
 fn fetch_a(cursor: Cursor) -> vec4<f32> {
     let v = second_quad(cursor.quad);
-    if whole == 1u {
+    if whole != 0u {
         return v;
     }
     return shifted(v, second_quad(min(cursor.quad + 1u, params.last_quad)), cursor.a);
@@ -139,7 +139,7 @@ fn keep_b(cursor: Cursor, value: vec4<f32>, end: u32) -> vec4<f32> {
     let row_inside = corner.y + cursor.row * params.stride_h < params.height;
     let next = vec4<u32>(0u, 1u, 2u, 3u) * params.stride_w;
     var inside = select(0x80000000u, first, row_inside) + next < vec4<u32>(params.width);
-    if whole == 0u {
+    if whole != 1u {
         inside &= in_row(cursor, end);
     }
     return select(vec4<f32>(), value, inside);

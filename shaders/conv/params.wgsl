@@ -1,4 +1,5 @@
-// Provider of Params, rows_first, load_b and inside_b for convolutions as matrix products: the
+// Provider of Params, rows_first, PADDED, tap_place, Seen, load_b and inside_b for convolutions as
+// matrix products: the
 // extents of the product, then those of the convolution. `part` is the distance between the results
 // of two splits. A dispatch may make some splits alone, from first_split on. Where `mends` is 0,
 // mending NaN takes too many turns of cooperative matrices. Channels and outs count per group;
@@ -35,6 +36,21 @@ struct Params {
     a_base: u32,
     b_base: u32,
     y_base: u32,
+    // Of the gradient of the input one class: the pixels first_*, first_* + jump_* and so on, and
+    // the taps that see something from there, first_tap_*, first_tap_* + step_tap_* and so on. Else
+    // all.
+    class_height: u32,
+    class_width: u32,
+    first_row: u32,
+    first_column: u32,
+    jump_h: u32,
+    jump_w: u32,
+    taps_h: u32,
+    taps_w: u32,
+    first_tap_h: u32,
+    first_tap_w: u32,
+    step_tap_h: u32,
+    step_tap_w: u32,
     row_terms: u32, // of a row of dy, where terms are its pixels: out_width filled up
     last_source: u32, // element of what gather reads
     last_quad: u32, // vec4, and
@@ -43,8 +59,7 @@ struct Params {
     // What lies between a term and the eighth after it: whole channels' elements and taps,
     step_plane: u32,
     step_taps: u32,
-    step_weight: u32, // weights, more of them where a channel ends;
-    carry_weight: u32,
+    step_weight: u32, // or whole filters' weights;
     step_column: u32, // or columns, rows and images of dy.
     step_row: u32,
     step_image: u32,
@@ -55,6 +70,15 @@ fn rows_first() -> bool {
 }
 
 const PADDED: bool = true;
+
+// Row and column in the kernel of a tap of the class.
+fn tap_place(tap: u32) -> vec2<u32> {
+    let r = tap / params.taps_w;
+    let s = tap - r * params.taps_w;
+    return vec2<u32>(
+        params.first_tap_h + r * params.step_tap_h, params.first_tap_w + s * params.step_tap_w
+    );
+}
 
 // Four elements of B, as far as they are inside.
 struct Seen {

@@ -11,11 +11,12 @@
 //                     bit  31 | 30 ... 16             15 | 14 ... 0
 //
 // Bits 15 and 31 are never set: they stand for terms past the last one.
-// Overrides: by_axis (1 where a kernel has more than 15 taps; its sides have at most 15), whole (1
+// Overrides: by_axis (1 where there are more than 15 taps; along an axis at most 15 are), whole (1
 // where vec4s of weights begin at one of the buffer's and runs of terms are multiples of 8: then
 // nothing is shifted or checked).
-// Providers: Pixels, pixels, tap_offset, Weights, open_weights, next_weights, fetch_weights and
-// keep_weights (conv/forward_cursor or conv/grad_input_cursor), gather, conv/params.
+// Providers: Pixels, pixels, list_tap, Weights, open_weights, next_weights, find_weights,
+// fetch_weights and keep_weights (conv/forward_cursor or conv/grad_input_cursor), gather,
+// conv/params.
 
 override by_axis: u32 = 0u;
 override whole: u32 = 1u;
@@ -46,18 +47,19 @@ struct Cursor {
 }
 
 fn prepare(local: u32) {
-    let count = params.kernel_h * params.kernel_w;
+    let count = params.taps_h * params.taps_w;
     for (var tap = local; tap <= count; tap += workgroup_size) {
-        let r = tap / params.kernel_w;
-        let s = tap - r * params.kernel_w;
-        var bits = vec2<u32>(tap, 0u);
-        if by_axis == 1u {
-            bits = vec2<u32>(r, s);
-        }
         if tap == count {
-            bits = vec2<u32>(NEVER);
+            taps[tap] = Tap(0u, (31u - NEVER) | ((15u - NEVER) << 16u));
+        } else {
+            let offset = list_tap(tap, tap_place(tap));
+            var bits = vec2<u32>(tap, 0u);
+            if by_axis == 1u {
+                bits.x = tap / params.taps_w;
+                bits.y = tap - bits.x * params.taps_w;
+            }
+            taps[tap] = Tap(offset, (31u - bits.x) | ((15u - bits.y) << 16u));
         }
-        taps[tap] = Tap(tap_offset(r, s), (31u - bits.x) | ((15u - bits.y) << 16u));
     }
     workgroupBarrier();
 }
@@ -68,16 +70,16 @@ fn open_cursor(group: u32, a: Place, b: Place, slot: u32, end: u32) -> Cursor {
     cursor.seen = own.rows | (own.columns << vec4<u32>(16u));
     if by_axis == 0u {
         var seen = vec4<u32>();
-        for (var r = 0u; r < params.kernel_h; r++) {
-            let row = own.columns << vec4<u32>(r * params.kernel_w);
+        for (var r = 0u; r < params.taps_h; r++) {
+            let row = own.columns << vec4<u32>(r * params.taps_w);
             seen |= select(vec4<u32>(), row, (own.rows & vec4<u32>(1u << r)) != vec4<u32>());
         }
         cursor.seen = vec4<u32>(seen.xz | (seen.yw << vec2<u32>(16u)), 0u, 0u);
     }
     firsts[slot] = own.first;
     cursor.slot = slot;
-    cursor.taps = params.kernel_h * params.kernel_w;
-    let channel = b.term / cursor.taps;
+    cursor.taps = params.taps_h * params.taps_w;
+    let channel = b.term / max(cursor.taps, 1u);
     cursor.tap = b.term - channel * cursor.taps;
     cursor.channel = channel * params.plane;
     cursor.term = b.term;
@@ -94,6 +96,7 @@ fn looked_up(cursor: Cursor, end: u32) -> Cursor {
     }
     let tap = taps[at];
     result.place = tap.place;
+    result.weights = find_weights(cursor.weights, cursor.tap);
     let first = firsts[cursor.slot];
     result.index = min(first + (cursor.channel + tap.offset), vec4<u32>(params.last_source));
     return result;

@@ -12,7 +12,9 @@
 // Overrides: down and along (blocks per workgroup), workgroup_size (a multiple of the subgroup's
 // and of along * EDGE / 2). From these follow extent_a, extent_b and extent_y, the elements of the
 // tiles of A, B and y.
-// Providers: as gemm_shared, and cooperative_*, which says what matrices and subgroups are.
+// Providers: Params, rows_first, rows, columns, load_a, load_b, inside_b, PADDED, y_column, y_step,
+// third_index; end; y and finish (y_elements); cooperative_*, which says what matrices and
+// subgroups are.
 
 override down: u32 = 2u;
 override along: u32 = 4u;

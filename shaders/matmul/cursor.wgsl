@@ -2,8 +2,8 @@
 // gemm/shared: matrices in storage, read as vec4s along their rows as stored.
 //
 // Overrides: along_a, along_b (1 where these rows hold terms, 0 where they hold rows of A or
-// columns of B), whole (1 where every vec4 begins at one of the buffer's and every run of terms is
-// a multiple of 8: then nothing is shifted or checked).
+// columns of B), whole (0; 1 or 2 where every vec4 begins at one of the buffer's, so that nothing
+// is shifted; 1 where every run of terms is a multiple of 8 too, so that nothing is checked).
 // Providers: first_quad (first_quads) for a, second_quad (second_quads) for b, shifted.
 
 override along_a: u32 = 1u;
@@ -45,7 +45,7 @@ fn next(cursor: Cursor, end: u32) -> Cursor {
 fn fetch_a(cursor: Cursor) -> vec4<f32> {
     let at = cursor.a / 4u;
     let v = first_quad(min(at, params.last_a));
-    if whole == 1u {
+    if whole != 0u {
         return v;
     }
     return shifted(v, first_quad(min(at + 1u, params.last_a)), cursor.a);
@@ -54,7 +54,7 @@ fn fetch_a(cursor: Cursor) -> vec4<f32> {
 fn fetch_b(cursor: Cursor) -> vec4<f32> {
     let at = cursor.b / 4u;
     let v = second_quad(min(at, params.last_b));
-    if whole == 1u {
+    if whole != 0u {
         return v;
     }
     return shifted(v, second_quad(min(at + 1u, params.last_b)), cursor.b);

@@ -94,6 +94,13 @@ impl Adapter {
         })
     }
 
+    /// The same adapter with few of its ways: each body with the tiles of the rules, and the graph
+    /// unfused. The others cut the same kernels otherwise.
+    pub fn in_few_ways(mut self) -> Self {
+        self.ways.retain(|way| way.form.is_plain());
+        self
+    }
+
     /// Runs a case in every way. One that runs the same steps as an earlier one is not repeated.
     pub fn check(&self, prepared: &Prepared) -> Verdict {
         let mut verdict = Verdict::default();

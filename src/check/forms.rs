@@ -21,6 +21,12 @@ pub struct Form {
 }
 
 impl Form {
+    /// Whether nothing is cut, and the rules choose the tiles.
+    pub fn is_plain(&self) -> bool {
+        let uncut = !self.cut && self.max_workgroups.is_none() && self.max_turns.is_none();
+        uncut && self.tile.is_none()
+    }
+
     /// For messages.
     pub fn describe(&self) -> String {
         match self.tile {

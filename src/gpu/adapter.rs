@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::{Common, Gpu, GpuInner, advice, cooperative, limits, trusted};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::{
-    Body, CPU_FILLS, CPU_TURNS, Caps, DISCRETE_FILLS, GPU_MULTIPLY_ADDS, GPU_TURNS,
-    INTEGRATED_FILLS, Matrices, Tile, Tuning, WINDOW,
+    Body, CPU_TURNS, Caps, DISCRETE_FILLS, GPU_MULTIPLY_ADDS, GPU_TURNS, INTEGRATED_FILLS,
+    Matrices, Tile, Tuning, WINDOW,
 };
 
 /// Which adapter an own device is made on, and how it is used.
@@ -315,10 +315,10 @@ pub(super) fn default_body(backend: wgpu::Backend, device_type: wgpu::DeviceType
 }
 
 /// Workgroups that fill a device of this kind. A browser does not tell what it runs on: it is taken
-/// for a card of its own, as small tiles cost less than idle units.
+/// for a card of its own, as small tiles cost less than idle units; a CPU adapter too, where these
+/// kernels run on request only.
 fn fills(device_type: wgpu::DeviceType) -> usize {
     match device_type {
-        wgpu::DeviceType::Cpu => CPU_FILLS,
         wgpu::DeviceType::IntegratedGpu => INTEGRATED_FILLS,
         _ => DISCRETE_FILLS,
     }

@@ -52,9 +52,6 @@ pub const DISCRETE_FILLS: usize = 128;
 /// Workgroups that fill a GPU that is part of a processor, of up to some 40 units.
 pub const INTEGRATED_FILLS: usize = 48;
 
-/// Workgroups that fill a CPU adapter, whose units are its threads.
-pub const CPU_FILLS: usize = 16;
-
 impl Default for Caps {
     /// WebGPU's default limits and the shared-memory bodies.
     fn default() -> Self {

@@ -12,8 +12,8 @@ mod turns;
 use std::borrow::Cow;
 
 pub use caps::{
-    Body, COOPERATIVE_MEMORY, CPU_FILLS, Caps, DISCRETE_FILLS, GPU_MULTIPLY_ADDS, INTEGRATED_FILLS,
-    Matrices, Tile,
+    Body, COOPERATIVE_MEMORY, Caps, DISCRETE_FILLS, GPU_MULTIPLY_ADDS, INTEGRATED_FILLS, Matrices,
+    Tile,
 };
 pub use dispatch::{Access, Binding, Dispatch, Operand, Param, TexelFormat};
 pub use io::{Io, Location, Lowering};

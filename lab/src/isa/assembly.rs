@@ -14,9 +14,10 @@ pub enum Dialect {
 /// What an instruction does, as far as it is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    MultiplyAdd,
-    /// Of workgroup memory.
-    SharedLoad,
+    /// So many at once.
+    MultiplyAdd(usize),
+    /// Of workgroup memory, so many bytes.
+    SharedLoad(usize),
     GlobalLoad {
         wide: bool,
     },
@@ -42,6 +43,8 @@ pub struct Counts {
     pub instructions: usize,
     pub multiply_adds: usize,
     pub shared_loads: usize,
+    /// Bytes that these load for an invocation.
+    pub shared_bytes: usize,
     pub global_loads: usize,
     /// Of these, those of 16 bytes.
     pub wide_loads: usize,
@@ -66,8 +69,11 @@ impl Counts {
         let mut loaded = false;
         for instruction in instructions {
             match instruction.kind {
-                Kind::MultiplyAdd => counts.multiply_adds += 1,
-                Kind::SharedLoad => counts.shared_loads += 1,
+                Kind::MultiplyAdd(count) => counts.multiply_adds += count,
+                Kind::SharedLoad(bytes) => {
+                    counts.shared_loads += 1;
+                    counts.shared_bytes += bytes;
+                }
                 Kind::GlobalLoad { wide } => {
                     loaded = true;
                     counts.global_loads += 1;
@@ -226,7 +232,7 @@ fn parse(text: &str, dialect: Dialect) -> (Vec<Instruction>, Vec<(String, usize)
             continue;
         }
         instructions.push(Instruction {
-            kind: kind(mnemonic, dialect),
+            kind: kind(mnemonic, line, dialect),
             target: target(mnemonic, line, dialect),
             line: line.to_owned(),
         });
@@ -248,16 +254,22 @@ fn target(mnemonic: &str, line: &str, dialect: Dialect) -> Option<String> {
         .map(str::to_owned)
 }
 
-fn kind(mnemonic: &str, dialect: Dialect) -> Kind {
+fn kind(mnemonic: &str, line: &str, dialect: Dialect) -> Kind {
     let any = |prefixes: &[&str]| prefixes.iter().any(|prefix| mnemonic.starts_with(prefix));
     match dialect {
         Dialect::Amd => {
             if any(&[
                 "v_fma", "v_pk_fma", "v_mac", "v_mad_f", "v_dot", "v_wmma", "v_mfma",
             ]) {
-                Kind::MultiplyAdd
+                Kind::MultiplyAdd(1)
+            } else if any(&["v_dual_"]) {
+                // Two instructions in one: `v_dual_fmac_f32 .. :: v_dual_mov_b32 ..`
+                match line.matches("v_dual_fma").count() {
+                    0 => Kind::Other,
+                    count => Kind::MultiplyAdd(count),
+                }
             } else if any(&["ds_read", "ds_load"]) {
-                Kind::SharedLoad
+                Kind::SharedLoad(shared_bytes(mnemonic))
             } else if any(&["buffer_load", "global_load", "flat_load"]) {
                 let wide = mnemonic.ends_with("dwordx4") || mnemonic.ends_with("b128");
                 Kind::GlobalLoad { wide }
@@ -273,9 +285,9 @@ fn kind(mnemonic: &str, dialect: Dialect) -> Kind {
         }
         Dialect::Nvidia => {
             if any(&["FFMA", "HFMA2", "HMMA", "IMMA", "WGMMA"]) {
-                Kind::MultiplyAdd
+                Kind::MultiplyAdd(1)
             } else if any(&["LDS"]) {
-                Kind::SharedLoad
+                Kind::SharedLoad(shared_bytes(mnemonic))
             } else if any(&["LDG"]) {
                 Kind::GlobalLoad {
                     wide: mnemonic.contains(".128"),
@@ -291,6 +303,20 @@ fn kind(mnemonic: &str, dialect: Dialect) -> Kind {
             }
         }
     }
+}
+
+/// Bytes that a load of workgroup memory brings an invocation, by its name: `ds_read_b128`,
+/// `ds_read2st64_b32`, `LDS.64`.
+fn shared_bytes(mnemonic: &str) -> usize {
+    let each = ["128", "96", "64"].into_iter().find(|bits| {
+        let ending = [format!("_b{bits}"), format!(".{bits}")];
+        ending
+            .iter()
+            .any(|ending| mnemonic.ends_with(ending.as_str()))
+    });
+    let bits = each.map_or(32, |bits| bits.parse().unwrap_or(32));
+    let twice = mnemonic.starts_with("ds_read2") || mnemonic.starts_with("ds_load_2addr");
+    bits / 8 * if twice { 2 } else { 1 }
 }
 
 #[cfg(test)]
@@ -318,6 +344,7 @@ BB2:
         let hot = read(AMD, Dialect::Amd);
         assert_eq!(hot.inner.instructions, 4);
         assert_eq!((hot.inner.multiply_adds, hot.inner.shared_loads), (2, 1));
+        assert_eq!(hot.inner.shared_bytes, 16);
         let outer = hot.outer.unwrap();
         assert_eq!(
             (outer.instructions, outer.global_loads, outer.wide_loads),
@@ -343,6 +370,24 @@ BB2:
         let hot = read(NVIDIA, Dialect::Nvidia);
         assert_eq!((hot.inner.instructions, hot.inner.multiply_adds), (3, 1));
         assert_eq!(hot.inner.wide_loads, 1);
+    }
+
+    #[test]
+    fn loads_have_their_bytes_and_dual_instructions_both_halves() {
+        for (mnemonic, bytes) in [
+            ("ds_read_b32", 4),
+            ("ds_read2st64_b32", 8),
+            ("ds_load_b96", 12),
+            ("ds_read2_b64", 16),
+            ("LDS.128", 16),
+            ("LDS", 4),
+        ] {
+            assert_eq!(shared_bytes(mnemonic), bytes, "{mnemonic}");
+        }
+        let dual = "v_dual_fmac_f32 v0, v1, v2 :: v_dual_fmac_f32 v3, v4, v5";
+        let other = "v_dual_mov_b32 v0, v1 :: v_dual_add_f32 v3, v4, v5";
+        let hot = read(&format!("{dual}\n{other}"), Dialect::Amd);
+        assert_eq!((hot.inner.instructions, hot.inner.multiply_adds), (2, 2));
     }
 
     #[test]

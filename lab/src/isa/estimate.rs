@@ -14,7 +14,8 @@ pub struct Estimate {
     /// Every instruction of a wave takes a slot in which it could have multiplied: the share of
     /// multiply-adds in a turn of the loop around the hot one.
     pub issue: f64,
-    /// Loads of 16 bytes from workgroup memory take 8 slots of multiplying each.
+    /// Every 4 bytes that an invocation loads from workgroup memory take slots in which others
+    /// could multiply: two on AMD's cards, four on NVIDIA's.
     pub shared: f64,
     /// The waves of a SIMD together take some slots before one loads again: as many as loads wait,
     /// or the rest is idle. 1 where nobody says how many waves there are.
@@ -26,17 +27,17 @@ impl Estimate {
     pub fn of(card: Card, hot: &HotLoop, turns: usize, waves: Option<u64>) -> Self {
         let outer = hot.outer.unwrap_or_default();
         let slots = (outer.instructions + turns * hot.inner.instructions) as f64;
-        let loads = (outer.shared_loads + turns * hot.inner.shared_loads) as f64;
+        let bytes = (outer.shared_bytes + turns * hot.inner.shared_bytes) as f64;
         let multiply_adds = (outer.multiply_adds + turns * hot.inner.multiply_adds) as f64;
         // All of AMD's cards read 128 bytes per cycle and unit, while two waves of 32 or one of 64
         // multiply; NVIDIA's read 128 bytes while four warps of 32 do.
         let each = match card {
-            Card::Sm90 => 16.0,
-            _ => 8.0,
+            Card::Sm90 => 4.0,
+            _ => 2.0,
         };
-        let shared = match loads {
+        let shared = match bytes {
             0.0 => 1.0,
-            loads => (multiply_adds / (each * loads)).min(1.0),
+            bytes => (multiply_adds / (each * bytes / 4.0)).min(1.0),
         };
         let covers = waves.map_or(1.0, |waves| waves as f64 * slots / LATENCY);
         Self {

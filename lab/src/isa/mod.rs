@@ -214,20 +214,25 @@ pub fn run(args: &Args) -> Result<()> {
     let wheels = args.wheels.clone();
     let compilers = Compilers { lab, wheels };
     let mut json = String::new();
-    for &card in cards {
-        for line in compilers.compile(card, &prepared, args.block)? {
-            crate::print(&told(&line))?;
-            if args.assembly {
-                crate::print(&format!("    {}\n", line.hot.text.join("\n    ")))?;
+    let mut print = || {
+        for &card in cards {
+            for line in compilers.compile(card, &prepared, args.block)? {
+                crate::print(&told(&line))?;
+                if args.assembly {
+                    crate::print(&format!("    {}\n", line.hot.text.join("\n    ")))?;
+                }
+                json += &serde_json::to_string(&line).expect("a line is plain data");
+                json.push('\n');
             }
-            json += &serde_json::to_string(&line).expect("a line is plain data");
-            json.push('\n');
         }
+        Ok(())
+    };
+    let printed = print();
+    // What was found before a card failed is kept.
+    if let Some(path) = &args.json {
+        crate::write(path, json.as_bytes())?;
     }
-    match &args.json {
-        Some(path) => crate::write(path, json.as_bytes()),
-        None => Ok(()),
-    }
+    printed
 }
 
 /// The variants of a kernel that have these overrides, with each epilogue's first set alone: what

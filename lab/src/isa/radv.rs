@@ -59,17 +59,23 @@ pub fn bindings(module: &Module) -> Vec<Bound> {
     bound.collect()
 }
 
-/// The file by which Vulkan's loader finds the driver, if it is installed.
+/// The file by which Vulkan's loader finds the driver, if it is installed: that of this processor's
+/// architecture, where there are several.
 pub fn file() -> Option<PathBuf> {
     let folders = ["/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d"];
     let entries = folders
         .iter()
         .filter_map(|folder| std::fs::read_dir(folder).ok());
-    let mut paths = entries.flatten().flatten().map(|entry| entry.path());
-    paths.find(|path| {
+    let paths = entries.flatten().flatten().map(|entry| entry.path());
+    let name = |path: &PathBuf| {
         let name = path.file_name().and_then(|name| name.to_str());
-        name.is_some_and(|name| name.starts_with("radeon_icd") && name.ends_with(".json"))
-    })
+        name.unwrap_or_default().to_owned()
+    };
+    let found = paths.filter(|path| {
+        let name = name(path);
+        name.starts_with("radeon_icd") && name.ends_with(".json")
+    });
+    found.max_by_key(|path| name(path).contains(std::env::consts::ARCH))
 }
 
 /// A device of the driver that the environment chooses.

@@ -1,6 +1,7 @@
 //! What matrix products and convolutions share: how a product is cut into tiles, what may follow it
 //! in one kernel, and sums of several runs.
 
+mod shared;
 mod tiles;
 
 use std::borrow::Cow;
@@ -11,7 +12,8 @@ use crate::kernel::{
     turns_within, windows,
 };
 use crate::shape::Type;
-pub(crate) use tiles::{Fit, TileProduct, Tiles, edge, shared_variant, shared_variants};
+pub(crate) use shared::{Whole, shared_variants};
+pub(crate) use tiles::{Fit, Splits, TileProduct, Tiles};
 
 /// What follows a product before it is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

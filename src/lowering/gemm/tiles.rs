@@ -6,6 +6,8 @@ use crate::kernel::{
 };
 use crate::lowering::variant;
 
+use super::shared::{DEPTH, Whole, edge};
+
 /// A product y = A B of `m x k` and `k x n` per group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TileProduct {
@@ -19,20 +21,31 @@ impl TileProduct {
     /// Whether its runs of terms are whole blocks of those that the kernels by tiles take at a time
     /// as invocations multiply them.
     pub fn whole_blocks(&self) -> bool {
-        self.k.is_multiple_of(SHARED_DEPTH)
+        self.k.is_multiple_of(DEPTH)
     }
+}
+
+/// How a product may be summed in several runs of its terms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Splits {
+    Never,
+    /// Where that fills the device.
+    ToFill,
+    /// The same, but whether it is depends on the typical product alone: what follows the sum is
+    /// then in another kernel.
+    AsTypical,
 }
 
 /// What a lowering knows of a product besides its extents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fit {
-    /// Whether its terms may be summed in several runs.
-    pub may_split: bool,
+    /// The product at a typical batch, which chooses the tile: so another batch compiles nothing,
+    /// unless it is typical for others.
+    pub typical: TileProduct,
+    pub splits: Splits,
     /// Whether B has padding.
     pub padded: bool,
-    /// Whether all vec4s begin at one of their buffer's, and runs of terms are whole blocks: the
-    /// largest tile takes no others.
-    pub whole: bool,
+    pub whole: Whole,
 }
 
 /// A product cut into tiles of workgroup memory.
@@ -87,11 +100,9 @@ impl TileTurns {
     }
 }
 
-/// Terms that pass through workgroup memory at a time where invocations multiply.
-const SHARED_DEPTH: usize = 8;
-
-/// Terms that a split of a sum has at least: fewer are not worth the pass that adds splits up.
-const LEAST_TERMS: usize = 16;
+/// Terms of a run from which on splitting a sum counts as more tiles to choose from: shorter runs
+/// fill a device where nothing else does, but are hardly worth the pass that adds them up.
+const RUN_TERMS: usize = 128;
 
 /// What multiplies the tiles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,45 +112,6 @@ pub(crate) enum Tiles {
     /// Subgroups, in `f16`.
     Cooperative(Matrices),
 }
-
-/// Edge of a tile of `gemm_shared`, and vec4s of rows and of columns that an invocation makes of it.
-pub(crate) const fn edge(tile: Tile) -> [u32; 3] {
-    match tile {
-        Tile::Small => [32, 1, 1],
-        Tile::Medium => [64, 2, 1],
-        Tile::Large => [128, 2, 2],
-    }
-}
-
-/// An override set of `gemm_shared`: its tile, then what its providers are built with.
-macro_rules! shared_variant {
-    ($tile:ident $(, $name:ident = $value:literal)*) => {{
-        const EDGE: [u32; 3] = $crate::lowering::gemm::edge($crate::kernel::Tile::$tile);
-        const SET: $crate::kernel::Overrides = &[
-            ("tile", EDGE[0]),
-            ("tall", EDGE[1]),
-            ("wide", EDGE[2]),
-            ("workgroup_size", EDGE[0] * EDGE[0] / (16 * EDGE[1] * EDGE[2])),
-            $((stringify!($name), $value)),*
-        ];
-        SET
-    }};
-}
-
-/// The override sets of `gemm_shared` for these of its providers: each tile with vec4s that are
-/// whole, and all but the largest with others.
-macro_rules! shared_variants {
-    ($({ $($name:ident = $value:literal),* })*) => {
-        &[$(
-            $crate::lowering::gemm::shared_variant!(Small $(, $name = $value)*, whole = 1),
-            $crate::lowering::gemm::shared_variant!(Small $(, $name = $value)*, whole = 0),
-            $crate::lowering::gemm::shared_variant!(Medium $(, $name = $value)*, whole = 1),
-            $crate::lowering::gemm::shared_variant!(Medium $(, $name = $value)*, whole = 0),
-            $crate::lowering::gemm::shared_variant!(Large $(, $name = $value)*, whole = 1),
-        )*]
-    };
-}
-pub(crate) use {shared_variant, shared_variants};
 
 /// Blocks of a tile of `gemm_cooperative` down and along y, and its workgroup's size. There is no
 /// medium one.
@@ -199,7 +171,7 @@ impl Tiles {
     /// Terms that pass through workgroup memory at a time.
     pub fn depth(self) -> usize {
         match self {
-            Tiles::Shared => SHARED_DEPTH,
+            Tiles::Shared => DEPTH,
             Tiles::Cooperative(_) => 32,
         }
     }
@@ -284,10 +256,10 @@ impl Tiles {
     }
 
     /// The shape that `caps` forces, if there is one; else the largest whose tiles fill the device
-    /// and do not leave much of themselves empty.
-    fn choose(self, product: &TileProduct, fit: &Fit, caps: &Caps) -> usize {
+    /// at a typical batch, if need be by splits, and do not leave much of themselves empty.
+    fn choose(self, fit: &Fit, caps: &Caps) -> usize {
         let most = match self {
-            Tiles::Shared if !fit.whole => 1,
+            Tiles::Shared if fit.whole == Whole::Not => 1,
             _ => self.shapes() - 1,
         };
         match (caps.tile, self) {
@@ -296,19 +268,24 @@ impl Tiles {
             (Some(Tile::Large), _) => return most,
             _ => {}
         }
-        let area = |shape| {
-            let [rows, columns] = self.extents(shape);
-            product.m.next_multiple_of(rows) * product.n.next_multiple_of(columns)
-        };
         let largest = match caps.largest_tile {
             Tile::Small => 0,
             Tile::Medium => most.min(1),
             Tile::Large => most,
         };
+        let typical = &fit.typical;
+        let area = |shape| {
+            let [rows, columns] = self.extents(shape);
+            typical.m.next_multiple_of(rows) * typical.n.next_multiple_of(columns)
+        };
+        let runs = match fit.splits {
+            Splits::ToFill => (typical.k / RUN_TERMS).max(1),
+            Splits::Never | Splits::AsTypical => 1,
+        };
         (1..=largest)
             .rev()
             .find(|&shape| {
-                let filled = product.tiles(self, shape) >= caps.fills;
+                let filled = typical.tiles(self, shape) * runs >= caps.fills;
                 filled && area(shape) * 4 <= area(shape - 1) * 5
             })
             .unwrap_or(0)
@@ -368,7 +345,7 @@ impl Tiling {
         let mut wanted = self.body.shape(self.shape);
         if self.body == Tiles::Shared {
             wanted.extend(own);
-            wanted.push(("whole", usize::from(self.fit.whole)));
+            wanted.push(("whole", self.fit.whole as usize));
         }
         variant(kernel, &wanted)
     }
@@ -397,19 +374,23 @@ impl TileProduct {
         self.m.div_ceil(rows) * self.n.div_ceil(columns) * self.groups
     }
 
-    /// Unless `caps` forces a tile, the largest that fills the device; and a split of long sums
-    /// over few tiles if that is allowed. Sums that take more turns than the device allows are
-    /// split all the same.
+    /// Unless `caps` forces a tile, the largest that fills the device at a typical batch; and a
+    /// split of long sums over few tiles if that is allowed. Sums that take more turns than the
+    /// device allows are split all the same.
     pub fn tiling(&self, fit: Fit, caps: &Caps) -> Tiling {
         let body = Tiles::of(caps);
-        let (shape, step) = (body.choose(self, &fit, caps), body.depth());
+        let (shape, step) = (body.choose(&fit, caps), body.depth());
         let turns = body.turns(shape, fit.padded);
         let [rows, columns] = body.extents(shape);
-        let count = self.tiles(body, shape);
-        let wanted = caps.fills.div_ceil(count.max(1));
-        let splits = match fit.may_split {
-            true => wanted.min(self.k / LEAST_TERMS.max(step)).max(1),
-            false => 1,
+        let wanted = caps.fills.div_ceil(self.tiles(body, shape).max(1));
+        let most = (self.k / step).max(1);
+        let splits = match fit.splits {
+            Splits::Never => 1,
+            Splits::ToFill => wanted.min(most),
+            Splits::AsTypical if fit.typical.tiles(body, shape) < caps.fills => {
+                wanted.max(2).min(most)
+            }
+            Splits::AsTypical => 1,
         };
         let depth = self.k.div_ceil(splits).next_multiple_of(step).max(step);
         // No batch has a say in how many terms fit: it may choose the tile.

@@ -5,7 +5,7 @@
 //! | over depth, or padded otherwise than by zeros | any | `direct.rs` |
 //! | depthwise | any | `direct.rs` |
 //! | with a weight in several parts | any | `direct.rs` |
-//! | over pixels, with more than 15 taps along an axis | a GPU | `direct.rs` |
+//! | y and dX, with more than 15 taps along an axis | a GPU | `direct.rs` |
 //! | any other | a GPU | `implicit_gemm.rs` |
 //! | any other whose scratch and turns fit | a CPU adapter, or GL | `cpu/` |
 //! | any other | a CPU adapter, or GL | `direct.rs` |

@@ -2,6 +2,7 @@
 //! invocations or by cooperative matrices.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use crate::kernel::{Caps, Dispatch, Kernel, Lowering, Operand, Overrides, Rows, source};
 use crate::shape::Type;
@@ -9,8 +10,8 @@ use crate::shape::Type;
 use super::Sizes;
 use super::choose::Map;
 use crate::lowering::gemm::{
-    End, Fit, Target, TileProduct, Tiles, most_parts, run_scratch, shared_variants, split_target,
-    sum_parts, sum_runs,
+    End, Fit, Splits, Target, TileProduct, Tiles, Whole, most_parts, run_scratch, shared_variants,
+    split_target, sum_parts, sum_runs,
 };
 
 /// The most taps along an axis: the kernels keep a bit for each.
@@ -22,12 +23,102 @@ pub(super) fn fits(sizes: &Sizes, map: Map) -> bool {
     map == Map::GradWeight || few(1) && few(2)
 }
 
+/// Pixels along an axis, and the taps that they see something through.
+#[derive(Debug, Clone, Copy)]
+struct ClassAxis {
+    /// Of the pixels: the first one, the distance to the next, and how many there are.
+    first: usize,
+    jump: usize,
+    extent: usize,
+    /// The same of the taps.
+    first_tap: usize,
+    step_tap: usize,
+    taps: usize,
+}
+
+impl ClassAxis {
+    /// All of the input's, through all taps.
+    fn all(sizes: &Sizes, axis: usize) -> Self {
+        Self {
+            first: 0,
+            jump: 1,
+            extent: sizes.input[axis],
+            first_tap: 0,
+            step_tap: 1,
+            taps: sizes.window[axis].kernel,
+        }
+    }
+
+    /// Pixels `first`, `first + stride`, ... of the input: the gradient sums dy[(p + pad - r *
+    /// dilation) / stride] over the taps r for which that is whole.
+    fn of(sizes: &Sizes, axis: usize, first: usize) -> Self {
+        let window = &sizes.window[axis];
+        let (kernel, stride, dilation) = (window.kernel, window.stride, window.dilation);
+        let step_tap = stride / gcd(stride, dilation);
+        let whole = |tap: &usize| {
+            let apart = (first + window.before).abs_diff(tap * dilation);
+            apart.is_multiple_of(stride)
+        };
+        let first_tap = (0..kernel.min(step_tap)).find(whole);
+        Self {
+            first,
+            jump: stride,
+            extent: sizes.input[axis].saturating_sub(first).div_ceil(stride),
+            first_tap: first_tap.unwrap_or(0),
+            step_tap,
+            taps: first_tap.map_or(0, |tap| (kernel - tap).div_ceil(step_tap)),
+        }
+    }
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// A product's share of a convolution: all of it, or of the gradient of the input the pixels that
+/// the same taps see.
+#[derive(Debug, Clone, Copy)]
+struct Class {
+    axes: [ClassAxis; 2],
+}
+
+/// Classes of one stride by the other beyond which their dispatches cost more than they spare.
+const MOST_CLASSES: usize = 16;
+
+impl Class {
+    fn all(sizes: &Sizes) -> Self {
+        let axes = [1, 2].map(|axis| ClassAxis::all(sizes, axis));
+        Self { axes }
+    }
+
+    /// One for each pair of remainders of row and column by the stride, which have pixels.
+    fn each(sizes: &Sizes) -> Vec<Self> {
+        let [rows, columns] = [1, 2].map(|axis| {
+            let stride = sizes.window[axis].stride;
+            let firsts = 0..stride.min(sizes.input[axis]);
+            firsts.map(move |first| ClassAxis::of(sizes, axis, first))
+        });
+        let columns: Vec<ClassAxis> = columns.collect();
+        let pairs = rows.flat_map(|row| columns.iter().map(move |&column| [row, column]));
+        pairs.map(|axes| Self { axes }).collect()
+    }
+
+    fn taps(&self) -> usize {
+        self.axes[0].taps * self.axes[1].taps
+    }
+
+    fn pixels(&self) -> usize {
+        self.axes[0].extent * self.axes[1].extent
+    }
+}
+
 /// The same convolution with planes of one row, if all pixels are alike to it: rows of any length
 /// are then read as one.
 fn as_rows(sizes: &Sizes) -> Sizes {
     let alike = |axis: usize| {
         let window = &sizes.window[axis];
-        window.kernel == 1 && window.stride == 1 && window.before == 0 && window.after == 0
+        let same = sizes.input[axis] == sizes.output[axis];
+        same && window.kernel == 1 && window.stride == 1 && window.before == 0
     };
     if !(alike(1) && alike(2)) {
         return *sizes;
@@ -45,37 +136,49 @@ fn row_terms(sizes: &Sizes) -> usize {
     sizes.output[2].next_multiple_of(4)
 }
 
-/// What the tiling is told, for dispatches whose dy begins at element `first`.
-fn fit(sizes: &Sizes, map: Map, product: &TileProduct, first: usize, may_split: bool) -> Fit {
-    let aligned = match map {
-        Map::Forward | Map::GradInput => true,
-        Map::GradWeight => sizes.output[2] == row_terms(sizes) && first.is_multiple_of(4),
+/// Images of a typical batch, which choose the tile, and of a typical small one.
+const TYPICAL_IMAGES: usize = 32;
+const TYPICAL_FEW: usize = 2;
+/// Up to so many images are few.
+const FEW_IMAGES: usize = 4;
+
+/// What the tiling is told. Of the batch, only whether it is small enters, and into the tile alone.
+fn fit(sizes: &Sizes, map: Map, class: &Class, splits: Splits) -> Fit {
+    let few = sizes.n <= FEW_IMAGES;
+    let images = if few { TYPICAL_FEW } else { TYPICAL_IMAGES };
+    let typical = tile_product(sizes, map, class, images);
+    let whole = match map {
+        Map::Forward | Map::GradInput if typical.whole_blocks() => Whole::Blocks,
+        Map::Forward | Map::GradInput => Whole::Not,
+        Map::GradWeight if sizes.output[2] != row_terms(sizes) => Whole::Not,
+        Map::GradWeight if tile_product(sizes, map, class, 1).whole_blocks() => Whole::Blocks,
+        Map::GradWeight => Whole::Quads,
     };
     Fit {
-        may_split,
+        typical,
+        splits,
         padded: true,
-        whole: aligned && product.whole_blocks(),
+        whole,
     }
 }
 
 /// What the kernels by invocations are built with besides.
-fn own_overrides(sizes: &Sizes, map: Map) -> Vec<(&'static str, usize)> {
+fn own_overrides(map: Map, class: &Class) -> Vec<(&'static str, usize)> {
     match map {
         Map::Forward | Map::GradInput => {
-            vec![("by_axis", usize::from(sizes.taps() > MOST_TAPS))]
+            vec![("by_axis", usize::from(class.taps() > MOST_TAPS))]
         }
         Map::GradWeight => Vec::new(),
     }
 }
 
-fn tile_product(sizes: &Sizes, map: Map, images: usize) -> TileProduct {
+fn tile_product(sizes: &Sizes, map: Map, class: &Class, images: usize) -> TileProduct {
     let (channels, outs) = (sizes.c / sizes.groups, sizes.o / sizes.groups);
-    let [_, h, w] = sizes.input;
     let [_, oh, ow] = sizes.output;
     let terms = row_terms(sizes);
     let (m, n, k) = match map {
         Map::Forward => (outs, images * oh * ow, channels * sizes.taps()),
-        Map::GradInput => (channels, images * h * w, outs * sizes.taps()),
+        Map::GradInput => (channels, images * class.pixels(), outs * class.taps()),
         Map::GradWeight => (outs, channels * sizes.taps(), images * oh * terms),
     };
     TileProduct {
@@ -101,19 +204,29 @@ pub(super) fn lower(
         _ => (sizes.x_row(), sizes.y_row()),
     };
     let images = runs.iter().map(|run| run.count).max().unwrap_or(0);
-    // The tiling's splits are those that the turns of the device ask for: no batch has a say in
-    // it.
-    let product = tile_product(sizes, map, images);
+    let all = Class::all(sizes);
+    let product = tile_product(sizes, map, &all, images);
     if product.m * product.n == 0 {
         return;
     }
-    let splits = product
-        .tiling(fit(sizes, map, &product, 0, false), caps)
-        .splits;
+    // The tiling's splits are those that the turns of the device ask for: no batch has a say in
+    // it. A sum that is split is of all pixels at once.
+    let tiling = |product: &TileProduct, class: &Class| {
+        product.tiling(fit(sizes, map, class, Splits::Never), caps)
+    };
+    let splits = tiling(&product, &all).splits;
+    let strides = sizes.window[1].stride * sizes.window[2].stride;
+    let classes = match map {
+        Map::GradInput if splits == 1 && strides <= MOST_CLASSES => Class::each(sizes),
+        _ => vec![all],
+    };
     let scratch = run_scratch(out, splits, images * to_row);
-    for run in runs {
-        let product = tile_product(sizes, map, run.count);
-        let tiling = product.tiling(fit(sizes, map, &product, 0, false), caps);
+    for (run, class) in runs
+        .iter()
+        .flat_map(|run| classes.iter().map(move |class| (run, class)))
+    {
+        let product = tile_product(sizes, map, class, run.count);
+        let tiling = tiling(&product, class);
         let (first_end, last_end) = match splits {
             1 => (end, end),
             _ => end.apart(),
@@ -129,7 +242,7 @@ pub(super) fn lower(
         sum_runs(splits, size, to, &scratch, out, |split, to, out| {
             let end = if split == 0 { first_end } else { End::None };
             let kernel = kernel(Tiles::of(caps), map);
-            let overrides = tiling.overrides(&kernel, &own_overrides(sizes, map));
+            let overrides = tiling.overrides(&kernel, &own_overrides(map, class));
             let dispatch = Dispatch::of(Cow::Owned(kernel), overrides)
                 .read(Operand::Input(0))
                 .part(run.part[0])
@@ -143,13 +256,8 @@ pub(super) fn lower(
             let dispatch = product.split_params(&tiling, split, caps, dispatch);
             let bases = [0, run.first[0] * from_row, to.first];
             let read = (run.first[0] + run.count) * from_row;
-            out.push(params(
-                sizes,
-                map,
-                bases,
-                [read, sizes.o * sizes.filter()],
-                dispatch,
-            ));
+            let read = [read, sizes.o * sizes.filter()];
+            out.push(params(sizes, map, class, bases, read, dispatch));
         });
     }
 }
@@ -164,7 +272,8 @@ pub(super) fn lower_grad_weight(
 ) {
     let sizes = &as_rows(sizes);
     let map = Map::GradWeight;
-    let product = tile_product(sizes, map, run.count);
+    let class = Class::all(sizes);
+    let product = tile_product(sizes, map, &class, run.count);
     let dweight = Type::f32(sizes.weight());
     let may_split = dweight.bytes() * caps.fills as u64 <= caps.max_binding;
     let bases = [
@@ -176,9 +285,14 @@ pub(super) fn lower_grad_weight(
         (run.first[0] + run.count) * sizes.x_row(),
         (run.first[1] + run.count) * sizes.y_row(),
     ];
-    let tiling = product.tiling(fit(sizes, map, &product, bases[0], may_split), caps);
+    let splits = if may_split {
+        Splits::ToFill
+    } else {
+        Splits::Never
+    };
+    let tiling = product.tiling(fit(sizes, map, &class, splits), caps);
     let kernel = kernel(Tiles::of(caps), map);
-    let overrides = tiling.overrides(&kernel, &own_overrides(sizes, map));
+    let overrides = tiling.overrides(&kernel, &own_overrides(map, &class));
     let dispatch = Dispatch::of(Cow::Owned(kernel), overrides)
         .read(Operand::Input(0))
         .part(run.part[0])
@@ -199,7 +313,7 @@ pub(super) fn lower_grad_weight(
         };
         let dispatch = target.bind(dispatch.clone());
         let dispatch = product.some_params(&tiling, [starts[i], own], part, caps, dispatch);
-        out.push(params(sizes, map, bases, read, dispatch));
+        out.push(params(sizes, map, &class, bases, read, dispatch));
         sum_parts(own, &dweight, target, part, to, caps, out);
     });
 }
@@ -209,6 +323,7 @@ pub(super) fn lower_grad_weight(
 fn params(
     sizes: &Sizes,
     map: Map,
+    class: &Class,
     bases: [usize; 3],
     read: [usize; 2],
     dispatch: Dispatch,
@@ -233,19 +348,41 @@ fn params(
         .param("a_base", bases[0])
         .param("b_base", bases[1])
         .param("y_base", bases[2]);
-    walk_params(sizes, map, read, dispatch)
+    walk_params(sizes, map, class, read, class_params(class, dispatch))
+}
+
+/// Appends those of the class.
+fn class_params(Class { axes: [h, w] }: &Class, dispatch: Dispatch) -> Dispatch {
+    dispatch
+        .param("class_height", h.extent)
+        .param("class_width", w.extent)
+        .param("first_row", h.first)
+        .param("first_column", w.first)
+        .param("jump_h", h.jump)
+        .param("jump_w", w.jump)
+        .param("taps_h", h.taps)
+        .param("taps_w", w.taps)
+        .param("first_tap_h", h.first_tap)
+        .param("first_tap_w", w.first_tap)
+        .param("step_tap_h", h.step_tap)
+        .param("step_tap_w", w.step_tap)
 }
 
 /// Appends those by which the kernels walk from a term to the one a block of terms behind it.
-fn walk_params(sizes: &Sizes, map: Map, read: [usize; 2], dispatch: Dispatch) -> Dispatch {
+fn walk_params(
+    sizes: &Sizes,
+    map: Map,
+    class: &Class,
+    read: [usize; 2],
+    dispatch: Dispatch,
+) -> Dispatch {
     let step = Tiles::Shared.depth();
-    let (taps, terms) = (sizes.taps(), row_terms(sizes));
+    let (taps, terms) = (class.taps().max(1), row_terms(sizes));
     let plane = match map {
         Map::GradInput => sizes.output[1] * sizes.output[2],
         _ => sizes.input[1] * sizes.input[2],
     };
-    // Of dx, terms are outs, one filter from another, and the taps of a channel.
-    let (whole, rest, filter) = (step / taps, step % taps, sizes.filter());
+    let (whole, rest) = (step / taps, step % taps);
     let (lines, rows) = (step / terms, sizes.output[1]);
     let [last_source, last_weight] = read.map(|elements| elements.max(1) - 1);
     dispatch
@@ -256,19 +393,21 @@ fn walk_params(sizes: &Sizes, map: Map, read: [usize; 2], dispatch: Dispatch) ->
         .param("plane", plane)
         .param("step_plane", whole * plane)
         .param("step_taps", rest)
-        .param("step_weight", whole * filter + rest)
-        .param("carry_weight", filter - taps)
+        .param("step_weight", whole * sizes.filter())
         .param("step_column", step % terms)
         .param("step_row", lines % rows)
         .param("step_image", lines / rows)
 }
 
-const BY_PIXEL: &[Overrides] = shared_variants! {
-    { by_axis = 0 }
-    { by_axis = 1 }
-};
+static BY_PIXEL: LazyLock<&[Overrides]> = LazyLock::new(|| {
+    shared_variants(
+        &[&[("by_axis", 0)], &[("by_axis", 1)]],
+        &[Whole::Not, Whole::Blocks],
+    )
+});
 
-const BY_WEIGHT: &[Overrides] = shared_variants! { {} };
+static BY_WEIGHT: LazyLock<&[Overrides]> =
+    LazyLock::new(|| shared_variants(&[&[]], &[Whole::Not, Whole::Quads, Whole::Blocks]));
 
 fn kernel(tiles: Tiles, map: Map) -> Kernel {
     let (name, own) = match map {
@@ -300,8 +439,8 @@ fn kernel(tiles: Tiles, map: Map) -> Kernel {
         ]),
     }
     let shared = match map {
-        Map::Forward | Map::GradInput => BY_PIXEL,
-        Map::GradWeight => BY_WEIGHT,
+        Map::Forward | Map::GradInput => &BY_PIXEL,
+        Map::GradWeight => &BY_WEIGHT,
     };
     tiles.kernel(name, &files, shared, map.epilogues())
 }

@@ -548,7 +548,7 @@ impl MatMul {
     }
 }
 
-/// Rows that fit the small tile.
+/// Rows up to which a product is named as one of few.
 const FEW_ROWS: usize = 4;
 
 /// Letters for the matrices as they are stored: n or t.

@@ -1,10 +1,13 @@
 //! Products through workgroup memory, by invocations or by cooperative matrices.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use super::{Block, MatMul, ProductSizes, Stored};
 use crate::kernel::{Caps, Dispatch, Kernel, Lowering, Operand, Overrides, source};
-use crate::lowering::gemm::{End, Fit, Target, TileProduct, Tiles, in_splits, shared_variants};
+use crate::lowering::gemm::{
+    End, Fit, Splits, Target, TileProduct, Tiles, Whole, in_splits, shared_variants,
+};
 use crate::shape::Type;
 
 impl MatMul {
@@ -22,17 +25,20 @@ impl MatMul {
         let product = TileProduct { m, n, k, groups };
         let steps = [whole.m * whole.k, whole.k * whole.n];
         let fit = Fit {
-            may_split: to.splits(n),
+            typical: self.typical(product),
+            splits: match (to.splits(n), to.end) {
+                (false, _) => Splits::Never,
+                (true, End::None) => Splits::ToFill,
+                (true, _) => Splits::AsTypical,
+            },
             padded: false,
-            whole: product.whole_blocks()
-                && block.a.is_whole(groups, steps[0])
-                && block.b.is_whole(groups, steps[1]),
+            whole: self.whole(&product, [block.a, block.b]),
         };
         let mut tiling = product.tiling(fit, caps);
         let ty = Type::f32([groups * m, n]);
         if tiling.splits as u64 * ty.bytes() > caps.max_binding {
-            let may_split = false;
-            tiling = product.tiling(Fit { may_split, ..fit }, caps);
+            let splits = Splits::Never;
+            tiling = product.tiling(Fit { splits, ..fit }, caps);
         }
         let kernel = kernel(Tiles::of(caps));
         let along = [
@@ -55,6 +61,41 @@ impl MatMul {
     }
 }
 
+/// Rows up to which a product is like others, and how many a typical one of them has: few, as many
+/// as a batch has, or many. They choose the tile.
+const ROWS: [[usize; 2]; 2] = [[64, 64], [1024, 256]];
+const MANY_ROWS: usize = 8192;
+/// Matrices of a typical batch, and the terms of a product that sums over one.
+const TYPICAL_MATRICES: usize = 32;
+const TYPICAL_TERMS: usize = 128;
+
+impl MatMul {
+    /// The product at a typical batch. A linear layer has the batch in the rows of a, its gradient
+    /// by the weight in the terms.
+    fn typical(&self, product: TileProduct) -> TileProduct {
+        let mut typical = product;
+        if self.batch {
+            typical.groups = TYPICAL_MATRICES;
+        } else if self.transpose_a {
+            typical.k = TYPICAL_TERMS;
+        } else {
+            let class = ROWS.iter().find(|[most, _]| product.m <= *most);
+            typical.m = class.map_or(MANY_ROWS, |&[_, rows]| rows);
+        }
+        typical
+    }
+
+    /// How the vec4s of a and b lie. Terms that may be a batch are never taken to be whole blocks.
+    fn whole(&self, product: &TileProduct, [a, b]: [Stored; 2]) -> Whole {
+        let quads = a.is_quads() && b.is_quads();
+        match (quads, self.transpose_a) {
+            (false, _) => Whole::Not,
+            (true, false) if product.whole_blocks() => Whole::Blocks,
+            (true, _) => Whole::Quads,
+        }
+    }
+}
+
 impl Block {
     fn read(&self, dispatch: Dispatch) -> Dispatch {
         dispatch
@@ -71,19 +112,28 @@ impl Stored {
         self.count.max(1).div_ceil(4) - 1
     }
 
-    /// Whether the rows of all `groups`, `step` elements apart, begin at vec4s of the buffer.
-    fn is_whole(&self, groups: usize, step: usize) -> bool {
-        let steps = groups == 1 || step.is_multiple_of(4);
-        self.first.is_multiple_of(4) && self.row.is_multiple_of(4) && steps
+    /// Whether all rows begin at vec4s of the buffer, those of further matrices behind it too.
+    fn is_quads(&self) -> bool {
+        self.first.is_multiple_of(4) && self.row.is_multiple_of(4)
     }
 }
 
-const SHARED: &[Overrides] = shared_variants! {
-    { along_a = 1, along_b = 0 }
-    { along_a = 1, along_b = 1 }
-    { along_a = 0, along_b = 0 }
-    { along_a = 0, along_b = 1 }
-};
+static SHARED: LazyLock<Vec<Overrides>> = LazyLock::new(|| {
+    let along: [Overrides; 2] = [
+        &[("along_a", 1), ("along_b", 0)],
+        &[("along_a", 1), ("along_b", 1)],
+    ];
+    let across: [Overrides; 2] = [
+        &[("along_a", 0), ("along_b", 0)],
+        &[("along_a", 0), ("along_b", 1)],
+    ];
+    let all = [Whole::Not, Whole::Quads, Whole::Blocks];
+    [
+        shared_variants(&along, &all),
+        shared_variants(&across, &all[..2]),
+    ]
+    .concat()
+});
 
 fn kernel(tiles: Tiles) -> Kernel {
     let providers = match tiles {
@@ -101,7 +151,7 @@ fn kernel(tiles: Tiles) -> Kernel {
             source!("gemm/second_elements"),
         ],
     };
-    tiles.kernel("matmul", &providers, SHARED, End::ALL)
+    tiles.kernel("matmul", &providers, &SHARED, End::ALL)
 }
 
 /// The kernels that are composed when a product lowers.
