@@ -63,6 +63,9 @@ const PRODUCTS: [&str; 4] = [
     "conv_grad_weight_shared",
 ];
 
+/// A kernel with overrides, and the least shares of its hot loop and of a block of terms.
+type Floor = (&'static str, &'static [(&'static str, u32)], f64, f64);
+
 /// In the largest tile: the share of multiply-adds in the hot loop and in all that is done for a
 /// block of terms, and loads from the next block that come before this one's arithmetic.
 ///
@@ -71,7 +74,7 @@ const PRODUCTS: [&str; 4] = [
 #[test]
 fn the_largest_tiles_multiply() {
     let Some(compilers) = compilers() else { return };
-    let floors: [(&str, &[(&str, u32)], f64, f64); 5] = [
+    let floors: [Floor; 5] = [
         ("matmul_shared", &[("along_a", 1), ("whole", 1)], 0.85, 0.78),
         // Terms that may be a batch are checked.
         ("matmul_shared", &[("along_a", 0), ("whole", 2)], 0.85, 0.78),

@@ -198,7 +198,7 @@ pub fn run(args: &Args) -> Result<()> {
     for name in &args.kernels {
         match Path::new(name).extension() {
             Some(ending) if ending == "wgsl" => {
-                prepared.push(Prepared::file(name, &args.overrides)?)
+                prepared.push(Prepared::file(name, &args.overrides)?);
             }
             _ => prepared.extend(variants(translation::find(&known, name)?, &args.overrides)?),
         }
@@ -256,7 +256,7 @@ pub fn variants(kernel: &Kernel, wanted: &[(String, u32)]) -> Result<Vec<Prepare
         let pairs = set.iter().map(|(name, value)| ((*name).to_owned(), *value));
         pairs.collect::<Vec<_>>()
     };
-    let sets = found.iter().map(|set| owned(set));
+    let sets = found.iter().map(owned);
     sets.map(|set| prepare(&kernel.name, &kernel.source(), kernel.extensions(), set))
         .collect()
 }
