@@ -41,18 +41,7 @@ impl Target {
 /// # Errors
 /// `Unsupported` if there is no such network; `Graph` if nothing is of that name.
 pub fn show(network: &str, batch: usize, target: Target, node: Option<&str>) -> Result<String> {
-    let model = models::by_name(network, 10)?;
-    let [channels, height, width] = model.input();
-    let mut g = Graph::new();
-    let x = g.input("images", Type::f32([batch, channels, height, width]))?;
-    let y = g.input("labels", Type::u32([batch]))?;
-    let logits = model.build(&mut Build::train(&mut g), x)?;
-    let loss = g.cross_entropy(logits, y)?;
-    minimize(&mut g, loss, Sgd::new())?;
-    let caps = target.caps()?;
-    let layout = StateLayout::new(&[&g], caps.max_binding)?;
-    let plan = Plan::new(&g, &layout, &[loss], &caps, PlanOptions::default())?;
-
+    let (g, plan) = planned(network, batch, &target.caps()?)?;
     let mut text = String::new();
     for step in &plan.steps {
         let states = states_of(step, &g, &plan);
@@ -72,6 +61,21 @@ pub fn show(network: &str, batch: usize, target: Target, node: Option<&str>) -> 
         )),
         _ => Ok(text),
     }
+}
+
+/// A training step of a network by stochastic gradient descent, and its plan.
+fn planned(network: &str, batch: usize, caps: &Caps) -> Result<(Graph, Plan)> {
+    let model = models::by_name(network, 10)?;
+    let [channels, height, width] = model.input();
+    let mut g = Graph::new();
+    let x = g.input("images", Type::f32([batch, channels, height, width]))?;
+    let y = g.input("labels", Type::u32([batch]))?;
+    let logits = model.build(&mut Build::train(&mut g), x)?;
+    let loss = g.cross_entropy(logits, y)?;
+    minimize(&mut g, loss, Sgd::new())?;
+    let layout = StateLayout::new(&[&g], caps.max_binding)?;
+    let plan = Plan::new(&g, &layout, &[loss], caps, PlanOptions::default())?;
+    Ok((g, plan))
 }
 
 /// The states that a dispatch binds, by name; one that walks over whole chunks binds many.
@@ -133,5 +137,34 @@ mod tests {
         assert!(text.contains("in registers: by rule for a CPU adapter or GL of few buffers, "));
         let error = show("lenet5", 64, Target::Gpu, Some("conv9")).unwrap_err();
         assert!(error.to_string().contains("\"conv9\""));
+    }
+
+    /// Where tiles of 32 x 32 and, if its sums may be split, runs of eight terms suffice for it, a
+    /// product has at least 64 workgroups.
+    #[test]
+    fn products_fill_a_card() {
+        for (network, batch) in [("lenet5", 128), ("resnet18", 32)] {
+            let (_, plan) = planned(network, batch, &Caps::default()).unwrap();
+            let products = plan.steps.iter().filter(|step| {
+                let whole = step.base == 0;
+                whole && step.kernel.name.ends_with("_shared")
+            });
+            let mut seen = 0;
+            for step in products {
+                let of = |name: &str| {
+                    let found = step.params.iter().find(|param| param.name == name);
+                    found.map_or(1, |param| param.bits as usize)
+                };
+                let tiles = of("m").div_ceil(32) * of("n").div_ceil(32) * of("groups");
+                let splits = match step.kernel.name.as_ref() {
+                    "conv_forward_shared" | "conv_grad_input_shared" => 1,
+                    _ => (of("k") / 8).max(1),
+                };
+                let fills = step.count >= 64 || tiles * splits < 64;
+                assert!(fills, "{network}: {}", line(step, &[]));
+                seen += 1;
+            }
+            assert!(seen > 10, "{network} has {seen} products");
+        }
     }
 }

@@ -129,51 +129,74 @@ fn no_product_spills() {
     }
 }
 
-/// The table of docs/kernels/matmul.md, as far as AMD's cards go.
+/// The tables of docs/kernels/matmul.md, as far as AMD's cards go: the row of each step, tile and
+/// convolution, the column of the first card, and whether the hot loop's share stands there too.
 #[test]
 fn the_page_of_matmul_tells_what_is_found() {
     let Some(compilers) = compilers() else { return };
     let page = std::fs::read_to_string(striate_lab::root().join("docs/kernels/matmul.md")).unwrap();
-    let rows: Vec<Vec<&str>> = page
-        .lines()
-        .filter(|line| line.starts_with("| ["))
-        .map(|line| line.split('|').map(str::trim).collect())
-        .collect();
-    let steps = [
-        ("1-naive", 1),
-        ("2-shared", 16),
-        ("3-registers", 256),
-        ("4-eight", 512),
-        ("5-ahead", 512),
+    let row = |first: &str| -> Vec<&str> {
+        let begin = format!("| {first}");
+        let found = page.lines().find(|line| line.starts_with(&begin));
+        let found = found.unwrap_or_else(|| panic!("no row begins with {first}"));
+        found.split('|').map(str::trim).collect()
+    };
+    let step = |name: &str| {
+        let path = format!("docs/kernels/matmul/{name}.wgsl");
+        let path = striate_lab::root().join(path);
+        vec![Prepared::file(path.to_str().unwrap(), &[]).unwrap()]
+    };
+    let product = |tile| {
+        let set = [("tile", tile), ("along_a", 1), ("along_b", 0), ("whole", 1)];
+        with("matmul_shared", &set)
+    };
+    let pixels = [("tile", 128), ("by_axis", 0), ("whole", 1)];
+    let rows = [
+        ("[naive]", 3, true, step("1-naive"), Some(1)),
+        ("[shared]", 3, true, step("2-shared"), Some(16)),
+        ("[registers]", 3, true, step("3-registers"), Some(256)),
+        ("[eight]", 3, true, step("4-eight"), Some(512)),
+        ("[ahead]", 3, true, step("5-ahead"), Some(512)),
+        ("[gemm/shared]", 3, true, product(128), None),
+        ("128 x 128", 4, false, product(128), None),
+        ("64 x 64", 4, false, product(64), None),
+        ("32 x 32", 4, false, product(32), None),
+        (
+            "forward",
+            2,
+            true,
+            with("conv_forward_shared", &pixels),
+            None,
+        ),
+        (
+            "gradient of the weight",
+            2,
+            true,
+            with("conv_grad_weight_shared", &[("tile", 128), ("whole", 1)]),
+            None,
+        ),
+        (
+            "gradient of the input",
+            2,
+            true,
+            with("conv_grad_input_shared", &pixels),
+            None,
+        ),
     ];
-    assert_eq!(
-        rows.len(),
-        steps.len() + 1,
-        "a row for each step and the kernel itself"
-    );
-    for (row, cells) in rows.iter().enumerate() {
-        for (column, card) in CARDS.into_iter().enumerate() {
-            let lines = match steps.get(row) {
-                Some((step, block)) => {
-                    let path = format!("docs/kernels/matmul/{step}.wgsl");
-                    let path = striate_lab::root().join(path);
-                    let file = Prepared::file(path.to_str().unwrap(), &[]).unwrap();
-                    compilers.compile(card, &[file], Some(*block))
-                }
-                None => {
-                    let set = [("tile", 128), ("along_a", 1), ("along_b", 0), ("whole", 1)];
-                    compilers.compile(card, &with("matmul_shared", &set), None)
-                }
+    for (first, column, inner, kernel, block) in rows {
+        let cells = row(first);
+        for (number, card) in CARDS.into_iter().enumerate() {
+            let Some(lines) = held(compilers.compile(card, &kernel, block)) else {
+                return;
             };
-            let Some(lines) = held(lines) else { return };
             let line = &lines[0];
             let percent = |share: f64| format!("{:.1}", 100.0 * share);
-            let found = format!(
-                "{} / {}",
-                percent(line.hot.inner.share()),
-                percent(line.hot.block_share(line.turns))
-            );
-            assert_eq!(cells[3 + column], found, "{cells:?}, {}", card.name());
+            let all = percent(line.hot.block_share(line.turns));
+            let found = match inner {
+                true => format!("{} / {all}", percent(line.hot.inner.share())),
+                false => all,
+            };
+            assert_eq!(cells[column + number], found, "{cells:?}, {}", card.name());
         }
     }
 }

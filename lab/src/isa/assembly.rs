@@ -111,6 +111,8 @@ pub struct HotLoop {
     pub outer: Option<Counts>,
     /// All of the program.
     pub all: Counts,
+    /// Whether there is a loop; else all of the program stands for one.
+    pub loops: bool,
     /// Its instructions, without the loops inside it.
     #[serde(skip)]
     pub text: Vec<String>,
@@ -118,8 +120,11 @@ pub struct HotLoop {
 
 impl HotLoop {
     /// Its turns in one of the loop around it, in which an invocation does so many multiply-adds:
-    /// compilers unroll as they like.
+    /// compilers unroll as they like. One where there is no such loop.
     pub fn turns(&self, multiply_adds: usize) -> usize {
+        if self.outer.is_none() {
+            return 1;
+        }
         let each = self.inner.multiply_adds.max(1);
         (multiply_adds as f64 / each as f64).round().max(1.0) as usize
     }
@@ -148,12 +153,12 @@ pub fn read(text: &str, dialect: Dialect) -> HotLoop {
     };
     let mut loops: Vec<Loop> = Vec::new();
     for (i, instruction) in instructions.iter().enumerate() {
-        // Several jumps back to one label are one loop.
+        // Several jumps back to one label are one loop; a jump to itself ends a program.
         let Some(begin) = instruction
             .target
             .as_ref()
             .and_then(at)
-            .filter(|&at| at <= i)
+            .filter(|&at| at < i)
         else {
             continue;
         };
@@ -183,6 +188,7 @@ pub fn read(text: &str, dialect: Dialect) -> HotLoop {
             inner: all,
             outer: None,
             all,
+            loops: false,
             text: instructions.into_iter().map(|i| i.line).collect(),
         };
     };
@@ -195,6 +201,7 @@ pub fn read(text: &str, dialect: Dialect) -> HotLoop {
         inner: Counts::of(&own(hot)),
         outer: outer.map(|outer| Counts::of(&own(outer))),
         all,
+        loops: true,
         text: own(hot).iter().map(|i| i.line.clone()).collect(),
     }
 }
@@ -259,7 +266,8 @@ fn kind(mnemonic: &str, line: &str, dialect: Dialect) -> Kind {
     match dialect {
         Dialect::Amd => {
             if any(&[
-                "v_fma", "v_pk_fma", "v_mac", "v_mad_f", "v_dot", "v_wmma", "v_mfma",
+                "v_fma", "v_pk_fma", "v_mac", "v_mad_f", "v_madmk", "v_madak", "v_dot", "v_wmma",
+                "v_mfma",
             ]) {
                 Kind::MultiplyAdd(1)
             } else if any(&["v_dual_"]) {

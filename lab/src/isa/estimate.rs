@@ -8,7 +8,7 @@ use super::assembly::HotLoop;
 /// Cycles that a load of global memory may take before its value is there.
 const LATENCY: f64 = 600.0;
 
-/// Upper bounds of the share of peak, each for its own reason.
+/// Estimates of the share of peak, each by one reason alone; other waves may hide some of each.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
     /// Every instruction of a wave takes a slot in which it could have multiplied: the share of
@@ -18,8 +18,8 @@ pub struct Estimate {
     /// could multiply: two on AMD's cards, four on NVIDIA's.
     pub shared: f64,
     /// The waves of a SIMD together take some slots before one loads again: as many as loads wait,
-    /// or the rest is idle. 1 where nobody says how many waves there are.
-    pub latency: f64,
+    /// or the rest is idle. Nothing where nobody says how many waves there are.
+    pub latency: Option<f64>,
 }
 
 impl Estimate {
@@ -39,29 +39,32 @@ impl Estimate {
             0.0 => 1.0,
             bytes => (multiply_adds / (each * bytes / 4.0)).min(1.0),
         };
-        let covers = waves.map_or(1.0, |waves| waves as f64 * slots / LATENCY);
+        let covers = waves.map(|waves| (waves as f64 * slots / LATENCY).min(1.0));
         Self {
             issue: hot.block_share(turns),
             shared,
-            latency: covers.min(1.0),
+            latency: covers,
         }
     }
 
     /// The least of them.
     pub fn share(&self) -> f64 {
-        self.issue.min(self.shared).min(self.latency)
+        self.issue.min(self.shared).min(self.latency.unwrap_or(1.0))
     }
 
     /// In words.
     pub fn told(&self) -> String {
         let percent = |share: f64| 100.0 * share;
+        let latency = match self.latency {
+            Some(share) => format!("{:.0} %", percent(share)),
+            None => "an unknown share".to_owned(),
+        };
         format!(
-            "at most {:.0} % of peak: {:.0} % of issue slots multiply, workgroup memory allows \
-             {:.0} %, waves cover {:.0} % of the latency of a load",
+            "about {:.0} % of peak: {:.0} % of issue slots multiply, workgroup memory allows \
+             {:.0} %, waves cover {latency} of the latency of a load",
             percent(self.share()),
             percent(self.issue),
             percent(self.shared),
-            percent(self.latency),
         )
     }
 }

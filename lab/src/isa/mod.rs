@@ -45,8 +45,8 @@ pub struct Args {
     /// Multiply-adds of an invocation in one turn of the loop around the hot one, from which the
     /// turns of that follow; default those of a block of terms where kernels have such, else one
     /// turn
-    #[arg(long, value_name = "N")]
-    block: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    block: Option<u32>,
     /// The folder into which wheels of slangpy, nvidia-cuda-nvcc-cu12, nvidia-cuda-nvrtc-cu12 and
     /// nvidia-cuda-nvdisasm were unpacked
     #[arg(long, value_name = "DIR")]
@@ -125,7 +125,7 @@ impl Prepared {
     /// `Io`; `Unsupported` if it is not valid.
     pub fn file(name: &str, overrides: &[(String, u32)]) -> Result<Self> {
         let text = std::fs::read_to_string(name).map_err(|e| {
-            Error::new(ErrorKind::Io, format!("{name}: cannot be read")).with_source(e)
+            Error::new(ErrorKind::Io, format!("{name}: cannot be read: {e}")).with_source(e)
         })?;
         prepare(name, &text, &[], overrides.to_vec())
     }
@@ -160,8 +160,9 @@ pub struct Line {
     pub shared_bytes: u64,
     /// Waves that fit a SIMD at once, where the compiler says so.
     pub waves: Option<u64>,
-    /// Turns of the hot loop in one of the loop around it.
+    /// Turns of the hot loop in one of the loop around it, and whether they are known.
     pub turns: usize,
+    pub told: bool,
     pub hot: HotLoop,
     pub estimate: Estimate,
 }
@@ -196,11 +197,12 @@ pub fn run(args: &Args) -> Result<()> {
     let known = kernels();
     let mut prepared = Vec::new();
     for name in &args.kernels {
-        match Path::new(name).extension() {
-            Some(ending) if ending == "wgsl" => {
+        let path = Path::new(name);
+        match path.extension().is_some_and(|ending| ending == "wgsl") || path.is_file() {
+            true => {
                 prepared.push(Prepared::file(name, &args.overrides)?);
             }
-            _ => prepared.extend(variants(translation::find(&known, name)?, &args.overrides)?),
+            false => prepared.extend(variants(translation::find(&known, name)?, &args.overrides)?),
         }
     }
     let cards = match (&args.cards[..], &args.wheels) {
@@ -216,7 +218,9 @@ pub fn run(args: &Args) -> Result<()> {
     let mut json = String::new();
     let mut print = || {
         for &card in cards {
-            for line in compilers.compile(card, &prepared, args.block)? {
+            for line in
+                compilers.compile(card, &prepared, args.block.map(|block| block as usize))?
+            {
                 crate::print(&told(&line))?;
                 if args.assembly {
                     crate::print(&format!("    {}\n", line.hot.text.join("\n    ")))?;
@@ -274,6 +278,22 @@ fn prepare(
     let settled = parse(source, extensions, place)
         .and_then(|(module, info)| specialize(&module, &info, overrides.iter().cloned()));
     let (module, info) = settled.map_err(unsupported)?;
+    let compute = |entry: &naga::EntryPoint| entry.stage == naga::ShaderStage::Compute;
+    if !module
+        .entry_points
+        .iter()
+        .any(|entry| compute(entry) && entry.name == "main")
+    {
+        let message = format!("{name}: it has no @compute entry point named main");
+        return Err(unsupported(message));
+    }
+    let bound = module.global_variables.iter();
+    let groups = bound.filter_map(|(_, global)| Some(global.binding.as_ref()?.group));
+    if let Some(group) = groups.max().filter(|&group| group != 0) {
+        return Err(unsupported(format!(
+            "{name}: it binds in group {group}; only bindings of group 0 are compiled"
+        )));
+    }
     Ok(Prepared {
         name: name.to_owned(),
         overrides,
@@ -318,6 +338,7 @@ impl Compilers {
                 shared_bytes: of("LDS size").unwrap_or(0),
                 waves,
                 turns,
+                told: block.is_some(),
                 estimate: Estimate::of(card, &hot, turns, waves),
                 hot,
             }
@@ -421,8 +442,13 @@ fn told(line: &Line) -> String {
         .map(|(name, value)| format!(" {name}={value}"));
     let set: String = set.collect();
     let (inner, hot, turns) = (&line.hot.inner, &line.hot, line.turns);
+    let what = if hot.loops {
+        "hot loop"
+    } else {
+        "no loop, all of it"
+    };
     let mut text = format!(
-        "{} {}{set}\n    hot loop: {} instructions, {} multiply-adds ({:.1} %), {} loads of \
+        "{} {}{set}\n    {what}: {} instructions, {} multiply-adds ({:.1} %), {} loads of \
          workgroup memory, {} of global memory ({} of 16 bytes), {} waits\n",
         line.card.name(),
         line.kernel,
@@ -438,7 +464,12 @@ fn told(line: &Line) -> String {
     if let Some(outer) = hot.outer {
         let _ = writeln!(
             text,
-            "    with the loop around it, {turns} turns: {} instructions, {:.1} % multiply-adds",
+            "    with the loop around it, {turns} turns{}: {} instructions, {:.1} % multiply-adds",
+            if line.told {
+                ""
+            } else {
+                " for want of --block"
+            },
             outer.instructions + turns * inner.instructions,
             100.0 * hot.block_share(turns),
         );
