@@ -299,8 +299,9 @@ pub(super) fn lower_grad_weight(
         .read(Operand::Input(1))
         .part(run.part[1]);
     // Where the turns of the device ask for more splits than fill it, some are summed at a
-    // time: so scratch does not grow with the batch.
-    let step = tiling.splits.min(tiling.wanted).min(most_parts(caps));
+    // time, each time about as many: so scratch does not grow with the batch.
+    let most = tiling.splits.min(tiling.wanted).min(most_parts(caps));
+    let step = tiling.splits.div_ceil(tiling.splits.div_ceil(most));
     let starts: Vec<usize> = (0..tiling.splits).step_by(step).collect();
     let size = [sizes.o, sizes.filter()];
     let split = (step > 1).then(|| split_target(step, &dweight, to, out));
