@@ -145,7 +145,7 @@ fn compile(name: &str, kernels: &[Kernel]) -> Option<Report> {
         return None;
     };
     let kernels = kernels.iter().map(|kernel| {
-        let variants = kernel.constants().map(Value::from_iter);
+        let variants = sets(kernel).into_iter().map(Value::from_iter);
         json!({
             "name": kernel.name,
             "source": kernel.source(),
@@ -193,6 +193,19 @@ fn compile(name: &str, kernels: &[Kernel]) -> Option<Report> {
     })
 }
 
+/// The override sets of a kernel that are compiled: every variant with one of what may follow, and
+/// everything that may follow with the first variant; with `STRIATE_LONG` every pair.
+fn sets(kernel: &Kernel) -> Vec<Vec<(&'static str, u32)>> {
+    let ends = kernel.epilogues.len();
+    let long = std::env::var_os("STRIATE_LONG").is_some();
+    let pairs = kernel.constants().enumerate();
+    let chosen = pairs.filter(|(i, _)| {
+        let (variant, end) = (i / ends, i % ends);
+        long || variant == 0 || end == variant % ends
+    });
+    chosen.map(|(_, set)| set).collect()
+}
+
 #[test]
 fn every_variant_becomes_a_pipeline() {
     let mut kernels = kernels();
@@ -204,10 +217,7 @@ fn every_variant_becomes_a_pipeline() {
     };
     let messages = &report.messages;
     assert!(messages.is_empty(), "{}", messages.join("\n"));
-    let wanted: usize = kernels
-        .iter()
-        .map(|kernel| kernel.constants().count())
-        .sum();
+    let wanted: usize = kernels.iter().map(|kernel| sets(kernel).len()).sum();
     assert_eq!(report.pipelines, wanted);
     println!(
         "{} pipelines of {} kernels on {} in {:.1} s",
