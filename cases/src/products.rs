@@ -77,8 +77,8 @@ pub fn products() -> Vec<Case> {
             .bound(Bound::Sum { k: n * h * w }),
         );
     }
-    // Several of the largest tiles: runs of terms are whole blocks, but of the last one only forward,
-    // and the kernels have few taps and many.
+    // Several of the largest tiles. Runs of terms are whole blocks, but of the last one only
+    // forward. The kernels have few taps and many.
     for (x, filters, kernel, stride, groups) in [
         ([2, 8, 12, 12], 136, [3, 3], 1, 1),
         ([1, 8, 15, 16], 136, [3, 3], 2, 1),

@@ -39,8 +39,8 @@ pub struct Args {
     /// Leaves out the last step of an epoch if it would have fewer images
     #[arg(long)]
     pub drop_last: bool,
-    /// Highest learning rate; default 0.1 for sgd, 0.003 for adam and adamw (of the best recipe adamw
-    /// 0.006), 0.006 for muon, whose weights of layers step ten thirds as far
+    /// Highest learning rate; default 0.1 for sgd, 0.003 for adam and adamw, 0.006 for adamw in the
+    /// best recipe and for muon, whose weights of layers step ten thirds as far
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     lr: Option<f32>,
     /// How parameters are updated; default adam, of the best recipe muon

@@ -1,17 +1,10 @@
-// Provider of A_ALONG, Pixels, pixels, list_tap, Weights and the five functions of these for
+// Provider of A_ALONG, pixels, list_tap, Weights and the five functions of these for
 // conv/pixels: y = weight x, the weights along a filter.
 // Providers: second_quad (second_quads), shifted.
 
 const A_ALONG: bool = true;
 
-// What four output pixels see: where their first tap lies in channel 0 of x, should it be inside,
-// and which rows and columns of the kernel are.
-struct Pixels {
-    first: vec4<u32>,
-    rows: vec4<u32>,
-    columns: vec4<u32>,
-}
-
+// What four output pixels see of x.
 fn pixels(group: u32, line: u32) -> Pixels {
     let own = columns(group, line);
     var result: Pixels;

@@ -1,4 +1,4 @@
-// Provider of A_ALONG, Pixels, pixels, list_tap, Weights and the five functions of these for
+// Provider of A_ALONG, pixels, list_tap, Weights and the five functions of these for
 // conv/pixels: dx = weight dy, the weights of four channels of x, a filter's taps apart.
 // Providers: second_element (second_elements).
 
@@ -7,12 +7,6 @@ const A_ALONG: bool = false;
 // What four input pixels see of dy. With down = row + pad_h, tap r shows row
 // (down - r dilation_h) / stride_h where that has no rest, and then it is down / stride_h - r
 // dilation_h / stride_h, each rounded down.
-struct Pixels {
-    first: vec4<u32>,
-    rows: vec4<u32>,
-    columns: vec4<u32>,
-}
-
 fn pixels(group: u32, line: u32) -> Pixels {
     let own = columns(group, line);
     var result: Pixels;

@@ -14,7 +14,7 @@
 // Overrides: by_axis (1 where there are more than 15 taps; along an axis at most 15 are), whole (1
 // where vec4s of weights begin at one of the buffer's and runs of terms are multiples of 8: then
 // nothing is shifted or checked).
-// Providers: Pixels, pixels, list_tap, Weights, open_weights, next_weights, find_weights,
+// Providers: pixels, list_tap, Weights, open_weights, next_weights, find_weights,
 // fetch_weights and keep_weights (conv/forward_cursor or conv/grad_input_cursor), gather,
 // conv/params.
 
@@ -24,6 +24,14 @@ override listed: u32 = 16u + 240u * by_axis; // taps, and one that is nowhere in
 
 const B_ALONG: bool = false;
 const NEVER: u32 = 15u;
+
+// What four pixels see: where the first tap of their first channel lies, should it be inside, and
+// which of the rows and columns of taps are, a bit for each.
+struct Pixels {
+    first: vec4<u32>,
+    rows: vec4<u32>,
+    columns: vec4<u32>,
+}
 
 // `place`: how far to the left the tap's bit goes to become the sign of a pixel's.
 struct Tap {

@@ -14,8 +14,8 @@ pub struct Caps {
     /// Tile of the matrix-shaped kernels, wherever they have one of this size; by default the one
     /// that the rules choose for each shape.
     pub tile: Option<Tile>,
-    /// Workgroups that fill the device: a product of fewer takes a smaller tile, or sums runs of its
-    /// terms apart.
+    /// Workgroups that fill the device. A product of fewer takes a smaller tile, or sums runs of
+    /// its terms apart.
     pub fills: usize,
     /// The largest tile that the rules take.
     pub largest_tile: Tile,

@@ -139,7 +139,8 @@ impl Prepared {
             Some(*value as usize)
         };
         let (tile, invocations) = (of("tile")?, of("workgroup_size")?);
-        of("tall").map(|_| tile * tile / invocations * BLOCK)
+        of("tall")?;
+        Some((tile * tile).checked_div(invocations)? * BLOCK)
     }
 }
 

@@ -16,7 +16,7 @@ pub(crate) enum Whole {
     Quads = 2,
 }
 
-/// Edge of a tile of `gemm_shared`, and vec4s of rows and of columns that an invocation makes of it.
+/// Edge of a tile of `gemm_shared`, and vec4s of rows and of columns that an invocation makes.
 pub(super) const fn edge(tile: Tile) -> [u32; 3] {
     match tile {
         Tile::Small => [32, 1, 1],

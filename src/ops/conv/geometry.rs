@@ -223,3 +223,8 @@ impl Sizes {
         }
     }
 }
+
+/// The greatest common divisor; of 0 and another number, that one.
+pub(super) fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}

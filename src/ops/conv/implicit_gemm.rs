@@ -9,6 +9,7 @@ use crate::shape::Type;
 
 use super::Sizes;
 use super::choose::Map;
+use super::geometry::gcd;
 use crate::lowering::gemm::{
     End, Fit, Splits, Target, TileProduct, Tiles, Whole, most_parts, run_scratch, shared_variants,
     split_target, sum_parts, sum_runs,
@@ -69,10 +70,6 @@ impl ClassAxis {
             taps: first_tap.map_or(0, |tap| (kernel - tap).div_ceil(step_tap)),
         }
     }
-}
-
-fn gcd(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 /// A product's share of a convolution: all of it, or of the gradient of the input the pixels that

@@ -2,6 +2,7 @@
 //! residue class of the stride, and how a row of them is cut into phases and runs.
 
 use crate::ops::conv::Sizes;
+use crate::ops::conv::geometry::gcd;
 
 /// The taps along one axis of a convolution, or of a class of the gradient of an input.
 #[derive(Debug, Clone, Copy)]
@@ -53,10 +54,6 @@ impl TapAxis {
             step: -(step as isize),
         }
     }
-}
-
-fn gcd(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 /// The taps of a row: `phases` of them lie between one tap and the next that sees the columns one
