@@ -69,18 +69,17 @@ type Floor = (&'static str, &'static [(&'static str, u32)], f64, f64);
 /// In the largest tile: the share of multiply-adds in the hot loop and in all that is done for a
 /// block of terms, and loads from the next block that come before this one's arithmetic.
 ///
-/// The gradients gather more than they multiply is worth hiding: 85 % and 78 % are reached by
-/// products and forward convolutions alone.
+/// On these cards the loop over a block of terms is unrolled, so that both are one share.
 #[test]
 fn the_largest_tiles_multiply() {
     let Some(compilers) = compilers() else { return };
     let floors: [Floor; 5] = [
-        ("matmul_shared", &[("along_a", 1), ("whole", 1)], 0.85, 0.78),
+        ("matmul_shared", &[("along_a", 1), ("whole", 1)], 0.89, 0.89),
         // Terms that may be a batch are checked.
-        ("matmul_shared", &[("along_a", 0), ("whole", 2)], 0.85, 0.78),
-        ("conv_forward_shared", &[("by_axis", 0)], 0.85, 0.78),
-        ("conv_grad_weight_shared", &[("whole", 1)], 0.84, 0.76),
-        ("conv_grad_input_shared", &[("by_axis", 0)], 0.82, 0.75),
+        ("matmul_shared", &[("along_a", 0), ("whole", 2)], 0.85, 0.85),
+        ("conv_forward_shared", &[("by_axis", 0)], 0.85, 0.85),
+        ("conv_grad_weight_shared", &[("whole", 1)], 0.83, 0.83),
+        ("conv_grad_input_shared", &[("by_axis", 0)], 0.85, 0.85),
     ];
 
     for card in CARDS {
@@ -92,7 +91,9 @@ fn the_largest_tiles_multiply() {
                 let hot = &line.hot;
                 assert!(hot.inner.share() >= inner, "{line:?}");
                 assert!(hot.block_share(line.turns) >= block, "{line:?}");
-                let loads = hot.inner.shared_loads;
+                // Of tiles; a cursor over pixels looks up its tap and its pixels besides.
+                let looked_up = if own.contains(&("by_axis", 0)) { 2 } else { 0 };
+                let loads = hot.inner.shared_loads - looked_up;
                 assert!(hot.inner.multiply_adds >= 16 * loads, "{line:?}");
                 assert!(
                     hot.inner.global_loads > 0,
@@ -100,12 +101,8 @@ fn the_largest_tiles_multiply() {
                 );
                 // Other operands are gathered: their layout permits no more.
                 let wide = if name == "matmul_shared" { 2 } else { 1 };
-                if name != "conv_grad_input_shared" {
-                    assert!(hot.inner.wide_loads >= wide, "{line:?}");
-                }
-                if own.contains(&("along_a", 1)) {
-                    assert_eq!(hot.inner.early_waits, 0, "{line:?}");
-                }
+                assert!(hot.inner.wide_loads >= wide, "{line:?}");
+                assert_eq!(hot.inner.early_waits, 0, "{line:?}");
                 if card == Card::Navi21 {
                     assert!(line.waves.unwrap() >= 8, "{line:?}");
                 }

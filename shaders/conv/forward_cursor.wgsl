@@ -1,4 +1,4 @@
-// Provider of A_ALONG, pixels, list_tap, Weights and the five functions of these for
+// Provider of A_ALONG, pixels, tap_offset, Weights and the four functions of these for
 // conv/pixels: y = weight x, the weights along a filter.
 // Providers: second_quad (second_quads), shifted.
 
@@ -20,8 +20,8 @@ fn pixels(group: u32, line: u32) -> Pixels {
     return result;
 }
 
-// The offset of a tap, whose row and column in the kernel are `place`.
-fn list_tap(tap: u32, place: vec2<u32>) -> u32 {
+// The offset of the tap whose row and column in the kernel are `place`.
+fn tap_offset(place: vec2<u32>) -> u32 {
     return place.x * params.dilation_h * params.width + place.y * params.dilation_w;
 }
 
@@ -38,17 +38,13 @@ fn open_weights(group: u32, place: Place) -> Weights {
     return Weights(min(at / 4u, params.last_quad), at, place.term);
 }
 
-fn next_weights(weights: Weights, over: bool) -> Weights {
+fn next_weights(weights: Weights) -> Weights {
     let at = weights.at + DEPTH;
     var quad = weights.quad + DEPTH / 4u;
     if whole == 0u {
         quad = at / 4u;
     }
     return Weights(min(quad, params.last_quad), at, weights.term + DEPTH);
-}
-
-fn find_weights(weights: Weights, tap: u32) -> Weights {
-    return weights;
 }
 
 fn fetch_weights(weights: Weights) -> vec4<f32> {

@@ -2,8 +2,9 @@
 // dx[c, pixel] = sum over (o, r, s) of weight[o, c, r, s] dy[o, the output that tap (r, s) links to
 // pixel].
 //
-// dy [N, O, OH, OW], weight [O, C / groups, R, S], dx [N, C, H, W]. Rows are the channels of a
-// group, columns the pixels of a class of its input: those that the same taps see.
+// dy [N, O, OH, OW], dx [N, C, H, W], weight packed by conv/pack as [O, taps of the class, quads]
+// vec4s of channels of a group. Rows are the channels of a group, columns the pixels of a class of
+// its input: those that the same taps see.
 
 // Four input pixels: where their image begins in dy, and their padded coordinates.
 struct Columns {
@@ -14,7 +15,7 @@ struct Columns {
 
 fn rows(group: u32, first: u32) -> vec4<u32> {
     let channel = min(first + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.m - 1u));
-    return (group * params.outs * params.channels + channel) * params.kernel_h * params.kernel_w;
+    return group * params.k * params.quads * 4u + channel;
 }
 
 fn columns(group: u32, first: u32) -> Columns {
@@ -34,11 +35,7 @@ fn load_a(row: vec4<u32>, k: u32, end: u32) -> vec4<f32> {
     if k >= end {
         return vec4<f32>();
     }
-    let taps = params.taps_h * params.taps_w;
-    let out = k / taps;
-    let tap = tap_place(k - out * taps);
-    let filter_taps = params.kernel_h * params.kernel_w;
-    let at = row + out * params.channels * filter_taps + tap.x * params.kernel_w + tap.y;
+    let at = row + k * params.quads * 4u;
     return vec4<f32>(
         second_element(at.x), second_element(at.y), second_element(at.z), second_element(at.w)
     );

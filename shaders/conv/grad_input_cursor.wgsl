@@ -1,6 +1,6 @@
-// Provider of A_ALONG, pixels, list_tap, Weights and the five functions of these for
-// conv/pixels: dx = weight dy, the weights of four channels of x, a filter's taps apart.
-// Providers: second_element (second_elements).
+// Provider of A_ALONG, pixels, tap_offset, Weights and the four functions of these for
+// conv/pixels: dx = weight dy, the weights of four channels of x, as they lie when packed.
+// Providers: second_quad (second_quads).
 
 const A_ALONG: bool = false;
 
@@ -31,47 +31,30 @@ fn on_grid(own: vec4<u32>, tap: u32, stride: u32, extent: u32) -> vec4<bool> {
     return (own >= vec4<u32>(tap)) & (place * stride == own - tap) & (place < vec4<u32>(extent));
 }
 
-// Where each tap lies in a filter's channel.
-var<workgroup> tap_weights: array<u32, listed>;
-
-// The offset in dy of a tap, whose row and column in the kernel are `place`.
-fn list_tap(tap: u32, place: vec2<u32>) -> u32 {
-    tap_weights[tap] = place.x * params.kernel_w + place.y;
+// The offset in dy of the tap whose row and column in the kernel are `place`.
+fn tap_offset(place: vec2<u32>) -> u32 {
     let row = place.x * params.dilation_h / params.stride_h;
     return 0u - (row * params.out_width + place.y * params.dilation_w / params.stride_w);
 }
 
-// The same tap of four channels: where their first filter's begins, and where it is.
+// The same tap of four channels.
 struct Weights {
-    first: u32,
+    quad: u32,
     term: u32,
-    index: vec4<u32>,
 }
 
 fn open_weights(group: u32, place: Place) -> Weights {
-    let out = place.term / max(params.taps_h * params.taps_w, 1u);
     let channel = min(place.line, params.m - 1u);
-    let own = (group * params.outs + out) * params.channels + channel;
-    return Weights(own * params.kernel_h * params.kernel_w, place.term, vec4<u32>());
+    let first = (group * params.k + place.term) * params.quads;
+    return Weights(first + channel / 4u, place.term);
 }
 
-fn next_weights(weights: Weights, over: bool) -> Weights {
-    let filters = params.channels * params.kernel_h * params.kernel_w;
-    let step = params.step_weight + select(0u, filters, over);
-    return Weights(weights.first + step, weights.term + DEPTH, weights.index);
-}
-
-fn find_weights(weights: Weights, tap: u32) -> Weights {
-    let next = vec4<u32>(0u, 1u, 2u, 3u) * (params.kernel_h * params.kernel_w);
-    let at = weights.first + tap_weights[tap] + next;
-    return Weights(weights.first, weights.term, min(at, vec4<u32>(params.last_weight)));
+fn next_weights(weights: Weights) -> Weights {
+    return Weights(weights.quad + DEPTH * params.quads, weights.term + DEPTH);
 }
 
 fn fetch_weights(weights: Weights) -> vec4<f32> {
-    let at = weights.index;
-    return vec4<f32>(
-        second_element(at.x), second_element(at.y), second_element(at.z), second_element(at.w)
-    );
+    return second_quad(min(weights.quad, params.last_quad));
 }
 
 fn keep_weights(weights: Weights, value: vec4<f32>, end: u32) -> vec4<f32> {

@@ -21,20 +21,24 @@ struct Steps {
 }
 
 struct Cursor {
-    a: u32,
+    a: u32, // in vec4s where whole is not 0
     b: u32,
     quad: u32, // of dy
     index: vec4<u32>, // in x
-    column: u32, // of dy
-    row: u32,
-    slot: u32, // of `corners`
+    // Column and row of x, and of what is past the end of a row of dy and of an image.
+    column: i32,
+    row: i32,
+    end_column: i32,
+    end_row: i32,
+    // What a block of terms adds to column and row, and what a row and an image of dy have.
+    step_column: i32,
+    step_row: i32,
+    columns: i32,
+    rows: i32,
     term: u32,
     a_steps: Steps,
     b_steps: Steps,
 }
-
-// The column and row of x that column and row 0 of dy see; here, since registers are dearer.
-var<workgroup> corners: array<vec2<u32>, slots>;
 
 fn prepare(local: u32) {}
 
@@ -53,10 +57,18 @@ fn open_cursor(group: u32, a: Place, b: Place, slot: u32, end: u32) -> Cursor {
     let line = a.term / params.row_terms;
     let image = line / params.out_height;
     var cursor: Cursor;
-    cursor.column = a.term - line * params.row_terms;
-    cursor.row = line - image * params.out_height;
-    cursor.slot = slot;
-    corners[slot] = vec2<u32>(own.column.x, own.row.x);
+    let column = a.term - line * params.row_terms;
+    let row = line - image * params.out_height;
+    let x = own.column.x + column * params.stride_w;
+    let y = own.row.x + row * params.stride_h;
+    cursor.column = bitcast<i32>(x);
+    cursor.row = bitcast<i32>(y);
+    cursor.step_column = i32(params.step_column * params.stride_w);
+    cursor.step_row = i32(params.step_row * params.stride_h);
+    cursor.columns = i32(params.row_terms * params.stride_w);
+    cursor.rows = i32(params.out_height * params.stride_h);
+    cursor.end_column = bitcast<i32>(own.column.x) + cursor.columns;
+    cursor.end_row = bitcast<i32>(own.row.x) + cursor.rows;
     cursor.term = a.term;
     let plane = params.height * params.width;
     let image_a = params.groups * params.outs * params.out_height * params.out_width;
@@ -64,17 +76,20 @@ fn open_cursor(group: u32, a: Place, b: Place, slot: u32, end: u32) -> Cursor {
     let row_b = params.stride_h * params.width;
     cursor.a = params.a_base
         + image * image_a
-        + (out * params.out_height + cursor.row) * params.out_width
-        + cursor.column;
+        + (out * params.out_height + row) * params.out_width
+        + column;
     cursor.b = params.b_base
         + image * image_b
         + own.plane.x * plane
-        + own.row.x * params.width
-        + cursor.row * row_b
-        + own.column.x
-        + cursor.column * params.stride_w;
+        + y * params.width
+        + x;
     cursor.a_steps = steps(1u, params.out_width, image_a);
     cursor.b_steps = steps(params.stride_w, row_b, image_b);
+    if whole != 0u {
+        // Rows of dy lie one behind the other, so that only images are apart.
+        cursor.a /= 4u;
+        cursor.a_steps = Steps(cursor.a_steps.each / 4u, 0u, cursor.a_steps.image / 4u);
+    }
     return looked_up(cursor);
 }
 
@@ -82,7 +97,7 @@ fn open_cursor(group: u32, a: Place, b: Place, slot: u32, end: u32) -> Cursor {
 fn looked_up(cursor: Cursor) -> Cursor {
     var result = cursor;
     let next = vec4<u32>(0u, 1u, 2u, 3u) * params.stride_w;
-    result.quad = min(cursor.a / 4u, params.last_quad);
+    result.quad = min(select(cursor.a, cursor.a / 4u, whole == 0u), params.last_quad);
     result.index = min(cursor.b + next, vec4<u32>(params.last_source));
     return result;
 }
@@ -93,15 +108,14 @@ fn after(at: u32, steps: Steps, over: bool, past: bool) -> u32 {
 
 fn next(cursor: Cursor, end: u32) -> Cursor {
     var result = cursor;
-    let column = cursor.column + params.step_column;
-    let over = column >= params.row_terms;
-    let row = cursor.row + params.step_row + select(0u, 1u, over);
-    let past = row >= params.out_height;
-    // The differences wrap to large numbers where they are not taken.
-    result.column = min(column, column - params.row_terms);
-    result.row = min(row, row - params.out_height);
+    let column = cursor.column + cursor.step_column;
+    let over = column >= cursor.end_column;
+    let row = cursor.row + cursor.step_row + select(0, i32(params.stride_h), over);
+    let past = row >= cursor.end_row;
+    result.column = column - select(0, cursor.columns, over);
+    result.row = row - select(0, cursor.rows, past);
     result.term = cursor.term + DEPTH;
-    result.a = after(cursor.a, cursor.a_steps, over, past);
+    result.a = after(cursor.a, cursor.a_steps, over && whole == 0u, past);
     result.b = after(cursor.b, cursor.b_steps, over, past);
     return looked_up(result);
 }
@@ -121,8 +135,10 @@ fn fetch_b(cursor: Cursor) -> vec4<f32> {
 
 // Which of the four terms there are.
 fn in_row(cursor: Cursor, end: u32) -> vec4<bool> {
-    let columns = cursor.column + vec4<u32>(0u, 1u, 2u, 3u);
-    return (columns < vec4<u32>(params.out_width)) & vec4<bool>(cursor.term < end);
+    let filled = i32((params.row_terms - params.out_width) * params.stride_w);
+    let column = cursor.column + vec4<i32>(0, 1, 2, 3) * i32(params.stride_w);
+    let inside = column < vec4<i32>(cursor.end_column - filled);
+    return inside & vec4<bool>(cursor.term < end);
 }
 
 fn keep_a(cursor: Cursor, value: vec4<f32>, end: u32) -> vec4<f32> {
@@ -134,13 +150,16 @@ fn keep_a(cursor: Cursor, value: vec4<f32>, end: u32) -> vec4<f32> {
 
 fn keep_b(cursor: Cursor, value: vec4<f32>, end: u32) -> vec4<f32> {
     // Outside, whatever the column, where the row is.
-    let corner = corners[cursor.slot];
-    let first = corner.x + cursor.column * params.stride_w;
-    let row_inside = corner.y + cursor.row * params.stride_h < params.height;
+    let row_inside = bitcast<u32>(cursor.row) < params.height;
+    let first = select(0x80000000u, bitcast<u32>(cursor.column), row_inside);
     let next = vec4<u32>(0u, 1u, 2u, 3u) * params.stride_w;
-    var inside = select(0x80000000u, first, row_inside) + next < vec4<u32>(params.width);
+    var inside = first + next < vec4<u32>(params.width);
     if whole != 1u {
         inside &= in_row(cursor, end);
     }
-    return select(vec4<f32>(), value, inside);
+    // From the last one on: whoever waits for that has the others.
+    let w = select(0.0, value.w, inside.w);
+    let z = select(0.0, value.z, inside.z);
+    let y = select(0.0, value.y, inside.y);
+    return vec4<f32>(select(0.0, value.x, inside.x), y, z, w);
 }

@@ -1,11 +1,11 @@
-// The weights of a convolution as conv_registers reads them: vec4s of four output channels, one for
-// each tap.
+// The weights of a convolution as conv_registers and conv_grad_input by tiles read them: vec4s of
+// four output channels, one for each tap.
 //   packed[group][chunk][in][i][slot][block], out = 4 * (chunk * blocks + block) = weight[group *
 //   group_step + in * in_step + out * out_step + first + i * row_step + j * col_step] j = phase +
 //   position * phases for slot = position + phase * positions; 0 where out or j is past the end.
 // "out" and "in" are the channels that the convolution writes and reads: O and I of weight [O, I,
 // R, S] forward, I and O for the gradient of the input, whose taps run backwards and belong to one
-// residue class of the stride. Reference: src/ops/conv/cpu/forward.rs.
+// residue class of the stride. Reference: src/ops/conv/pack.rs.
 // One invocation makes one vec4, one workgroup workgroup_size of them, side by side.
 // Providers: lib/grid, lib/divide.
 

@@ -53,13 +53,12 @@ struct Params {
     step_tap_w: u32,
     row_terms: u32, // of a row of dy, where terms are its pixels: out_width filled up
     last_source: u32, // element of what gather reads
-    last_quad: u32, // vec4, and
-    last_weight: u32, // element of the other factor
+    last_quad: u32, // vec4 of the other factor
+    quads: u32, // vec4s of packed weights for a term
     plane: u32, // elements of a channel of what gather reads
     // What lies between a term and the eighth after it: whole channels' elements and taps,
     step_plane: u32,
     step_taps: u32,
-    step_weight: u32, // or whole filters' weights;
     step_column: u32, // or columns, rows and images of dy.
     step_row: u32,
     step_image: u32,

@@ -136,52 +136,66 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
     var c01 = mat4x4<f32>();
     var c10 = mat4x4<f32>();
     var c11 = mat4x4<f32>();
-    for (var k = start; k < end; k += DEPTH) {
-        cursor = next(cursor, end);
-        workgroupBarrier();
-        for (var at = 0u; at < DEPTH * STRIDE; at += 4u * STRIDE) {
-            // In the loop, or compilers load only when it is through.
-            if at == 0u {
-                a = fetch_a(cursor);
-                b = fetch_b(cursor);
-            }
-            let a0 = block_a(at + row);
-            var a1 = mat4x4<f32>();
-            if tall > 1u {
-                a1 = block_a(at + row + half);
-            }
-            // Either way few vec4s of B are held at a time: the registers decide.
-            if B_ALONG {
-                for (var j = 0u; j < 4u; j++) {
-                    let b0 = tile_b[at + j * STRIDE + column];
-                    c00[j] = add_line(c00[j], a0, b0);
-                    if tall > 1u {
-                        c10[j] = add_line(c10[j], a1, b0);
+    // Compilers unroll loops that test at their end, and jump once less in a turn.
+    if start < end {
+        var k = start;
+        loop {
+            cursor = next(cursor, end);
+            workgroupBarrier();
+            var at = 0u;
+            loop {
+                // In the loop, or compilers load only when it is through.
+                if at == 0u {
+                    a = fetch_a(cursor);
+                    b = fetch_b(cursor);
+                }
+                let a0 = block_a(at + row);
+                var a1 = mat4x4<f32>();
+                if tall > 1u {
+                    a1 = block_a(at + row + half);
+                }
+                // Either way few vec4s of B are held at a time: the registers decide.
+                if B_ALONG {
+                    for (var j = 0u; j < 4u; j++) {
+                        let b0 = tile_b[at + j * STRIDE + column];
+                        if wide > 1u {
+                            let b1 = tile_b[at + j * STRIDE + column + half];
+                            c01[j] = add_line(c01[j], a0, b1);
+                            c11[j] = add_line(c11[j], a1, b1);
+                        }
+                        c00[j] = add_line(c00[j], a0, b0);
+                        if tall > 1u {
+                            c10[j] = add_line(c10[j], a1, b0);
+                        }
                     }
-                    if wide > 1u {
-                        let b1 = tile_b[at + j * STRIDE + column + half];
-                        c01[j] = add_line(c01[j], a0, b1);
-                        c11[j] = add_line(c11[j], a1, b1);
+                } else {
+                    for (var t = 0u; t < 4u; t++) {
+                        let b0 = tile_b[at + t * STRIDE + column];
+                        if wide > 1u {
+                            let b1 = tile_b[at + t * STRIDE + column + half];
+                            c01 = add(c01, term_of(a0, t, A_ALONG), b1);
+                            c11 = add(c11, term_of(a1, t, A_ALONG), b1);
+                        }
+                        c00 = add(c00, term_of(a0, t, A_ALONG), b0);
+                        if tall > 1u {
+                            c10 = add(c10, term_of(a1, t, A_ALONG), b0);
+                        }
                     }
                 }
-            } else {
-                for (var t = 0u; t < 4u; t++) {
-                    let b0 = tile_b[at + t * STRIDE + column];
-                    c00 = add(c00, term_of(a0, t, A_ALONG), b0);
-                    if tall > 1u {
-                        c10 = add(c10, term_of(a1, t, A_ALONG), b0);
-                    }
-                    if wide > 1u {
-                        let b1 = tile_b[at + t * STRIDE + column + half];
-                        c01 = add(c01, term_of(a0, t, A_ALONG), b1);
-                        c11 = add(c11, term_of(a1, t, A_ALONG), b1);
-                    }
+                at += 4u * STRIDE;
+                if at >= DEPTH * STRIDE {
+                    break;
                 }
+            }
+            workgroupBarrier();
+            // What was loaded last comes first: whoever waits for that has the rest.
+            tile_b[b_slot] = keep_b(cursor, b, end);
+            tile_a[a_slot] = keep_a(cursor, a, end);
+            k += DEPTH;
+            if k >= end {
+                break;
             }
         }
-        workgroupBarrier();
-        tile_a[a_slot] = keep_a(cursor, a, end);
-        tile_b[b_slot] = keep_b(cursor, b, end);
     }
 
     if counts {

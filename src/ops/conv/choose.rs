@@ -6,6 +6,7 @@
 //! | depthwise | any | `direct.rs` |
 //! | with a weight in several parts | any | `direct.rs` |
 //! | y and dX, with more than 15 taps along an axis | a GPU | `direct.rs` |
+//! | dX, with a weight that one binding cannot hold packed | a GPU | `direct.rs` |
 //! | any other | a GPU | `implicit_gemm.rs` |
 //! | any other whose scratch and turns fit | a CPU adapter, or GL | `cpu/` |
 //! | any other | a CPU adapter, or GL | `direct.rs` |
@@ -78,11 +79,10 @@ pub(super) fn kernels(
     if !one_part {
         return (Direct, "direct: its weight lies in several parts");
     }
-    if caps.body != Body::Registers && !implicit_gemm::fits(sizes, map) {
-        return (
-            Direct,
-            "direct: its kernel has more than 15 taps along an axis",
-        );
+    if caps.body != Body::Registers
+        && let Some(why) = implicit_gemm::refuses(sizes, map, caps)
+    {
+        return (Direct, why);
     }
     match caps.body {
         Body::Shared => (

@@ -10,6 +10,7 @@ use crate::shape::Type;
 use super::Sizes;
 use super::choose::Map;
 use super::geometry::gcd;
+use super::pack::Packing;
 use crate::lowering::gemm::{
     End, Fit, Splits, Target, TileProduct, Tiles, Whole, most_parts, run_scratch, shared_variants,
     split_target, sum_parts, sum_runs,
@@ -18,10 +19,18 @@ use crate::lowering::gemm::{
 /// The most taps along an axis: the kernels keep a bit for each.
 const MOST_TAPS: usize = 15;
 
-/// Whether the kernels compute it.
-pub(super) fn fits(sizes: &Sizes, map: Map) -> bool {
-    let few = |axis: usize| sizes.window[axis].kernel <= MOST_TAPS;
-    map == Map::GradWeight || few(1) && few(2)
+/// Why the kernels do not compute it, should that be so.
+pub(super) fn refuses(sizes: &Sizes, map: Map, caps: &Caps) -> Option<&'static str> {
+    let many = |axis: usize| sizes.window[axis].kernel > MOST_TAPS;
+    let packed = 16 * Class::all(sizes).packing(sizes).quads() as u64;
+    match map {
+        Map::GradWeight => None,
+        _ if many(1) || many(2) => Some("direct: its kernel has more than 15 taps along an axis"),
+        Map::GradInput if packed > caps.max_binding => {
+            Some("direct: its weight, packed, is too large for a binding")
+        }
+        _ => None,
+    }
 }
 
 /// Pixels along an axis, and the taps that they see something through.
@@ -106,6 +115,27 @@ impl Class {
 
     fn pixels(&self) -> usize {
         self.axes[0].extent * self.axes[1].extent
+    }
+
+    /// Weights as the gradient of the input reads them: for each filter and tap of the class the
+    /// channels side by side.
+    fn packing(&self, sizes: &Sizes) -> Packing {
+        let [rows, columns] = &self.axes;
+        let (taps, row) = (sizes.taps(), sizes.window[2].kernel);
+        let (channels, outs) = (sizes.c / sizes.groups, sizes.o / sizes.groups);
+        Packing {
+            groups: sizes.groups,
+            chunks: 1,
+            blocks: channels.div_ceil(4),
+            outs: channels,
+            channels: outs,
+            taps: [rows.taps, columns.taps],
+            phases: 1,
+            positions: columns.taps,
+            steps: [outs * sizes.filter(), sizes.filter(), taps],
+            first: rows.first_tap * row + columns.first_tap,
+            tap_steps: [rows.step_tap * row, columns.step_tap].map(usize::cast_signed),
+        }
     }
 }
 
@@ -218,9 +248,16 @@ pub(super) fn lower(
         _ => vec![all],
     };
     let scratch = run_scratch(out, splits, images * to_row);
-    for (run, class) in runs
+    let weights: Vec<Operand> = match map {
+        Map::GradInput => {
+            let weights = classes.iter().map(|class| packed(sizes, class, out));
+            weights.collect()
+        }
+        _ => vec![Operand::Input(1)],
+    };
+    for (run, (class, &weights)) in runs
         .iter()
-        .flat_map(|run| classes.iter().map(move |class| (run, class)))
+        .flat_map(|run| classes.iter().zip(&weights).map(move |own| (run, own)))
     {
         let product = tile_product(sizes, map, class, run.count);
         let tiling = tiling(&product, class);
@@ -243,7 +280,7 @@ pub(super) fn lower(
             let dispatch = Dispatch::of(Cow::Owned(kernel), overrides)
                 .read(Operand::Input(0))
                 .part(run.part[0])
-                .read(Operand::Input(1));
+                .read(weights);
             let dispatch = Target {
                 end,
                 end_part: if splits == 1 { to.end_part } else { 0 },
@@ -252,11 +289,27 @@ pub(super) fn lower(
             .bind(dispatch);
             let dispatch = product.split_params(&tiling, split, caps, dispatch);
             let bases = [0, run.first[0] * from_row, to.first];
-            let read = (run.first[0] + run.count) * from_row;
-            let read = [read, sizes.o * sizes.filter()];
+            let weights = match map {
+                Map::GradInput => 4 * class.packing(sizes).quads(),
+                _ => sizes.o * sizes.filter(),
+            };
+            let read = [(run.first[0] + run.count) * from_row, weights];
             out.push(params(sizes, map, class, bases, read, dispatch));
         });
     }
+}
+
+/// Emits the packing of the class's weights, unless they lie so or it has no taps.
+fn packed(sizes: &Sizes, class: &Class, out: &mut Lowering) -> Operand {
+    let packing = class.packing(sizes);
+    let quads = packing.quads();
+    let lie_so = sizes.taps() == 1 && packing.outs.is_multiple_of(4);
+    if quads == 0 || lie_so {
+        return Operand::Input(1);
+    }
+    let packed = out.scratch(Type::f32([4 * quads]));
+    out.push(packing.dispatch(packed));
+    packed
 }
 
 /// Emits the gradient of the weight over one run of images.
@@ -382,16 +435,15 @@ fn walk_params(
     };
     let (whole, rest) = (step / taps, step % taps);
     let (lines, rows) = (step / terms, sizes.output[1]);
-    let [last_source, last_weight] = read.map(|elements| elements.max(1) - 1);
+    let [last_source, last] = read.map(|elements| elements.max(1) - 1);
     dispatch
         .param("row_terms", terms)
         .param("last_source", last_source)
-        .param("last_quad", last_weight / 4)
-        .param("last_weight", last_weight)
+        .param("last_quad", last / 4)
+        .param("quads", class.packing(sizes).blocks)
         .param("plane", plane)
         .param("step_plane", whole * plane)
         .param("step_taps", rest)
-        .param("step_weight", whole * sizes.filter())
         .param("step_column", step % terms)
         .param("step_row", lines % rows)
         .param("step_image", lines / rows)
@@ -415,6 +467,7 @@ fn kernel(tiles: Tiles, map: Map) -> Kernel {
     };
     let mut files = vec![source!("conv/params"), source!("conv/gather"), own];
     match (tiles, map) {
+        (Tiles::Cooperative(_), Map::GradInput) => files.push(source!("gemm/second_quads")),
         (Tiles::Cooperative(_), _) => files.push(source!("gemm/second_elements")),
         (Tiles::Shared, Map::Forward) => files.extend([
             source!("conv/pixels"),
@@ -426,7 +479,7 @@ fn kernel(tiles: Tiles, map: Map) -> Kernel {
         (Tiles::Shared, Map::GradInput) => files.extend([
             source!("conv/pixels"),
             source!("conv/grad_input_cursor"),
-            source!("gemm/second_elements"),
+            source!("gemm/second_quads"),
             source!("gemm/mended"),
         ]),
         (Tiles::Shared, Map::GradWeight) => files.extend([

@@ -8,6 +8,7 @@ mod direct;
 mod filters;
 mod geometry;
 mod implicit_gemm;
+mod pack;
 mod pieces;
 mod settings;
 mod walk;
@@ -34,8 +35,7 @@ use walk::{FORWARD, GRAD_INPUT, GRAD_WEIGHT, TRANSPOSED};
 
 /// Every kernel of the family.
 pub(super) fn kernels() -> Vec<Kernel> {
-    let [forward, grad_weight] = cpu::KERNELS;
-    let fixed = [direct::KERNELS, forward, grad_weight].concat();
+    let fixed = [direct::KERNELS, pack::KERNELS, cpu::KERNELS].concat();
     let composed = [implicit_gemm::kernels(), direct::kernels(), cpu::kernels()].concat();
     fixed.into_iter().cloned().chain(composed).collect()
 }

@@ -177,14 +177,6 @@ pub(super) fn cheapest(
         .expect("some set fits every shape")
 }
 
-pub(super) static PACK: Kernel = Kernel::new(
-    "conv_pack",
-    &[source!("conv/pack")],
-    &[&[("workgroup_size", 64)]],
-);
-
-pub(super) const KERNELS: &[&Kernel] = &[&PACK];
-
 /// The files of `form`'s x and window, and the end of a kernel's name.
 pub(super) fn x_files(strided: bool, window: bool) -> ([Source; 2], &'static str) {
     let shown = source!("gemm/first_window");

@@ -9,12 +9,13 @@ use crate::kernel::{
 };
 use crate::shape::Type;
 
-use super::forms::{PACK, RegistersForm, Weights, cheapest, kernel, tile_of};
-use super::taps::{Runs, TapAxis, wrapped};
+use super::forms::{RegistersForm, Weights, cheapest, kernel, tile_of};
+use super::taps::{Runs, TapAxis};
 use crate::lowering::gemm::{End, View};
 use crate::lowering::value;
 use crate::ops::conv::Sizes;
 use crate::ops::conv::choose::Map;
+use crate::ops::conv::pack::{Packing, wrapped};
 
 /// One convolution as `conv_registers` runs it. A forward convolution is one; a gradient of the
 /// input is one for each residue class of the stride, over dy, with the class's taps backwards.
@@ -143,14 +144,12 @@ impl Class {
 
     /// Elements of the packed weights of one chunk.
     fn chunk_weights(&self, overrides: Overrides) -> usize {
-        let [blocks, taps] = ["blocks", "taps"].map(|n| value(overrides, n));
-        let runs = Runs::new(&self.axes[1], taps);
-        let slots = runs.phases * runs.positions();
-        4 * self.input[0] * self.axes[0].taps * slots * blocks
+        let packing = self.packing(1, overrides);
+        4 * packing.quads() / packing.chunks.max(1)
     }
 
     fn packed(&self, groups: usize, overrides: Overrides) -> usize {
-        groups * self.chunks(overrides) * self.chunk_weights(overrides)
+        4 * self.packing(groups, overrides).quads()
     }
 
     /// Elements of an image of what is read.
@@ -267,7 +266,7 @@ impl Class {
         if per_image == 0 || runs.is_empty() {
             return;
         }
-        let weights = self.pack(groups, &row, form, overrides, out);
+        let weights = self.pack(groups, form, overrides, out);
         let mending = self.turns(overrides).dispatches(caps.max_turns);
         let [out_plane, out_first, out_row, out_col] = self.place;
         let image = self.image(groups);
@@ -342,44 +341,37 @@ impl Class {
         }
     }
 
+    fn packing(&self, groups: usize, overrides: Overrides) -> Packing {
+        let runs = Runs::new(&self.axes[1], value(overrides, "taps"));
+        Packing {
+            groups,
+            chunks: self.chunks(overrides),
+            blocks: value(overrides, "blocks"),
+            outs: self.output[0],
+            channels: self.input[0],
+            taps: self.axes.map(|axis| axis.taps),
+            phases: runs.phases,
+            positions: runs.positions(),
+            steps: self.weight,
+            first: self.first,
+            tap_steps: self.steps,
+        }
+    }
+
     /// The packed weights; the weights themselves where there are no taps to pack and none is read.
     fn pack(
         &self,
         groups: usize,
-        runs: &Runs,
         form: RegistersForm,
         overrides: Overrides,
         out: &mut Lowering,
     ) -> Operand {
-        let quads = self.packed(groups, overrides) / 4;
-        if quads == 0 {
+        let packing = self.packing(groups, overrides);
+        if packing.quads() == 0 {
             return Operand::Input(1);
         }
-        let [vertical, horizontal] = &self.axes;
-        let [group_step, in_step, out_step] = self.weight;
-        let [row_step, col_step] = self.steps;
         let packed = out.scratch(self.packed_type(groups, form, overrides));
-        out.push(
-            Dispatch::new(&PACK, PACK.variants[0])
-                .read(Operand::Input(1))
-                .write(packed)
-                .param("quads", quads)
-                .param("chunks", self.chunks(overrides))
-                .param("blocks", value(overrides, "blocks"))
-                .param("outs", self.output[0])
-                .param("channels", self.input[0])
-                .param("taps_h", vertical.taps)
-                .param("taps_w", horizontal.taps)
-                .param("phases", runs.phases)
-                .param("positions", runs.positions())
-                .param("group_step", group_step)
-                .param("in_step", in_step)
-                .param("out_step", out_step)
-                .param("first", self.first)
-                .param("row_step", wrapped(row_step))
-                .param("col_step", wrapped(col_step))
-                .workgroups(quads.div_ceil(64)),
-        );
+        out.push(packing.dispatch(packed));
         packed
     }
 }

@@ -10,10 +10,11 @@ use crate::kernel::{
 use crate::shape::Type;
 
 use super::forms::{cheapest, x_files};
-use super::taps::{Runs, TapAxis, wrapped};
+use super::taps::{Runs, TapAxis};
 use crate::lowering::gemm::{Target, View, split_target, sum_parts};
 use crate::lowering::value;
 use crate::ops::conv::Sizes;
+use crate::ops::conv::pack::wrapped;
 
 /// How the gradient of a weight is cut: invocations over runs of channels of dy, channels of x, and
 /// runs of taps.

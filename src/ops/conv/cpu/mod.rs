@@ -21,7 +21,7 @@ pub(super) fn fits(sizes: &Sizes, map: Map, caps: &Caps) -> bool {
 }
 
 /// The kernels that are always the same.
-pub(super) const KERNELS: [&[&Kernel]; 2] = [forms::KERNELS, grad_weight::KERNELS];
+pub(super) const KERNELS: &[&Kernel] = grad_weight::KERNELS;
 
 /// The kernels that are composed when an op lowers.
 pub(super) fn kernels() -> Vec<Kernel> {

@@ -83,8 +83,3 @@ impl Runs {
         self.runs * self.taps
     }
 }
-
-/// A signed number as a `u32` that wraps.
-pub(super) fn wrapped(value: isize) -> usize {
-    value as u32 as usize
-}
