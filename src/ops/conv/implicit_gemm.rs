@@ -9,8 +9,7 @@ use crate::shape::Type;
 
 use super::Sizes;
 use super::choose::Map;
-use super::geometry::gcd;
-use super::pack::Packing;
+use super::classes::{Class, MOST_CLASSES};
 use crate::lowering::gemm::{
     End, Fit, Splits, Target, TileProduct, Tiles, Whole, most_parts, run_scratch, shared_variants,
     split_target, sum_parts, sum_runs,
@@ -30,112 +29,6 @@ pub(super) fn refuses(sizes: &Sizes, map: Map, caps: &Caps) -> Option<&'static s
             Some("direct: its weight, packed, is too large for a binding")
         }
         _ => None,
-    }
-}
-
-/// Pixels along an axis, and the taps that they see something through.
-#[derive(Debug, Clone, Copy)]
-struct ClassAxis {
-    /// Of the pixels: the first one, the distance to the next, and how many there are.
-    first: usize,
-    jump: usize,
-    extent: usize,
-    /// The same of the taps.
-    first_tap: usize,
-    step_tap: usize,
-    taps: usize,
-}
-
-impl ClassAxis {
-    /// All of the input's, through all taps.
-    fn all(sizes: &Sizes, axis: usize) -> Self {
-        Self {
-            first: 0,
-            jump: 1,
-            extent: sizes.input[axis],
-            first_tap: 0,
-            step_tap: 1,
-            taps: sizes.window[axis].kernel,
-        }
-    }
-
-    /// Pixels `first`, `first + stride`, ... of the input: the gradient sums dy[(p + pad - r *
-    /// dilation) / stride] over the taps r for which that is whole.
-    fn of(sizes: &Sizes, axis: usize, first: usize) -> Self {
-        let window = &sizes.window[axis];
-        let (kernel, stride, dilation) = (window.kernel, window.stride, window.dilation);
-        let step_tap = stride / gcd(stride, dilation);
-        let whole = |tap: &usize| {
-            let apart = (first + window.before).abs_diff(tap * dilation);
-            apart.is_multiple_of(stride)
-        };
-        let first_tap = (0..kernel.min(step_tap)).find(whole);
-        Self {
-            first,
-            jump: stride,
-            extent: sizes.input[axis].saturating_sub(first).div_ceil(stride),
-            first_tap: first_tap.unwrap_or(0),
-            step_tap,
-            taps: first_tap.map_or(0, |tap| (kernel - tap).div_ceil(step_tap)),
-        }
-    }
-}
-
-/// A product's share of a convolution: all of it, or of the gradient of the input the pixels that
-/// the same taps see.
-#[derive(Debug, Clone, Copy)]
-struct Class {
-    axes: [ClassAxis; 2],
-}
-
-/// Classes of one stride by the other beyond which their dispatches cost more than they spare.
-const MOST_CLASSES: usize = 16;
-
-impl Class {
-    fn all(sizes: &Sizes) -> Self {
-        let axes = [1, 2].map(|axis| ClassAxis::all(sizes, axis));
-        Self { axes }
-    }
-
-    /// One for each pair of remainders of row and column by the stride, which have pixels.
-    fn each(sizes: &Sizes) -> Vec<Self> {
-        let [rows, columns] = [1, 2].map(|axis| {
-            let stride = sizes.window[axis].stride;
-            let firsts = 0..stride.min(sizes.input[axis]);
-            firsts.map(move |first| ClassAxis::of(sizes, axis, first))
-        });
-        let columns: Vec<ClassAxis> = columns.collect();
-        let pairs = rows.flat_map(|row| columns.iter().map(move |&column| [row, column]));
-        pairs.map(|axes| Self { axes }).collect()
-    }
-
-    fn taps(&self) -> usize {
-        self.axes[0].taps * self.axes[1].taps
-    }
-
-    fn pixels(&self) -> usize {
-        self.axes[0].extent * self.axes[1].extent
-    }
-
-    /// Weights as the gradient of the input reads them: for each filter and tap of the class the
-    /// channels side by side.
-    fn packing(&self, sizes: &Sizes) -> Packing {
-        let [rows, columns] = &self.axes;
-        let (taps, row) = (sizes.taps(), sizes.window[2].kernel);
-        let (channels, outs) = (sizes.c / sizes.groups, sizes.o / sizes.groups);
-        Packing {
-            groups: sizes.groups,
-            chunks: 1,
-            blocks: channels.div_ceil(4),
-            outs: channels,
-            channels: outs,
-            taps: [rows.taps, columns.taps],
-            phases: 1,
-            positions: columns.taps,
-            steps: [outs * sizes.filter(), sizes.filter(), taps],
-            first: rows.first_tap * row + columns.first_tap,
-            tap_steps: [rows.step_tap * row, columns.step_tap].map(usize::cast_signed),
-        }
     }
 }
 

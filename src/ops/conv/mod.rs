@@ -3,6 +3,7 @@
 //! its own.
 
 mod choose;
+mod classes;
 mod cpu;
 mod direct;
 mod filters;
