@@ -585,7 +585,18 @@ fn big_strides() -> Vec<Case> {
         padding: [[2, 498]],
         ..Conv1d::default()
     };
+    // One column, and one row, with strides at the edge of what a number holds: many terms.
+    let column = Conv2d {
+        stride: [1, 1 << 29],
+        ..Conv2d::new()
+    };
+    let row = Conv2d {
+        stride: [(1 << 31) - 1, 1],
+        ..Conv2d::new()
+    };
     vec![
+        convolution(&[1, 1, 300, 5], 1, [1, 1], false, column),
+        convolution(&[300, 1, 2, 8], 1, [2, 1], false, row),
         convolution(&[2, 3, 32, 32], 4, [16, 16], true, step(16, 0)),
         convolution(&[1, 2, 19, 21], 3, [9, 10], false, step(9, 1)),
         convolution(&[2, 2, 5, 5], 3, [3, 3], true, step(1000, 2)),

@@ -1,4 +1,4 @@
-// Provider of rows, columns, load_a, seen, y_column, y_step and third_index for gemm_*:
+// Provider of rows_first, rows, columns, load_a, seen, y_column, y_step and third_index for gemm_*:
 // y[o, pixel] = sum over (c, r, s) of weight[o, (c, r, s)] x[(c, r, s), pixel].
 //
 // x [N, C, H, W], weight [O, C / groups, R, S], y [N, O, OH, OW]. Rows are the filters of a group,
@@ -10,6 +10,10 @@ struct Columns {
     image: vec4<u32>,
     row: vec4<u32>,
     column: vec4<u32>,
+}
+
+fn rows_first() -> bool {
+    return false;
 }
 
 fn rows(group: u32, first: u32) -> vec4<u32> {

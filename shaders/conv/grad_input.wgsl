@@ -1,4 +1,4 @@
-// Provider of rows, columns, load_a, seen, y_column, y_step and third_index for gemm_*:
+// Provider of rows_first, rows, columns, load_a, seen, y_column, y_step and third_index for gemm_*:
 // dx[c, pixel] = sum over (o, r, s) of weight[o, c, r, s] dy[o, the output that tap (r, s) links to
 // pixel].
 //
@@ -11,6 +11,10 @@ struct Columns {
     image: vec4<u32>,
     row: vec4<u32>,
     column: vec4<u32>,
+}
+
+fn rows_first() -> bool {
+    return true;
 }
 
 fn rows(group: u32, first: u32) -> vec4<u32> {

@@ -1,4 +1,4 @@
-// Provider of rows, columns, load_a, seen, y_column, y_step and third_index for gemm_*:
+// Provider of rows_first, rows, columns, load_a, seen, y_column, y_step and third_index for gemm_*:
 // dweight[o, (c, r, s)] = sum over pixels of dy[o, pixel] x[(c, r, s), pixel].
 //
 // x [N, C, H, W], dy [N, O, OH, OW], dweight [O, C / groups, R, S]. Rows are the filters of a
@@ -10,6 +10,10 @@ struct Columns {
     plane: vec4<u32>,
     row: vec4<u32>,
     column: vec4<u32>,
+}
+
+fn rows_first() -> bool {
+    return false;
 }
 
 fn rows(group: u32, first: u32) -> vec4<u32> {

@@ -33,8 +33,8 @@ struct Cursor {
     // What a block of terms adds to column and row, and what a row and an image of dy have.
     step_column: i32,
     step_row: i32,
-    columns: i32,
-    rows: i32,
+    span_columns: i32,
+    span_rows: i32,
     term: u32,
     a_steps: Steps,
     b_steps: Steps,
@@ -51,7 +51,7 @@ fn steps(column: u32, row: u32, image: u32) -> Steps {
         image - params.out_height * row);
 }
 
-fn open_cursor(group: u32, a: Place, b: Place, slot: u32, end: u32) -> Cursor {
+fn open_cursor(group: u32, a: Place, b: Place, slot: u32) -> Cursor {
     let out = rows(group, a.line).x;
     let own = columns(group, b.line);
     let line = a.term / params.row_terms;
@@ -65,10 +65,10 @@ fn open_cursor(group: u32, a: Place, b: Place, slot: u32, end: u32) -> Cursor {
     cursor.row = bitcast<i32>(y);
     cursor.step_column = i32(params.step_column * params.stride_w);
     cursor.step_row = i32(params.step_row * params.stride_h);
-    cursor.columns = i32(params.row_terms * params.stride_w);
-    cursor.rows = i32(params.out_height * params.stride_h);
-    cursor.end_column = bitcast<i32>(own.column.x) + cursor.columns;
-    cursor.end_row = bitcast<i32>(own.row.x) + cursor.rows;
+    cursor.span_columns = i32(params.row_terms * params.stride_w);
+    cursor.span_rows = i32(params.out_height * params.stride_h);
+    cursor.end_column = bitcast<i32>(own.column.x) + cursor.span_columns;
+    cursor.end_row = bitcast<i32>(own.row.x) + cursor.span_rows;
     cursor.term = a.term;
     let plane = params.height * params.width;
     let image_a = params.groups * params.outs * params.out_height * params.out_width;
@@ -106,14 +106,14 @@ fn after(at: u32, steps: Steps, over: bool, past: bool) -> u32 {
     return at + steps.each + select(0u, steps.row, over) + select(0u, steps.image, past);
 }
 
-fn next(cursor: Cursor, end: u32) -> Cursor {
+fn next(cursor: Cursor) -> Cursor {
     var result = cursor;
     let column = cursor.column + cursor.step_column;
     let over = column >= cursor.end_column;
     let row = cursor.row + cursor.step_row + select(0, i32(params.stride_h), over);
     let past = row >= cursor.end_row;
-    result.column = column - select(0, cursor.columns, over);
-    result.row = row - select(0, cursor.rows, past);
+    result.column = column - select(0, cursor.span_columns, over);
+    result.row = row - select(0, cursor.span_rows, past);
     result.term = cursor.term + DEPTH;
     result.a = after(cursor.a, cursor.a_steps, over && whole == 0u, past);
     result.b = after(cursor.b, cursor.b_steps, over, past);

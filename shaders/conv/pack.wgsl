@@ -4,8 +4,8 @@
 //   group_step + in * in_step + out * out_step + first + i * row_step + j * col_step] j = phase +
 //   position * phases for slot = position + phase * positions; 0 where out or j is past the end.
 // "out" and "in" are the channels that the convolution writes and reads: O and I of weight [O, I,
-// R, S] forward, I and O for the gradient of the input, whose taps run backwards and belong to one
-// residue class of the stride. Reference: src/ops/conv/pack.rs.
+// R, S] forward, I and O for the gradient of the input, whose taps belong to one residue class of
+// the stride (and run backwards for conv_registers). Reference: src/ops/conv/pack.rs.
 // One invocation makes one vec4, one workgroup workgroup_size of them, side by side.
 // Providers: lib/grid, lib/divide.
 

@@ -1,6 +1,5 @@
-// Provider of Params, rows_first, PADDED, tap_place, Seen, load_b and inside_b for convolutions as
-// matrix products: the
-// extents of the product, then those of the convolution. `part` is the distance between the results
+// Provider of Params, PADDED, tap_place, Seen, load_b and inside_b for convolutions as matrix
+// products: the extents of the product, then those of the convolution. `part` is the distance between the results
 // of two splits. A dispatch may make some splits alone, from first_split on. Where `mends` is 0,
 // mending NaN takes too many turns of cooperative matrices. Channels and outs count per group;
 // sizes of the padding at the end follow from the others. a, b and y begin at element a_base,
@@ -64,15 +63,12 @@ struct Params {
     step_image: u32,
 }
 
-fn rows_first() -> bool {
-    return false;
-}
-
 const PADDED: bool = true;
 
 // Row and column in the kernel of a tap of the class.
 fn tap_place(tap: u32) -> vec2<u32> {
-    let r = tap / params.taps_w;
+    // A class of pixels may see no tap.
+    let r = tap / max(params.taps_w, 1u);
     let s = tap - r * params.taps_w;
     return vec2<u32>(
         params.first_tap_h + r * params.step_tap_h, params.first_tap_w + s * params.step_tap_w

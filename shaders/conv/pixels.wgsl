@@ -32,14 +32,14 @@ struct Pixels {
     columns: vec4<u32>,
 }
 
-// What follows a tap a block of terms later.
-struct Tap {
+// The tap that follows another one a block of terms later.
+struct Following {
     places: vec2<u32>,
     tap: u32,
     step: u32, // elements from the one to the other
 }
 
-var<workgroup> taps: array<Tap, listed>;
+var<workgroup> following: array<Following, listed>;
 var<workgroup> firsts: array<vec4<u32>, slots>;
 
 struct Cursor {
@@ -75,12 +75,12 @@ fn prepare(local: u32) {
         }
         let offset = tap_offset(tap_place(tap));
         let step = tap_offset(tap_place(next)) + channels - offset;
-        taps[tap] = Tap(places(next), next, step);
+        following[tap] = Following(places(next), next, step);
     }
     workgroupBarrier();
 }
 
-fn open_cursor(group: u32, a: Place, b: Place, slot: u32, end: u32) -> Cursor {
+fn open_cursor(group: u32, a: Place, b: Place, slot: u32) -> Cursor {
     let own = pixels(group, b.line);
     var cursor: Cursor;
     cursor.seen = own.rows | (own.columns << vec4<u32>(16u));
@@ -105,14 +105,14 @@ fn open_cursor(group: u32, a: Place, b: Place, slot: u32, end: u32) -> Cursor {
     return cursor;
 }
 
-fn next(cursor: Cursor, end: u32) -> Cursor {
+fn next(cursor: Cursor) -> Cursor {
     var result = cursor;
-    let next = taps[cursor.tap];
-    result.tap = next.tap;
-    result.places = next.places;
-    let index = firsts[cursor.slot] + next.step + cursor.at;
+    let tap = following[cursor.tap];
+    result.tap = tap.tap;
+    result.places = tap.places;
+    let index = firsts[cursor.slot] + tap.step + cursor.at;
     result.index = min(index, vec4<u32>(params.last_source));
-    result.at = cursor.at + next.step;
+    result.at = cursor.at + tap.step;
     result.term = cursor.term + DEPTH;
     result.weights = next_weights(cursor.weights);
     return result;

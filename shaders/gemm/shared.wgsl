@@ -121,7 +121,7 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
     prepare(local);
     let a_place = Place(first_row + a_line, start + a_term);
     let b_place = Place(first_column + b_line, start + b_term);
-    var cursor = open_cursor(group, a_place, b_place, b_slot, end);
+    var cursor = open_cursor(group, a_place, b_place, b_slot);
     var a = fetch_a(cursor);
     var b = fetch_b(cursor);
     tile_a[a_slot] = keep_a(cursor, a, end);
@@ -140,7 +140,7 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
     if start < end {
         var k = start;
         loop {
-            cursor = next(cursor, end);
+            cursor = next(cursor);
             workgroupBarrier();
             var at = 0u;
             loop {
@@ -154,7 +154,8 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
                 if tall > 1u {
                     a1 = block_a(at + row + half);
                 }
-                // Either way few vec4s of B are held at a time: the registers decide.
+                // Either way few vec4s of B are held at a time: the registers decide. The one that
+                // was loaded last is used first, so that one wait serves both.
                 if B_ALONG {
                     for (var j = 0u; j < 4u; j++) {
                         let b0 = tile_b[at + j * STRIDE + column];

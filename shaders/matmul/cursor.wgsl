@@ -22,7 +22,7 @@ struct Cursor {
 
 fn prepare(local: u32) {}
 
-fn open_cursor(group: u32, a: Place, b: Place, slot: u32, end: u32) -> Cursor {
+fn open_cursor(group: u32, a: Place, b: Place, slot: u32) -> Cursor {
     let row = min(a.line, params.m - 1u);
     let column = min(b.line, params.n - 1u);
     let a_at = params.first_a + group * params.step_a + row * params.line_a;
@@ -32,7 +32,7 @@ fn open_cursor(group: u32, a: Place, b: Place, slot: u32, end: u32) -> Cursor {
     );
 }
 
-fn next(cursor: Cursor, end: u32) -> Cursor {
+fn next(cursor: Cursor) -> Cursor {
     return Cursor(
         cursor.a + DEPTH * params.term_a,
         cursor.b + DEPTH * params.term_b,

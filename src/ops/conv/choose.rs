@@ -7,6 +7,7 @@
 //! | with a weight in several parts | any | `direct.rs` |
 //! | y and dX, with more than 15 taps along an axis | a GPU | `direct.rs` |
 //! | dX, with a weight that one binding cannot hold packed | a GPU | `direct.rs` |
+//! | dW, with strides that lead 2^31 beyond the input | a GPU | `direct.rs` |
 //! | any other | a GPU | `implicit_gemm.rs` |
 //! | any other whose scratch and turns fit | a CPU adapter, or GL | `cpu/` |
 //! | any other | a CPU adapter, or GL | `direct.rs` |

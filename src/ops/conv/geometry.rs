@@ -228,3 +228,8 @@ impl Sizes {
 pub(super) fn gcd(a: usize, b: usize) -> usize {
     if b == 0 { a } else { gcd(b, a % b) }
 }
+
+/// A signed number as a `u32` that wraps, for a param.
+pub(super) fn wrapped(value: isize) -> usize {
+    value as u32 as usize
+}

@@ -23,6 +23,9 @@ pub(super) fn refuses(sizes: &Sizes, map: Map, caps: &Caps) -> Option<&'static s
     let many = |axis: usize| sizes.window[axis].kernel > MOST_TAPS;
     let packed = 16 * Class::all(sizes).packing(sizes).quads() as u64;
     match map {
+        Map::GradWeight if [1, 2].iter().any(|&axis| walks_far(sizes, axis)) => {
+            Some("direct: its strides lead too far beyond its input")
+        }
         Map::GradWeight => None,
         _ if many(1) || many(2) => Some("direct: its kernel has more than 15 taps along an axis"),
         Map::GradInput if packed > caps.max_binding => {
@@ -30,6 +33,23 @@ pub(super) fn refuses(sizes: &Sizes, map: Map, caps: &Caps) -> Option<&'static s
         }
         _ => None,
     }
+}
+
+/// Whether the gradient of the weight would count columns or rows of x, as a cursor passes the end
+/// of dy, beyond an `i32`.
+fn walks_far(sizes: &Sizes, axis: usize) -> bool {
+    let window = &sizes.window[axis];
+    let [outputs, stride, kernel, dilation, before] = [
+        sizes.output[axis],
+        window.stride,
+        window.kernel,
+        window.dilation,
+        window.before,
+    ]
+    .map(|n| n as u64);
+    // Rows are filled up to vec4s, and passed by a block of terms.
+    let past = (outputs + 4 + Tiles::Shared.depth() as u64) * stride;
+    past + kernel * dilation + before >= 1 << 31
 }
 
 /// The same convolution with planes of one row, if all pixels are alike to it: rows of any length

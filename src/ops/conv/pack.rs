@@ -1,9 +1,11 @@
 //! The weights of a convolution, packed into vec4s of its output channels.
 
+use super::geometry::wrapped;
 use crate::kernel::{Dispatch, Kernel, Operand, source};
 
-/// How they lie there: of each group, run of `blocks` vec4s of output channels, input channel and
-/// tap. "Output" and "input" are the channels that the convolution writes and reads.
+/// How they lie there: `[group][chunk][input channel][row of taps][slot][block]`, as
+/// shaders/conv/pack.wgsl says. "Output" and "input" are the channels that the convolution writes
+/// and reads.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Packing {
     pub groups: usize,
@@ -56,11 +58,6 @@ impl Packing {
             .param("col_step", wrapped(col_step))
             .workgroups(self.quads().div_ceil(64))
     }
-}
-
-/// A signed number as a `u32` that wraps, for a param.
-pub(super) fn wrapped(value: isize) -> usize {
-    value as u32 as usize
 }
 
 static PACK: Kernel = Kernel::new(

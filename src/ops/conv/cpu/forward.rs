@@ -15,7 +15,8 @@ use crate::lowering::gemm::{End, View};
 use crate::lowering::value;
 use crate::ops::conv::Sizes;
 use crate::ops::conv::choose::Map;
-use crate::ops::conv::pack::{Packing, wrapped};
+use crate::ops::conv::geometry::wrapped;
+use crate::ops::conv::pack::Packing;
 
 /// One convolution as `conv_registers` runs it. A forward convolution is one; a gradient of the
 /// input is one for each residue class of the stride, over dy, with the class's taps backwards.

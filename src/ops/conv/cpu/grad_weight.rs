@@ -14,7 +14,7 @@ use super::taps::{Runs, TapAxis};
 use crate::lowering::gemm::{Target, View, split_target, sum_parts};
 use crate::lowering::value;
 use crate::ops::conv::Sizes;
-use crate::ops::conv::pack::wrapped;
+use crate::ops::conv::geometry::wrapped;
 
 /// How the gradient of a weight is cut: invocations over runs of channels of dy, channels of x, and
 /// runs of taps.
