@@ -24,7 +24,7 @@ enum Kind {
     Wait,
     /// An integer multiplication that takes several cycles.
     Multiply,
-    /// A floating-point reciprocal: a division begins with one.
+    /// A floating-point reciprocal: divisions begin with one, those of integers too.
     Reciprocal,
     Other,
 }
@@ -59,6 +59,11 @@ impl Counts {
     /// The share of instructions that multiply and add.
     pub fn share(&self) -> f64 {
         share(self.multiply_adds, self.instructions)
+    }
+
+    /// Loads of global memory of less than 16 bytes.
+    pub fn narrow_loads(&self) -> usize {
+        self.global_loads - self.wide_loads
     }
 
     fn of(instructions: &[&Instruction]) -> Self {
@@ -111,8 +116,9 @@ pub struct HotLoop {
     pub outer: Option<Counts>,
     /// All of the program.
     pub all: Counts,
-    /// Whether there is a loop; else all of the program stands for one.
-    pub loops: bool,
+    /// Each loop without those inside it, in their order; if there is none, all of the program
+    /// stands for the hot one.
+    pub loops: Vec<Counts>,
     /// Its instructions, without the loops inside it.
     #[serde(skip)]
     pub text: Vec<String>,
@@ -188,7 +194,7 @@ pub fn read(text: &str, dialect: Dialect) -> HotLoop {
             inner: all,
             outer: None,
             all,
-            loops: false,
+            loops: Vec::new(),
             text: instructions.into_iter().map(|i| i.line).collect(),
         };
     };
@@ -201,7 +207,7 @@ pub fn read(text: &str, dialect: Dialect) -> HotLoop {
         inner: Counts::of(&own(hot)),
         outer: outer.map(|outer| Counts::of(&own(outer))),
         all,
-        loops: true,
+        loops: loops.iter().map(|of| Counts::of(&own(of))).collect(),
         text: own(hot).iter().map(|i| i.line.clone()).collect(),
     }
 }
@@ -363,6 +369,8 @@ BB2:
         assert!((hot.inner.share() - 0.5).abs() < 1e-12);
         assert!((hot.block_share(2) - 4.0 / 13.0).abs() < 1e-12);
         assert_eq!(hot.text.len(), 4);
+        let narrow: Vec<usize> = hot.loops.iter().map(Counts::narrow_loads).collect();
+        assert_eq!(narrow, [0, 1]);
     }
 
     const NVIDIA: &str = "\
@@ -405,5 +413,6 @@ BB2:
             Dialect::Amd,
         );
         assert_eq!((hot.inner.instructions, hot.outer), (2, None));
+        assert_eq!(hot.loops, []);
     }
 }

@@ -24,7 +24,7 @@ use striate::ops::kernels;
 
 use crate::translate::{Added, Language, Translated, parse, specialize, translate};
 use crate::translation;
-use assembly::{Dialect, HotLoop};
+use assembly::{Counts, Dialect, HotLoop};
 use estimate::Estimate;
 
 /// Prints what GPU compilers make of kernels, for cards that are not there
@@ -443,10 +443,10 @@ fn told(line: &Line) -> String {
         .map(|(name, value)| format!(" {name}={value}"));
     let set: String = set.collect();
     let (inner, hot, turns) = (&line.hot.inner, &line.hot, line.turns);
-    let what = if hot.loops {
-        "hot loop"
-    } else {
+    let what = if hot.loops.is_empty() {
         "no loop, all of it"
+    } else {
+        "hot loop"
     };
     let mut text = format!(
         "{} {}{set}\n    {what}: {} instructions, {} multiply-adds ({:.1} %), {} loads of \
@@ -473,6 +473,18 @@ fn told(line: &Line) -> String {
             },
             outer.instructions + turns * inner.instructions,
             100.0 * hot.block_share(turns),
+        );
+    }
+    if !hot.loops.is_empty() {
+        let in_all = |count: fn(&Counts) -> usize| hot.loops.iter().map(count).sum::<usize>();
+        let _ = writeln!(
+            text,
+            "    all loops, {}: {} instructions, {} divisions, {} loads of global memory below 16 \
+             bytes",
+            hot.loops.len(),
+            in_all(|of| of.instructions),
+            in_all(|of| of.reciprocals),
+            in_all(Counts::narrow_loads),
         );
     }
     let waves = line
