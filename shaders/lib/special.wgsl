@@ -21,19 +21,22 @@ fn expm1_4(x: vec4<f32>) -> vec4<f32> {
     return select(exp4(x) - 1.0, x + x * x * p, abs(x) < vec4<f32>(0.5));
 }
 
-// log((1 + s) / (1 - s)) = 2 artanh(s) for |s| <= 1/4: the series to s^11, whose rest is less than
-// 2^-27.
-fn log_ratio4(s: vec4<f32>) -> vec4<f32> {
-    let z = s * s;
-    var p = z * (1.0 / 11.0) + 1.0 / 9.0;
-    p = p * z + 1.0 / 7.0;
-    p = p * z + 1.0 / 5.0;
-    p = p * z + 1.0 / 3.0;
-    return 2.0 * s + 2.0 * s * (z * p);
+// log(1 + x) for sqrt(1/2) <= 1 + x < sqrt(2), within 1.3 u: Cephes, logf.c.
+fn log_near4(x: vec4<f32>) -> vec4<f32> {
+    let z = x * x;
+    var p = x * 7.0376836292e-2 - 1.1514610310e-1;
+    p = p * x + 1.1676998740e-1;
+    p = p * x - 1.2420140846e-1;
+    p = p * x + 1.4249322787e-1;
+    p = p * x - 1.6668057665e-1;
+    p = p * x + 2.0000714765e-1;
+    p = p * x - 2.4999993993e-1;
+    p = p * x + 3.3333331174e-1;
+    return x + (x * z * p - 0.5 * z);
 }
 
 // log(x): the exponent's share in two summands, the first exact, and that of a mantissa within
-// [sqrt(1/2), sqrt(2)). Within 6 u, near 1 too. 0 gives -inf, infinity itself, a negative number
+// [sqrt(1/2), sqrt(2)). Within 2 u, near 1 too. 0 gives -inf, infinity itself, a negative number
 // NaN, all by their bits: the built-in function, which is left with subnormal numbers, does not
 // promise them.
 fn log4(x: vec4<f32>) -> vec4<f32> {
@@ -43,7 +46,7 @@ fn log4(x: vec4<f32>) -> vec4<f32> {
     let m = bitcast<vec4<f32>>((bits & vec4<u32>(0x7fffffu)) | one);
     let e = vec4<f32>(vec4<i32>(bits >> vec4<u32>(23u)) - vec4<i32>(127))
         + select(vec4<f32>(), vec4<f32>(1.0), above);
-    let y = e * 0.693359375 + (log_ratio4((m - 1.0) / (m + 1.0)) - e * 2.12194440e-4);
+    let y = e * 0.693359375 + (log_near4(m - 1.0) - e * 2.12194440e-4);
     let zero = (bits & vec4<u32>(0x7fffffffu)) == vec4<u32>();
     let nan = (bits > vec4<u32>(0x7f800000u)) & !zero;
     let limit = select(bits, bits | vec4<u32>(0xff800000u), zero);
@@ -53,10 +56,10 @@ fn log4(x: vec4<f32>) -> vec4<f32> {
     return select(select(special, log(x), small & !zero), y, normal);
 }
 
-// log(1 + x) for x >= -1, within 8 u.
+// log(1 + x) for x >= -1, within 4 u.
 fn log1p4(x: vec4<f32>) -> vec4<f32> {
-    let small = (x > vec4<f32>(-0.4)) & (x < vec4<f32>(0.6));
-    return select(log4(1.0 + x), log_ratio4(x / (2.0 + x)), small);
+    let small = (x > vec4<f32>(-0.29)) & (x < vec4<f32>(0.41));
+    return select(log4(1.0 + x), log_near4(x), small);
 }
 
 // 1 / (1 + exp(-x)).
