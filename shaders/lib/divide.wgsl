@@ -12,3 +12,13 @@ fn quotient(n: u32, d: u32) -> u32 {
     let r = n - q * d;
     return select(select(q, q + 1u, r >= d), q - 1u, r >= 0x80000000u);
 }
+
+// The same where many n have one d, unit = 1.0 / f32(d): a product is off by half an ULP more than
+// a division, which leaves all of the above as it is.
+fn quotient_by(n: u32, d: u32, unit: f32) -> u32 {
+    let rough = u32(f32(n) * unit);
+    let rest = bitcast<i32>(n - rough * d);
+    let q = bitcast<u32>(bitcast<i32>(rough) + i32(floor(f32(rest) * unit)));
+    let r = n - q * d;
+    return select(select(q, q + 1u, r >= d), q - 1u, r >= 0x80000000u);
+}
