@@ -1,4 +1,4 @@
-// Provider of Element, Statistic, statistic_at, affine_at and relu: a load is one element. See
+// Provider of Element, Statistic, statistic_of, affine_of and relu: a load is one element. See
 // norm_table for the table.
 
 alias Element = f32;
@@ -10,13 +10,12 @@ struct Statistic {
     scaled: f32,
 }
 
-fn statistic_at(at: u32) -> Statistic {
-    let own = table[statistic_number(at)];
+fn statistic_of(number: u32) -> Statistic {
+    let own = table[number];
     return Statistic(own.x, own.y, own.z, own.w);
 }
 
-fn affine_at(row: u32, at: u32) -> f32 {
-    let number = affine_number(at);
+fn affine_of(row: u32, number: u32) -> f32 {
     return table[row + number / 4u][number % 4u];
 }
 

@@ -6,8 +6,8 @@
 // src/ops/norm/normalize.rs.
 // One invocation makes one load, one workgroup workgroup_size of them. Overrides: adds_residual (1
 // where there is one; else something else is bound in its place), workgroup_size.
-// Providers: load and store (lib/separate or lib/in_place), Element, Statistic, statistic_at,
-// affine_at and relu (norm_elements or norm_quads), table (norm_table_storage or
+// Providers: load and store (lib/separate or lib/in_place), Element, Statistic, statistic_of,
+// affine_of and relu (norm_elements or norm_quads), table (norm_table_storage or
 // norm_table_window), norm_place, lib/divide, lib/float, lib/grid.
 
 override adds_residual: u32 = 0u;
@@ -35,9 +35,10 @@ const OLD: u32 = 2u;
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let i = workgroup_index(group) * workgroup_size + local;
     if i < params.count {
-        let own = statistic_at(i);
-        let weight = affine_at(params.weights, i);
-        let bias = affine_at(params.biases, i);
+        let own = statistic_of(statistic_number(i));
+        let affine = affine_number(i);
+        let weight = affine_of(params.weights, affine);
+        let bias = affine_of(params.biases, affine);
         let x = load(params.base + i);
         var y = (x - own.mean) * (own.scale * weight) + bias;
         if adds_residual != 0u {

@@ -6,8 +6,8 @@
 // four; load i of this run of rows is load base + i of the part. All else is in the table (see
 // norm_table). Reference: src/ops/norm/normalize.rs.
 // One invocation makes one load, one workgroup workgroup_size of them. Overrides: workgroup_size.
-// Providers: load of dy and store (lib/separate or lib/in_place), Element, Statistic, statistic_at
-// and affine_at (norm_elements or norm_quads), table (norm_table_storage or norm_table_window),
+// Providers: load of dy and store (lib/separate or lib/in_place), Element, Statistic, statistic_of
+// and affine_of (norm_elements or norm_quads), table (norm_table_storage or norm_table_window),
 // norm_place, lib/divide, lib/float, lib/grid.
 
 override workgroup_size: u32 = 64u;
@@ -32,8 +32,8 @@ const OLD: u32 = 2u;
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
     let i = workgroup_index(group) * workgroup_size + local;
     if i < params.count {
-        let own = statistic_at(i);
-        let g = affine_at(params.weights, i) * load(params.base + i);
+        let own = statistic_of(statistic_number(i));
+        let g = affine_of(params.weights, affine_number(i)) * load(params.base + i);
         let normal = (x[params.base + i] - own.mean) * own.scale;
         store(params.base + i, own.scale * (g - own.plain - normal * own.scaled));
     }

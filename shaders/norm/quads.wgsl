@@ -1,4 +1,4 @@
-// Provider of Element, Statistic, statistic_at, affine_at and relu: a load is four elements, which
+// Provider of Element, Statistic, statistic_of, affine_of and relu: a load is four elements, which
 // have one statistic or, with wide_statistics = 1, four neighbouring ones, and one weight or, with
 // wide_affine = 1, four neighbouring ones.
 
@@ -14,8 +14,7 @@ struct Statistic {
     scaled: vec4<f32>,
 }
 
-fn statistic_at(at: u32) -> Statistic {
-    let number = statistic_number(at);
+fn statistic_of(number: u32) -> Statistic {
     if wide_statistics == 1u {
         let a = table[4u * number];
         let b = table[4u * number + 1u];
@@ -32,8 +31,7 @@ fn statistic_at(at: u32) -> Statistic {
     return Statistic(vec4<f32>(own.x), vec4<f32>(own.y), vec4<f32>(own.z), vec4<f32>(own.w));
 }
 
-fn affine_at(row: u32, at: u32) -> vec4<f32> {
-    let number = affine_number(at);
+fn affine_of(row: u32, number: u32) -> vec4<f32> {
     if wide_affine == 1u {
         return table[row + number];
     }

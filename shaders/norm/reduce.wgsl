@@ -10,8 +10,9 @@
 // Reference: src/ops/norm/statistics.rs, src/ops/norm/normalize.rs.
 // One invocation makes one chunk, one workgroup workgroup_size of them.
 // Overrides: workgroup_size.
-// Providers: Sums, add and store (norm_moments or norm_sums), Element (norm_elements or
-// norm_quads), table (norm_table_*), lib/float, lib/grid; see there.
+// Providers: Sums, first_sums, add, advanced, settled, block_end and store (norm_moments or
+// norm_sums), Element (norm_elements or norm_quads), table (norm_table_*), lib/divide, lib/float,
+// lib/grid; see there.
 
 override workgroup_size: u32 = 64u;
 
@@ -24,14 +25,23 @@ struct Params {
     runs: u32,
     run_stride: u32,
     base: u32,
-    // chunks / length and chunks % length.
-    step_runs: u32,
+    // From a load of a chunk to the next one: how far that lies in its run, and in all; and how far
+    // in all where it lies in a further run than that.
     step_loads: u32,
+    step: u32,
+    step_over: u32,
     begin: u32,
     until: u32,
     resume: u32,
     // Whether moments are taken about the mean; whether sums are weighted.
     flag: u32,
+    // What changes from load to load of a set: 0 nothing, 1 the statistic, 2 the weight; and how
+    // far its number is moved by both steps, beside the loads that it has in common with others.
+    moves: u32,
+    step_numbers: u32,
+    step_rest: u32,
+    step_over_numbers: u32,
+    step_over_rest: u32,
     statistic_length: u32,
     statistics: u32,
     span: u32,
@@ -51,22 +61,24 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let chunk = select(low, high, sets_first);
         let length = params.length;
         let chunks = params.chunks;
-        let run_stride = params.run_stride;
-        let step_runs = params.step_runs;
-        let step_loads = params.step_loads;
-        let start = own * length;
+        let until = params.until;
         let first = params.begin + chunk;
-        var run = first / length;
-        var load = first % length;
-        var sums = Sums();
-        for (var j = first; j < params.until; j += chunks) {
-            sums = add(sums, start + run * run_stride + load);
-            run += step_runs;
-            load += step_loads;
-            if load >= length {
-                load -= length;
-                run += 1u;
+        let run = first / length;
+        var load = first - run * length;
+        var at = own * length + run * params.run_stride + load;
+        var sums = first_sums(at);
+        var j = first;
+        while j < until {
+            let end = block_end(j);
+            for (; j < end; j += chunks) {
+                sums = add(sums, at);
+                load += params.step_loads;
+                let over = load >= length;
+                load -= select(0u, length, over);
+                at += select(params.step, params.step_over, over);
+                sums = advanced(sums, over);
             }
+            sums = settled(sums);
         }
         store(chunk * params.sets + own, sums);
     }

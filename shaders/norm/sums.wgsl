@@ -1,5 +1,5 @@
-// Provider of Sums, add and store: sum of g and of g * (x - mean) * scale over a chunk, g being dy
-// or, with flag = 1, weight * dy.
+// Provider of Sums, first_sums, add, advanced, settled, block_end and store: sum of g and of g * (x
+// - mean) * scale over a chunk, g being dy or, with flag = 1, weight * dy.
 
 const TABLE: u32 = 2u;
 
@@ -11,16 +11,70 @@ const TABLE: u32 = 2u;
 struct Sums {
     plain: Element,
     scaled: Element,
+    // Of the next load.
+    mean: Element,
+    scale: Element,
+    weight: Element,
+    // Of what changes from load to load: its number, and the loads before this one that share it.
+    number: u32,
+    rest: u32,
+}
+
+fn first_sums(at: u32) -> Sums {
+    let own = statistic_of(statistic_number(at));
+    var weight = Element(1.0);
+    if params.flag == 1u {
+        weight = affine_of(params.weights, affine_number(at));
+    }
+    let weights = params.moves == 2u;
+    let length = select(params.statistic_length, params.span, weights);
+    let number = select(statistic_number(at), affine_number(at), weights);
+    let rest = at - quotient(at, length) * length;
+    return Sums(Element(), Element(), own.mean, own.scale, weight, number, rest);
+}
+
+fn block_end(j: u32) -> u32 {
+    return params.until;
 }
 
 fn add(sums: Sums, at: u32) -> Sums {
-    let own = statistic_at(at);
-    var g = dy[params.base + at];
-    if params.flag == 1u {
-        g = g * affine_at(params.weights, at);
+    var s = sums;
+    if params.moves == 1u {
+        let own = statistic_of(s.number);
+        s.mean = own.mean;
+        s.scale = own.scale;
     }
-    let normal = (x[params.base + at] - own.mean) * own.scale;
-    return Sums(sums.plain + g, sums.scaled + g * normal);
+    if params.moves == 2u {
+        s.weight = affine_of(params.weights, s.number);
+    }
+    let g = dy[params.base + at] * s.weight;
+    let normal = (x[params.base + at] - s.mean) * s.scale;
+    s.plain += g;
+    s.scaled += g * normal;
+    return s;
+}
+
+fn advanced(sums: Sums, over: bool) -> Sums {
+    var s = sums;
+    if params.moves != 0u {
+        let weights = params.moves == 2u;
+        let length = select(params.statistic_length, params.span, weights);
+        let count = select(params.statistics, params.affines, weights);
+        s.rest += select(params.step_rest, params.step_over_rest, over);
+        s.number += select(params.step_numbers, params.step_over_numbers, over);
+        if s.rest >= length {
+            s.rest -= length;
+            s.number += 1u;
+        }
+        if s.number >= count {
+            s.number -= count;
+        }
+    }
+    return s;
+}
+
+fn settled(sums: Sums) -> Sums {
+    return sums;
 }
 
 fn store(i: u32, sums: Sums) {

@@ -59,11 +59,12 @@ impl Loads {
     }
 
     /// `span` in loads and `count` in what one load takes of the numbers.
-    fn units(self, span: usize, count: usize, wide: bool) -> [usize; 2] {
-        match wide {
-            true => [1, count / 4],
-            false => [span / self.lanes(), count],
-        }
+    fn units(self, span: usize, count: usize, wide: bool) -> Numbered {
+        let (span, count) = match wide {
+            true => (1, count / 4),
+            false => (span / self.lanes(), count),
+        };
+        Numbered { span, count }
     }
 }
 
@@ -155,14 +156,44 @@ pub(super) fn runs(
     Ok(both.into_iter().flat_map(cut).collect())
 }
 
-/// Which statistic and which weight a load has.
-pub(super) fn places(dispatch: Dispatch, loads: Loads, map: &SetMap, run: &MapRun) -> Dispatch {
-    let [wide_statistics, wide_affine] = loads.wide();
-    let [length, statistics] = loads.units(map.length, run.sets(map), wide_statistics);
-    let [span, affines] = loads.units(map.span, map.affines, wide_affine);
-    dispatch
-        .param("statistic_length", length)
-        .param("statistics", statistics)
-        .param("span", span)
-        .param("affines", affines)
+/// Numbers of which `span` neighbouring loads have one in common, `count` of them in turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Numbered {
+    pub span: usize,
+    pub count: usize,
+}
+
+impl Numbered {
+    /// How far the number of a load moves with so many loads, and how many loads further in its
+    /// span.
+    pub fn moved(self, loads: usize) -> [usize; 2] {
+        let span = self.span.max(1);
+        [loads / span % self.count.max(1), loads % span]
+    }
+}
+
+/// Which statistic and which weight each load has.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LoadMap {
+    pub statistics: Numbered,
+    pub affines: Numbered,
+}
+
+impl LoadMap {
+    pub fn new(loads: Loads, map: &SetMap, run: &MapRun) -> Self {
+        let [wide_statistics, wide_affine] = loads.wide();
+        Self {
+            statistics: loads.units(map.length, run.sets(map), wide_statistics),
+            affines: loads.units(map.span, map.affines, wide_affine),
+        }
+    }
+
+    /// Appends the fields of both.
+    pub fn params(self, dispatch: Dispatch) -> Dispatch {
+        dispatch
+            .param("statistic_length", self.statistics.span)
+            .param("statistics", self.statistics.count)
+            .param("span", self.affines.span)
+            .param("affines", self.affines.count)
+    }
 }

@@ -18,7 +18,7 @@ use kernels::{
     VARIANTS, WORKGROUP,
 };
 pub(in crate::ops) use kernels::{KERNELS, kernels};
-use loads::{Loads, MapRun, places, runs};
+use loads::{LoadMap, Loads, MapRun, runs};
 use sums::{Sets, SumKind, SumStage, finish_affine, finish_table};
 use table::{GivenStatistics, Table};
 
@@ -232,7 +232,8 @@ fn map_over(
     let count = run.count(map) / loads.lanes();
     let base = run.first * map.row() / loads.lanes();
     let dispatch = dispatch.param("count", count).param("base", base);
-    places(dispatch, loads, map, run)
+    LoadMap::new(loads, map, run)
+        .params(dispatch)
         .param("weights", table.weights)
         .workgroups(count.div_ceil(WORKGROUP))
 }

@@ -1,14 +1,14 @@
 //! Sums over sets in two stages: partial results of chunks, run by run of rows, and what is made of
 //! them.
 
-use crate::kernel::{Caps, Dispatch, Lowering, Operand, looped, turns_within};
+use crate::kernel::{AROUND, Caps, Dispatch, Lowering, Operand, looped, turns_within};
 use crate::ops::norm::sets::{Moments, SetMap};
 use crate::shape::Type;
 
 use super::kernels::{
     NORM_SUMS_AFFINE, NORM_SUMS_TABLE, TablePass, VARIANTS, WORKGROUP, moments_kernel,
 };
-use super::loads::{Loads, MapRun, places};
+use super::loads::{LoadMap, Loads, MapRun, Numbered};
 use super::table::Table;
 
 /// Sets of a run of rows for sums: `sets` sets of `runs` runs of `length` elements, one run of each
@@ -72,6 +72,8 @@ const SERIAL: usize = 8;
 const MOST_CHUNKS: usize = 512;
 /// Turns in which a load's four sums are stored.
 const STORE: u64 = 5;
+/// Loads of a block, as `shaders/norm/moments.wgsl` has them.
+const BLOCK: usize = 16;
 
 /// A first stage: the partial results of some runs of rows.
 #[derive(Debug, Clone, Copy)]
@@ -88,6 +90,24 @@ pub(super) enum SumKind {
     Moments(Operand, Moments),
     /// Gradients dy of x, by the table of a run; weighted or not.
     Gradients(Operand, Operand, Table, bool),
+}
+
+impl SumKind {
+    /// Turns of an invocation that sums so many loads: of moments block by block.
+    fn turns(self, loads: usize) -> u64 {
+        match self {
+            SumKind::Moments(..) => looped(loads.div_ceil(BLOCK), looped(BLOCK, 0)),
+            SumKind::Gradients(..) => looped(1, looped(loads, 0)),
+        }
+    }
+
+    /// The most loads that an invocation sums within `turns`.
+    fn most_loads(self, turns: u64) -> usize {
+        match self {
+            SumKind::Moments(..) => turns_within(turns, looped(BLOCK, 0)).saturating_mul(BLOCK),
+            SumKind::Gradients(..) => turns_within(turns.saturating_sub(AROUND), 0),
+        }
+    }
 }
 
 /// How x is summed: over which sets, in which loads, into how many numbers each.
@@ -147,7 +167,7 @@ impl SumStage<'_> {
         let lanes = loads.lanes();
         let sets = (self.sets_of)(map, run);
         // Loads of a set that all chunks walk in one dispatch.
-        let most = turns_within(self.caps.max_turns.saturating_sub(STORE), 0);
+        let most = sum.most_loads(self.caps.max_turns.saturating_sub(STORE));
         let most = most.saturating_mul(chunks.max(1));
         let columns = sets.columns(lanes);
         let in_loads = |extent: usize| extent / lanes;
@@ -173,6 +193,23 @@ impl SumStage<'_> {
             SumKind::Gradients(_, _, table, weighted) => (weighted, table.weights),
         };
         let all = sets.loads(lanes);
+        let run_stride = in_loads(sets.sets * sets.length);
+        let step_loads = chunks % length.max(1);
+        let step = chunks / length.max(1) * run_stride + step_loads;
+        let step_over = (step + run_stride).saturating_sub(length);
+        // Weighted sums are those of sets of statistics. The number of a set's own stays the same.
+        let of_loads = LoadMap::new(loads, map, run);
+        let (moves, moved) = match sum {
+            SumKind::Gradients(.., true) => (2, of_loads.affines),
+            SumKind::Gradients(..) | SumKind::Moments(..) => (1, of_loads.statistics),
+        };
+        let own = Numbered {
+            span: length,
+            count,
+        };
+        let moves = if moved == own { 0 } else { moves };
+        let [numbers, rest] = moved.moved(step);
+        let [numbers_over, rest_over] = moved.moved(step_over);
         for from in (0..all.max(1)).step_by(most) {
             let to = all.min(from.saturating_add(most));
             let dispatch = bound
@@ -186,17 +223,23 @@ impl SumStage<'_> {
                 )
                 .param("length", length)
                 .param("runs", sets.runs)
-                .param("run_stride", in_loads(sets.sets * sets.length))
+                .param("run_stride", run_stride)
                 .param("base", in_loads(run.first * map.row()))
-                .param("step_runs", chunks.checked_div(length).unwrap_or(0))
-                .param("step_loads", chunks.checked_rem(length).unwrap_or(0))
+                .param("step_loads", step_loads)
+                .param("step", step)
+                .param("step_over", step_over)
                 .param("begin", from)
                 .param("until", to)
                 .param("resume", usize::from(resume || from > 0))
-                .param("flag", usize::from(flag));
-            let turns = looped((to - from).div_ceil(chunks.max(1)), 0) + STORE;
+                .param("flag", usize::from(flag))
+                .param("moves", moves)
+                .param("step_numbers", numbers)
+                .param("step_rest", rest)
+                .param("step_over_numbers", numbers_over)
+                .param("step_over_rest", rest_over);
+            let turns = sum.turns((to - from).div_ceil(chunks.max(1))) + STORE;
             let dispatch = dispatch.turns(turns);
-            let dispatch = places(dispatch, loads, map, run).param("weights", weights);
+            let dispatch = of_loads.params(dispatch).param("weights", weights);
             out.push(dispatch.workgroups((count * chunks).div_ceil(WORKGROUP)));
         }
     }
