@@ -293,6 +293,11 @@ fn long() -> Vec<Case> {
             cases.push(average(&shape, pool, true, None));
         }
     }
+    let padded = MaxPool {
+        padding: [0, 0, 3],
+        ..line
+    };
+    cases.push(average(&[1, 1, 1, 1, 620], padded, false, None));
     // The first of equals and the last NaN win over pieces too.
     cases.push(
         Case::new(

@@ -1,4 +1,5 @@
-// Provider of origin, elements, counted and windows_over: where the windows along an axis lie.
+// Provider of origin, elements, counted, windows_over, counting, counted_by and counting_on: where
+// the windows along an axis lie.
 //
 //   strided, span 3, stride 2, pad 1      adaptive, 5 elements in 3 windows
 //   . 0 1 2 3 4 .                         0 1 2 3 4
@@ -49,6 +50,39 @@ fn counted(axis: Axis, window: u32) -> f32 {
     return f32(
         min(first + axis.span, axis.pad + axis.extent + padding) - max(first, axis.pad - padding)
     );
+}
+
+// What the elements of adaptive windows are counted by, one after the other: extent / windows, and
+// what extent and window * extent leave behind when they are divided by windows.
+struct Counting {
+    whole: u32,
+    step: u32,
+    rest: u32,
+}
+
+fn counting(axis: Axis, window: u32) -> Counting {
+    if adaptive == 0u {
+        return Counting();
+    }
+    let whole = axis.extent / axis.windows;
+    return Counting(
+        whole, axis.extent - whole * axis.windows, window * axis.extent % axis.windows
+    );
+}
+
+// That of the next window.
+fn counting_on(axis: Axis, own: Counting) -> Counting {
+    let rest = own.rest + own.step;
+    return Counting(own.whole, own.step, select(rest, rest - axis.windows, rest >= axis.windows));
+}
+
+// As counted.
+fn counted_by(axis: Axis, own: Counting, window: u32) -> f32 {
+    if adaptive == 0u {
+        return counted(axis, window);
+    }
+    let rest = own.rest + own.step;
+    return f32(own.whole + select(1u, 2u, rest > axis.windows) - u32(rest == 0u));
 }
 
 // The windows that reach over a place; with a step above 1, they may pass between their elements.

@@ -10,7 +10,7 @@ use crate::ops::{expect_inputs, expect_type, no_second_derivative};
 use crate::shape::{PerAxis, Type};
 use crate::tensor::Array;
 
-use super::average_kernels::{Stage, finishes, kernel};
+use super::average_kernels::{Stage, evenly, finishes, kernel};
 use super::windows::{PoolNumbers, Windows};
 use super::{WORKGROUP, gathers, into_scratch, operands};
 
@@ -360,6 +360,7 @@ impl Op for AveragePool {
     fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         let (x, y) = (&io.inputs[0], &io.outputs[0]);
         let (input, output) = (self.windows.extents(x), self.windows.extents(y));
+        let windows = self.windows.at_equal_steps(input);
         for rows in overlaps(&[&io.input_parts[0], &io.output_parts[0]]) {
             let numbers = PoolNumbers {
                 count: rows.count * y.row(),
@@ -371,28 +372,27 @@ impl Op for AveragePool {
                 let kernel = kernel(&self.average, stage);
                 Dispatch::of(Cow::Owned(kernel), overrides)
             };
-            let most = self.windows.most_elements(input);
+            let most = windows.most_elements(input);
             let inner = self.power_turns(0.0);
             let turns = nested(&most, inner);
             let Some(pieces) = Pieces::new(&most, inner, numbers.count, turns, caps) else {
                 let dispatch = operands(
-                    dispatch(Stage::Forward, gathers(&self.windows, false)),
+                    dispatch(Stage::Forward, gathers(&windows, false)),
                     &rows.part,
                 );
                 let workgroups = numbers.count.div_ceil(WORKGROUP);
-                let dispatch = self.windows.params(dispatch, input, output, &numbers);
+                let dispatch = windows.params(dispatch, input, output, &numbers);
                 out.push(dispatch.turns(turns).workgroups(workgroups));
                 continue;
             };
             let scratch = pieces.scratch(out, Type::f32);
             let sums = pieces.sums(out);
             for outputs in pieces.slices(numbers.count) {
-                let own = dispatch(Stage::Forward, gathers(&self.windows, true));
+                let own = dispatch(Stage::Forward, gathers(&windows, true));
                 let own = into_scratch(own, &rows.part[..1], scratch[0]);
-                let windows = (&pieces, outputs);
-                out.push((self.windows).gather(own, [input, output], &numbers, windows));
+                out.push(windows.gather(own, [input, output], &numbers, (&pieces, outputs)));
                 pieces.sum(&scratch, outputs[1], (sums, 0, 0), out);
-                let own = dispatch(Stage::Finish, finishes(&self.windows))
+                let own = dispatch(Stage::Finish, finishes(&windows))
                     .read(sums)
                     .write(Operand::Output(0))
                     .part(rows.part[1]);
@@ -400,7 +400,7 @@ impl Op for AveragePool {
                     count: outputs[1],
                     ..numbers
                 };
-                let own = self.windows.walk_params(own, input, output, &whole);
+                let own = windows.walk_params(own, input, output, &whole);
                 let workgroups = whole.count.div_ceil(WORKGROUP);
                 let own = pieces.params(own, outputs).turns(self.power_turns(0.0));
                 out.push(own.workgroups(workgroups));
@@ -483,8 +483,16 @@ impl Op for AveragePoolGrad {
 
     fn lower(&self, io: &Io, caps: &Caps, out: &mut Lowering) -> Result<()> {
         let (dy, dx) = (&io.inputs[0], &io.outputs[0]);
-        let windows = &self.pool.windows;
+        let windows = &self.pool.windows.at_equal_steps(self.input);
         let output = windows.extents(dy);
+        let numbers = self.pool.numbers();
+        let mean = matches!(self.pool.average, Average::Mean { .. });
+        let same = windows.are_even(self.input, output, numbers.include_pad);
+        let even = mean && (same || (numbers.divisor > 0 && !windows.is_adaptive()));
+        let variant = |cut| match even {
+            true => evenly(cut),
+            false => gathers(windows, cut),
+        };
         let inputs = io.input_parts.iter().map(|parts| &parts[..]);
         let parts: Vec<_> = inputs.chain([&io.output_parts[0][..]]).collect();
         for rows in overlaps(&parts) {
@@ -493,7 +501,7 @@ impl Op for AveragePoolGrad {
                 count: rows.count * dx.row(),
                 y_base: rows.first[0] * dy.row(),
                 x_base: rows.first[parts.len() - 1] * dx.row(),
-                ..self.pool.numbers()
+                ..numbers
             };
             let dispatch = |overrides| {
                 let kernel = kernel(&self.pool.average, Stage::Grad);
@@ -507,7 +515,7 @@ impl Op for AveragePoolGrad {
             };
             let turns = nested(&most, inner);
             let Some(pieces) = Pieces::new(&most, inner, numbers.count, turns, caps) else {
-                let dispatch = operands(dispatch(gathers(windows, false)), &rows.part);
+                let dispatch = operands(dispatch(variant(false)), &rows.part);
                 let workgroups = numbers.count.div_ceil(WORKGROUP);
                 let dispatch = windows.params(dispatch, self.input, output, &numbers);
                 out.push(dispatch.turns(turns).workgroups(workgroups));
@@ -516,7 +524,7 @@ impl Op for AveragePoolGrad {
             let (inputs, part) = (&rows.part[..parts.len() - 1], rows.part[parts.len() - 1]);
             let to = (Operand::Output(0), part, numbers.x_base);
             pieces.lower_sums(numbers.count, to, out, |scratch, outputs| {
-                let own = into_scratch(dispatch(gathers(windows, true)), inputs, scratch);
+                let own = into_scratch(dispatch(variant(true)), inputs, scratch);
                 windows.gather(own, [self.input, output], &numbers, (&pieces, outputs))
             });
         }

@@ -6,6 +6,31 @@ use super::average::Average;
 use super::windows::Windows;
 use super::{GATHERING, STRIDED_GATHERING, VARIANTS};
 
+/// How an invocation gathers the gradient of a mean: as [`GATHERING`], then of windows at equal
+/// steps that count as many elements each, whole or in pieces.
+const GRAD_GATHERING: [Overrides; 6] = [
+    GATHERING[0],
+    GATHERING[1],
+    GATHERING[2],
+    GATHERING[3],
+    &evenly_gathering(0),
+    &evenly_gathering(1),
+];
+
+const fn evenly_gathering(cut: u32) -> [(&'static str, u32); 4] {
+    [
+        ("adaptive", 0),
+        ("cut", cut),
+        ("even", 1),
+        ("workgroup_size", 64),
+    ]
+}
+
+/// Which variant gathers the gradient of a mean of windows that count as many elements each.
+pub(super) fn evenly(cut: bool) -> Overrides {
+    GRAD_GATHERING[4 + usize::from(cut)]
+}
+
 /// What a kernel makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
@@ -54,10 +79,11 @@ pub(super) fn kernel(average: &Average, stage: Stage) -> Kernel {
         Average::Mean { .. } => (&GATHERING, &FINISHING),
         Average::Lp { .. } => (&STRIDED_GATHERING, VARIANTS),
     };
-    let (stage, variants) = match stage {
-        Stage::Forward => ("", gathering),
-        Stage::Finish => ("_finish", finishing),
-        Stage::Grad => ("_grad", gathering),
+    let (stage, variants) = match (stage, average) {
+        (Stage::Forward, _) => ("", gathering),
+        (Stage::Finish, _) => ("_finish", finishing),
+        (Stage::Grad, Average::Mean { .. }) => ("_grad", &GRAD_GATHERING[..]),
+        (Stage::Grad, Average::Lp { .. }) => ("_grad", gathering),
     };
     Kernel::composed(format!("{name}{stage}"), files, variants)
 }

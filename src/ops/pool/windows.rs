@@ -66,6 +66,50 @@ impl Windows {
         }
     }
 
+    /// The same windows at equal steps, where adaptive ones share each axis evenly.
+    pub(super) fn at_equal_steps(&self, input: [usize; 3]) -> Self {
+        let Walk::Adaptive(windows) = self.walk else {
+            return *self;
+        };
+        if (0..3).any(|axis| !input[axis].is_multiple_of(windows[axis])) {
+            return *self;
+        }
+        let axes = std::array::from_fn(|axis| Window {
+            kernel: input[axis] / windows[axis],
+            stride: input[axis] / windows[axis],
+            ..Window::NONE
+        });
+        Self {
+            walk: Walk::Strided {
+                axes,
+                ceil_mode: false,
+            },
+            ..*self
+        }
+    }
+
+    /// Whether an average counts as many elements in each window, as far as that is plain: at equal
+    /// steps, none reaches beyond the image or, with `padding`, the padded image.
+    pub(super) fn are_even(&self, input: [usize; 3], output: [usize; 3], padding: bool) -> bool {
+        let Walk::Strided { axes, .. } = &self.walk else {
+            return false;
+        };
+        (0..3).all(|axis| {
+            let Window {
+                kernel,
+                stride,
+                before,
+                after,
+                ..
+            } = axes[axis];
+            let end = (output[axis] - 1) * stride + kernel;
+            match padding {
+                true => end <= before + input[axis] + after,
+                false => before == 0 && end <= input[axis],
+            }
+        })
+    }
+
     pub(super) fn is_adaptive(&self) -> bool {
         matches!(self.walk, Walk::Adaptive(_))
     }
