@@ -9,8 +9,8 @@
 // with cut one of each.
 // Overrides: cut (1: y[j] is the maximum of a piece of a window, whose index is 0xffffffff if it
 // has no elements), workgroup_size.
-// Providers: store_indices (max_pool_values, max_pool_window or max_pool_plane), elements
-// (pool_windows), pool_params, pool_place, pool_pieces, lib/pieces, lib/grid,
+// Providers: store_indices (max_pool_values, max_pool_window or max_pool_plane), units_of and
+// elements_by (pool_windows), pool_params, pool_place, pool_pieces, lib/pieces, lib/grid,
 // lib/divide, lib/float.
 
 override cut: u32 = 0u;
@@ -29,18 +29,31 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let outputs = min(each, params.count - first);
         let piece = piece_of(first);
         var at = place(piece.output);
+        var plane = quotient(at.slab, params.out_depth);
+        var slice = at.slab - plane * params.out_depth;
+        let d_units = units_of(depth_axis());
+        let h_units = units_of(height_axis());
+        let w_units = units_of(width_axis());
         var indices = vec4<u32>();
         for (var k = 0u; k < outputs; k += 1u) {
-            let plane = quotient(at.slab, params.out_depth);
-            let window = vec3<u32>(at.slab - plane * params.out_depth, at.row, at.column);
+            let window = vec3<u32>(slice, at.row, at.column);
             let ds = within(
-                elements(depth_axis(), window.x), params.step_depth, piece.along.y, params.taps1
+                elements_by(depth_axis(), d_units, window.x),
+                params.step_depth,
+                piece.along.y,
+                params.taps1,
             );
             let hs = within(
-                elements(height_axis(), window.y), params.step_height, piece.along.z, params.taps2
+                elements_by(height_axis(), h_units, window.y),
+                params.step_height,
+                piece.along.z,
+                params.taps2,
             );
             let ws = within(
-                elements(width_axis(), window.z), params.step_width, piece.along.w, params.taps3
+                elements_by(width_axis(), w_units, window.z),
+                params.step_width,
+                piece.along.w,
+                params.taps3,
             );
             // What its elements' indices count from.
             let zero = params.relative * index_of(
@@ -69,7 +82,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             }
             y[params.y_base + first + k] = best;
             indices[k] = index;
-            at = next(at);
+            let after = next(at);
+            slice += after.slab - at.slab;
+            if slice == params.out_depth {
+                slice = 0u;
+                plane += 1u;
+            }
+            at = after;
         }
         store_indices(params.index_base + first, outputs, indices);
     }

@@ -37,11 +37,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if first < params.count {
         let results = min(4u, params.count - first);
         var indices = vec4<u32>();
+        var own = first / params.outputs;
+        var i = first - own * params.outputs;
         for (var k = 0u; k < results; k += 1u) {
-            let own = (first + k) / params.outputs;
             let begin = own * params.joined;
             let end = min(begin + params.joined, params.parts);
-            let i = first + k - own * params.outputs;
             var best = params.lowest;
             var index = params.none;
             var found = false;
@@ -57,6 +57,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             }
             y[params.y_base + first + k] = best;
             indices[k] = index;
+            i += 1u;
+            if i == params.outputs {
+                i = 0u;
+                own += 1u;
+            }
         }
         store_indices(params.index_base + first, results, indices);
     }

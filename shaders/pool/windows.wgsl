@@ -1,5 +1,5 @@
-// Provider of origin, elements, counted, windows_over, counting, counted_by and counting_on: where
-// the windows along an axis lie.
+// Provider of origin, units_of, elements_by, elements, counted, windows_over, counting, counted_by
+// and counting_on: where the windows along an axis lie.
 //
 //   strided, span 3, stride 2, pad 1      adaptive, 5 elements in 3 windows
 //   . 0 1 2 3 4 .                         0 1 2 3 4
@@ -24,16 +24,38 @@ fn share(i: u32, extent: u32, parts: u32) -> Run {
     return Run(i * extent / parts, ((i + 1u) * extent + parts - 1u) / parts);
 }
 
+// 1 / windows and 1 / step, for the elements of several windows.
+struct Units {
+    windows: f32,
+    step: f32,
+}
+
+fn units_of(axis: Axis) -> Units {
+    return Units(1.0 / f32(axis.windows), 1.0 / f32(axis.step));
+}
+
 // The elements of a window: begin, begin + step and so on, below end.
 fn elements(axis: Axis, window: u32) -> Run {
     if adaptive == 1u {
         return share(window, axis.extent, axis.windows);
     }
+    return elements_by(axis, units_of(axis), window);
+}
+
+// The same, given units_of(axis).
+fn elements_by(axis: Axis, units: Units, window: u32) -> Run {
+    if adaptive == 1u {
+        let place = window * axis.extent;
+        return Run(
+            quotient_by(place, axis.windows, units.windows),
+            quotient_by(place + axis.extent + axis.windows - 1u, axis.windows, units.windows),
+        );
+    }
     // In padded coordinates the image begins at pad.
     let first = window * axis.stride;
     var skipped = max(first, axis.pad) - first;
     if axis.step > 1u {
-        skipped = (skipped + axis.step - 1u) / axis.step * axis.step;
+        skipped = quotient_by(skipped + axis.step - 1u, axis.step, units.step) * axis.step;
     }
     let end = max(first + axis.span, axis.pad) - axis.pad;
     return Run(first + skipped - axis.pad, min(end, axis.extent));
