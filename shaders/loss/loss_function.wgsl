@@ -1,5 +1,6 @@
 // Provider of apply, the loss of x for target t: 0 squared error, 1 absolute error, 2 smooth l1 of
-// beta k0, 3 huber of delta k0, 4 binary cross-entropy of a probability (k0 is NaN), 5 of a logit.
+// beta k0 (k1 is 1 / beta), 3 huber of delta k0, 4 binary cross-entropy of a probability (k0 is
+// NaN), 5 of a logit.
 
 fn apply(x: vec4<f32>, t: vec4<f32>) -> vec4<f32> {
     let zero = vec4<f32>();
@@ -13,7 +14,7 @@ fn apply(x: vec4<f32>, t: vec4<f32>) -> vec4<f32> {
         }
         case 2u: {
             let d = abs(x - t);
-            return select(d - 0.5 * params.k0, 0.5 * d * d / params.k0, d < vec4<f32>(params.k0));
+            return select(d - 0.5 * params.k0, 0.5 * d * d * params.k1, d < vec4<f32>(params.k0));
         }
         case 3u: {
             let d = abs(x - t);

@@ -399,7 +399,8 @@ impl LossFunction {
         match *self {
             SquaredError => (0, [0.0; 3]),
             AbsoluteError => (1, [0.0; 3]),
-            SmoothL1 { beta } => (2, [beta, 0.0, 0.0]),
+            // Of a beta without a reciprocal, less than which nothing but 0 is squared.
+            SmoothL1 { beta } => (2, [beta, (1.0 / beta).min(f32::MAX), 0.0]),
             Huber { delta } => (3, [delta, 0.0, 0.0]),
             Bce => (4, [f32::NAN, 0.0, 0.0]),
             BceWithLogits => (5, [0.0; 3]),
