@@ -6,7 +6,7 @@
 // is weight * (1 - smoothing) at the label's column, or times the target's probability, plus weight
 // * even everywhere. A label that is not below columns gives NaN. Where params.norms is not 0, the
 // sum of the weights of the rows' labels lies so far behind that of their losses; with params.mean
-// each loss is divided by the rows that count. Only shares of columns from `begin` to `until` - 1
+// losses are divided by the rows that count. Only shares of columns from `begin` to `until` - 1
 // are looked at. Where begin is not 0, the losses go on with what they hold.
 // Reference: src/ops/loss/cross_entropy.rs. A chunk is made by one invocation or by one workgroup,
 // as lanes says.
@@ -54,14 +54,18 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let columns = params.columns;
     let step = params.inner;
     let count = min(valid, params.outer) * step;
+    // The row's place in its outer index, and what moves both from round to round.
+    let outer_step = quotient(params.chunks, step);
+    let inner_step = params.chunks - outer_step * step;
+    var outer = quotient(chunk, step);
+    var inner = chunk - outer * step;
     var losses_sum = 0.0;
     var norms_sum = 0.0;
     // Rounds, each of a row in every chunk: no invocation leaves before the others.
     for (var before = 0u; before < params.rows; before += params.chunks) {
         let row = before + chunk;
         let inside = chunk < params.chunks && row < params.rows && params.first + row < count;
-        let place = select(0u, row, inside);
-        let start = params.logits_base + quotient(place, step) * (columns - 1u) * step + place;
+        let start = params.logits_base + select(0u, outer * columns * step + inner, inside);
         let end = select(0u, columns, inside);
         // Logits that are logarithms of probabilities need no softmax.
         var top = 0.0;
@@ -81,7 +85,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             loss = row_sum(loss, local);
         }
         if inside && lane == 0u {
-            let label = target_label(place);
+            let label = target_label(row);
             if LABELS && params.ignores == 1u && label == params.ignore_index {
                 loss = 0.0;
             } else if LABELS && label >= columns {
@@ -94,8 +98,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 );
                 norms_sum += norm;
             }
-            losses_sum += select(loss, loss / f32(count), params.mean == 1u);
+            losses_sum += loss;
         }
+        outer += outer_step;
+        inner += inner_step;
+        if inner >= step {
+            inner -= step;
+            outer += 1u;
+        }
+    }
+    if params.mean == 1u && count > 0u {
+        losses_sum = losses_sum / f32(count);
     }
     if chunk < params.chunks && lane == 0u {
         let at = params.at + chunk;
