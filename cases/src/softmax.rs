@@ -6,7 +6,7 @@ use striate::shape::Shape;
 use super::whole_if;
 
 pub fn softmax() -> Vec<Case> {
-    let shapes: [(Shape, usize); 20] = [
+    let shapes: [(Shape, usize); 22] = [
         ([3, 1].into(), 1),
         ([1, 2].into(), 1),
         ([5].into(), 0),
@@ -16,6 +16,9 @@ pub fn softmax() -> Vec<Case> {
         ([2, 64].into(), 1),
         ([3, 65].into(), 1),
         ([2, 1031].into(), 1),
+        // Rows of quads: some in parts, some longer than a workgroup.
+        ([131, 12].into(), 1),
+        ([3, 300].into(), 1),
         // Rows that are columns: of channels, of the batch, with neighbours and without.
         ([7, 3].into(), 0),
         ([2, 3, 7].into(), 0),

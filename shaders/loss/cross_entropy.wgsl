@@ -12,8 +12,8 @@
 // as lanes says.
 // Overrides: logarithm (1 where logits are logarithms of probabilities), every (1 where all columns
 // have a share), workgroup_size.
-// Providers: targets (target_labels or target_probabilities), lib/row_softmax, lib/rows,
-// lib/special, lib/divide, lib/grid, lib/float.
+// Providers: targets (target_labels or target_probabilities), lib/row_softmax, lib/elements,
+// lib/rows, lib/special, lib/divide, lib/grid, lib/float.
 
 override logarithm: u32 = 0u;
 override every: u32 = 0u;
@@ -41,7 +41,7 @@ struct Params {
     nan: f32,
 }
 
-@group(0) @binding(0) var<storage, read> logits: array<f32>;
+@group(0) @binding(0) var<storage, read> logits: array<Element>;
 @group(0) @binding(2) var<storage, read> weight: array<f32>;
 @group(0) @binding(3) var<uniform> valid: u32;
 @group(0) @binding(4) var<storage, read_write> losses: array<f32>;

@@ -10,8 +10,8 @@
 // lanes says.
 // Overrides: logarithm (1 where logits are logarithms of probabilities, 2 where they are sum(share)
 // * softmax), every (1 where all columns have a share), workgroup_size.
-// Providers: targets (target_labels or target_probabilities), lib/row_softmax, lib/rows,
-// lib/divide, lib/grid, lib/float.
+// Providers: targets (target_labels or target_probabilities), lib/row_softmax, lib/elements,
+// lib/rows, lib/divide, lib/grid, lib/float.
 
 override logarithm: u32 = 0u;
 override every: u32 = 0u;
@@ -36,7 +36,7 @@ struct Params {
     nan: f32,
 }
 
-@group(0) @binding(0) var<storage, read> logits: array<f32>;
+@group(0) @binding(0) var<storage, read> logits: array<Element>;
 @group(0) @binding(2) var<storage, read> weight: array<f32>;
 @group(0) @binding(3) var<uniform> valid: u32;
 @group(0) @binding(4) var<uniform> factor: f32;
@@ -87,6 +87,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         total = row_sum(total, local);
     }
     total += own;
+    let part = 1.0 / soft.sum;
     for (var c = params.begin + lane; c < min(end, params.until); c += lanes) {
         let i = start + c * step;
         var gradient = 0.0;
@@ -97,7 +98,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             }
             if logarithm == 0u {
                 gradient = select(
-                    total * (exp(logits[i] - soft.top) / soft.sum), 0.0, total == 0.0
+                    total * (exp(logits[i] - soft.top) * part), 0.0, total == 0.0
                 );
             } else if logarithm == 2u {
                 gradient = logits[i];

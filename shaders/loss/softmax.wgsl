@@ -1,10 +1,12 @@
 // y = exp(x - max(x)) / sum(exp(x - max(x))) over each row x of the logits, or its logarithm x -
 // max(x) - log(sum(exp(x - max(x)))).
 //
-// Layout: logits and y are [outer, columns, inner], a row runs along the columns. Reference:
-// src/ops/loss/softmax.rs. A row is made by one invocation or by one workgroup, as lanes
+// Layout: logits and y are [outer, columns, inner], a row runs along the columns; by quads inner is
+// 1 and columns count fours.
+// Reference: src/ops/loss/softmax.rs. A row is made by one invocation or by one workgroup, as lanes
 // says.
-// Overrides: logarithm (0 or 1), workgroup_size. Providers: lib/row_softmax, lib/rows, lib/special,
+// Overrides: logarithm (0 or 1), workgroup_size.
+// Providers: lib/row_softmax, Element (lib/elements or lib/quads), lib/rows, lib/special,
 // lib/divide, lib/grid, lib/float.
 
 override logarithm: u32 = 0u;
@@ -17,8 +19,8 @@ struct Params {
     inner: u32,
 }
 
-@group(0) @binding(0) var<storage, read> logits: array<f32>;
-@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@group(0) @binding(0) var<storage, read> logits: array<Element>;
+@group(0) @binding(1) var<storage, read_write> y: array<Element>;
 @group(0) @binding(2) var<uniform> params: Params;
 
 @compute @workgroup_size(workgroup_size)
@@ -38,8 +40,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             y[i] = (logits[i] - soft.top) - log_sum;
         }
     } else {
+        let share = 1.0 / soft.sum;
         for (var i = first; i < end; i += step) {
-            y[i] = exp(logits[i] - soft.top) / soft.sum;
+            y[i] = exp(logits[i] - soft.top) * share;
         }
     }
 }

@@ -116,7 +116,7 @@ impl Op for Softmax {
             lower_elements(x, self.axis, each, [top, sum], y, out);
             return Ok(());
         };
-        self.lower_rows(&SOFTMAX, LOOPS, lanes, io, out);
+        self.lower_rows([&SOFTMAX, &SOFTMAX_QUADS], LOOPS, lanes, io, out);
         Ok(())
     }
 
@@ -187,7 +187,8 @@ impl Op for SoftmaxGrad {
         let [_, columns, inner] = self.0.around(self.name(), io)?;
         match GRAD_LOOPS.lanes(columns, inner, caps.max_turns) {
             Some(lanes) => {
-                self.0.lower_rows(&SOFTMAX_GRAD, GRAD_LOOPS, lanes, io, out);
+                let kernels = [&SOFTMAX_GRAD, &SOFTMAX_GRAD_QUADS];
+                self.0.lower_rows(kernels, GRAD_LOOPS, lanes, io, out);
                 Ok(())
             }
             None => self.lower_in_pieces(io, caps, out),
@@ -212,10 +213,10 @@ impl Softmax {
     }
 
     /// Emits a kernel that makes each row of the output from that row of each input, all of one
-    /// shape.
+    /// shape: the first by elements, the second by quads where rows are whole quads.
     fn lower_rows(
         &self,
-        kernel: &'static Kernel,
+        [elements, quads]: [&'static Kernel; 2],
         loops: Loops,
         lanes: usize,
         io: &Io,
@@ -224,6 +225,10 @@ impl Softmax {
         let shape = &io.outputs[0].shape;
         let [outer, columns, inner] = around(shape, self.axis);
         let overrides = [("logarithm", self.logarithm.into())];
+        let (kernel, loads) = match inner == 1 && columns.is_multiple_of(4) {
+            true => (quads, columns / 4),
+            false => (elements, columns),
+        };
         for (part, cut) in io.output_parts[0].iter().enumerate() {
             let rows = match self.axis {
                 0 => inner,
@@ -241,9 +246,9 @@ impl Softmax {
                     .write(Operand::Output(0))
                     .part(part)
                     .param("rows", rows)
-                    .param("columns", columns)
+                    .param("columns", loads)
                     .param("inner", inner)
-                    .turns(loops.turns(columns, lanes)),
+                    .turns(loops.turns(loads, lanes)),
             );
         }
     }
@@ -344,6 +349,18 @@ static SOFTMAX: Kernel = Kernel::new(
     &[
         source!("loss/softmax"),
         source!("lib/row_softmax"),
+        source!("lib/elements"),
+        source!("lib/rows"),
+        source!("lib/special"),
+    ],
+    ROW_VARIANTS,
+);
+static SOFTMAX_QUADS: Kernel = Kernel::new(
+    "softmax_quads",
+    &[
+        source!("loss/softmax"),
+        source!("lib/row_softmax"),
+        source!("lib/quads"),
         source!("lib/rows"),
         source!("lib/special"),
     ],
@@ -351,7 +368,20 @@ static SOFTMAX: Kernel = Kernel::new(
 );
 static SOFTMAX_GRAD: Kernel = Kernel::new(
     "softmax_grad",
-    &[source!("loss/softmax_grad"), source!("lib/rows")],
+    &[
+        source!("loss/softmax_grad"),
+        source!("lib/elements"),
+        source!("lib/rows"),
+    ],
+    ROW_VARIANTS,
+);
+static SOFTMAX_GRAD_QUADS: Kernel = Kernel::new(
+    "softmax_grad_quads",
+    &[
+        source!("loss/softmax_grad"),
+        source!("lib/quads"),
+        source!("lib/rows"),
+    ],
     ROW_VARIANTS,
 );
 
@@ -370,7 +400,9 @@ static SOFTMAX_GRAD_ELEMENTS: Kernel = Kernel::new(
 
 pub(in crate::ops) const KERNELS: &[&Kernel] = &[
     &SOFTMAX,
+    &SOFTMAX_QUADS,
     &SOFTMAX_GRAD,
+    &SOFTMAX_GRAD_QUADS,
     &SOFTMAX_ELEMENTS,
     &SOFTMAX_GRAD_ELEMENTS,
 ];
