@@ -9,8 +9,9 @@
 // Reference: src/ops/resize/mod.rs. One invocation makes one element, one workgroup workgroup_size
 // of them.
 // Overrides: cut (1: to_values[j] is the sum of a piece of what an element is made of), reach (0:
-// the element below alone), workgroup_size. Providers: Span, span, weight, reads and writes
-// (resize_forward or resize_grad), lib/pieces, lib/grid.
+// the element below alone), workgroup_size.
+// Providers: Span, span, Walk, walk, walked, weight, reads and writes (resize_forward or
+// resize_grad), lib/pieces, lib/grid.
 
 override cut: u32 = 0u;
 override reach: u32 = 0u;
@@ -72,18 +73,31 @@ struct Taps {
 @group(0) @binding(1) var<storage, read_write> to_values: array<f32>;
 @group(0) @binding(2) var<uniform> params: Params;
 
-fn taps(axis: Axis, o: u32) -> Taps {
-    let place = max(o * axis.scale + axis.add, axis.sub) - axis.sub;
-    let first = place / axis.divisor;
-    if first + 1u >= axis.input {
+// Where an output stands: the input below its place, and how far above that, in units of 1 /
+// divisor.
+struct Place {
+    below: i32,
+    above: u32,
+}
+
+fn place_of(axis: Axis, o: u32) -> Place {
+    // So many elements further, which makes it positive.
+    let further = axis.sub / axis.divisor + 1u;
+    let place = o * axis.scale + axis.add + further * axis.divisor - axis.sub;
+    let below = place / axis.divisor;
+    return Place(i32(below) - i32(further), place - below * axis.divisor);
+}
+
+// unit is 1 / divisor.
+fn taps(axis: Axis, place: Place, unit: f32) -> Taps {
+    if place.below + 1 >= i32(axis.input) {
         return Taps(axis.input - 1u, 1.0, 0.0);
     }
-    if reach == 0u {
-        return Taps(first, 1.0, 0.0);
+    if reach == 0u || place.below < 0 {
+        return Taps(u32(max(place.below, 0)), 1.0, 0.0);
     }
-    let above = place - first * axis.divisor;
-    let whole = f32(axis.divisor);
-    return Taps(first, f32(axis.divisor - above) / whole, f32(above) / whole);
+    let above = f32(place.above) * unit;
+    return Taps(u32(place.below), f32(axis.divisor - place.above) * unit, above);
 }
 
 // What an output reads with reach 2: four inputs from `first` on, which may lie beyond the ends.
@@ -92,16 +106,13 @@ struct Cubic {
     weights: vec4<f32>,
 }
 
-fn cubic(axis: Axis, o: u32) -> Cubic {
-    // One element further, which makes it positive.
-    let place = o * axis.scale + axis.add + axis.divisor - axis.sub;
-    let below = place / axis.divisor;
-    let t = f32(place - below * axis.divisor) / f32(axis.divisor);
+fn cubic(place: Place, unit: f32) -> Cubic {
+    let t = f32(place.above) * unit;
     let near = vec2<f32>(t, 1.0 - t);
     let far = vec2<f32>(1.0 + t, 2.0 - t);
     let inner = (1.25 * near - 2.25) * near * near + 1.0;
     let outer = ((-0.75 * far + 3.75) * far - 6.0) * far + 3.0;
-    return Cubic(i32(below) - 2, vec4<f32>(outer.x, inner.x, inner.y, outer.y));
+    return Cubic(place.below - 1, vec4<f32>(outer.x, inner.x, inner.y, outer.y));
 }
 
 // The weight of input i in it.
@@ -143,17 +154,25 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             span2.begin += piece.along.w * params.taps3;
             span2.end = min(span2.end, span2.begin + params.taps3);
         }
+        var walk0 = walk(axis0, span0);
+        let first1 = walk(axis1, span1);
+        let first2 = walk(axis2, span2);
         var sum = 0.0;
         for (var b0 = span0.begin; b0 < span0.end; b0++) {
-            let weight0 = weight(axis0, span0, a0, b0);
+            let weight0 = weight(axis0, span0, walk0, a0, b0);
+            walk0 = walked(axis0, walk0);
             if weight0 != 0.0 {
                 let at0 = plane * reads(axis0) + b0;
+                var walk1 = first1;
                 for (var b1 = span1.begin; b1 < span1.end; b1++) {
-                    let weight1 = weight0 * weight(axis1, span1, a1, b1);
+                    let weight1 = weight0 * weight(axis1, span1, walk1, a1, b1);
+                    walk1 = walked(axis1, walk1);
                     if weight1 != 0.0 {
                         let at1 = params.read_base + (at0 * reads(axis1) + b1) * reads(axis2);
+                        var walk2 = first2;
                         for (var b2 = span2.begin; b2 < span2.end; b2++) {
-                            let weight2 = weight1 * weight(axis2, span2, a2, b2);
+                            let weight2 = weight1 * weight(axis2, span2, walk2, a2, b2);
+                            walk2 = walked(axis2, walk2);
                             if weight2 != 0.0 {
                                 sum += weight2 * from_values[at1 + b2];
                             }
