@@ -10,8 +10,8 @@
 // sum is cut into pieces, one a dispatch, of some channels, taps and places.
 // Overrides: block (1 for groups of one channel, or 4), workgroup_size.
 // Providers: Params (conv_direct_params), sums (conv_direct_forward or conv_direct_grad_input),
-// source and gather (conv_gather), end, y and finish (y_elements), lib/pad, lib/grid, lib/divide,
-// lib/float.
+// source and gather_any (conv_gather), end, y and finish (y_elements), lib/pad, lib/grid,
+// lib/divide, lib/float.
 
 @group(0) @binding(1) var<storage, read> weight: array<f32>;
 
@@ -45,12 +45,12 @@ fn add_tap(sums: Sums, place: Place, tap: u32, element: vec4<u32>, inside: vec4<
     var at = place.weight + tap;
     let plane = params.from_depth * params.from_height * params.from_width;
     for (var channel = 0u; channel < params.summed; channel++) {
-        let x = gather(index, inside);
-        s.a += select(vec4<f32>(), x * weight[at], inside);
+        let x = gather_any(index, inside);
+        s.a = select(s.a, s.a + x * weight[at], inside);
         if block > 1u {
-            s.b += select(vec4<f32>(), x * weight[at + place.steps.y], inside);
-            s.c += select(vec4<f32>(), x * weight[at + place.steps.z], inside);
-            s.d += select(vec4<f32>(), x * weight[at + place.steps.w], inside);
+            s.b = select(s.b, s.b + x * weight[at + place.steps.y], inside);
+            s.c = select(s.c, s.c + x * weight[at + place.steps.z], inside);
+            s.d = select(s.d, s.d + x * weight[at + place.steps.w], inside);
         }
         index += plane;
         at += params.from_step;

@@ -10,8 +10,8 @@
 // part; one workgroup workgroup_size of these. A product counts where its element is read: padding
 // never multiplies.
 // Overrides: block (1 for groups of one channel, or 4), workgroup_size.
-// Providers: Params (conv_direct_params; from_base counts in x, to_base in dy), source and gather
-// (conv_gather), lib/pad, lib/grid, lib/divide.
+// Providers: Params (conv_direct_params; from_base counts in x, to_base in dy), source and
+// gather_any (conv_gather), lib/pad, lib/grid, lib/divide.
 
 @group(0) @binding(1) var<storage, read> dy: array<f32>;
 @group(0) @binding(2) var<storage, read_write> dweight: array<f32>;
@@ -60,17 +60,23 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
     let first_column = (number - run * params.pieces) * params.reach;
     let end_column = min(first_column + params.reach, params.to_width);
     let end = min((run + 1u) * params.share, params.rows);
-    for (var line = run * params.share; line < end; line++) {
-        let slab = quotient(line, params.to_height);
-        let image = quotient(slab, params.to_depth);
+    // Where the line lies: its row, its depth and its image.
+    let first_line = run * params.share;
+    let slab = quotient(first_line, params.to_height);
+    var y_row = first_line - slab * params.to_height;
+    var image = quotient(slab, params.to_depth);
+    var y_depth = slab - image * params.to_depth;
+    for (var line = first_line; line < end; line++) {
         let row = pad_source4(
-            params.mode, (line - slab * params.to_height) * params.stride_h
-                + r4 * params.dilation_h
-                - params.before_h, params.from_height);
+            params.mode,
+            y_row * params.stride_h + r4 * params.dilation_h - params.before_h,
+            params.from_height,
+        );
         let depth = pad_source4(
-            params.mode, (slab - image * params.to_depth) * params.stride_d
-                + t4 * params.dilation_d
-                - params.before_d, params.from_depth);
+            params.mode,
+            y_depth * params.stride_d + t4 * params.dilation_d - params.before_d,
+            params.from_depth,
+        );
         let there =
             counts & (row < vec4<u32>(params.from_height)) & (depth < vec4<u32>(params.from_depth));
         let line_x = params.from_base
@@ -78,18 +84,27 @@ fn main(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(local_invocation_in
             + (group * params.channels + channel) * plane_x
             + (depth * params.from_height + row) * params.from_width;
         var at = params.to_base + image * params.to_image + (group * params.outs + out) * plane_y
-            + (line - image * params.to_depth * params.to_height) * params.to_width + first_column;
+            + (y_depth * params.to_height + y_row) * params.to_width + first_column;
         for (var column = first_column; column < end_column; column++) {
             let seen = pad_source4(params.mode, column * params.stride_w + left, params.from_width);
             let inside = there & (seen < vec4<u32>(params.from_width));
-            let x = gather(line_x + seen, inside);
-            a += select(vec4<f32>(), x * dy[at], inside);
+            let x = gather_any(line_x + seen, inside);
+            a = select(a, a + x * dy[at], inside);
             if block > 1u {
-                b += select(vec4<f32>(), x * dy[at + steps.y], inside);
-                c += select(vec4<f32>(), x * dy[at + steps.z], inside);
-                d += select(vec4<f32>(), x * dy[at + steps.w], inside);
+                b = select(b, b + x * dy[at + steps.y], inside);
+                c = select(c, c + x * dy[at + steps.z], inside);
+                d = select(d, d + x * dy[at + steps.w], inside);
             }
             at++;
+        }
+        y_row++;
+        if y_row == params.to_height {
+            y_row = 0u;
+            y_depth++;
+        }
+        if y_depth == params.to_depth {
+            y_depth = 0u;
+            image++;
         }
     }
 
