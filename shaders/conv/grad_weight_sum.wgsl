@@ -69,9 +69,17 @@ fn mended(so_far: vec4<f32>, group: u32, out: u32, channel: u32, i: u32, j: u32)
     let lanes = vec4<u32>(0u, 1u, 2u, 3u);
     let steps = min(lanes, vec4<u32>(params.outs - 1u - out)) * plane_y;
     var sum = so_far;
+    // Where the next line lies.
+    var next_image = params.first_line / params.rows;
+    var next_row = params.first_line - next_image * params.rows;
     for (var line = params.first_line; line < params.end_line && !all(is_nan4(sum)); line++) {
-        let image = line / params.rows;
-        let row = line - image * params.rows;
+        let image = next_image;
+        let row = next_row;
+        next_row++;
+        if next_row == params.rows {
+            next_row = 0u;
+            next_image++;
+        }
         let h = row * params.stride_h + i * params.dilation_h - params.pad_h;
         if h >= params.height {
             continue;
