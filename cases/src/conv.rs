@@ -263,10 +263,16 @@ fn long() -> Vec<Case> {
     };
     cases.push(convolution(&[1, 1, 1], 1, [1], false, edge));
     let window = convolution(&[1, 1, 265, 265], 1, [265, 265], false, Conv2d::default());
-    cases.push(Case {
+    // The same of two groups, by quads.
+    let pair = Conv2d {
+        groups: 2,
+        ..Conv2d::default()
+    };
+    let quads = convolution(&[1, 2, 265, 268], 2, [265, 265], false, pair);
+    cases.extend([window, quads].map(|case| Case {
         wrt: vec![1],
-        ..window
-    });
+        ..case
+    }));
     cases.into_iter().map(named).collect()
 }
 
@@ -300,6 +306,7 @@ pub(super) fn conv() -> Vec<Case> {
     cases.extend(second_order());
     cases.extend(special());
     cases.extend(special_transposed());
+    cases.extend(depthwise());
     cases
 }
 
@@ -804,6 +811,85 @@ fn special() -> Vec<Case> {
             }
         }
     }
+    cases
+}
+
+/// Groups of one channel whose rows are whole quads: taps that see elements from any place of a
+/// quad on, of one quad and of several, and what may follow.
+fn depthwise() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (x, kernel, padding) in [
+        ([2, 3, 5, 8], [3, 3], [[1, 1], [1, 1]]),
+        ([1, 5, 4, 12], [2, 5], [[0, 1], [2, 2]]),
+        ([2, 2, 3, 4], [1, 1], [[0, 0], [0, 0]]),
+        ([1, 3, 4, 8], [3, 9], [[2, 0], [6, 2]]),
+        ([1, 2, 6, 16], [2, 5], [[0, 0], [0, 0]]),
+        ([1, 2, 3, 8], [1, 4], [[0, 0], [3, 4]]),
+    ] {
+        for [stride, dilation] in [[1, 1], [1, 2], [2, 1]] {
+            let conv = Conv2d {
+                stride: [stride, 1],
+                dilation: [dilation, 1],
+                padding,
+                groups: x[1],
+                ..Conv2d::default()
+            };
+            let fits = x[2] + padding[0][0] + padding[0][1] > dilation * (kernel[0] - 1);
+            if fits {
+                cases.push(convolution(&x, x[1], kernel, stride == 1, conv));
+            }
+        }
+    }
+    let line = Conv1d {
+        groups: 3,
+        ..Conv1d::new().padding(1)
+    };
+    cases.push(convolution(&[2, 3, 8], 3, [3], true, line));
+    let deep = Conv3d {
+        groups: 3,
+        dilation: [2, 1, 1],
+        ..Conv3d::new().padding(1)
+    };
+    cases.push(convolution(&[2, 3, 3, 4, 8], 3, [2, 3, 3], false, deep));
+    let back = ConvTranspose {
+        groups: 3,
+        padding: [[1, 1], [1, 0]],
+        ..ConvTranspose::<2>::default()
+    };
+    for bias in [false, true] {
+        cases.push(transposed(&[2, 3, 5, 4], 3, [3, 2], bias, back));
+    }
+    let plain = Conv2d {
+        groups: 3,
+        ..Conv2d::new().padding(1)
+    };
+    let [image, filters, one] = [&[2, 3, 5, 8][..], &[3, 1, 3, 3], &[3]];
+    for (bias, relu) in [(false, false), (false, true), (true, false), (true, true)] {
+        let op = ConvForward {
+            conv: plain.into(),
+            bias,
+            relu,
+        };
+        let case = || {
+            let mut inputs = vec![real(image), real(filters)];
+            inputs.extend(bias.then(|| real(one)));
+            let name = format!("conv2d/depthwise/bias {bias} relu {relu}");
+            Case::new(name, inputs, move |g, v| g.apply(op, v)).bound(Bound::Sum { k: 10 })
+        };
+        cases.push(case());
+        cases.extend((0..2 + usize::from(bias)).map(|at| case().special(at)));
+    }
+    let op = ConvGradInput {
+        mask: true,
+        ..grad_input(plain, [5, 8])
+    };
+    let masked = || {
+        let inputs = vec![real(image), real(filters), real(image)];
+        let name = "conv2d_grad_input/depthwise/mask".to_owned();
+        Case::new(name, inputs, move |g, v| g.apply(op, v)).bound(Bound::Sum { k: 10 })
+    };
+    cases.push(masked());
+    cases.extend((0..3).map(|at| masked().special(at)));
     cases
 }
 

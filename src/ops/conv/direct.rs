@@ -4,13 +4,13 @@
 use std::borrow::Cow;
 
 use crate::kernel::{
-    AROUND, Caps, Dispatch, Kernel, Lowering, Operand, Overrides, Rows, looped, source,
-    turns_within,
+    AROUND, Caps, Dispatch, Lowering, Operand, Overrides, Rows, looped, turns_within,
 };
-use crate::shape::Type;
+use crate::shape::{PaddingMode, Type};
 
 use super::Sizes;
 use super::choose::Map;
+use super::direct_kernels::{GRAD_WEIGHT, VARIANTS, WORKGROUP, by_elements, depthwise};
 use super::filters::Filters;
 use super::pieces::{PieceRange, SumPieces, pieces};
 use crate::lowering::gemm::{
@@ -74,6 +74,20 @@ fn channel_cut(sizes: &Sizes, map: Map) -> (Overrides, ChannelCut) {
     (overrides, cut)
 }
 
+/// Whether groups of one channel are made by quads: rows of whole quads, with zeros around what is
+/// read, and steps of one along them; for the gradient of the input along the other axes too.
+fn by_quads(sizes: &Sizes, map: Map) -> bool {
+    let quads = |extent: usize| extent > 0 && extent.is_multiple_of(4);
+    let steps = match map {
+        Map::Forward | Map::GradWeight => &sizes.window[2..],
+        Map::GradInput => &sizes.window[..],
+    };
+    let depthwise = sizes.c == sizes.groups && sizes.o == sizes.groups;
+    let rows = quads(sizes.input[2]) && quads(sizes.output[2]);
+    let window = sizes.window[2].dilation == 1 && steps.iter().all(|axis| axis.stride == 1);
+    depthwise && rows && window && sizes.mode == PaddingMode::Zeros
+}
+
 /// The sum of an element of y, or of dx, cut so that each piece stays within the turns of the
 /// device.
 fn summed(sizes: &Sizes, map: Map, caps: &Caps) -> SumPieces<7> {
@@ -86,6 +100,12 @@ fn summed(sizes: &Sizes, map: Map, caps: &Caps) -> SumPieces<7> {
         extents[2 * axis + 1] = sizes.window[axis].kernel;
     }
     extents[6] = cut.channels;
+    if by_quads(sizes, map) {
+        // A sum that is NaN is made twice.
+        let once = pieces(extents, caps.max_turns / 2);
+        let turns = 2 * once.turns;
+        return SumPieces { turns, ..once };
+    }
     let store = store_turns(value(overrides, "block"));
     pieces(extents, caps.max_turns.saturating_sub(store))
 }
@@ -206,7 +226,15 @@ fn lower_term(sizes: &Sizes, map: Map, run: &Rows, term: &Term, to: Target, out:
     let from_step = steps(sizes, map)[0];
     let rows = run.count * own.groups * cut.chunks * extents[0] * extents[1];
     let count = rows * extents[2].div_ceil(4);
-    let dispatch = Dispatch::of(Cow::Owned(kernel(map)), overrides)
+    let (kernel, variant, store) = match by_quads(&own, map) {
+        true => (depthwise(map), 0, 0),
+        false => {
+            let store = store_turns(value(overrides, "block"));
+            (by_elements(map), usize::from(cut.outs == 1), store)
+        }
+    };
+    let overrides = kernel.variants[variant];
+    let dispatch = Dispatch::of(Cow::Owned(kernel), overrides)
         .read(Operand::Input(0))
         .part(run.part[0])
         .read(Operand::Input(1))
@@ -224,7 +252,7 @@ fn lower_term(sizes: &Sizes, map: Map, run: &Rows, term: &Term, to: Target, out:
             filters.first * sizes.filter() + channel * from_step,
         );
     let dispatch = params(&own, map, &cut, &term.summed, dispatch);
-    let turns = term.turns + store_turns(value(overrides, "block"));
+    let turns = term.turns + store;
     out.push(dispatch.turns(turns).workgroups(count.div_ceil(WORKGROUP)));
 }
 
@@ -400,51 +428,4 @@ struct Term {
     filters: Filters,
     summed: Summed,
     turns: u64,
-}
-
-const WORKGROUP: usize = 64;
-
-/// The second where a group writes one channel.
-const VARIANTS: &[Overrides] = &[
-    &[("block", 4), ("workgroup_size", 64)],
-    &[("block", 1), ("workgroup_size", 64)],
-];
-
-fn kernel(map: Map) -> Kernel {
-    let (name, file) = match map {
-        Map::GradInput => ("conv_direct_grad_input", source!("conv/direct_grad_input")),
-        Map::Forward | Map::GradWeight => ("conv_direct_forward", source!("conv/direct_forward")),
-    };
-    Kernel::composed(
-        name.into(),
-        vec![
-            source!("conv/direct"),
-            source!("conv/direct_params"),
-            source!("conv/gather"),
-            file,
-            source!("gemm/end"),
-            source!("gemm/y_elements"),
-            source!("lib/pad"),
-        ],
-        VARIANTS,
-    )
-    .with_epilogues(map.epilogues())
-}
-
-static GRAD_WEIGHT: Kernel = Kernel::new(
-    "conv_direct_grad_weight",
-    &[
-        source!("conv/direct_grad_weight"),
-        source!("conv/direct_params"),
-        source!("conv/gather"),
-        source!("lib/pad"),
-    ],
-    VARIANTS,
-);
-
-pub(super) const KERNELS: &[&Kernel] = &[&GRAD_WEIGHT];
-
-/// The kernels that are composed when an op lowers.
-pub(super) fn kernels() -> Vec<Kernel> {
-    [Map::Forward, Map::GradInput].map(kernel).into()
 }

@@ -6,6 +6,7 @@ mod choose;
 mod classes;
 mod cpu;
 mod direct;
+mod direct_kernels;
 mod filters;
 mod geometry;
 mod implicit_gemm;
@@ -36,8 +37,13 @@ use walk::{FORWARD, GRAD_INPUT, GRAD_WEIGHT, TRANSPOSED};
 
 /// Every kernel of the family.
 pub(super) fn kernels() -> Vec<Kernel> {
-    let fixed = [direct::KERNELS, pack::KERNELS, cpu::KERNELS].concat();
-    let composed = [implicit_gemm::kernels(), direct::kernels(), cpu::kernels()].concat();
+    let fixed = [direct_kernels::KERNELS, pack::KERNELS, cpu::KERNELS].concat();
+    let composed = [
+        implicit_gemm::kernels(),
+        direct_kernels::kernels(),
+        cpu::kernels(),
+    ]
+    .concat();
     fixed.into_iter().cloned().chain(composed).collect()
 }
 
