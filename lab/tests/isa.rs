@@ -197,3 +197,132 @@ fn the_page_of_matmul_tells_what_is_found() {
         }
     }
 }
+
+/// Kernels with divisions in their loops, and why: all others have none. Those of products and of
+/// textures are not looked at.
+const DIVIDING: &[(&str, &str)] = &[
+    (
+        "augment_rows",
+        "an image's colours are divided by their sums",
+    ),
+    ("avg_pool_grad", "where windows count differently"),
+    ("grid_boxes", REFLECTED),
+    ("grid_sample_grad_input", REFLECTED),
+    ("lp_pool_grad", "elements are divided by the norm"),
+    ("norm_moments", BLOCK),
+    ("norm_moments_quads", BLOCK),
+];
+const REFLECTED: &str = "places beyond the image are reflected into it";
+const BLOCK: &str = "the mean moves once in a block of 16 loads, around the hot loop";
+
+/// Whether a kernel is a product, or of textures, whose compilation takes longest.
+fn is_left_out(name: &str) -> bool {
+    let fast = ["conv_direct", "conv_depthwise"];
+    let conv = name.starts_with("conv_") && !fast.iter().any(|one| name.starts_with(one));
+    conv || ["matmul", "write_", "read_"]
+        .iter()
+        .any(|one| name.starts_with(one))
+}
+
+/// Integers are advanced by additions, and what all turns divide by is divided once.
+#[test]
+fn loops_divide_nothing() {
+    let Some(compilers) = compilers() else { return };
+    let known = kernels();
+    let looked_at = known.iter().filter(|kernel| !is_left_out(&kernel.name));
+    let all: Vec<Prepared> = looked_at
+        .flat_map(|kernel| variants(kernel, &[]).unwrap())
+        .collect();
+    let Some(lines) = held(compilers.compile(Card::Navi21, &all, None)) else {
+        return;
+    };
+    let mut found = std::collections::BTreeSet::new();
+    for line in &lines {
+        let divisions: usize = line.hot.loops.iter().map(|own| own.reciprocals).sum();
+        if divisions > 0 {
+            let name = line.kernel.as_str();
+            assert!(
+                DIVIDING.iter().any(|(one, _)| *one == name),
+                "{divisions} divisions: {line:?}"
+            );
+            found.insert(name);
+        }
+    }
+    for (name, _) in DIVIDING {
+        assert!(found.contains(name), "{name} divides nothing");
+    }
+    let even = |line: &&Line| line.overrides.contains(&("even".to_owned(), 1));
+    for line in lines.iter().filter(even) {
+        assert!(
+            line.hot.loops.iter().all(|own| own.reciprocals == 0),
+            "{line:?}"
+        );
+    }
+}
+
+/// Kernels that load elements by four and something else one by one, and why.
+const NARROW: &[(&str, &str)] = &[
+    ("conv_depthwise_forward", "weights, one for each tap"),
+    ("conv_depthwise_grad_input", "weights, one for each tap"),
+    ("norm_sums_quads", TABLE),
+    ("norm_sums_quads_window", TABLE),
+    (
+        "reduce_by_output_row_quads",
+        "a number that a row has in common",
+    ),
+];
+const TABLE: &str = "statistics and weights that neighbours have in common";
+
+/// Kernels whose loads are of four elements though their names do not say so.
+const BY_FOUR: &[&str] = &[
+    "adagrad",
+    "adam",
+    "adam_max",
+    "binary",
+    "blend",
+    "conv_depthwise_forward",
+    "conv_depthwise_grad_input",
+    "dropout",
+    "pointwise_loss",
+    "pointwise_loss_grad",
+    "pointwise_loss_sum",
+    "ratio",
+    "rmsprop_centered",
+    "rmsprop_momentum",
+    "sgd",
+    "sgd_momentum",
+    "unary_grad",
+];
+
+/// Loops over rows of whole quads, and maps over elements, load no element alone.
+#[test]
+fn quads_are_loaded_whole() {
+    let Some(compilers) = compilers() else { return };
+    let known = kernels();
+    let by_four = |kernel: &&Kernel| {
+        let name = &*kernel.name;
+        let loops = ["softmax", "norm_", "reduce", "local_response"];
+        let quads = name.contains("_quads") && loops.iter().any(|one| name.starts_with(one));
+        quads || BY_FOUR.contains(&name)
+    };
+    let looked_at = known.iter().filter(by_four);
+    let all: Vec<Prepared> = looked_at
+        .flat_map(|kernel| variants(kernel, &[]).unwrap())
+        .collect();
+    let Some(lines) = held(compilers.compile(Card::Navi21, &all, None)) else {
+        return;
+    };
+    for name in BY_FOUR {
+        assert!(lines.iter().any(|line| line.kernel == *name), "no {name}");
+    }
+    for line in &lines {
+        let hot = &line.hot;
+        let narrow: usize = match hot.loops.is_empty() {
+            true => hot.all.narrow_loads(),
+            false => hot.loops.iter().map(|own| own.narrow_loads()).sum(),
+        };
+        assert!(hot.all.wide_loads > 0, "{line:?}");
+        let known = NARROW.iter().any(|(one, _)| *one == line.kernel);
+        assert_eq!(narrow > 0, known, "{narrow} loads: {line:?}");
+    }
+}
