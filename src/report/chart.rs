@@ -5,13 +5,16 @@ use std::fmt::Write;
 use super::page::escaped;
 use crate::train::{Scalar, digits};
 
-/// Extents of a chart, and of the part of it where curves run.
+/// How wide a chart is, and how high with two rows of names or fewer; then the edges of the part of
+/// it where curves run.
 pub(super) const WIDTH: f64 = 440.0;
-pub(super) const HEIGHT: f64 = 284.0;
+const HEIGHT: f64 = 284.0;
 const LEFT: f64 = 52.0;
 const RIGHT: f64 = 428.0;
 const TOP: f64 = 58.0;
 const BOTTOM: f64 = 248.0;
+/// How far the rows of the legend lie apart.
+const ROW: f64 = 16.0;
 
 /// The most points of a curve of steps; where there are more, each is the mean of several.
 const MOST_POINTS: usize = 300;
@@ -39,6 +42,22 @@ pub(super) struct Chart {
     pub span: [f64; 2],
     /// The best epoch.
     pub best: Option<f64>,
+}
+
+/// How high charts are that keep room for so many rows of names.
+pub(super) fn height(rows: usize) -> f64 {
+    HEIGHT + lower(rows)
+}
+
+/// By how much curves begin lower than under two rows.
+fn lower(rows: usize) -> f64 {
+    ROW * rows.saturating_sub(2) as f64
+}
+
+/// The most rows that the legend of one of these charts has.
+pub(super) fn most_rows<'a>(charts: impl IntoIterator<Item = &'a Chart>) -> usize {
+    let rows = charts.into_iter().map(|chart| chart.legend().1);
+    rows.max().unwrap_or(0)
 }
 
 /// A vertical axis: from where to where, and whether its steps multiply.
@@ -147,8 +166,9 @@ impl Chart {
         })
     }
 
-    /// The chart as a group, whose top left is at the origin. `id` is its own in the file.
-    pub fn draw(&self, id: &str) -> String {
+    /// The chart as a group, whose top left is at the origin, with room for so many rows of names.
+    /// `id` is its own in the file.
+    pub fn draw(&self, id: &str, rows: usize) -> String {
         let mut svg = format!(
             "<text class=\"title\" x=\"0\" y=\"16\">{}</text>",
             escaped(&self.title.replace('_', " "))
@@ -166,6 +186,8 @@ impl Chart {
                 "<text class=\"soft\" x=\"{RIGHT}\" y=\"16\" text-anchor=\"end\">logarithmic</text>"
             );
         }
+        svg.push_str(&self.legend().0);
+        let _ = write!(svg, "<g transform=\"translate(0 {})\">", lower(rows));
         let [from, to] = self.span;
         let span = if to > from { to - from } else { 1.0 };
         let across = |epoch: f64| LEFT + (RIGHT - LEFT) * (epoch - from) / span;
@@ -245,9 +267,8 @@ impl Chart {
                 }
             }
         }
-        self.draw_legend(&mut svg);
         self.draw_hits(&mut svg, &across);
-        svg
+        svg + "</g>"
     }
 
     /// A number at the axis, with as many places as its neighbours need.
@@ -272,9 +293,10 @@ impl Chart {
         }
     }
 
-    /// The curves' names, each with its last value, in as many rows as they need.
-    fn draw_legend(&self, svg: &mut String) {
-        let (mut x, mut y) = (LEFT, 32.0);
+    /// The curves' names, each with its last value, and how many rows they take.
+    fn legend(&self) -> (String, usize) {
+        let mut svg = String::new();
+        let (mut x, mut rows) = (LEFT, 1);
         for series in &self.series {
             let last = series.points.last().or(series.fine.last());
             let value = last
@@ -286,8 +308,9 @@ impl Chart {
             };
             let wide = 44.0 + 7.0 * (series.name.chars().count() + value.len()) as f64;
             if x > LEFT && x + wide > WIDTH + 24.0 {
-                (x, y) = (LEFT, y + 16.0);
+                (x, rows) = (LEFT, rows + 1);
             }
+            let y = ROW * (1 + rows) as f64;
             let _ = write!(
                 svg,
                 "<path class=\"line s{0}\" d=\"M{x:.0} {y:.0}h14\"/><circle class=\"dot s{0}\" \
@@ -300,6 +323,7 @@ impl Chart {
             );
             x += wide;
         }
+        (svg, rows)
     }
 
     /// Columns that tell what an epoch came to.
@@ -434,11 +458,25 @@ mod tests {
         }
         assert!(
             chart("loss", &[f64::NAN])
-                .draw("c")
+                .draw("c", 1)
                 .contains("no number is finite")
         );
-        let svg = chart("loss", &[1.0, f64::NAN, 2.0]).draw("c");
+        let svg = chart("loss", &[1.0, f64::NAN, 2.0]).draw("c", 1);
         assert!(!svg.contains("NaN,") && !svg.contains("\"NaN"), "{svg}");
+    }
+
+    #[test]
+    fn curves_begin_below_the_last_row_of_names() {
+        for curves in 1..40_usize {
+            let mut own = chart("loss", &[1.0, 2.0]);
+            let other = || chart("loss", &[1.0, 2.0]).series;
+            own.series.extend((1..curves).flat_map(|_| other()));
+            let rows = most_rows([&own]);
+            assert_eq!(rows, curves.div_ceil(4));
+            let last = format!("y=\"{:.0}\">train", ROW * (1 + rows) as f64 + 4.0);
+            assert!(own.draw("c", rows).contains(&last), "{curves}: {last}");
+            assert!(ROW * (1 + rows) as f64 + 7.0 < TOP + lower(rows));
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::chart::{HEIGHT, WIDTH};
+use super::chart::{WIDTH, height, most_rows};
 use super::{Panel, Report, matrix};
 use crate::error::Result;
 use crate::models::grouped;
@@ -136,13 +136,15 @@ fn charts(report: &Report) -> String {
         return String::new();
     }
     let mut html = "<section><h2>Curves</h2><div class=\"charts\">".to_owned();
+    let rows = most_rows(&charts);
     for (at, chart) in charts.iter().enumerate() {
         let _ = write!(
             html,
-            "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{} by epoch\">{}\
+            "<svg viewBox=\"0 0 {WIDTH} {}\" role=\"img\" aria-label=\"{} by epoch\">{}\
              </svg>",
+            height(rows),
             escaped(&chart.title),
-            chart.draw(&format!("clip{at}"))
+            chart.draw(&format!("clip{at}"), rows)
         );
     }
     html.push_str("</div>");

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::Report;
-use super::chart::{HEIGHT, WIDTH};
+use super::chart::{WIDTH, height, most_rows};
 use super::page::escaped;
 use crate::error::Result;
 use crate::models::grouped;
@@ -21,22 +21,23 @@ const COLOURS: &str = "svg{color-scheme:light dark;--bg:#fff;--text:#1c2128;--so
 
 pub(super) fn svg(report: &Report) -> Result<String> {
     let charts = report.charts();
-    let charts = charts.iter().take(2);
+    let charts = &charts[..charts.len().min(2)];
+    let rows = most_rows(charts);
     let width = 2.0 * (MARGIN + WIDTH) + GAP;
     let top = 78.0;
     let mut body = format!(
         "<text class=\"head\" x=\"{MARGIN}\" y=\"40\">{}</text>",
         escaped(&report.title)
     );
-    for (at, chart) in charts.enumerate() {
+    for (at, chart) in charts.iter().enumerate() {
         let x = MARGIN + at as f64 * (WIDTH + GAP);
         let _ = write!(
             body,
             "<g transform=\"translate({x} {top})\">{}</g>",
-            chart.draw(&format!("clip{at}"))
+            chart.draw(&format!("clip{at}"), rows)
         );
     }
-    let mut bottom = top + HEIGHT + 24.0;
+    let mut bottom = top + height(rows) + 24.0;
     if !report.mistakes.is_empty() {
         bottom = mistakes(report, &mut body, width, bottom)?;
     }
