@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use striate::data::{Chance, Dataset, Picture, Split};
 use striate::nn::{Flatten, Linear, Sequential};
 use striate::prelude::*;
-use striate::train::{AdamW, Classification, Trainer};
+use striate::train::{Classification, Trainer};
 
 use crate::parts::{halving, linear};
 use crate::{Better, Common, Outcome, Recipe};
@@ -165,13 +165,7 @@ fn recipe(args: &Args) -> Recipe<Classification> {
         None => (args.common.pick(8, 3), 50),
         Some(_) => (args.common.pick(20, 10), 10),
     };
-    Recipe {
-        task: Classification::new(),
-        optimizer: AdamW::new().into(),
-        rate: 0.01,
-        epochs,
-        batch,
-    }
+    Recipe::classes(epochs, 0.01, batch)
 }
 
 /// Two rows of patches: taken for faces, taken for none.
@@ -219,15 +213,11 @@ pub fn run(args: &Args) -> Result<Outcome> {
         }
     };
     let engine = Engine::new()?;
-    let share = |net: &dyn Module| {
-        let mut trainer = recipe(args).train(&engine, net, &data, common)?;
-        let share = trainer.evaluate(&data.test)?.scalar("accuracy");
-        Ok::<_, Error>((100.0 * share.unwrap_or(f64::NAN), trainer))
-    };
+    let fit = |net: &dyn Module| recipe(args).judged(&engine, net, &data, common);
     println!("a linear model of the pixels:");
-    let (by_pixels, _) = share(&linear(side * side, 2))?;
+    let (_, by_pixels) = fit(&linear(side * side, 2))?;
     println!("three convolutions:");
-    let (by_filters, mut trainer) = share(&network(side))?;
+    let (mut trainer, by_filters) = fit(&network(side))?;
     common.write("faces.png", &sorted(&mut trainer, &data.test)?)?;
     let outcome = Outcome::new(
         format!("accuracy on {what}"),

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use striate::data::{Chance, Dataset, Emnist, Palette, Picture, Split, load_emnist};
 use striate::nn::{Flatten, Linear, Sequential};
 use striate::prelude::*;
-use striate::train::{AdamW, Classification, Confusion, Evaluation, Trainer};
+use striate::train::{Confusion, Trainer};
 
 use crate::canvas::{Canvas, DARK, LETTER_SIZE, RIGHT, WRONG, distance, strokes};
 use crate::parts::{best, halving, linear};
@@ -179,33 +179,23 @@ pub fn run(args: &Args) -> Result<Outcome> {
     };
     let engine = Engine::new()?;
     let fit = |net: &dyn Module, epochs: usize, rate: f32| {
-        let recipe = Recipe {
-            task: Classification::new(),
-            optimizer: AdamW::new().into(),
-            rate,
-            epochs,
-            batch: 50,
-        };
-        let mut trainer = recipe.train(&engine, net, &data, common)?;
-        let evaluation = trainer.evaluate(&data.test)?;
-        Ok::<_, Error>((trainer, evaluation))
+        Recipe::classes(epochs, rate, 50).judged(&engine, net, &data, common)
     };
     println!("a linear model of the pixels:");
     let (_, by_pixels) = fit(&linear(PIXELS, CLASSES), common.pick(5, 3), 0.003)?;
     println!("three convolutions:");
     let (mut trainer, by_filters) = fit(&network(), common.pick(4, 3), 0.01)?;
-    if let Some(confusion) = &by_filters.confusion {
+    if let Some(confusion) = &trainer.evaluate(&data.test)?.confusion {
         let drawn = picture(&mut trainer, &data.test, confusion)?;
         common.write("handwriting.png", &drawn)?;
     }
-    let share = |evaluation: &Evaluation| 100.0 * evaluation.scalar("accuracy").unwrap_or(f64::NAN);
     Ok(Outcome::new(
         format!("accuracy on {} held-out {what}", data.test.count),
         "%",
         Better::Higher,
-        share(&by_filters),
+        by_filters,
         target,
     )
-    .beside_below("a linear model", share(&by_pixels), 75.0)
+    .beside_below("a linear model", by_pixels, 75.0)
     .beside("the constant answer", 100.0 / CLASSES as f64))
 }

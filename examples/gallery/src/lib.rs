@@ -28,9 +28,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use striate::data::{Picture, Split};
+use striate::data::{Dataset, Picture, Split};
 use striate::prelude::*;
-use striate::train::{Optimizer, Task, Terminal, Trainer, warmup_cosine};
+use striate::train::{AdamW, Classification, Optimizer, Task, Terminal, Trainer, warmup_cosine};
 
 pub use outcome::Outcome;
 pub use striate::train::Better;
@@ -129,6 +129,44 @@ impl<T: Task + 'static> Recipe<T> {
         trainer.fit()?;
         Ok(trainer)
     }
+}
+
+impl Recipe<Classification> {
+    /// How networks learn to tell classes apart: by AdamW.
+    pub fn classes(epochs: usize, rate: f32, batch: usize) -> Self {
+        Self {
+            task: Classification::new(),
+            optimizer: AdamW::new().into(),
+            rate,
+            epochs,
+            batch,
+        }
+    }
+
+    /// Trains a network on `data.train`; the number is [`right`] of `data.test`.
+    ///
+    /// # Errors
+    /// As [`train`](Self::train) and [`right`].
+    pub fn judged(
+        self,
+        engine: &Engine,
+        net: &dyn Module,
+        data: &Split,
+        common: &Common,
+    ) -> Result<(Trainer, f64)> {
+        let mut trainer = self.train(engine, net, data, common)?;
+        let right = right(&mut trainer, &data.test)?;
+        Ok((trainer, right))
+    }
+}
+
+/// How many samples of a set the network tells rightly, in percent.
+///
+/// # Errors
+/// As [`Trainer::evaluate`].
+pub fn right(trainer: &mut Trainer, set: &Dataset) -> Result<f64> {
+    let share = trainer.evaluate(set)?.scalar("accuracy");
+    Ok(100.0 * share.unwrap_or(f64::NAN))
 }
 
 /// What convolutional networks are used for, one small program each

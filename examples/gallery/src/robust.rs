@@ -4,9 +4,8 @@
 use striate::data::{Chance, Dataset, Picture, Split, digits};
 use striate::nn::{Conv2d, Flatten, Linear, MaxPool2d, Relu, Sequential};
 use striate::prelude::*;
-use striate::train::{AdamW, Classification, Trainer};
 
-use crate::{Better, Common, Outcome, Recipe};
+use crate::{Better, Common, Outcome, Recipe, right};
 
 /// Measures what noise and light do to a network, with and without augmentation
 #[derive(clap::Args, Clone, Debug)]
@@ -119,19 +118,9 @@ pub fn run(args: &Args) -> Result<Outcome> {
             train,
             test: held_out.clone(),
         };
-        let recipe = Recipe {
-            task: Classification::new(),
-            optimizer: AdamW::new().into(),
-            rate: 4e-3,
-            epochs: common.pick(8, 5),
-            batch: 50,
-        };
-        let mut trainer: Trainer = recipe.train(&engine, &net, &data, common)?;
-        let share = |set| {
-            let share = trainer.evaluate(set)?.scalar("accuracy");
-            Ok(100.0 * share.unwrap_or(f64::NAN))
-        };
-        tests.iter().map(share).collect()
+        let recipe = Recipe::classes(common.pick(8, 5), 4e-3, 50);
+        let mut trainer = recipe.train(&engine, &net, &data, common)?;
+        tests.iter().map(|set| right(&mut trainer, set)).collect()
     };
     println!("clean digits:");
     let clean = shares(learnt.clone())?;

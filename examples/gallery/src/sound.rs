@@ -13,7 +13,6 @@ use striate::nn::{
 };
 use striate::ops;
 use striate::prelude::*;
-use striate::train::{AdamW, Classification};
 
 use crate::canvas::{Canvas, DARK, RIGHT, WRONG};
 use crate::parts::{halving, linear, sequence};
@@ -252,17 +251,10 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let engine = Engine::new()?;
     let shown = 2 * TONES.len();
     let fit = |net: &dyn Module, epochs: usize, rate: f32| {
-        let recipe = Recipe {
-            task: Classification::new(),
-            optimizer: AdamW::new().into(),
-            rate,
-            epochs,
-            batch: 40,
-        };
-        let mut trainer = recipe.train(&engine, net, &data, common)?;
-        let share = trainer.evaluate(&data.test)?.scalar("accuracy");
+        let recipe = Recipe::classes(epochs, rate, 40);
+        let (mut trainer, right) = recipe.judged(&engine, net, &data, common)?;
         let logits = trainer.predict(&data.test.images[..shown * LENGTH])?;
-        Ok::<_, Error>((100.0 * share.unwrap_or(f64::NAN), logits.as_f32()?.to_vec()))
+        Ok::<_, Error>((right, logits.as_f32()?.to_vec()))
     };
     println!("a linear model of the samples:");
     let (by_samples, _) = fit(&linear(LENGTH, TONES.len()), common.pick(4, 3), 0.002)?;

@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use striate::data::{Chance, Dataset, Palette, Picture, Split};
 use striate::nn::{BatchNorm1d, Conv1d, Flatten, GlobalAvgPool, Linear, Module, Relu, Sequential};
 use striate::prelude::*;
-use striate::train::{AdamW, Classification, Trainer};
+use striate::train::Trainer;
 
 use crate::canvas::{Canvas, DARK, RIGHT, WRONG};
 use crate::parts::{linear, sequence};
@@ -235,16 +235,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     };
     let engine = Engine::new()?;
     let fit = |net: &dyn Module, epochs: usize, rate: f32| {
-        let recipe = Recipe {
-            task: Classification::new(),
-            optimizer: AdamW::new().into(),
-            rate,
-            epochs,
-            batch: 40,
-        };
-        let mut trainer = recipe.train(&engine, net, &data, common)?;
-        let share = trainer.evaluate(&data.test)?.scalar("accuracy");
-        Ok::<_, Error>((trainer, 100.0 * share.unwrap_or(f64::NAN)))
+        Recipe::classes(epochs, rate, 40).judged(&engine, net, &data, common)
     };
     println!("a linear model of how often each letter is there:");
     let (_, by_counts) = fit(&counts(), common.pick(5, 3), 0.02)?;

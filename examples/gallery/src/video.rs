@@ -12,7 +12,6 @@ use striate::nn::{
     Sequential,
 };
 use striate::prelude::*;
-use striate::train::{AdamW, Classification};
 
 use crate::canvas::{Canvas, DARK, RIGHT, WRONG};
 use crate::parts::{best, linear};
@@ -253,16 +252,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     };
     let engine = Engine::new()?;
     let fit = |net: &dyn Module, epochs: usize, rate: f32| {
-        let recipe = Recipe {
-            task: Classification::new(),
-            optimizer: AdamW::new().into(),
-            rate,
-            epochs,
-            batch: 40,
-        };
-        let mut trainer = recipe.train(&engine, net, &data, common)?;
-        let share = trainer.evaluate(&data.test)?.scalar("accuracy");
-        Ok::<_, Error>((trainer, 100.0 * share.unwrap_or(f64::NAN)))
+        Recipe::classes(epochs, rate, 40).judged(&engine, net, &data, common)
     };
     println!("a linear model of the pixels:");
     let (_, by_pixels) = fit(&linear(PIXELS, DIRECTIONS.len()), common.pick(6, 3), 0.002)?;
