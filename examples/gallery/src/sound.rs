@@ -184,6 +184,14 @@ fn of_spectrogram() -> Sequential {
         .named("fc", Linear::new(32, TONES.len()))
 }
 
+/// A weight for each number of the spectrogram.
+fn linear_of_spectrogram() -> Sequential {
+    Sequential::new()
+        .then(Spectrogram)
+        .named("norm", BatchNorm2d::new(1))
+        .then(linear(BANDS * FRAMES, TONES.len()))
+}
+
 const PALE: [u8; 3] = [150, 170, 210];
 
 /// A word: its samples, its spectrogram, and how probable each network holds each tone.
@@ -238,7 +246,7 @@ fn tile(samples: &[u8], tone: usize, answers: [&[f32]; 2]) -> Result<Picture> {
     canvas.picture()
 }
 
-/// Trains all three, and says how many of other words they tell rightly, in percent.
+/// Trains all four, and says how many of other words they tell rightly, in percent.
 ///
 /// # Errors
 /// Those of training and of writing pictures.
@@ -258,6 +266,9 @@ pub fn run(args: &Args) -> Result<Outcome> {
     };
     println!("a linear model of the samples:");
     let (by_samples, _) = fit(&linear(LENGTH, TONES.len()), common.pick(4, 3), 0.002)?;
+    println!("a linear model of the spectrogram:");
+    let linear = linear_of_spectrogram();
+    let (by_spectrogram, _) = fit(&linear, common.pick(4, 3), 0.002)?;
     println!("convolutions along the samples:");
     let (along, first) = fit(&of_samples(), common.pick(4, 3), 0.01)?;
     println!("convolutions over the spectrogram:");
@@ -289,6 +300,11 @@ pub fn run(args: &Args) -> Result<Outcome> {
     .beside_below(
         "a linear model of the samples",
         by_samples,
+        common.pick(75.0, 60.0),
+    )
+    .beside_below(
+        "a linear model of the spectrogram",
+        by_spectrogram,
         common.pick(75.0, 60.0),
     )
     .beside("the constant answer", 20.0))
