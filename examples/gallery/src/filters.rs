@@ -3,6 +3,7 @@
 //! with random filters, Ustyuzhaninov et al. 2016, "Texture synthesis using shallow convolutional
 //! networks with random filters").
 
+use std::path::Path;
 use std::sync::Arc;
 
 use striate::data::Chance;
@@ -12,83 +13,25 @@ use striate::shape::PaddingMode;
 use striate::train::{Adam, Optimizer, warmup_cosine};
 
 use crate::photo::{Photo, normal};
+use crate::vgg::Vgg;
 
 /// By how much colours count more than the answers of a filter.
 const COLOURS: f32 = 3.0;
 
-/// Random filters over a picture, over half of it, over a quarter of it, and so on.
-#[derive(Clone, Debug)]
-pub struct Filters {
-    /// `[count, 3, kernel, kernel]`; each sums to 0 over every colour.
-    weights: Tensor,
-    kernel: usize,
-    levels: usize,
-}
-
-impl Filters {
-    /// Normal numbers, less their mean over each colour, with the variance that a relu keeps (He et
-    /// al. 2015).
-    ///
-    /// # Errors
-    /// None for a kernel and a count above 0.
-    pub fn random(count: usize, kernel: usize, levels: usize, seed: u64) -> Result<Self> {
-        let taps = kernel * kernel;
-        let scale = (2.0 / (3 * taps) as f64).sqrt();
-        let mut weights = Vec::with_capacity(count * 3 * taps);
-        for plane in 0..3 * count {
-            let mut chance = Chance::of(seed, plane as u64);
-            let drawn: Vec<f64> = (0..taps).map(|_| scale * normal(&mut chance)).collect();
-            let mean = drawn.iter().sum::<f64>() / taps as f64;
-            weights.extend(drawn.into_iter().map(|weight| (weight - mean) as f32));
-        }
-        Ok(Self {
-            weights: Tensor::f32([count, 3, kernel, kernel], weights)?,
-            kernel,
-            levels,
-        })
-    }
-
-    /// What the filters answer to a picture `[1, 3, height, width]` at each size, and its colours:
-    /// maps `[1, count + 3, ...]`. A picture that wraps goes on at the other edge.
+/// What textures are told apart by: maps whose Gram matrices are alike where textures are.
+pub trait Features {
+    /// Maps `[1, ...]` of a picture `[1, 3, height, width]`, whose values are from 0 to 1. A picture
+    /// that wraps goes on at the other edge.
     ///
     /// # Errors
     /// `Shape` if the picture is too small.
-    pub fn maps(&self, g: &mut Graph, picture: Value, wraps: bool) -> Result<Vec<Value>> {
-        let weights = g.constant(self.weights.clone())?;
-        let grey = g.fill([1, 1, 1, 1], 0.5)?;
-        // Of deviation 1, more or less.
-        let mut picture = g.sub(picture, grey)?;
-        picture = g.scale(picture, 5.0)?;
-        let conv = match wraps {
-            true => Conv2d::new()
-                .padding(self.kernel / 2)
-                .padding_mode(PaddingMode::Circular),
-            false => Conv2d::new(),
-        };
-        let mut maps = Vec::with_capacity(self.levels);
-        for level in 0..self.levels {
-            if level > 0 {
-                let size: Vec<usize> = g.shape(picture)?[2..].iter().map(|side| side / 2).collect();
-                picture = g.interpolate(picture, &size, InterpolateMode::Area)?;
-            }
-            let answers = g.conv2d(picture, weights, None, conv)?;
-            let answers = g.relu(answers)?;
-            let cut = match wraps {
-                true => 0,
-                false => -((self.kernel / 2) as isize),
-            };
-            let colours = g.pad(picture, &[cut; 4], PaddingMode::Zeros)?;
-            let colours = g.scale(colours, COLOURS)?;
-            maps.push(g.concat(&[answers, colours], 1)?);
-        }
-        Ok(maps)
-    }
+    fn maps(&self, g: &mut Graph, picture: Value, wraps: bool) -> Result<Vec<Value>>;
 
-    /// The Gram matrices of these maps, `[1, count + 3, count + 3]` each.
+    /// The Gram matrices of these maps, `[1, channels, channels]` each.
     ///
     /// # Errors
     /// As [`maps`](Self::maps).
-    pub fn grams(&self, g: &mut Graph, picture: Value, wraps: bool) -> Result<Vec<Value>> {
+    fn grams(&self, g: &mut Graph, picture: Value, wraps: bool) -> Result<Vec<Value>> {
         let maps = self.maps(g, picture, wraps)?;
         maps.into_iter().map(|maps| g.gram_matrix(maps)).collect()
     }
@@ -97,7 +40,7 @@ impl Filters {
     ///
     /// # Errors
     /// As [`maps`](Self::maps); those of the device.
-    pub fn of(&self, engine: &Engine, photo: &Photo) -> Result<Vec<Tensor>> {
+    fn of(&self, engine: &Engine, photo: &Photo) -> Result<Vec<Tensor>> {
         let mut g = Graph::new();
         let picture = g.constant(tensor(photo)?)?;
         let grams = self.grams(&mut g, picture, false)?;
@@ -114,7 +57,7 @@ impl Filters {
     ///
     /// # Errors
     /// As [`maps`](Self::maps); those of the device.
-    pub fn followed(
+    fn followed(
         &self,
         engine: &Engine,
         given: &[Tensor],
@@ -145,7 +88,7 @@ impl Filters {
             loss = g.add(loss, weighted)?;
         }
         Optimizer::new(Adam::new())
-            .schedule(warmup_cosine(0.12, steps / 20, steps)?)
+            .schedule(warmup_cosine(0.5, steps / 20, steps)?)
             .minimize(&mut g, loss)?;
         let store = Store::new(engine, &[&g], 0)?;
         let mut session = Session::new(&store, &g, &[loss, picture])?;
@@ -156,6 +99,102 @@ impl Filters {
         }
         let picture = session.read(picture)?;
         Ok(Photo::new(start.size, picture.as_f32()?.iter().copied()))
+    }
+}
+
+/// The VGG of a file if one is given, random filters otherwise.
+///
+/// # Errors
+/// As [`Vgg::load`].
+pub fn features(weights: Option<&Path>, levels: usize, seed: u64) -> Result<Box<dyn Features>> {
+    Ok(match weights {
+        Some(path) => Box::new(Vgg::load(path)?),
+        None => Box::new(Filters::random(64, 7, levels, seed)?.with_colours()),
+    })
+}
+
+/// Random filters over a picture, over half of it, over a quarter of it, and so on.
+#[derive(Clone, Debug)]
+pub struct Filters {
+    /// `[count, 3, kernel, kernel]`; each sums to 0 over every colour.
+    weights: Tensor,
+    kernel: usize,
+    levels: usize,
+    colours: bool,
+}
+
+impl Filters {
+    /// Normal numbers, less their mean over each colour, with the variance that a relu keeps (He et
+    /// al. 2015).
+    ///
+    /// # Errors
+    /// None for a kernel and a count above 0.
+    pub fn random(count: usize, kernel: usize, levels: usize, seed: u64) -> Result<Self> {
+        let taps = kernel * kernel;
+        let scale = (2.0 / (3 * taps) as f64).sqrt();
+        let mut weights = Vec::with_capacity(count * 3 * taps);
+        for plane in 0..3 * count {
+            let mut chance = Chance::of(seed, plane as u64);
+            let drawn: Vec<f64> = (0..taps).map(|_| scale * normal(&mut chance)).collect();
+            let mean = drawn.iter().sum::<f64>() / taps as f64;
+            weights.extend(drawn.into_iter().map(|weight| (weight - mean) as f32));
+        }
+        Ok(Self {
+            weights: Tensor::f32([count, 3, kernel, kernel], weights)?,
+            kernel,
+            levels,
+            colours: false,
+        })
+    }
+
+    /// With Gram matrices of colours alone besides, which count as much as the others. A plane of
+    /// ones among them makes means of them too.
+    pub fn with_colours(self) -> Self {
+        Self {
+            colours: true,
+            ..self
+        }
+    }
+}
+
+impl Features for Filters {
+    /// What the filters answer at each size, and the colours there: `[1, count + 3, ...]`; then
+    /// `[1, 4, ...]` of colours and ones if [they are asked for](Self::with_colours).
+    fn maps(&self, g: &mut Graph, picture: Value, wraps: bool) -> Result<Vec<Value>> {
+        let weights = g.constant(self.weights.clone())?;
+        let grey = g.fill([1, 1, 1, 1], 0.5)?;
+        // Of deviation 1, more or less.
+        let mut picture = g.sub(picture, grey)?;
+        picture = g.scale(picture, 5.0)?;
+        let conv = match wraps {
+            true => Conv2d::new()
+                .padding(self.kernel / 2)
+                .padding_mode(PaddingMode::Circular),
+            false => Conv2d::new(),
+        };
+        let mut maps = Vec::with_capacity(self.levels);
+        for level in 0..self.levels {
+            if level > 0 {
+                let size: Vec<usize> = g.shape(picture)?[2..].iter().map(|side| side / 2).collect();
+                picture = g.interpolate(picture, &size, InterpolateMode::Area)?;
+            }
+            let answers = g.conv2d(picture, weights, None, conv)?;
+            let answers = g.relu(answers)?;
+            let cut = match wraps {
+                true => 0,
+                false => -((self.kernel / 2) as isize),
+            };
+            let colours = g.pad(picture, &[cut; 4], PaddingMode::Zeros)?;
+            let weighted = g.scale(colours, COLOURS)?;
+            maps.push(g.concat(&[answers, weighted], 1)?);
+            if self.colours {
+                let mut size = g.shape(colours)?.to_vec();
+                size[1] = 1;
+                let ones = g.fill(size, 1.0)?;
+                maps.push(g.concat(&[colours, ones], 1)?);
+            }
+        }
+        Ok(maps)
     }
 }
 

@@ -22,6 +22,7 @@ pub mod style;
 pub mod text;
 pub mod texture;
 pub mod upscale;
+mod vgg;
 pub mod video;
 
 use std::path::{Path, PathBuf};

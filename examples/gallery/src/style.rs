@@ -1,13 +1,16 @@
-//! A picture in the style of another one: its pixels are changed until random filters answer to
-//! them, on the whole, as to the other picture, while it stays light and dark where it was.
+//! A picture in the style of another one: its pixels are changed until random filters, or a VGG
+//! whose weights are given, answer to them, on the whole, as to the other picture, while it stays
+//! light and dark where it was.
 //!
 //! Gatys, Ecker and Bethge 2016, "Image style transfer using convolutional neural networks", with
-//! random filters at four sizes in place of VGG's.
+//! random filters at four sizes in place of VGG's unless these are given.
+
+use std::path::PathBuf;
 
 use striate::data::Picture;
 use striate::prelude::*;
 
-use crate::filters::{Filters, distance};
+use crate::filters::{Features, Filters, distance, features};
 use crate::photo::{Look, Photo, whole};
 use crate::texture::{LEVELS, SIDE, pebbles, spot_noise};
 use crate::{Better, Common, Outcome};
@@ -21,6 +24,9 @@ pub struct Args {
     /// How much the picture's own light and dark weighs beside the style
     #[arg(long, value_name = "X", default_value_t = 15.0)]
     pub content: f64,
+    /// torchvision's weights of a VGG as a safetensors file, to follow those instead
+    #[arg(long, value_name = "FILE")]
+    pub weights: Option<PathBuf>,
 }
 
 /// The picture with each colour scaled and shifted to the mean and deviation of the style's
@@ -67,26 +73,27 @@ fn alike(a: &Photo, b: &Photo) -> f64 {
 ///
 /// # Errors
 /// `Data` if the weight of the content is no number from 0, or if the program is expected to keep
-/// the picture's light and dark and does not; those of the device and of writing pictures.
+/// the picture's light and dark and does not; those of reading weights, of the device and of writing
+/// pictures.
 pub fn run(args: &Args) -> Result<Outcome> {
     let common = &args.common;
     if !(args.content >= 0.0 && args.content.is_finite()) {
         let message = format!("--content: {} is no number from 0", args.content);
         return Err(Error::new(ErrorKind::Data, message));
     }
+    let guide = features(args.weights.as_deref(), LEVELS, common.training_seed())?;
     let engine = Engine::new()?;
     let own = whole(SIDE, common.training_seed(), Look::LEARNT);
     let style = pebbles(common.training_seed());
-    let filters = Filters::random(64, 7, LEVELS, common.training_seed())?;
-    let grams = filters.of(&engine, &style)?;
-    let steps = common.pick(120, 30);
+    let grams = guide.of(&engine, &style)?;
+    let steps = common.pick(160, 30);
     // The picture in the style's colours, with a little noise like the style.
     let noise = spot_noise(&style, common.training_seed());
     let plain = recoloured(&own, &style);
     let both = plain.values.iter().zip(&noise.values);
     let start = Photo::new(own.size, both.map(|(a, b)| 0.85 * a + 0.15 * b));
     let content = Some((&plain, args.content));
-    let painted = filters.followed(&engine, &grams, &start, steps, content)?;
+    let painted = guide.followed(&engine, &grams, &start, steps, content)?;
     let tiles = [&own, &style, &painted].map(|photo| photo.picture()?.enlarged(3));
     let tiles: Vec<Picture> = tiles.into_iter().collect::<Result<_>>()?;
     common.write("style.png", &Picture::grid(&tiles, 3, 4)?)?;

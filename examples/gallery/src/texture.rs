@@ -1,10 +1,12 @@
-//! Makes more of a texture that one picture shows: pixels are changed until random filters answer
-//! to them, on the whole, as to the picture.
+//! Makes more of a texture that one picture shows: pixels are changed until random filters, or a
+//! VGG whose weights are given, answer to them, on the whole, as to the picture.
+
+use std::path::PathBuf;
 
 use striate::data::{Chance, Picture};
 use striate::prelude::*;
 
-use crate::filters::{Filters, distance};
+use crate::filters::{Features, Filters, distance, features};
 use crate::photo::{Photo, hashed, mix, noise, normal};
 use crate::{Better, Common, Outcome};
 
@@ -19,6 +21,9 @@ pub struct Args {
     /// What all programs take.
     #[command(flatten)]
     pub common: Common,
+    /// torchvision's weights of a VGG as a safetensors file, to follow those instead
+    #[arg(long, value_name = "FILE")]
+    pub weights: Option<PathBuf>,
 }
 
 /// Pebbles: cells around random points, each a dome of its own colour, lit from the left above.
@@ -119,17 +124,17 @@ pub fn spot_noise(photo: &Photo, seed: u64) -> Photo {
 /// distance of shuffled pixels.
 ///
 /// # Errors
-/// Those of the device and of writing pictures.
+/// Those of reading weights, of the device and of writing pictures.
 pub fn run(args: &Args) -> Result<Outcome> {
     let common = &args.common;
+    let guide = features(args.weights.as_deref(), LEVELS, common.training_seed())?;
     let engine = Engine::new()?;
     let given = pebbles(common.training_seed());
-    let filters = Filters::random(64, 7, LEVELS, common.training_seed())?;
     let shuffled = shuffled(&given, common.training_seed());
     let filtered = spot_noise(&given, common.training_seed());
-    let steps = common.pick(120, 30);
-    let grams = filters.of(&engine, &given)?;
-    let made = filters.followed(&engine, &grams, &filtered, steps, None)?;
+    let steps = common.pick(160, 30);
+    let grams = guide.of(&engine, &given)?;
+    let made = guide.followed(&engine, &grams, &filtered, steps, None)?;
     let tiles = [&given, &filtered, &made].map(|photo| photo.picture()?.enlarged(2));
     let tiles: Vec<Picture> = tiles.into_iter().collect::<Result<_>>()?;
     common.write("texture.png", &Picture::grid(&tiles, 3, 4)?)?;
