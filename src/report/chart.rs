@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::page::escaped;
 use crate::train::{Scalar, digits};
 
-/// How wide a chart is, and how high with two rows of names or fewer; then the edges of the part of
+/// How wide a chart is, and how high with two rows above it or fewer; then the edges of the part of
 /// it where curves run.
 pub(super) const WIDTH: f64 = 440.0;
 const HEIGHT: f64 = 284.0;
@@ -44,7 +44,7 @@ pub(super) struct Chart {
     pub best: Option<f64>,
 }
 
-/// How high charts are that keep room for so many rows of names.
+/// How high charts are that keep room for so many rows above the curves.
 pub(super) fn height(rows: usize) -> f64 {
     HEIGHT + lower(rows)
 }
@@ -54,9 +54,12 @@ fn lower(rows: usize) -> f64 {
     ROW * rows.saturating_sub(2) as f64
 }
 
-/// The most rows that the legend of one of these charts has.
+/// The most rows that stand above the curves of one of these charts: the legend's, and the word at
+/// the best epoch.
 pub(super) fn most_rows<'a>(charts: impl IntoIterator<Item = &'a Chart>) -> usize {
-    let rows = charts.into_iter().map(|chart| chart.legend().1);
+    let rows = charts
+        .into_iter()
+        .map(|chart| chart.legend().1 + usize::from(chart.marked().is_some()));
     rows.max().unwrap_or(0)
 }
 
@@ -166,8 +169,8 @@ impl Chart {
         })
     }
 
-    /// The chart as a group, whose top left is at the origin, with room for so many rows of names.
-    /// `id` is its own in the file.
+    /// The chart as a group, whose top left is at the origin, with room for so many rows above
+    /// the curves. `id` is its own in the file.
     pub fn draw(&self, id: &str, rows: usize) -> String {
         let mut svg = format!(
             "<text class=\"title\" x=\"0\" y=\"16\">{}</text>",
@@ -228,10 +231,7 @@ impl Chart {
             (LEFT + RIGHT) / 2.0,
             HEIGHT - 4.0
         );
-        if let Some(best) = self
-            .best
-            .filter(|_| self.series.iter().any(|s| s.points.len() > 1))
-        {
+        if let Some(best) = self.marked() {
             let x = across(best);
             let _ = write!(
                 svg,
@@ -269,6 +269,12 @@ impl Chart {
         }
         self.draw_hits(&mut svg, &across);
         svg + "</g>"
+    }
+
+    /// The best epoch, where there are others.
+    fn marked(&self) -> Option<f64> {
+        let several = self.series.iter().any(|series| series.points.len() > 1);
+        self.best.filter(|_| several)
     }
 
     /// A number at the axis, with as many places as its neighbours need.
@@ -473,6 +479,8 @@ mod tests {
             own.series.extend((1..curves).flat_map(|_| other()));
             let rows = most_rows([&own]);
             assert_eq!(rows, curves.div_ceil(4));
+            own.best = Some(1.0);
+            assert_eq!(most_rows([&own]), rows + 1);
             let last = format!("y=\"{:.0}\">train", ROW * (1 + rows) as f64 + 4.0);
             assert!(own.draw("c", rows).contains(&last), "{curves}: {last}");
             assert!(ROW * (1 + rows) as f64 + 7.0 < TOP + lower(rows));
