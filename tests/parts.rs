@@ -201,6 +201,14 @@ fn convolutions_by_weights_in_parts() {
         ..Conv2d::default()
     };
     convolve(&[9, 32, 3, 3], &[96, 1, 3, 3], depthwise);
+    // Rows of whole quads; the second cuts groups, which leaves some filters without quads.
+    for groups in [96, 32] {
+        let depthwise = Conv2d {
+            groups,
+            ..Conv2d::new().padding(1)
+        };
+        convolve(&[3, groups, 1, 4], &[96, 1, 3, 3], depthwise);
+    }
     // Groups of one.
     let most = Conv {
         groups: 96,

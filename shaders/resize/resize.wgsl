@@ -97,7 +97,8 @@ fn taps(axis: Axis, place: Place, unit: f32) -> Taps {
         return Taps(u32(max(place.below, 0)), 1.0, 0.0);
     }
     let above = f32(place.above) * unit;
-    return Taps(u32(place.below), f32(axis.divisor - place.above) * unit, above);
+    // 1 where the output stands on an input.
+    return Taps(u32(place.below), 1.0 - above, above);
 }
 
 // What an output reads with reach 2: four inputs from `first` on, which may lie beyond the ends.

@@ -1,4 +1,4 @@
-//! The kernels of convolutions without tiles, composed when an op lowers.
+//! The kernels of convolutions without tiles.
 
 use crate::kernel::{Kernel, Overrides, source};
 
