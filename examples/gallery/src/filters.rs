@@ -1,7 +1,7 @@
-//! What textures are told apart by: the Gram matrices of random filters at several sizes of a
-//! picture (Gatys, Ecker and Bethge 2015, "Texture synthesis using convolutional neural networks";
-//! with random filters, Ustyuzhaninov et al. 2016, "Texture synthesis using shallow convolutional
-//! networks with random filters").
+//! What textures are told apart by: Gram matrices of what a network answers to a picture (Gatys,
+//! Ecker and Bethge 2015, "Texture synthesis using convolutional neural networks"), here of random
+//! filters at several sizes (Ustyuzhaninov et al. 2016, "Texture synthesis using shallow
+//! convolutional networks with random filters") or of a VGG.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::vgg::Vgg;
 /// By how much colours count more than the answers of a filter.
 const COLOURS: f32 = 3.0;
 
-/// What textures are told apart by: maps whose Gram matrices are alike where textures are.
+/// Makes maps of pictures, whose Gram matrices are alike where textures are.
 pub trait Features {
     /// Maps `[1, ...]` of a picture `[1, 3, height, width]`, whose values are from 0 to 1. A picture
     /// that wraps goes on at the other edge.
