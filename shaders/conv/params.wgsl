@@ -1,9 +1,10 @@
 // Provider of Params, PADDED, tap_place, Seen, load_b and inside_b for convolutions as matrix
-// products: the extents of the product, then those of the convolution. `part` is the distance between the results
-// of two splits. A dispatch may make some splits alone, from first_split on. Where `mends` is 0,
-// mending NaN takes too many turns of cooperative matrices. Channels and outs count per group;
-// sizes of the padding at the end follow from the others. a, b and y begin at element a_base,
-// b_base and y_base of their bindings. What a column sees at a term, seen, comes from the map.
+// products: the extents of the product, then those of the convolution. `part` is the distance
+// between the results of two splits. A dispatch may make some splits alone, from first_split on.
+// Where `mends` is 0, mending NaN takes too many turns of cooperative matrices. Channels and outs
+// count per group; sizes of the padding at the end follow from the others. a, b and y begin at
+// element a_base, b_base and y_base of their bindings. What a column sees at a term, seen, comes
+// from the map.
 
 struct Params {
     grid: Grid,
