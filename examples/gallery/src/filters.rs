@@ -20,8 +20,8 @@ const COLOURS: f32 = 3.0;
 
 /// Makes maps of pictures, whose Gram matrices are alike where textures are.
 pub trait Features {
-    /// Maps `[1, ...]` of a picture `[1, 3, height, width]`, whose values are from 0 to 1. A picture
-    /// that wraps goes on at the other edge.
+    /// Maps `[1, ...]` of a picture `[1, 3, height, width]`, whose values are from 0 to 1. A
+    /// picture that wraps goes on at the other edge.
     ///
     /// # Errors
     /// `Shape` if the picture is too small.

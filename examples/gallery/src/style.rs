@@ -73,8 +73,8 @@ fn alike(a: &Photo, b: &Photo) -> f64 {
 ///
 /// # Errors
 /// `Data` if the weight of the content is no number from 0, or if the program is expected to keep
-/// the picture's light and dark and does not; those of reading weights, of the device and of writing
-/// pictures.
+/// the picture's light and dark and does not; those of reading weights, of the device and of
+/// writing pictures.
 pub fn run(args: &Args) -> Result<Outcome> {
     let common = &args.common;
     if !(args.content >= 0.0 && args.content.is_finite()) {

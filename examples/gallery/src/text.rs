@@ -1,10 +1,11 @@
 //! In which language is this? Four invented ones; each letter is as frequent in one as in
 //! the others.
 //!
-//! Syllables are open ("ka") or closed ("ak"). Vowels are front or back; in two languages their kind
-//! changes across hard consonants and stays across soft ones, in the others the reverse. Any two
-//! letters alone are as frequent with the one rule as with the other, beside each other or further
-//! apart: it takes three. And which letters are vowels, and of which kind, is to be found out too.
+//! Syllables are open ("ka") or closed ("ak"). Vowels are front or back; in two languages their
+//! kind changes across hard consonants and stays across soft ones, in the others the reverse. Any
+//! two letters alone are as frequent with the one rule as with the other, beside each other or
+//! further apart: it takes three. And which letters are vowels, and of which kind, is to be found
+//! out too.
 
 use std::collections::HashSet;
 
