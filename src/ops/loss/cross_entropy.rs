@@ -321,7 +321,12 @@ impl Op for CrossEntropy {
         let mut inputs = at.inputs.clone();
         let scalar = match (self.reduction, at.outputs.get(1)) {
             (Reduction::None, _) => g.fill([], 1.0)?,
-            (_, Some(&divisor)) => g.div(dy[0], divisor)?,
+            // Where all weights are 0 there is no mean; whoever has left it out hands on 0.
+            (_, Some(&divisor)) => {
+                let zero = g.fill([], 0.0)?;
+                let (wanted, part) = (g.ne(dy[0], zero)?, g.div(dy[0], divisor)?);
+                g.select(wanted, part, zero)?
+            }
             (_, None) => dy[0],
         };
         inputs.push(scalar);

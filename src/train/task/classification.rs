@@ -197,13 +197,12 @@ impl Task for Classification {
             options = options.label_smoothing(self.smoothing);
             options.weight = self.weights.value(cx)?;
         }
+        let without = match cx.training() {
+            true => self.weights.zeros(),
+            false => Vec::new(),
+        };
         if cx.training() || !self.plain {
             let loss = cx.graph().cross_entropy_with(logits, compared, options)?;
-            let without = if cx.training() {
-                self.weights.zeros()
-            } else {
-                Vec::new()
-            };
             let loss = cx.zero_without_labels(loss, &without)?;
             cx.loss("loss", loss, 1.0)?;
         }
@@ -213,6 +212,7 @@ impl Task for Classification {
             let own = cx
                 .graph()
                 .cross_entropy_with(head.value, compared, options)?;
+            let own = cx.zero_without_labels(own, &without)?;
             cx.loss(&head.name, own, head.weight)?;
         }
         cx.count(COUNTS, Type::u32([2]), |g, old| {
