@@ -430,6 +430,26 @@ fn errors_end_a_run_and_leave_the_checkpoint() {
     assert_eq!(std::fs::read(&file).unwrap(), before);
     assert_eq!(wild.save(&file).unwrap_err().kind(), ErrorKind::NotFinite);
 
+    // What was best is there still, whatever ended the run.
+    let mut pens = builder()
+        .patience(5)
+        .observe(|event: &Event<'_>| match event {
+            Event::Epoch(record) if record.epoch == 2 => {
+                Err(Error::new(ErrorKind::Io, "the pen is dry"))
+            }
+            _ => Ok(()),
+        })
+        .build()
+        .unwrap();
+    pens.fit().unwrap_err();
+    let best = pens.history().iter().rfind(|record| record.best).unwrap();
+    let mut other = builder().epochs(best.epoch).build().unwrap();
+    other.fit().unwrap();
+    let weight = |trainer: &Trainer| trainer.store().get("fc.weight").unwrap();
+    assert_eq!(weight(&pens).bytes(), weight(&other).bytes());
+    // It goes on from the last step.
+    assert_eq!(pens.fit().unwrap().history.len(), 3);
+
     // Settings.
     let refused = |builder: TrainerBuilder<'_>, kind: ErrorKind, words: &str| {
         let error = builder.build().unwrap_err();
@@ -441,6 +461,11 @@ fn errors_end_a_run_and_leave_the_checkpoint() {
     refused(unknown, ErrorKind::Graph, words);
     refused(builder().batch(0), ErrorKind::Shape, "batch is at least 1");
     refused(builder().patience(0), ErrorKind::Shape, "patience");
+    refused(
+        builder().accumulate(7),
+        ErrorKind::Shape,
+        "all epochs together have 6 batches",
+    );
     refused(builder().validation(1.5), ErrorKind::Data, "1.5");
     refused(
         builder().task(Segmentation::new()),
@@ -465,6 +490,22 @@ fn errors_end_a_run_and_leave_the_checkpoint() {
         trainer.predict(&[0; 100]).unwrap_err().kind(),
         ErrorKind::Shape
     );
+    let named = |first: &str| -> Dataset {
+        let names = (0..10).map(|class| format!("{first}{class}"));
+        data.test.clone().with_names(names).unwrap()
+    };
+    let split = Split {
+        train: data
+            .train
+            .clone()
+            .with_names(named("a").class_names)
+            .unwrap(),
+        test: named("a"),
+    };
+    let mut trainer = Trainer::builder(&cpu, &net, &split).build().unwrap();
+    let error = trainer.evaluate(&named("b")).unwrap_err();
+    let words = "a class is \"a0\" where the network was trained, and \"b0\" in the set";
+    assert!(error.to_string().contains(words), "{error}");
     let masks = Dataset::of_masks(vec![0; 16], vec![3; 16], [1, 4, 4], 3).unwrap_err();
     let words = "class 3 in the mask of image 0, row 0, column 0 is not below 3";
     assert!(masks.to_string().contains(words), "{masks}");
@@ -779,6 +820,29 @@ fn class_weights_favour_the_rare() {
     // Balanced weights are 100 / (2 * 95) and 100 / (2 * 5).
     let given = recall(Classification::new().class_weights([100.0 / 190.0, 10.0]));
     assert_eq!(given, balanced);
+}
+
+#[test]
+fn batches_whose_labels_weigh_nothing_change_nothing() {
+    let labels: Vec<u32> = (0..4).map(|i| i % 2).collect();
+    let set = Dataset::new(blobs(4, 7).images, labels, [1, 16, 16], 2).unwrap();
+    let data = Split {
+        train: set.clone(),
+        test: set,
+    };
+    let net = Sequential::new()
+        .then(Flatten)
+        .named("fc", Linear::new(256, 2));
+    for engine in engines().into_iter().chain([Engine::cpu()]) {
+        let task = Classification::new().class_weights([1.0, 0.0]);
+        let builder = Trainer::builder(&engine, &net, &data).task(task);
+        let builder = builder.optimizer(Sgd::new().lr(0.01));
+        let mut trainer = builder.epochs(2).batch(1).build().unwrap();
+        trainer.fit().unwrap();
+        let weight = trainer.store().get("fc.weight").unwrap();
+        let finite = weight.as_f32().unwrap().iter().all(|x| x.is_finite());
+        assert!(finite, "{}", engine.describe());
+    }
 }
 
 /// What the child of the next test is told by: where its checkpoint goes.

@@ -31,7 +31,6 @@ pub use builder::TrainerBuilder;
 pub use evaluate::Evaluation;
 pub(crate) use kept::{Keeper, Kept};
 pub(crate) use settings::Setting;
-use settings::same_settings;
 use state::Course;
 pub use state::Plateau;
 #[cfg(feature = "interop")]
@@ -170,7 +169,7 @@ impl Trainer {
     /// # Errors
     /// `NotFinite` once a loss is NaN or infinite, with its epoch and step; whatever an observer
     /// or writing a checkpoint returns, after the step at hand, and the checkpoint from before
-    /// stays; those of the device.
+    /// stays; those of the device. The network is that of the best epoch then too.
     pub fn fit(&mut self) -> Result<Fitted> {
         if !self.last.is_empty() {
             self.steps.store.restore(&std::mem::take(&mut self.last))?;
@@ -187,13 +186,10 @@ impl Trainer {
         };
         self.tell(&Event::Began(&info))?;
         let first = self.state.history.len();
-        let ended = self.run()?;
-        if self.course.restore_best && !self.best.is_empty() {
-            if ended == Ended::Stopped {
-                self.last = self.steps.store.snapshot(&self.network_names())?;
-            }
-            self.steps.store.restore(&self.best)?;
-        }
+        let ended = self.run();
+        let rested = self.rest(&ended);
+        let ended = ended?;
+        rested?;
         let history = self.state.history.clone();
         self.tell(&Event::Ended(ended, &history[first..]))?;
         Ok(Fitted {
@@ -201,6 +197,22 @@ impl Trainer {
             ended,
             best: self.state.best.map(|(index, _)| index),
         })
+    }
+
+    /// Restores the network of the best epoch, also where training failed, and keeps that of the
+    /// last step if it can go on.
+    fn rest(&mut self, ended: &Result<Ended>) -> Result<()> {
+        if !self.course.restore_best || self.best.is_empty() {
+            return Ok(());
+        }
+        let goes_on = match ended {
+            Ok(ended) => *ended == Ended::Stopped,
+            Err(error) => error.kind() != ErrorKind::NotFinite,
+        };
+        if goes_on {
+            self.last = self.steps.store.snapshot(&self.network_names())?;
+        }
+        self.steps.store.restore(&self.best)
     }
 
     /// Steps and epochs until it ends.
@@ -312,82 +324,18 @@ impl Trainer {
             best: false,
         };
         let (record, lowered) = self.state.add(record, &self.course)?;
-        if self.course.restore_best && record.best {
-            self.best = self.steps.store.snapshot(&self.network_names())?;
+        if record.best {
+            // What was best before is that no more.
+            self.best = match self.course.restore_best {
+                true => self.steps.store.snapshot(&self.network_names())?,
+                false => Vec::new(),
+            };
         }
         if lowered {
             let factor = Tensor::scalar(self.state.plateau.factor as f32);
             self.steps.store.set(FACTOR, &factor)?;
         }
         Ok(record)
-    }
-
-    /// Writes a checkpoint if one is wanted.
-    fn keep(&mut self) -> Result<()> {
-        let Some(keeper) = &mut self.keeper else {
-            return Ok(());
-        };
-        let store = &self.steps.store;
-        let data: Vec<&str> = store.names_of(StateKind::Data).collect();
-        let names = store.names().filter(|name| !data.contains(name));
-        let states = store.snapshot(&names.collect::<Vec<_>>())?;
-        self.steps.expect_finite(&states)?;
-        let kept = Kept {
-            states,
-            best: self.best.clone(),
-            state: self.state.clone(),
-            settings: self.settings.clone(),
-        };
-        let path = keeper.write(&kept)?;
-        self.tell(&Event::Saved(&path))
-    }
-
-    /// Goes on with a run that was kept.
-    fn resume(&mut self, kept: Kept) -> Result<()> {
-        let Kept {
-            states,
-            best,
-            state,
-            settings,
-        } = kept;
-        same_settings(&settings, &self.settings)?;
-        self.expect_states(&states, &best)?;
-        self.steps.store.restore(&states)?;
-        self.steps.follow_clocks()?;
-        self.state = state;
-        self.best = best;
-        if self.course.restore_best && self.best.is_empty() && self.state.best.is_some() {
-            return Err(Error::new(
-                ErrorKind::Checkpoint,
-                "the network of its best epoch was not kept: it was made without patience",
-            ));
-        }
-        // Other numbers of epochs and of patience are no other run.
-        self.state.ended = self.state.verdict(&self.course);
-        Ok(())
-    }
-
-    /// Checks that a checkpoint has the states of this network and its training, and a best epoch
-    /// with some of them.
-    fn expect_states(&self, states: &[(String, Tensor)], best: &[(String, Tensor)]) -> Result<()> {
-        let wrong = |message: String| Err(Error::new(ErrorKind::Checkpoint, message));
-        let store = &self.steps.store;
-        for (name, tensor) in states.iter().chain(best) {
-            let Ok(ty) = store.ty(name) else {
-                return wrong(format!("\"{name}\" is no state of what is trained here"));
-            };
-            if ty != tensor.ty() {
-                let found = tensor.ty();
-                return wrong(format!("\"{name}\" is {found}, {ty} is trained here"));
-            }
-        }
-        let data: Vec<&str> = store.names_of(StateKind::Data).collect();
-        for name in store.names().filter(|name| !data.contains(name)) {
-            if !states.iter().any(|(own, _)| own == name) {
-                return wrong(format!("\"{name}\" is missing"));
-            }
-        }
-        Ok(())
     }
 
     /// The states that a trained network is.

@@ -471,6 +471,13 @@ impl<'a> TrainerBuilder<'a> {
         };
         let all = steps.checked_mul(self.epochs);
         let all = all.ok_or_else(|| Error::shape("trainer: too many epochs"))?;
+        if all > 0 && all < self.accumulate {
+            return Err(Error::shape(format!(
+                "trainer: accumulate {}: all epochs together have {all} batches, nothing would be \
+                 updated",
+                self.accumulate
+            )));
+        }
         Ok((all / self.accumulate).max(1))
     }
 }

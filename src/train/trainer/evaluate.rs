@@ -1,7 +1,7 @@
 //! What a network is worth on a set, and what it makes of single images.
 
 use super::Trainer;
-use crate::data::Dataset;
+use crate::data::{Dataset, differing};
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::Session;
 use crate::tensor::Tensor;
@@ -224,6 +224,12 @@ impl Trainer {
                 set.classes,
                 self.targets,
                 self.about.classes
+            ));
+        }
+        if let Some((own, other)) = differing(&self.about.class_names, &set.class_names) {
+            return wrong(format!(
+                "evaluate: a class is \"{own}\" where the network was trained, and \"{other}\" in \
+                 the set"
             ));
         }
         Ok(())
