@@ -98,7 +98,7 @@ impl Observer for CsvLog {
 impl CsvFile {
     /// Opens the file and keeps the lines of steps up to `begun_at`.
     fn new(path: &std::path::Path, begun_at: usize) -> Result<Self> {
-        let (mut file, text) = LogFile::open(path)?;
+        let (mut file, text) = LogFile::open(path, &FIXED.join(","))?;
         let foreign = |line: usize| format!("line {line} is not of a log of epochs");
         let mut columns = Vec::new();
         let mut kept = 0;
@@ -124,9 +124,7 @@ impl CsvFile {
                 kept = at;
             }
         }
-        if kept < text.len() {
-            file.cut(kept)?;
-        }
+        file.cut(kept)?;
         let begun = kept > 0;
         if !begun {
             columns.clear();
@@ -182,7 +180,7 @@ impl CsvFile {
     /// Writes the file anew with the columns that it lacks, the last `new` ones.
     fn widen(&mut self, new: usize) -> Result<()> {
         let path = self.file.path().to_owned();
-        let (_, old) = LogFile::open(&path)?;
+        let (_, old) = LogFile::open(&path, &FIXED.join(","))?;
         let end = record(&old).map_or(0, |(_, end)| end);
         let mut text = self.header();
         for line in old[end..].lines() {
@@ -191,7 +189,7 @@ impl CsvFile {
             text.push('\n');
         }
         replace_file(&path, text.as_bytes())?;
-        self.file = LogFile::open(&path)?.0;
+        self.file = LogFile::open(&path, &FIXED.join(","))?.0;
         Ok(())
     }
 }
@@ -295,6 +293,8 @@ mod tests {
         let path = folder.join("letter.txt");
         for text in [
             "Dear Sir,\n",
+            "Dear Sir,",
+            "Dear Sir,\nsincerely",
             "epoch,step,seconds,images,learning_rate,best\nDear Sir,\n",
         ] {
             fs::write(&path, text).unwrap();

@@ -113,7 +113,7 @@ impl Observer for JsonLines {
 
 /// Opens the file and keeps the lines of steps up to `begun_at`, of a run from the beginning none.
 fn open(path: &Path, begun_at: usize) -> Result<LogFile> {
-    let (mut file, text) = LogFile::open(path)?;
+    let (mut file, text) = LogFile::open(path, BEGIN)?;
     let mut kept = 0;
     for (index, line) in text.split_inclusive('\n').enumerate() {
         let Some(step) = step_of(line) else {
@@ -125,15 +125,16 @@ fn open(path: &Path, begun_at: usize) -> Result<LogFile> {
         }
         kept += line.len();
     }
-    if kept < text.len() {
-        file.cut(kept)?;
-    }
+    file.cut(kept)?;
     Ok(file)
 }
 
+/// How each line begins.
+const BEGIN: &str = "{\"event\":\"";
+
 /// The step of a line that a log wrote.
 fn step_of(line: &str) -> Option<usize> {
-    let rest = line.strip_prefix("{\"event\":\"")?;
+    let rest = line.strip_prefix(BEGIN)?;
     let (_, rest) = rest.split_once("\",\"step\":")?;
     let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
     rest[..digits].parse().ok()

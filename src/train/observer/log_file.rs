@@ -1,7 +1,7 @@
 //! A file of lines that is written while a run goes on.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -20,14 +20,18 @@ pub(super) struct LogFile {
 }
 
 impl LogFile {
-    /// Opens a file, or makes it; returns it with what it holds. A last line that has no end is cut
-    /// off: a run that was killed did not finish it. Pipes and devices are not read.
+    /// Opens a file, or makes it; returns it with the whole lines that it holds. A last line that
+    /// has no end, which a run that was killed did not finish, stays until [`cut`](Self::cut): only
+    /// who knows the lines can tell that the file is such a log. `first` is how its first line
+    /// begins. Pipes and devices are not read.
     ///
     /// # Errors
-    /// `Io` if it cannot be opened or read; `Data` if it is no text, or of more than 256 MiB.
-    pub fn open(path: &Path) -> Result<(Self, String)> {
+    /// `Io` if it cannot be opened or read; `Data` if it is no text, or of more than 256 MiB, or if
+    /// its only line has no end and begins otherwise.
+    pub fn open(path: &Path, first: &str) -> Result<(Self, String)> {
+        // Not to append: where files can be opened for that alone, they cannot be cut.
         let mut options = OpenOptions::new();
-        let opened = options.append(true).create(true).open(path);
+        let opened = options.write(true).create(true).truncate(false).open(path);
         let file = opened.map_err(|e| write_error(path, e))?;
         let metadata = file.metadata().map_err(|e| io_error(path, e))?;
         let mut log = Self {
@@ -48,21 +52,22 @@ impl LogFile {
                 _ => io_error(path, e),
             })?;
             let whole = text.rfind('\n').map_or(0, |end| end + 1);
-            log.length = Some(bytes);
-            if whole < text.len() {
-                log.cut(whole)?;
-                text.truncate(whole);
+            if whole == 0 && !text.starts_with(first) && !first.starts_with(&text) {
+                return Err(log.wrong("line 1 is not of a log of a run"));
             }
+            log.length = Some(bytes);
+            text.truncate(whole);
+            let end = log.file.seek(SeekFrom::End(0));
+            end.map_err(|e| io_error(path, e))?;
         }
         Ok((log, text))
     }
 
-    /// Keeps the first bytes alone.
+    /// Keeps the first bytes alone, and goes on behind them.
     pub fn cut(&mut self, bytes: usize) -> Result<()> {
         if let Some(length) = &mut self.length {
-            let cut = self.file.set_len(bytes as u64);
-            cut.map_err(|e| write_error(&self.path, e))?;
             *length = bytes as u64;
+            cut_at(&mut self.file, bytes as u64).map_err(|e| write_error(&self.path, e))?;
         }
         Ok(())
     }
@@ -73,7 +78,7 @@ impl LogFile {
         if let Err(e) = written.and_then(|()| self.file.flush()) {
             if let Some(length) = self.length {
                 // The first error counts.
-                let _ = self.file.set_len(length);
+                let _ = cut_at(&mut self.file, length);
             }
             return Err(write_error(&self.path, e));
         }
@@ -90,4 +95,10 @@ impl LogFile {
     pub fn wrong(&self, message: impl std::fmt::Display) -> Error {
         error(ErrorKind::Data, &self.path, message)
     }
+}
+
+/// Keeps the first bytes of a file, and writes behind them.
+pub(super) fn cut_at(file: &mut File, bytes: u64) -> std::io::Result<()> {
+    file.set_len(bytes)?;
+    file.seek(SeekFrom::Start(bytes)).map(|_| ())
 }

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::log_file::cut_at;
 use super::{Event, Observer, RunInfo, Scalar};
 use crate::error::Result;
 use crate::file::write_error;
@@ -131,7 +132,7 @@ impl EventFile {
             MADE.fetch_add(1, Ordering::Relaxed)
         );
         let path = folder.join(name);
-        let file = OpenOptions::new().append(true).create_new(true).open(&path);
+        let file = OpenOptions::new().write(true).create_new(true).open(&path);
         let mut open = Self {
             file: file.map_err(|e| write_error(&path, e))?,
             path,
@@ -157,7 +158,7 @@ fn append(file: &mut File, length: u64, records: &[u8]) -> io::Result<()> {
         .and_then(|()| file.flush())
         .inspect_err(|_| {
             // The first error counts.
-            let _ = file.set_len(length);
+            let _ = cut_at(file, length);
         })
 }
 
