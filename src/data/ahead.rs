@@ -7,6 +7,9 @@ use std::thread::{self, JoinHandle};
 use super::loader::told;
 use crate::error::{Error, ErrorKind, Result};
 
+/// The most items that wait.
+const MOST_AHEAD: usize = 1 << 20;
+
 /// What [`ahead`] returns.
 #[derive(Debug)]
 pub struct Ahead<T> {
@@ -30,12 +33,16 @@ pub struct Ahead<T> {
 /// ```
 ///
 /// # Errors
-/// `Unsupported` if the thread cannot be started. As an item `Data` if the iterator panicked.
+/// `Shape` for more than 2^20 items; `Unsupported` if the thread cannot be started. As an item `Data` if the iterator panicked.
 pub fn ahead<T, I>(items: I, count: usize) -> Result<Ahead<T>>
 where
     T: Send + 'static,
     I: IntoIterator<Item = Result<T>> + Send + 'static,
 {
+    if count > MOST_AHEAD {
+        let message = format!("ahead: {count} items, {MOST_AHEAD} at most are made ahead");
+        return Err(Error::shape(message));
+    }
     let (sender, receiver) = sync_channel(count);
     let run = move || {
         let failed = sender.clone();

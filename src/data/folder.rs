@@ -1,24 +1,21 @@
 //! Pictures in folders, a class per folder, as torchvision's `ImageFolder` takes them.
 
-use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use image::codecs::png::PngEncoder;
 use image::imageops::FilterType;
-use image::{DynamicImage, ExtendedColorType, ImageEncoder, ImageFormat, ImageReader, Limits};
+use image::{DynamicImage, ExtendedColorType, ImageEncoder};
 
+use super::decode::{MOST_EDGE, decode};
 use super::pictures::{classes, expect_pictures};
 use super::placement::Placement;
 use super::{Dataset, Fit};
 use crate::error::{Error, ErrorKind, Result};
-use crate::file::{described, error, read_file};
+use crate::file::{error, read_file};
 use crate::tensor::room;
 
 /// The longest picture file that is read.
 pub(super) const MOST_BYTES: u64 = 256 << 20;
-/// The most memory that decoding one takes, and its longest edge.
-pub(super) const MOST_DECODED: u64 = 1 << 30;
-pub(super) const MOST_EDGE: u32 = 1 << 16;
 
 /// How the pictures of a folder are read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,7 +102,8 @@ pub(super) fn checked_size([channels, height, width]: [usize; 3]) -> Result<usiz
 /// ```
 ///
 /// Folders and files are taken in the order of their names, and folders inside those of classes are
-/// walked too. Other files, and those whose names begin with a dot, are passed over.
+/// walked too. Other files, and those whose names begin with a dot, are passed over. Photographs are
+/// turned as their EXIF orientation says.
 ///
 /// # Errors
 /// `Io` if something cannot be read; `Data` if there are fewer than two classes, if one has no
@@ -145,7 +143,8 @@ pub fn load_folder(dir: impl AsRef<Path>, options: &FolderOptions) -> Result<Fol
     })
 }
 
-/// The pixels `[channels, height, width]` of a picture file (png, jpeg, webp), from the top left.
+/// The pixels `[channels, height, width]` of a picture file (png, jpeg, webp), from the top left of
+/// the picture as it is to be seen: it is turned as its EXIF orientation says.
 ///
 /// # Errors
 /// `Io` if it cannot be read, `Data` if it is no picture or larger than 65,536 pixels along an
@@ -177,32 +176,6 @@ pub fn decode_picture(bytes: &[u8], size: [usize; 3], fit: Fit) -> Result<Vec<u8
 /// The picture of a file, as it is.
 pub(super) fn open_picture(path: &Path) -> Result<DynamicImage> {
     decode(&read_file(path, MOST_BYTES)?).map_err(|e| e.context(path.display()))
-}
-
-fn decode(bytes: &[u8]) -> Result<DynamicImage> {
-    let wrong = |message: String| Error::new(ErrorKind::Data, message);
-    let mut reader = ImageReader::new(Cursor::new(bytes))
-        .with_guessed_format()
-        .map_err(|e| wrong("it cannot be read".to_owned()).with_source(e))?;
-    match reader.format() {
-        Some(ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::WebP) => {}
-        Some(other) => {
-            let name = other.extensions_str().first().copied().unwrap_or("other");
-            return Err(wrong(format!(
-                "no picture that is read: it is a {name}, not a png, jpeg or webp"
-            )));
-        }
-        None => {
-            let what = described(bytes).unwrap_or("no png, jpeg or webp");
-            return Err(wrong(format!("no picture: it is {what}")));
-        }
-    }
-    let mut limits = Limits::default();
-    limits.max_alloc = Some(MOST_DECODED);
-    (limits.max_image_width, limits.max_image_height) = (Some(MOST_EDGE), Some(MOST_EDGE));
-    reader.limits(limits);
-    let picture = reader.decode();
-    picture.map_err(|e| wrong(format!("a picture that is corrupt: {e}")))
 }
 
 /// Writes pixels `[channels, height, width]` (1 channel: grey, 3: red, green, blue) as a png file:
@@ -285,8 +258,9 @@ pub(super) fn draw(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use image::{Rgb, RgbImage};
+    use image::{ImageFormat, Rgb, RgbImage};
     use std::fs;
+    use std::io::Cursor;
 
     fn folder(name: &str) -> PathBuf {
         let dir = std::env::temp_dir().join(format!("striate-{name}-{}", std::process::id()));
@@ -371,6 +345,26 @@ mod tests {
         );
         let error = load_folder(&dir, &FolderOptions::new([2, 4, 4])).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Shape);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_to_nothing_are_no_silence() {
+        let dir = folder("links");
+        for class in ["a", "b"] {
+            fs::create_dir(dir.join(class)).unwrap();
+            write_picture(dir.join(class).join("1.png"), &[0; 16], [1, 4, 4]).unwrap();
+        }
+        let options = FolderOptions::new([1, 4, 4]);
+        assert_eq!(load_folder(&dir, &options).unwrap().set.count, 2);
+        for link in ["c", "a/2.png"] {
+            std::os::unix::fs::symlink("/nowhere/at/all", dir.join(link)).unwrap();
+            let error = load_folder(&dir, &options).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Io);
+            assert!(error.to_string().contains(link), "{error}");
+            fs::remove_file(dir.join(link)).unwrap();
+        }
+        fs::remove_dir_all(dir).unwrap();
     }
 
     #[test]

@@ -7,6 +7,8 @@ mod augment;
 mod chance;
 #[cfg(feature = "data")]
 mod cifar;
+#[cfg(feature = "images")]
+mod decode;
 pub mod digits;
 #[cfg(all(feature = "download", not(target_arch = "wasm32")))]
 mod download;
@@ -323,7 +325,7 @@ fn split_indices(
 }
 
 /// The first names that differ, where both sets have some.
-fn differing<'a>(own: &'a [String], other: &'a [String]) -> Option<(&'a str, &'a str)> {
+pub(crate) fn differing<'a>(own: &'a [String], other: &'a [String]) -> Option<(&'a str, &'a str)> {
     let mut pairs = own.iter().zip(other);
     let (own, other) = pairs.find(|(own, other)| own != other)?;
     Some((own, other))

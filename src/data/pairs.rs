@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 
 use png::{BitDepth, ColorType, Decoder, Limits, Transformations};
 
-use super::folder::{
-    FolderOptions, MOST_BYTES, MOST_DECODED, MOST_EDGE, checked_size, draw, open_picture,
-};
+use super::decode::{MOST_DECODED, MOST_EDGE};
+use super::folder::{FolderOptions, MOST_BYTES, checked_size, draw, open_picture};
 use super::pictures::pictures;
 use super::placement::Placement;
 use super::{Dataset, Fit, Targets};

@@ -159,10 +159,16 @@ pub(super) struct ClassFolder {
 
 /// The classes of a folder, by name, and their files.
 pub(super) fn classes(dir: &Path) -> Result<Vec<ClassFolder>> {
-    let classes: Vec<PathBuf> = listed(dir)?
-        .into_iter()
-        .filter(|path| path.is_dir())
-        .collect();
+    let mut classes = Vec::new();
+    for path in listed(dir)? {
+        // A link to a folder that is not there would leave out a class.
+        if fs::metadata(&path)
+            .map_err(|e| io_error(&path, e))?
+            .is_dir()
+        {
+            classes.push(path);
+        }
+    }
     if classes.len() < 2 {
         let message = format!(
             "a classifier needs two folders of pictures or more, one for each class; found {}",
@@ -208,7 +214,8 @@ pub(super) fn listed(dir: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// The picture files in a folder and those inside it. A link to a folder is not followed.
+/// The picture files in a folder and those inside it; links to what is not there are among them. A
+/// link to a folder is not followed.
 pub(super) fn pictures(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut open = vec![dir.to_owned()];
@@ -216,10 +223,13 @@ pub(super) fn pictures(dir: &Path) -> Result<Vec<PathBuf>> {
         for path in listed(&dir)? {
             let extension = path.extension().unwrap_or_default().to_string_lossy();
             let extension = extension.to_ascii_lowercase();
-            if path.is_dir() && !path.is_symlink() {
-                open.push(path);
-            } else if path.is_file() && PICTURES.contains(&extension.as_str()) {
-                found.push(path);
+            let named = PICTURES.contains(&extension.as_str());
+            match fs::metadata(&path) {
+                Ok(metadata) if metadata.is_dir() && !path.is_symlink() => open.push(path),
+                // Whoever reads what cannot be reached tells why.
+                Ok(metadata) if named && metadata.is_file() => found.push(path),
+                Err(_) if named => found.push(path),
+                _ => {}
             }
         }
     }

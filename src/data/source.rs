@@ -170,7 +170,9 @@ impl<F: Fn(usize, &mut [u8]) -> Result<u32> + Send + Sync> Source for SourceFn<F
 pub fn sampled(source: &dyn Source, most: usize, seed: u64) -> Result<Dataset> {
     let image = source.image();
     let count = source.len().min(most);
-    let size: usize = image.iter().product();
+    let size = image
+        .iter()
+        .fold(1usize, |size, &axis| size.saturating_mul(axis));
     let mut images: Vec<u8> = room(count.saturating_mul(size))?;
     images.resize(count * size, 0);
     let mut labels = room(count)?;

@@ -132,8 +132,10 @@ impl Dataset {
         [channels, height, width]: [usize; 3],
         classes: usize,
     ) -> Result<Self> {
+        // Of what is too large, `check` tells.
+        let size = channels.saturating_mul(height).saturating_mul(width).max(1);
         let set = Self {
-            count: images.len() / (channels * height * width).max(1),
+            count: images.len() / size,
             images,
             labels: Vec::new(),
             targets,
