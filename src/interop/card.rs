@@ -1,8 +1,14 @@
 //! What a file says of the network whose parameters it holds.
 
+#[cfg(not(target_arch = "wasm32"))]
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
+use super::header::HeaderEntry;
 use super::kind::Kind;
+#[cfg(not(target_arch = "wasm32"))]
+use super::safetensors::read_file;
 use super::safetensors::{decoded, encode, read_bytes};
 use crate::data::Fit;
 use crate::error::{Error, ErrorKind, Result};
@@ -43,6 +49,14 @@ pub struct ModelCard {
     pub deviation: Vec<f64>,
 }
 
+/// The card, if that is what a tensor of a file holds.
+fn card(entry: HeaderEntry, bytes: Vec<u8>) -> Result<Option<(String, Tensor)>> {
+    match *entry.name == *CARD {
+        true => decoded(entry, bytes).map(Some),
+        false => Ok(None),
+    }
+}
+
 impl ModelCard {
     /// What a file is to say of a network whose pictures are of the size that it was made for.
     /// Classes have no names, pictures of other sizes are [fitted](Fit) as by default.
@@ -64,11 +78,22 @@ impl ModelCard {
     /// # Errors
     /// `Data` if the bytes are no safetensors file, or if their card does not hold together.
     pub fn read(bytes: &[u8]) -> Result<Option<Self>> {
-        let mut tensors = read_bytes(bytes, |entry, bytes| match *entry.name == *CARD {
-            true => decoded(entry, bytes).map(Some),
-            false => Ok(None),
-        })?;
-        let mut found: Vec<_> = tensors.drain(..).flatten().collect();
+        Self::found(read_bytes(bytes, card)?)
+    }
+
+    /// The card in a file, as [`read`](Self::read) has it of bytes.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read); `Io` if the file cannot be read.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn load(path: impl AsRef<Path>) -> Result<Option<Self>> {
+        let path = path.as_ref();
+        let found = Self::found(read_file(path, card)?);
+        found.map_err(|e| e.context(path.display()))
+    }
+
+    fn found(tensors: Vec<Option<(String, Tensor)>>) -> Result<Option<Self>> {
+        let mut found: Vec<_> = tensors.into_iter().flatten().collect();
         match found.is_empty() {
             true => Ok(None),
             false => Self::take(&mut found).map(Some),
