@@ -16,7 +16,7 @@ use striate::session::Session;
 use striate::shape::Type;
 use striate::store::Store;
 use striate::tensor::Tensor;
-use striate::train::{Adam, minimize};
+use striate::train::{Adam, Optimizer, minimize};
 use striate::wgpu;
 
 const STAGED: PlanOptions = PlanOptions {
@@ -64,6 +64,12 @@ struct Training {
 }
 
 fn training() -> Training {
+    training_by(|graph, loss| {
+        minimize(graph, loss, Adam::new().lr(0.01)).unwrap();
+    })
+}
+
+fn training_by(learn: impl FnOnce(&mut Graph, Value)) -> Training {
     let net = Sequential::new()
         .named("conv", Conv2d::new(1, 6, 3).padding(1))
         .named("norm", BatchNorm2d::new(6))
@@ -76,7 +82,7 @@ fn training() -> Training {
     let y = graph.input("y", Type::u32([8])).unwrap();
     let logits = net.build(&mut Build::train(&mut graph), x).unwrap();
     let loss = graph.cross_entropy(logits, y).unwrap();
-    minimize(&mut graph, loss, Adam::new().lr(0.01)).unwrap();
+    learn(&mut graph, loss);
     Training { graph, x, y, loss }
 }
 
@@ -339,6 +345,59 @@ fn a_step_can_be_abandoned() {
         session.report_time(1e300);
         session.report_time(-1.0);
         frame(device, queue, |encoder| session.record(encoder, 1).unwrap());
+    }
+}
+
+/// Sums of gradients go on with those of earlier batches: a step that begins anew adds its own once.
+#[test]
+fn an_abandoned_step_adds_no_gradient_twice() {
+    for host in hosts() {
+        let (device, queue) = &host;
+        let t = training_by(|g, loss| {
+            Optimizer::new(Adam::new()).accumulate(g, loss, 2).unwrap();
+        });
+        let store =
+            || pollster::block_on(Store::new_async(&engine(&host), &[&t.graph], 3)).unwrap();
+        let write = |session: &mut Session, step| {
+            let (x, y) = batch(step);
+            session.write(t.x, &x).unwrap();
+            session.write(t.y, &y).unwrap();
+        };
+        let advance = |session: &mut Session, budget| {
+            let mut finished = false;
+            frame(device, queue, |encoder| {
+                finished = session.advance(encoder, budget).unwrap().is_finished();
+            });
+            finished
+        };
+        let sums = |abandoned_after: usize| -> Vec<Tensor> {
+            let store = store();
+            let mut session = compiled(&store, &t.graph, &[t.loss], STAGED);
+            write(&mut session, 0);
+            assert!(advance(&mut session, f64::INFINITY));
+            write(&mut session, 1);
+            for _ in 0..abandoned_after {
+                assert!(!advance(&mut session, 0.0));
+            }
+            session.abandon_step();
+            assert!(advance(&mut session, f64::INFINITY));
+            states(device, &store, &t.graph)
+        };
+        let store = store();
+        let mut session = compiled(&store, &t.graph, &[t.loss], STAGED);
+        write(&mut session, 0);
+        let mut slices = 1;
+        while !advance(&mut session, 0.0) {
+            slices += 1;
+        }
+        assert!(slices > 10, "{slices}");
+        let wanted = sums(0);
+        for after in [1, slices / 2, slices - 1] {
+            let got = sums(after);
+            for (state, (got, wanted)) in t.graph.states().iter().zip(got.iter().zip(&wanted)) {
+                assert_eq!(got, wanted, "{}, abandoned after {after}", state.name);
+            }
+        }
     }
 }
 

@@ -31,7 +31,7 @@ pub(super) struct Program {
     pub assigns: Vec<(usize, Value)>,
     /// The value that reads each state.
     pub states: Vec<Value>,
-    /// Which states are gradients that are kept.
+    /// Which states are gradients that are kept, and made anew in each step.
     pub gradients: Vec<bool>,
     /// The host's textures: those that nodes read, and those that they write.
     pub textures: HashSet<Value>,
@@ -99,10 +99,21 @@ impl Program {
             copied: HashSet::new(),
         };
         program.drop_unused();
+        program.leave_out_sums();
         program.expect_named_textures()?;
         program.keep_old_states();
         program.copy_hosted_views();
         Ok(program)
+    }
+
+    /// Sums that go on with gradients of earlier steps last as other states do.
+    fn leave_out_sums(&mut self) {
+        let roots = self.roots();
+        let inputs = self.nodes.iter().flat_map(|node| &node.inputs);
+        let read: HashSet<Value> = inputs.map(|v| roots[v.index()]).collect();
+        for (state, gradient) in self.states.iter().zip(&mut self.gradients) {
+            *gradient &= !read.contains(state);
+        }
     }
 
     /// Fails if a node writes a texture that the graph does not name.
