@@ -398,6 +398,45 @@ fn formats_and_sizes_of_a_host_are_read() {
     }
 }
 
+/// What lies behind an output, and an image of areas, may be larger than the graph says: no loop
+/// takes more turns.
+#[test]
+fn textures_may_be_larger_than_what_is_made_of_them() {
+    for host in hosts() {
+        let format = wgpu::TextureFormat::Rgba8Unorm;
+        let large = host.texture([1024, 2048], format, READ);
+        let mut g = Graph::new();
+        let behind = g.texture("behind", [4, 4]).unwrap();
+        let image = g.texture("image", [16, 16]).unwrap();
+        let areas = TextureInput::new([256, 256]).resize(TexelResize::Area);
+        let x = g
+            .texture_input(&[image], &areas.read(Texels::rgb()))
+            .unwrap();
+        let settings = TextureOutput::new(TexelFormat::Rgba8Unorm, [256, 256]);
+        let out = g
+            .texture_output("out", x, &settings.over(behind, 0.5))
+            .unwrap();
+        let engine = host.engine();
+        let mut session = compiled(&engine, &g);
+        session.bind_texture(behind, &view(&large)).unwrap();
+        session.bind_texture(image, &view(&large)).unwrap();
+        let to = host.texture([256, 256], format, WRITTEN);
+        session.bind_texture(out, &view(&to)).unwrap();
+        let mut encoder = host.encoder();
+        session.record(&mut encoder, 1).unwrap();
+        host.queue.submit([encoder.finish()]);
+        host.poll();
+
+        // A whole sky's exposure is planned for.
+        let mut g = Graph::new();
+        let sky = g.texture("sky", [8192, 16384]).unwrap();
+        let exposure = g.auto_exposure(sky).unwrap();
+        let store = pollster::block_on(Store::new_async(&engine, &[&g], 0)).unwrap();
+        let builder = Session::builder(&store, &g).fetch(&[exposure]);
+        pollster::block_on(builder.build_async()).unwrap();
+    }
+}
+
 #[test]
 fn what_is_not_bound_or_does_not_fit_is_a_typed_error() {
     for host in hosts() {
@@ -432,6 +471,22 @@ fn what_is_not_bound_or_does_not_fit_is_a_typed_error() {
         let integers = host.texture([8, 8], wgpu::TextureFormat::R32Uint, READ);
         let bound = session.bind_texture(image, &view(&integers));
         expect_error(bound, unsupported, "sampled as floats");
+        let layers = host.device.create_texture(&wgpu::TextureDescriptor {
+            label: None,
+            size: wgpu::Extent3d {
+                width: 8,
+                height: 8,
+                depth_or_array_layers: 2,
+            },
+            mip_level_count: 1,
+            sample_count: 1,
+            dimension: wgpu::TextureDimension::D2,
+            format,
+            usage: READ,
+            view_formats: &[],
+        });
+        let bound = session.bind_texture(image, &view(&layers));
+        expect_error(bound, unsupported, "a 2D view of one layer");
         let x = g.nodes()[0].outputs[0];
         let bound = session.bind_texture(x, &view(&from));
         expect_error(bound, ErrorKind::Graph, "is not a texture");

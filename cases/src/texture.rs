@@ -227,6 +227,19 @@ fn exposures() -> Vec<Case> {
 }
 
 fn video() -> Vec<Case> {
+    // Chroma is taken from half of where luma is.
+    let inputs = vec![
+        texels(12, 16, 0.0, 1.0),
+        texels(6, 8, 0.0, 1.0),
+        words(&[4, 6]),
+    ];
+    let cropped = input("video/window", inputs, 2, |x| {
+        TextureInput::new([5, 8])
+            .video(VideoRange::Full, 0.2126, 0.0722)
+            .crop([6, 8], x[0])
+            .read(Texels::rgb())
+    });
+    let cropped = cropped.bound(CHOSEN).inexact();
     [
         ("bt601, limited", VideoRange::Limited, 0.299, 0.114),
         ("bt709, full", VideoRange::Full, 0.2126, 0.0722),
@@ -243,7 +256,9 @@ fn video() -> Vec<Case> {
         });
         case.bound(CHOSEN).inexact()
     })
-    .into()
+    .into_iter()
+    .chain([cropped])
+    .collect()
 }
 
 /// A case of one texture made of the first input.

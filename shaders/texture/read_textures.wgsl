@@ -98,15 +98,16 @@ fn weight(taps: Taps, at: u32) -> f32 {
     return select(rest, taps.low, at == taps.first);
 }
 
-// The texture at one pixel of the output; `flips` are its two bits.
-fn sampled(image: texture_2d<f32>, row: u32, column: u32, flips: u32) -> vec4<f32> {
+// The texture at one pixel of the output; `flips` are its two bits. Its window is `part` times
+// smaller than that of the others: that of chroma 2.
+fn sampled(image: texture_2d<f32>, row: u32, column: u32, flips: u32, part: u32) -> vec4<f32> {
     let dimensions = textureDimensions(image);
     let whole = params.crop_height == 0u;
-    let height = select(params.crop_height, dimensions.y, whole);
-    let width = select(params.crop_width, dimensions.x, whole);
+    let height = select((params.crop_height + part - 1u) / part, dimensions.y, whole);
+    let width = select((params.crop_width + part - 1u) / part, dimensions.x, whole);
     // Beyond the edge all texels are those at the edge; so the sums below stay in range.
-    let top = select(min(origin[0], dimensions.y), 0u, whole);
-    let left = select(min(origin[1], dimensions.x), 0u, whole);
+    let top = select(min(origin[0] / part, dimensions.y), 0u, whole);
+    let left = select(min(origin[1] / part, dimensions.x), 0u, whole);
     let y = select(row, params.height - 1u - row, (flips & 2u) != 0u);
     let x = select(column, params.width - 1u - column, (flips & 1u) != 0u);
     let down = taps(y, params.height, height);
@@ -146,9 +147,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let row = pixel / params.width;
         let column = pixel - row * params.width;
         let flips = params.flips;
-        var first = sampled(texture0, row, column, flips);
+        var first = sampled(texture0, row, column, flips, 1u);
         if params.video == 1u {
-            let chroma = sampled(texture1, row, column, flips >> 2u);
+            let chroma = sampled(texture1, row, column, flips >> 2u, 2u);
             let planes = vec4<f32>(first.x, chroma.xy, 1.0);
             let red = vec4<f32>(params.r0, params.r1, params.r2, params.r3);
             let green = vec4<f32>(params.g0, params.g1, params.g2, params.g3);
@@ -157,13 +158,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         put4(pixel, 0u, first);
         if params.textures > 1u && params.video == 0u {
-            put4(pixel, 4u, sampled(texture1, row, column, flips >> 2u));
+            put4(pixel, 4u, sampled(texture1, row, column, flips >> 2u, 1u));
         }
         if params.textures > 2u {
-            put4(pixel, 8u, sampled(texture2, row, column, flips >> 4u));
+            put4(pixel, 8u, sampled(texture2, row, column, flips >> 4u, 1u));
         }
         if params.textures > 3u {
-            put4(pixel, 12u, sampled(texture3, row, column, flips >> 6u));
+            put4(pixel, 12u, sampled(texture3, row, column, flips >> 6u, 1u));
         }
     }
 }

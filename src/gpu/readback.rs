@@ -205,9 +205,14 @@ impl Readback {
         match self.over.await {
             Outcome::Mapped => {}
             Outcome::Refused => {
-                // Ranges and usages are the engine's own and valid: only a lost device refuses.
-                gpu.notify_device_lost("it refuses to map a buffer");
                 gpu.check_lost()?;
+                // Another thread may have asked for the map at that moment. Ranges and usages are
+                // the engine's own and valid: only a lost device refuses twice.
+                let again = Self::start(gpu, self.buffer.clone());
+                if !matches!(again.over.await, Outcome::Mapped) {
+                    gpu.notify_device_lost("it refuses to map a buffer");
+                    gpu.check_lost()?;
+                }
             }
             Outcome::Dropped => {
                 gpu.check_lost()?;

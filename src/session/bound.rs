@@ -128,7 +128,14 @@ impl Session {
             ))));
         }
         let resource = Resource::Buffer(buffer.clone(), offset);
-        form.bind_late(&self.store, at, resource).map_err(context)
+        let bound = form.bind_late(&self.store, at, resource);
+        bound.map_err(|e| match e.kind() {
+            ErrorKind::Shader => {
+                let message = format!("a buffer of this device is bound: {e}");
+                context(Error::new(ErrorKind::Unsupported, message).with_source(e))
+            }
+            _ => context(e),
+        })
     }
 
     /// The session's own buffer of an input or a fetched value, for passes of the host's: one that
@@ -144,7 +151,11 @@ impl Session {
             "buffer: {} is neither an input nor fetched, or does not lie in the session",
             self.graph.describe(value)
         ));
-        let input = matches!(self.graph.source(value)?, Origin::Input(_));
+        let source = self.graph.source(value)?;
+        if matches!(source, Origin::Constant(_)) {
+            return Err(absent);
+        }
+        let input = matches!(source, Origin::Input(_));
         let form = on_gpu(&mut self.form, "buffer")?;
         expect_own_place(form, &self.graph, "buffer", value)?;
         let slice = match form.plan.places.get(&value).map(Vec::as_slice) {
@@ -306,15 +317,26 @@ fn expect_fit(
             texture.width()
         ));
     }
+    expect_format(declared, texture.format())?;
     let size = &graph.ty(declared.value)?.shape;
     let over = |texels: u32, planned: usize| u64::from(texels).div_ceil(planned as u64);
-    let more = over(texture.height(), size[0]) * over(texture.width(), size[1]);
     let most = form.gpu.caps().max_turns;
     let at = Buffer::Texture(declared.value);
     for step in &form.plan.steps {
+        // Loops go over the texels of the texture that is written, if there is one.
+        let stores = |(_, access): &(_, Access)| matches!(access, Access::TextureStore(_));
+        let walked = step.bindings.iter().any(stores);
+        // What is read makes an image, and no more turns before it has more texels than that.
+        let param = |name| step.params.iter().find(|param| param.name == name);
+        let image = |name| match walked {
+            true => 0,
+            false => param(name).map_or(0, |param| param.bits as usize),
+        };
+        let more = over(texture.height(), size[0].max(image("height")))
+            * over(texture.width(), size[1].max(image("width")));
         let mut named = step.bindings.iter().filter(|(span, _)| span.buffer == at);
         if let Some(turns) = step.turns_of_texels
-            && named.any(|(_, access)| access.is_texture())
+            && named.any(|(_, access)| walked == matches!(access, Access::TextureStore(_)))
             && turns.saturating_mul(more) > most
         {
             return unfit(format!(
@@ -332,6 +354,42 @@ fn expect_fit(
     Ok(())
 }
 
+/// Fails for a format that cannot stand for the one that is declared, whatever the view's is: a view
+/// may only be of another curve.
+fn expect_format(declared: &Texture, has: wgpu::TextureFormat) -> Result<()> {
+    let unfit = |message: String| Err(Error::new(ErrorKind::Unsupported, message));
+    match declared.format {
+        None if !is_float(has) => unfit(not_float(has)),
+        Some(wanted) if texture_format(wanted) != has.remove_srgb_suffix() => {
+            unfit(not_stored(wanted, has))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether texels of a format are read as floats.
+fn is_float(format: wgpu::TextureFormat) -> bool {
+    use wgpu::TextureSampleType::{Depth, Float};
+    matches!(format.sample_type(None, None), Some(Float { .. } | Depth))
+}
+
+fn not_float(has: wgpu::TextureFormat) -> String {
+    format!(
+        "the texture is {has:?}; what is read is sampled as floats, as integer and stencil formats \
+         are not"
+    )
+}
+
+fn not_stored(wanted: TexelFormat, has: wgpu::TextureFormat) -> String {
+    format!(
+        "{} is written, the texture is {has:?}; sRGB and BGRA formats cannot be stored: write into \
+         a texture of {} (with the curve `Srgb` for the former) and draw or copy that, or make a \
+         view of that format where the texture's `view_formats` list it",
+        wanted.name(),
+        TexelFormat::ALL.map(TexelFormat::name).join(", ")
+    )
+}
+
 /// What the device objected to, with what may help.
 fn advise(error: Error, declared: &Texture, view: &wgpu::TextureView) -> Error {
     if error.kind() != ErrorKind::Shader {
@@ -339,17 +397,8 @@ fn advise(error: Error, declared: &Texture, view: &wgpu::TextureView) -> Error {
     }
     let has = view.texture().format();
     let help = match declared.format {
-        None => format!(
-            "the texture is {has:?}; what is read is sampled as floats, as integer and stencil \
-             formats are not"
-        ),
-        Some(wanted) if texture_format(wanted) != has => format!(
-            "{} is written, the texture is {has:?}; sRGB and BGRA formats cannot be stored: write \
-             into a texture of {} (with the curve `Srgb` for the former) and draw or copy that, or \
-             make a view of that format where the texture's `view_formats` list it",
-            wanted.name(),
-            TexelFormat::ALL.map(TexelFormat::name).join(", ")
-        ),
+        None => "a 2D view of one layer of a texture of this device is read".into(),
+        Some(wanted) if texture_format(wanted) != has => not_stored(wanted, has),
         Some(_) => {
             "a view of one level and one layer of a texture of this device is written".into()
         }

@@ -1,6 +1,7 @@
 //! A plan on a device: pipelines, buffers and bind groups, made once and encoded step by step.
 
 use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::advance::Slices;
@@ -317,7 +318,14 @@ impl GpuForm {
         let groups = self.gpu.guarded("binding what the host gives", || {
             let group = |&index: &usize| {
                 let pipeline = &form.dispatches[index].pipeline;
-                form.bind_group(store, index, pipeline, &bound)
+                // wgpu panics where it does not know what is bound.
+                let made = AssertUnwindSafe(|| form.bind_group(store, index, pipeline, &bound));
+                catch_unwind(made).unwrap_or_else(|_| {
+                    Err(Error::new(
+                        ErrorKind::Unsupported,
+                        "it is of another wgpu instance; Gpu::from_device takes its device",
+                    ))
+                })
             };
             steps.iter().map(group).collect::<Result<Vec<_>>>()
         })??;

@@ -32,7 +32,6 @@ struct Mark {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Submitted,
-    /// It was dropped, or the map refused.
     Dropped,
 }
 
@@ -51,12 +50,10 @@ impl Heard {
 struct Tell(Arc<OnceLock<Fate>>);
 
 impl Tell {
-    fn mapped(self, mapped: bool) {
-        let fate = match mapped {
-            true => Fate::Submitted,
-            false => Fate::Dropped,
-        };
-        let _ = self.0.set(fate);
+    /// The callback ran: an encoder that is dropped drops it. The map may have failed where another
+    /// thread asked for it at that moment.
+    fn mapped(self) {
+        let _ = self.0.set(Fate::Submitted);
     }
 }
 
@@ -108,7 +105,7 @@ impl Recorded {
         };
         let heard = Arc::new(OnceLock::new());
         let tell = Tell(heard.clone());
-        let map = move |mapped: Result<(), wgpu::BufferAsyncError>| tell.mapped(mapped.is_ok());
+        let map = move |_| tell.mapped();
         encoder.map_buffer_on_submit(&buffer, wgpu::MapMode::Read, .., map);
         marks.marks.push(Mark {
             buffer,

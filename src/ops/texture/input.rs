@@ -143,7 +143,8 @@ impl TextureInput {
     }
 
     /// Takes a window of `size` (height, width) texels, from `origin` u32 `[2]` (top, left) on, of
-    /// every texture in its own texels. Beyond an edge, texels are those at the edge.
+    /// every texture in its own texels, of the chroma of a [`video`](Self::video) half of that: let
+    /// it begin at even texels. Beyond an edge, texels are those at the edge.
     pub fn crop(mut self, size: [usize; 2], origin: Value) -> Self {
         (self.crop, self.origin) = (size, Some(origin));
         self
@@ -298,7 +299,8 @@ impl Graph {
     }
 
     /// The exposure f32 `[1]` with which the light of a texture averages 0.18: 0.18 / exp(mean of
-    /// ln(luminance)), over luminance above 1e-8 of means over at most 64 x 64 areas (E. Reinhard
+    /// ln(luminance)), over luminance above 1e-8 of means over 64 x 64 areas, more of textures of over
+    /// 8,192 texels along an axis, as many as there are texels of smaller ones (E. Reinhard
     /// et al., "Photographic tone reproduction for digital images", 2002; areas keep single bright
     /// texels from counting). Luminance is that of BT.709. 1 where all is dark.
     ///
@@ -315,7 +317,9 @@ impl Graph {
             )));
         }
         let shape = &ty.shape;
-        let size = [shape[0].min(64), shape[1].min(64)];
+        // No area has more than 128 x 128 texels, which one invocation walks over.
+        let areas = |texels: usize| texels.min(texels.div_ceil(128).max(64));
+        let size = [areas(shape[0]), areas(shape[1])];
         let settings = TextureInput::new(size)
             .read(Texels::rgb())
             .resize(TexelResize::Area);

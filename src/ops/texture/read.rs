@@ -119,7 +119,7 @@ impl Op for ReadTextures {
         io.in_one_part("texture_input", &buffers)?;
         let mut turns = 0;
         for texture in 0..self.textures {
-            let extents = self.extents(&io.inputs[texture]);
+            let extents = self.extents(&io.inputs[texture], texture);
             let [down, along] =
                 [0, 1].map(|axis| most_places(self.resize, self.size[axis], extents[axis]));
             turns += looped(down as usize, looped(along as usize, 0));
@@ -165,11 +165,19 @@ impl Op for ReadTextures {
 }
 
 impl ReadTextures {
-    /// Height and width of what is taken of a texture.
-    fn extents(&self, texture: &Type) -> [usize; 2] {
+    /// By how much the window of texture `t` is smaller than `crop`: chroma has half the size.
+    fn part(&self, t: usize) -> usize {
+        match t == 1 && self.video.is_some() {
+            true => 2,
+            false => 1,
+        }
+    }
+
+    /// Height and width of what is taken of texture `t`.
+    fn extents(&self, texture: &Type, t: usize) -> [usize; 2] {
         match self.crop {
             [0, _] => [texture.shape[0], texture.shape[1]],
-            crop => crop,
+            crop => crop.map(|extent| extent.div_ceil(self.part(t))),
         }
     }
 
@@ -182,10 +190,10 @@ impl ReadTextures {
         row: usize,
         column: usize,
     ) -> [f64; 4] {
-        let [height, width] = self.extents(texture.ty());
+        let [height, width] = self.extents(texture.ty(), t);
         let [top, left] = match self.crop {
             [0, _] => [0, 0],
-            _ => [origin[0] as usize, origin[1] as usize],
+            _ => [0, 1].map(|axis| origin[axis] as usize / self.part(t)),
         };
         let [flip_columns, flip_rows] = self.flips[t];
         let flipped =
