@@ -339,7 +339,7 @@ fn functions() -> Vec<Function> {
             ulp(2.5),
             ulp(2.0 * 5.0 + 4.0),
         ),
-        // log to 6 ULP of at most 1.4, times p.
+        // log to 2 ULP, bounded by 6, of at most 1.4, times p.
         smooth(
             "pow/3",
             Pow(3.0),

@@ -1,5 +1,5 @@
-//! What AMD's compiler makes of the products by tiles, and of all other loops, for cards that are
-//! not there.
+//! What AMD's compiler makes of the products by tiles, and of the loops outside of products and
+//! textures, for cards that are not there.
 //!
 //! The figures are those of one version of the driver. Another one prints what it finds and fails
 //! nothing; without the driver there is nothing to see.

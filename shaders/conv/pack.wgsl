@@ -5,7 +5,7 @@
 //   position * phases for slot = position + phase * positions; 0 where out or j is past the end.
 // "out" and "in" are the channels that the convolution writes and reads: O and I of weight [O, I,
 // R, S] forward, I and O for the gradient of the input, whose taps belong to one residue class of
-// the stride (and run backwards for conv_registers). Reference: src/ops/conv/pack.rs.
+// the stride (and run backwards for conv_registers). Reference: src/ops/conv/geometry.rs.
 // One invocation makes one vec4, one workgroup workgroup_size of them, side by side.
 // Providers: lib/grid, lib/divide.
 

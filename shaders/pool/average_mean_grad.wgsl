@@ -1,5 +1,7 @@
 // Provider of derivative and gradient: of the mean of a window, which reads dy alone.
-// Overrides: even (1: an average divides by the same number in each window, the sum of all then).
+// Overrides: even (1: an average divides by the same number in each window, the sum of all then;
+// as forward, that sum is to be finite).
+// Providers: counted and the axes (pool_windows), average (average_mean).
 
 override even: u32 = 0u;
 

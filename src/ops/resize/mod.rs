@@ -262,10 +262,12 @@ impl Interpolate {
         }
         for (axis, (&input, &output)) in input.iter().zip(&self.size).enumerate() {
             let [over, under] = self.step[axis];
-            // Places are computed in 32 bits, twice as fine as the step.
+            // Places are computed in 32 bits, twice as fine as the step, and moved by up to an
+            // input, so that they are positive.
             let product = |a: usize, b: usize| ((a as u128 + 2) * 2).saturating_mul(b as u128 + 1);
             let longest = product(output, over.max(input)).max(product(input, under.max(output)));
-            if output == 0 || over == 0 || under == 0 || longest >= 1 << 32 {
+            let moved = 2 * under as u128;
+            if output == 0 || over == 0 || under == 0 || longest + moved >= 1 << 32 {
                 return Err(Error::shape(format!(
                     "{op}: {input} elements to {output} in steps of {over}/{under}: nothing, or \
                      places beyond 2^32"

@@ -21,7 +21,7 @@ use crate::ops::conv::pack::Packing;
 /// One convolution as `conv_registers` runs it. A forward convolution is one; a gradient of the
 /// input is one for each residue class of the stride, over dy, with the class's taps backwards.
 #[derive(Debug, Clone, Copy)]
-struct Class {
+struct RegistersConv {
     /// Channels per group, height and width of what is read.
     input: [usize; 3],
     /// Channels per group, rows and columns of what is written.
@@ -95,7 +95,7 @@ impl MendingTurns {
 /// The uniform array of packed weights has 1024 vec4s.
 const UNIFORM_FLOATS: usize = 4096;
 
-impl Class {
+impl RegistersConv {
     fn forward(sizes: &Sizes) -> Self {
         let [_, r, s] = sizes.window.map(|window| window.kernel);
         let [_, h, w] = sizes.input;
@@ -387,7 +387,7 @@ pub(in crate::ops::conv) fn lower(
     out: &mut Lowering,
 ) {
     if map != Map::GradInput {
-        return Class::forward(sizes).lower(runs, sizes.groups, end, caps, out);
+        return RegistersConv::forward(sizes).lower(runs, sizes.groups, end, caps, out);
     }
     for class in classes(sizes) {
         class.lower(runs, sizes.groups, end, caps, out);
@@ -398,10 +398,10 @@ pub(in crate::ops::conv) fn lower(
 /// input; `None` where it takes many dispatches, or more turns than an invocation may.
 pub(super) fn scratch_quads(sizes: &Sizes, map: Map, caps: &Caps) -> Option<usize> {
     if map != Map::GradInput {
-        return Class::forward(sizes).scratch_quads(sizes.groups, caps);
+        return RegistersConv::forward(sizes).scratch_quads(sizes.groups, caps);
     }
     let [_, rows, columns] = class_counts(sizes);
-    if rows.saturating_mul(columns) > MOST_CLASSES {
+    if rows.saturating_mul(columns) > MOST_DISPATCHES {
         return None;
     }
     let mut most = Some(0);
@@ -418,12 +418,12 @@ fn class_counts(sizes: &Sizes) -> [usize; 3] {
 }
 
 /// The convolutions that make up the gradient of the input.
-fn classes(sizes: &Sizes) -> impl Iterator<Item = Class> {
+fn classes(sizes: &Sizes) -> impl Iterator<Item = RegistersConv> {
     let [_, rows, columns] = class_counts(sizes);
     let places = (0..rows).flat_map(move |row| (0..columns).map(move |column| (row, column)));
-    places.map(|(row, column)| Class::grad_input(sizes, row, column))
+    places.map(|(row, column)| RegistersConv::grad_input(sizes, row, column))
 }
 
-/// Residue classes, each of which takes a dispatch, up to which the gradient of an input goes
+/// Residue classes, each of which takes a dispatch here, up to which the gradient of an input goes
 /// through them.
-const MOST_CLASSES: usize = 64;
+const MOST_DISPATCHES: usize = 64;

@@ -290,3 +290,15 @@ pub(super) fn finish_table(
             .workgroups(found.sets.div_ceil(WORKGROUP)),
     );
 }
+
+#[cfg(test)]
+mod tests {
+    use super::BLOCK;
+    use crate::kernel::source;
+
+    #[test]
+    fn blocks_are_those_of_the_shader() {
+        let constant = format!("const BLOCK: u32 = {BLOCK}u;");
+        assert!(source!("norm/moments").text().contains(&constant));
+    }
+}
