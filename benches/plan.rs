@@ -4,6 +4,8 @@
 //! before, in units of n log n: 1 is that growth, 2 twice as much. Times are the least of several
 //! rounds.
 
+use std::fmt::Display;
+use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use striate::kernel::{Body, Caps, WINDOW};
@@ -105,6 +107,14 @@ fn planned(graph: &Graph, fetched: &[Value], caps: &Caps) -> Result<(Duration, P
     least.ok_or_else(|| Error::new(ErrorKind::Graph, "no round was run"))
 }
 
+/// Prints a line. Where nobody reads any more, as after `| head -1`, the run goes on.
+fn say(line: impl Display) -> Result<()> {
+    match writeln!(io::stdout(), "{line}") {
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        said => said.map_err(|e| Error::new(ErrorKind::Io, "standard output").with_source(e)),
+    }
+}
+
 fn main() -> Result<()> {
     let cpu = Caps {
         body: Body::Registers,
@@ -113,13 +123,13 @@ fn main() -> Result<()> {
         ..Caps::default()
     };
     for (device, caps) in [("a GPU", Caps::default()), ("a CPU adapter", cpu)] {
-        println!("for {device}");
+        say(format!("for {device}"))?;
         for case in &CASES {
-            println!("  {}", case.name);
-            println!(
+            say(format!("  {}", case.name))?;
+            say(format!(
                 "  {:>8}{:>10}{:>8}{:>12}{:>8}{:>12}{:>12}",
                 "n", "ms", "growth", "dispatches", "slots", "slot MiB", "live MiB"
-            );
+            ))?;
             let mut before: Option<(f64, f64)> = None;
             for &n in case.sizes {
                 let (graph, fetched) = (case.build)(n)?;
@@ -130,13 +140,13 @@ fn main() -> Result<()> {
                     format!("{:.2}", ms / known / (work / small))
                 });
                 let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-                println!(
+                say(format!(
                     "  {n:>8}{ms:>10.2}{growth:>8}{:>12}{:>8}{:>12.1}{:>12.1}",
                     plan.steps.len(),
                     plan.slots.len(),
                     mib(plan.bytes.slots),
                     mib(plan.bytes.live)
-                );
+                ))?;
                 before = Some((ms, work));
             }
         }

@@ -5,6 +5,8 @@
 //! goes beyond that of the resident set, and the share in which the host waited for batches, during
 //! part of which the device computes. A loader alone says what the threads can decode.
 
+use std::fmt::Display;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -22,9 +24,17 @@ use striate::train::{Classifier, ClassifierOptions, Streamed};
 const BATCH: usize = 64;
 const ROUNDS: usize = 5;
 
+/// Prints a line. Where nobody reads any more, as after `| head -1`, the run goes on.
+fn say(line: impl Display) -> Result<()> {
+    match writeln!(io::stdout(), "{line}") {
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        said => said.map_err(|e| Error::new(ErrorKind::Io, "standard output").with_source(e)),
+    }
+}
+
 fn main() -> Result<()> {
     let engine = Engine::new()?;
-    println!("{}", engine.describe());
+    say(engine.describe())?;
     let train: Arc<dyn Source> = match std::env::var_os("STRIATE_MNIST") {
         Some(dir) => Arc::new(load_mnist(Path::new(&dir))?.train),
         None => Arc::new(digits(60_000, 1)?),
@@ -121,13 +131,12 @@ fn measure(
         values[values.len() / 2]
     };
     let [own, other] = times.each_mut().map(median);
-    println!(
+    say(format!(
         "{name}: resident {:.0} images/s, streamed {:.0} images/s ({:+.1} % of the time), host \
          waited {:.1} %, loader alone {alone:.0} images/s",
         rate(own),
         rate(other),
         100.0 * (other - own) / other,
         100.0 * median(&mut waits) / other
-    );
-    Ok(())
+    ))
 }

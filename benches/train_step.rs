@@ -5,8 +5,9 @@
 //! timed apart: from the graph to the first loss on the host. Then rounds of steps are submitted
 //! and waited for.
 
+use std::fmt::Display;
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use std::time::{Instant, SystemTime};
 use clap::{Parser, ValueEnum};
 use serde_json::json;
 use striate::data::{Dataset, Split, digits};
-use striate::interop::read_file;
+use striate::interop::{expect_replaceable, read_file, replace_file};
 use striate::kernel::Tuning;
 use striate::models::{Model, lenet5, resnet20, resnet50};
 use striate::prelude::*;
@@ -139,9 +140,38 @@ fn main() -> ExitCode {
     match run(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            // Nothing is left to tell it by.
+            let _ = writeln!(io::stderr(), "error: {error:?}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Prints a line. Where nobody reads any more, as after `| head -1`, the run goes on for its files.
+fn say(line: impl Display) -> Result<()> {
+    match writeln!(io::stdout(), "{line}") {
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        said => said.map_err(|e| Error::new(ErrorKind::Io, "standard output").with_source(e)),
+    }
+}
+
+/// A file that takes each line of JSON as it comes, so that a run that is cut off leaves what it
+/// has.
+struct Lines {
+    path: PathBuf,
+    file: File,
+}
+
+impl Lines {
+    fn create(path: &Path) -> Result<Self> {
+        Ok(Self {
+            path: path.to_owned(),
+            file: File::create(path).map_err(|e| cannot_write(path, e))?,
+        })
+    }
+
+    fn write(&mut self, line: impl Display) -> Result<()> {
+        writeln!(self.file, "{line}").map_err(|e| cannot_write(&self.path, e))
     }
 }
 
@@ -165,38 +195,67 @@ fn run(args: &Args) -> Result<()> {
         backends: args.backend.map(Backends::from),
         ..GpuOptions::default()
     };
-    let mut lines = Vec::new();
+    if let Some(path) = &args.profile {
+        expect_replaceable(path)?;
+    }
+    let mut lines = args.json.as_deref().map(Lines::create).transpose()?;
+    let (mut found, mut measured) = (false, false);
+    // Each case opens its own devices, so that none finds the pipelines of another. What does not
+    // fit is told of once.
+    let mut unfit: Vec<String> = Vec::new();
     for case in cases {
         let data = Split {
             train: (case.data)(2048, 1)?,
             test: (case.data)(64, 2)?,
         };
         for gpu in Gpu::all(&options) {
-            let Some(gpu) = tuned(gpu?, tuning.as_ref())? else {
+            found = true;
+            let gpu = match gpu {
+                Ok(gpu) => gpu,
+                Err(error) => {
+                    let why = format!("{error:?}");
+                    if !unfit.contains(&why) {
+                        say(&why)?;
+                        unfit.push(why);
+                    }
+                    continue;
+                }
+            };
+            let Some(gpu) = tuned(gpu, tuning.as_ref())? else {
                 continue;
             };
             if case.large && args.case.is_empty() && gpu.info().device_type == DeviceType::Cpu {
-                println!(
+                say(format!(
                     "{}: left out on {}, which takes minutes for a step",
                     case.name,
                     gpu.info().name
-                );
+                ))?;
                 continue;
             }
-            lines.push(measure(args, &gpu, case, &data)?);
+            match measure(args, &gpu, case, &data, lines.as_mut()) {
+                Ok(()) => measured = true,
+                // The adapter is too small for the case.
+                Err(e) if matches!(e.kind(), ErrorKind::Limit | ErrorKind::OutOfMemory) => {
+                    let adapter = Engine::from(gpu).describe();
+                    let why = format!("{}: {adapter} does not run it: {e:?}", case.name);
+                    say(&why)?;
+                    unfit.push(why);
+                }
+                Err(e) => return Err(e.context(case.name)),
+            }
         }
     }
-    if lines.is_empty() {
-        let message = "no adapter matches".to_owned();
-        return Err(Error::new(ErrorKind::NoAdapter, message));
-    }
-    if let Some(path) = &args.json {
-        let mut file = File::create(path).map_err(|e| cannot_write(path, e))?;
-        for line in &lines {
-            writeln!(file, "{line}").map_err(|e| cannot_write(path, e))?;
+    match (measured, found) {
+        (true, _) => Ok(()),
+        (false, false) => Err(options.no_adapter()),
+        (false, true) => {
+            let message = match unfit.is_empty() {
+                true => "no adapter matches",
+                false => "no adapter that matches fits",
+            };
+            Err(Error::new(ErrorKind::NoAdapter, message))
         }
     }
-    Ok(())
 }
 
 /// The most bytes of a table of measured choices.
@@ -220,10 +279,10 @@ fn tuned(gpu: Gpu, tuning: Option<&Arc<Tuning>>) -> Result<Option<Gpu>> {
     };
     let info = gpu.info();
     if info.name != tuning.adapter || info.backend.to_string() != tuning.backend {
-        println!(
+        say(format!(
             "{} through {} is left out: the table is not for it",
             info.name, info.backend
-        );
+        ))?;
         return Ok(None);
     }
     let options = GpuOptions {
@@ -239,7 +298,13 @@ fn cannot_write(path: &Path, source: std::io::Error) -> Error {
 }
 
 /// The step of `case` with SGD and momentum: gather, forward, backward, update.
-fn measure(args: &Args, gpu: &Gpu, case: &Case, data: &Split) -> Result<String> {
+fn measure(
+    args: &Args,
+    gpu: &Gpu,
+    case: &Case,
+    data: &Split,
+    lines: Option<&mut Lines>,
+) -> Result<()> {
     let start = Instant::now();
     let options = ClassifierOptions {
         batch: case.batch,
@@ -269,9 +334,6 @@ fn measure(args: &Args, gpu: &Gpu, case: &Case, data: &Split) -> Result<String> 
         let message = "the bench needs a GPU".to_owned();
         return Err(Error::new(ErrorKind::Unsupported, message));
     };
-    if args.plan {
-        println!("{plan}");
-    }
     let (bytes, dispatches) = (plan.bytes, plan.steps.len());
     let info = gpu.info();
     let line = json!({
@@ -293,7 +355,13 @@ fn measure(args: &Args, gpu: &Gpu, case: &Case, data: &Split) -> Result<String> 
         "date": humantime::format_rfc3339(SystemTime::now()).to_string()[..10],
         "version": env!("CARGO_PKG_VERSION"),
     });
-    println!(
+    if let Some(lines) = lines {
+        lines.write(&line)?;
+    }
+    if args.plan {
+        say(plan)?;
+    }
+    say(format!(
         "{} on {} through {}: {median:.2} ms per step (best {best:.2}, {:.0} images/s), first \
          {first_step_ms:.0} ms, \
          {dispatches} dispatches, {} bytes",
@@ -302,11 +370,11 @@ fn measure(args: &Args, gpu: &Gpu, case: &Case, data: &Split) -> Result<String> 
         info.backend,
         case.batch as f64 / best * 1e3,
         bytes.slots,
-    );
+    ))?;
     if let Some(path) = &args.profile {
         let profile = classifier.profile()?;
-        println!("{profile}");
-        std::fs::write(path, profile.trace()).map_err(|e| cannot_write(path, e))?;
+        say(&profile)?;
+        replace_file(path, profile.trace().as_bytes())?;
     }
-    Ok(line.to_string())
+    Ok(())
 }

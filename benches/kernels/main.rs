@@ -8,15 +8,16 @@
 mod measure;
 mod output;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use measure::{error, peak, subject, time};
-use output::{Lines, Row};
+use output::{Lines, Row, say};
 use striate::error::{Error, ErrorKind, Result};
 use striate::gpu::{Engine, Gpu, GpuOptions};
-use striate::kernel::{Body, Choice};
+use striate::kernel::{Body, Choice, Tile};
 use striate::plan::Step;
 use striate::wgpu::Backends;
 use striate_cases::bench::{Bench, Peak, TimedCase, Times, benches};
@@ -77,6 +78,21 @@ impl From<Backend> for Backends {
     }
 }
 
+impl Args {
+    /// Of a device whose products are lowered to this body and tile, or as the rules say.
+    fn options(&self, body: Option<Body>, tile: Option<Tile>) -> GpuOptions {
+        GpuOptions {
+            adapter: self.adapter.clone(),
+            backends: self.backend.map(Backends::from),
+            body,
+            tile,
+            checked: self.checked,
+            zeroed: self.zeroed,
+            ..GpuOptions::default()
+        }
+    }
+}
+
 /// A device for each variant of one adapter.
 struct Lane {
     gpu: Gpu,
@@ -95,7 +111,8 @@ fn main() -> ExitCode {
     match run(&Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            // Nothing is left to tell it by.
+            let _ = writeln!(std::io::stderr(), "error: {error:?}");
             ExitCode::FAILURE
         }
     }
@@ -142,34 +159,34 @@ fn run(args: &Args) -> Result<()> {
     let lanes = lanes(args, effort)?;
     let create = |path| Lines::create(path, args.checked, args.zeroed);
     let mut lines = args.json.as_deref().map(create).transpose()?;
-    output::print_heading();
+    output::print_heading()?;
     let mut rows = Vec::new();
     for bench in &benches {
         for (number, lane) in lanes.iter().enumerate() {
             let measured = match measure(bench, lane, effort) {
                 Ok(measured) => measured,
                 Err(error) if is_refusal(&error) => {
-                    println!(
+                    say(format!(
                         "{:<44}{} does not run it: {error}",
                         bench.name,
                         lane.gpu.info().backend
-                    );
+                    ))?;
                     continue;
                 }
                 Err(error) => return Err(error.context(bench.name.as_str())),
             };
             for row in measured {
-                row.print(&lane.gpu);
                 if let Some(lines) = &mut lines {
                     lines.write(&row, &lane.gpu, &lane.peak)?;
                 }
+                row.print(&lane.gpu)?;
                 rows.push((number, row));
             }
         }
     }
     let gpus: Vec<&Gpu> = lanes.iter().map(|lane| &lane.gpu).collect();
-    output::print_side_by_side(&gpus, &rows);
-    output::print_regret(&gpus, &rows);
+    output::print_side_by_side(&gpus, &rows)?;
+    output::print_regret(&gpus, &rows)?;
     let wrong = rows.iter().filter(|(_, row)| row.error.is_err()).count();
     if wrong > 0 {
         let message = format!("{wrong} of {} results are wrong", rows.len());
@@ -189,64 +206,73 @@ fn is_refusal(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Limit | ErrorKind::OutOfMemory)
 }
 
+/// The adapters. One that cannot be measured is told of, and the others are measured all the same.
 fn lanes(args: &Args, effort: Effort) -> Result<Vec<Lane>> {
-    let options = |body, tile| GpuOptions {
-        adapter: args.adapter.clone(),
-        backends: args.backend.map(Backends::from),
-        body,
-        tile,
-        checked: args.checked,
-        zeroed: args.zeroed,
-        ..GpuOptions::default()
-    };
     let mut lanes = Vec::new();
-    let able = Gpu::all(&options(Some(Body::Cooperative), None));
-    for (gpu, able) in Gpu::all(&options(None, None)).into_iter().zip(able) {
-        let lacking = able.as_ref().err().map(ToString::to_string);
-        let gpu = match able {
-            Ok(able) => able.with_options(&options(None, None))?,
-            Err(error) if error.kind() == ErrorKind::Unsupported => gpu?,
-            Err(error) => return Err(gpu.err().unwrap_or(error)),
-        };
-        let mut variants = Vec::new();
-        for choice in choices() {
-            let name = choice.to_string();
-            let wanted = args.variant.as_ref().is_none_or(|wanted| *wanted == name);
-            match &lacking {
-                _ if !wanted => {}
-                Some(why) if choice.body == Body::Cooperative => {
-                    if choice.tile.is_none() || args.variant.is_some() {
-                        println!("no {name}: {why}");
-                    }
-                }
-                _ => {
-                    let options = options(Some(choice.body), choice.tile);
-                    variants.push((name, gpu.with_options(&options)?));
-                }
+    let mut unfit = false;
+    let able = Gpu::all(&args.options(Some(Body::Cooperative), None));
+    let found = Gpu::all(&args.options(None, None));
+    for (gpu, able) in found.into_iter().zip(able) {
+        match lane(args, gpu, able, effort) {
+            Ok(lane) => lanes.push(lane),
+            Err(error) => {
+                unfit = true;
+                say(format!("{error:?}"))?;
             }
         }
-        let peak = peak(&gpu, effort.rounds, effort.seconds)?;
-        println!(
-            "{}: {:.0} GFLOP/s multiply-add, {:.1} GB/s copy, times {}",
-            Engine::from(gpu.clone()).describe(),
-            peak.gflops,
-            peak.gbps,
-            if gpu.has_timestamps() {
-                "of the device"
-            } else {
-                "of submitting and waiting"
-            }
-        );
-        lanes.push(Lane {
-            gpu,
-            variants,
-            peak,
-        });
     }
     if lanes.is_empty() {
-        return Err(options(None, None).no_adapter());
+        return Err(match unfit {
+            true => Error::new(ErrorKind::NoAdapter, "no adapter that matches fits"),
+            false => args.options(None, None).no_adapter(),
+        });
     }
     Ok(lanes)
+}
+
+/// An adapter as it is, `gpu`, and with cooperative matrices, `able`, where it has them.
+fn lane(args: &Args, gpu: Result<Gpu>, able: Result<Gpu>, effort: Effort) -> Result<Lane> {
+    let lacking = able.as_ref().err().map(ToString::to_string);
+    let gpu = match able {
+        Ok(able) => able.with_options(&args.options(None, None))?,
+        Err(error) if error.kind() == ErrorKind::Unsupported => gpu?,
+        Err(error) => return Err(gpu.err().unwrap_or(error)),
+    };
+    let described = Engine::from(gpu.clone()).describe();
+    let of_it = |error: Error| error.context(&described);
+    let mut variants = Vec::new();
+    for choice in choices() {
+        let name = choice.to_string();
+        let wanted = args.variant.as_ref().is_none_or(|wanted| *wanted == name);
+        match &lacking {
+            _ if !wanted => {}
+            Some(why) if choice.body == Body::Cooperative => {
+                if choice.tile.is_none() || args.variant.is_some() {
+                    say(format!("no {name}: {why}"))?;
+                }
+            }
+            _ => {
+                let options = args.options(Some(choice.body), choice.tile);
+                variants.push((name, gpu.with_options(&options).map_err(of_it)?));
+            }
+        }
+    }
+    let peak = peak(&gpu, effort.rounds, effort.seconds).map_err(of_it)?;
+    say(format!(
+        "{described}: {:.0} GFLOP/s multiply-add, {:.1} GB/s copy, times {}",
+        peak.gflops,
+        peak.gbps,
+        if gpu.has_timestamps() {
+            "of the device"
+        } else {
+            "of submitting and waiting"
+        }
+    ))?;
+    Ok(Lane {
+        gpu,
+        variants,
+        peak,
+    })
 }
 
 /// The variants of a case that differ, in turns.

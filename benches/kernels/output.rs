@@ -1,6 +1,7 @@
 //! What is told of a measurement: a line on the terminal, a line of JSON, and all adapters side by
 //! side.
 
+use std::fmt::Display;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -38,20 +39,25 @@ pub fn print(text: &str) -> Result<()> {
     }
 }
 
-pub fn print_heading() {
-    println!(
+/// Prints a line. Where nobody reads any more, as after `| head -1`, the run goes on for its files.
+pub fn say(line: impl Display) -> Result<()> {
+    print(&format!("{line}\n"))
+}
+
+pub fn print_heading() -> Result<()> {
+    say(format!(
         "{:<44}{:<8}{:<18}{:>10}{:>9}{:>9}{:>7}{:>8}{:>8}",
         "case", "backend", "variant", "ms", "GFLOP/s", "GB/s", "roof %", "spread", "error"
-    );
+    ))
 }
 
 impl Row {
-    pub fn print(&self, gpu: &Gpu) {
+    pub fn print(&self, gpu: &Gpu) -> Result<()> {
         let error = match &self.error {
             Ok(error) => format!("{error:.2}"),
             Err(_) => "WRONG".to_owned(),
         };
-        println!(
+        say(format!(
             "{:<44}{:<8}{:<18}{:>10.4}{:>9.1}{:>9.1}{:>7.0}{:>8.3}{error:>8}",
             self.case,
             gpu.info().backend.to_string(),
@@ -61,9 +67,10 @@ impl Row {
             self.gbps,
             100.0 * self.roofline,
             self.times.spread,
-        );
-        if let Err(wrong) = &self.error {
-            println!("  {wrong}");
+        ))?;
+        match &self.error {
+            Ok(_) => Ok(()),
+            Err(wrong) => say(format!("  {wrong}")),
         }
     }
 }
@@ -127,13 +134,14 @@ fn cannot(path: &Path, error: std::io::Error) -> Error {
 
 /// Milliseconds of what the rules choose, case by case, a column for each adapter. `rows` come with
 /// the number of their adapter.
-pub fn print_side_by_side(gpus: &[&Gpu], rows: &[(usize, Row)]) {
-    println!("\nms of what the rules choose, on");
+pub fn print_side_by_side(gpus: &[&Gpu], rows: &[(usize, Row)]) -> Result<()> {
+    say("\nms of what the rules choose, on")?;
     for (number, gpu) in (1..).zip(gpus) {
-        println!("  {number}: {}", Engine::from((*gpu).clone()).describe());
+        let described = Engine::from((*gpu).clone()).describe();
+        say(format!("  {number}: {described}"))?;
     }
     let numbers: String = (1..=gpus.len()).map(|n| format!("{n:>12}")).collect();
-    println!("{:<44}{numbers}", "case");
+    say(format!("{:<44}{numbers}", "case"))?;
     let mut cases: Vec<&str> = rows.iter().map(|(_, row)| row.case.as_str()).collect();
     cases.dedup();
     for case in cases {
@@ -146,14 +154,15 @@ pub fn print_side_by_side(gpus: &[&Gpu], rows: &[(usize, Row)]) {
             })
         };
         let times: String = (0..gpus.len()).map(|i| format!("{:>12}", of(i))).collect();
-        println!("{case:<44}{times}");
+        say(format!("{case:<44}{times}"))?;
     }
+    Ok(())
 }
 
 /// What the rules' choice costs on each adapter against the best variant that they may choose, over
 /// the cases with several: the geometric mean of the times, and the worst. A choice whose result is
 /// wrong counts as infinitely long.
-pub fn print_regret(gpus: &[&Gpu], rows: &[(usize, Row)]) {
+pub fn print_regret(gpus: &[&Gpu], rows: &[(usize, Row)]) -> Result<()> {
     for (number, gpu) in gpus.iter().enumerate() {
         let own = |row: &&(usize, Row)| row.0 == number;
         let mut regrets: Vec<(f64, &Row, &Row)> = Vec::new();
@@ -178,7 +187,7 @@ pub fn print_regret(gpus: &[&Gpu], rows: &[(usize, Row)]) {
             continue;
         };
         let mean = regrets.iter().map(|(r, ..)| r.ln()).sum::<f64>() / regrets.len() as f64;
-        println!(
+        say(format!(
             "\n{}: over {} cases the rules take {:.1} % longer than the best variant (geometric \
              mean), at most {worst:.2} times as long \
              ({}: {} {:.4} ms, {} {:.4} ms)",
@@ -190,6 +199,7 @@ pub fn print_regret(gpus: &[&Gpu], rows: &[(usize, Row)]) {
             chosen.times.median,
             best.variant,
             best.times.median,
-        );
+        ))?;
     }
+    Ok(())
 }

@@ -16,6 +16,7 @@ pub mod translation;
 pub mod tune;
 pub mod verify;
 
+use std::fmt::Display;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -37,6 +38,14 @@ pub fn print(text: &str) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Prints a line. Where nobody reads any more, as after `| head -1`, the run goes on for its files.
+///
+/// # Errors
+/// As [`print`].
+pub fn say(line: impl Display) -> Result<()> {
+    print(&format!("{line}\n"))
 }
 
 /// Writes a file.

@@ -8,6 +8,7 @@
 //! - `isa` tells what GPU compilers make of a kernel, for cards that are not there.
 //! - `explain` prints which kernels the layers of a network take, and why.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -58,7 +59,8 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("error: {error}");
+            // Nothing is left to tell it by.
+            let _ = writeln!(std::io::stderr(), "error: {error:?}");
             ExitCode::FAILURE
         }
     }

@@ -5,10 +5,13 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use striate::data::{Dataset, Split};
+use striate::interop::{expect_replaceable, replace_file};
 use striate::models;
 use striate::prelude::*;
 use striate::train::{Classifier, ClassifierOptions, Sgd};
 use striate::tune::{Measured, TuneOptions, tune};
+
+use crate::say;
 
 /// Measures which kernels are fastest on an adapter for one training step of a network
 #[derive(clap::Args)]
@@ -53,20 +56,29 @@ impl Model {
 /// # Errors
 /// Those of the device and of measuring; `Io` if the file cannot be written.
 pub fn run(args: &Args) -> Result<()> {
+    expect_replaceable(&args.output)?;
     let gpu = Gpu::new(&GpuOptions {
         adapter: args.adapter.clone(),
         ..GpuOptions::default()
     })?;
-    println!("device: {}", Engine::from(gpu.clone()).describe());
+    say(format!("device: {}", Engine::from(gpu.clone()).describe()))?;
     let classifier = classifier(&gpu, &args.model.network(), args.batch)?;
     let options = TuneOptions {
         rounds: args.rounds,
         seconds: args.seconds,
         ..TuneOptions::default()
     };
-    let table = tune(classifier.session(), &options, print)?;
-    crate::write(&args.output, table.to_string().as_bytes())?;
-    println!(
+    let mut said = Ok(());
+    let told = |measured: &Measured| {
+        if said.is_ok() {
+            said = print(measured);
+        }
+    };
+    let table = tune(classifier.session(), &options, told)?;
+    // What was measured is kept, whatever became of the terminal.
+    replace_file(&args.output, table.to_string().as_bytes())?;
+    said?;
+    say(format!(
         "{} of {} products are lowered better than by the rules: {}",
         table.choices.len(),
         classifier
@@ -74,8 +86,7 @@ pub fn run(args: &Args) -> Result<()> {
             .plan()
             .map_or(0, |plan| plan.products.len()),
         args.output.display()
-    );
-    Ok(())
+    ))
 }
 
 /// A step over images that are all black: kernels take their time whatever they compute.
@@ -99,13 +110,13 @@ fn classifier(gpu: &Gpu, model: &models::Model, batch: usize) -> Result<Classifi
     Classifier::new(&Engine::from(gpu.clone()), model, &data, &options)
 }
 
-fn print(measured: &Measured) {
+fn print(measured: &Measured) -> Result<()> {
     let best = match measured.best() {
         Some((choice, ms)) => format!("{choice} {ms:.3} ms"),
         None => "best".to_owned(),
     };
-    println!(
+    say(format!(
         "{}: rules {:.3} ms, {best}",
         measured.product, measured.rules
-    );
+    ))
 }

@@ -9,10 +9,11 @@ use serde_json::json;
 use striate::check::{Adapter, Case};
 use striate::error::{Error, ErrorKind, Result};
 use striate::gpu::{GpuOptions, base_limits};
+use striate::interop::{expect_replaceable, replace_file};
 use striate_cases::cases;
 use striate_cases::tally::{Count, Tally};
 
-use crate::{kernels, table};
+use crate::{kernels, print, say, table};
 
 /// Runs the whole table of cases on every adapter and compares with the CPU reference
 #[derive(clap::Args)]
@@ -78,6 +79,9 @@ fn verify(args: &Args) -> Result<bool> {
         let message = format!("no cases{op}{case}{group}; docs/ops.md lists the ops");
         return Err(Error::new(ErrorKind::Unsupported, message));
     }
+    if let Some(path) = &args.json {
+        expect_replaceable(path)?;
+    }
     let options = GpuOptions {
         adapter: args.adapter.clone(),
         limits: args.base_limits.then(base_limits),
@@ -95,41 +99,58 @@ fn verify(args: &Args) -> Result<bool> {
     // Where nothing runs, nothing is shown to be right.
     if adapters.is_empty() {
         for error in &unfit {
-            println!("{}", with_source(error));
+            say(with_source(error))?;
         }
         return Err(match unfit.is_empty() {
             true => options.no_adapter(),
             false => Error::new(ErrorKind::NoAdapter, "no adapter that matches fits"),
         });
     }
-    println!("{:<28}{:>6}{:>9}{:>9}", "op", "cases", "worst", "s");
+    say(format!(
+        "{:<28}{:>6}{:>9}{:>9}",
+        "op", "cases", "worst", "s"
+    ))?;
     let mut tally = Tally::new(&adapters);
     let ops: Vec<(&String, &[Case])> = by_op.iter().map(|(op, cases)| (op, &cases[..])).collect();
     let groups: Vec<&[Case]> = ops.iter().map(|&(_, cases)| cases).collect();
     let mut known = 0;
+    let mut said = Ok(());
     tally.check_groups(&groups, |tally, number| {
         let (op, cases) = ops[number];
         let mut count = Count::default();
         for row in &tally.adapters {
             count += row.counts.get(op).copied().unwrap_or_default();
         }
-        println!(
-            "{op:<28}{:>6}{:>9.2}{:>9.1}",
+        let mut text = format!(
+            "{op:<28}{:>6}{:>9.2}{:>9.1}\n",
             cases.len(),
             count.worst,
             count.time.as_secs_f64()
         );
         for wrong in &tally.wrong[known..] {
-            println!("  {wrong}");
+            text += &format!("  {wrong}\n");
         }
         known = tally.wrong.len();
+        if said.is_ok() {
+            said = print(&text);
+        }
     });
-    println!();
+    let total = said.and_then(|()| print_totals(&tally, &unfit));
+    // What was found is kept, whatever became of the terminal.
+    if let Some(path) = &args.json {
+        write_json(path, &tally, &unfit)?;
+    }
+    Ok(total?.failed == 0)
+}
+
+/// Prints what each adapter gave, and what does not fit; returns the counts of all together.
+fn print_totals(tally: &Tally, unfit: &[Error]) -> Result<Count> {
+    say("")?;
     let mut total = Count::default();
     for row in &tally.adapters {
         let count = row.total();
         total += count;
-        println!(
+        say(format!(
             "{}: {} passed, {} failed, {} unsupported, worst error {:.2} of its bound, {:.1} s",
             row.adapter,
             count.passed,
@@ -137,36 +158,33 @@ fn verify(args: &Args) -> Result<bool> {
             count.unsupported,
             count.worst,
             count.time.as_secs_f64()
-        );
+        ))?;
         match row.adapter.matrices() {
-            Some(matrices) => println!("  on cooperative matrices too: {matrices:?}"),
-            None => println!("  it has no cooperative matrices that the kernels can use"),
+            Some(matrices) => say(format!("  on cooperative matrices too: {matrices:?}"))?,
+            None => say("  it has no cooperative matrices that the kernels can use")?,
         }
         if let Some(limit) = &row.unsupported {
-            println!("  unsupported: {limit}");
+            say(format!("  unsupported: {limit}"))?;
         }
         let refused: Vec<String> = row
             .refused_parts
             .iter()
             .map(|(what, count)| format!("{what} ({count} cases)"))
             .collect();
-        println!(
+        say(format!(
             "  on values in several parts: {} runs; refused: {}",
             count.in_parts,
             match refused.is_empty() {
                 true => "none".to_owned(),
                 false => refused.join(", "),
             }
-        );
+        ))?;
     }
-    for error in &unfit {
-        println!("{}", with_source(error));
+    for error in unfit {
+        say(with_source(error))?;
     }
-    println!("{} passed, {} failed", total.passed, total.failed);
-    if let Some(path) = &args.json {
-        write_json(path, &tally, &unfit)?;
-    }
-    Ok(total.failed == 0)
+    say(format!("{} passed, {} failed", total.passed, total.failed))?;
+    Ok(total)
 }
 
 /// The message, and that of the error below it.
@@ -206,7 +224,7 @@ fn write_json(path: &Path, tally: &Tally, unfit: &[Error]) -> Result<()> {
             writeln!(lines, "{line}").map_err(|e| cannot("write", path, e))?;
         }
     }
-    std::fs::write(path, lines).map_err(|e| cannot("write", path, e))
+    replace_file(path, &lines)
 }
 
 fn write_docs() -> Result<()> {

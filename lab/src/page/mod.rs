@@ -34,13 +34,12 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let lab = Lab::new(lines);
     crate::write(&args.output, page(&lab).as_bytes())?;
-    println!(
+    crate::say(format!(
         "{}: {} cases in {} columns",
         args.output.display(),
         lab.cases.len(),
         lab.columns.len()
-    );
-    Ok(())
+    ))
 }
 
 /// Rows of the worst choices that are written out.

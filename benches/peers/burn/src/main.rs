@@ -10,8 +10,9 @@ mod kernels;
 mod networks;
 
 use std::error::Error;
+use std::fmt::Display;
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -101,6 +102,14 @@ fn main() -> ExitCode {
     }
 }
 
+/// Prints a line. Where nobody reads any more, as after `| head -1`, the run goes on for its files.
+fn say(line: impl Display) -> Result<()> {
+    match writeln!(io::stdout(), "{line}") {
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        said => Ok(said?),
+    }
+}
+
 fn run(args: &Args) -> Result<()> {
     let wanted = |name: &&str| {
         args.case.is_empty() || args.case.iter().any(|part| name.contains(part.as_str()))
@@ -109,7 +118,7 @@ fn run(args: &Args) -> Result<()> {
     let cases = names.map(Case::parse).collect::<Result<Vec<_>>>()?;
     if args.list {
         for case in &cases {
-            println!("{}", case.name);
+            say(case.name)?;
         }
         return Ok(());
     }
@@ -125,7 +134,7 @@ fn run(args: &Args) -> Result<()> {
     }
     let (device, setup) = options.init_with_setup()?;
     let info = setup.adapter.get_info();
-    println!("burn on {} through {}", info.name, info.backend);
+    say(format!("burn on {} through {}", info.name, info.backend))?;
     let mut file = args.json.as_ref().map(File::create).transpose()?;
     for case in &cases {
         let line = measure(case, &device, &info, args)?;
@@ -171,12 +180,12 @@ fn measure(case: &Case, device: &Device, info: &AdapterInfo, args: &Args) -> Res
     let (best, median, last) = (times[0], times[times.len() / 2], times[times.len() - 1]);
     let gflops = case.flops.map(|flops| flops / median / 1e6);
     let gbps = case.flops.map(|_| case.bytes / median / 1e6);
-    println!(
+    say(format!(
         "{:<44}{:<8}burn {median:>12.4} ms (best {best:.4}, first {first:.0}){}",
         case.name,
         info.backend.to_string(),
         gflops.map_or(String::new(), |gflops| format!("{gflops:>9.1} GFLOP/s")),
-    );
+    ))?;
     let line = json!({
         "case": case.name,
         "variant": "burn",
