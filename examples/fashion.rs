@@ -1,6 +1,8 @@
 //! Tells ten kinds of clothes apart: Fashion-MNIST.
 //! `cargo run --release --example fashion -- --help`
 
+use std::fmt::Display;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -42,6 +44,14 @@ enum Recipe {
     Best,
 }
 
+/// Prints a line. Where nobody reads any more, as after `| head -1`, it goes on: it leaves files.
+fn say(line: impl Display) -> Result<()> {
+    match writeln!(io::stdout(), "{line}") {
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        said => said.map_err(|e| Error::new(ErrorKind::Io, "standard output").with_source(e)),
+    }
+}
+
 fn run(args: &Args) -> Result<()> {
     for (argument, path) in [("--report", &args.report), ("--save", &args.save)] {
         expect_replaceable(path).map_err(|e| e.context(argument))?;
@@ -69,7 +79,7 @@ fn run(args: &Args) -> Result<()> {
         // What is best is not chosen by the test set.
         .validation(0.05)
         .seed(args.seed)
-        .observe(Terminal::new());
+        .observe(Terminal::new().unread());
     if let Recipe::Best = args.recipe {
         trainer = trainer.augment(Augment::new().alternating_flip());
     }
@@ -78,17 +88,16 @@ fn run(args: &Args) -> Result<()> {
     trainer.save(&args.save)?;
     let tested = trainer.evaluate(&data.test)?;
     if let Some(confusion) = &tested.confusion {
-        println!("{confusion}");
+        say(confusion)?;
     }
     Report::of_trainer("Fashion-MNIST", &trainer, network, &data.test)?.write(&args.report)?;
-    println!(
+    say(format!(
         "{} holds the network, {} shows how it went",
         args.save.display(),
         args.report.display()
-    );
+    ))?;
     let accuracy = tested.scalar("accuracy").unwrap_or(f64::NAN);
-    println!("test accuracy {:.2} %", 100.0 * accuracy);
-    Ok(())
+    say(format!("test accuracy {:.2} %", 100.0 * accuracy))
 }
 
 fn main() -> ExitCode {

@@ -3,6 +3,8 @@
 //!
 //! Without a model, LeNet-5 first learns digits that the library draws.
 
+use std::fmt::Display;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -40,10 +42,29 @@ struct Args {
     steps: u32,
 }
 
+/// Prints a line. Where nobody reads any more, as after `| head -1`, it goes on: it leaves files.
+fn say(line: impl Display) -> Result<()> {
+    match writeln!(io::stdout(), "{line}") {
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        said => said.map_err(|e| Error::new(ErrorKind::Io, "standard output").with_source(e)),
+    }
+}
+
+/// The best adapter, or the CPU reference where there is none. That is slow, so it is said.
+fn engine() -> Result<Engine> {
+    let engine = Engine::new()?;
+    if let Engine::Cpu { .. } = engine {
+        let why = GpuOptions::default().no_adapter();
+        // Nobody may be there to read it.
+        let _ = writeln!(io::stderr(), "the CPU reference, which is slow: {why}");
+    }
+    Ok(engine)
+}
+
 /// LeNet-5 that has learnt digits, in a file; and a digit that it has not seen, in another.
-fn train(out: &Path) -> Result<[PathBuf; 2]> {
+fn train(engine: &Engine, out: &Path) -> Result<[PathBuf; 2]> {
     let (file, digit) = (out.join("lenet5.safetensors"), out.join("digit.png"));
-    println!("no model is given: LeNet-5 learns 4000 drawn digits first");
+    say("no model is given: LeNet-5 learns 4000 drawn digits first")?;
     let start = Instant::now();
     let data = Split {
         train: digits(4000, 1)?,
@@ -57,13 +78,13 @@ fn train(out: &Path) -> Result<[PathBuf; 2]> {
         ..ClassifierOptions::default()
     };
     let model = lenet5(10);
-    let mut classifier = Classifier::new(&Engine::new()?, &model, &data, &options)?;
+    let mut classifier = Classifier::new(engine, &model, &data, &options)?;
     classifier.train(steps)?;
-    println!(
+    say(format!(
         "{:.1} % of digits that it has not seen are right, after {:.0} s",
         100.0 * classifier.test()?,
         start.elapsed().as_secs_f64()
-    );
+    ))?;
     classifier.save_model(&file, &model, Fit::Pad)?;
     let four = data.test.labels.iter().position(|&label| label == 4);
     let pixels = &data.test.images[four.unwrap_or(0) * 784..][..784];
@@ -84,7 +105,7 @@ impl Album<'_> {
         let file = self.dir.join(format!("{name}.png"));
         picture.write_png(&file)?;
         let seconds = self.begun.elapsed().as_secs_f64();
-        println!("{:5.1} s  {}: {what}", seconds, file.display());
+        say(format!("{seconds:5.1} s  {}: {what}", file.display()))?;
         self.begun = Instant::now();
         Ok(())
     }
@@ -149,15 +170,16 @@ fn run(args: &Args) -> Result<()> {
         let message = format!("{}: cannot be made: {e}", args.out.display());
         Error::new(ErrorKind::Io, message).with_source(e)
     })?;
+    let engine = engine()?;
     let (model, picture) = match (&args.model, &args.picture) {
         (Some(model), Some(picture)) => (model.clone(), picture.clone()),
         (Some(_), None) => {
             let message = "a model needs a picture to look at; --help says more";
             return Err(Error::new(ErrorKind::Data, message));
         }
-        _ => train(&args.out)?.into(),
+        _ => train(&engine, &args.out)?.into(),
     };
-    let mut inspector = Inspector::load(&model)?;
+    let mut inspector = Inspector::load_on(&engine, &model)?;
     let size = inspector.input();
     let pixels = read_picture(&picture, size, inspector.fit())?;
     let scores = inspector.scores(&pixels)?;
@@ -170,12 +192,12 @@ fn run(args: &Args) -> Result<()> {
         .iter()
         .map(|score| (score - scores[class]).exp())
         .sum();
-    println!(
+    say(format!(
         "{}: \"{}\" with {:.1} %",
         picture.display(),
         inspector.class_name(class),
         100.0 / total
-    );
+    ))?;
     let layer = match (&args.layer, inspector.last_maps()) {
         (Some(layer), _) => layer.clone(),
         (None, Some(last)) => last.name.clone(),
@@ -246,12 +268,12 @@ fn run(args: &Args) -> Result<()> {
     let mut tiles = Vec::new();
     for &class in &classes {
         let found = inspector.maximise(&last, class, &options)?;
-        println!(
+        say(format!(
             "         \"{}\": score {:.1} of noise, {:.1} of the picture made for it",
             inspector.class_name(class),
             found.before,
             found.after
-        );
+        ))?;
         tiles.push(found.picture()?.enlarged((112 / size[1]).max(1))?);
     }
     let names: Vec<String> = classes

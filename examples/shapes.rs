@@ -1,6 +1,8 @@
 //! Tells triangles, squares and circles apart with two filters: the three-class network of the
 //! textbooks. `cargo run --release --example shapes -- --help`
 
+use std::fmt::Display;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -59,11 +61,19 @@ fn train<'a>(
         .rates(|updates| warmup_cosine(0.01, updates / 20, updates))
         .validation(0.1)
         .seed(args.seed.into())
-        .observe(Terminal::new())
+        .observe(Terminal::new().unread())
         .build()?;
     trainer.fit()?;
     let share = trainer.evaluate(&data.test)?.scalar("accuracy");
     Ok((share.unwrap_or(f64::NAN), trainer))
+}
+
+/// Prints a line. Where nobody reads any more, as after `| head -1`, it goes on: it leaves files.
+fn say(line: impl Display) -> Result<()> {
+    match writeln!(io::stdout(), "{line}") {
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        said => said.map_err(|e| Error::new(ErrorKind::Io, "standard output").with_source(e)),
+    }
 }
 
 fn run(args: &Args) -> Result<()> {
@@ -75,20 +85,19 @@ fn run(args: &Args) -> Result<()> {
         test: tested.draw(3000, 2 * u64::from(args.seed) + 1)?,
     };
     let engine = Engine::new()?;
-    println!("a linear model of the pixels:");
+    say("a linear model of the pixels:")?;
     let (by_pixels, _) = train(&engine, &linear(), &data, args)?;
-    println!("a convolution with two filters:");
+    say("a convolution with two filters:")?;
     let net = convolutional();
     let (by_filters, trainer) = train(&engine, &net, &data, args)?;
     Report::of_trainer("Triangles, squares and circles", &trainer, &net, &data.test)?
         .write(&args.report)?;
-    println!("{} shows how it went", args.report.display());
-    println!(
+    say(format!("{} shows how it went", args.report.display()))?;
+    say(format!(
         "test accuracy {:.2} %, of the linear model {:.2} %",
         100.0 * by_filters,
         100.0 * by_pixels
-    );
-    Ok(())
+    ))
 }
 
 fn main() -> ExitCode {

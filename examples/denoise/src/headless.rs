@@ -161,12 +161,18 @@ pub fn run(args: &FrameArgs) -> Outcome<()> {
         last = Some(pictures);
         adapts &= stage.adapter.as_ref().is_some_and(|a| !a.is_finished());
     }
+    // What was learnt comes first: no other file that cannot be written costs it.
+    if let (Some(path), Some(adapter)) = (&args.save, &stage.adapter)
+        && !adapter.points().is_empty()
+    {
+        stage.network.save(&host, path)?;
+    }
     csv.flush()?;
     if let Some(pictures) = &last {
         write_pictures(args, pictures, &reference)?;
     }
     let adapted = match &stage.adapter {
-        Some(adapter) => adapted(args, &host, &stage, adapter, &rows),
+        Some(adapter) => adapted(args, adapter, &rows),
         None => Ok(()),
     };
     summarise(args, &rows)?;
@@ -200,15 +206,8 @@ fn write_row(csv: &mut impl Write, row: &Row, stage: &Stage) -> Outcome<()> {
     Ok(())
 }
 
-/// Prints what adapting brought, plots it and saves the weights; fails if less is gained than
-/// expected.
-fn adapted(
-    args: &FrameArgs,
-    host: &Host,
-    stage: &Stage,
-    adapter: &Adapter,
-    rows: &[Row],
-) -> Outcome<()> {
+/// Prints what adapting brought, and plots it; fails if less is gained than expected.
+fn adapted(args: &FrameArgs, adapter: &Adapter, rows: &[Row]) -> Outcome<()> {
     let points = adapter.points();
     let (Some(first), Some(last)) = (points.first(), points.last()) else {
         return Err("the time was too short to draw tiles to adapt to".into());
@@ -236,7 +235,6 @@ fn adapted(
     let title = format!("Tiles kept back, PSNR in dB: {steps} steps within {budget:.0} ms a frame");
     fs::write(&path, plot::svg(points, &title)).map_err(|e| format!("{}: {e}", path.display()))?;
     if let Some(path) = &args.save {
-        stage.network.save(host, path)?;
         println!("{} holds the weights", path.display());
     }
     expect("tiles kept back", gain, args.expect_adapted)

@@ -5,7 +5,7 @@ use striate::prelude::*;
 use striate::report::Report;
 use striate::train::{EpochRecord, RunInfo, Scalar};
 
-use crate::{Common, make_folder};
+use crate::Common;
 
 /// A run: what it is called, and its epochs.
 pub type Run = (&'static str, Vec<EpochRecord>);
@@ -20,7 +20,7 @@ pub fn last((_, epochs): &Run, name: &str) -> f64 {
 /// for each run.
 ///
 /// # Errors
-/// `Io` if the file cannot be written.
+/// As [`Common::write`].
 pub fn write(
     common: &Common,
     file: &str,
@@ -60,9 +60,5 @@ pub fn write(
         epochs: (0..longest.unwrap_or(0)).map(epoch).collect(),
         ..Report::new(title)
     };
-    make_folder(&common.out)?;
-    let path = common.out.join(file);
-    report.write_svg(&path)?;
-    println!("{} is written", path.display());
-    Ok(())
+    common.leave(file, |path| report.write_svg(path))
 }

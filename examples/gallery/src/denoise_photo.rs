@@ -12,7 +12,7 @@ use striate::train::Normalise;
 
 use crate::parts::filters;
 use crate::photo::{Look, Photo, answer, moments, patches, psnr, restoring, shares, whole};
-use crate::{Better, Common, Outcome};
+use crate::{Better, Common, Outcome, engine, say};
 
 /// Rows and columns of a patch.
 const SIDE: usize = 32;
@@ -75,7 +75,7 @@ fn linear() -> Sequential {
 /// Trains both, and says by how much they raise the PSNR of others, in decibels.
 ///
 /// # Errors
-/// Those of training and of writing pictures.
+/// Those of training and of drawing pictures.
 pub fn run(args: &Args) -> Result<Outcome> {
     let common = &args.common;
     let (learnt, held_out) = (common.training_seed(), common.held_out_seed());
@@ -96,7 +96,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let shown = whole(SHOWN, held_out, Look::HELD_OUT);
     let with_noise = shown.noisy(NOISE, &mut Chance::of(held_out, 1 << 41));
     let mut tiles = vec![shown.picture()?, with_noise.picture()?];
-    let engine = Engine::new()?;
+    let engine = engine()?;
     let normalise = Normalise::measured(&data.train);
     let mut gain = |net: &dyn Module| {
         let mut trainer = restoring(common, 3).train(&engine, net, &data, common)?;
@@ -114,16 +114,16 @@ pub fn run(args: &Args) -> Result<Outcome> {
         let reached = trainer.evaluate(&data.test)?.scalar("psnr");
         Ok::<_, Error>(reached.unwrap_or(f64::NAN) - given)
     };
-    println!("a linear filter of 7x7 pixels:");
+    say("a linear filter of 7x7 pixels:")?;
     let by_filter = gain(&linear())?;
-    println!("six convolutions:");
+    say("six convolutions:")?;
     let by_layers = gain(&network(&normalise))?;
     let tiles: Vec<Picture> = tiles
         .iter()
         .map(|tile| tile.enlarged(2))
         .collect::<Result<_>>()?;
     common.write("denoise_photo.png", &Picture::grid(&tiles, 4, 4)?)?;
-    println!("the noise leaves {given:.2} dB");
+    say(format!("the noise leaves {given:.2} dB"))?;
     Ok(Outcome::new(
         "gain in PSNR on 200 held-out patches, with other patterns in harder light",
         "dB",

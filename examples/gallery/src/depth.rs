@@ -12,7 +12,7 @@ use striate::prelude::*;
 use striate::train::{EpochRecord, Sgd, Terminal, Trainer, warmup_cosine};
 
 use crate::curves::{self, Run};
-use crate::{Better, Common, Outcome};
+use crate::{Better, Common, Outcome, engine, say};
 
 /// Compares plain and residual networks of growing depth
 #[derive(clap::Args, Clone, Debug)]
@@ -84,7 +84,7 @@ fn train(
         .epochs(common.pick(6, 4))
         .batch(50)
         .seed(common.seed.into())
-        .observe(Terminal::new())
+        .observe(Terminal::new().unread())
         .build()?;
     Ok(trainer.fit()?.history)
 }
@@ -93,16 +93,16 @@ fn train(
 /// deepest residual network's accuracy, beside that of the plain one.
 ///
 /// # Errors
-/// Those of training and of writing the curves.
+/// Those of training and of drawing the curves.
 pub fn run(args: &Args) -> Result<Outcome> {
     let common = &args.common;
     let data = Split {
         train: digits(common.pick(1500, 1000), common.training_seed())?,
         test: digits(500, common.held_out_seed())?,
     };
-    let engine = Engine::new()?;
+    let engine = engine()?;
     let learn = |name: &'static str, net: &dyn Module| -> Result<Run> {
-        println!("{name}:");
+        say(format!("{name}:"))?;
         Ok((name, train(&engine, &data, net, common)?))
     };
     let depths: &[(&str, &str, usize)] = &[

@@ -17,7 +17,7 @@ use striate::train::{AdamW, Counted, Objective, Scalar, Task};
 use self::boxes::{Found, Object, Suppression, decode, mean_average_precision};
 use self::scenes::{HELD_OUT, LEARNT, Scene, draw};
 use crate::parts::{filters, normalised};
-use crate::{Better, Common, Outcome, Recipe};
+use crate::{Better, Common, Outcome, Recipe, engine, say};
 
 /// Finds rings, crosses and triangles in cluttered pictures, with boxes around them
 #[derive(clap::Args, Clone, Debug)]
@@ -148,14 +148,14 @@ fn constant(set: &Dataset) -> Result<Vec<f32>> {
 /// Trains the detector and a linear one, and says how precise their boxes are.
 ///
 /// # Errors
-/// Those of training and of writing pictures.
+/// Those of training and of drawing pictures.
 pub fn run(args: &Args) -> Result<Outcome> {
     let common = &args.common;
     let (learnt, held_out) = (common.training_seed(), common.held_out_seed());
     let (train, _) = draw(common.pick(1600, 700), learnt, LEARNT, true)?;
     let (test, scenes) = draw(300, held_out, HELD_OUT, false)?;
     let data = Split { train, test };
-    let engine = Engine::new()?;
+    let engine = engine()?;
     let mut suppression = Suppression::new(&engine)?;
     let mut boxes_of = |made: &[f32]| {
         let scenes = made.chunks(DEPTH * CELLS * CELLS);
@@ -173,9 +173,9 @@ pub fn run(args: &Args) -> Result<Outcome> {
         let mut trainer = recipe.train(&engine, net, &data, common)?;
         boxes_of(trainer.predict(&data.test.images)?.as_f32()?)
     };
-    println!("a linear model of 24x24 pixels:");
+    say("a linear model of 24x24 pixels:")?;
     let by_pixels = mean_average_precision(&scenes, &train(&linear(), common.pick(6, 3))?);
-    println!("five convolutions:");
+    say("five convolutions:")?;
     let found = train(&network(), common.pick(6, 3))?;
     let by_filters = mean_average_precision(&scenes, &found);
     let same = constant(&data.train)?.repeat(scenes.len());
@@ -184,8 +184,8 @@ pub fn run(args: &Args) -> Result<Outcome> {
     common.write("detect.png", &shown(&scenes, &found)?)?;
     let fullest = (0..SHOWN).max_by_key(|&at| scenes[at].objects.len());
     let fullest = fullest.unwrap_or(0);
-    println!("boxes of picture {} of these:", fullest + 1);
-    print_table(&scenes[fullest], &found[fullest]);
+    say(format!("boxes of picture {} of these:", fullest + 1))?;
+    print_table(&scenes[fullest], &found[fullest])?;
     Ok(Outcome::new(
         "mAP@0.5 on 300 held-out pictures, smaller objects among more lines, in more noise",
         "",
@@ -203,8 +203,8 @@ fn sure(found: &[Found]) -> impl Iterator<Item = &Found> {
 }
 
 /// The boxes of a picture, each with the object that it overlaps most.
-fn print_table(scene: &Scene, found: &[Found]) {
-    println!("  class     score   left    top  right bottom   overlaps");
+fn print_table(scene: &Scene, found: &[Found]) -> Result<()> {
+    say("  class     score   left    top  right bottom   overlaps")?;
     for Found { object, score } in sure(found) {
         let [left, top, right, bottom] = object.corners;
         let class = CLASSES[object.class];
@@ -215,8 +215,11 @@ fn print_table(scene: &Scene, found: &[Found]) {
         let best = best.map_or("nothing".to_owned(), |other| {
             format!("a {} by {:.2}", CLASSES[other.class], object.iou(other))
         });
-        println!("  {class:8} {score:6.2} {left:6.1} {top:6.1} {right:6.1} {bottom:6.1}   {best}");
+        say(format!(
+            "  {class:8} {score:6.2} {left:6.1} {top:6.1} {right:6.1} {bottom:6.1}   {best}"
+        ))?;
     }
+    Ok(())
 }
 
 /// Pictures with their true boxes; below, with those that were found.

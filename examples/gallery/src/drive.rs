@@ -13,7 +13,7 @@ use striate::train::{AdamW, Regression, Trainer};
 
 use crate::canvas::{Canvas, DARK};
 use crate::parts::{halving, linear};
-use crate::{Better, Common, Outcome, Recipe};
+use crate::{Better, Common, Outcome, Recipe, engine, say};
 
 /// Rows and columns of a picture.
 const HEIGHT: usize = 32;
@@ -290,7 +290,7 @@ impl Ride {
         later.fold(0.0, |most, (_, place)| most.max(place.offset.abs()))
     }
 
-    fn tell(&self, who: &str) {
+    fn tell(&self, who: &str) -> Result<()> {
         let mut times = self.seconds.clone();
         times.sort_by(f64::total_cmp);
         let time = |share: f64| {
@@ -299,17 +299,16 @@ impl Ride {
         };
         let frames = self.steering.len();
         let far = self.farthest();
-        println!(
-            "{who}: {frames} frames, {:.2} ms each (median; 95 %: {:.2} ms), {far:.2} m from the \
-             middle at most{}",
-            time(0.5),
-            time(0.95),
-            match frames < STEPS {
-                true => ", off the road",
-                false if far > HALF_LANE => ", out of the lane",
-                false => "",
-            }
-        );
+        let [middle, slow] = [time(0.5), time(0.95)];
+        let left = match frames < STEPS {
+            true => ", off the road",
+            false if far > HALF_LANE => ", out of the lane",
+            false => "",
+        };
+        say(format!(
+            "{who}: {frames} frames, {middle:.2} ms each (median; 95 %: {slow:.2} ms), {far:.2} m \
+             from the middle at most{left}"
+        ))
     }
 }
 
@@ -429,7 +428,7 @@ fn constant(data: &Split) -> f64 {
 /// Trains both, says how far their steering is from the right one on other roads, and drives.
 ///
 /// # Errors
-/// Those of training and of writing pictures; `Data` if the network is to drive as expected, and
+/// Those of training and of drawing pictures; `Data` if the network is to drive as expected, and
 /// leaves the lane.
 pub fn run(args: &Args) -> Result<Outcome> {
     let common = &args.common;
@@ -437,7 +436,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
         train: draw(common.pick(3000, 1500), common.training_seed(), LEARNT)?,
         test: draw(1000, common.held_out_seed(), HELD_OUT)?,
     };
-    let engine = Engine::new()?;
+    let engine = engine()?;
     let fit = |net: &dyn Module, epochs: usize, rate: f32| {
         let recipe = Recipe {
             task: Regression::new(),
@@ -450,9 +449,9 @@ pub fn run(args: &Args) -> Result<Outcome> {
         let error = trainer.evaluate(&data.test)?.scalar("mae");
         Ok::<_, Error>((trainer, error.unwrap_or(f64::NAN)))
     };
-    println!("a linear model of the pixels:");
+    say("a linear model of the pixels:")?;
     let (mut by_pixels, pixels_error) = fit(&linear(PIXELS, 1), common.pick(10, 5), 0.001)?;
-    println!("three convolutions:");
+    say("three convolutions:")?;
     let (mut by_filters, filters_error) = fit(&network(), common.pick(7, 3), 0.01)?;
 
     let seed = common.held_out_seed();
@@ -462,9 +461,9 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let own = ride(seed, |picture| of(&mut by_filters, picture))?;
     let other = ride(seed, |picture| of(&mut by_pixels, picture))?;
     let straight = ride(seed, |_| Ok(0.0))?;
-    own.tell("the network drives");
-    other.tell("the linear model");
-    straight.tell("straight on");
+    own.tell("the network drives")?;
+    other.tell("the linear model")?;
+    straight.tell("straight on")?;
     common.write("drive.png", &picture([&own, &other, &straight])?)?;
     if common.expect && (own.steering.len() < STEPS || own.farthest() > HALF_LANE) {
         let message = format!("the network leaves its lane: {:.2} m", own.farthest());

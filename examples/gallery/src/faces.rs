@@ -13,7 +13,7 @@ use striate::prelude::*;
 use striate::train::{Classification, Trainer};
 
 use crate::parts::{halving, linear};
-use crate::{Better, Common, Outcome, Recipe};
+use crate::{Better, Common, Outcome, Recipe, engine, say};
 
 /// Rows and columns of a patch.
 pub(crate) const SIDE: usize = 24;
@@ -194,7 +194,7 @@ fn sorted(trainer: &mut Trainer, set: &Dataset) -> Result<Picture> {
 /// Trains both, and says how many of others they tell rightly, in percent.
 ///
 /// # Errors
-/// Those of reading patches, of training and of writing pictures.
+/// Those of reading patches, of training and of drawing pictures.
 pub fn run(args: &Args) -> Result<Outcome> {
     let common = &args.common;
     let (data, side, what) = match &args.data {
@@ -212,11 +212,11 @@ pub fn run(args: &Args) -> Result<Outcome> {
             (data, SIDE, what.to_owned())
         }
     };
-    let engine = Engine::new()?;
+    let engine = engine()?;
     let fit = |net: &dyn Module| recipe(args).judged(&engine, net, &data, common);
-    println!("a linear model of the pixels:");
+    say("a linear model of the pixels:")?;
     let (_, by_pixels) = fit(&linear(side * side, 2))?;
-    println!("three convolutions:");
+    say("three convolutions:")?;
     let (mut trainer, by_filters) = fit(&network(side))?;
     common.write("faces.png", &sorted(&mut trainer, &data.test)?)?;
     let outcome = Outcome::new(

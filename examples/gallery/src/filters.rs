@@ -13,6 +13,7 @@ use striate::shape::PaddingMode;
 use striate::train::{Adam, Optimizer, warmup_cosine};
 
 use crate::photo::{Photo, normal};
+use crate::say;
 use crate::vgg::Vgg;
 
 /// By how much colours count more than the answers of a filter.
@@ -40,7 +41,7 @@ pub trait Features {
     ///
     /// # Errors
     /// As [`maps`](Self::maps); those of the device.
-    fn of(&self, engine: &Engine, photo: &Photo) -> Result<Vec<Tensor>> {
+    fn grams_of(&self, engine: &Engine, photo: &Photo) -> Result<Vec<Tensor>> {
         let mut g = Graph::new();
         let picture = g.constant(tensor(photo)?)?;
         let grams = self.grams(&mut g, picture, false)?;
@@ -93,9 +94,10 @@ pub trait Features {
         let store = Store::new(engine, &[&g], 0)?;
         let mut session = Session::new(&store, &g, &[loss, picture])?;
         for part in 1..=4 {
-            session.run(steps * part / 4 - steps * (part - 1) / 4)?;
+            let step = steps * part / 4;
+            session.run(step - steps * (part - 1) / 4)?;
             let told = session.read(loss)?.item()?;
-            println!("step {:4}: distance {:.5}", steps * part / 4, told);
+            say(format!("step {step:4}: distance {told:.5}"))?;
         }
         let picture = session.read(picture)?;
         Ok(Photo::new(start.size, picture.as_f32()?.iter().copied()))

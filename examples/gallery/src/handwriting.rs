@@ -12,7 +12,7 @@ use striate::train::{Confusion, Trainer};
 
 use crate::canvas::{Canvas, DARK, LETTER_SIZE, RIGHT, WRONG, distance, strokes};
 use crate::parts::{best, halving, linear};
-use crate::{Better, Common, Outcome, Recipe};
+use crate::{Better, Common, Outcome, Recipe, engine, say};
 
 /// Rows and columns of an image, as EMNIST has them.
 const SIDE: usize = 28;
@@ -160,7 +160,7 @@ fn picture(trainer: &mut Trainer, test: &Dataset, confusion: &Confusion) -> Resu
 /// Trains both, and says how many of other letters they read rightly, in percent.
 ///
 /// # Errors
-/// Those of reading EMNIST, of training and of writing pictures.
+/// Those of reading EMNIST, of training and of drawing pictures.
 pub fn run(args: &Args) -> Result<Outcome> {
     let common = &args.common;
     let (data, what, target) = match &args.data {
@@ -177,13 +177,13 @@ pub fn run(args: &Args) -> Result<Outcome> {
             (data, "letters that lean further", common.pick(95.0, 80.0))
         }
     };
-    let engine = Engine::new()?;
+    let engine = engine()?;
     let fit = |net: &dyn Module, epochs: usize, rate: f32| {
         Recipe::classes(epochs, rate, 50).judged(&engine, net, &data, common)
     };
-    println!("a linear model of the pixels:");
+    say("a linear model of the pixels:")?;
     let (_, by_pixels) = fit(&linear(PIXELS, CLASSES), common.pick(5, 3), 0.003)?;
-    println!("three convolutions:");
+    say("three convolutions:")?;
     let (mut trainer, by_filters) = fit(&network(), common.pick(4, 3), 0.01)?;
     if let Some(confusion) = &trainer.evaluate(&data.test)?.confusion {
         let drawn = picture(&mut trainer, &data.test, confusion)?;

@@ -13,7 +13,7 @@ use striate::train::{AdamW, Normalise, Regression, Trainer};
 use crate::faces::{self, FaceRange, SIDE};
 use crate::parts::UNet;
 use crate::photo::{moments, shares};
-use crate::{Better, Common, Outcome, Recipe};
+use crate::{Better, Common, Outcome, Recipe, engine, say};
 
 /// Pixels of a patch.
 const PIXELS: usize = SIDE * SIDE;
@@ -143,7 +143,7 @@ fn shown(trainer: &mut Trainer, set: &Dataset) -> Result<Picture> {
 /// filling, in decibels, over all patches together.
 ///
 /// # Errors
-/// Those of training and of writing pictures.
+/// Those of training and of drawing pictures.
 pub fn run(args: &Args) -> Result<Outcome> {
     let common = &args.common;
     let learnt = draw(
@@ -156,7 +156,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
         train: learnt.set,
         test: held_out.set,
     };
-    let engine = Engine::new()?;
+    let engine = engine()?;
     let normalise = Normalise::measured(&data.train);
     let gain = |net: &dyn Module| {
         let recipe = Recipe {
@@ -171,9 +171,9 @@ pub fn run(args: &Args) -> Result<Outcome> {
         let gain = 10.0 * (held_out.lacks / left.unwrap_or(f64::NAN)).log10();
         Ok::<_, Error>((gain, trainer))
     };
-    println!("a linear filter of 17x17 pixels:");
+    say("a linear filter of 17x17 pixels:")?;
     let (by_filter, _) = gain(&over_filling(linear(), &normalise))?;
-    println!("a U-Net:");
+    say("a U-Net:")?;
     let net = UNet {
         channels: 2,
         outputs: 1,

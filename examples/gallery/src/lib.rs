@@ -25,11 +25,16 @@ pub mod upscale;
 mod vgg;
 pub mod video;
 
+use std::cell::RefCell;
+use std::fmt::Display;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::rc::Rc;
 
 use clap::{Parser, Subcommand};
 use striate::data::{Dataset, Picture, Split};
+use striate::interop::expect_replaceable;
 use striate::prelude::*;
 use striate::train::{AdamW, Classification, Optimizer, Task, Terminal, Trainer, warmup_cosine};
 
@@ -51,6 +56,9 @@ pub struct Common {
     /// Fails unless the target is reached and the simpler answers stay below their limit
     #[arg(long)]
     pub expect: bool,
+    /// Why a picture could not be written; of several, the first.
+    #[arg(skip)]
+    unwritten: Rc<RefCell<Option<Error>>>,
 }
 
 impl Common {
@@ -69,17 +77,56 @@ impl Common {
         if self.short { short } else { whole }
     }
 
-    /// Writes a picture into the folder, and says so.
+    /// Writes a picture into the folder, and says so. One that cannot be written does not end the
+    /// program: [`written`](Self::written) tells of it.
     ///
     /// # Errors
-    /// `Io` if the folder cannot be made or the file cannot be written.
+    /// `Io` if standard output takes no lines.
     pub fn write(&self, name: &str, picture: &Picture) -> Result<()> {
-        make_folder(&self.out)?;
-        let path = self.out.join(name);
-        picture.write_png(&path)?;
-        println!("{} is written", path.display());
-        Ok(())
+        self.leave(name, |path| picture.write_png(path))
     }
+
+    /// The same of any file: `write` is given its path.
+    fn leave(&self, name: &str, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+        let path = self.out.join(name);
+        match make_folder(&self.out).and_then(|()| write(&path)) {
+            Ok(()) => say(format!("{} is written", path.display())),
+            Err(error) => {
+                self.unwritten.borrow_mut().get_or_insert(error);
+                Ok(())
+            }
+        }
+    }
+
+    /// Fails if a picture could not be written.
+    ///
+    /// # Errors
+    /// `Io`, with its name.
+    pub fn written(&self) -> Result<()> {
+        self.unwritten.take().map_or(Ok(()), Err)
+    }
+}
+
+/// Prints a line. Where nobody reads any more, as after `| head -1`, it goes on: pictures are left.
+fn say(line: impl Display) -> Result<()> {
+    match writeln!(io::stdout(), "{line}") {
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        said => said.map_err(|e| Error::new(ErrorKind::Io, "standard output").with_source(e)),
+    }
+}
+
+/// The best adapter, or the CPU reference where there is none. That is slow, so it is said.
+///
+/// # Errors
+/// As [`Engine::new`].
+fn engine() -> Result<Engine> {
+    let engine = Engine::new()?;
+    if let Engine::Cpu { .. } = engine {
+        let why = GpuOptions::default().no_adapter();
+        // Nobody may be there to read it.
+        let _ = writeln!(io::stderr(), "the CPU reference, which is slow: {why}");
+    }
+    Ok(engine)
 }
 
 fn make_folder(path: &Path) -> Result<()> {
@@ -125,7 +172,7 @@ impl<T: Task + 'static> Recipe<T> {
             .batch(self.batch)
             .drop_last(true)
             .seed(common.seed.into())
-            .observe(Terminal::new())
+            .observe(Terminal::new().unread())
             .build()?;
         trainer.fit()?;
         Ok(trainer)
@@ -241,6 +288,29 @@ impl Program {
             Program::Video(args) => video::run(args),
         }
     }
+
+    /// The files that it leaves in its folder.
+    fn pictures(&self) -> &'static [&'static str] {
+        match self {
+            Program::DenoisePhoto(_) => &["denoise_photo.png"],
+            Program::Depth(_) => &["depth_plain.svg", "depth_residual.svg", "batch_norm.svg"],
+            Program::Detect(_) => &["detect.png"],
+            Program::Drive(_) => &["drive.png"],
+            Program::Faces(_) => &["faces.png"],
+            Program::Handwriting(_) => &["handwriting.png"],
+            Program::Inpaint(_) => &["inpaint.png"],
+            Program::Overfit(_) => &["overfit.svg"],
+            Program::Robust(_) => &["robust.png"],
+            Program::Segment(args) if args.volume => &["segment_volume.png"],
+            Program::Segment(_) => &["segment.png"],
+            Program::Sound(_) => &["sound.png"],
+            Program::Style(_) => &["style.png"],
+            Program::Text(_) => &["text.png"],
+            Program::Texture(_) => &["texture.png"],
+            Program::Upscale(_) => &["upscale.png"],
+            Program::Video(_) => &["video.png"],
+        }
+    }
 }
 
 /// Runs a program, and says what came of it.
@@ -248,8 +318,12 @@ fn tell(program: &Program) -> Result<()> {
     let common = program.common();
     // Before the work is done rather than after it.
     make_folder(&common.out)?;
+    for name in program.pictures() {
+        expect_replaceable(common.out.join(name)).map_err(|e| e.context("--out"))?;
+    }
     let outcome = program.run()?;
-    print!("{outcome}");
+    say(outcome.to_string().trim_end())?;
+    common.written()?;
     if common.expect {
         outcome.expect()?;
     }
@@ -264,5 +338,26 @@ pub fn main() -> ExitCode {
             eprintln!("error: {error:?}");
             ExitCode::FAILURE
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_that_cannot_be_written_does_not_end_the_program() {
+        let common = Common {
+            seed: 1,
+            // A file, no folder.
+            out: Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"),
+            short: true,
+            expect: false,
+            unwritten: Rc::default(),
+        };
+        let picture = Picture::filled(2, 2, [0; 3]).unwrap();
+        common.write("first.png", &picture).unwrap();
+        let error = common.written().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Io, "{error}");
     }
 }

@@ -10,7 +10,7 @@ use striate::prelude::*;
 use striate::train::{Adam, EpochRecord, Terminal, Trainer};
 
 use crate::curves::{self, Run};
-use crate::{Better, Common, Outcome};
+use crate::{Better, Common, Outcome, engine, say};
 
 /// Shows a network that learns its few digits by heart, and what helps against it
 #[derive(clap::Args, Clone, Debug)]
@@ -87,7 +87,7 @@ fn train(
         .epochs(common.pick(40, 12))
         .batch(50)
         .seed(common.seed.into())
-        .observe(Terminal::new());
+        .observe(Terminal::new().unread());
     if augment {
         trainer = trainer.augment(Augment::by_name("digits")?);
     }
@@ -97,7 +97,7 @@ fn train(
 /// Trains one network four ways; the numbers are losses on held-out digits.
 ///
 /// # Errors
-/// Those of training and of writing the curves.
+/// Those of training and of drawing the curves.
 pub fn run(args: &Args) -> Result<Outcome> {
     let common = &args.common;
     // The set of `test` is looked at after each epoch for the curves; no weights are chosen by it.
@@ -105,10 +105,10 @@ pub fn run(args: &Args) -> Result<Outcome> {
         train: draw(400, common.training_seed(), 10)?,
         test: digits(500, common.held_out_seed())?,
     };
-    let engine = Engine::new()?;
+    let engine = engine()?;
     let mut runs: Vec<Run> = Vec::new();
     for (name, cures) in RUNS {
-        println!("{name}:");
+        say(format!("{name}:"))?;
         let net = network(cures);
         let epochs = train(&engine, &data, &net, cures.augmentation, common)?;
         runs.push((name, epochs));
@@ -121,22 +121,24 @@ pub fn run(args: &Args) -> Result<Outcome> {
         &runs,
         ["val/loss", "val/accuracy"],
     )?;
-    println!("              loss learnt  loss held out  accuracy");
+    say("              loss learnt  loss held out  accuracy")?;
     for run in &runs {
-        println!(
+        say(format!(
             "{:13} {:11.3} {:14.3} {:7.1} %",
             run.0,
             curves::last(run, "train/loss"),
             curves::last(run, "val/loss"),
             100.0 * curves::last(run, "val/accuracy"),
-        );
+        ))?;
     }
     let losses = runs[0].1.iter().filter_map(|epoch| {
         let loss = epoch.scalar("val/loss")?;
         Some((epoch.epoch, loss))
     });
     if let Some((epoch, loss)) = losses.min_by(|a, b| a.1.total_cmp(&b.1)) {
-        println!("the plain one's lowest loss was {loss:.3}, after epoch {epoch}");
+        say(format!(
+            "the plain one's lowest loss was {loss:.3}, after epoch {epoch}"
+        ))?;
     }
     Ok(Outcome::new(
         "loss on 500 held-out digits after the last epoch, trained on augmented ones",

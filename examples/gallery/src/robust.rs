@@ -5,7 +5,7 @@ use striate::data::{Chance, Dataset, Picture, Split, digits};
 use striate::nn::{Conv2d, Flatten, Linear, MaxPool2d, Relu, Sequential};
 use striate::prelude::*;
 
-use crate::{Better, Common, Outcome, Recipe, right};
+use crate::{Better, Common, Outcome, Recipe, engine, right, say};
 
 /// Measures what noise and light do to a network, with and without augmentation
 #[derive(clap::Args, Clone, Debug)]
@@ -94,7 +94,7 @@ fn network() -> Sequential {
 /// Trains the same network on both, and says how many of spoilt digits each tells rightly.
 ///
 /// # Errors
-/// Those of training and of writing pictures.
+/// Those of training and of drawing pictures.
 pub fn run(args: &Args) -> Result<Outcome> {
     let common = &args.common;
     let learnt = digits(common.pick(4000, 1000), common.training_seed())?;
@@ -111,7 +111,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let shown: Vec<Picture> = shown.collect::<Result<_>>()?;
     common.write("robust.png", &Picture::grid(&shown, 10, 4)?)?;
 
-    let engine = Engine::new()?;
+    let engine = engine()?;
     let net = network();
     let shares = |train: Dataset| -> Result<Vec<f64>> {
         let data = Split {
@@ -122,13 +122,13 @@ pub fn run(args: &Args) -> Result<Outcome> {
         let mut trainer = recipe.train(&engine, &net, &data, common)?;
         tests.iter().map(|set| right(&mut trainer, set)).collect()
     };
-    println!("clean digits:");
+    say("clean digits:")?;
     let clean = shares(learnt.clone())?;
-    println!("digits in all lights, with noise:");
+    say("digits in all lights, with noise:")?;
     let varied = shares(augmented(&learnt, common.training_seed()))?;
-    println!("                learnt from clean digits   from varied ones");
+    say("                learnt from clean digits   from varied ones")?;
     for ((name, _), (clean, varied)) in TESTS.iter().zip(clean.iter().zip(&varied)) {
-        println!("{name:15} {clean:23.1} % {varied:16.1} %");
+        say(format!("{name:15} {clean:23.1} % {varied:16.1} %"))?;
     }
     let last = TESTS.len() - 1;
     Ok(Outcome::new(

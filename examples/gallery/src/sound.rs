@@ -16,7 +16,7 @@ use striate::prelude::*;
 
 use crate::canvas::{Canvas, DARK, RIGHT, WRONG};
 use crate::parts::{halving, linear, sequence};
-use crate::{Better, Common, Outcome, Recipe};
+use crate::{Better, Common, Outcome, Recipe, engine, say};
 
 /// Samples of a word.
 const LENGTH: usize = 2048;
@@ -249,14 +249,14 @@ fn tile(samples: &[u8], tone: usize, answers: [&[f32]; 2]) -> Result<Picture> {
 /// Trains all four, and says how many of other words they tell rightly, in percent.
 ///
 /// # Errors
-/// Those of training and of writing pictures.
+/// Those of training and of drawing pictures.
 pub fn run(args: &Args) -> Result<Outcome> {
     let common = &args.common;
     let data = Split {
         train: draw(common.pick(2400, 900), common.training_seed(), LEARNT)?,
         test: draw(600, common.held_out_seed(), HELD_OUT)?,
     };
-    let engine = Engine::new()?;
+    let engine = engine()?;
     let shown = 2 * TONES.len();
     let fit = |net: &dyn Module, epochs: usize, rate: f32| {
         let recipe = Recipe::classes(epochs, rate, 40);
@@ -264,16 +264,18 @@ pub fn run(args: &Args) -> Result<Outcome> {
         let logits = trainer.predict(&data.test.images[..shown * LENGTH])?;
         Ok::<_, Error>((right, logits.as_f32()?.to_vec()))
     };
-    println!("a linear model of the samples:");
+    say("a linear model of the samples:")?;
     let (by_samples, _) = fit(&linear(LENGTH, TONES.len()), common.pick(4, 3), 0.002)?;
-    println!("a linear model of the spectrogram:");
+    say("a linear model of the spectrogram:")?;
     let linear = linear_of_spectrogram();
     let (by_spectrogram, _) = fit(&linear, common.pick(4, 3), 0.002)?;
-    println!("convolutions along the samples:");
+    say("convolutions along the samples:")?;
     let (along, first) = fit(&of_samples(), common.pick(4, 3), 0.01)?;
-    println!("convolutions over the spectrogram:");
+    say("convolutions over the spectrogram:")?;
     let (over, second) = fit(&of_spectrogram(), common.pick(4, 3), 0.01)?;
-    println!("along the samples {along:.2} %, over the spectrogram {over:.2} %");
+    say(format!(
+        "along the samples {along:.2} %, over the spectrogram {over:.2} %"
+    ))?;
 
     let tiles = (0..shown).map(|word| {
         let samples = &data.test.images[word * LENGTH..][..LENGTH];

@@ -13,7 +13,7 @@ use striate::prelude::*;
 use crate::filters::{Features, Filters, distance, features};
 use crate::photo::{Look, Photo, whole};
 use crate::texture::{LEVELS, SIDE, pebbles, spot_noise};
-use crate::{Better, Common, Outcome};
+use crate::{Better, Common, Outcome, engine, say};
 
 /// Paints a picture in the style of another one
 #[derive(clap::Args, Clone, Debug)]
@@ -74,7 +74,7 @@ fn alike(a: &Photo, b: &Photo) -> f64 {
 /// # Errors
 /// `Data` if the weight of the content is no number from 0, or if the program is expected to keep
 /// the picture's light and dark and does not; those of reading weights, of the device and of
-/// writing pictures.
+/// drawing pictures.
 pub fn run(args: &Args) -> Result<Outcome> {
     let common = &args.common;
     if !(args.content >= 0.0 && args.content.is_finite()) {
@@ -82,10 +82,10 @@ pub fn run(args: &Args) -> Result<Outcome> {
         return Err(Error::new(ErrorKind::Data, message));
     }
     let guide = features(args.weights.as_deref(), LEVELS, common.training_seed())?;
-    let engine = Engine::new()?;
+    let engine = engine()?;
     let own = whole(SIDE, common.training_seed(), Look::LEARNT);
     let style = pebbles(common.training_seed());
-    let grams = guide.of(&engine, &style)?;
+    let grams = guide.grams_of(&engine, &style)?;
     let steps = common.pick(160, 30);
     // The picture in the style's colours, with a little noise like the style.
     let noise = spot_noise(&style, common.training_seed());
@@ -100,11 +100,13 @@ pub fn run(args: &Args) -> Result<Outcome> {
 
     // Other filters, of another size, that pixels were not changed for.
     let others = Filters::random(64, 5, LEVELS, common.held_out_seed())?;
-    let goal = others.of(&engine, &style)?;
-    let far = |photo: &Photo| distance(&others.of(&engine, photo)?, &goal);
+    let goal = others.grams_of(&engine, &style)?;
+    let far = |photo: &Photo| distance(&others.grams_of(&engine, photo)?, &goal);
     let before = far(&own)? / 100.0;
     let kept = alike(&painted, &own);
-    println!("light and dark are kept to a correlation of {kept:.3}");
+    say(format!(
+        "light and dark are kept to a correlation of {kept:.3}"
+    ))?;
     if common.expect && kept < 0.8 {
         let message = format!("light and dark are kept to a correlation of {kept:.3} only");
         return Err(Error::new(ErrorKind::Data, message));

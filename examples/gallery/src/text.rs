@@ -18,7 +18,7 @@ use striate::train::Trainer;
 
 use crate::canvas::{Canvas, DARK, RIGHT, WRONG};
 use crate::parts::{linear, sequence};
-use crate::{Better, Common, Outcome, Recipe};
+use crate::{Better, Common, Outcome, Recipe, engine, say};
 
 /// Letters of a sentence, with spaces.
 const LENGTH: usize = 48;
@@ -246,7 +246,7 @@ fn picture(trainer: &mut Trainer, test: &Dataset) -> Result<Picture> {
 /// Trains all four, and says how many sentences of other words they tell rightly, in percent.
 ///
 /// # Errors
-/// Those of training and of writing pictures.
+/// Those of training and of drawing pictures.
 pub fn run(args: &Args) -> Result<Outcome> {
     let common = &args.common;
     let (of, others_of) = (common.training_seed(), common.held_out_seed());
@@ -263,21 +263,21 @@ pub fn run(args: &Args) -> Result<Outcome> {
         train: draw(count, of, &learnt, 0.1)?,
         test: draw(1000, others_of, &others, 0.2)?,
     };
-    let engine = Engine::new()?;
+    let engine = engine()?;
     let fit = |net: &dyn Module, epochs: usize, rate: f32| {
         Recipe::classes(epochs, rate, 40).judged(&engine, net, &data, common)
     };
-    println!("a linear model of how often each letter is there:");
+    say("a linear model of how often each letter is there:")?;
     let (_, by_counts) = fit(&counts(), common.pick(5, 3), 0.02)?;
-    println!("a linear model of what stands where:");
+    say("a linear model of what stands where:")?;
     let (_, by_places) = fit(
         &linear(ALPHABET.len() * LENGTH, NAMES.len()),
         common.pick(5, 3),
         0.005,
     )?;
-    println!("a linear model of pairs of letters:");
+    say("a linear model of pairs of letters:")?;
     let (_, by_pairs) = fit(&pairs(), common.pick(5, 3), 0.005)?;
-    println!("convolutions along the letters:");
+    say("convolutions along the letters:")?;
     let (mut trainer, by_filters) = fit(&network(), common.pick(8, 6), 0.01)?;
     common.write("text.png", &picture(&mut trainer, &data.test)?)?;
     Ok(Outcome::new(

@@ -8,7 +8,7 @@ use striate::prelude::*;
 
 use crate::filters::{Features, Filters, distance, features};
 use crate::photo::{Photo, hashed, mix, noise, normal};
-use crate::{Better, Common, Outcome};
+use crate::{Better, Common, Outcome, engine, say};
 
 /// Rows and columns of the pictures.
 pub const SIDE: usize = 96;
@@ -124,16 +124,16 @@ pub fn spot_noise(photo: &Photo, seed: u64) -> Photo {
 /// distance of shuffled pixels.
 ///
 /// # Errors
-/// Those of reading weights, of the device and of writing pictures.
+/// Those of reading weights, of the device and of drawing pictures.
 pub fn run(args: &Args) -> Result<Outcome> {
     let common = &args.common;
     let guide = features(args.weights.as_deref(), LEVELS, common.training_seed())?;
-    let engine = Engine::new()?;
+    let engine = engine()?;
     let given = pebbles(common.training_seed());
     let shuffled = shuffled(&given, common.training_seed());
     let filtered = spot_noise(&given, common.training_seed());
     let steps = common.pick(160, 30);
-    let grams = guide.of(&engine, &given)?;
+    let grams = guide.grams_of(&engine, &given)?;
     let made = guide.followed(&engine, &grams, &filtered, steps, None)?;
     let tiles = [&given, &filtered, &made].map(|photo| photo.picture()?.enlarged(2));
     let tiles: Vec<Picture> = tiles.into_iter().collect::<Result<_>>()?;
@@ -141,12 +141,14 @@ pub fn run(args: &Args) -> Result<Outcome> {
 
     // Other filters, of another size, that pixels were not changed for.
     let others = Filters::random(64, 5, LEVELS, common.held_out_seed())?;
-    let goal = others.of(&engine, &given)?;
-    let far = |photo: &Photo| distance(&others.of(&engine, photo)?, &goal);
+    let goal = others.grams_of(&engine, &given)?;
+    let far = |photo: &Photo| distance(&others.grams_of(&engine, photo)?, &goal);
     let whole = far(&shuffled)? / 100.0;
     let another = far(&pebbles(common.held_out_seed()))? / whole;
     // No picture of the same pebbles can be expected to come much nearer.
-    println!("another picture of such pebbles is at {another:.2} %");
+    say(format!(
+        "another picture of such pebbles is at {another:.2} %"
+    ))?;
     Ok(Outcome::new(
         "distance of Gram matrices of 64 other filters, of another size",
         "%",

@@ -11,7 +11,7 @@ use striate::train::Normalise;
 
 use crate::parts::filters;
 use crate::photo::{Look, Photo, answer, moments, patches, psnr, restoring, shares, whole};
-use crate::{Better, Common, Outcome};
+use crate::{Better, Common, Outcome, engine, say};
 
 /// Rows and columns of a low patch.
 const LOW: usize = 16;
@@ -91,11 +91,11 @@ fn linear() -> Sequential {
 /// decibels.
 ///
 /// # Errors
-/// Those of training and of writing pictures.
+/// Those of training and of drawing pictures.
 pub fn run(args: &Args) -> Result<Outcome> {
     let common = &args.common;
     let (learnt, held_out) = (common.training_seed(), common.held_out_seed());
-    let engine = Engine::new()?;
+    let engine = engine()?;
     let high = patches(200, 2 * LOW, held_out, Look::HELD_OUT);
     let count = common.pick(2000, 1000);
     let data = Split {
@@ -127,13 +127,13 @@ pub fn run(args: &Args) -> Result<Outcome> {
         let reached = trainer.evaluate(&data.test)?.scalar("psnr");
         Ok::<_, Error>(reached.unwrap_or(f64::NAN) - given)
     };
-    println!("a linear filter of 5x5 pixels:");
+    say("a linear filter of 5x5 pixels:")?;
     let by_filter = gain(linear(), false)?;
-    println!("six convolutions:");
+    say("six convolutions:")?;
     let by_layers = gain(network(), true)?;
     tiles.push(shown.picture()?.enlarged(2)?);
     common.write("upscale.png", &Picture::grid(&tiles, 4, 4)?)?;
-    println!("cubic interpolation reaches {given:.2} dB");
+    say(format!("cubic interpolation reaches {given:.2} dB"))?;
     Ok(Outcome::new(
         "gain in PSNR over cubic interpolation on 200 held-out patches, with other patterns in \
          harder light",

@@ -15,7 +15,7 @@ use striate::prelude::*;
 
 use crate::canvas::{Canvas, DARK, RIGHT, WRONG};
 use crate::parts::{best, linear};
-use crate::{Better, Common, Outcome, Recipe};
+use crate::{Better, Common, Outcome, Recipe, engine, say};
 
 /// Frames of a clip: the channels of its image.
 const FRAMES: usize = 8;
@@ -243,22 +243,22 @@ fn compass(direction: usize, answer: usize, size: usize) -> Result<Picture> {
 /// Trains all three, and says how many of other clips they tell rightly, in percent.
 ///
 /// # Errors
-/// Those of training and of writing pictures.
+/// Those of training and of drawing pictures.
 pub fn run(args: &Args) -> Result<Outcome> {
     let common = &args.common;
     let data = Split {
         train: draw(common.pick(2400, 1500), common.training_seed(), LEARNT)?,
         test: draw(400, common.held_out_seed(), HELD_OUT)?,
     };
-    let engine = Engine::new()?;
+    let engine = engine()?;
     let fit = |net: &dyn Module, epochs: usize, rate: f32| {
         Recipe::classes(epochs, rate, 40).judged(&engine, net, &data, common)
     };
-    println!("a linear model of the pixels:");
+    say("a linear model of the pixels:")?;
     let (_, by_pixels) = fit(&linear(PIXELS, DIRECTIONS.len()), common.pick(6, 3), 0.002)?;
-    println!("convolutions within frames:");
+    say("convolutions within frames:")?;
     let (_, by_frames) = fit(&of_frames(), common.pick(6, 3), 0.02)?;
-    println!("convolutions over time too:");
+    say("convolutions over time too:")?;
     let (mut trainer, by_clips) = fit(&of_clips(), common.pick(6, 3), 0.02)?;
 
     const SHOWN: usize = 8;

@@ -117,14 +117,25 @@ fn segment_volume() {
 
 #[test]
 fn paths_that_cannot_be_written_are_named() {
-    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("a_file");
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("paths");
+    let _ = std::fs::remove_dir_all(&place);
+    let [file, taken] = ["a_file", "taken"].map(|name| place.join(name));
+    // The picture's place is taken by a folder.
+    std::fs::create_dir_all(taken.join("faces.png")).unwrap();
     std::fs::write(&file, "no folder").unwrap();
-    let run = Command::new(env!("CARGO_BIN_EXE_striate-gallery"))
-        .args(["faces", "--short", "--out"])
-        .arg(&file)
-        .output()
-        .unwrap();
-    let told = String::from_utf8_lossy(&run.stderr);
-    assert!(!run.status.success());
-    assert!(told.contains("cannot make the folder"), "{told}");
+    for (folder, words) in [
+        (&file, "cannot make the folder"),
+        (&taken, "faces.png: cannot be written"),
+    ] {
+        let run = Command::new(env!("CARGO_BIN_EXE_striate-gallery"))
+            .args(["faces", "--short", "--out"])
+            .arg(folder)
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&run.stderr);
+        assert!(!run.status.success());
+        assert!(told.contains(words), "{told}");
+        // Before anything is learnt.
+        assert!(run.stdout.is_empty(), "{told}");
+    }
 }

@@ -26,7 +26,7 @@ pub struct Args {
 /// Trains the network and a linear model, and says how well their masks cover the true ones.
 ///
 /// # Errors
-/// Those of training and of writing pictures.
+/// Those of training and of drawing pictures.
 pub fn run(args: &Args) -> Result<Outcome> {
     match args.volume {
         false => scenes::run(&args.common),

@@ -9,7 +9,7 @@ use striate::train::{AdamW, Segmentation, Trainer};
 
 use super::{answers, covered, masks_of};
 use crate::parts::UNet;
-use crate::{Better, Common, Outcome, Recipe};
+use crate::{Better, Common, Outcome, Recipe, engine, say};
 
 /// Rows and columns of a scene.
 const SIDE: usize = 48;
@@ -218,7 +218,7 @@ pub fn run(common: &Common) -> Result<Outcome> {
         train: draw(common.pick(2000, 500), common.training_seed(), LEARNT)?,
         test: draw(200, common.held_out_seed(), HELD_OUT)?,
     };
-    let engine = Engine::new()?;
+    let engine = engine()?;
     let recipe = |epochs| Recipe {
         task: Segmentation::new().class_weights([1.0, 2.5, 2.5, 2.5]),
         optimizer: AdamW::new().into(),
@@ -230,11 +230,11 @@ pub fn run(common: &Common) -> Result<Outcome> {
         let measured = trainer.evaluate(&data.test)?.scalar("mean_iou");
         Ok::<_, Error>(measured.unwrap_or(f64::NAN))
     };
-    println!("a linear model of 5x5 pixels:");
+    say("a linear model of 5x5 pixels:")?;
     let linear = Sequential::new().named("conv", Conv2d::new(3, 4, 5).padding(2));
     let mut trainer = recipe(common.pick(6, 3)).train(&engine, &linear, &data, common)?;
     let by_pixels = mean_iou(&mut trainer)?;
-    println!("a U-Net:");
+    say("a U-Net:")?;
     let net = UNet {
         channels: 3,
         outputs: CLASSES.len(),

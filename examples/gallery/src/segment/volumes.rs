@@ -6,7 +6,7 @@ use striate::prelude::*;
 use striate::train::{AdamW, Segmentation, Trainer};
 
 use super::{answers, covered, masks_of};
-use crate::{Better, Common, Outcome, Recipe};
+use crate::{Better, Common, Outcome, Recipe, engine, say};
 
 /// Slices, rows and columns of a volume.
 const VOLUME: [usize; 3] = [16, 24, 24];
@@ -211,7 +211,7 @@ pub fn run(common: &Common) -> Result<Outcome> {
         train: draw(common.pick(400, 200), common.training_seed(), LEARNT)?,
         test: draw(80, common.held_out_seed(), HELD_OUT)?,
     };
-    let engine = Engine::new()?;
+    let engine = engine()?;
     let recipe = |epochs| Recipe {
         task: Segmentation::new().class_weights([1.0, 4.0]),
         optimizer: AdamW::new().into(),
@@ -224,7 +224,7 @@ pub fn run(common: &Common) -> Result<Outcome> {
         let logits = trainer.predict(&data.test.images)?;
         Ok::<_, Error>(margins(logits.as_f32()?, VOLUME.iter().product()))
     };
-    println!("a linear model of 3x3x3 voxels:");
+    say("a linear model of 3x3x3 voxels:")?;
     let linear = of_slices(Conv3d::new(1, TISSUES.len(), 3).padding(1));
     let mut trainer = recipe(common.pick(6, 2)).train(&engine, &linear, &data, common)?;
     // At the threshold that suits it best.
@@ -232,7 +232,7 @@ pub fn run(common: &Common) -> Result<Outcome> {
     let thresholds = (-40..=40).map(|step| 0.1 * step as f32);
     let by_voxels = thresholds.map(|at| dice(&own, masks, at));
     let by_voxels = by_voxels.fold(0.0, f64::max);
-    println!("convolutions over three axes:");
+    say("convolutions over three axes:")?;
     let net = of_slices(network());
     let mut trainer = recipe(common.pick(6, 2)).train(&engine, &net, &data, common)?;
     let by_filters = dice(&measured(&mut trainer)?, masks, 0.0);
