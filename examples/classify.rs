@@ -8,13 +8,15 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Parser;
 use striate::data::{FolderOptions, Split, digits, load_folder, write_picture};
-use striate::interop::{Predictor, expect_replaceable};
+use striate::interop::{ModelCard, Predictor, expect_replaceable};
 use striate::models;
 use striate::prelude::*;
-use striate::train::{Event, Trainer, warmup_cosine};
+use striate::train::{Ended, Event, Normalise, Stop, Trainer, warmup_cosine};
 
 /// Trains a network on folders of pictures, one for each class
 #[derive(Parser)]
@@ -60,6 +62,9 @@ struct Args {
     demo: Option<PathBuf>,
 }
 
+/// The exit code of what Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
+
 fn rate(text: &str) -> std::result::Result<f32, String> {
     match text.parse() {
         Ok(rate) if rate > 0.0 && rate < f32::INFINITY => Ok(rate),
@@ -75,7 +80,30 @@ fn say(line: impl Display) -> Result<()> {
     }
 }
 
-fn train(args: &Args, dir: &Path) -> Result<()> {
+/// Raised by Ctrl-C, after which the network of the step at hand is saved; the second one ends all.
+fn stop_on_interrupt() -> Result<Stop> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let raised = stop.clone();
+    ctrlc::set_handler(move || {
+        if raised.swap(true, Ordering::Relaxed) {
+            std::process::exit(INTERRUPTED.into());
+        }
+    })
+    .map_err(|e| Error::new(ErrorKind::Unsupported, "Ctrl-C cannot be taken").with_source(e))?;
+    Ok(stop.into())
+}
+
+/// How the pixels were scaled that the weights of a file come from: as it says, or as torchvision
+/// does; `None` where neither can be.
+fn normalise_of(weights: &Path, channels: usize) -> Result<Option<Normalise>> {
+    Ok(match ModelCard::load(weights)? {
+        Some(card) if card.input[0] == channels => Some(card.normalise()?),
+        None if channels == 3 => Some(Normalise::imagenet()),
+        _ => None,
+    })
+}
+
+fn train(args: &Args, dir: &Path) -> Result<ExitCode> {
     // Channels and size depend on the network, whose classes are the folders.
     let [channels, height, _] = models::by_name(&args.network, 2)?.input();
     let side = args.side.map_or(height.min(64), |side| side as usize);
@@ -100,16 +128,27 @@ fn train(args: &Args, dir: &Path) -> Result<()> {
         .drop_last(data.train.count > batch && data.train.count % batch == 1)
         .rates(move |updates| warmup_cosine(rate, updates / 20, updates))
         .patience(args.patience)
+        .stop(stop_on_interrupt()?)
         .observe(show);
     for pattern in &args.freeze {
         trainer = trainer.freeze(pattern);
     }
     if let Some(path) = &args.weights {
         trainer = trainer.begin_with(path);
+        if let Some(normalise) = normalise_of(path, channels)? {
+            trainer = trainer.normalise(normalise);
+        }
     }
     let mut trainer = trainer.build()?;
     let fitted = trainer.fit()?;
     trainer.save(&args.save)?;
+    if fitted.ended == Ended::Stopped {
+        say(format!(
+            "stopped; the network so far is in {}",
+            args.save.display()
+        ))?;
+        return Ok(ExitCode::from(INTERRUPTED));
+    }
     if let Some(best) = fitted.best() {
         let accuracy = 100.0 * best.scalar("val/accuracy").unwrap_or(0.0);
         let (epoch, path) = (best.epoch, args.save.display());
@@ -125,7 +164,8 @@ fn train(args: &Args, dir: &Path) -> Result<()> {
         "of {count} others {:.1} % are right",
         100.0 * accuracy
     ))?;
-    tested.confusion.map_or(Ok(()), say)
+    tested.confusion.map_or(Ok(()), say)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Prints how training goes.
@@ -161,12 +201,13 @@ fn write_demo(dir: &Path) -> Result<()> {
     say(format!("{} pictures in {}", set.count, dir.display()))
 }
 
-fn run(args: &Args) -> Result<()> {
+fn run(args: &Args) -> Result<ExitCode> {
     if let Some(dir) = &args.demo {
         write_demo(dir)?;
     }
+    let mut code = ExitCode::SUCCESS;
     if let Some(dir) = &args.dir {
-        train(args, dir)?;
+        code = train(args, dir)?;
     }
     if !args.ask.is_empty() {
         let mut predictor = Predictor::load(&args.save)?;
@@ -182,15 +223,12 @@ fn run(args: &Args) -> Result<()> {
             "no folder of pictures; --help says more",
         ));
     }
-    Ok(())
+    Ok(code)
 }
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    run(&Args::parse()).unwrap_or_else(|error| {
+        eprintln!("error: {error:?}");
+        ExitCode::FAILURE
+    })
 }

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use striate::data::digits;
+use striate::data::digits_range;
 use striate::data::idx::read_images;
-use striate::interop::load_parameters;
+use striate::interop::{ModelCard, load_parameters};
 use striate::models::lenet5;
 use striate::nn::{Build, Module};
 use striate::prelude::*;
@@ -17,9 +17,8 @@ use striate::prelude::*;
 /// Rows and columns of a picture.
 const SIDE: usize = 28;
 
-/// Mean and deviation of MNIST's training pixels, 0 to 1: the trainer shifts and scales by them.
-const MEAN: f32 = 0.1307;
-const DEVIATION: f32 = 0.3081;
+/// Mean and deviation of MNIST's training pixels, 0 to 1, for files that do not tell theirs.
+const MNIST: [f64; 2] = [0.1307, 0.3081];
 
 /// Prints what LeNet-5 takes a picture for.
 #[derive(Parser)]
@@ -35,6 +34,14 @@ struct Args {
 }
 
 fn run(args: &Args) -> Result<()> {
+    // What the trainer took off its pixels, and by what it divided them, stands in its file.
+    let [mean, deviation] = match ModelCard::load(&args.weights)? {
+        Some(card) => {
+            let own = card.normalise()?;
+            [own.means()[0] / 255.0, own.deviations()[0] / 255.0]
+        }
+        None => MNIST,
+    };
     let pixels = match &args.picture {
         Some(path) => read_picture(path, args.number)?,
         None => drawn(args.number)?,
@@ -53,7 +60,7 @@ fn run(args: &Args) -> Result<()> {
     println!("on {}", engine.describe());
     let mut session = Session::new(&store, &g, &[shares])?;
 
-    let scaled = |&pixel: &u8| (f32::from(pixel) / 255.0 - MEAN) / DEVIATION;
+    let scaled = |&pixel: &u8| ((f64::from(pixel) / 255.0 - mean) / deviation) as f32;
     let scaled = pixels.iter().map(scaled).collect();
     session.write(x, &Tensor::f32([1, 1, SIDE, SIDE], scaled)?)?;
     session.run(1)?;
@@ -67,8 +74,11 @@ fn run(args: &Args) -> Result<()> {
 
 /// A digit that the trainer has not seen.
 fn drawn(number: usize) -> Result<Vec<u8>> {
-    let set = digits(number + 1, 3)?;
-    Ok(set.images[number * SIDE * SIDE..].to_vec())
+    let Some(end) = number.checked_add(1) else {
+        let message = format!("--number {number}: numbers end before");
+        return Err(Error::new(ErrorKind::Data, message));
+    };
+    Ok(digits_range(number..end, 3)?.images)
 }
 
 /// Picture `number` of a file, row by row.

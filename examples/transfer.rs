@@ -32,7 +32,7 @@ struct Args {
     #[arg(long, default_value_t = 20)]
     pictures: usize,
     /// Judges by pictures of the training set that none learns from, instead of the test set's
-    #[arg(long)]
+    #[arg(long, requires = "data")]
     held_out: bool,
     /// Keys pictures, order and initial parameters
     #[arg(long, default_value_t = 1)]

@@ -210,10 +210,16 @@ fn check() -> Result<()> {
         let compared = derivatives(case)?;
         println!("{}: {compared} derivatives of the reference", case.name);
     }
-    let adapters = Adapter::all(&GpuOptions::default());
-    let adapters = adapters.into_iter().collect::<Result<Vec<_>>>()?;
+    let mut adapters = Vec::new();
+    for found in Adapter::all(&GpuOptions::default()) {
+        match found {
+            Ok(adapter) => adapters.push(adapter),
+            // One that does not fit says nothing about the others.
+            Err(error) => println!("left out: {error:?}"),
+        }
+    }
     if adapters.is_empty() {
-        println!("no adapter was found: only the reference was checked");
+        println!("no adapter was found that fits: only the reference was checked");
     }
     for adapter in &adapters {
         let (mut runs, mut worst): (usize, f64) = (0, 0.0);

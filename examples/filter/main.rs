@@ -7,11 +7,14 @@
 mod matrices;
 mod texture;
 
-use std::path::PathBuf;
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
+use image::{DynamicImage, ImageFormat, RgbaImage};
 use matrices::{Filter, Name};
+use striate::interop::{expect_replaceable, replace_file};
 use striate::kernel::TexelFormat;
 use striate::ops::{Conv2d, Texels, TextureInput, TextureOutput};
 use striate::prelude::*;
@@ -23,21 +26,25 @@ type Outcome<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 #[derive(Parser)]
 struct Args {
     /// Which filter; --matrix takes one of your own
-    #[arg(value_enum, required_unless_present = "matrix")]
+    #[arg(
+        value_enum,
+        required_unless_present = "matrix",
+        conflicts_with = "matrix"
+    )]
     filter: Option<Name>,
     /// A matrix of your own, its numbers row by row: "0 -1 0 -1 5 -1 0 -1 0"
     #[arg(long, value_name = "NUMBERS", value_parser = Filter::parse)]
     matrix: Option<Filter>,
-    /// Side of the square of `box` and `gaussian`
-    #[arg(long, default_value_t = 3, value_parser = odd)]
-    side: usize,
+    /// Side of the square of `box` and `gaussian`; default 3
+    #[arg(long, value_parser = odd)]
+    side: Option<usize>,
     /// What lies beyond the edges
     #[arg(long, value_enum, default_value = "reflect")]
     padding: Padding,
     /// The picture (png, jpeg, webp); without it, one is drawn
     #[arg(long, value_name = "FILE")]
     picture: Option<PathBuf>,
-    /// Where the result goes
+    /// Where the result goes (png, jpeg, webp)
     #[arg(long, value_name = "FILE", default_value = "filtered.png")]
     out: PathBuf,
 }
@@ -106,8 +113,8 @@ fn run(
     match engine {
         Engine::Gpu(gpu) => {
             // These stand for the host's: what it has drawn, and where it wants the result.
-            let from = texture::with_bytes(gpu, size, bytes);
-            let to = texture::empty(gpu, size);
+            let from = texture::with_bytes(gpu, size, bytes)?;
+            let to = texture::empty(gpu, size)?;
             session.bind_texture(picture, &from.create_view(&Default::default()))?;
             session.bind_texture(filtered, &to.create_view(&Default::default()))?;
             session.run(1)?;
@@ -126,8 +133,8 @@ fn run(
 }
 
 /// A picture of edges in all directions: rings over a checkered slope.
-fn drawn() -> image::RgbaImage {
-    image::RgbaImage::from_fn(256, 192, |x, y| {
+fn drawn() -> RgbaImage {
+    RgbaImage::from_fn(256, 192, |x, y| {
         let (dx, dy) = (x as f32 - 128.0, y as f32 - 96.0);
         let ring = (dx.hypot(dy) / 9.0).sin() > 0.0 && dx.hypot(dy) < 80.0;
         let checker = (x / 32 + y / 32) % 2 * 64;
@@ -141,11 +148,45 @@ fn drawn() -> image::RgbaImage {
     })
 }
 
+/// The filter that the arguments name.
+fn chosen(args: &Args) -> Outcome<Filter> {
+    let means = [Some(Name::Box), Some(Name::Gaussian)].contains(&args.filter);
+    if args.side.is_some() && !means {
+        return Err("--side: only `box` and `gaussian` have sides to choose".into());
+    }
+    Ok(match &args.matrix {
+        Some(matrix) => matrix.clone(),
+        None => Filter::named(
+            args.filter.unwrap_or(Name::Identity),
+            args.side.unwrap_or(3),
+        ),
+    })
+}
+
+/// How a file of this name holds a picture.
+fn format(path: &Path) -> Outcome<ImageFormat> {
+    match ImageFormat::from_path(path) {
+        Ok(format @ (ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::WebP)) => Ok(format),
+        _ => Err(format!("{}: no name of a png, jpeg or webp", path.display()).into()),
+    }
+}
+
+/// The bytes of a file of the picture.
+fn encoded(picture: RgbaImage, format: ImageFormat) -> Outcome<Vec<u8>> {
+    let mut picture = DynamicImage::from(picture);
+    // Jpeg knows no transparency.
+    if format == ImageFormat::Jpeg {
+        picture = picture.to_rgb8().into();
+    }
+    let mut bytes = Cursor::new(Vec::new());
+    picture.write_to(&mut bytes, format)?;
+    Ok(bytes.into_inner())
+}
+
 fn work(args: &Args) -> Outcome<()> {
-    let filter = match (&args.matrix, args.filter) {
-        (Some(matrix), _) => matrix.clone(),
-        (None, name) => Filter::named(name.unwrap_or(Name::Identity), args.side),
-    };
+    let filter = chosen(args)?;
+    let format = format(&args.out)?;
+    expect_replaceable(&args.out)?;
     let picture = match &args.picture {
         Some(path) => {
             let opened = image::open(path);
@@ -160,10 +201,10 @@ fn work(args: &Args) -> Outcome<()> {
     println!("{} x {} pixels on {}", size[1], size[0], engine.describe());
     let bytes = run(&engine, &filter, args.padding, size, picture.as_raw())?;
     let (width, height) = picture.dimensions();
-    let filtered = image::RgbaImage::from_raw(width, height, bytes);
+    let filtered = RgbaImage::from_raw(width, height, bytes);
     let filtered = filtered.ok_or("the texture has another size than the picture")?;
-    let saved = filtered.save(&args.out);
-    saved.map_err(|error| format!("{}: {error}", args.out.display()))?;
+    // All of it or nothing: the picture itself may be what is replaced.
+    replace_file(&args.out, &encoded(filtered, format)?)?;
     println!("written to {}", args.out.display());
     Ok(())
 }

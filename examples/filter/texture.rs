@@ -3,8 +3,16 @@
 use striate::gpu::Gpu;
 use striate::wgpu;
 
-fn create(gpu: &Gpu, size: [usize; 2], usage: wgpu::TextureUsages) -> wgpu::Texture {
-    gpu.device().create_texture(&wgpu::TextureDescriptor {
+use super::Outcome;
+
+fn create(gpu: &Gpu, size: [usize; 2], usage: wgpu::TextureUsages) -> Outcome<wgpu::Texture> {
+    let most = gpu.device().limits().max_texture_dimension_2d as usize;
+    let [height, width] = size;
+    if width.max(height) > most {
+        let message = format!("{width} x {height} pixels: a texture has {most} a side at most");
+        return Err(message.into());
+    }
+    Ok(gpu.device().create_texture(&wgpu::TextureDescriptor {
         label: Some("picture"),
         size: wgpu::Extent3d {
             width: size[1] as u32,
@@ -17,13 +25,13 @@ fn create(gpu: &Gpu, size: [usize; 2], usage: wgpu::TextureUsages) -> wgpu::Text
         format: wgpu::TextureFormat::Rgba8Unorm,
         usage,
         view_formats: &[],
-    })
+    }))
 }
 
 /// A texture of RGBA bytes, to be read.
-pub fn with_bytes(gpu: &Gpu, size: [usize; 2], bytes: &[u8]) -> wgpu::Texture {
+pub fn with_bytes(gpu: &Gpu, size: [usize; 2], bytes: &[u8]) -> Outcome<wgpu::Texture> {
     let usage = wgpu::TextureUsages::TEXTURE_BINDING | wgpu::TextureUsages::COPY_DST;
-    let texture = create(gpu, size, usage);
+    let texture = create(gpu, size, usage)?;
     let layout = wgpu::TexelCopyBufferLayout {
         offset: 0,
         bytes_per_row: Some(4 * size[1] as u32),
@@ -31,17 +39,17 @@ pub fn with_bytes(gpu: &Gpu, size: [usize; 2], bytes: &[u8]) -> wgpu::Texture {
     };
     gpu.queue()
         .write_texture(texture.as_image_copy(), bytes, layout, texture.size());
-    texture
+    Ok(texture)
 }
 
 /// A texture to be written.
-pub fn empty(gpu: &Gpu, size: [usize; 2]) -> wgpu::Texture {
+pub fn empty(gpu: &Gpu, size: [usize; 2]) -> Outcome<wgpu::Texture> {
     let usage = wgpu::TextureUsages::STORAGE_BINDING | wgpu::TextureUsages::COPY_SRC;
     create(gpu, size, usage)
 }
 
 /// The RGBA bytes of a texture, waited for.
-pub fn bytes_of(gpu: &Gpu, texture: &wgpu::Texture) -> super::Outcome<Vec<u8>> {
+pub fn bytes_of(gpu: &Gpu, texture: &wgpu::Texture) -> Outcome<Vec<u8>> {
     // Rows begin at multiples of 256 bytes.
     let width = 4 * texture.width();
     let row = width.next_multiple_of(256);

@@ -94,16 +94,29 @@ pub fn save(args: &Args, trainer: &Trainer) -> Result<()> {
     args.lines().say(format!("saved to {}", path.display()))
 }
 
-/// Says what the pictures show that the arguments name.
-pub fn predict(args: &Args, trainer: &mut Trainer, data: &Split) -> Result<()> {
-    for path in &args.predict {
+/// The pictures that the arguments name, before training rather than after it.
+pub fn read_pictures(args: &Args, data: &Split) -> Result<Vec<Vec<u8>>> {
+    let read = |path| -> Result<Vec<u8>> {
         let mut pixels = picture(path, [1, data.train.height, data.train.width])?;
         // The digits of the set are light on dark ground.
         let sum: u64 = pixels.iter().map(|&pixel| u64::from(pixel)).sum();
         if sum > 127 * pixels.len() as u64 {
             pixels.iter_mut().for_each(|pixel| *pixel = 255 - *pixel);
         }
-        let logits = trainer.predict(&pixels)?;
+        Ok(pixels)
+    };
+    args.predict.iter().map(|path| read(path)).collect()
+}
+
+/// Says what the pictures show that the arguments name.
+pub fn predict(
+    args: &Args,
+    pictures: &[Vec<u8>],
+    trainer: &mut Trainer,
+    data: &Split,
+) -> Result<()> {
+    for (path, pixels) in args.predict.iter().zip(pictures) {
+        let logits = trainer.predict(pixels)?;
         let logits = logits.as_f32()?;
         let best = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b]));
         let class = best.unwrap_or(0);
@@ -136,6 +149,18 @@ fn picture(path: &Path, _: [usize; 3]) -> Result<Vec<u8>> {
             path.display()
         ),
     ))
+}
+
+/// Fails where no step can be measured: before training rather than after it.
+pub fn expect_profile(args: &Args, engine: &Engine) -> Result<()> {
+    let measures = matches!(engine, Engine::Gpu(gpu) if gpu.has_timestamps());
+    match args.profile.is_some() && !measures {
+        true => Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("--profile: {} measures no time", engine.describe()),
+        )),
+        false => Ok(()),
+    }
 }
 
 /// Measures one step, prints where its time goes, and writes it as a trace.

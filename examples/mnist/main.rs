@@ -22,15 +22,20 @@ use striate::train::{Ended, Trainer};
 
 use args::Args;
 use device::{keep_pipelines, open_engine};
-use files::{keeping, load_data, name_of_data, predict, profile, save, say_stopped};
+use files::{
+    expect_profile, keeping, load_data, name_of_data, predict, profile, read_pictures, save,
+    say_stopped,
+};
 use output::{INTERRUPTED, building, is_closed, report, stop_on_interrupt};
 
 fn run(args: &Args) -> Result<ExitCode> {
     args.check()?;
     let (stop, lines) = (stop_on_interrupt()?, args.lines());
     let data = load_data(args)?;
+    let pictures = read_pictures(args, &data)?;
     let steps = args.steps(data.train.count)?;
     let engine = open_engine(args)?;
+    expect_profile(args, &engine)?;
 
     // The network, its gradients, the update and the data set, compiled for the device.
     let epochs = args.epochs(matches!(engine, Engine::Cpu { .. }));
@@ -63,7 +68,7 @@ fn run(args: &Args) -> Result<ExitCode> {
         return Ok(ExitCode::from(INTERRUPTED));
     }
     save(args, &trainer)?;
-    predict(args, &mut trainer, &data)?;
+    predict(args, &pictures, &mut trainer, &data)?;
     write_page(args, &page, &trainer, model, &data)?;
     let accuracy = trainer.evaluate(&data.test)?.scalar("accuracy");
     profile(args, &mut trainer)?;
@@ -86,6 +91,7 @@ fn write_page(
     let mut page = page.borrow_mut();
     page.facts = machine();
     // Those of the run that this one goes on with, too.
+    page.run.begun_at = 0;
     page.epochs = trainer.history().to_vec();
     page.examine(&Examined::of_trainer(trainer, model)?, &data.test)?;
     page.write(path)?;
