@@ -103,7 +103,8 @@ fn normalise_of(weights: &Path, channels: usize) -> Result<Option<Normalise>> {
     })
 }
 
-fn train(args: &Args, dir: &Path) -> Result<ExitCode> {
+/// Returns whether it came to its end, not that of Ctrl-C.
+fn train(args: &Args, dir: &Path) -> Result<bool> {
     // Channels and size depend on the network, whose classes are the folders.
     let [channels, height, _] = models::by_name(&args.network, 2)?.input();
     let side = args.side.map_or(height.min(64), |side| side as usize);
@@ -140,18 +141,21 @@ fn train(args: &Args, dir: &Path) -> Result<ExitCode> {
         }
     }
     let mut trainer = trainer.build()?;
-    let fitted = trainer.fit()?;
-    trainer.save(&args.save)?;
+    let fitted = trainer.fit();
+    // What ended before its time may have had a best epoch, too.
+    let path = args.save.display();
+    let saved = match trainer.history().is_empty() {
+        true => say(format!("no epoch was done; {path} is as it was")),
+        false => trainer.save(&args.save),
+    };
+    let fitted = fitted?;
+    saved?;
     if fitted.ended == Ended::Stopped {
-        say(format!(
-            "stopped; the network so far is in {}",
-            args.save.display()
-        ))?;
-        return Ok(ExitCode::from(INTERRUPTED));
+        return Ok(false);
     }
     if let Some(best) = fitted.best() {
         let accuracy = 100.0 * best.scalar("val/accuracy").unwrap_or(0.0);
-        let (epoch, path) = (best.epoch, args.save.display());
+        let epoch = best.epoch;
         let chosen = data.test.count;
         say(format!(
             "the best, of epoch {epoch} with {accuracy:.1} % of the {chosen} pictures it was \
@@ -165,7 +169,7 @@ fn train(args: &Args, dir: &Path) -> Result<ExitCode> {
         100.0 * accuracy
     ))?;
     tested.confusion.map_or(Ok(()), say)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(true)
 }
 
 /// Prints how training goes.
@@ -205,9 +209,10 @@ fn run(args: &Args) -> Result<ExitCode> {
     if let Some(dir) = &args.demo {
         write_demo(dir)?;
     }
-    let mut code = ExitCode::SUCCESS;
-    if let Some(dir) = &args.dir {
-        code = train(args, dir)?;
+    if let Some(dir) = &args.dir
+        && !train(args, dir)?
+    {
+        return Ok(ExitCode::from(INTERRUPTED));
     }
     if !args.ask.is_empty() {
         let mut predictor = Predictor::load(&args.save)?;
@@ -223,7 +228,7 @@ fn run(args: &Args) -> Result<ExitCode> {
             "no folder of pictures; --help says more",
         ));
     }
-    Ok(code)
+    Ok(ExitCode::SUCCESS)
 }
 
 fn main() -> ExitCode {

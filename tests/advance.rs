@@ -348,7 +348,8 @@ fn a_step_can_be_abandoned() {
     }
 }
 
-/// Sums of gradients go on with those of earlier batches: a step that begins anew adds its own once.
+/// Sums of gradients go on with those of earlier batches: a step that begins anew adds its own
+/// once.
 #[test]
 fn an_abandoned_step_adds_no_gradient_twice() {
     for host in hosts() {

@@ -430,6 +430,23 @@ fn errors_end_a_run_and_leave_the_checkpoint() {
     assert_eq!(std::fs::read(&file).unwrap(), before);
     assert_eq!(wild.save(&file).unwrap_err().kind(), ErrorKind::NotFinite);
 
+    // What was best can be saved still, though moments are NaN.
+    let mut late = builder()
+        .patience(5)
+        .optimizer(Adam::new())
+        .rates(|updates| {
+            let rate = |update| if update < 2 { 1e-3 } else { 1e30 };
+            Ok((0..updates).map(rate).collect())
+        })
+        .build()
+        .unwrap();
+    let error = late.fit().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFinite, "{error}");
+    assert!(late.expect_finite().is_err());
+    let best = path("best");
+    late.save(&best).unwrap();
+    std::fs::remove_file(best).unwrap();
+
     // What was best is there still, whatever ended the run.
     let mut pens = builder()
         .patience(5)

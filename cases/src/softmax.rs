@@ -54,7 +54,8 @@ pub fn softmax() -> Vec<Case> {
         let cancelled = (16.0 / n.max(1.0)).max(2.0);
         let gradient = Bound::Norm((2.0 * n + 50.0) * cancelled * 2f64.powi(-24));
         // exp is good to 3 + 2|x| ULP with |x| at most 2, 14 units, and so is the sum, plus n; a
-        // reciprocal to 2.5 ULP and its product to half a unit. In short rows not all of this comes together: n exponentials of 3.
+        // reciprocal to 2.5 ULP and its product to half a unit. In short rows not all of this comes
+        // together: n exponentials of 3.
         let bound = Bound::Ulp((n + 32.0).min(3.0 * n + 8.0));
         // Rows along axis 0 lie in one part.
         let whole = axis == 0 && shape.count() > 64;

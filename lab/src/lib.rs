@@ -43,7 +43,7 @@ pub fn print(text: &str) -> Result<()> {
 /// Prints a line. Where nobody reads any more, as after `| head -1`, the run goes on for its files.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub fn say(line: impl Display) -> Result<()> {
     print(&format!("{line}\n"))
 }

@@ -33,7 +33,8 @@ pub struct Ahead<T> {
 /// ```
 ///
 /// # Errors
-/// `Shape` for more than 2^20 items; `Unsupported` if the thread cannot be started. As an item `Data` if the iterator panicked.
+/// `Shape` for more than 2^20 items; `Unsupported` if the thread cannot be started. As an item
+/// `Data` if the iterator panicked.
 pub fn ahead<T, I>(items: I, count: usize) -> Result<Ahead<T>>
 where
     T: Send + 'static,

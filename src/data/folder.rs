@@ -102,8 +102,8 @@ pub(super) fn checked_size([channels, height, width]: [usize; 3]) -> Result<usiz
 /// ```
 ///
 /// Folders and files are taken in the order of their names, and folders inside those of classes are
-/// walked too. Other files, and those whose names begin with a dot, are passed over. Photographs are
-/// turned as their EXIF orientation says.
+/// walked too. Other files, and those whose names begin with a dot, are passed over. Photographs
+/// are turned as their EXIF orientation says.
 ///
 /// # Errors
 /// `Io` if something cannot be read; `Data` if there are fewer than two classes, if one has no
@@ -173,7 +173,7 @@ pub fn decode_picture(bytes: &[u8], size: [usize; 3], fit: Fit) -> Result<Vec<u8
     Ok(pixels)
 }
 
-/// The picture of a file, as it is.
+/// The picture of a file, as it is to be seen.
 pub(super) fn open_picture(path: &Path) -> Result<DynamicImage> {
     decode(&read_file(path, MOST_BYTES)?).map_err(|e| e.context(path.display()))
 }

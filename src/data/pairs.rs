@@ -46,6 +46,8 @@ pub struct Pairs {
 /// # }
 /// ```
 ///
+/// Photographs are turned as their EXIF orientation says: masks are those of the upright pictures.
+///
 /// # Errors
 /// `Io` if something cannot be read; `Data`, with the file and the numbers, if there are no
 /// pictures, if two have one name, if a picture has no mask or a mask no picture, if a mask is of
@@ -104,7 +106,8 @@ pub fn load_pairs(
         let of = [image.width(), image.height()];
         if own.size != of {
             let message = format!(
-                "the mask is {}x{}, its picture {} is {}x{} (width by height)",
+                "the mask is {}x{}, its picture {} is {}x{} (width by height, turned as its EXIF \
+                 orientation says)",
                 own.size[0],
                 own.size[1],
                 picture.display(),

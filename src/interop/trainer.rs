@@ -97,10 +97,10 @@ impl Trainer {
     /// [`Predictor::load`](super::Predictor::load) needs nothing else. Else it is a state dict.
     ///
     /// # Errors
-    /// `NotFinite` as [`expect_finite`](Self::expect_finite), and the file is as it was; as
+    /// `NotFinite` if the network holds NaN or an infinity, and the file is as it was; as
     /// [`models::by_name`] and [`save_parameters`](super::save_parameters).
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        self.expect_finite()?;
+        self.expect_finite_network()?;
         match &self.network {
             Some(name) if self.is_classification() => {
                 let model = models::by_name(name, self.about.classes)?;
@@ -115,7 +115,7 @@ impl Trainer {
     /// # Errors
     /// As [`save`](Self::save).
     pub fn save_parameters(&self, path: impl AsRef<Path>) -> Result<()> {
-        self.expect_finite()?;
+        self.expect_finite_network()?;
         save_parameters(path, self.store())
     }
 }

@@ -174,7 +174,8 @@ pub struct Plan {
     pub products: BTreeMap<String, Product>,
     /// Whether it was made to be [`staged`](PlanOptions::staged).
     pub staged: bool,
-    /// Of a staged plan, the first dispatch that writes a state other than a kept gradient.
+    /// Of a staged plan, the first dispatch that writes a state other than a kept gradient that is
+    /// made anew.
     pub commit: usize,
 }
 

@@ -7,7 +7,8 @@ use crate::graph::{Node, Value};
 
 /// Moves the nodes that make new values of states, and that nothing before them needs, behind all
 /// others, and notes where they begin. What else is assigned is copied at the very end. Gradients
-/// that are kept are written as they are made: they are the step's own until it is whole.
+/// that are kept and made anew are written as they are made: they are the step's own until it is
+/// whole.
 ///
 /// ```text
 ///   forward  dX  dW  | update  clock | copies

@@ -251,8 +251,8 @@ impl Session {
     ///
     /// A step reads the inputs as they were written when it began. What it assigns is written by
     /// its last slice, which is recorded whole, whatever the budget; so other sessions over the
-    /// store see the old states or the new, but for gradients that are kept. A graph with
-    /// assignments is compiled for that
+    /// store see the old states or the new, but for gradients that are kept and made anew. A graph
+    /// with assignments is compiled for that
     /// ([`PlanOptions::staged`](crate::plan::PlanOptions::staged)).
     ///
     /// The other way round it is the host who sees to it: while a step is under way, no other
@@ -346,7 +346,7 @@ impl Session {
     }
 
     /// Leaves a step that is under way: the next one begins from its start. No state was written,
-    /// but for gradients that are kept.
+    /// but for gradients that are kept and made anew.
     pub fn abandon_step(&mut self) {
         if let Compiled::Gpu(form) = &mut self.form {
             form.slices().abandon();

@@ -151,15 +151,11 @@ impl Session {
             "buffer: {} is neither an input nor fetched, or does not lie in the session",
             self.graph.describe(value)
         ));
-        let source = self.graph.source(value)?;
-        if matches!(source, Origin::Constant(_)) {
-            return Err(absent);
-        }
-        let input = matches!(source, Origin::Input(_));
+        let input = matches!(self.graph.source(value)?, Origin::Input(_));
         let form = on_gpu(&mut self.form, "buffer")?;
         expect_own_place(form, &self.graph, "buffer", value)?;
         let slice = match form.plan.places.get(&value).map(Vec::as_slice) {
-            Some([place]) if !matches!(place.span.buffer, Buffer::Chunk(_)) => BufferSlice {
+            Some([place]) if is_sessions_own(place.span.buffer) => BufferSlice {
                 buffer: form.places(&self.store, value)?[0].0.clone(),
                 offset: place.span.offset,
                 bytes: place.span.bytes,
@@ -218,6 +214,11 @@ fn on_gpu<'a>(form: &'a mut Compiled, what: &str) -> Result<&'a mut GpuForm> {
             format!("{what}: the session runs on the CPU reference, which has no such thing"),
         )),
     }
+}
+
+/// Whether a buffer is neither the store's nor that of a constant.
+fn is_sessions_own(buffer: Buffer) -> bool {
+    !matches!(buffer, Buffer::Chunk(_) | Buffer::Constant(..))
 }
 
 /// Fails for a value that the host keeps, in a texture or a buffer.
@@ -323,20 +324,27 @@ fn expect_fit(
     let most = form.gpu.caps().max_turns;
     let at = Buffer::Texture(declared.value);
     for step in &form.plan.steps {
-        // Loops go over the texels of the texture that is written, if there is one.
-        let stores = |(_, access): &(_, Access)| matches!(access, Access::TextureStore(_));
-        let walked = step.bindings.iter().any(stores);
-        // What is read makes an image, and no more turns before it has more texels than that.
-        let param = |name| step.params.iter().find(|param| param.name == name);
-        let image = |name| match walked {
-            true => 0,
-            false => param(name).map_or(0, |param| param.bits as usize),
+        // The crate's own loops go over the texels of the texture that is written, if there is one.
+        // What they read makes an image, and takes no more turns before it has more texels than
+        // that. Those of other crates may go over any texture.
+        let stores = |access: Access| matches!(access, Access::TextureStore(_));
+        let writes = step.bindings.iter().any(|(_, access)| stores(*access));
+        let walked = |access: Access| match step.trusted {
+            true => stores(access) == writes,
+            false => access.is_texture(),
+        };
+        let image = |name| match step.trusted && !writes {
+            true => {
+                let param = step.params.iter().find(|param| param.name == name);
+                param.map_or(0, |param| param.bits as usize)
+            }
+            false => 0,
         };
         let more = over(texture.height(), size[0].max(image("height")))
             * over(texture.width(), size[1].max(image("width")));
         let mut named = step.bindings.iter().filter(|(span, _)| span.buffer == at);
         if let Some(turns) = step.turns_of_texels
-            && named.any(|(_, access)| walked == matches!(access, Access::TextureStore(_)))
+            && named.any(|(_, access)| walked(*access))
             && turns.saturating_mul(more) > most
         {
             return unfit(format!(
@@ -354,7 +362,7 @@ fn expect_fit(
     Ok(())
 }
 
-/// Fails for a format that cannot stand for the one that is declared, whatever the view's is: a view
+/// Fails for a format that cannot stand for the one that is declared, whatever the view's is: that
 /// may only be of another curve.
 fn expect_format(declared: &Texture, has: wgpu::TextureFormat) -> Result<()> {
     let unfit = |message: String| Err(Error::new(ErrorKind::Unsupported, message));
@@ -367,10 +375,15 @@ fn expect_format(declared: &Texture, has: wgpu::TextureFormat) -> Result<()> {
     }
 }
 
-/// Whether texels of a format are read as floats.
+/// Whether texels of a format are read as floats, in one of its aspects at least: which one a view
+/// has is the device's to know.
 fn is_float(format: wgpu::TextureFormat) -> bool {
+    use wgpu::TextureAspect::{DepthOnly, Plane0};
     use wgpu::TextureSampleType::{Depth, Float};
-    matches!(format.sample_type(None, None), Some(Float { .. } | Depth))
+    let floats = |aspect| matches!(format.sample_type(aspect, None), Some(Float { .. } | Depth));
+    [None, Some(DepthOnly), Some(Plane0)]
+        .into_iter()
+        .any(floats)
 }
 
 fn not_float(has: wgpu::TextureFormat) -> String {

@@ -32,6 +32,8 @@ struct Mark {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Submitted,
+    /// It was submitted, and another thread asked for the map at that moment.
+    Unmapped,
     Dropped,
 }
 
@@ -50,10 +52,13 @@ impl Heard {
 struct Tell(Arc<OnceLock<Fate>>);
 
 impl Tell {
-    /// The callback ran: an encoder that is dropped drops it. The map may have failed where another
-    /// thread asked for it at that moment.
-    fn mapped(self) {
-        let _ = self.0.set(Fate::Submitted);
+    /// The callback ran: an encoder that is dropped drops it.
+    fn mapped(self, mapped: bool) {
+        let fate = match mapped {
+            true => Fate::Submitted,
+            false => Fate::Unmapped,
+        };
+        let _ = self.0.set(fate);
     }
 }
 
@@ -72,6 +77,11 @@ impl Mark {
         }
         is_refused(&self.buffer).then_some(Fate::Submitted)
     }
+
+    /// Whether steps were recorded with it and submitted.
+    fn ran(&self) -> bool {
+        self.steps && matches!(self.fate(), Some(Fate::Submitted | Fate::Unmapped))
+    }
 }
 
 impl Recorded {
@@ -87,10 +97,10 @@ impl Recorded {
         let mut marks = self.marks();
         let over = marks.marks.iter().position(|m| m.heard.get().is_some());
         let used = over.map(|at| marks.marks.swap_remove(at));
-        let done = |mark: &Mark| mark.heard.get() == Some(&Fate::Submitted);
-        let buffer = match used.filter(done) {
+        marks.submitted |= used.as_ref().is_some_and(Mark::ran);
+        let mapped = |mark: &Mark| mark.heard.get() == Some(&Fate::Submitted);
+        let buffer = match used.filter(mapped) {
             Some(mark) => {
-                marks.submitted |= mark.steps;
                 mark.buffer.unmap();
                 mark.buffer
             }
@@ -105,7 +115,7 @@ impl Recorded {
         };
         let heard = Arc::new(OnceLock::new());
         let tell = Tell(heard.clone());
-        let map = move |_| tell.mapped();
+        let map = move |mapped: Result<(), wgpu::BufferAsyncError>| tell.mapped(mapped.is_ok());
         encoder.map_buffer_on_submit(&buffer, wgpu::MapMode::Read, .., map);
         marks.marks.push(Mark {
             buffer,
@@ -118,8 +128,7 @@ impl Recorded {
     /// Whether recorded steps have been submitted.
     pub fn ran(&self) -> bool {
         let marks = self.marks();
-        let ran = |mark: &Mark| mark.steps && mark.fate() == Some(Fate::Submitted);
-        marks.submitted || marks.marks.iter().any(ran)
+        marks.submitted || marks.marks.iter().any(Mark::ran)
     }
 
     /// Whether recorded steps have been submitted, or could still be.

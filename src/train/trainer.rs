@@ -174,19 +174,8 @@ impl Trainer {
         if !self.last.is_empty() {
             self.steps.store.restore(&std::mem::take(&mut self.last))?;
         }
-        self.steps.follow_clocks()?;
-        let (epoch, step) = self.steps.position()?;
-        let info = RunInfo {
-            epochs: self.course.epochs,
-            steps_per_epoch: self.steps.steps_per_epoch,
-            images_per_epoch: self.steps.images(0, self.steps.steps_per_epoch),
-            begun_at: epoch * self.steps.steps_per_epoch + step,
-            restores_best: self.course.restore_best,
-            facts: self.facts.clone(),
-        };
-        self.tell(&Event::Began(&info))?;
         let first = self.state.history.len();
-        let ended = self.run();
+        let ended = self.begin().and_then(|()| self.run());
         let rested = self.rest(&ended);
         let ended = ended?;
         rested?;
@@ -197,6 +186,21 @@ impl Trainer {
             ended,
             best: self.state.best.map(|(index, _)| index),
         })
+    }
+
+    /// Tells where training begins.
+    fn begin(&mut self) -> Result<()> {
+        self.steps.follow_clocks()?;
+        let (epoch, step) = self.steps.position()?;
+        let info = RunInfo {
+            epochs: self.course.epochs,
+            steps_per_epoch: self.steps.steps_per_epoch,
+            images_per_epoch: self.steps.images(0, self.steps.steps_per_epoch),
+            begun_at: epoch * self.steps.steps_per_epoch + step,
+            restores_best: self.course.restore_best,
+            facts: self.facts.clone(),
+        };
+        self.tell(&Event::Began(&info))
     }
 
     /// Restores the network of the best epoch, also where training failed, and keeps that of the
@@ -336,6 +340,14 @@ impl Trainer {
             self.steps.store.set(FACTOR, &factor)?;
         }
         Ok(record)
+    }
+
+    /// As [`expect_finite`](Self::expect_finite), of what is saved: after a loss of NaN the network
+    /// may be that of the best epoch, and the moments are NaN.
+    #[cfg(feature = "interop")]
+    pub(crate) fn expect_finite_network(&self) -> Result<()> {
+        let states = self.steps.store.snapshot(&self.network_names())?;
+        self.steps.expect_finite(&states)
     }
 
     /// The states that a trained network is.

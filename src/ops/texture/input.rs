@@ -299,10 +299,9 @@ impl Graph {
     }
 
     /// The exposure f32 `[1]` with which the light of a texture averages 0.18: 0.18 / exp(mean of
-    /// ln(luminance)), over luminance above 1e-8 of means over 64 x 64 areas, more of textures of over
-    /// 8,192 texels along an axis, as many as there are texels of smaller ones (E. Reinhard
-    /// et al., "Photographic tone reproduction for digital images", 2002; areas keep single bright
-    /// texels from counting). Luminance is that of BT.709. 1 where all is dark.
+    /// ln(luminance)), over luminance above 1e-8 of means over 64 x 64 areas: more along an axis of
+    /// over 8,192 texels, and no more than there are texels (E. Reinhard et al., "Photographic tone
+    /// reproduction for digital images", 2002; areas keep single bright texels from counting). Luminance is that of BT.709. 1 where all is dark.
     ///
     /// # Errors
     /// `Graph` if the value is not a texture.
@@ -317,7 +316,7 @@ impl Graph {
             )));
         }
         let shape = &ty.shape;
-        // No area has more than 128 x 128 texels, which one invocation walks over.
+        // No area has more than some 128 x 128 texels, which one invocation walks over.
         let areas = |texels: usize| texels.min(texels.div_ceil(128).max(64));
         let size = [areas(shape[0]), areas(shape[1])];
         let settings = TextureInput::new(size)

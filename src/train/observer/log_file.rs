@@ -29,9 +29,7 @@ impl LogFile {
     /// `Io` if it cannot be opened or read; `Data` if it is no text, or of more than 256 MiB, or if
     /// its only line has no end and begins otherwise.
     pub fn open(path: &Path, first: &str) -> Result<(Self, String)> {
-        // Not to append: where files can be opened for that alone, they cannot be cut.
-        let mut options = OpenOptions::new();
-        let opened = options.write(true).create(true).truncate(false).open(path);
+        let opened = adding().create(true).truncate(false).open(path);
         let file = opened.map_err(|e| write_error(path, e))?;
         let metadata = file.metadata().map_err(|e| io_error(path, e))?;
         let mut log = Self {
@@ -95,6 +93,14 @@ impl LogFile {
     pub fn wrong(&self, message: impl std::fmt::Display) -> Error {
         error(ErrorKind::Data, &self.path, message)
     }
+}
+
+/// How a file is opened that is added to and cut: where one that is opened to append can be cut, as
+/// that, so that others may add to it and empty it too.
+pub(super) fn adding() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).append(cfg!(unix));
+    options
 }
 
 /// Keeps the first bytes of a file, and writes behind them.

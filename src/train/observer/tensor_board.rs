@@ -10,13 +10,13 @@
 //! data is an `Event` of `tensorflow/core/util/event.proto`, written here by hand: its few fields
 //! have had their numbers since 2015.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::log_file::cut_at;
+use super::log_file::{adding, cut_at};
 use super::{Event, Observer, RunInfo, Scalar};
 use crate::error::Result;
 use crate::file::write_error;
@@ -132,7 +132,7 @@ impl EventFile {
             MADE.fetch_add(1, Ordering::Relaxed)
         );
         let path = folder.join(name);
-        let file = OpenOptions::new().write(true).create_new(true).open(&path);
+        let file = adding().create_new(true).open(&path);
         let mut open = Self {
             file: file.map_err(|e| write_error(&path, e))?,
             path,
@@ -437,7 +437,10 @@ for tag in sorted(events.Tags()['scalars']):
         fs::remove_dir_all(folder).unwrap();
         #[cfg(target_os = "linux")]
         {
-            let mut full = OpenOptions::new().append(true).open("/dev/full").unwrap();
+            let mut full = fs::OpenOptions::new()
+                .append(true)
+                .open("/dev/full")
+                .unwrap();
             let error = append(&mut full, 0, &[1]).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::StorageFull);
         }

@@ -41,8 +41,8 @@ impl Trainer {
     /// is on the device.
     ///
     /// # Errors
-    /// `Data` if the set is empty or not sound, or if its images or targets are others than those
-    /// of training; those of the device.
+    /// `Data` if the set is empty or not sound, or if its images, targets or names of classes are
+    /// others than those of training; those of the device.
     pub fn evaluate(&mut self, set: &Dataset) -> Result<Evaluation> {
         self.expect_alike(set)?;
         self.steps.clear(HOST)?;
