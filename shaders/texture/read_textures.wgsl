@@ -5,8 +5,8 @@
 // is 1, textures 0 and 1 are the planes of one picture, which counts as texture 0: red, green and
 // blue are (luma, chroma.x, chroma.y, 1) times the rows r, g and b.
 // A texture is cut to crop_height x crop_width texels from `origin` (top, left) on, or, where those
-// are 0, taken whole; chroma, the second plane, to half of that from half of `origin` on. Texels past
-// an edge are those at the edge; NaN and infinities count as 0.
+// are 0, taken whole; chroma, the second plane, to half of that from half of `origin` on. Texels
+// past an edge are those at the edge; NaN and infinities count as 0.
 // Reference: src/ops/texture/read.rs. One invocation makes one pixel of all channels, one workgroup
 // workgroup_size of them. Unused textures are bound to the first. Params: textures (how many),
 // resize (0 nearest, 1 bilinear, 2 area), flips (bits 2 * t: columns, 2 * t + 1: rows). Overrides:
