@@ -301,7 +301,8 @@ impl Graph {
     /// The exposure f32 `[1]` with which the light of a texture averages 0.18: 0.18 / exp(mean of
     /// ln(luminance)), over luminance above 1e-8 of means over 64 x 64 areas: more along an axis of
     /// over 8,192 texels, and no more than there are texels (E. Reinhard et al., "Photographic tone
-    /// reproduction for digital images", 2002; areas keep single bright texels from counting). Luminance is that of BT.709. 1 where all is dark.
+    /// reproduction for digital images", 2002; areas keep single bright texels from counting).
+    /// Luminance is that of BT.709. 1 where all is dark.
     ///
     /// # Errors
     /// `Graph` if the value is not a texture.
