@@ -80,7 +80,7 @@ fn say(line: impl Display) -> Result<()> {
     }
 }
 
-/// Raised by Ctrl-C, after which the network of the step at hand is saved; the second one ends all.
+/// Raised by Ctrl-C, which ends training after the step at hand; the second one ends all.
 fn stop_on_interrupt() -> Result<Stop> {
     let stop = Arc::new(AtomicBool::new(false));
     let raised = stop.clone();
@@ -151,6 +151,12 @@ fn train(args: &Args, dir: &Path) -> Result<bool> {
     let fitted = fitted?;
     saved?;
     if fitted.ended == Ended::Stopped {
+        if let Some(best) = fitted.best() {
+            say(format!(
+                "stopped; the best so far, of epoch {}, is in {path}",
+                best.epoch
+            ))?;
+        }
         return Ok(false);
     }
     if let Some(best) = fitted.best() {

@@ -381,6 +381,16 @@ fn a_run_with_other_settings_is_not_gone_on_with() {
     std::fs::remove_file(file).ok();
 }
 
+/// An observer that fails once two epochs are done.
+fn dry_in_the_second_epoch(event: &Event<'_>) -> Result<()> {
+    match event {
+        Event::Epoch(record) if record.epoch == 2 => {
+            Err(Error::new(ErrorKind::Io, "the pen is dry"))
+        }
+        _ => Ok(()),
+    }
+}
+
 #[test]
 fn errors_end_a_run_and_leave_the_checkpoint() {
     let net = small();
@@ -391,12 +401,7 @@ fn errors_end_a_run_and_leave_the_checkpoint() {
     // An observer's error, in the second epoch.
     let mut trainer = builder()
         .checkpoint(&file)
-        .observe(|event: &Event<'_>| match event {
-            Event::Epoch(record) if record.epoch == 2 => {
-                Err(Error::new(ErrorKind::Io, "the pen is dry"))
-            }
-            _ => Ok(()),
-        })
+        .observe(dry_in_the_second_epoch)
         .build()
         .unwrap();
     let error = trainer.fit().unwrap_err();
@@ -450,12 +455,7 @@ fn errors_end_a_run_and_leave_the_checkpoint() {
     // What was best is there still, whatever ended the run.
     let mut pens = builder()
         .patience(5)
-        .observe(|event: &Event<'_>| match event {
-            Event::Epoch(record) if record.epoch == 2 => {
-                Err(Error::new(ErrorKind::Io, "the pen is dry"))
-            }
-            _ => Ok(()),
-        })
+        .observe(dry_in_the_second_epoch)
         .build()
         .unwrap();
     pens.fit().unwrap_err();
